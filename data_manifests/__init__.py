@@ -1,0 +1,1 @@
+"""What data exists, how it is named, made and checked. Depends on no other part of s5eval."""

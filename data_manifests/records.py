@@ -1,0 +1,71 @@
+"""The records of what goes into an evaluation: mixtures with lazy audio, references, scenes."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from s5eval.data_manifests.audio import read_audio
+
+SAMPLE_RATE = 32_000
+"""Hz; the rate of every signal of the challenge."""
+
+MIXTURE_CHANNELS = 4
+"""First-order Ambisonics: W, Y, Z, X (ACN order); channel 0 is the omnidirectional one that scores refer to."""
+
+Audio = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A first-order Ambisonics recording: all that a system ever sees.
+
+    `id` is the file's stem. Audio is read on demand and never kept.
+    """
+
+    id: str
+    path: Path
+    sample_rate: int = SAMPLE_RATE
+
+    def audio(self) -> Audio:
+        """The recording, float32 (4, T), full scale 1.0.
+
+        Raises:
+            AudioError: the file cannot be read, or has another rate or channel count, or is not finite.
+        """
+        return read_audio(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate)
+
+    def sha256(self) -> str:
+        """Hexadecimal digest of the file's bytes: the mixture's identity in the stage store."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The dry signal of one target as it should come out: one class label and mono audio."""
+
+    label: str
+    path: Path
+    sample_rate: int = SAMPLE_RATE
+
+    def audio(self) -> Audio:
+        """The signal, float32 (T,). Raises `AudioError` as `Mixture.audio` does."""
+        audio: Audio = read_audio(self.path, channels=1, sample_rate=self.sample_rate)[0]
+        return audio
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A mixture with what is known about it.
+
+    `references` is empty for a scene without a target, and None when the set ships no references at all.
+    `problem` says why the references cannot be used as they are listed (an unknown label, say); such a
+    mixture fails by name when it is scored.
+    """
+
+    mixture: Mixture
+    references: tuple[Reference, ...] | None
+    problem: str | None = None

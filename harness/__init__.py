@@ -1,0 +1,1 @@
+"""Runs systems over manifests, keeps what they said, scores it and reports."""

@@ -1,0 +1,1 @@
+"""Challenge submissions: layout, deterministic packages, validation."""

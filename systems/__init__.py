@@ -1,0 +1,1 @@
+"""What turns a mixture into candidates: the plugin contract, the shipped systems and the bounds."""

@@ -1,0 +1,158 @@
+"""From candidates to a prediction: class-specific silence thresholds, duplicate rule, maximum count.
+
+Pure arithmetic on small tables, no audio: a new threshold re-runs no network (SYSTEM 5.1, 5.2).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.labels import CLASSES, suggestion
+
+_KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "provenance")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """When a candidate becomes an estimate.
+
+    Attributes:
+        silence_thresholds: per class, and `default` for the rest: a candidate whose `p_silence` exceeds the
+            value of its class is dropped.
+        max_sources: keep at most so many, the likeliest not to be silent; None: all.
+        duplicate_correlation: of two candidates of one class whose waveforms correlate above this, the one
+            likelier to be silent is dropped; None: both stay.
+        provenance: where tuned values come from; None for values set by hand.
+    """
+
+    silence_thresholds: Mapping[str, float] = field(default_factory=lambda: {"default": 0.5})
+    max_sources: int | None = 3
+    duplicate_correlation: float | None = 0.9
+    provenance: Mapping[str, Any] | None = None
+
+    def threshold(self, label: str) -> float:
+        """The silence threshold of a class."""
+        return self.silence_thresholds.get(label, self.silence_thresholds.get("default", 0.5))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of a decision file."""
+        content: dict[str, Any] = {
+            "silence_thresholds": dict(self.silence_thresholds),
+            "max_sources": self.max_sources,
+            "duplicate_correlation": self.duplicate_correlation,
+        }
+        return content if self.provenance is None else {**content, "provenance": dict(self.provenance)}
+
+
+KEEP_ALL = Decision({"default": 1.0}, max_sources=None, duplicate_correlation=None)
+"""The decision of systems that have decided already: every candidate is an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A candidate that became an estimate: its index, class, and confidence in [0, 1]."""
+
+    index: int
+    label: str
+    confidence: float
+
+
+def candidate_labels(class_scores: npt.NDArray[np.float64], labels: Sequence[str] | None) -> tuple[str, ...]:
+    """The class of every candidate: as given, else the arg-max of its scores."""
+    if labels is not None:
+        return tuple(labels)
+    return tuple(CLASSES[index] for index in class_scores.argmax(axis=1))
+
+
+def decide(
+    *,
+    class_scores: npt.NDArray[np.float64],
+    p_silence: npt.NDArray[np.float64],
+    correlation: npt.NDArray[np.float64],
+    labels: Sequence[str] | None,
+    decision: Decision,
+) -> tuple[Selection, ...]:
+    """Choose the candidates that become estimates.
+
+    Args:
+        class_scores: (N, 18), larger is likelier.
+        p_silence: (N,) in [0, 1].
+        correlation: (N, N), normalised correlation of the candidate waveforms.
+        labels: fixed classes, or None for the arg-max.
+        decision: the rules.
+
+    Returns:
+        The selections in candidate order. Rules act in this order: threshold, duplicates, maximum count;
+        between equals the lower index stays.
+    """
+    names = candidate_labels(class_scores, labels)
+    alive = [k for k, name in enumerate(names) if p_silence[k] <= decision.threshold(name)]
+    alive.sort(key=lambda k: (p_silence[k], k))
+    kept: list[int] = []
+    for k in alive:
+        if decision.duplicate_correlation is not None and any(
+            names[k] == names[j] and correlation[k, j] > decision.duplicate_correlation for j in kept
+        ):
+            continue
+        kept.append(k)
+    if decision.max_sources is not None:
+        kept = kept[: decision.max_sources]
+    return tuple(Selection(k, names[k], _confidence(class_scores[k], names[k], p_silence[k])) for k in sorted(kept))
+
+
+def _confidence(scores: npt.NDArray[np.float64], label: str, p_silence: float) -> float:
+    confidence = float(scores[CLASSES.index(label)]) * (1.0 - float(p_silence))
+    return min(1.0, max(0.0, confidence))
+
+
+def load_decision(path: Path) -> Decision:
+    """Read a decision file (YAML).
+
+    Raises:
+        UsageError: the file is missing or not YAML, or a key or value is not what a decision has.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"decision file {path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"decision file {path}: not readable as YAML: {error}") from error
+    return parse_decision(content, where=f"decision file {path}")
+
+
+def parse_decision(content: object, *, where: str) -> Decision:
+    """Check the content of a decision file; keys left out have their defaults. `where` names it in errors."""
+    if not isinstance(content, Mapping):
+        raise UsageError(f"{where}: expected a mapping with the keys {', '.join(_KEYS)}")
+    for key in content:
+        if key not in _KEYS:
+            raise UsageError(f"{where}: unknown key {key!r}{suggestion(str(key), _KEYS)}")
+    thresholds = content.get("silence_thresholds", {"default": 0.5})
+    if not isinstance(thresholds, Mapping):
+        raise UsageError(f"{where}: silence_thresholds must map classes (or 'default') to numbers")
+    known = ("default", *CLASSES)
+    for label, value in thresholds.items():
+        if label not in known:
+            raise UsageError(f"{where}: silence_thresholds: unknown class {label!r}{suggestion(str(label), known)}")
+        if not _is_number(value) or not 0 <= value <= 1:
+            raise UsageError(f"{where}: silence_thresholds.{label} is {value!r}, expected a number from 0 to 1")
+    maximum = content.get("max_sources", 3)
+    if maximum is not None and (not isinstance(maximum, int) or isinstance(maximum, bool) or maximum < 0):
+        raise UsageError(f"{where}: max_sources is {maximum!r}, expected a whole number or null")
+    duplicate = content.get("duplicate_correlation", 0.9)
+    if duplicate is not None and (not _is_number(duplicate) or not -1 <= duplicate <= 1):
+        raise UsageError(f"{where}: duplicate_correlation is {duplicate!r}, expected a number from -1 to 1 or null")
+    provenance = content.get("provenance")
+    if provenance is not None and not isinstance(provenance, Mapping):
+        raise UsageError(f"{where}: provenance must be a mapping")
+    return Decision({str(k): float(v) for k, v in thresholds.items()}, maximum, duplicate, provenance)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,145 @@
+"""The whole plugin contract: what a system gets, what it returns, and what the harness asks of it.
+
+A system is an object with `decision`, `fingerprint()` and `propose()`, made by a factory
+`build(config, device)` that an entry point of the group `s5eval.systems` (or `module:factory`) names.
+Networks end in candidates, with every slot alive; the decision that follows is cheap, pure and shared.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.records import Audio, Mixture, Scene
+from s5eval.systems.decision import Decision
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+"""What a fingerprint may hold; it is hashed in canonical JSON form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a network heard in one mixture, before any decision: N candidate sources, all slots alive.
+
+    Attributes:
+        audio: float32 (N, T), full scale 1.0, as long as the mixture.
+        class_scores: float64 (N, 18), larger is likelier, in the order of `CLASSES`; rows need not sum to 1.
+        p_silence: float64 (N,), probability in [0, 1] that the slot holds no source.
+        labels: one class per candidate where it is given and not to be derived; None: the arg-max of the scores.
+    """
+
+    audio: Audio
+    class_scores: npt.NDArray[np.float64]
+    p_silence: npt.NDArray[np.float64]
+    labels: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.audio.ndim != 2:
+            raise ValueError(f"candidate audio has shape {self.audio.shape}, expected (N, T)")
+        n = len(self.audio)
+        if self.class_scores.shape != (n, len(CLASSES)):
+            raise ValueError(f"class scores have shape {self.class_scores.shape}, expected ({n}, {len(CLASSES)})")
+        if self.p_silence.shape != (n,):
+            raise ValueError(f"silence probabilities have shape {self.p_silence.shape}, expected ({n},)")
+        if self.labels is not None and len(self.labels) != n:
+            raise ValueError(f"{len(self.labels)} labels for {n} candidates")
+
+    def sha256(self) -> str:
+        """Digest of the content: what the key of the next stage's result is made of."""
+        digest = hashlib.sha256(json.dumps([self.audio.shape, self.labels]).encode())
+        for array in (self.audio, self.class_scores, self.p_silence):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One separated, labelled source: candidate `index`, its class, audio float32 (T,), confidence in [0, 1]."""
+
+    index: int
+    label: str
+    audio: Audio
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A system's final word on one mixture; no estimates means that no target is heard."""
+
+    mixture_id: str
+    estimates: tuple[Estimate, ...]
+
+
+@runtime_checkable
+class System(Protocol):
+    """A separation system. Nothing but mixtures reaches it."""
+
+    decision: Decision
+
+    def fingerprint(self) -> Mapping[str, Json]:
+        """What the output depends on: at least `weights` (a sha256, `untrained`, or `none`) and the configuration."""
+        ...
+
+    def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Candidates]:
+        """Candidates of every mixture, in order. A raised exception fails the mixture it was raised for."""
+        ...
+
+
+@runtime_checkable
+class OracleSystem(Protocol):
+    """A bound that is made from the references. Its runs are stamped `oracle` and cannot be submitted."""
+
+    decision: Decision
+    needs_references: Literal[True]
+
+    def fingerprint(self) -> Mapping[str, Json]:
+        """As `System.fingerprint`."""
+        ...
+
+    def propose_with_references(self, scenes: Sequence[Scene]) -> Sequence[Candidates]:
+        """Candidates of every scene; raises `DataError` for a scene without references."""
+        ...
+
+
+class Factory(Protocol):
+    """What an entry point names."""
+
+    def __call__(self, config: Mapping[str, Any], device: str) -> System | OracleSystem:
+        """Build the system on `device` (`cpu`, `cuda`, `cuda:1`, …).
+
+        Raises:
+            UsageError: a key of `config` is unknown or its value impossible; name the key.
+            DataError: weights are missing or wrong; name the tensor, and say where the file comes from.
+        """
+        ...
+
+
+class Stage(Protocol):
+    """One step of a staged system. What it hands on is its candidates alone; all else stays inside."""
+
+    name: str
+
+    def fingerprint(self) -> Mapping[str, Json]:
+        """What the stage's result depends on besides its inputs; names its weights by sha256."""
+        ...
+
+    def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
+        """Results for a batch; `inputs` are the previous stage's results, None for the first stage."""
+        ...
+
+
+class StageStore(Protocol):
+    """Keeps stage results under their key parts, so that runs which share a stage pay for it once."""
+
+    def get(self, key: Mapping[str, Json]) -> Candidates | None:
+        """The stored result, or None when there is none that can be trusted."""
+        ...
+
+    def put(self, key: Mapping[str, Json], candidates: Candidates) -> None:
+        """Store a result; safe to call from several processes at once."""
+        ...

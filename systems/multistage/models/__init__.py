@@ -1,0 +1,1 @@
+"""The networks: front end, state-space core, separators, classifier, embeddings."""

@@ -1,0 +1,116 @@
+"""Runs the stages of a system over a batch, through the stage store when there is one.
+
+The key of a result is what it was made from: the stage's fingerprint, the *content* of its inputs and the
+mixture's bytes. A change upstream that changes no output therefore stops there, as in a build system.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from s5eval.data_manifests.records import Mixture
+from s5eval.systems.decision import Decision
+from s5eval.systems.interface import Candidates, Json, Stage, StageStore
+
+
+@dataclass(slots=True)
+class StageTally:
+    """What a stage has cost so far: (stage, mixture) pairs executed and reused, and seconds of execution."""
+
+    executed: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+
+
+class Pipeline:
+    """A system made of stages, each fed with the previous one's candidates.
+
+    Attributes:
+        stages: at least one; names are unique.
+        decision: what turns the last stage's candidates into the prediction.
+        store: where stage results are kept; None: nowhere.
+        tally: per stage name, what was executed and what was reused.
+    """
+
+    def __init__(self, stages: Sequence[Stage], decision: Decision, *, facts: Mapping[str, Json] | None = None) -> None:
+        """Take the stages in order; `facts` join the fingerprint (`weights`, and what a reader should know)."""
+        if not stages:
+            raise ValueError("a pipeline needs at least one stage")
+        self.stages = tuple(stages)
+        self.decision = decision
+        self.store: StageStore | None = None
+        self.tally = {stage.name: StageTally() for stage in self.stages}
+        self._facts = dict(facts or {})
+        if len(self.tally) < len(self.stages):
+            raise ValueError(f"stage names repeat: {[stage.name for stage in self.stages]}")
+
+    def fingerprint(self) -> Mapping[str, Json]:
+        """The facts given, and every stage's fingerprint."""
+        return {**self._facts, "stages": {stage.name: stage.fingerprint() for stage in self.stages}}
+
+    def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Candidates]:
+        """Run every stage that the store has no result of; a batch shrinks to what is missing."""
+        digests = [mixture.sha256() for mixture in mixtures] if self.store is not None else []
+        results: list[Candidates] | None = None
+        for stage in self.stages:
+            if self.store is None:
+                results = self._execute(stage, mixtures, results)
+            else:
+                results = self._through_store(self.store, stage, mixtures, digests, results)
+        return results or []
+
+    def stored(self, mixture: Mixture) -> list[bool]:
+        """For a dry run: which leading stages the store has for a mixture; the first gap makes the rest unknown."""
+        hits = [False] * len(self.stages)
+        previous: Candidates | None = None
+        digest = mixture.sha256()
+        for index, stage in enumerate(self.stages):
+            previous = self.store.get(_key(stage, digest, previous)) if self.store is not None else None
+            if previous is None:
+                break
+            hits[index] = True
+        return hits
+
+    def _through_store(
+        self,
+        store: StageStore,
+        stage: Stage,
+        mixtures: Sequence[Mixture],
+        digests: Sequence[str],
+        inputs: Sequence[Candidates] | None,
+    ) -> list[Candidates]:
+        keys = [_key(stage, digest, None if inputs is None else inputs[index]) for index, digest in enumerate(digests)]
+        found = [store.get(key) for key in keys]
+        missing = [index for index, candidates in enumerate(found) if candidates is None]
+        self.tally[stage.name].reused += len(found) - len(missing)
+        if missing:
+            fresh = self._execute(
+                stage,
+                [mixtures[index] for index in missing],
+                None if inputs is None else [inputs[index] for index in missing],
+            )
+            for index, candidates in zip(missing, fresh, strict=True):
+                store.put(keys[index], candidates)
+                found[index] = candidates
+        return [candidates for candidates in found if candidates is not None]
+
+    def _execute(
+        self, stage: Stage, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None
+    ) -> list[Candidates]:
+        start = time.perf_counter()
+        results = list(stage.run(mixtures, inputs))
+        if len(results) != len(mixtures):
+            raise ValueError(f"stage {stage.name} returned {len(results)} results for {len(mixtures)} mixtures")
+        tally = self.tally[stage.name]
+        tally.seconds += time.perf_counter() - start
+        tally.executed += len(mixtures)
+        return results
+
+
+def _key(stage: Stage, mixture_sha256: str, inputs: Candidates | None) -> dict[str, Json]:
+    return {
+        "stage": stage.name,
+        "fingerprint": stage.fingerprint(),
+        "input": None if inputs is None else inputs.sha256(),
+        "mixture": mixture_sha256,
+    }

@@ -1,0 +1,55 @@
+"""Finds systems by name. Listing reads entry points only; nothing is imported until a system is built."""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import cast
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.labels import suggestion
+from s5eval.systems.interface import Factory
+
+GROUP = "s5eval.systems"
+
+
+def installed_systems() -> dict[str, str]:
+    """Name → `module:factory` of every installed system, sorted by name."""
+    return {point.name: point.value for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+
+def load_factory(name: str) -> Factory:
+    """The factory of an installed system, or of any `module:factory` on the Python path or in the working folder.
+
+    Raises:
+        UsageError: no such system, or its module or factory cannot be imported; says what went wrong.
+    """
+    systems = installed_systems()
+    if name not in systems and ":" not in name:
+        known = ", ".join(systems) or "none is installed: run `pip install` once more"
+        raise UsageError(
+            f"unknown system {name!r}{suggestion(name, list(systems))} "
+            f"Known: {known}; or give module:factory for a system of your own"
+        )
+    if name not in systems and str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a console script, unlike `python -m`, does not look there
+    try:
+        loaded = EntryPoint(name, systems.get(name, name), GROUP).load()
+    except (ImportError, AttributeError, ValueError) as error:
+        missing = getattr(error, "name", None)
+        hint = f" (module {missing!r} is not installed)" if isinstance(error, ModuleNotFoundError) else ""
+        raise UsageError(f"system {name!r} cannot be imported: {error}{hint}") from error
+    if not callable(loaded):
+        raise UsageError(f"system {name!r} names a {type(loaded).__name__}, expected a factory build(config, device)")
+    return cast(Factory, loaded)
+
+
+def check_keys(config: object, known: tuple[str, ...], *, system: str) -> None:
+    """Refuse configuration keys that a system does not have.
+
+    Raises:
+        UsageError: naming the first unknown key and the closest known one.
+    """
+    for key in cast(dict[str, object], config):
+        if key not in known:
+            listed = ", ".join(f"system.{name}" for name in known) or "none"
+            raise UsageError(f"system {system!r} has no key system.{key}{suggestion(key, known)} Known keys: {listed}")
