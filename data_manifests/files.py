@@ -1,0 +1,28 @@
+"""Writing files so that a reader never sees half of one."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """A temporary path beside `target` that takes its place when the block ends without an error.
+
+    A crash, a kill or a full disk leaves `target` as it was; on an error the temporary file is removed.
+    The temporary name starts with a dot and keeps the suffix.
+    """
+    temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex}{target.suffix}")
+    try:
+        yield temporary
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(target: Path, content: bytes | str) -> None:
+    """Write a whole file at once; text is UTF-8."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)

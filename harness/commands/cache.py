@@ -1,0 +1,46 @@
+"""`s5eval cache`: look at the stage store, and make it smaller."""
+
+import json
+
+import click
+
+
+@click.group("cache")
+def command() -> None:
+    """The stage store: results of stages that later runs reuse."""
+
+
+@command.command("ls")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def list_entries(as_json: bool) -> int:
+    """Entries and bytes per stage, and where they are."""
+    from s5eval.data_manifests.cache import cache_folder
+    from s5eval.harness.store import DiskStore
+
+    store = DiskStore(cache_folder() / "stages")
+    stages: dict[str, dict[str, int]] = {}
+    for entry in store.entries():
+        counts = stages.setdefault(entry.stage, {"entries": 0, "bytes": 0})
+        counts["entries"] += 1
+        counts["bytes"] += entry.size
+    if as_json:
+        click.echo(json.dumps({"folder": str(store.root), "stages": stages}, indent=1))
+        return 0
+    click.echo(f"{store.root}")
+    for stage, counts in sorted(stages.items()):
+        click.echo(f"{stage:12} {counts['entries']:7d} entries  {counts['bytes'] / 1e9:8.2f} GB")
+    return 0
+
+
+@command.command("prune")
+@click.option(
+    "--keep-gb", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Keep the latest so many GB."
+)
+def prune(keep_gb: float) -> int:
+    """Remove the entries that were used longest ago."""
+    from s5eval.data_manifests.cache import cache_folder
+    from s5eval.harness.store import DiskStore
+
+    removed, freed = DiskStore(cache_folder() / "stages").prune(keep_bytes=int(keep_gb * 1e9))
+    click.echo(f"removed {removed} entries, {freed / 1e9:.2f} GB")
+    return 0

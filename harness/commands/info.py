@@ -1,0 +1,39 @@
+"""`s5eval info`: versions, devices, folders."""
+
+import json
+import os
+import platform
+import shutil
+
+import click
+
+
+@click.command("info")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def command(as_json: bool) -> int:
+    """What a bug report needs: versions, device, cache folder and free disk, data root."""
+    from s5eval.data_manifests.cache import cache_folder
+    from s5eval.harness.provenance import package_versions, resolve_device
+
+    cache = cache_folder()
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    facts = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "device": resolve_device("auto"),
+        "cache": str(cache),
+        "cache_free_gb": round(shutil.disk_usage(existing).free / 1e9, 1),
+        "data": os.environ.get("S5EVAL_DATA"),
+        "packages": package_versions(),
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+        return 0
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            for package, version in value.items():
+                click.echo(f"{package:16} {version or 'not installed'}")
+        else:
+            click.echo(f"{name:16} {'not set' if value is None else value}")
+    return 0

@@ -1,0 +1,86 @@
+"""Options that several commands share, and what stands between a run and a terminal."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from s5eval.harness.engine import Outcome
+    from s5eval.harness.run import RunResult
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PathType = click.Path(path_type=Path)
+
+
+def data_options(command: Command) -> Command:
+    """`--data`, `--split`, `--limit`, `--only`, `--strict`."""
+    for option in (
+        click.option(
+            "--strict", is_flag=True, help="Treat orphan files, missing estimates and odd suffixes as errors."
+        ),
+        click.option("--only", multiple=True, metavar="ID", help="Evaluate this mixture; may be repeated."),
+        click.option("--limit", type=int, metavar="N", help="Evaluate the first N mixtures."),
+        click.option("--split", help="Split of an official root: dev-test or eval."),
+        click.option(
+            "--data",
+            type=PathType,
+            envvar="S5EVAL_DATA",
+            help="Official root (dev_set/, eval_set/), or a folder with soundscape/ and, if any, oracle_target/. "
+            "Default: $S5EVAL_DATA.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def output_options(command: Command) -> Command:
+    """`--out`, `--resume`, `--json`."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines."),
+        click.option("--resume", type=PathType, metavar="RUN", help="Continue an interrupted run in its folder."),
+        click.option("--out", type=PathType, metavar="RUN", help="Run folder to make; default: a new one in runs/."),
+    ):
+        command = option(command)
+    return command
+
+
+def given_options(context: click.Context) -> set[str]:
+    """Names of the parameters that were typed, rather than left at their defaults."""
+    return {
+        name
+        for name in context.params
+        if context.get_parameter_source(name)
+        in (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+    }
+
+
+def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":
+    """A progress bar on standard error, only where that is a terminal."""
+    from tqdm import tqdm
+
+    failed = 0
+    with tqdm(total=total, initial=done, unit="mixture", disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
+        for outcome in outcomes:
+            failed += outcome.score.status == "failed"
+            if failed:
+                bar.set_postfix(failed=failed)
+            bar.update()
+            yield outcome
+
+
+def show_result(result: "RunResult", as_json: bool) -> int:
+    """Print a run's summary, as a table or as JSON; returns the exit code the run deserves."""
+    from s5eval.harness.report.table import summary_table
+
+    if as_json:
+        click.echo(json.dumps(result.summary, indent=1))
+        click.echo(f"run: {result.path}", err=True)
+    else:
+        click.echo(summary_table(result.summary))
+        click.echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")
+    return result.exit_code

@@ -1,0 +1,22 @@
+"""`s5eval rescore`: score a run again from its stored tables."""
+
+from pathlib import Path
+
+import click
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.harness.commands.options import PathType, show_result
+
+
+@click.command("rescore")
+@click.argument("run", type=PathType)
+@click.option("--decision", type=PathType, metavar="FILE", help="Another decision file; needs --out.")
+@click.option("--out", type=PathType, metavar="RUN2", help="New run folder; default: rebuild RUN in place.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines.")
+def command(run: Path, decision: Path | None, out: Path | None, as_json: bool) -> int:
+    """Rebuild a run's scores and summary; no audio is read and no network is run."""
+    from s5eval.harness.rescore import rescore
+
+    if decision is not None and out is None:
+        raise UsageError("--decision changes the result: name a new run folder with --out")
+    return show_result(rescore(run, decision_file=decision, out=out), as_json)

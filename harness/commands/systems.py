@@ -1,0 +1,18 @@
+"""`s5eval systems`: what is installed."""
+
+import json
+
+import click
+
+
+@click.command("systems")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def command(as_json: bool) -> int:
+    """List the installed systems: name and factory. A package adds one by an entry point in `s5eval.systems`."""
+    from s5eval.systems.registry import installed_systems
+
+    systems = installed_systems()
+    width = max(map(len, systems), default=0)
+    lines = (f"{name:{width}}  {factory}" for name, factory in systems.items())
+    click.echo(json.dumps(systems, indent=1) if as_json else "\n".join(lines))
+    return 0

@@ -1,0 +1,110 @@
+"""What a run is asked to do, resolved and written down, so that it can be resumed and repeated."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.labels import suggestion
+
+SECTIONS = ("system", "decision")
+"""Sections that `--set SECTION.KEY=VALUE` can reach."""
+
+RESUMABLE = frozenset({"batch_size", "device", "cache"})
+"""Options that may differ when a run is resumed: they change how fast, not what."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """One run, as resolved from the command line; everything here is written to `run.json`.
+
+    Attributes:
+        system: name of an installed system, or `module:factory`.
+        data: folder of the data.
+        split: split of an official root; None for a plain folder.
+        settings: what `--set` gave: section → key → value.
+        decision_file: decision file that replaces the system's own decision; None: the system's own.
+        limit: evaluate the first so many mixtures.
+        only: evaluate these mixture ids.
+        batch_size: mixtures given to the system at once.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        save_audio: write the estimates as PCM_16 wavs, and score those beside the ones in memory.
+        cache: use the stage store.
+        strict: findings about the files (orphans, missing estimates, odd suffixes) are errors.
+    """
+
+    system: str
+    data: Path
+    split: str | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    decision_file: Path | None = None
+    limit: int | None = None
+    only: tuple[str, ...] = ()
+    batch_size: int = 1
+    device: str = "auto"
+    save_audio: bool = False
+    cache: bool = True
+    strict: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The configuration as JSON can hold it; `from_dict` reads it back."""
+        values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        values["data"] = str(self.data)
+        values["decision_file"] = None if self.decision_file is None else str(self.decision_file)
+        values["only"] = list(self.only)
+        return values
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "RunConfig":
+        """Read what `as_dict` wrote; keys of later versions are ignored."""
+        known = {entry.name for entry in dataclasses.fields(RunConfig)}
+        kept = {key: value for key, value in values.items() if key in known}
+        kept["data"] = Path(kept["data"])
+        kept["decision_file"] = None if kept["decision_file"] is None else Path(kept["decision_file"])
+        kept["only"] = tuple(kept["only"])
+        return RunConfig(**kept)
+
+    def differences(self, other: "RunConfig") -> list[str]:
+        """What keeps `other` from continuing a run of this configuration, one phrase an option."""
+        mine, theirs = self.as_dict(), other.as_dict()
+        return [
+            f"{key}: {theirs[key]!r}, the run was started with {mine[key]!r}"
+            for key in mine
+            if key not in RESUMABLE and mine[key] != theirs[key]
+        ]
+
+
+def parse_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read `--set` values: dotted keys, YAML values, the last of equal keys wins.
+
+    >>> parse_settings(["system.stages=2", "system.mamba=none"])
+    {'system': {'stages': 2, 'mamba': 'none'}}
+
+    Raises:
+        UsageError: not KEY=VALUE, an unknown section, or a value that is not YAML.
+    """
+    result: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        section, dot, rest = key.partition(".")
+        if not equals or not dot or not rest:
+            raise UsageError(f"--set {assignment!r}: expected SECTION.KEY=VALUE, such as system.stages=2")
+        if section not in SECTIONS:
+            raise UsageError(f"--set {assignment!r}: unknown section {section!r}{suggestion(section, SECTIONS)}")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
+        *parents, leaf = rest.split(".")
+        node = result.setdefault(section, {})
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise UsageError(f"--set {assignment!r}: {parent!r} has a value already, and cannot hold keys")
+            node = child
+        node[leaf] = value
+    return result

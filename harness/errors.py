@@ -1,0 +1,16 @@
+"""Expected errors of the harness; each carries its exit code (see `s5eval.data_manifests.errors`)."""
+
+from typing import ClassVar
+
+from s5eval.data_manifests.errors import S5Error
+
+EXIT_DONE = 0
+EXIT_UNEXPECTED = 1
+EXIT_FAILED_MIXTURES = 4
+EXIT_INTERRUPTED = 130
+
+
+class RunFolderError(S5Error):
+    """The run folder cannot be written: a full disk, missing rights, another process at work in it."""
+
+    exit_code: ClassVar[int] = 1

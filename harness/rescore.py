@@ -1,0 +1,74 @@
+"""Scores a finished run again from its stored tables: no audio, no network, no torch."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.errors import DataError
+from s5eval.harness.journal import RunFolder, pairs_path, read_run, read_scores
+from s5eval.harness.provenance import METRIC_VERSION
+from s5eval.harness.records import MixtureScore, PairTable
+from s5eval.harness.report.page import write_page
+from s5eval.harness.run import RunResult
+from s5eval.harness.score import score_mixture, select
+from s5eval.harness.summary import summarize
+from s5eval.systems.decision import Decision, load_decision, parse_decision
+
+
+def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = None) -> RunResult:
+    """Rebuild the scores and the summary of a run from its pair tables.
+
+    Args:
+        run: the run folder.
+        decision_file: another decision than the run's own; needs `out`.
+        out: a new run folder for the result, with tables of its own; None: in place.
+
+    Raises:
+        UsageError: `run` is no run folder, `out` is in use, or the decision file is wrong.
+        DataError: a table is missing or damaged.
+    """
+    record = read_run(run)
+    decision = (
+        parse_decision(record["decision"], where=str(run / "run.json"))
+        if decision_file is None
+        else load_decision(decision_file)
+    )
+    folder = RunFolder.open_existing(run) if out is None else RunFolder.open_new(out)
+    with folder:
+        recorded = read_scores(run)
+        scores = {id_: _rescored(run, recorded[id_], decision) for id_ in record["mixtures"] if id_ in recorded}
+        summary = summarize(
+            list(scores.values()),
+            n_expected=record["n_expected"],
+            finished=len(scores) == record["n_expected"],
+            about=record["about"],
+        )
+        if out is not None:
+            for id_ in scores:
+                if pairs_path(run, id_).is_file():
+                    pairs_path(folder.path, id_).write_bytes(pairs_path(run, id_).read_bytes())
+        folder.write_run(_record(record, decision, summary["status"], None if out is None else run))
+        folder.rewrite(scores.values())
+        folder.write_summary(summary)
+    write_page(folder.path)
+    return RunResult(folder.path, summary)
+
+
+def _rescored(run: Path, score: MixtureScore, decision: Decision) -> MixtureScore:
+    if score.status == "failed":
+        return score
+    table = PairTable.load(pairs_path(run, score.mixture_id))
+    if table.reference_labels is None and score.status == "scored":
+        raise DataError(f"{pairs_path(run, score.mixture_id)}: has no references, but the mixture was scored")
+    fresh = score_mixture(score.mixture_id, table, select(table, decision), seconds=score.seconds)
+    # The wavs on disk hold the old estimates: what was scored of them stands only while they are the same.
+    if fresh.estimates == score.estimates:
+        clipped = tuple(flag for flag in score.flags if flag.startswith("clipped-samples"))
+        return replace(fresh, as_written=score.as_written, flags=(*fresh.flags, *clipped))
+    return fresh
+
+
+def _record(record: Mapping[str, Any], decision: Decision, status: str, source: Path | None) -> dict[str, Any]:
+    changed = {**record, "status": status, "metric_version": METRIC_VERSION, "decision": decision.as_dict()}
+    return changed if source is None else {**changed, "rescored_from": str(source)}

@@ -1,0 +1,262 @@
+"""Runs a system over a manifest into a run folder: the one function behind `s5eval run` and `s5eval score`."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.cache import cache_folder
+from s5eval.data_manifests.errors import DataError, S5Error, UsageError
+from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.manifest import Manifest, open_manifest
+from s5eval.data_manifests.records import Scene
+from s5eval.harness.config import RunConfig
+from s5eval.harness.engine import Engine, Outcome
+from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
+from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_scores
+from s5eval.harness.provenance import METRIC_VERSION, collect_provenance, resolve_device
+from s5eval.harness.records import MixtureScore
+from s5eval.harness.report.page import write_page
+from s5eval.harness.store import DiskStore
+from s5eval.harness.summary import summarize
+from s5eval.systems.decision import Decision, load_decision, parse_decision
+from s5eval.systems.interface import OracleSystem, System
+from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.registry import load_factory
+
+log = logging.getLogger("s5eval.run")
+
+Progress = Callable[[Iterable[Outcome], int, int], Iterable[Outcome]]
+"""Wraps the outcomes to show progress; gets how many mixtures there are, and how many are done already."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run that came to its end: where it is, its summary, and the exit code it deserves."""
+
+    path: Path
+    summary: Mapping[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 4 when a mixture failed."""
+        return EXIT_FAILED_MIXTURES if self.summary["n_failed"] else EXIT_DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run before its first mixture: manifest, system, decision, and what the file checks found."""
+
+    config: RunConfig
+    manifest: Manifest
+    system: System | OracleSystem
+    decision: Decision
+    device: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def oracle(self) -> bool:
+        """The system sees the references."""
+        return isinstance(self.system, OracleSystem)
+
+
+def plan_run(config: RunConfig) -> Plan:
+    """Open the data, build the system and check the files; evaluates nothing.
+
+    Raises:
+        UsageError: the system, a setting or the decision file is unknown or wrong.
+        DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
+    """
+    manifest = open_manifest(config.data, split=config.split, limit=config.limit, only=config.only)
+    device = resolve_device(config.device)
+    decision_settings = dict(config.settings.get("decision", {}))
+    system = load_factory(config.system)(dict(config.settings.get("system", {})), device)
+    if isinstance(system, OracleSystem) and not manifest.has_references:
+        raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
+    if isinstance(system, Pipeline) and config.cache:
+        system.store = DiskStore(cache_folder() / "stages")
+    decision = load_decision(config.decision_file) if config.decision_file else system.decision
+    if decision_settings:
+        decision = parse_decision({**decision.as_dict(), **decision_settings}, where="--set decision.…")
+    findings = list(manifest.findings)
+    if hasattr(system, "inspect"):
+        findings += system.inspect(manifest.all_ids, [scene.mixture.id for scene in manifest.scenes])
+    if config.strict and findings:
+        listed = "\n".join(f"  {finding}" for finding in findings[:20])
+        raise DataError(f"--strict: {len(findings)} findings about the files\n{listed}")
+    return Plan(config, manifest, system, decision, device, tuple(findings))
+
+
+def default_run_path(config: RunConfig) -> Path:
+    """`runs/<utc>_<system>_<split>_<short hash>`, new for every second and configuration."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    short = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode()).hexdigest()[:6]
+    name = config.system.replace(":", ".").replace("/", ".")
+    return Path("runs") / f"{stamp}_{name}_{config.split or 'folder'}_{short}"
+
+
+def run(config: RunConfig, out: Path, *, progress: Progress | None = None) -> RunResult:
+    """Evaluate a system into a new run folder.
+
+    Args:
+        config: what to run.
+        out: the run folder; made before any model loads.
+        progress: shows how far it is; None: silent.
+
+    Raises:
+        UsageError, DataError: see `plan_run`; also when `out` is in use.
+        RunFolderError: the folder cannot be written.
+        KeyboardInterrupt: passed on; what is done stands, and the run can be resumed.
+    """
+    with RunFolder.open_new(out) as folder, _logging_to(folder.log):
+        try:
+            plan = plan_run(config)
+        except S5Error:
+            folder.discard()
+            raise
+        return _carry_out(plan, folder, {}, progress)
+
+
+def resume(
+    out: Path, *, given: Mapping[str, Any], fresh: RunConfig | None, progress: Progress | None = None
+) -> RunResult:
+    """Continue a run that was interrupted; failed mixtures are tried again. A finished run stays as it is.
+
+    Args:
+        out: the run folder.
+        given: options (fields of `RunConfig`) that were given again; what they change must not matter.
+        fresh: the whole configuration, if enough options were given, for a folder whose run had not begun.
+        progress: see `run`.
+
+    Raises:
+        UsageError: an option contradicts the recorded one, or the system is not the one that began.
+        DataError: the data have changed since.
+    """
+    with RunFolder.open_existing(out) as folder, _logging_to(folder.log):
+        if not folder.has_begun():
+            if fresh is None:
+                raise UsageError(
+                    f"{out} was killed before it began; repeat the options of the first call to start over"
+                )
+            return _carry_out(plan_run(fresh), folder, {}, progress)
+        record = read_run(out)
+        recorded = RunConfig.from_dict(record["config"])
+        config = replace(recorded, **given)
+        if differences := recorded.differences(config):
+            raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
+        done = {id_: score for id_, score in read_scores(out).items() if score.status != "failed"}
+        if record["status"] == "complete":
+            return RunResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")))
+        plan = plan_run(config)
+        if plan.manifest.sha256 != record["manifest_sha256"]:
+            raise DataError(f"{plan.manifest.root} is not as it was when {out} began; start a new run")
+        if json.loads(json.dumps(plan.system.fingerprint())) != record["fingerprint"]:
+            raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
+        folder.rewrite(done.values())
+        return _carry_out(plan, folder, done, progress)
+
+
+def _carry_out(plan: Plan, folder: RunFolder, done: Mapping[str, MixtureScore], progress: Progress | None) -> RunResult:
+    start = time.perf_counter()
+    record = _run_record(plan)
+    folder.write_run(record)
+    if plan.config.save_audio:
+        folder.audio.mkdir(exist_ok=True)
+    for finding in plan.findings:
+        log.warning("%s", finding)
+    scores = dict(done)
+    remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
+    finished = False
+    try:
+        for outcome in _outcomes(plan, folder, remaining, progress, len(done)):
+            folder.append(outcome.score, outcome.table)
+            scores[outcome.score.mixture_id] = outcome.score
+        finished = True
+    finally:
+        summary = summarize(
+            [scores[scene.mixture.id] for scene in plan.manifest.scenes if scene.mixture.id in scores],
+            n_expected=len(plan.manifest.scenes),
+            finished=finished,
+            about=record["about"],
+        )
+        folder.write_summary(summary)
+        folder.write_run({**record, "status": summary["status"], **_costs(plan, time.perf_counter() - start)})
+    write_page(folder.path)
+    return RunResult(folder.path, summary)
+
+
+def _outcomes(
+    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: Progress | None, n_done: int
+) -> Iterable[Outcome]:
+    engine = Engine(
+        system=plan.system,
+        decision=plan.decision,
+        batch_size=plan.config.batch_size,
+        audio_folder=folder.audio if plan.config.save_audio else None,
+    )
+    outcomes = engine.evaluate(scenes)
+    return outcomes if progress is None else progress(outcomes, n_done + len(scenes), n_done)
+
+
+def _run_record(plan: Plan) -> dict[str, Any]:
+    manifest, fingerprint = plan.manifest, dict(plan.system.fingerprint())
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "metric_version": METRIC_VERSION,
+        "status": "running",
+        "config": plan.config.as_dict(),
+        "decision": plan.decision.as_dict(),
+        "fingerprint": fingerprint,
+        "about": {
+            "system": plan.config.system,
+            "weights": str(fingerprint.get("weights", "not stated")),
+            "oracle": plan.oracle,
+            "dataset": manifest.dataset,
+            "split": manifest.split.name,
+            "tune": manifest.split.tune,
+            "n_findings": len(plan.findings),
+        },
+        "manifest_sha256": manifest.sha256,
+        "n_expected": len(manifest.scenes),
+        "mixtures": [scene.mixture.id for scene in manifest.scenes],
+        "findings": [str(finding) for finding in plan.findings[:1000]],
+        "provenance": collect_provenance(plan.device),
+    }
+
+
+def _costs(plan: Plan, seconds: float) -> dict[str, Any]:
+    stages = {}
+    if isinstance(plan.system, Pipeline):
+        stages = {
+            name: {"executed": tally.executed, "reused": tally.reused, "seconds": round(tally.seconds, 3)}
+            for name, tally in plan.system.tally.items()
+        }
+    return {"seconds": round(seconds, 3), "stages": stages}
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("s5eval")
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    root.propagate = False  # the terminal belongs to the table and the progress bar
+    try:
+        yield
+    except S5Error as error:
+        log.error("%s", error)
+        raise
+    except Exception as error:
+        log.exception("unexpected")
+        error.add_note(f"the traceback is in {path}")
+        raise
+    finally:
+        root.removeHandler(handler)
+        handler.close()

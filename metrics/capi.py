@@ -1,0 +1,115 @@
+"""CAPI-SDRi, the ranking metric of DCASE 2026 Task 4, as combinatorics on a pair matrix.
+
+Class-aware and permutation-invariant: within each class the estimates are paired with the references so that
+their mean SNR is highest; every estimate or reference left over enters as 0 dB.
+Source: `nttcslab/dcase2026_task4_baseline`, commit 20e6992, `src/evaluation/metrics`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from s5eval.metrics.sdr import PairScores
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An estimate and the reference of the same class that it was assigned to; levels in dB."""
+
+    label: str
+    estimate: int
+    reference: int
+    sdr: float
+    sdr_mixture: float
+
+    @property
+    def sdri(self) -> float:
+        """What the estimate improves on the mixture, dB."""
+        return self.sdr - self.sdr_mixture
+
+
+@dataclass(frozen=True, slots=True)
+class CapiScore:
+    """CAPI-SDRi of one mixture and its floors, in dB.
+
+    Attributes:
+        value: the official value; None when the scene is silent and was answered with silence.
+        optimal: the same with the pairing that maximises SDRi instead of SNR; differs from `value` only when
+            a class has more references than estimates.
+        zero_floor: the value with silent waveforms in place of the assigned estimates: SDRi = −SNR(mixture).
+        gain_floor: the value with the mixture times its least-squares gain in their place.
+        pairs: the assigned pairs, by class and estimate.
+        n_entries: how many entries `value` is the mean of.
+    """
+
+    value: float | None
+    optimal: float | None
+    zero_floor: float | None
+    gain_floor: float | None
+    pairs: tuple[Pair, ...]
+    n_entries: int
+
+
+def capi_sdri(pair_scores: PairScores, *, estimate_labels: Sequence[str], reference_labels: Sequence[str]) -> CapiScore:
+    """Score one mixture from its pair matrix.
+
+    Args:
+        pair_scores: tables with N candidates and R references.
+        estimate_labels: N labels.
+        reference_labels: R labels.
+
+    Raises:
+        ValueError: the labels do not fit the tables.
+    """
+    if pair_scores.sdr.shape != (len(estimate_labels), len(reference_labels)):
+        raise ValueError(
+            f"pair matrix {pair_scores.sdr.shape} does not fit {len(estimate_labels)} estimates "
+            f"and {len(reference_labels)} references"
+        )
+    sdr, mixture = pair_scores.sdr, pair_scores.sdr_mixture
+    pairs: list[Pair] = []
+    n_entries = 0
+    best_sum = 0.0
+    for label in sorted({*estimate_labels, *reference_labels}):
+        estimates = [i for i, name in enumerate(estimate_labels) if name == label]
+        references = [i for i, name in enumerate(reference_labels) if name == label]
+        n_entries += max(len(estimates), len(references))
+        block = sdr[np.ix_(estimates, references)]
+        rows, columns = assign(block)
+        for i, j in zip(rows, columns, strict=True):
+            n, r = estimates[i], references[j]
+            pairs.append(Pair(label, n, r, float(sdr[n, r]), float(mixture[r])))
+        improvement = block - mixture[references]
+        # With no reference left over, the subtracted sum is the same for every pairing.
+        best = assign(improvement) if len(references) > len(estimates) > 0 else (rows, columns)
+        best_sum += float(improvement[best].sum())
+    if n_entries == 0:
+        return CapiScore(None, None, None, None, (), 0)
+    return CapiScore(
+        value=sum(pair.sdri for pair in pairs) / n_entries,
+        optimal=best_sum / n_entries,
+        zero_floor=sum(-pair.sdr_mixture for pair in pairs) / n_entries,
+        gain_floor=sum(float(pair_scores.sdr_gain[p.reference]) - p.sdr_mixture for p in pairs) / n_entries,
+        pairs=tuple(pairs),
+        n_entries=n_entries,
+    )
+
+
+def assign(scores: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The one-to-one pairing of rows and columns with the highest sum (hence mean); min(rows, columns) pairs.
+
+    Returns:
+        Row and column indices, rows ascending. Between equal sums the choice is deterministic but unspecified.
+    """
+    if min(scores.shape) == 0:
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    if scores.shape[0] == 1:
+        return np.zeros(1, np.intp), np.array([scores[0].argmax()])
+    if scores.shape[1] == 1:
+        return np.array([scores[:, 0].argmax()]), np.zeros(1, np.intp)
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(scores, maximize=True)
+    return rows, columns
