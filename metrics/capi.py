@@ -7,11 +7,17 @@ Source: `nttcslab/dcase2026_task4_baseline`, commit 20e6992, `src/evaluation/met
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import permutations
+from math import perm
 
 import numpy as np
 import numpy.typing as npt
 
 from s5eval.metrics.sdr import PairScores
+
+
+_ENUMERABLE = 720  # pairings tried one by one; beyond, the Hungarian method, whose import costs half a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +109,23 @@ def assign(scores: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.N
     Returns:
         Row and column indices, rows ascending. Between equal sums the choice is deterministic but unspecified.
     """
-    if min(scores.shape) == 0:
+    n, m = scores.shape
+    if n > m:
+        columns, rows = assign(scores.T)
+        order = np.argsort(rows)
+        return rows[order], columns[order]
+    if n == 0:
         return np.empty(0, np.intp), np.empty(0, np.intp)
-    if scores.shape[0] == 1:
-        return np.zeros(1, np.intp), np.array([scores[0].argmax()])
-    if scores.shape[1] == 1:
-        return np.array([scores[:, 0].argmax()]), np.zeros(1, np.intp)
-    from scipy.optimize import linear_sum_assignment
+    if perm(m, n) > _ENUMERABLE:
+        from scipy.optimize import linear_sum_assignment
 
-    rows, columns = linear_sum_assignment(scores, maximize=True)
-    return rows, columns
+        return linear_sum_assignment(scores, maximize=True)
+    choices = _pairings(n, m)
+    rows = np.arange(n)
+    return rows, choices[scores[rows, choices].sum(axis=1).argmax()]
+
+
+@cache
+def _pairings(n: int, m: int) -> npt.NDArray[np.intp]:
+    """All ways to give each of n rows a column of its own, (m! / (m − n)!, n)."""
+    return np.array(list(permutations(range(m), n)), dtype=np.intp)

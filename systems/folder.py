@@ -1,15 +1,18 @@
 """System `folder`: the output of any other system, as a directory or zip of `<mixture>_<i>_<Label>.wav` files."""
 
 import io
+import lzma
+import struct
+import threading
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
-import soundfile
 
-from s5eval.data_manifests.audio import read_audio
+from s5eval.data_manifests.audio import audio_length, read_audio
 from s5eval.data_manifests.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
@@ -19,7 +22,30 @@ from s5eval.systems.decision import KEEP_ALL
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.registry import check_keys
 
-_MEMBER_LIMIT = 1 << 28  # bytes; no estimate is larger, an archive bomb is
+SUBMISSION_AUDIO = "eval_out"
+"""Folder of the estimates in a challenge submission; where there is one, nothing outside it is an estimate."""
+
+SUBMISSION_RESULTS = ("eval_results.json", "dev_set_test_results.json")
+"""The other files of a submission; they hold no audio."""
+
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,  # an encrypted member
+    ValueError,  # a name that is not what its flags say, a negative offset
+    OverflowError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What Python's zipfile raises on damaged or odd archives."""
+
+_MAX_ESTIMATES = 100  # of one mixture; all of them are in memory at once
+_HEADER_BYTES = 1 << 20  # more than any header of an audio file takes
+
+_opened = threading.local()
 
 
 class FolderSystem:
@@ -76,12 +102,14 @@ class FolderSystem:
         sources = self._matched.get(mixture.id, ())
         if problem := sources_problem(sources):
             raise DataError(problem)
-        length = _frames(mixture)
+        if len(sources) > _MAX_ESTIMATES:
+            raise DataError(f"{len(sources)} files for one mixture; at most {_MAX_ESTIMATES} are scored")
+        length = audio_length(mixture.path)
         audio = np.empty((len(sources), length), np.float32)
         scores = np.zeros((len(sources), len(CLASSES)))
         for row, source in enumerate(sources):
             samples = read_audio(
-                self._open(source.file), channels=1, sample_rate=mixture.sample_rate, name=source.file
+                self._open(source.file, length), channels=1, sample_rate=mixture.sample_rate, name=source.file
             )[0]
             if len(samples) != length:
                 raise AudioError(f"{source.file}: {len(samples)} samples, the mixture has {length}")
@@ -89,15 +117,16 @@ class FolderSystem:
             scores[row, CLASS_INDEX[source.name.label]] = 1.0
         return Candidates(audio, scores, np.zeros(len(sources)), tuple(source.name.label for source in sources))
 
-    def _open(self, file: str) -> Path | BinaryIO:
+    def _open(self, file: str, length: int) -> Path | BinaryIO:
         if self._path.is_dir():
             return self._path / file
+        limit = length * 8 + _HEADER_BYTES  # 64-bit samples are the largest there are
         try:
-            with zipfile.ZipFile(self._path) as archive:
-                if archive.getinfo(file).file_size > _MEMBER_LIMIT:
-                    raise AudioError(f"{file}: unpacks to more than {_MEMBER_LIMIT >> 20} MiB; not an estimate")
-                return io.BytesIO(archive.read(file))
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            archive = _archive(self._path)
+            if archive.getinfo(file).file_size > limit:
+                raise AudioError(f"{file}: unpacks to more than {limit} bytes; not an estimate of {length} samples")
+            return io.BytesIO(archive.read(file))
+        except (*ZIP_ERRORS, KeyError) as error:
             raise AudioError(f"{file}: cannot be read from {self._path.name}: {error}") from error
 
 
@@ -113,24 +142,37 @@ def _list_directory(path: Path) -> list[str]:
     if not path.is_dir():
         raise UsageError(f"no directory or zip of estimates at {path}")
     files = (entry.relative_to(path) for entry in sorted(path.rglob("*")) if entry.is_file())
-    return [file.as_posix() for file in files if not _hidden(file.parts)]
+    return _estimates([file.as_posix() for file in files if not _hidden(file.parts)])
 
 
 def _list_archive(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = sorted(info.filename for info in archive.infolist() if not info.is_dir())
-    except (zipfile.BadZipFile, OSError) as error:
+    except ZIP_ERRORS as error:
         raise DataError(f"{path}: not a readable zip archive: {error}") from error
-    return [name for name in names if not _hidden(name.split("/"))]
+    return _estimates([name for name in names if not _hidden(name.split("/"))])
+
+
+def _estimates(files: Sequence[str]) -> list[str]:
+    """Of a submission what stands in its `eval_out`, of anything else all files."""
+    inside = [file for file in files if PurePosixPath(file).parent.name == SUBMISSION_AUDIO]
+    return inside or [file for file in files if PurePosixPath(file).name not in SUBMISSION_RESULTS]
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    """The archive, opened once per thread: reading the directory for every member takes longer than the audio."""
+    state = path.stat()
+    key = (path, state.st_mtime_ns, state.st_size)
+    if getattr(_opened, "key", None) != key:
+        if hasattr(_opened, "archive"):
+            _opened.archive.close()
+            del _opened.archive, _opened.key
+        _opened.archive = zipfile.ZipFile(path)
+        _opened.key = key
+    found: zipfile.ZipFile = _opened.archive
+    return found
 
 
 def _hidden(parts: Sequence[str]) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in parts)
-
-
-def _frames(mixture: Mixture) -> int:
-    try:
-        return int(soundfile.info(str(mixture.path)).frames)
-    except soundfile.SoundFileError as error:
-        raise AudioError(f"{mixture.path}: cannot be read as audio: {error}") from error

@@ -1,0 +1,41 @@
+# Two commands: `make run` and `make test`. Everything is installed into .venv with the pinned versions.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+
+.PHONY: run test test-slow bench lint types clean
+
+run: $(STAMP)  ## install, run the multi-stage system on the toy set, print the table and the run folder
+	$(BIN)/s5eval run --system multistage
+
+test: $(STAMP) lint  ## style, types and the fast tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(STAMP)  ## the long tests
+	$(BIN)/python -m pytest -q -m slow
+
+bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/run.py
+
+lint: $(STAMP) types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+types: .types/s5eval  ## links that let mypy see the mapped packages under their import names
+
+.types/s5eval: Makefile
+	mkdir -p .types/s5eval
+	for folder in data_manifests systems metrics submissions harness; do ln -sfn ../../$$folder .types/s5eval/$$folder; done
+	touch .types/s5eval
+
+# torch first and alone: nothing that depends on it may choose another build.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,af-whisper]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -1,0 +1,83 @@
+"""Every way in which a file can be wrong is said, and nothing wrong is read."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from s5eval.data_manifests.audio import read_audio
+from s5eval.data_manifests.errors import AudioError
+
+RATE = 32_000
+
+
+def write(path: Path, *, channels: int = 1, rate: int = RATE, subtype: str = "PCM_16", length: int = 4000) -> Path:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (length, channels))
+    soundfile.write(path, samples, rate, subtype=subtype)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"), [("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "FLOAT"), ("flac", "PCM_16")]
+)
+def test_reads_wav_and_flac_as_float32_rows(tmp_path: Path, suffix: str, subtype: str) -> None:
+    path = write(tmp_path / f"a.{suffix}", channels=4, subtype=subtype)
+    audio = read_audio(path, channels=4, sample_rate=RATE)
+    assert audio.dtype == np.float32
+    np.testing.assert_array_equal(audio, soundfile.read(path, dtype="float32")[0].T)
+
+
+def test_reads_an_open_file_and_calls_it_by_the_name_given(tmp_path: Path) -> None:
+    content = write(tmp_path / "a.wav").read_bytes()
+    assert read_audio(BytesIO(content), channels=1, sample_rate=RATE, name="in.zip").shape == (1, 4000)
+    with pytest.raises(AudioError, match=r"in\.zip: 1 channel, expected 2"):
+        read_audio(BytesIO(content), channels=2, sample_rate=RATE, name="in.zip")
+
+
+def damaged(tmp_path: Path, damage: Callable[[bytes], bytes], suffix: str = "wav") -> Path:
+    path = write(tmp_path / f"a.{suffix}")
+    path.write_bytes(damage(path.read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: b"", r"empty \(0 bytes\)"),
+        (lambda data: data[:20], "cannot be read as audio"),
+        (lambda data: data[: len(data) // 2], "truncated"),
+        (lambda data: data[:-2], "truncated"),
+        (lambda data: b"not audio at all" * 40, "cannot be read as audio"),
+    ],
+)
+def test_damaged_wavs_are_refused(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        read_audio(damaged(tmp_path, damage), channels=1, sample_rate=RATE)
+
+
+def test_a_cut_flac_is_refused(tmp_path: Path) -> None:
+    path = damaged(tmp_path, lambda data: data[: len(data) // 2], "flac")
+    with pytest.raises(AudioError, match=r"truncated|cannot be read"):
+        read_audio(path, channels=1, sample_rate=RATE)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_non_finite_samples_are_refused_with_their_place(tmp_path: Path, value: float) -> None:
+    samples = np.zeros(100, np.float32)
+    samples[37] = value
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"NaN or infinite samples, the first at sample 37"):
+        read_audio(tmp_path / "a.wav", channels=1, sample_rate=RATE)
+
+
+def test_wrong_rate_wrong_channels_and_absence_are_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", channels=2, rate=16_000)
+    with pytest.raises(AudioError, match="the sample rate is 16000 Hz, expected 32000 Hz"):
+        read_audio(path, channels=2, sample_rate=RATE)
+    with pytest.raises(AudioError, match="2 channels, expected 1"):
+        read_audio(path, channels=1, sample_rate=16_000)
+    with pytest.raises(AudioError, match="no such file"):
+        read_audio(tmp_path / "b.wav", channels=1, sample_rate=RATE)

@@ -1,0 +1,99 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.manifest import known_datasets, open_manifest
+
+
+def ids(root: Path, **options: object) -> list[str]:
+    return [scene.mixture.id for scene in open_manifest(root, **options).scenes]  # type: ignore[arg-type]
+
+
+def test_a_plain_folder_is_a_set(small_set: Path) -> None:
+    manifest = open_manifest(small_set)
+    references = {scene.mixture.id: [r.label for r in scene.references or ()] for scene in manifest.scenes}
+    assert references == {
+        "m_1": ["Speech"], "m_10": [], "m_2": ["Cough", "Pour"], "m_3": ["Dishes"], "m_4": ["Typing", "Typing"],
+    }  # fmt: skip
+    assert (manifest.dataset, manifest.split.tune, manifest.findings) == ("folder", "allowed", ())
+
+
+def test_without_oracle_target_there_are_no_references(small_set: Path) -> None:
+    (small_set / "oracle_target").rename(small_set / "elsewhere")
+    manifest = open_manifest(small_set)
+    assert not manifest.has_references
+    assert all(scene.references is None for scene in manifest.scenes)
+
+
+def official(root: Path, make_set: Callable[..., Path], split: str = "dev_set/synthesized/test") -> Path:
+    make_set(root / split, {"test_0000": ["Speech"], "test_0001": []})
+    return root
+
+
+def test_the_official_root_is_known_by_its_splits(tmp_path: Path, make_set: Callable[..., Path]) -> None:
+    manifest = open_manifest(official(tmp_path, make_set))
+    assert (manifest.dataset, manifest.split.name, manifest.split.tune) == ("dcase2026", "dev-test", "forbidden")
+    assert [finding.rule for finding in manifest.findings] == ["mixture-count"]  # 2 of 1512
+
+
+def test_several_splits_ask_for_one(tmp_path: Path, make_set: Callable[..., Path]) -> None:
+    official(tmp_path, make_set)
+    official(tmp_path, make_set, "eval_set/synthesized/eval")
+    with pytest.raises(UsageError, match="choose one with --split: dev-test, eval"):
+        open_manifest(tmp_path)
+    assert not open_manifest(tmp_path, split="eval").has_references
+
+
+@pytest.mark.parametrize("split", ["dev-tst", "nonsense"])
+def test_an_unknown_split_is_a_usage_error(tmp_path: Path, make_set: Callable[..., Path], split: str) -> None:
+    with pytest.raises(UsageError, match=f"no split '{split}'"):
+        open_manifest(official(tmp_path, make_set), split=split)
+
+
+def test_a_split_that_is_not_there_is_a_data_error(tmp_path: Path, make_set: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="there: dev-test"):
+        open_manifest(official(tmp_path, make_set), split="eval")
+
+
+def test_missing_and_empty_folders_are_data_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no data folder"):
+        open_manifest(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="neither soundscape/ nor an official split"):
+        open_manifest(tmp_path)
+    (tmp_path / "soundscape").mkdir()
+    with pytest.raises(DataError, match=r"holds no \.wav or \.flac file"):
+        open_manifest(tmp_path)
+
+
+def test_filters_keep_order_and_refuse_unknown_ids(small_set: Path) -> None:
+    assert ids(small_set, limit=2) == ["m_1", "m_10"]
+    assert ids(small_set, only=["m_4", "m_10"]) == ["m_10", "m_4"]
+    with pytest.raises(UsageError, match="no mixture 'm_9'"):
+        open_manifest(small_set, only=["m_9"])
+    with pytest.raises(UsageError, match="--limit is 0"):
+        open_manifest(small_set, limit=0)
+
+
+def test_orphans_and_odd_suffixes_among_references_are_listed(small_set: Path) -> None:
+    folder = small_set / "oracle_target"
+    (folder / "m_1_0_Speech.wav").rename(folder / "m_1_0_Speech.WAV")
+    (folder / "m_3_0_Dishes.wav").rename(folder / "m_33_0_Dishes.wav")
+    assert sorted(finding.rule for finding in open_manifest(small_set).findings) == ["orphan", "suffix"]
+
+
+def test_the_digest_follows_the_data(small_set: Path) -> None:
+    before = open_manifest(small_set).sha256
+    assert open_manifest(small_set).sha256 == before
+    assert open_manifest(small_set, limit=3).sha256 != before
+    (small_set / "oracle_target" / "m_3_0_Dishes.wav").unlink()
+    assert open_manifest(small_set).sha256 != before
+
+
+def test_shipped_manifests_say_what_may_be_tuned_on() -> None:
+    dcase = known_datasets()["dcase2026"].splits
+    assert {name: (split.mixtures, split.tune) for name, split in dcase.items() if name in ("dev-test", "eval")} == {
+        "dev-test": (1512, "forbidden"),
+        "eval": (2567, "forbidden"),
+    }

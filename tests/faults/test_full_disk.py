@@ -1,0 +1,94 @@
+"""A full disk ends a run with a clear word and loses nothing that stood; a full cache disk ends nothing."""
+
+import errno
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from s5eval.harness.records import PairTable
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _plugins_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "harness"))
+
+
+def test_a_full_disk_is_said_and_the_run_resumes(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch, lines: Call
+) -> None:
+    out = tmp_path / "run"
+    save = PairTable.save
+
+    def full(table: PairTable, path: Path) -> None:
+        if path.stem == "m_3":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(table, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PairTable, "save", full)
+        result = s5eval("run", "--system", "plugins:build", "--data", small_set, "--out", out)
+    assert result.code == 1
+    assert "the disk is full" in result.err
+    assert f"--resume {out}" in result.err
+    assert len(lines(out)) == 3
+    assert s5eval("run", "--resume", out).code == 0
+    assert len(lines(out)) == 5
+
+
+def test_an_output_place_that_cannot_be_written_is_said_before_anything_is_run(
+    small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    (tmp_path / "file").write_text("")
+    log = tmp_path / "log"
+    result = s5eval(
+        "run", "--system", "plugins:build", "--data", small_set, "--out", tmp_path / "file" / "run",
+        "--set", f"system.log={log}",
+    )  # fmt: skip
+    assert (result.code, "cannot write in" in result.err) == (1, True)
+    assert not log.exists()
+
+
+def test_estimates_that_cannot_be_written_end_the_run(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import soundfile
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(soundfile, "write", full)
+    result = s5eval("run", "--system", "plugins:build", "--data", small_set, "--out", tmp_path / "run", "--save-audio")
+    assert result.code == 1
+    assert "m_1_0_Speech.wav" in result.err
+    assert not list((tmp_path / "run" / "audio").iterdir())
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a table", None])
+def test_rescoring_says_which_table_is_damaged_or_missing(
+    small_set: Path, tmp_path: Path, s5eval: Call, damage: bytes | None
+) -> None:
+    out = tmp_path / "run"
+    s5eval("run", "--system", "plugins:build", "--data", small_set, "--out", out)
+    table = out / "pairs" / "m_2.npz"
+    if damage is None:
+        table.unlink()
+    else:
+        table.write_bytes(damage)
+    result = s5eval("rescore", out)
+    assert (result.code, "m_2.npz: not a readable pair table" in result.err) == (3, True)
+
+
+def test_tables_hold_no_pickles(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    out = tmp_path / "run"
+    s5eval("run", "--system", "plugins:build", "--data", small_set, "--out", out)
+    hostile = out / "pairs" / "m_2.npz"
+    with hostile.open("wb") as file:
+        np.savez(file, sdr=np.array([{"any": "object"}], dtype=object))
+    assert s5eval("rescore", out).code == 3
+    assert json.loads((out / "summary.json").read_text())["status"] == "complete"

@@ -1,0 +1,129 @@
+"""SIGKILL at any moment, then --resume: the same numbers, one line a mixture, nothing scored twice."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HARNESS = Path(__file__).parents[1] / "harness"
+Call = Callable[..., Any]
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(HARNESS)}
+    command = [sys.executable, "-m", "s5eval.harness.cli", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def finish(*arguments: object) -> int:
+    return start(*arguments).wait(timeout=120)
+
+
+@pytest.fixture
+def data(tmp_path: Path, make_set: Call) -> Path:
+    labels = (["Speech"], [], ["Cough", "Speech"])
+    return make_set(tmp_path / "set", {f"m_{k:02d}": labels[k % 3] for k in range(12)}, seconds=0.05)
+
+
+def values(run: Path) -> tuple[Any, dict[str, Any]]:
+    found = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
+    assert len(found) == len({line["mixture_id"] for line in found}) == 12
+    return json.loads((run / "summary.json").read_text()), {line["mixture_id"]: line["capi_sdri"] for line in found}
+
+
+@pytest.mark.parametrize("after", [1, 7])
+def test_killed_in_the_middle_and_resumed(data: Path, tmp_path: Path, after: int) -> None:
+    options = ("run", "--system", "plugins:build", "--data", data)
+    assert finish(*options, "--out", tmp_path / "whole") == 0
+    log = tmp_path / "log"
+    broken = tmp_path / "broken"
+    killed = finish(*options, "--out", broken, "--set", f"system.kill_after={after}", "--set", f"system.log={log}")
+    assert killed == -signal.SIGKILL
+    record = json.loads((broken / "run.json").read_text())
+    assert record["status"] == "running"
+    del record["config"]["settings"]["system"]["kill_after"], record["fingerprint"]["kill_after"]
+    (broken / "run.json").write_text(json.dumps(record))
+    assert finish("run", "--resume", broken) == 0
+    assert values(broken) == values(tmp_path / "whole")
+    seen = log.read_text().split()
+    assert len(seen) == 13, "only the mixture that was under way is run again"
+
+
+def test_a_torn_last_line_is_run_again(data: Path, tmp_path: Path) -> None:
+    options = ("run", "--system", "plugins:build", "--data", data, "--out")
+    assert finish(*options, tmp_path / "whole") == 0
+    assert finish(*options, tmp_path / "torn") == 0
+    journal = tmp_path / "torn" / "mixtures.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-40])
+    record = json.loads((tmp_path / "torn" / "run.json").read_text())
+    (tmp_path / "torn" / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    assert finish("run", "--resume", tmp_path / "torn") == 0
+    assert values(tmp_path / "torn") == values(tmp_path / "whole")
+
+
+def test_killed_before_the_run_began_starts_over(data: Path, tmp_path: Path, s5eval: Call) -> None:
+    out = tmp_path / "run"
+    (out / "pairs").mkdir(parents=True)
+    (out / "log.txt").write_text("")
+    (out / ".probe.half").write_text("")
+    alone = s5eval("run", "--resume", out)
+    assert (alone.code, "repeat the options" in alone.err) == (2, True)
+    assert finish("run", "--system", "plugins:build", "--data", data, "--resume", out) == 0
+    assert len(values(out)[1]) == 12
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_until_done(data: Path, tmp_path: Path) -> None:
+    options = ("run", "--system", "plugins:build", "--data", data)
+    assert finish(*options, "--out", tmp_path / "whole", "--set", "system.slow=0.05") == 0
+    rng = random.Random(2026)
+    out = tmp_path / "broken"
+    arguments = (*options, "--set", "system.slow=0.05")
+    kills = 0
+    for _ in range(60):
+        where = ("--resume", out) if out.exists() else ("--out", out)
+        process = start(*arguments, *where)
+        try:
+            if process.wait(timeout=rng.uniform(0.2, 1.6)) == 0:
+                break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+    else:
+        assert finish(*arguments, "--resume", out) == 0
+    assert kills > 2
+    assert values(out) == values(tmp_path / "whole")
+
+
+def test_sigterm_ends_like_an_interrupt(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start("run", "--system", "plugins:build", "--data", data, "--out", out, "--set", "system.slow=0.3")
+    while not (out / "mixtures.jsonl").exists():
+        time.sleep(0.05)
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(timeout=30) == 130
+    assert json.loads((out / "summary.json").read_text())["status"] == "partial"
+
+
+def test_two_processes_do_not_write_one_run(data: Path, tmp_path: Path, s5eval: Call) -> None:
+    out = tmp_path / "run"
+    process = start("run", "--system", "plugins:build", "--data", data, "--out", out, "--set", "system.slow=0.3")
+    try:
+        while not (out / "run.json").exists():
+            time.sleep(0.05)
+            assert process.poll() is None
+        second = s5eval("run", "--resume", out)
+        assert (second.code, "another process is at work" in second.err) == (1, True)
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,140 @@
+"""Stages through a store: what is shared, what stops early, and what is counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from s5eval.data_manifests.manifest import open_manifest
+from s5eval.data_manifests.records import Mixture
+from s5eval.harness.store import DiskStore
+from s5eval.systems.decision import Decision
+from s5eval.systems.interface import Candidates
+from s5eval.systems.pipeline import Pipeline
+
+
+@dataclass
+class Gain:
+    """A stage that scales what it gets; `rounded` hides small gains from the next stage."""
+
+    name: str
+    gain: float
+    rounded: bool = False
+    calls: list[list[str]] = field(default_factory=list)
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        return {"gain": self.gain}
+
+    def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
+        self.calls.append([mixture.id for mixture in mixtures])
+        audio = [m.audio()[:2] for m in mixtures] if inputs is None else [i.audio for i in inputs]
+        scale = np.float32(round(self.gain) if self.rounded else self.gain)
+        return [Candidates(a * scale, np.full((2, 18), 1 / 18), np.zeros(2)) for a in audio]
+
+
+@pytest.fixture
+def mixtures(small_set: Path) -> list[Mixture]:
+    return [scene.mixture for scene in open_manifest(small_set).scenes]
+
+
+def pipeline(store: DiskStore | None, *stages: Gain) -> Pipeline:
+    built = Pipeline(stages, Decision())
+    built.store = store
+    return built
+
+
+def executed(built: Pipeline) -> dict[str, tuple[int, int]]:
+    return {name: (tally.executed, tally.reused) for name, tally in built.tally.items()}
+
+
+def test_results_are_the_same_with_and_without_a_store(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    plain = pipeline(None, Gain("a", 2.0), Gain("b", 3.0)).propose(mixtures)
+    store = DiskStore(tmp_path / "store")
+    for _ in range(2):
+        stored = pipeline(store, Gain("a", 2.0), Gain("b", 3.0)).propose(mixtures)
+        assert [c.sha256() for c in stored] == [c.sha256() for c in plain]
+
+
+def test_a_shared_prefix_is_paid_for_once(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    store = DiskStore(tmp_path / "store")
+    pipeline(store, Gain("a", 2.0)).propose(mixtures)
+    longer = pipeline(store, Gain("a", 2.0), Gain("b", 3.0))
+    longer.propose(mixtures)
+    assert executed(longer) == {"a": (0, 5), "b": (5, 0)}
+
+
+def test_a_change_that_changes_no_output_stops_there(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    store = DiskStore(tmp_path / "store")
+    pipeline(store, Gain("a", 2.0, rounded=True), Gain("b", 3.0)).propose(mixtures)
+    changed = pipeline(store, Gain("a", 2.1, rounded=True), Gain("b", 3.0))
+    changed.propose(mixtures)
+    assert executed(changed) == {"a": (5, 0), "b": (0, 5)}
+
+
+def test_a_batch_shrinks_to_what_is_missing(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    store = DiskStore(tmp_path / "store")
+    pipeline(store, Gain("a", 2.0)).propose(mixtures[1:3])
+    stage = Gain("a", 2.0)
+    pipeline(store, stage).propose(mixtures)
+    assert stage.calls == [["m_1", "m_3", "m_4"]] or stage.calls == [[m.id for m in (mixtures[0], *mixtures[3:])]]
+
+
+def test_other_mixture_content_is_another_key(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    store = DiskStore(tmp_path / "store")
+    pipeline(store, Gain("a", 2.0)).propose(mixtures[:1])
+    mixtures[0].path.write_bytes(mixtures[1].path.read_bytes())
+    again = pipeline(store, Gain("a", 2.0))
+    again.propose(mixtures[:1])
+    assert executed(again) == {"a": (1, 0)}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign"])
+def test_a_damaged_entry_is_made_again(tmp_path: Path, mixtures: list[Mixture], damage: str) -> None:
+    store = DiskStore(tmp_path / "store")
+    (right,) = pipeline(store, Gain("a", 2.0)).propose(mixtures[:1])
+    (entry,) = store.entries()
+    content = bytearray(entry.path.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    elif damage == "flip":
+        content[len(content) // 2] ^= 1
+    elif damage == "empty":
+        content = bytearray()
+    else:  # the entry of another key under this key's name
+        pipeline(store, Gain("a", 5.0)).propose(mixtures[:1])
+        (other,) = [e for e in store.entries() if e.path != entry.path]
+        content = bytearray(other.path.read_bytes())
+    entry.path.write_bytes(content)
+    again = pipeline(store, Gain("a", 2.0))
+    (result,) = again.propose(mixtures[:1])
+    assert executed(again) == {"a": (1, 0)}
+    assert result.sha256() == right.sha256()
+
+
+def test_an_unwritable_store_costs_the_cache_only(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    built = pipeline(DiskStore(tmp_path / "file" / "store"), Gain("a", 2.0))
+    assert len(built.propose(mixtures)) == 5
+
+
+def test_prune_removes_the_longest_unused(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    import os
+
+    store = DiskStore(tmp_path / "store")
+    pipeline(store, Gain("a", 2.0)).propose(mixtures)
+    entries = sorted(store.entries(), key=lambda entry: entry.path.name)
+    for age, entry in enumerate(entries):
+        os.utime(entry.path, (1e9 - age, 1e9 - age))
+    removed, freed = store.prune(keep_bytes=2 * entries[0].size)
+    assert (removed, freed) == (3, sum(entry.size for entry in entries[2:]))
+    assert {entry.path for entry in store.entries()} == {entry.path for entry in entries[:2]}
+
+
+def test_stage_names_must_differ_and_one_is_needed() -> None:
+    with pytest.raises(ValueError, match="repeat"):
+        Pipeline([Gain("a", 1.0), Gain("a", 2.0)], Decision())
+    with pytest.raises(ValueError, match="at least one"):
+        Pipeline([], Decision())

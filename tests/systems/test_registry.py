@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.systems.registry import check_keys, installed_systems, load_factory
+
+
+def test_the_shipped_systems_are_installed() -> None:
+    shipped = {"folder", "multistage", "silence", "oracle", "oracle-mixture", "oracle-gain", "oracle-zeros"}
+    assert shipped <= installed_systems().keys()
+
+
+def test_an_unknown_name_gets_the_closest_known_one() -> None:
+    with pytest.raises(UsageError, match="did you mean 'multistage'"):
+        load_factory("multi-stage")
+
+
+def test_a_module_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_separator.py").write_text("def build(config, device):\n    return (config, device)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [entry for entry in __import__("sys").path if entry])
+    assert load_factory("my_separator:build")({"a": 1}, "cpu") == ({"a": 1}, "cpu")  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module_x:build", "'no_such_module_x' is not installed"),
+        ("json:build", "cannot be imported"),
+        ("json:__name__", "names a str, expected a factory"),
+    ],
+)
+def test_what_cannot_be_imported_is_said(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_factory(name)
+
+
+def test_unknown_settings_are_named() -> None:
+    with pytest.raises(UsageError, match=r"no key system\.stage; did you mean 'stages'\? Known keys: system\.stages"):
+        check_keys({"stage": 1}, ("stages",), system="x")
