@@ -1,8 +1,8 @@
-"""From a folder on disk to scenes: the official layout by split, or any folder with `soundscape/`."""
+"""From a data set and a split to scenes: the official folders, any folder with `soundscape/`, or a set made on use."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -20,6 +20,12 @@ from s5eval.data_manifests.records import Mixture, Reference, Scene
 FOLDER = "folder"
 """Name of the data set, and of its only split, when `--data` holds `soundscape/` itself."""
 
+MINI = "mini"
+"""Name of the embedded set, which is used where no data are named."""
+
+MakeProgress = Callable[[int, int], None]
+"""Is told (scenes done, scenes in all) while the audio of a split is being made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -31,6 +37,8 @@ class Split:
         references: folder of the references, or None when the split ships none.
         mixtures: how many mixtures it has; None: unknown.
         tune: whether thresholds may be fitted on it.
+        made_from: None for audio that is on disk; `mini` or `metadata` for a split whose audio is made when it is
+            first used (`soundscape` and `references` are then below the folder where it is made).
     """
 
     name: str
@@ -38,6 +46,7 @@ class Split:
     references: str | None
     mixtures: int | None = None
     tune: Literal["allowed", "forbidden"] = "allowed"
+    made_from: Literal["mini", "metadata"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,60 +99,119 @@ def known_datasets() -> Mapping[str, Dataset]:
 
 
 def open_manifest(
-    root: Path, *, split: str | None = None, limit: int | None = None, only: Sequence[str] = ()
+    root: Path | None,
+    *,
+    dataset: str | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    only: Sequence[str] = (),
+    progress: MakeProgress | None = None,
 ) -> Manifest:
-    """Find the scenes of a split.
+    """Find the scenes of a split; make their audio first where the split ships none.
 
     Args:
         root: the official root (holds `dev_set/` or `eval_set/`), or a folder with `soundscape/` and, if there are
-            references, `oracle_target/`.
-        split: which split of an official root; may be left out when only one is there.
-        limit: keep the first so many scenes.
+            references, `oracle_target/`; None: the embedded set.
+        dataset: a name of `known_datasets`; None: recognised from the folders.
+        split: a split of the set; may be left out where only one is there. Default of the embedded set: `test`.
+        limit: keep the first so many scenes (and make no more than these).
         only: keep these mixture ids.
+        progress: is told how far making is.
 
     Raises:
         DataError: the folder or the split is missing or empty.
-        UsageError: no such split, or an id of `only` does not exist.
+        UsageError: no such data set or split, or an id of `only` does not exist.
     """
-    if not root.is_dir():
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit is {limit}, expected at least 1")
+    if dataset is not None and dataset not in known_datasets():
+        known = list(known_datasets())
+        raise UsageError(f"no data set {dataset!r}{suggestion(dataset, known)} Known: {', '.join(known)}")
+    if root is None and dataset not in (None, MINI):
+        raise DataError(f"--dataset {dataset} needs its folder: give --data DIR, or set S5EVAL_DATA")
+    if root is None or dataset == MINI:
+        name, chosen, folder = MINI, _split_of(known_datasets()[MINI], split or "test"), Path()
+    elif not root.is_dir():
         raise DataError(f"no data folder at {root}; give --data DIR, or set S5EVAL_DATA")
-    if (root / "soundscape").is_dir():
+    elif dataset is None and (root / "soundscape").is_dir():
         if split not in (None, FOLDER):
             raise UsageError(f"{root} is a plain folder with soundscape/ and has no split {split!r}; leave --split out")
         references = "oracle_target" if (root / "oracle_target").is_dir() else None
-        dataset, chosen = FOLDER, Split(FOLDER, "soundscape", references)
+        name, chosen, folder = FOLDER, Split(FOLDER, "soundscape", references), root
     else:
-        dataset, chosen = _choose_split(root, split)
-    scenes, findings = _scan(root, chosen)
+        name, chosen = _choose_split(root, dataset, split)
+        folder = root
+    if chosen.made_from is not None:
+        folder = _make(chosen, root, limit, progress)
+    scenes, findings = _scan(folder, chosen, partly_made=chosen.made_from is not None and limit is not None)
     all_ids = tuple(scene.mixture.id for scene in scenes)
-    kept = _filtered(scenes, root, limit=limit, only=only)
-    return Manifest(dataset, chosen, root, kept, all_ids, findings, _digest(kept))
+    kept = _filtered(scenes, folder, limit=limit, only=only)
+    return Manifest(name, chosen, folder, kept, all_ids, findings, _digest(kept))
 
 
-def _choose_split(root: Path, name: str | None) -> tuple[str, Split]:
-    splits = {
-        split.name: (dataset.name, split) for dataset in known_datasets().values() for split in dataset.splits.values()
-    }
-    present = [known for known, (_, split) in splits.items() if (root / split.soundscape).is_dir()]
-    if name is not None and name not in splits:
-        raise UsageError(f"no split {name!r}{suggestion(name, list(splits))} Known splits: {', '.join(splits)}")
-    if name is None and len(present) == 1:
-        name = present[0]
-    if name is None and present:
-        raise UsageError(f"{root} holds several splits; choose one with --split: {', '.join(present)}")
+def _split_of(dataset: Dataset, name: str) -> Split:
+    if name not in dataset.splits:
+        known = list(dataset.splits)
+        raise UsageError(
+            f"no split {name!r} in {dataset.name}{suggestion(name, known)} Known splits: {', '.join(known)}"
+        )
+    return dataset.splits[name]
+
+
+def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[str, Split]:
+    """The split that is meant: by name, or the only one that is there. Sets are told apart by their folders."""
+    sets = (
+        [known_datasets()[dataset]] if dataset else [known for known in known_datasets().values() if known.name != MINI]
+    )
+    there = [(known.name, split) for known in sets for split in known.splits.values() if _is_there(root, split)]
+    listed = ", ".join(f"{split.name} ({owner})" for owner, split in there)
     if name is None:
+        if len(there) == 1:
+            return there[0]
+        if there:
+            raise UsageError(f"{root} holds several splits; choose one with --split: {listed}")
         raise DataError(
             f"{root} holds neither soundscape/ nor an official split "
-            f"(expected for example {next(iter(splits.values()))[1].soundscape})"
+            f"(expected for example {next(iter(sets[0].splits.values())).soundscape})"
         )
-    dataset, split = splits[name]
-    if not (root / split.soundscape).is_dir():
-        hint = f"; splits that are there: {', '.join(present)}" if present else ""
-        raise DataError(f"split {name!r}: no folder {root / split.soundscape}{hint}")
-    return dataset, split
+    matching = [(owner, split) for owner, split in there if split.name == name]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise UsageError(f"split {name!r} is in several sets at {root}; choose one with --dataset")
+    names = sorted({split.name for known in sets for split in known.splits.values()})
+    if name not in names:
+        raise UsageError(f"no split {name!r}{suggestion(name, names)} Known splits: {', '.join(names)}")
+    expected = next(known.splits[name] for known in sets if name in known.splits)
+    hint = f"; splits that are there: {listed}" if there else ""
+    raise DataError(f"split {name!r}: no folder {root / expected.soundscape}{hint}")
 
 
-def _scan(root: Path, split: Split) -> tuple[tuple[Scene, ...], tuple[Finding, ...]]:
+def is_available(root: Path | None, dataset: Dataset, split: Split) -> bool:
+    """Whether a split can be opened below `root` (None: no data folder is known)."""
+    return dataset.name == MINI or (root is not None and _is_there(root, split))
+
+
+def _is_there(root: Path, split: Split) -> bool:
+    if split.made_from == "metadata":
+        return (root / "dev_set" / "metadata" / "valid.json").is_file()
+    return (root / split.soundscape).is_dir()
+
+
+def _make(split: Split, root: Path | None, count: int | None, progress: MakeProgress | None) -> Path:
+    """The folder with the split's audio, made or completed where needed."""
+    if split.made_from == "mini":
+        from s5eval.data_manifests.mini import make_mini
+
+        return make_mini(split.name, count=count, progress=progress)
+    from s5eval.data_manifests.official import make_official_valid
+
+    if root is None:
+        raise ValueError("a split that is made from metadata needs its root")
+    return make_official_valid(root, count=count, progress=progress)
+
+
+def _scan(root: Path, split: Split, *, partly_made: bool) -> tuple[tuple[Scene, ...], tuple[Finding, ...]]:
     folder = root / split.soundscape
     mixtures: dict[str, Path] = {}
     findings: list[Finding] = []
@@ -160,7 +228,7 @@ def _scan(root: Path, split: Split) -> tuple[tuple[Scene, ...], tuple[Finding, .
             mixtures[path.stem] = path
     if not mixtures:
         raise DataError(f"{folder} holds no .wav or .flac file")
-    if split.mixtures not in (None, len(mixtures)):
+    if split.mixtures not in (None, len(mixtures)) and not partly_made:
         message = f"{len(mixtures)} mixtures, the official split has {split.mixtures}"
         findings.append(Finding("mixture-count", "warning", str(folder), message))
     if split.references is None:
@@ -188,8 +256,6 @@ def _filtered(scenes: tuple[Scene, ...], root: Path, *, limit: int | None, only:
                 raise UsageError(f"--only: no mixture {wanted!r} in {root}{suggestion(wanted, sorted(ids))}")
         scenes = tuple(scene for scene in scenes if scene.mixture.id in set(only))
     if limit is not None:
-        if limit < 1:
-            raise UsageError(f"--limit is {limit}, expected at least 1")
         scenes = scenes[:limit]
     return scenes
 

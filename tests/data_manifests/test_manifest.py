@@ -41,7 +41,7 @@ def test_the_official_root_is_known_by_its_splits(tmp_path: Path, make_set: Call
 def test_several_splits_ask_for_one(tmp_path: Path, make_set: Callable[..., Path]) -> None:
     official(tmp_path, make_set)
     official(tmp_path, make_set, "eval_set/synthesized/eval")
-    with pytest.raises(UsageError, match="choose one with --split: dev-test, eval"):
+    with pytest.raises(UsageError, match=r"choose one with --split: dev-test \(dcase2026\), eval"):
         open_manifest(tmp_path)
     assert not open_manifest(tmp_path, split="eval").has_references
 

@@ -1,0 +1,224 @@
+"""Where sound events come from when scenes are drawn: procedural foley, or folders of recordings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import soundfile
+
+from s5eval.data_manifests.errors import AudioError, DataError
+from s5eval.data_manifests.records import SAMPLE_RATE, Audio
+from s5eval.data_manifests.synthesis.foley import LONG_SECONDS, draw_event, natural_seconds
+from s5eval.data_manifests.synthesis.foley.signals import Rng, log_uniform
+from s5eval.data_manifests.synthesis.metadata import read_excerpt
+
+DurationAugmentation = Literal["off", "pool", "concat"]
+"""How recordings of short-lived classes are chosen: `off`: as they come; `pool`: short and long ones with equal
+chance; `concat`: short ones, and with equal chance a long one joined from several short ones."""
+
+
+_LONGEST_SECONDS = 10.0
+
+
+class Clip(Protocol):
+    """One recording."""
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Recordings of one family are not drawn for two targets of one class in a scene."""
+        ...
+
+    def read(self, start: float, seconds: float) -> Audio:
+        """The part from `start` on, float32 (S,) at 32 kHz."""
+        ...
+
+
+class Sources(Protocol):
+    """Recordings by class."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Classes that can be drawn."""
+        ...
+
+    def draw(self, label: str, rng: Rng, excluded: frozenset[str]) -> Clip | None:
+        """A recording of a family that is not excluded; None when there is none left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoleyClip:
+    """A procedural recording, made when it is read: the same kind, seed and length give the same samples."""
+
+    kind: str
+    seed: int
+    seconds: float
+
+    @property
+    def family(self) -> str:
+        """Every procedural recording is a family of its own."""
+        return str(self.seed)
+
+    def read(self, start: float, seconds: float) -> Audio:
+        """See `Clip.read`."""
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        first = int(start * SAMPLE_RATE)
+        return draw_event(self.kind, rng, self.seconds)[first : first + int(seconds * SAMPLE_RATE)]
+
+
+@dataclass(frozen=True, slots=True)
+class FileClip:
+    """A recording in a file, any rate and channel count."""
+
+    path: Path
+    family: str
+
+    @property
+    def seconds(self) -> float:
+        """Its length by the file's header."""
+        return _file_seconds(self.path)
+
+    def read(self, start: float, seconds: float) -> Audio:
+        """See `Clip.read`; channels are averaged."""
+        audio: Audio = read_excerpt(self.path, start, seconds, SAMPLE_RATE).mean(axis=0)
+        return audio
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedClip:
+    """Several recordings of one family one after the other, with pauses (seconds) and gains."""
+
+    clips: tuple[Clip, ...]
+    pauses: tuple[float, ...]
+    gains: tuple[float, ...]
+
+    @property
+    def family(self) -> str:
+        """That of its parts."""
+        return self.clips[0].family
+
+    @property
+    def seconds(self) -> float:
+        """Length with the pauses."""
+        return sum(clip.seconds for clip in self.clips) + sum(self.pauses)
+
+    def read(self, start: float, seconds: float) -> Audio:
+        """See `Clip.read`."""
+        parts: list[Audio] = []
+        for clip, pause, gain in zip(self.clips, self.pauses, self.gains, strict=True):
+            parts += [
+                clip.read(0.0, clip.seconds) * np.float32(gain),
+                np.zeros(int(pause * SAMPLE_RATE), dtype=np.float32),
+            ]
+        first = int(start * SAMPLE_RATE)
+        return np.concatenate(parts)[first : first + int(seconds * SAMPLE_RATE)]
+
+
+@dataclass(frozen=True)
+class FoleySources:
+    """Endless procedural recordings of `labels` (the 18 classes, or the interfering kinds)."""
+
+    labels: Sequence[str]
+    augmentation: DurationAugmentation = "off"
+    augmented: frozenset[str] = field(default=frozenset({"Percussion"}))
+
+    def draw(self, label: str, rng: Rng, excluded: frozenset[str]) -> Clip:
+        """See `Sources.draw`; there is always another one."""
+        shortest, longest = natural_seconds(label)
+        if self.augmentation != "off" and label in self.augmented:
+            long = rng.random() < 0.5
+            if long and self.augmentation == "concat":
+                return _join(rng, lambda: self._clip(label, rng, shortest, LONG_SECONDS))
+            if long:
+                shortest = LONG_SECONDS
+            else:
+                longest = min(longest, LONG_SECONDS)
+        return self._clip(label, rng, shortest, longest)
+
+    @staticmethod
+    def _clip(label: str, rng: Rng, shortest: float, longest: float) -> FoleyClip:
+        seconds = round(log_uniform(rng, shortest, longest) * SAMPLE_RATE) / SAMPLE_RATE
+        return FoleyClip(label, int(rng.integers(2**63)), seconds)
+
+
+@dataclass(frozen=True)
+class FolderSources:
+    """Recordings in the official layout: `root/<Class>/**/<file>.wav` (FLAC is read too).
+
+    A family is a folder below the class's folder; a file directly in the class's folder is its own.
+
+    Raises:
+        DataError: when used, `root` has no folder with recordings.
+    """
+
+    root: Path
+    augmentation: DurationAugmentation = "off"
+    augmented: frozenset[str] = field(default=frozenset({"Percussion"}))
+
+    @cached_property
+    def clips(self) -> Mapping[str, tuple[FileClip, ...]]:
+        """All recordings by class, in order of class and path."""
+        found: dict[str, tuple[FileClip, ...]] = {}
+        for folder in sorted(self.root.iterdir()) if self.root.is_dir() else ():
+            files = sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac"))
+            if files:
+                found[folder.name] = tuple(
+                    FileClip(path, "/".join(path.relative_to(folder).parts[:1])) for path in files
+                )
+        if not found:
+            raise DataError(f"{self.root}: no recordings; expected {self.root}/<Class>/…/<file>.wav")
+        return found
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Classes with at least one recording."""
+        return tuple(self.clips)
+
+    def draw(self, label: str, rng: Rng, excluded: frozenset[str]) -> Clip | None:
+        """See `Sources.draw`."""
+        clips: Sequence[FileClip] = [clip for clip in self.clips[label] if clip.family not in excluded]
+        if not clips:
+            return None
+        if self.augmentation != "off" and label in self.augmented:
+            long = rng.random() < 0.5
+            shorts = [clip for clip in clips if clip.seconds < LONG_SECONDS]
+            longs = [clip for clip in clips if clip.seconds >= LONG_SECONDS]
+            if long and shorts and (self.augmentation == "concat" or not longs):
+                family = _pick(rng, shorts).family
+                kin = [clip for clip in shorts if clip.family == family]
+                return _join(rng, lambda: _pick(rng, kin))
+            clips = (longs if long else shorts) or clips
+        return _pick(rng, clips)
+
+
+def _join(rng: Rng, draw: Callable[[], Clip]) -> JoinedClip:
+    """Short recordings with pauses of 0.05–0.5 s and gains of ±3 dB, 4–10 s in all (one shorter family repeats)."""
+    wanted = rng.uniform(LONG_SECONDS, _LONGEST_SECONDS)
+    clips: list[Clip] = []
+    pauses: list[float] = []
+    while sum(clip.seconds for clip in clips) + sum(pauses) < wanted:
+        clips.append(draw())
+        pauses.append(rng.uniform(0.05, 0.5))
+    gains = 10 ** (rng.uniform(-3, 3, len(clips)) / 20)
+    return JoinedClip(tuple(clips), tuple(pauses), tuple(gains.tolist()))
+
+
+def _pick(rng: Rng, clips: Sequence[FileClip]) -> FileClip:
+    return clips[int(rng.integers(len(clips)))]
+
+
+@lru_cache(maxsize=65536)
+def _file_seconds(path: Path) -> float:
+    try:
+        info = soundfile.info(path)
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"{path}: cannot be read as audio: {error}") from error
+    return float(info.frames / info.samplerate)

@@ -1,0 +1,152 @@
+"""`s5eval data`: what sets there are, and getting, making and checking them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s5eval.data_manifests.errors import DataError
+from s5eval.harness.commands.options import PathType, data_options, show_making
+
+if TYPE_CHECKING:
+    from s5eval.data_manifests.fetch import Progress
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for machines.")
+workers_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one per core.")
+
+
+@click.group("data")
+def command() -> None:
+    """Data sets: list, verify, fetch, make, synthesize, preview."""
+
+
+@command.command("list")
+@click.option("--data", type=PathType, envvar="S5EVAL_DATA", help="Look which splits are below this folder.")
+@json_option
+def list_sets(data: Path | None, as_json: bool) -> int:
+    """The known sets and their splits: mixtures, whether thresholds may be tuned on them, whether they are there."""
+    from s5eval.data_manifests.manifest import is_available, known_datasets
+
+    rows = [
+        {
+            "dataset": dataset.name,
+            "split": split.name,
+            "mixtures": split.mixtures,
+            "references": split.references is not None,
+            "tune": split.tune,
+            "made_from": split.made_from,
+            "available": is_available(data, dataset, split),
+        }
+        for dataset in known_datasets().values()
+        for split in dataset.splits.values()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return 0
+    click.echo(f"{'set':10} {'split':9} {'mixtures':>8}  {'references':10}  {'tuning':9}  here")
+    for row in rows:
+        here = ("made on first use" if row["made_from"] else "yes") if row["available"] else "no"
+        references = "yes" if row["references"] else "no"
+        count = row["mixtures"] or "?"
+        click.echo(f"{row['dataset']:10} {row['split']:9} {count!s:>8}  {references:10}  {row['tune']:9}  {here}")
+    return 0
+
+
+@command.command("verify")
+@data_options
+@json_option
+def verify_set(as_json: bool, strict: bool, **options: Any) -> int:
+    """Check every file of a split and list every finding. The exit code is 3 when something is wrong."""
+    from s5eval.data_manifests.manifest import open_manifest
+    from s5eval.data_manifests.verify import verify
+
+    root = options.pop("data")
+    with show_making() as making:
+        manifest = open_manifest(root, **options, progress=making)
+        findings = verify(manifest, progress=making)
+    errors = [finding for finding in findings if strict or finding.severity == "error"]
+    if as_json:
+        listed = [{"rule": f.rule, "severity": f.severity, "file": f.file, "message": f.message} for f in findings]
+        click.echo(json.dumps({"ok": not errors, "mixtures": len(manifest.scenes), "findings": listed}, indent=1))
+    else:
+        for finding in findings:
+            click.echo(str(finding))
+        click.echo(f"{len(manifest.scenes)} mixtures, {len(findings)} findings, {len(errors)} of them errors")
+    return DataError.exit_code if errors else 0
+
+
+@command.command("fetch")
+@click.argument("record")
+@click.option("--out", type=PathType, required=True, help="Data folder; archives are unpacked into it.")
+@click.option("--only", multiple=True, metavar="FILE", help="This file of the record; may be repeated.")
+@click.option("--no-unpack", is_flag=True, help="Download only.")
+def fetch_record(record: str, out: Path, only: tuple[str, ...], no_unpack: bool) -> int:
+    """Download an official record (dev, eval, or a number): resumable, checked against its checksums."""
+    from s5eval.data_manifests.fetch import fetch
+
+    with _show_bytes() as progress:
+        paths = fetch(record, out, only=only, unpack=not no_unpack, progress=progress)
+    click.echo(f"{len(paths)} files in {out}; point --data or S5EVAL_DATA at it")
+    return 0
+
+
+@command.command("make")
+@click.argument("dataset", type=click.Choice(["mini"]))
+@click.option("--split", default="test", show_default=True, help="valid, test, or train with --count.")
+@click.option("--out", type=PathType, help="Where to; default: its place in the cache.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Only the first N scenes.")
+@workers_option
+def make_set(dataset: str, split: str, out: Path | None, count: int | None, workers: int | None) -> int:
+    """Make a split of the embedded set as wavs in the official layout; what is there and whole is kept."""
+    from s5eval.data_manifests.mini import make_mini
+
+    with show_making() as making:
+        folder = make_mini(split, out=out, count=count, workers=workers, progress=making)
+    click.echo(folder)
+    return 0
+
+
+@command.command("synthesize")
+@click.argument("metadata", nargs=-1, required=True, type=PathType)
+@click.option("--root", type=PathType, required=True, help="What the paths in the metadata are relative to.")
+@click.option("--out", type=PathType, required=True, help="Gets soundscape/ and oracle_target/, 32-bit float.")
+@workers_option
+def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, workers: int | None) -> int:
+    """Make the scenes of official metadata files, sample-exact."""
+    from s5eval.data_manifests.official import synthesize_files
+
+    with show_making() as making:
+        folder = synthesize_files(metadata, root=root, out=out, workers=workers, progress=making)
+    click.echo(folder)
+    return 0
+
+
+@command.command("preview")
+@click.option("--out", type=PathType, required=True, help="Folder of the page.")
+@click.option("--draws", type=click.IntRange(min=1), default=3, show_default=True, help="Sounds per class.")
+@click.option("--seed", default=0, show_default=True, help="Another seed shows other draws.")
+def preview_sounds(out: Path, draws: int, seed: int) -> int:
+    """Write a page of the procedural sounds: a spectrogram per class, and players."""
+    from s5eval.data_manifests.preview import write_preview
+
+    click.echo(write_preview(out, draws=draws, seed=seed))
+    return 0
+
+
+@contextmanager
+def _show_bytes() -> "Iterator[Progress]":
+    import sys
+
+    from tqdm import tqdm
+
+    with tqdm(unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+
+        def show(name: str, done: int, total: int) -> None:
+            bar.set_description(name)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

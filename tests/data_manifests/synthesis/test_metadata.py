@@ -1,0 +1,156 @@
+"""Scenes from metadata against a literal twin of the rules, and against outputs of the official program."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+
+from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.synthesis.metadata import list_metadata, read_excerpt, read_metadata, synthesize
+
+
+def twin(scene: dict[str, Any], root: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """The rules once more: slow, in double precision, in the order of their description."""
+    config, room = scene["config"], scene["room"]["args"]["metadata"]
+    rate, T = config["sr"], int(config["duration"] * config["sr"])
+    with h5py.File(root / room["sofa_path"]) as file:
+        irs, positions = file["Data.IR"][()], file["SourcePosition"][()]
+        if file["SourcePosition"].attrs["Type"] == b"spherical":
+            azimuth, elevation, radius = positions.T
+            azimuth, elevation = np.deg2rad(azimuth), np.deg2rad(elevation)
+            x = radius * np.cos(azimuth) * np.cos(elevation)
+            y = radius * np.sin(azimuth) * np.cos(elevation)
+            positions = np.stack([x, y, radius * np.sin(elevation)], axis=1)
+    mixture = np.zeros((4, T))
+    for event in scene["bg_events"]:
+        audio = soundfile.read(root / config["background_dir"] / event["source_file"], always_2d=True)[0].T
+        if event["source_time"] is None:
+            audio = np.concatenate([audio] * 100, axis=1)[:, :T]
+        else:
+            first = int(event["source_time"] * rate)
+            audio = audio[:, first : first + int(event["event_duration"] * rate)]
+        mixture += audio / np.sqrt(np.mean(audio**2)) * 10 ** ((config["ref_db"] + event["snr"]) / 20)
+    labels, dries = [], []
+    for role, events in (("foreground", scene["fg_events"]), ("interference", scene["int_events"])):
+        for event in sorted(events, key=lambda event: event["event_time"]):
+            folder = config["foreground_dir" if role == "foreground" else "interference_dir"]
+            source = soundfile.read(root / folder / event["source_file"], always_2d=True)[0].mean(axis=1)
+            first = int(event["source_time"] * rate)
+            source = source[first : first + int(event["event_duration"] * rate)]
+            wanted = np.array(event["event_position"][0])
+            match = next(m for m, p in enumerate(positions) if all(abs(p - wanted) <= 1e-6 + 1e-5 * abs(wanted)))
+            wet = np.stack([np.convolve(source, irs[match, c]) for c in range(4)])
+            gain = 10 ** ((config["ref_db"] + event["snr"]) / 20) / np.sqrt(np.mean(wet**2))
+            start = int(event["event_time"] * rate)
+            mixture[:, start : start + wet.shape[1]] += gain * wet[:, : T - start]
+            peak = max(range(irs.shape[2]), key=lambda n: abs(irs[match, 0, n]))
+            direct = np.zeros(irs.shape[2])
+            for n in range(max(peak - 192, 0), min(peak + 1600, irs.shape[2] - 1) + 1):
+                direct[n] = irs[match, 0, n]
+            dry = np.zeros(T)
+            image = gain * np.convolve(source, direct)
+            dry[start : start + len(image)] = image[: T - start]
+            if role == "foreground":
+                labels.append(event["label"])
+                dries.append(dry)
+    return mixture, labels, np.array(dries).reshape(-1, T)
+
+
+@pytest.mark.parametrize("name", ["empty", "order", "spherical", "bare"])
+def test_equals_the_literal_twin(tiny_dev_set: SimpleNamespace, name: str) -> None:
+    scene = synthesize(tiny_dev_set.scenes[name], tiny_dev_set.root)
+    mixture, labels, dry = twin(tiny_dev_set.scenes[name], tiny_dev_set.root)
+    assert list(scene.labels) == labels
+    assert scene.mixture.dtype == np.float32 and scene.dry.dtype == np.float64
+    assert np.abs(scene.mixture - mixture).max() < 1e-6
+    assert scene.dry.shape == dry.shape
+    assert np.abs(scene.dry - dry).max(initial=0) < 1e-6
+    assert np.abs(mixture).max() > 1e-3
+
+
+def test_targets_come_in_order_of_their_start(tiny_dev_set: SimpleNamespace) -> None:
+    assert synthesize(tiny_dev_set.scenes["order"], tiny_dev_set.root).labels == ("Doorbell", "Speech", "Speech")
+
+
+def test_the_data_folder_may_have_any_name(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").symlink_to(tiny_dev_set.root / "data")
+    here = synthesize(tiny_dev_set.scenes["order"], tmp_path / "elsewhere")
+    assert np.array_equal(here.mixture, synthesize(tiny_dev_set.scenes["order"], tiny_dev_set.root).mixture)
+
+
+def test_a_silent_source_stays_in_the_list(tiny_dev_set: SimpleNamespace) -> None:
+    clip = tiny_dev_set.root / "data/dev_set/sound_event/valid/Speech/zeros.wav"
+    soundfile.write(clip, np.zeros(8000), 32000)
+    try:
+        scene = json.loads(json.dumps(tiny_dev_set.scenes["bare"]))
+        scene["fg_events"][0]["source_file"] = "Speech/zeros.wav"
+        result = synthesize(scene, tiny_dev_set.root)
+        assert result.labels == ("Speech",)
+        assert not result.dry.any() and not result.mixture.any()
+    finally:
+        clip.unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s["fg_events"][0].update(source_file="Speech/none.wav"), "none.wav: no such file"),
+        (lambda s: s["fg_events"][0].update(event_position=[[9, 9, 9]]), "no response for the position"),
+        (lambda s: s["fg_events"][0].update(event_position=[[0, 0, 1]] * 2), "moving sources"),
+        (lambda s: s["fg_events"][0].update(source_time=60), "holds only"),
+        (lambda s: s["fg_events"][0].update(event_time=3.5), "after the scene's end"),
+        (lambda s: s["fg_events"][0].pop("snr"), "snr"),
+        (lambda s: s["room"]["args"]["metadata"].update(sofa_path="no.sofa"), "no.sofa: no such file"),
+        (lambda s: s["room"]["args"]["metadata"].update(nchan=2), "4 channels"),
+        (lambda s: s.pop("config"), "config"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_named(tiny_dev_set: SimpleNamespace, change: Any, words: str) -> None:
+    scene = json.loads(json.dumps(tiny_dev_set.scenes["bare"]))
+    change(scene)
+    with pytest.raises(DataError, match=words):
+        synthesize(scene, tiny_dev_set.root)
+
+
+def test_resampling_keeps_the_official_length(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "clip.wav", np.sin(np.arange(44099) * 0.05), 44100, subtype="FLOAT")
+    assert read_excerpt(tmp_path / "clip.wav", 0, None, 32000).shape == (1, 32000)
+
+
+def test_metadata_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[1]")
+    for read in (read_metadata, list_metadata):
+        with pytest.raises(DataError, match=r"list\.json"):
+            read(tmp_path / "list.json")
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("listing", "expected"), [("valid", "expected"), ("extra", "expected_extra")])
+def test_equals_the_official_program(shared: Path, listing: str, expected: str) -> None:
+    official = shared / "reference" / "official_synthesis"
+    paths = [path for _, path in list_metadata(official / "data/dev_set/metadata" / f"{listing}.json")]
+    assert paths
+    for path in paths:
+        scene = synthesize(read_metadata(path), official)
+        facts = json.loads((official / expected / f"{path.stem}.json").read_text())
+        recorded = np.load(official / expected / f"{path.stem}.npz")
+        assert list(scene.labels) == [label for label in facts["labels"] if label != "silence"]
+        dry = np.zeros((max(3, len(scene.dry)), scene.mixture.shape[1]))
+        dry[: len(scene.dry)] = scene.dry
+        for signal, what in ((scene.mixture, "mix"), (dry, "dry")):
+            where = recorded[f"{what}_idx"]
+            rows, samples = where if where.shape[0] == 2 else where.T
+            assert np.abs(signal[rows, samples] - recorded[f"{what}_val"]).max() < 1e-6, (path, what)
+            blocks = recorded[f"{what}_block_energy"]
+            step = signal.shape[1] // 100
+            energy = (signal[: len(blocks), : 100 * step].astype(float) ** 2).reshape(-1, 100, step).sum(axis=2)
+            assert np.allclose(energy, blocks, rtol=1e-4, atol=1e-8), (path, what)
+        for flac, signal in (("mixture", scene.mixture), ("dry", scene.dry)):
+            full = official / expected / f"{path.stem}_{flac}.flac"
+            if full.is_file():
+                assert np.abs(soundfile.read(full, always_2d=True)[0].T - signal).max() < 1e-6

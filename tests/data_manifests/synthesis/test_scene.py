@@ -1,0 +1,157 @@
+import json
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
+from s5eval.data_manifests.synthesis.rooms import RoomBank
+from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, render_scene
+from s5eval.data_manifests.synthesis.sofa import open_sofa
+from s5eval.data_manifests.synthesis.sources import FolderSources, FoleySources, JoinedClip
+
+RECORDED = Path(__file__).parents[2] / "parity" / "scene_samples.json"
+
+
+@pytest.fixture
+def material(one_room: RoomBank) -> Material:
+    return Material(FoleySources(CLASSES), FoleySources(INTERFERENCE_KINDS), one_room)
+
+
+def test_the_distribution_is_the_official_one(material: Material) -> None:
+    recipe = Recipe()
+    scenes = [draw_scene(seed=3, index=i, material=material, recipe=recipe) for i in range(3000)]
+    counts = Counter(len(scene.targets) for scene in scenes)
+    assert all(abs(counts[n] / 3000 - 0.25) < 0.03 for n in range(4))
+
+    def largest(n: int) -> np.ndarray:
+        classes = [Counter(event.label for event in scene.targets) for scene in scenes if len(scene.targets) == n]
+        return np.array([max(counter.values()) for counter in classes])
+
+    assert abs((largest(2) == 2).mean() - 0.5) < 0.06
+    assert abs((largest(3) >= 2).mean() - 0.5) < 0.06
+    assert abs((largest(3) == 3).mean() - 0.25) < 0.05
+    interference = Counter(len(scene.interference) for scene in scenes)
+    assert all(abs(interference[n] / 3000 - 1 / 3) < 0.03 for n in range(3))
+    for events, low, high in (
+        ([event for scene in scenes for event in scene.targets], 5, 20),
+        ([event for scene in scenes for event in scene.interference], 0, 15),
+    ):
+        snr = np.array([event.snr for event in events])
+        assert low <= snr.min() < low + 0.2 and high - 0.2 < snr.max() <= high
+        assert abs(snr.mean() - (low + high) / 2) < 0.4
+        assert all(0 <= event.start <= 10 - event.duration for event in events)
+    labels = Counter(event.label for scene in scenes for event in scene.targets)
+    assert set(labels) == set(CLASSES) and min(labels.values()) > 0.7 * max(labels.values())
+
+
+def test_repeated_classes_are_apart_and_of_other_recordings(material: Material) -> None:
+    recipe = Recipe(target_counts=(0, 0, 0, 1), repeat_rate=1.0)
+    for i in range(200):
+        scene = draw_scene(seed=4, index=i, material=material, recipe=recipe)
+        for a in range(3):
+            for b in range(a):
+                first, second = scene.targets[a], scene.targets[b]
+                if first.label == second.label:
+                    one, other = (scene.room.positions[event.position] for event in (first, second))
+                    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+                    assert np.degrees(np.arccos(cosine)) > 60
+                    assert first.clip.family != second.clip.family
+
+
+def test_a_scene_is_a_function_of_seed_and_index(material: Material) -> None:
+    recipe = Recipe(duration=2.0)
+    there = [render_scene(draw_scene(seed=5, index=i, material=material, recipe=recipe)) for i in (0, 1, 2)]
+    back = [render_scene(draw_scene(seed=5, index=i, material=material, recipe=recipe)) for i in (2, 1, 0)]
+    for one, other in zip(there, back[::-1], strict=True):
+        assert np.array_equal(one.mixture, other.mixture) and one.labels == other.labels
+    assert not np.array_equal(there[0].mixture, there[1].mixture)
+
+
+def test_the_samples_are_those_of_every_machine(material: Material) -> None:
+    for recorded in json.loads(RECORDED.read_text()):
+        recipe = Recipe(duration=3.0, target_counts=(0, 0, 0, 1))
+        scene = render_scene(draw_scene(seed=9, index=recorded["index"], material=material, recipe=recipe))
+        assert list(scene.labels) == recorded["labels"]
+        assert np.abs(scene.mixture[:, recorded["at"]] - recorded["mixture"]).max() < 1e-6
+        assert np.abs(scene.dry[:, recorded["at"]] - recorded["dry"]).max() < 1e-6
+
+
+def test_what_is_in_a_scene_adds_up(material: Material) -> None:
+    recipe = Recipe(target_counts=(0, 1), interference_counts=(0, 1), repeat_rate=0)
+    scene = render_scene(draw_scene(seed=6, index=0, material=material, recipe=recipe))
+    assert scene.mixture.shape == scene.noise.shape == (4, 320_000)
+    assert scene.dry.shape == scene.interference.shape == (1, 320_000)
+    assert 10 * np.log10(np.mean(scene.noise.astype(float) ** 2)) == pytest.approx(-55, abs=0.01)
+    events = scene.mixture[0] - scene.noise[0]
+    assert np.sum((events - scene.dry[0] - scene.interference[0]) ** 2) < 0.6 * np.sum(events.astype(float) ** 2)
+
+
+def test_recordings_in_folders(tiny_dev_set: SimpleNamespace) -> None:
+    dev = tiny_dev_set.dev
+    material = Material(
+        FolderSources(dev / "sound_event" / "train"),
+        FolderSources(dev / "interference" / "train"),
+        [open_sofa(path) for path in sorted((dev / "room_ir" / "train").glob("*.sofa"))],
+        tuple(sorted((dev / "noise" / "train").iterdir())),
+    )
+    recipe = Recipe(duration=2.5, target_counts=(0, 0, 0, 1), repeat_rate=1.0)
+    for i in range(20):
+        drawn = draw_scene(seed=1, index=i, material=material, recipe=recipe)
+        families = Counter((event.label, event.clip.family) for event in drawn.targets)
+        assert max(families.values()) == 1
+        scene = render_scene(drawn)
+        assert scene.mixture.shape == (4, 80_000) and len(scene.labels) == 3
+
+
+def test_too_few_recordings_end_in_a_clear_error(tiny_dev_set: SimpleNamespace, one_room: RoomBank) -> None:
+    sources = FolderSources(tiny_dev_set.dev / "sound_event" / "train")
+    material = Material(sources, FoleySources(INTERFERENCE_KINDS), one_room)
+    with pytest.raises(DataError, match="4 different classes wanted, there are 3"):
+        draw_scene(seed=1, index=0, material=material, recipe=Recipe(target_counts=(0, 0, 0, 0, 1), repeat_rate=0))
+    with pytest.raises(DataError, match="no recordings"):
+        FolderSources(tiny_dev_set.dev / "nothing").labels  # noqa: B018
+
+
+def test_a_background_needs_four_channels(tmp_path: Path, one_room: RoomBank) -> None:
+    soundfile.write(tmp_path / "mono.wav", np.ones(32000) * 0.1, 32000)
+    material = Material(FoleySources(CLASSES), FoleySources(INTERFERENCE_KINDS), one_room, (tmp_path / "mono.wav",))
+    with pytest.raises(DataError, match="1 channels"):
+        render_scene(draw_scene(seed=1, index=0, material=material, recipe=Recipe(duration=1.0)))
+
+
+@pytest.mark.parametrize("augmentation", ["off", "pool", "concat"])
+def test_duration_augmentation_of_foley(augmentation: str) -> None:
+    sources = FoleySources(CLASSES, augmentation)  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    clips = [sources.draw("Percussion", rng, frozenset()) for _ in range(400)]
+    long = np.mean([clip.seconds >= 4 for clip in clips])
+    assert long == pytest.approx({"off": 0.26, "pool": 0.5, "concat": 0.5}[augmentation], abs=0.08)
+    assert any(isinstance(clip, JoinedClip) for clip in clips) == (augmentation == "concat")
+    assert {type(sources.draw("Dishes", rng, frozenset())) for _ in range(50)} <= {type(clips[0]), type(clips[1])}
+
+
+def test_duration_augmentation_of_recordings(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, seconds in (("a/1", 0.5), ("a/2", 1.0), ("b/3", 0.7), ("c/4", 6.0)):
+        path = tmp_path / "Percussion" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, rng.standard_normal(int(32000 * seconds)) * 0.1, 32000)
+    pool = [FolderSources(tmp_path, "pool").draw("Percussion", rng, frozenset()) for _ in range(200)]
+    assert np.mean([clip.seconds > 4 for clip in pool]) == pytest.approx(0.5, abs=0.12)
+    joined = [FolderSources(tmp_path, "concat").draw("Percussion", rng, frozenset()) for _ in range(100)]
+    made = [clip for clip in joined if isinstance(clip, JoinedClip)]
+    assert 25 < len(made) < 75
+    for clip in made[:10]:
+        assert clip.seconds >= 4 and len({part.family for part in clip.clips}) == 1
+        audio = clip.read(0.0, clip.seconds)
+        assert len(audio) == pytest.approx(clip.seconds * 32000, abs=20) and np.isfinite(audio).all()
+    only_short = FolderSources(tmp_path, "pool")
+    assert only_short.draw("Percussion", rng, frozenset({"a", "b", "c"})) is None
+    without_long = [only_short.draw("Percussion", rng, frozenset({"c"})) for _ in range(60)]
+    assert any(isinstance(clip, JoinedClip) for clip in without_long)  # the long pool is empty: one is made
