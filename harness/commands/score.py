@@ -1,7 +1,9 @@
-"""`s5eval score`: score the wavs of any system."""
+"""`s5eval score`: score the wavs of any system, or of many submissions at once."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,36 +17,74 @@ from s5eval.harness.commands.options import (
     show_result,
 )
 
+if TYPE_CHECKING:
+    from s5eval.harness.config import RunConfig
+
 
 @click.command("score")
-@click.argument("estimates", type=PathType)
+@click.argument("estimates", nargs=-1, required=True, type=PathType)
 @data_options
 @output_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Score a directory or zip of <mixture>_<i>_<Label>.wav files against references.
+    """Score a directory or zip of <mixture>_<i>_<Label>.wav files, or a challenge submission, against references.
 
-    A mixture without files counts as "no target heard". The exit code is 4 when files could not be used.
+    A mixture without files counts as "no target heard". The exit code is 4 when files could not be used. Several
+    ESTIMATES make a ranking; --out (and --resume) then name the folder that holds a run folder for each.
     """
-    from s5eval.harness.config import RunConfig
     from s5eval.harness.run import default_run_path, resume, run
 
-    estimates: Path = options["estimates"]
-    if not estimates.exists():
-        raise UsageError(f"no directory or zip of estimates at {estimates}")
+    estimates: Sequence[Path] = options["estimates"]
+    for path in estimates:
+        if not path.exists():
+            raise UsageError(f"no directory or zip of estimates at {path}")
     if options["data"] is None:
         raise UsageError("--data DIR (or S5EVAL_DATA) is missing: the folder that holds the mixtures and references")
-    values: dict[str, Any] = {
-        "system": "folder",
-        "settings": {"system": {"path": str(estimates.expanduser().resolve())}},
-        "data": options["data"].expanduser().resolve(),
-        **{name: options[name] for name in ("split", "limit", "only", "strict")},
-    }
-    config = RunConfig(**values)
+    if len(estimates) > 1:
+        return _rank(estimates, options, given_options(context) & _SHARED)
+    config = _config(estimates[0], options)
     if options["resume"] is not None:
-        given = {name: values[name] for name in given_options(context) & values.keys()}
-        given["settings"] = values["settings"]
+        given = {name: getattr(config, name) for name in given_options(context) & _SHARED}
+        given["settings"] = config.settings
         result = resume(options["resume"], given=given, fresh=config, progress=show_progress)
     else:
         result = run(config, options["out"] or default_run_path(config), progress=show_progress)
     return show_result(result, options["as_json"])
+
+
+_SHARED = {"data", "split", "limit", "only", "strict"}
+
+
+def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
+    from s5eval.harness.config import RunConfig
+
+    return RunConfig(
+        system="folder",
+        settings={"system": {"path": str(estimates.expanduser().resolve())}},
+        data=options["data"].expanduser().resolve(),
+        **{name: options[name] for name in _SHARED - {"data"}},
+    )
+
+
+def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:
+    from s5eval.harness.ranking import rank, ranking_table
+    from s5eval.harness.run import default_run_path
+
+    if options["resume"] is not None and options["out"] not in (None, options["resume"]):
+        raise UsageError("--out and --resume name different folders; --resume alone is enough")
+    folder = options["resume"] or options["out"]
+    if folder is None:
+        single = default_run_path(_config(estimates[0], options))
+        folder = single.with_name(single.name.replace("_folder_", "_ranking_", 1))
+    ranking = rank(
+        estimates,
+        lambda path: _config(path, options),
+        folder,
+        resuming=None if options["resume"] is None else {*typed, "settings"},
+        progress=show_progress,
+    )
+    if options["as_json"]:
+        click.echo(json.dumps(ranking.as_dict(), indent=1))
+    else:
+        click.echo(f"{ranking_table(ranking)}\n\nruns: {ranking.out}")
+    return ranking.exit_code

@@ -1,0 +1,297 @@
+"""`s5eval submit`: build, check and package challenge submissions."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.findings import Finding
+from s5eval.harness.commands.options import PathType
+
+if TYPE_CHECKING:
+    from s5eval.harness.submit import Gathered
+    from s5eval.submissions.build import Built
+    from s5eval.submissions.expected import Expected
+
+EXIT_INVALID = 5
+_SHOWN = 20  # findings of one rule on a screen; --json lists all
+
+
+@click.group("submit")
+def command() -> None:
+    """Challenge submissions: build one from runs, check anybody's, package up to four."""
+
+
+@command.command("build")
+@click.argument("run", type=PathType)
+@click.option("--author", required=True, help="Surname of the corresponding author, such as Choi.")
+@click.option("--affiliation", required=True, help="Abbreviation of the institute, such as KAIST.")
+@click.option("--number", type=int, default=1, show_default=True, help="Which of your systems this is, 1 to 4.")
+@click.option("--dev-run", type=PathType, required=True, metavar="RUN2", help="Scored run on the development test set.")
+@click.option("--out", type=PathType, required=True, metavar="DIR", help="Where the folder and the zip are written.")
+@click.option("--nparams", type=click.IntRange(min=0), help="Parameters of the system, where the run does not say.")
+@click.option("--out-suffix", is_flag=True, help="Name the archive …_out.zip, as the official README does.")
+@click.option("--no-folder", is_flag=True, help="Write the zip only.")
+@click.option("--compress", is_flag=True, help="Deflate the zip: smaller, slower, bytes differ between machines.")
+@click.option("--allow-partial", is_flag=True, help="Accept runs with failed or missing mixtures.")
+@click.option("--allow-untrained", is_flag=True, help="Accept untrained weights.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def build(run: Path, as_json: bool, **options: Any) -> int:
+    """Make a submission from RUN, an evaluation run made with --save-audio.
+
+    The zip appears under its name only when it is whole and passes every check of `submit validate`.
+    """
+    from s5eval.harness.submit import gather_submission
+    from s5eval.submissions.build import build_submission
+    from s5eval.submissions.errors import SubmissionError
+    from s5eval.submissions.layout import make_name
+
+    name = make_name(options["author"], options["affiliation"], options["number"])
+    gathered = gather_submission(
+        run,
+        options["dev_run"],
+        nparams=options["nparams"],
+        allow_partial=options["allow_partial"],
+        allow_untrained=options["allow_untrained"],
+    )
+    try:
+        built = build_submission(
+            gathered.submission,
+            name,
+            options["out"],
+            out_suffix=options["out_suffix"],
+            folder=not options["no_folder"],
+            compress=options["compress"],
+            progress=show_work,
+        )
+    except SubmissionError as error:
+        if as_json:
+            click.echo(json.dumps({"ok": False, "findings": [*map(_as_dict, error.findings)]}, indent=1))
+        raise
+    if as_json:
+        click.echo(json.dumps(_built_facts(built, gathered), indent=1))
+        return 0
+    click.echo(_built_text(built, gathered))
+    return 0
+
+
+def _built_facts(built: "Built", gathered: "Gathered") -> dict[str, Any]:
+    return {
+        "ok": True,
+        "archive": str(built.archive),
+        "sha256": built.sha256,
+        "bytes": built.archive.stat().st_size,
+        "folder": None if built.folder is None else str(built.folder),
+        "mixtures": built.report.mixtures,
+        "files": built.report.files,
+        "nparams": gathered.submission.nparams,
+        "clipped_samples": gathered.clipped_samples,
+        "scores": gathered.scores,
+        "findings": [_as_dict(found) for found in (*gathered.warnings, *built.report.findings)],
+    }
+
+
+def _built_text(built: "Built", gathered: "Gathered") -> str:
+    size = built.archive.stat().st_size
+    lines = [
+        f"{built.report.files} outputs for {built.report.mixtures} mixtures, {gathered.submission.nparams:,} parameters"
+    ]
+    for role, title in (("run", "evaluation run"), ("dev_run", "development test run")):
+        scores = gathered.scores[role]
+        if scores["capi_sdri"] is not None:
+            written = scores["capi_sdri_as_written"]
+            beside = "" if written is None else f" in memory, {written:.3f} dB as written to 16-bit wavs"
+            lines.append(f"{title}: CAPI-SDRi {scores['capi_sdri']:.3f} dB{beside}")
+    lines.append(f"{gathered.clipped_samples} samples clipped at full scale")
+    lines += _listed([*gathered.warnings, *built.report.findings])
+    lines += ["", f"zip: {built.archive} ({size / 1e6:.1f} MB)", f"sha256: {built.sha256}"]
+    lines += [] if built.folder is None else [f"folder: {built.folder}"]
+    return "\n".join(lines)
+
+
+def expected_options(function: Any) -> Any:
+    """`--data`, `--split`, `--mixtures`: which mixtures must be answered."""
+    for option in (
+        click.option("--mixtures", type=PathType, metavar="FILE", help="Ids that must be answered, one a line."),
+        click.option("--split", help="Split of an official root; default: eval."),
+        click.option(
+            "--data",
+            type=PathType,
+            metavar="DIR",
+            help="Data whose mixtures must be answered. Default: the official evaluation set if names are its.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("validate")
+@click.argument("path", type=PathType)
+@expected_options
+@click.option("--no-audio", is_flag=True, help="Check names and JSON only; do not read the wavs.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def validate(
+    path: Path, data: Path | None, split: str | None, mixtures: Path | None, no_audio: bool, as_json: bool
+) -> int:
+    """Check anybody's submission, zip or folder, and list every fault; the exit code is 5 when there are errors.
+
+    Nothing is unpacked to disk.
+    """
+    from s5eval.submissions.validate import validate as check
+
+    if not path.exists():
+        raise UsageError(f"no zip or folder at {path}")
+    report = check(path, expected=_expected(data, split, mixtures), audio=not no_audio, progress=_checking)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=1))
+    else:
+        nparams = "" if report.nparams is None else f", {report.nparams:,} parameters"
+        click.echo(f"{path}: {report.files} outputs, {report.mixtures} mixtures listed{nparams}")
+        click.echo(f"mixtures to be answered: {report.expected.source}")
+        click.echo("\n".join([*_listed(report.findings), _verdict(report.findings, no_audio)]))
+    return 0 if report.ok else EXIT_INVALID
+
+
+@command.command("init")
+@click.argument("submissions", nargs=-1, type=PathType)
+@click.option("--author", help="Surname, when there is no submission yet to read it from.")
+@click.option("--affiliation", help="Institute, likewise.")
+@click.option("--systems", type=click.IntRange(1, 4), default=1, show_default=True, help="How many systems, likewise.")
+@click.option("--template", type=PathType, metavar="FILE", help="Your own meta template in place of the shipped one.")
+@click.option("--out", type=PathType, required=True, metavar="DIR", help="Where to write the files to fill in.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def init(
+    submissions: Sequence[Path],
+    author: str | None,
+    affiliation: str | None,
+    systems: int,
+    template: Path | None,
+    out: Path,
+    as_json: bool,
+) -> int:
+    """Write the files of a challenge package that you fill in: a meta YAML per system, and the list of URLs.
+
+    Parameters, scores and external resources are read from SUBMISSIONS (built zips or folders), if given.
+    """
+    from s5eval.submissions.layout import make_name
+    from s5eval.submissions.package import init_package, submission_name
+
+    built = {}
+    for path in submissions:
+        name = submission_name(path)
+        if name is None or not path.exists():
+            raise UsageError(f"{path}: no submission of the name <Surname>_<Institute>_task4_<n>, zip or folder")
+        built[name] = path
+    if not built and (author is None or affiliation is None):
+        raise UsageError("give built submissions, or --author and --affiliation for empty templates")
+    names = list(built) or [make_name(author or "", affiliation or "", k + 1) for k in range(systems)]
+    written, kept = init_package(names, built, out, template)
+    if as_json:
+        click.echo(json.dumps({"written": [*map(str, written)], "kept": [*map(str, kept)]}, indent=1))
+        return 0
+    for path in written:
+        click.echo(f"written: {path}")
+    for path in kept:
+        click.echo(f"kept as it is: {path}")
+    click.echo("Fill in every TODO; `s5eval submit package` names those that are left.")
+    return 0
+
+
+@command.command("package")
+@click.argument("submissions", nargs=-1, required=True, type=PathType)
+@click.option("--meta", type=PathType, required=True, metavar="DIR", help="Folder that `submit init` wrote.")
+@click.option("--report", type=PathType, required=True, metavar="PDF", help="Technical report.")
+@click.option("--out", type=PathType, required=True, metavar="DIR", help="Where the package is written.")
+@click.option("--template", type=PathType, metavar="FILE", help="Your own meta template in place of the shipped one.")
+@expected_options
+@click.option("--no-audio", is_flag=True, help="Do not read the wavs again; `submit build` has checked them.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def package(submissions: Sequence[Path], as_json: bool, **options: Any) -> int:
+    """Pack up to four SUBMISSIONS of a team into the outer challenge package.
+
+    Everything is checked first; with errors nothing is written and the exit code is 5.
+    """
+    from s5eval.submissions.package import package as pack
+
+    for path in submissions:
+        if not path.exists():
+            raise UsageError(f"no zip or folder at {path}")
+    packaged = pack(
+        submissions,
+        options["meta"],
+        options["report"],
+        options["out"],
+        expected=_expected(options["data"], options["split"], options["mixtures"]),
+        template=options["template"],
+        audio=not options["no_audio"],
+        progress=show_work,
+    )
+    if as_json:
+        archive = None if packaged.archive is None else str(packaged.archive)
+        findings = [_as_dict(found) for found in packaged.findings]
+        click.echo(json.dumps({"ok": packaged.ok, "package": archive, "findings": findings}, indent=1))
+    else:
+        end = f"package: {packaged.archive}" if packaged.ok else "nothing was written"
+        verdict = _verdict(packaged.findings, options["no_audio"])
+        click.echo("\n".join([*_listed(packaged.findings), verdict, end]))
+    return 0 if packaged.ok else EXIT_INVALID
+
+
+def _expected(data: Path | None, split: str | None, mixtures: Path | None) -> "Expected | None":
+    from s5eval.data_manifests.manifest import open_manifest
+    from s5eval.submissions.expected import expected_from_list, expected_from_manifest
+
+    if data is not None and mixtures is not None:
+        raise UsageError("--data and --mixtures both say which mixtures there are; give one of them")
+    if mixtures is not None:
+        return expected_from_list(mixtures)
+    if data is None:
+        if split is not None:
+            raise UsageError("--split needs --data DIR")
+        return None
+    plain = (data / "soundscape").is_dir()
+    return expected_from_manifest(open_manifest(data, split=split if split or plain else "eval"))
+
+
+def show_work(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
+    """A progress bar on standard error, only where that is a terminal."""
+    from tqdm import tqdm
+
+    yield from tqdm(items, what, total, unit="file", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+
+
+def _checking(items: Iterable[str], total: int) -> Iterable[str]:
+    return show_work(items, total, "checking")
+
+
+def _listed(findings: Iterable[Finding]) -> list[str]:
+    """Findings as lines, at most a screenful of each rule."""
+    lines: list[str] = []
+    counts: dict[str, int] = {}
+    for found in findings:
+        counts[found.rule] = counts.get(found.rule, 0) + 1
+        if counts[found.rule] <= _SHOWN:
+            lines.append(str(found))
+    lines += [f"… and {n - _SHOWN} more [{rule}]; --json lists all" for rule, n in counts.items() if n > _SHOWN]
+    return lines
+
+
+def _verdict(findings: Sequence[Finding], no_audio: bool) -> str:
+    errors = sum(found.severity == "error" for found in findings)
+    warnings = len(findings) - errors
+    if not findings:
+        return "valid" + (" as far as names and JSON tell; the wavs were not read" if no_audio else "")
+    word = "INVALID" if errors else "valid"
+    return f"{word}: {_count(errors, 'error')}, {_count(warnings, 'warning')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _as_dict(found: Finding) -> dict[str, str]:
+    return {"rule": found.rule, "severity": found.severity, "file": found.file, "message": found.message}

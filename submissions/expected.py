@@ -1,0 +1,67 @@
+"""Which mixtures a submission has to answer, and how long its outputs have to be."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from s5eval.data_manifests.audio import audio_length
+from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.manifest import Manifest
+from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The mixtures that must be answered.
+
+    Attributes:
+        source: where the list comes from, for readers.
+        ids: ids of the mixtures; None: not known, so completeness cannot be checked.
+        frames: samples of every output, if all are equally long; None: not known.
+        frames_of: samples by mixture id, where they are known one by one.
+        official: it is the official evaluation set.
+    """
+
+    source: str
+    ids: frozenset[str] | None
+    frames: int | None = EVAL_FRAMES
+    frames_of: dict[str, int] = field(default_factory=dict)
+    official: bool = False
+
+    def length(self, mixture_id: str) -> int | None:
+        """Samples that an output of this mixture must have; None: not known."""
+        return self.frames_of.get(mixture_id, self.frames)
+
+
+OFFICIAL = Expected(f"the official evaluation set ({len(EVAL_IDS)} mixtures)", frozenset(EVAL_IDS), official=True)
+
+
+def expected_from_manifest(manifest: Manifest) -> Expected:
+    """All mixtures of a split, with their lengths read from the files' headers. Raises `AudioError`."""
+    lengths = {scene.mixture.id: audio_length(scene.mixture.path) for scene in manifest.scenes}
+    ids = frozenset(lengths)
+    return Expected(f"{manifest.root} ({len(ids)} mixtures)", ids, None, lengths, official=ids == OFFICIAL.ids)
+
+
+def expected_from_list(path: Path) -> Expected:
+    """Mixture ids from a text file, one a line; file names are taken by their stems, `#` starts a comment.
+
+    Raises:
+        UsageError: the file cannot be read, or lists nothing.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--mixtures {path}: cannot be read: {error}") from error
+    entries = [line.partition("#")[0].strip() for line in lines]
+    ids = frozenset(entry.removesuffix(".wav").removesuffix(".flac") for entry in entries if entry)
+    if not ids:
+        raise UsageError(f"--mixtures {path}: lists no mixture; expected one id a line")
+    return Expected(f"{path} ({len(ids)} mixtures)", ids, official=ids == OFFICIAL.ids)
+
+
+def guess_expected(mixture_ids: Collection[str]) -> Expected:
+    """The official evaluation set if any id is one of its ids; otherwise nothing is known of the mixtures."""
+    if not mixture_ids or any(id_ in (OFFICIAL.ids or ()) for id_ in mixture_ids):
+        return OFFICIAL
+    return Expected("not known: give --data or --mixtures to check that every mixture is answered", None)

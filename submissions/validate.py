@@ -1,0 +1,279 @@
+"""Checks anybody's submission, zip or folder, in one pass that never stops at the first fault.
+
+Nothing is unpacked to disk; memory holds one file at a time.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.labels import label_problem
+from s5eval.data_manifests.naming import SourceName, format_source_name, parse_source_stem
+from s5eval.submissions.archive import Container, Unreadable, open_container
+from s5eval.submissions.check_audio import check_audio
+from s5eval.submissions.check_json import Note
+from s5eval.submissions.check_results import Listed, check_dev_results, check_eval_results
+from s5eval.submissions.expected import Expected, guess_expected
+from s5eval.submissions.layout import (
+    AUDIO_FOLDER,
+    DEV_RESULTS,
+    EVAL_RESULTS,
+    MAX_AUDIO_BYTES,
+    MAX_JSON_BYTES,
+    MAX_OUTPUTS,
+    archive_label,
+    finding,
+    parse_label,
+)
+
+Progress = Callable[[Iterable[str], int], Iterable[str]]
+"""Wraps the audio files to show progress; gets how many there are."""
+
+_MAX_FINDINGS = 20_000  # of one rule; an honest submission has fewer files
+_MAX_LENGTHS = 64  # different lengths of mixture names; an honest data set has a handful
+_NO_CONTENT = frozenset({"overlapping-entries", "too-large", "too-many-entries", "not-an-archive"})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the checks found.
+
+    Attributes:
+        path: what was checked.
+        expected: which mixtures had to be answered, and how that is known.
+        files: how many outputs there are.
+        mixtures: how many mixtures `eval_results.json` lists.
+        nparams: parameters of the system as it states them; None: not stated.
+        findings: errors before warnings, in order of files.
+    """
+
+    path: Path
+    expected: Expected
+    files: int
+    mixtures: int
+    nparams: int | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing would keep it from being accepted or scored."""
+        return not any(found.severity == "error" for found in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for machines."""
+        return {
+            "ok": self.ok,
+            "path": str(self.path),
+            "expected": self.expected.source,
+            "files": self.files,
+            "mixtures": self.mixtures,
+            "nparams": self.nparams,
+            "findings": [
+                {"rule": f.rule, "severity": f.severity, "file": f.file, "message": f.message} for f in self.findings
+            ],
+        }
+
+
+def validate(
+    path: Path,
+    *,
+    expected: Expected | None = None,
+    label: str | None = None,
+    audio: bool = True,
+    progress: Progress | None = None,
+) -> Report:
+    """Check a submission.
+
+    Args:
+        path: zip archive or folder.
+        expected: the mixtures that must be answered; None: the official evaluation set where names suggest it.
+        label: the name to take it for; default: that of the archive or folder.
+        audio: read the wavs as well; otherwise their names only.
+        progress: shows how far it is.
+
+    Returns:
+        Every finding. What is wrong with the submission is never an exception.
+    """
+    with open_container(path, label=label) as container:
+        checks = _Checks(container)
+        checks.check_layout(path)
+        listed = checks.check_eval()
+        ids = {name.mixture_id for name in checks.names.values()} | (listed.mixtures if listed else set())
+        expected = guess_expected(ids) if expected is None else expected
+        checks.check_dev(expected, listed)
+        checks.check_names(expected, listed)
+        if listed is not None:
+            checks.check_listing(expected, listed)
+        if audio and not any(found.rule in _NO_CONTENT for found in checks.findings):
+            checks.check_wavs(expected, progress)
+        checks.note_more(path.name)
+        order = {"error": 0, "warning": 1}
+        findings = sorted(checks.findings, key=lambda found: (order[found.severity], found.file))
+        mixtures = 0 if listed is None else len(listed.mixtures)
+        nparams = None if listed is None else listed.nparams
+        return Report(path, expected, len(checks.outputs), mixtures, nparams, tuple(findings))
+
+
+@dataclass(slots=True)
+class _Checks:
+    container: Container
+    findings: list[Finding] = field(default_factory=list)
+    top: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+    """File name → name in the container, of every wav in `eval_out`."""
+    names: dict[str, SourceName] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.findings += self.container.findings
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def note(self, rule: str, file: str, message: str) -> None:
+        self.counts[rule] += 1
+        if self.counts[rule] <= _MAX_FINDINGS:
+            self.findings.append(finding(rule, file, message))
+
+    def note_more(self, file: str) -> None:
+        """Say what was not listed."""
+        for rule, count in self.counts.items():
+            if count > _MAX_FINDINGS:
+                self.findings.append(finding(rule, file, f"{count - _MAX_FINDINGS} more of this kind are not listed"))
+
+    def note_on(self, file: str) -> Note:
+        return lambda rule, message: self.note(rule, file, message)
+
+    def check_layout(self, path: Path) -> None:
+        """The archive's name, its one folder, and what stands where."""
+        wanted = archive_label(self.container.label)
+        if parse_label(wanted) is None:
+            self.note("archive-name", path.name, "expected <Surname>_<Institute>_task4_<n>, n from 1 to 4")
+        sizes = self.container.sizes
+        if not sizes and any(found.rule in _NO_CONTENT for found in self.findings):
+            return
+        tops = sorted({name.partition("/")[0] for name in sizes if "/" in name})
+        self.top = wanted if wanted in tops or not tops else tops[0]
+        if self.top != wanted:
+            self.note("top-folder", self.top, f"the folder must have the archive's name, {wanted}")
+        for name in sizes:
+            self._place(name)
+        for required in (EVAL_RESULTS, DEV_RESULTS):
+            if f"{self.top}/{required}" not in sizes:
+                self.note("missing-file", f"{self.top}/{required}", "the file is missing")
+        if not self.outputs:
+            folder = f"{self.top}/{AUDIO_FOLDER}"
+            self.note("empty-eval-out", folder, "holds no wav: as if no target was heard in any mixture")
+
+    def _place(self, name: str) -> None:
+        top, _, inner = name.partition("/")
+        if top != self.top or not inner:
+            self.note("top-folder", name, f"stands outside the folder {self.top}")
+        elif inner in (EVAL_RESULTS, DEV_RESULTS):
+            pass
+        elif not inner.startswith(f"{AUDIO_FOLDER}/"):
+            self.note("foreign-file", name, "not part of a submission")
+        elif "/" in (file := inner.removeprefix(f"{AUDIO_FOLDER}/")):
+            self.note("nested-folder", name, f"wavs stand in {AUDIO_FOLDER} itself, not in folders of their own")
+        elif not file.lower().endswith((".wav", ".flac")):
+            self.note("foreign-file", name, f"not a wav; {AUDIO_FOLDER} holds the outputs only")
+        elif not file.endswith(".wav"):
+            self.note("suffix", name, "the suffix must be .wav in lower case")
+        else:
+            self.outputs[file] = name
+
+    def check_eval(self) -> Listed | None:
+        """`eval_results.json` by itself; and the names of the outputs are read."""
+        for file in self.outputs:
+            if (name := parse_source_stem(file.removesuffix(".wav"))) is not None:
+                self.names[file] = name
+        content = self._json(EVAL_RESULTS)
+        return None if content is None else check_eval_results(content, self.note_on(f"{self.top}/{EVAL_RESULTS}"))
+
+    def check_dev(self, expected: Expected, listed: Listed | None) -> None:
+        """`dev_set_test_results.json` by itself."""
+        content, file = self._json(DEV_RESULTS), f"{self.top}/{DEV_RESULTS}"
+        if content is None:
+            return
+        nparams = check_dev_results(content, self.note_on(file), official=expected.official)
+        stated = None if listed is None else listed.nparams
+        if None not in (nparams, stated) and nparams != stated:
+            self.note("nparams-differ", file, f"nparams is {nparams}, {EVAL_RESULTS} says {stated}")
+
+    def _json(self, name: str) -> bytes | None:
+        full = f"{self.top}/{name}"
+        if full not in self.container.sizes:
+            return None
+        try:
+            return self.container.read(full, MAX_JSON_BYTES)
+        except Unreadable as error:
+            self.note("unreadable", full, str(error))
+            return None
+
+    def check_names(self, expected: Expected, listed: Listed | None) -> None:
+        """Grammar, label, mixture, index and number of the outputs."""
+        ids = expected.ids if expected.ids is not None else frozenset(listed.mixtures if listed else ())
+        lengths = sorted({len(id_) for id_ in ids})[:_MAX_LENGTHS]
+        seen: dict[tuple[str, int], str] = {}
+        counts: dict[str, int] = {}
+        for file, full in self.outputs.items():
+            name = self.names.get(file)
+            if name is None:
+                self.note("file-name", full, "expected <mixture>_<i>_<Label>.wav")
+                continue
+            if problem := label_problem(name.label):
+                self.note("unknown-label", full, problem)
+            if format_source_name(name.mixture_id, name.index, name.label) != file:
+                self.note(
+                    "index-format", full, f"the track index is written with needless zeros; expected {name.index}"
+                )
+            starts = [file[:length] for length in lengths if file[:length] in ids]
+            if ids and name.mixture_id not in ids:
+                self.note("unknown-mixture", full, f"there is no mixture {name.mixture_id!r}")
+            elif len(starts) > 1:
+                self.note("ambiguous-mixture", full, f"starts with several mixtures' names: {', '.join(starts)}")
+            if other := seen.get((name.mixture_id, name.index)):
+                self.note("duplicate-index", full, f"track {name.index} of the mixture is {other} already")
+            seen.setdefault((name.mixture_id, name.index), file)
+            counts[name.mixture_id] = counts.get(name.mixture_id, 0) + 1
+            if counts[name.mixture_id] == MAX_OUTPUTS + 1:
+                self.note("too-many-outputs", full, f"more than {MAX_OUTPUTS} outputs for {name.mixture_id!r}")
+
+    def check_listing(self, expected: Expected, listed: Listed) -> None:
+        """`eval_results.json` against the outputs and the mixtures that must be answered."""
+        file = f"{self.top}/{EVAL_RESULTS}"
+        if expected.ids is not None:
+            for id_ in sorted(expected.ids - listed.mixtures):
+                self.note("soundscape-missing", file, f"the mixture {id_!r} is not listed, not even without outputs")
+            for id_ in sorted(listed.mixtures - expected.ids):
+                self.note("soundscape-unknown", file, f"there is no mixture {id_!r}")
+        for name in sorted(listed.files.keys() - self.outputs.keys()):
+            self.note("filename-missing", file, f"{name!r} is listed, but not in {AUDIO_FOLDER}")
+        for name in sorted(self.outputs.keys() - listed.files.keys()):
+            self.note("filename-unlisted", self.outputs[name], f"not listed in {EVAL_RESULTS}")
+
+    def check_wavs(self, expected: Expected, progress: Progress | None) -> None:
+        """The content of every output, one at a time."""
+        files: Iterable[str] = sorted(self.outputs, key=self._order)
+        earlier: dict[str, bytes] = {}  # other outputs of the same mixture
+        current: str | None = None
+        for file in files if progress is None else progress(files, len(self.outputs)):
+            full, name = self.outputs[file], self.names.get(file)
+            try:
+                content = self.container.read(full, MAX_AUDIO_BYTES)
+            except Unreadable as error:
+                self.note("unreadable", full, str(error))
+                continue
+            mixture = None if name is None else name.mixture_id
+            check_audio(content, self.note_on(full), frames=None if mixture is None else expected.length(mixture))
+            if mixture != current:
+                current, earlier = mixture, {}
+            for other in (other for other, theirs in earlier.items() if mixture and content and theirs == content):
+                self.note("audio-repeated", full, f"the same bytes as {other}")
+            if len(earlier) < MAX_OUTPUTS:
+                earlier[file] = content
+
+    def _order(self, file: str) -> tuple[str, int, str]:
+        name = self.names.get(file)
+        return ("", 0, file) if name is None else (name.mixture_id, name.index, file)

@@ -1,0 +1,45 @@
+"""Zip archives whose bytes depend on their content alone."""
+
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can tell
+_MODE = 0o100644  # a regular file, readable by all
+_UNIX = 3
+_LEVEL = 1
+
+Progress = Callable[[Iterable["Member"], int], Iterable["Member"]]
+"""Wraps the members to show progress; gets how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of an archive: its name there, and its bytes or the file that holds them."""
+
+    name: str
+    content: bytes | Path
+
+
+def write_zip(
+    target: Path, members: Iterable[Member], *, compress: bool = False, progress: Progress | None = None
+) -> None:
+    """Write an archive of `members`, sorted by name, with fixed times and permissions, one of them in memory at a time.
+
+    Members are stored by default: the bytes then are the same on every machine, whereas deflated ones differ
+    between builds of zlib; and the disk sets the pace, ten to fifty times that of deflating. `compress` deflates
+    at the lowest level, which takes a third off 16-bit audio; higher levels are slower and gain a percent.
+
+    Raises:
+        OSError: a file cannot be read, or the archive not be written.
+    """
+    ordered = sorted(members, key=lambda member: member.name)
+    method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+    with zipfile.ZipFile(target, "w") as archive:
+        for member in ordered if progress is None else progress(ordered, len(ordered)):
+            info = zipfile.ZipInfo(member.name, _TIME)
+            info.external_attr = _MODE << 16
+            info.create_system = _UNIX
+            content = member.content if isinstance(member.content, bytes) else member.content.read_bytes()
+            archive.writestr(info, content, method, _LEVEL)

@@ -1,0 +1,162 @@
+"""Properties of names and JSON: what is written reads back and validates, and no JSON value is an exception."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.naming import parse_source_stem
+from s5eval.submissions.check_results import check_dev_results, check_eval_results
+from s5eval.submissions.layout import archive_label, make_name, parse_label, printable
+from s5eval.submissions.records import DevResults, DevScore, MixtureOutputs, Output, Submission
+from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
+
+PART = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,12}", fullmatch=True)
+MIXTURE = st.from_regex(r"[A-Za-z0-9_]{1,12}", fullmatch=True)
+LABELS = st.lists(st.sampled_from(CLASSES), max_size=3)
+WORDS = (
+    "nparams probabilities config soundscape estimate filename label probability CAPI-SDRi label_metrics mean "
+    "accuracy_mix accuracy_src details ref_labels est_labels metrics metric value acc tp fp fn"
+)
+KEYS = st.text(max_size=6) | st.sampled_from(WORDS.split())
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["Cough", "silence"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+def findings(check: Any, content: bytes, **options: Any) -> list[tuple[str, str]]:
+    notes: list[tuple[str, str]] = []
+    check(content, lambda rule, message: notes.append((rule, message)), **options)
+    return notes
+
+
+@given(PART, PART, st.integers(1, 4))
+def test_labels_read_back(author: str, affiliation: str, number: int) -> None:
+    name = make_name(author, affiliation, number)
+    assert parse_label(name.label) == name
+    assert parse_label(archive_label(f"{name.label}_out")) == name
+
+
+@given(st.text(max_size=20))
+def test_any_text_as_a_part_is_taken_or_refused(text: str) -> None:
+    try:
+        name = make_name(text, "KAIST", 1)
+    except UsageError:
+        assert not text.isascii() or not text or "_" in text or not text.replace("-", "a").isalnum() or text[0] == "-"
+    else:
+        assert parse_label(name.label) == name
+
+
+@pytest.mark.parametrize("number", [0, 5, -1])
+def test_numbers_are_1_to_4(number: int) -> None:
+    with pytest.raises(UsageError, match="expected 1 to 4"):
+        make_name("Choi", "KAIST", number)
+
+
+@given(st.text(max_size=400), st.integers(10, 60))
+def test_printable_is_printable_and_bounded(text: str, limit: int) -> None:
+    shown = printable(text, limit)
+    assert shown.isprintable()
+    assert len(shown) <= 10 * (limit + 1)
+    assert not (text.isprintable() and len(text) <= limit) or shown == text
+
+
+@given(MIXTURE, st.integers(0, 99), st.sampled_from(CLASSES))
+def test_output_names_read_back(mixture: str, index: int, label: str) -> None:
+    name = parse_source_stem(output_file_name(mixture, Output(index, label, 1.0, Path("x"))).removesuffix(".wav"))
+    assert name is not None
+    assert (name.mixture_id, name.index, name.label) == (mixture, index, label)
+
+
+@st.composite
+def submissions(draw: st.DrawFn) -> Submission:
+    outputs = []
+    for id_ in draw(st.sets(MIXTURE, max_size=5)):
+        labels = draw(LABELS)
+        outputs.append(
+            MixtureOutputs(
+                id_, tuple(Output(k, label, draw(st.floats(0, 1)), Path("x")) for k, label in enumerate(labels))
+            )
+        )
+    scores = []
+    for id_ in draw(st.sets(MIXTURE, max_size=5)):
+        reference, estimate = draw(LABELS), draw(LABELS)
+        tp = sum(min(reference.count(label), estimate.count(label)) for label in set(reference))
+        scores.append(
+            DevScore(
+                id_,
+                tuple(reference),
+                tuple(estimate),
+                tuple(draw(st.floats(0, 1)) for _ in estimate),
+                draw(st.none() | st.floats(-50, 100)),
+                tp,
+                len(estimate) - tp,
+                len(reference) - tp,
+            )
+        )
+    defined = [score.capi_sdri for score in scores if score.capi_sdri is not None]
+    entries = sum(score.tp + score.fp + score.fn for score in scores)
+    dev = DevResults(
+        sum(defined) / len(defined) if defined else None,
+        100 * sum(score.fp == score.fn == 0 for score in scores) / len(scores) if scores else None,
+        100 * sum(score.tp for score in scores) / entries if entries else None,
+        scores,
+    )
+    config = draw(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3))
+    return Submission(outputs, dev, draw(st.integers(0, 10**9)), config, config)
+
+
+@given(submissions())
+@settings(max_examples=60)
+def test_what_is_written_is_valid(submission: Submission) -> None:
+    assert findings(check_eval_results, as_json(eval_results(submission))) == []
+    assert findings(check_dev_results, as_json(dev_results(submission)), official=False) == []
+    shuffled = Submission(submission.outputs[::-1], submission.dev, submission.nparams, submission.config, {})
+    assert as_json(eval_results(shuffled)) == as_json(eval_results(submission))
+
+
+@given(JSON)
+@settings(max_examples=150)
+def test_no_json_value_is_an_exception(value: Any) -> None:
+    content = json.dumps(value).encode()
+    findings(check_eval_results, content)
+    findings(check_dev_results, content, official=True)
+
+
+@given(submissions(), st.data())
+@settings(max_examples=80)
+def test_no_change_in_the_right_place_is_an_exception(submission: Submission, data: st.DataObject) -> None:
+    """A value somewhere in otherwise right files becomes any other one."""
+    for make, check, options in (
+        (eval_results, check_eval_results, {}),
+        (dev_results, check_dev_results, {"official": False}),
+    ):
+        value: Any = json.loads(as_json(make(submission)))
+        node = value
+        for _ in range(data.draw(st.integers(0, 5))):
+            keys = list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []
+            inner = [key for key in keys if isinstance(node[key], dict | list) and node[key]]
+            if not inner:
+                break
+            node = node[data.draw(st.sampled_from(inner))]
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        node[data.draw(st.sampled_from(keys))] = data.draw(JSON)
+        findings(check, json.dumps(value).encode(), **options)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_are_an_exception(content: bytes) -> None:
+    findings(check_eval_results, content)
+    findings(check_dev_results, content, official=False)
