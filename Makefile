@@ -6,8 +6,8 @@ STAMP = $(VENV)/.installed
 
 .PHONY: run test test-slow bench lint types clean
 
-run: $(STAMP)  ## install, run the multi-stage system on the toy set, print the table and the run folder
-	$(BIN)/s5eval run --system multistage
+run: $(STAMP)  ## install, run the multi-stage system on the embedded set, print the table and the run folder
+	$(BIN)/s5eval run --system multistage --limit 24
 
 test: $(STAMP) lint  ## style, types and the fast tests
 	$(BIN)/python -m pytest -q -m "not slow"
@@ -16,7 +16,7 @@ test-slow: $(STAMP)  ## the long tests
 	$(BIN)/python -m pytest -q -m slow
 
 bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/run.py
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/run.py $(ONLY)
 
 lint: $(STAMP) types
 	$(BIN)/ruff check .

@@ -17,7 +17,21 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from s5eval.data_manifests.errors import S5Error
-from s5eval.harness.commands import cache, info, report, rescore, run, score, systems
+from s5eval.harness.commands import (
+    ablate,
+    cache,
+    compare,
+    data,
+    info,
+    profile,
+    report,
+    rescore,
+    run,
+    score,
+    submit,
+    systems,
+    tune,
+)
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
 
 
@@ -33,7 +47,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for _module in (run, score, rescore, report, systems, cache, info):
+for _module in (run, score, submit, rescore, tune, ablate, compare, report, data, profile, systems, cache, info):
     cli.add_command(_module.command)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -24,8 +24,9 @@ class RunConfig:
 
     Attributes:
         system: name of an installed system, or `module:factory`.
-        data: folder of the data.
-        split: split of an official root; None for a plain folder.
+        data: folder of the data; None: the embedded set.
+        dataset: name of the data set; None: recognised from the folders.
+        split: split of the set; None for a plain folder, or where the set has but one.
         settings: what `--set` gave: section → key → value.
         decision_file: decision file that replaces the system's own decision; None: the system's own.
         limit: evaluate the first so many mixtures.
@@ -35,10 +36,12 @@ class RunConfig:
         save_audio: write the estimates as PCM_16 wavs, and score those beside the ones in memory.
         cache: use the stage store.
         strict: findings about the files (orphans, missing estimates, odd suffixes) are errors.
+        metrics: `ranking`, or `all` for the secondary metrics as well (CASA-SDR, and BSS Eval, which is slow).
     """
 
     system: str
-    data: Path
+    data: Path | None = None
+    dataset: str | None = None
     split: str | None = None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     decision_file: Path | None = None
@@ -49,12 +52,13 @@ class RunConfig:
     save_audio: bool = False
     cache: bool = True
     strict: bool = False
+    metrics: Literal["ranking", "all"] = "ranking"
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON can hold it; `from_dict` reads it back."""
         values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        values["data"] = str(self.data)
-        values["decision_file"] = None if self.decision_file is None else str(self.decision_file)
+        for name in ("data", "decision_file"):
+            values[name] = None if values[name] is None else str(values[name])
         values["only"] = list(self.only)
         return values
 
@@ -63,8 +67,8 @@ class RunConfig:
         """Read what `as_dict` wrote; keys of later versions are ignored."""
         known = {entry.name for entry in dataclasses.fields(RunConfig)}
         kept = {key: value for key, value in values.items() if key in known}
-        kept["data"] = Path(kept["data"])
-        kept["decision_file"] = None if kept["decision_file"] is None else Path(kept["decision_file"])
+        for name in ("data", "decision_file"):
+            kept[name] = None if kept[name] is None else Path(kept[name])
         kept["only"] = tuple(kept["only"])
         return RunConfig(**kept)
 

@@ -22,6 +22,7 @@ from s5eval.data_manifests.records import MIXTURE_CHANNELS, Audio, Scene
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.records import AsWritten, MixtureScore, PairTable
 from s5eval.harness.score import score_mixture, select
+from s5eval.harness.secondary import with_secondary
 from s5eval.metrics.sdr import PairScores, pairwise_sdr
 from s5eval.systems.decision import Decision, Selection
 from s5eval.systems.interface import Candidates, OracleSystem, System
@@ -48,12 +49,14 @@ class Engine:
         decision: what makes them a prediction.
         batch_size: how many mixtures the system gets at once.
         audio_folder: where estimates are written as 16-bit wavs; None: not written.
+        secondary: compute the metrics that rank nothing as well.
     """
 
     system: System | OracleSystem
     decision: Decision
     batch_size: int = 1
     audio_folder: Path | None = None
+    secondary: bool = False
 
     def evaluate(self, scenes: Sequence[Scene]) -> Iterator[Outcome]:
         """Outcomes of all scenes, in order, as they come.
@@ -98,6 +101,8 @@ class Engine:
             table = _pair_table(scene, candidates, references, mixture)
             selections = select(table, self.decision)
             score = score_mixture(scene.mixture.id, table, selections, seconds=round(seconds, 4))
+            if self.secondary and score.status == "scored":
+                score = with_secondary(score, table, selections, candidates.audio, references)
             if self.audio_folder is not None:
                 score = _write_estimates(self.audio_folder, score, candidates, selections, table, references, mixture)
         except RunFolderError:
@@ -120,10 +125,11 @@ def _failed(scene: Scene, error: Exception) -> Outcome:
 
 def _channel_0(scene: Scene) -> Audio:
     mixture = scene.mixture
-    audio = read_audio(mixture.path, channels=MIXTURE_CHANNELS, sample_rate=mixture.sample_rate)
+    audio = read_audio(mixture.path, channels=MIXTURE_CHANNELS, sample_rate=mixture.sample_rate, only=0)
     if audio.shape[1] == 0:
         raise AudioError(f"{mixture.path}: no samples")
-    return np.ascontiguousarray(audio[0])
+    channel: Audio = audio[0]
+    return channel
 
 
 def _references(scene: Scene, length: int) -> Audio:

@@ -7,6 +7,7 @@ from s5eval.data_manifests.errors import S5Error
 EXIT_DONE = 0
 EXIT_UNEXPECTED = 1
 EXIT_FAILED_MIXTURES = 4
+EXIT_GATE = 6
 EXIT_INTERRUPTED = 130
 
 
@@ -14,3 +15,9 @@ class RunFolderError(S5Error):
     """The run folder cannot be written: a full disk, missing rights, another process at work in it."""
 
     exit_code: ClassVar[int] = 1
+
+
+class GateError(S5Error):
+    """A condition that the caller set is not met (`compare --fail-if-worse`)."""
+
+    exit_code: ClassVar[int] = EXIT_GATE

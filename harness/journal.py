@@ -141,6 +141,7 @@ class RunFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._lock.close()
             raise RunFolderError(f"another process is at work in {self.path}; wait for it, or end it") from error
 
 
@@ -164,6 +165,19 @@ def read_run(path: Path) -> dict[str, Any]:
         raise DataError(f"{path / 'run.json'}: not readable: {error}") from error
     if not isinstance(content, dict) or content.get("schema_version", 0) > SCHEMA_VERSION:
         raise DataError(f"{path / 'run.json'}: of a later version of s5eval; update it to read this run")
+    return content
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Read `summary.json`.
+
+    Raises:
+        DataError: it is missing or damaged; it is derived, and `rescore` makes it again.
+    """
+    try:
+        content: dict[str, Any] = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path / 'summary.json'}: not readable ({error}); `s5eval rescore {path}` makes it") from error
     return content
 
 

@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
+from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.cache import cache_folder
 from s5eval.harness.run import Plan
 from s5eval.systems.pipeline import Pipeline
@@ -28,7 +27,7 @@ def describe_plan(plan: Plan, *, as_json: bool = False) -> str:
 
 def _facts(plan: Plan) -> dict[str, Any]:
     scenes = plan.manifest.scenes
-    frames = int(soundfile.info(str(scenes[0].mixture.path)).frames)
+    frames = audio_length(scenes[0].mixture.path)
     facts: dict[str, Any] = {
         **plan.config.as_dict(),
         "device": plan.device,

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.errors import DataError
+from s5eval.harness.decisions import decision_marks
 from s5eval.harness.journal import RunFolder, pairs_path, read_run, read_scores
 from s5eval.harness.provenance import METRIC_VERSION
 from s5eval.harness.records import MixtureScore, PairTable
 from s5eval.harness.report.page import write_page
 from s5eval.harness.run import RunResult
 from s5eval.harness.score import score_mixture, select
+from s5eval.harness.secondary import casa_values, without_bss
 from s5eval.harness.summary import summarize
 from s5eval.systems.decision import Decision, load_decision, parse_decision
 
@@ -35,20 +37,28 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         else load_decision(decision_file)
     )
     folder = RunFolder.open_existing(run) if out is None else RunFolder.open_new(out)
+    about = {**record["about"], **decision_marks(decision)}
+    if decision_file is not None:
+        about.pop("thresholds", None)  # it answered a question about the decision that is replaced
     with folder:
         recorded = read_scores(run)
-        scores = {id_: _rescored(run, recorded[id_], decision) for id_ in record["mixtures"] if id_ in recorded}
+        known = {id_: recorded[id_] for id_ in record["mixtures"] if id_ in recorded}
+        scores = {id_: _rescored(run, score, decision) for id_, score in known.items()}
+        if any(score.estimates != known[id_].estimates for id_, score in scores.items()):
+            # What needs audio is known for unchanged estimates only, and a mean over those would mislead.
+            scores = {id_: without_bss(score) for id_, score in scores.items()}
         summary = summarize(
             list(scores.values()),
             n_expected=record["n_expected"],
             finished=len(scores) == record["n_expected"],
-            about=record["about"],
+            about=about,
         )
         if out is not None:
             for id_ in scores:
                 if pairs_path(run, id_).is_file():
                     pairs_path(folder.path, id_).write_bytes(pairs_path(run, id_).read_bytes())
-        folder.write_run(_record(record, decision, summary["status"], None if out is None else run))
+        changed = _record({**record, "about": about}, decision, summary["status"])
+        folder.write_run(changed if out is None else {**changed, "rescored_from": str(run)})
         folder.rewrite(scores.values())
         folder.write_summary(summary)
     write_page(folder.path)
@@ -61,14 +71,16 @@ def _rescored(run: Path, score: MixtureScore, decision: Decision) -> MixtureScor
     table = PairTable.load(pairs_path(run, score.mixture_id))
     if table.reference_labels is None and score.status == "scored":
         raise DataError(f"{pairs_path(run, score.mixture_id)}: has no references, but the mixture was scored")
-    fresh = score_mixture(score.mixture_id, table, select(table, decision), seconds=score.seconds)
+    selections = select(table, decision)
+    fresh = score_mixture(score.mixture_id, table, selections, seconds=score.seconds)
+    if score.secondary is not None:
+        fresh = replace(fresh, secondary={**dict.fromkeys(score.secondary), **casa_values(table, selections)})
     # The wavs on disk hold the old estimates: what was scored of them stands only while they are the same.
     if fresh.estimates == score.estimates:
         clipped = tuple(flag for flag in score.flags if flag.startswith("clipped-samples"))
-        return replace(fresh, as_written=score.as_written, flags=(*fresh.flags, *clipped))
+        return replace(fresh, as_written=score.as_written, secondary=score.secondary, flags=(*fresh.flags, *clipped))
     return fresh
 
 
-def _record(record: Mapping[str, Any], decision: Decision, status: str, source: Path | None) -> dict[str, Any]:
-    changed = {**record, "status": status, "metric_version": METRIC_VERSION, "decision": decision.as_dict()}
-    return changed if source is None else {**changed, "rescored_from": str(source)}
+def _record(record: Mapping[str, Any], decision: Decision, status: str) -> dict[str, Any]:
+    return {**record, "status": status, "metric_version": METRIC_VERSION, "decision": decision.as_dict()}

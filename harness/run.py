@@ -14,18 +14,19 @@ from typing import Any
 from s5eval.data_manifests.cache import cache_folder
 from s5eval.data_manifests.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.findings import Finding
-from s5eval.data_manifests.manifest import Manifest, open_manifest
+from s5eval.data_manifests.manifest import MakeProgress, Manifest, open_manifest
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.config import RunConfig
+from s5eval.harness.decisions import choose_decision, decision_marks
 from s5eval.harness.engine import Engine, Outcome
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
-from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_scores
+from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_scores, read_summary
 from s5eval.harness.provenance import METRIC_VERSION, collect_provenance, resolve_device
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.harness.store import DiskStore
 from s5eval.harness.summary import summarize
-from s5eval.systems.decision import Decision, load_decision, parse_decision
+from s5eval.systems.decision import Decision
 from s5eval.systems.interface import OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.registry import load_factory
@@ -51,7 +52,10 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run before its first mixture: manifest, system, decision, and what the file checks found."""
+    """A run before its first mixture: manifest, system, decision, and what the file checks found.
+
+    `thresholds` is the answer to `--set decision.thresholds`, None when that was not given.
+    """
 
     config: RunConfig
     manifest: Manifest
@@ -59,6 +63,7 @@ class Plan:
     decision: Decision
     device: str
     findings: tuple[Finding, ...]
+    thresholds: str | None = None
 
     @property
     def oracle(self) -> bool:
@@ -66,31 +71,35 @@ class Plan:
         return isinstance(self.system, OracleSystem)
 
 
-def plan_run(config: RunConfig) -> Plan:
+def plan_run(config: RunConfig, *, making: MakeProgress | None = None) -> Plan:
     """Open the data, build the system and check the files; evaluates nothing.
+
+    Args:
+        config: what to run.
+        making: is told (scenes done, scenes in all) where the audio of a split is made first.
 
     Raises:
         UsageError: the system, a setting or the decision file is unknown or wrong.
         DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
     """
-    manifest = open_manifest(config.data, split=config.split, limit=config.limit, only=config.only)
+    factory = load_factory(config.system)
+    manifest = open_manifest(
+        config.data, dataset=config.dataset, split=config.split, limit=config.limit, only=config.only, progress=making
+    )
     device = resolve_device(config.device)
-    decision_settings = dict(config.settings.get("decision", {}))
-    system = load_factory(config.system)(dict(config.settings.get("system", {})), device)
+    system = factory(dict(config.settings.get("system", {})), device)
     if isinstance(system, OracleSystem) and not manifest.has_references:
         raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
     if isinstance(system, Pipeline) and config.cache:
         system.store = DiskStore(cache_folder() / "stages")
-    decision = load_decision(config.decision_file) if config.decision_file else system.decision
-    if decision_settings:
-        decision = parse_decision({**decision.as_dict(), **decision_settings}, where="--set decision.…")
+    chosen = choose_decision(config, system)
     findings = list(manifest.findings)
     if hasattr(system, "inspect"):
         findings += system.inspect(manifest.all_ids, [scene.mixture.id for scene in manifest.scenes])
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
         raise DataError(f"--strict: {len(findings)} findings about the files\n{listed}")
-    return Plan(config, manifest, system, decision, device, tuple(findings))
+    return Plan(config, manifest, system, chosen.decision, device, tuple(findings), chosen.thresholds)
 
 
 def default_run_path(config: RunConfig) -> Path:
@@ -98,16 +107,20 @@ def default_run_path(config: RunConfig) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     short = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode()).hexdigest()[:6]
     name = config.system.replace(":", ".").replace("/", ".")
-    return Path("runs") / f"{stamp}_{name}_{config.split or 'folder'}_{short}"
+    data = config.split or ("mini" if config.data is None else config.data.name)
+    return Path("runs") / f"{stamp}_{name}_{data}_{short}"
 
 
-def run(config: RunConfig, out: Path, *, progress: Progress | None = None) -> RunResult:
+def run(
+    config: RunConfig, out: Path, *, progress: Progress | None = None, making: MakeProgress | None = None
+) -> RunResult:
     """Evaluate a system into a new run folder.
 
     Args:
         config: what to run.
         out: the run folder; made before any model loads.
         progress: shows how far it is; None: silent.
+        making: see `plan_run`.
 
     Raises:
         UsageError, DataError: see `plan_run`; also when `out` is in use.
@@ -116,7 +129,7 @@ def run(config: RunConfig, out: Path, *, progress: Progress | None = None) -> Ru
     """
     with RunFolder.open_new(out) as folder, _logging_to(folder.log):
         try:
-            plan = plan_run(config)
+            plan = plan_run(config, making=making)
         except S5Error:
             folder.discard()
             raise
@@ -124,7 +137,12 @@ def run(config: RunConfig, out: Path, *, progress: Progress | None = None) -> Ru
 
 
 def resume(
-    out: Path, *, given: Mapping[str, Any], fresh: RunConfig | None, progress: Progress | None = None
+    out: Path,
+    *,
+    given: Mapping[str, Any],
+    fresh: RunConfig | None,
+    progress: Progress | None = None,
+    making: MakeProgress | None = None,
 ) -> RunResult:
     """Continue a run that was interrupted; failed mixtures are tried again. A finished run stays as it is.
 
@@ -133,6 +151,7 @@ def resume(
         given: options (fields of `RunConfig`) that were given again; what they change must not matter.
         fresh: the whole configuration, if enough options were given, for a folder whose run had not begun.
         progress: see `run`.
+        making: see `plan_run`.
 
     Raises:
         UsageError: an option contradicts the recorded one, or the system is not the one that began.
@@ -144,7 +163,7 @@ def resume(
                 raise UsageError(
                     f"{out} was killed before it began; repeat the options of the first call to start over"
                 )
-            return _carry_out(plan_run(fresh), folder, {}, progress)
+            return _carry_out(plan_run(fresh, making=making), folder, {}, progress)
         record = read_run(out)
         recorded = RunConfig.from_dict(record["config"])
         config = replace(recorded, **given)
@@ -152,8 +171,8 @@ def resume(
             raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
         done = {id_: score for id_, score in read_scores(out).items() if score.status != "failed"}
         if record["status"] == "complete":
-            return RunResult(out, json.loads((out / "summary.json").read_text(encoding="utf-8")))
-        plan = plan_run(config)
+            return RunResult(out, read_summary(out))
+        plan = plan_run(config, making=making)
         if plan.manifest.sha256 != record["manifest_sha256"]:
             raise DataError(f"{plan.manifest.root} is not as it was when {out} began; start a new run")
         if json.loads(json.dumps(plan.system.fingerprint())) != record["fingerprint"]:
@@ -199,6 +218,7 @@ def _outcomes(
         decision=plan.decision,
         batch_size=plan.config.batch_size,
         audio_folder=folder.audio if plan.config.save_audio else None,
+        secondary=plan.config.metrics == "all",
     )
     outcomes = engine.evaluate(scenes)
     return outcomes if progress is None else progress(outcomes, n_done + len(scenes), n_done)
@@ -220,6 +240,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "dataset": manifest.dataset,
             "split": manifest.split.name,
             "tune": manifest.split.tune,
+            **decision_marks(plan.decision, plan.thresholds),
             "n_findings": len(plan.findings),
         },
         "manifest_sha256": manifest.sha256,

@@ -6,9 +6,10 @@ import numpy as np
 
 from s5eval.harness.records import MixtureScore, PairTable
 from s5eval.metrics.capi import CapiScore, capi_sdri
+from s5eval.metrics.decompose import decompose, subset
 from s5eval.metrics.labels import count_labels
 from s5eval.metrics.sdr import EPSILON, PairScores
-from s5eval.systems.decision import Decision, Selection, decide
+from s5eval.systems.decision import Decision, Selection, candidate_labels, decide
 
 BOUNDS = ("oracle-mixture", "oracle-zeros", "oracle-gain", "oracle")
 """Bounds that know the labels, from low to high; `silence`, which answers nothing, is 0 dB wherever it is defined."""
@@ -51,6 +52,7 @@ def score_mixture(
         "scored",
         capi_sdri=capi.value,
         capi_sdri_optimal=capi.optimal if differs else None,
+        ca_sdri=capi.ca_sdri,
         zero_floor=capi.zero_floor,
         gain_floor=capi.gain_floor,
         n_entries=capi.n_entries,
@@ -71,25 +73,36 @@ def score_mixture(
         estimates=estimates,
         reference_labels=table.reference_labels,
         bounds=_bounds(table.pair_scores),
+        decomposition=_decomposition(table, selections, capi),
         flags=_flags(table, selections, capi),
         seconds=seconds,
     )
 
 
 def _capi(table: PairTable, selections: tuple[Selection, ...]) -> CapiScore:
-    rows = [selection.index for selection in selections]
-    scores = table.pair_scores
-    chosen = PairScores(
-        sdr=scores.sdr[rows],
-        sdr_mixture=scores.sdr_mixture,
-        sdr_gain=scores.sdr_gain,
-        correlation=scores.correlation[np.ix_(rows, rows)],
-        energy=scores.energy[rows],
-        reference_energy=scores.reference_energy,
-    )
     return capi_sdri(
-        chosen, estimate_labels=[s.label for s in selections], reference_labels=table.reference_labels or ()
+        subset(table.pair_scores, [selection.index for selection in selections]),
+        estimate_labels=[s.label for s in selections],
+        reference_labels=table.reference_labels or (),
     )
+
+
+def _decomposition(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore) -> dict[str, Any]:
+    parts = decompose(
+        table.pair_scores,
+        candidate_labels=candidate_labels(table.class_scores, table.labels),
+        p_silence=table.p_silence,
+        selected=[s.index for s in selections],
+        reference_labels=table.reference_labels or (),
+        scored=capi,
+    )
+    return {
+        "bound": parts.bound,
+        "oracle_labels": parts.oracle_labels,
+        "oracle_count": parts.oracle_count,
+        "oracle_silence": parts.oracle_silence,
+        "losses": [[loss.kind, loss.label, loss.other, loss.value] for loss in parts.losses],
+    }
 
 
 def _bounds(scores: PairScores) -> dict[str, float | None]:

@@ -48,8 +48,8 @@ class DiskStore:
         """The stored result; None when it is missing, damaged, or belongs to another key."""
         path = self._path(key)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as entries:
+                arrays = dict(entries)
             labels = tuple(str(label) for label in arrays["labels"]) if "labels" in arrays else None
             candidates = Candidates(arrays["audio"], arrays["class_scores"], arrays["p_silence"], labels)
             if str(arrays["key"]) != canonical(key) or str(arrays["content"]) != candidates.sha256():

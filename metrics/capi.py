@@ -2,7 +2,8 @@
 
 Class-aware and permutation-invariant: within each class the estimates are paired with the references so that
 their mean SNR is highest; every estimate or reference left over enters as 0 dB.
-Source: `nttcslab/dcase2026_task4_baseline`, commit 20e6992, `src/evaluation/metrics`.
+Source: `nttcslab/dcase2026_task4_baseline`, commit 20e6992, `src/evaluation/metrics`; CA-SDRi: Nguyen et al.,
+arXiv 2503.22088.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.metrics.sdr import PairScores
-
 
 _ENUMERABLE = 720  # pairings tried one by one; beyond, the Hungarian method, whose import costs half a second
 
@@ -48,6 +48,8 @@ class CapiScore:
         gain_floor: the value with the mixture times its least-squares gain in their place.
         pairs: the assigned pairs, by class and estimate.
         n_entries: how many entries `value` is the mean of.
+        ca_sdri: CA-SDRi, the ranking metric of 2025, which knows no repeated class: per class the pair with the
+            highest SNR, mean over the classes of either side. Equal to `value` where no class repeats.
     """
 
     value: float | None
@@ -56,6 +58,7 @@ class CapiScore:
     gain_floor: float | None
     pairs: tuple[Pair, ...]
     n_entries: int
+    ca_sdri: float | None
 
 
 def capi_sdri(pair_scores: PairScores, *, estimate_labels: Sequence[str], reference_labels: Sequence[str]) -> CapiScore:
@@ -78,7 +81,8 @@ def capi_sdri(pair_scores: PairScores, *, estimate_labels: Sequence[str], refere
     pairs: list[Pair] = []
     n_entries = 0
     best_sum = 0.0
-    for label in sorted({*estimate_labels, *reference_labels}):
+    classes = sorted({*estimate_labels, *reference_labels})
+    for label in classes:
         estimates = [i for i, name in enumerate(estimate_labels) if name == label]
         references = [i for i, name in enumerate(reference_labels) if name == label]
         n_entries += max(len(estimates), len(references))
@@ -92,7 +96,7 @@ def capi_sdri(pair_scores: PairScores, *, estimate_labels: Sequence[str], refere
         best = assign(improvement) if len(references) > len(estimates) > 0 else (rows, columns)
         best_sum += float(improvement[best].sum())
     if n_entries == 0:
-        return CapiScore(None, None, None, None, (), 0)
+        return CapiScore(None, None, None, None, (), 0, None)
     return CapiScore(
         value=sum(pair.sdri for pair in pairs) / n_entries,
         optimal=best_sum / n_entries,
@@ -100,7 +104,13 @@ def capi_sdri(pair_scores: PairScores, *, estimate_labels: Sequence[str], refere
         gain_floor=sum(float(pair_scores.sdr_gain[p.reference]) - p.sdr_mixture for p in pairs) / n_entries,
         pairs=tuple(pairs),
         n_entries=n_entries,
+        ca_sdri=sum(pair.sdri for pair in _best_of_each_class(pairs)) / len(classes),
     )
+
+
+def _best_of_each_class(pairs: Sequence[Pair]) -> list[Pair]:
+    ordered = sorted(pairs, key=lambda pair: pair.sdr)
+    return list({pair.label: pair for pair in ordered}.values())
 
 
 def assign(scores: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -1,15 +1,18 @@
 """Finds systems by name. Listing reads entry points only; nothing is imported until a system is built."""
 
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
 from s5eval.systems.interface import Factory
 
 GROUP = "s5eval.systems"
+PROFILES = "s5eval.profiles"
+"""Entry points of functions `profile(config, device, *, seconds)` that tell what a system costs."""
 
 
 def installed_systems() -> dict[str, str]:
@@ -41,6 +44,21 @@ def load_factory(name: str) -> Factory:
     if not callable(loaded):
         raise UsageError(f"system {name!r} names a {type(loaded).__name__}, expected a factory build(config, device)")
     return cast(Factory, loaded)
+
+
+def load_profile(name: str) -> Callable[..., Any]:
+    """The profiling function of an installed system.
+
+    Raises:
+        UsageError: there is no such system, or it has none.
+    """
+    profiles = {point.name: point for point in entry_points(group=PROFILES)}
+    if name not in profiles:
+        known = ", ".join(sorted(profiles))
+        raise UsageError(
+            f"system {name!r} cannot be profiled{suggestion(name, list(profiles))} Systems that can: {known}"
+        )
+    return cast(Callable[..., Any], profiles[name].load())
 
 
 def check_keys(config: object, known: tuple[str, ...], *, system: str) -> None:

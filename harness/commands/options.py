@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from s5eval.data_manifests.manifest import MakeProgress
     from s5eval.harness.engine import Outcome
     from s5eval.harness.run import RunResult
 
@@ -17,15 +19,25 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 PathType = click.Path(path_type=Path)
 
 
+metrics_option = click.option(
+    "--metrics",
+    type=click.Choice(["ranking", "all"]),
+    default="ranking",
+    show_default=True,
+    help="all: secondary metrics too, CASA-SDR and the SDR, SIR, SAR of BSS Eval (slow).",
+)
+
+
 def data_options(command: Command) -> Command:
-    """`--data`, `--split`, `--limit`, `--only`, `--strict`."""
+    """`--data`, `--dataset`, `--split`, `--limit`, `--only`, `--strict`."""
     for option in (
         click.option(
             "--strict", is_flag=True, help="Treat orphan files, missing estimates and odd suffixes as errors."
         ),
         click.option("--only", multiple=True, metavar="ID", help="Evaluate this mixture; may be repeated."),
         click.option("--limit", type=int, metavar="N", help="Evaluate the first N mixtures."),
-        click.option("--split", help="Split of an official root: dev-test or eval."),
+        click.option("--split", help="Split of the set, such as dev-test, valid, eval, test."),
+        click.option("--dataset", help="dcase2026, dcase2025 or mini; default: recognised from the folders."),
         click.option(
             "--data",
             type=PathType,
@@ -50,13 +62,9 @@ def output_options(command: Command) -> Command:
 
 
 def given_options(context: click.Context) -> set[str]:
-    """Names of the parameters that were typed, rather than left at their defaults."""
-    return {
-        name
-        for name in context.params
-        if context.get_parameter_source(name)
-        in (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
-    }
+    """Names of the parameters that were typed, rather than left at their defaults or taken from the environment."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    return {name for name in context.params if context.get_parameter_source(name) is typed}
 
 
 def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":
@@ -71,6 +79,20 @@ def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iter
                 bar.set_postfix(failed=failed)
             bar.update()
             yield outcome
+
+
+@contextmanager
+def show_making() -> "Iterator[MakeProgress]":
+    """A progress bar for scenes that are being made before a run; drawn only if some are, and on a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=0, unit="scene", desc="making scenes", leave=False, disable=not sys.stderr.isatty()) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
 
 
 def show_result(result: "RunResult", as_json: bool) -> int:

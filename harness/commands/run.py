@@ -10,7 +10,9 @@ from s5eval.harness.commands.options import (
     PathType,
     data_options,
     given_options,
+    metrics_option,
     output_options,
+    show_making,
     show_progress,
     show_result,
 )
@@ -23,6 +25,7 @@ from s5eval.harness.commands.options import (
 @click.option("--decision", type=PathType, metavar="FILE", help="Decision file (YAML) in place of the system's own.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
+@metrics_option
 @click.option("--save-audio", is_flag=True, help="Write the estimates as PCM_16 wavs, and score those as well.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the stage store.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
@@ -31,14 +34,16 @@ from s5eval.harness.commands.options import (
 def command(context: click.Context, /, **options: Any) -> int:
     """Run a system over mixtures and score what comes out.
 
-    Without --data and $S5EVAL_DATA a toy set is made and used.
+    Without --data and $S5EVAL_DATA the embedded set is used; its scenes are made on first use.
     """
     from s5eval.harness.config import RunConfig, parse_settings
+    from s5eval.harness.preview import describe_plan
     from s5eval.harness.run import default_run_path, plan_run, resume, run
 
     values: dict[str, Any] = {
         "system": options["system"],
         "data": options["data"],
+        "dataset": options["dataset"],
         "split": options["split"],
         "settings": parse_settings(options["settings"]),
         "decision_file": options["decision"],
@@ -49,39 +54,27 @@ def command(context: click.Context, /, **options: Any) -> int:
         "save_audio": options["save_audio"],
         "cache": not options["no_cache"],
         "strict": options["strict"],
+        "metrics": options["metrics"],
     }
-    typed = given_options(context)
+    values = {name: _absolute(value) for name, value in values.items()}
     renamed = {"decision": "decision_file", "no_cache": "cache"}
-    given = {renamed.get(name, name): None for name in typed}
-    given = {name: _absolute(values[name]) for name in given if name in values}
-    if options["resume"] is not None:
-        if options["out"] not in (None, options["resume"]):
-            raise UsageError("--out and --resume name different folders; --resume alone is enough")
-        fresh = None
-        if options["system"] is not None:
-            fresh = RunConfig(**{name: _absolute(value) for name, value in _with_data(values).items()})
-        return show_result(
-            resume(options["resume"], given=given, fresh=fresh, progress=show_progress), options["as_json"]
-        )
-    if options["system"] is None:
+    typed = {renamed.get(name, name) for name in given_options(context)}
+    given = {name: values[name] for name in typed & values.keys()}
+    resumed, out = options["resume"], options["out"]
+    if resumed is not None and out not in (None, resumed):
+        raise UsageError("--out and --resume name different folders; --resume alone is enough")
+    if resumed is None and values["system"] is None:
         raise UsageError("--system is missing; `s5eval systems` lists what is installed")
-    config = RunConfig(**{name: _absolute(value) for name, value in _with_data(values).items()})
-    if options["dry_run"]:
-        from s5eval.harness.preview import describe_plan
-
-        click.echo(describe_plan(plan_run(config), as_json=options["as_json"]))
-        return 0
-    return show_result(
-        run(config, options["out"] or default_run_path(config), progress=show_progress), options["as_json"]
-    )
-
-
-def _with_data(values: dict[str, Any]) -> dict[str, Any]:
-    if values["data"] is not None:
-        return values
-    from s5eval.data_manifests.toy import toy_set
-
-    return {**values, "data": toy_set()}
+    config = None if values["system"] is None else RunConfig(**values)
+    with show_making() as making:
+        if config is not None and options["dry_run"]:
+            click.echo(describe_plan(plan_run(config, making=making), as_json=options["as_json"]))
+            return 0
+        if resumed is not None:
+            result = resume(resumed, given=given, fresh=config, progress=show_progress, making=making)
+        elif config is not None:
+            result = run(config, out or default_run_path(config), progress=show_progress, making=making)
+    return show_result(result, options["as_json"])
 
 
 def _absolute(value: Any) -> Any:

@@ -12,6 +12,7 @@ from s5eval.harness.commands.options import (
     PathType,
     data_options,
     given_options,
+    metrics_option,
     output_options,
     show_progress,
     show_result,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.command("score")
 @click.argument("estimates", nargs=-1, required=True, type=PathType)
 @data_options
+@metrics_option
 @output_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
@@ -38,7 +40,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     for path in estimates:
         if not path.exists():
             raise UsageError(f"no directory or zip of estimates at {path}")
-    if options["data"] is None:
+    if options["data"] is None and options["dataset"] != "mini":
         raise UsageError("--data DIR (or S5EVAL_DATA) is missing: the folder that holds the mixtures and references")
     if len(estimates) > 1:
         return _rank(estimates, options, given_options(context) & _SHARED)
@@ -52,7 +54,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     return show_result(result, options["as_json"])
 
 
-_SHARED = {"data", "split", "limit", "only", "strict"}
+_SHARED = {"data", "dataset", "metrics", "split", "limit", "only", "strict"}
 
 
 def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
@@ -61,7 +63,7 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
     return RunConfig(
         system="folder",
         settings={"system": {"path": str(estimates.expanduser().resolve())}},
-        data=options["data"].expanduser().resolve(),
+        data=None if options["data"] is None else options["data"].expanduser().resolve(),
         **{name: options[name] for name in _SHARED - {"data"}},
     )
 

@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 from s5eval.data_manifests.files import write_atomically
 from s5eval.data_manifests.naming import format_source_name
-from s5eval.harness.journal import read_run, read_scores
+from s5eval.harness.journal import read_run, read_scores, read_summary
 from s5eval.harness.records import MixtureScore
-from s5eval.harness.report.table import BOUND_NOTES, headline
+from s5eval.harness.report.decibels import LOSS_TITLES, ladder
+from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline
 
 
 def write_page(run: Path) -> Path:
@@ -18,12 +19,10 @@ def write_page(run: Path) -> Path:
     Returns:
         The page's path. It needs no server and no network; players find the wavs beside it.
     """
-    import json
-
     from jinja2 import Environment
 
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     record = read_run(run)
+    summary = read_summary(run)
     scores = sorted(read_scores(run).values(), key=_worst_first)
     template = files("s5eval.harness.report").joinpath("page.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -32,6 +31,9 @@ def write_page(run: Path) -> Path:
         summary=summary,
         record=record,
         headline=headline(summary),
+        ladder=ladder(summary["decomposition"]) if summary.get("decomposition") else [],
+        loss_titles=LOSS_TITLES,
+        secondary_titles=SECONDARY_TITLES,
         bound_notes=BOUND_NOTES,
         mixtures=[_mixture_row(run, score) for score in scores],
     )
@@ -73,4 +75,5 @@ def _metric(entry: dict[str, Any] | None) -> str:
     if entry is None or entry["value"] is None:
         return "–"
     text = f"{entry['value']:.2f}"
-    return text if entry["ci_low"] is None else f"{text} [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}]"
+    exact = entry["ci_low"] is None or entry["ci_low"] == entry["ci_high"]
+    return text if exact else f"{text} [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}]"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from s5eval.harness.decomposition import TERMS
+
 BOUND_NOTES = {
     "silence": "no output",
     "oracle-mixture": "true labels, the mixture itself",
@@ -11,6 +13,15 @@ BOUND_NOTES = {
     "oracle": "true labels, the references",
 }
 """What each bound is, for readers of a table, from floor to ceiling."""
+
+SECONDARY_TITLES = {
+    "casa_sdr": "CASA-SDR",
+    "casa_sdri": "CASA-SDRi",
+    "bss_sdr": "BSS Eval SDR",
+    "bss_sir": "SIR",
+    "bss_sar": "SAR",
+}
+"""What the metrics of `--metrics all` are called."""
 
 _HEADER = ("", "CAPI-SDRi dB", "zero floor", "mixture acc. %", "source acc. %", "n (defined)")
 
@@ -21,11 +32,19 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     if summary["n_scored"]:
         rows.append(())
         rows += [_row(f"{name} ({note})", summary["bounds"][name], "bound") for name, note in BOUND_NOTES.items()]
-    lines = [headline(summary), "", *_aligned(rows)]
+    lines = [headline(summary), "", *aligned(rows)]
     if summary.get("undefined_reason"):
         lines += ["", f"CAPI-SDRi is undefined: {summary['undefined_reason']}"]
+    if summary["dataset"] == "dcase2025":
+        lines += ["", f"CA-SDRi, the ranking metric of 2025: {_interval(summary['metrics']['ca_sdri'], 3)} dB"]
     if written := summary.get("as_written"):
         lines += ["", _as_written(written)]
+    if summary.get("secondary"):
+        lines += ["", _secondary(summary["secondary"])]
+    if (parts := summary.get("decomposition")) and any(parts["terms"][term] for term in TERMS[1:]):
+        from s5eval.harness.report.decibels import decomposition_lines
+
+        lines += ["", *decomposition_lines(parts)]
     if summary.get("flags"):
         lines += ["", "flags: " + ", ".join(f"{name} {count}" for name, count in summary["flags"].items())]
     failures: Mapping[str, str] = summary.get("failures", {})
@@ -78,7 +97,13 @@ def _as_written(written: Mapping[str, Any]) -> str:
     return f"as written to 16-bit wavs: CAPI-SDRi {value} dB, {written['clipped_samples']} samples clipped"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def _secondary(metrics: Mapping[str, Any]) -> str:
+    values = (f"{SECONDARY_TITLES[name]} {_interval(metric, 2)}" for name, metric in metrics.items())
+    return f"secondary metrics, dB (they rank nothing): {', '.join(values)}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines of equal columns, the first to the left; rules below the header and for empty rows."""
     widths = [max(len(row[k]) for row in rows if row) for k in range(len(rows[0]))]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     lines = []

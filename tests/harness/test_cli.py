@@ -123,9 +123,10 @@ def test_runs_get_a_folder_of_their_own_by_default(
     monkeypatch.chdir(tmp_path)
     s5eval("run", "--system", "silence", "--data", small_set)
     (run,) = (tmp_path / "runs").iterdir()
-    assert "_silence_folder_" in run.name
+    assert "_silence_small_" in run.name
 
 
-def test_the_toy_set_serves_a_first_run(tmp_path: Path, s5eval: Call) -> None:
-    summary = s5eval("run", "--system", "oracle-zeros", "--out", tmp_path / "run", "--json").json
-    assert (summary["status"], summary["n_expected"]) == ("complete", 6)
+def test_without_data_the_embedded_set_serves_a_first_run(tmp_path: Path, s5eval: Call) -> None:
+    options = ("--system", "oracle-zeros", "--limit", 1)
+    summary = s5eval("run", *options, "--out", tmp_path / "run", "--json").json
+    assert (summary["status"], summary["dataset"], summary["split"]) == ("complete", "mini", "test")

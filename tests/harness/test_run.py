@@ -139,6 +139,14 @@ def test_a_finished_run_resumes_to_nothing(small_set: Path, tmp_path: Path, s5ev
     assert (out / "summary.json").read_text() == before
 
 
+def test_the_environment_does_not_contradict_a_recorded_run(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(s5eval, small_set, tmp_path / "run")
+    monkeypatch.setenv("S5EVAL_DATA", str(tmp_path))
+    assert s5eval("run", "--resume", tmp_path / "run").code == 0
+
+
 def test_failed_mixtures_are_tried_again_and_keep_one_line(
     small_set: Path, tmp_path: Path, s5eval: Call, lines: Call
 ) -> None:

@@ -48,6 +48,16 @@ def test_pairing_maximises_snr_not_improvement_and_the_other_value_stands_beside
     assert score.zero_floor == pytest.approx(-6 / 2)
 
 
+def test_ca_sdri_takes_the_best_pair_of_each_class_and_counts_classes() -> None:
+    sdr = [[9.0, 2.0, 0.0], [1.0, 5.0, 0.0], [0.0, 0.0, 4.0]]
+    score = capi_sdri(
+        tables(sdr, [3.0, 1.0, 1.0]), estimate_labels=["Cough"] * 3, reference_labels=["Cough", "Cough", "Pour"]
+    )
+    assert score.ca_sdri == pytest.approx((9.0 - 3.0) / 2)
+    single = capi_sdri(tables([[9.0]], [3.0]), estimate_labels=["Cough"], reference_labels=["Cough"])
+    assert single.ca_sdri == single.value
+
+
 def test_labels_must_fit_the_tables() -> None:
     with pytest.raises(ValueError, match="pair matrix"):
         capi_sdri(tables([[1.0]], [0.0]), estimate_labels=[], reference_labels=["Cough"])

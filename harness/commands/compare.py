@@ -1,0 +1,26 @@
+"""`s5eval compare`: whether run B is better than run A."""
+
+import json
+from pathlib import Path
+
+import click
+
+from s5eval.harness.commands.options import PathType
+
+
+@click.command("compare")
+@click.argument("first", metavar="A", type=PathType)
+@click.argument("second", metavar="B", type=PathType)
+@click.option("--fail-if-worse", is_flag=True, help="Exit with 6 when CAPI-SDRi of B is lower, at the 5 % level.")
+@click.option("--allow-different", is_flag=True, help="Compare what both have although data or metric versions differ.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def command(first: Path, second: Path, fail_if_worse: bool, allow_different: bool, as_json: bool) -> int:
+    """Compare run B with run A on every metric and slice: paired bootstrap, sign test, what flipped."""
+    from s5eval.harness.compare import check_not_worse, compare
+    from s5eval.harness.report.comparison import comparison_table
+
+    comparison = compare(first, second, allow_different=allow_different)
+    click.echo(json.dumps(comparison.as_dict(), indent=1) if as_json else comparison_table(comparison))
+    if fail_if_worse:
+        check_not_worse(comparison)
+    return 0

@@ -1,0 +1,42 @@
+"""`s5eval profile`: what a system costs."""
+
+import json
+from typing import Any
+
+import click
+
+
+@click.command("profile")
+@click.option("--system", required=True, metavar="NAME", help="An installed system that can be profiled.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as system.preset=paper.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Length of the mixture."
+)
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def command(system: str, settings: tuple[str, ...], device: str, seconds: float, as_json: bool) -> int:
+    """Parameters and multiply-adds per part; seconds, peak memory and real-time factor per stage.
+
+    The mixture is made-up noise; no weights and no data are needed.
+    """
+    from s5eval.harness.config import parse_settings
+    from s5eval.harness.provenance import resolve_device
+    from s5eval.systems.registry import load_profile
+
+    profile = load_profile(system)
+    config = parse_settings(settings).get("system", {})
+    costs = profile(config, resolve_device(device), seconds=seconds).as_dict()
+    click.echo(json.dumps(costs, indent=1) if as_json else _table(costs))
+    return 0
+
+
+def _table(costs: dict[str, Any]) -> str:
+    lines = [f"{'part':12} {'parameters':>14} {'multiply-adds/s':>16}"]
+    lines += [f"{p['name']:12} {p['parameters']:14,} {p['macs_per_second'] / 1e9:14.2f} G" for p in costs["parts"]]
+    total = sum(part["parameters"] for part in costs["parts"])
+    lines += [f"{'total':12} {total:14,}", "", f"{'stage':12} {'seconds':>14} {'peak MB':>16} {'real-time factor':>17}"]
+    lines += [
+        f"{s['name']:12} {s['seconds']:14.2f} {s['peak_mb']:16,.0f} {s['real_time_factor']:17.3f}"
+        for s in costs["stages"]
+    ]
+    return "\n".join(lines)
