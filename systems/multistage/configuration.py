@@ -1,0 +1,253 @@
+"""Sizes and switches of the system: read from the preset files, which alone hold their values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+
+import yaml
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.labels import suggestion
+
+PRESETS = ("mini", "paper")
+_FILES = ("weights", "m2d_weights", "af_whisper_weights")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class STFTSizes:
+    """Window length and hop of the front end, in samples at 32 kHz."""
+
+    window: int
+    hop: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCounts:
+    """What the first stage separates a mixture into."""
+
+    foreground: int
+    interference: int
+    noise: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeparatorSizes:
+    """DeFT-Mamba: channels D, N_b blocks, G unfolded steps, taps of the twin convolutions, attention, and how many
+    frequency bins and frames the encoder merges into one cell of the map.
+    """
+
+    width: int
+    blocks: int
+    unfold: int
+    kernel: int
+    heads: int
+    head_dim: int
+    dropout: float
+    frequency_stride: int
+    time_stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mamba2Sizes:
+    """Mamba-2, with the names of `mamba_ssm`; `chunk` is the plain-torch scan's and changes no result."""
+
+    d_state: int
+    d_conv: int
+    expand: int
+    headdim: int
+    chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClueSizes:
+    """Frame embeddings: their dimension as the encoder delivers it, and the width they are projected to."""
+
+    dimension: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierSizes:
+    """Dual-path classifier: convolutions over object features, pooling, fusion, and the two heads."""
+
+    widths: tuple[int, ...]
+    strides: tuple[tuple[int, int], ...]
+    attention: int
+    fusion: int
+    embedding: int
+    silence: int
+    dropout: float
+    scale: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class M2DSizes:
+    """The vision transformer of M2D: log-mel input (mels × frames), patch, and transformer sizes."""
+
+    mels: int
+    frames: int
+    patch: int
+    width: int
+    depth: int
+    heads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All of a preset.
+
+    Attributes:
+        stages: how many of the three stages run.
+        af_whisper: whether stages 2 and 3 are given frame embeddings.
+        af_source: what is embedded: the previous stage's estimate, or the mixture.
+        pad_to_30s: feed the encoder 30 s, as it was trained; False: as long as the audio is.
+        precision: of the networks; scan, transforms and heads stay in float32.
+        tau_skip: slots likelier to be silent than this are handed on as they are.
+        seed: of the random weights where none are given.
+        mamba: two-way Mamba-2 in both blocks, in the time block only, or nowhere.
+        decoder: complex spectrum directly (`map`), or a complex mask on every input channel (`cmask`).
+    """
+
+    stages: int
+    af_whisper: bool
+    af_source: Literal["estimate", "mixture"]
+    pad_to_30s: bool
+    precision: Literal["float32", "bf16"]
+    tau_skip: float
+    seed: int
+    mamba: Literal["both", "time_only", "none"]
+    decoder: Literal["map", "cmask"]
+    stft: STFTSizes
+    objects: ObjectCounts
+    separator: SeparatorSizes
+    mamba2: Mamba2Sizes
+    clue: ClueSizes
+    dpc: ClassifierSizes
+    m2d: M2DSizes
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `system.*` keys amount to: a preset, perhaps changed, and where weights lie."""
+
+    preset: str
+    configuration: Configuration
+    weights: Path | None
+    m2d_weights: Path | None
+    af_whisper_weights: Path | None
+
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Resolve the `system.*` keys.
+
+    Args:
+        config: nested; `preset` (default `mini`), `weights`, `m2d_weights`, `af_whisper_weights`, and any key of
+            the preset file, which then has that value instead.
+
+    Raises:
+        UsageError: an unknown key, or a value that cannot be; names the key and what was expected.
+    """
+    rest = dict(config)
+    preset = rest.pop("preset", "mini")
+    if preset not in PRESETS:
+        raise UsageError(f"system.preset is {preset!r}; expected {' or '.join(PRESETS)}")
+    paths = {}
+    for key in _FILES:
+        value = rest.pop(key, None)
+        if value is not None and not isinstance(value, str | Path):
+            raise UsageError(f"system.{key} is {value!r}, expected a path")
+        paths[key] = None if value is None else Path(value)
+    return Settings(
+        preset, load_preset(preset, rest), paths["weights"], paths["m2d_weights"], paths["af_whisper_weights"]
+    )
+
+
+def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configuration:
+    """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
+    content = yaml.safe_load((Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8"))
+    configuration = _build(Configuration, _merge(content, changes or {}, "system"), "system")
+    _check(configuration)
+    return configuration
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        if key not in base:
+            known = [*base, "preset", *_FILES] if where == "system" else list(base)
+            listed = ", ".join(f"{where}.{name}" for name in known)
+            raise UsageError(
+                f"system 'multistage' has no key {where}.{key}{suggestion(str(key), known)} Known keys: {listed}"
+            )
+        if isinstance(base[key], Mapping):
+            if not isinstance(value, Mapping):
+                raise UsageError(f"{where}.{key} is {value!r}, expected a mapping with the keys {', '.join(base[key])}")
+            merged[key] = _merge(base[key], value, f"{where}.{key}")
+        else:
+            merged[key] = value
+    return merged
+
+
+def _build(kind: type[_T], content: Mapping[str, Any], where: str) -> _T:
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(cast(Any, kind))]
+    for name in names:
+        if name not in content:
+            raise UsageError(f"{where}.{name} is missing in the preset")
+    return kind(**{name: _value(hints[name], content[name], f"{where}.{name}") for name in names})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return _build(cast(type[Any], hint), value, where)
+    origin = get_origin(hint)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise UsageError(f"{where} is {value!r}; expected {' or '.join(map(str, get_args(hint)))}")
+        return value
+    if origin is tuple:
+        inner = get_args(hint)
+        if isinstance(value, list | tuple) and (inner[-1] is Ellipsis or len(value) == len(inner)):
+            return tuple(_value(inner[0], entry, where) for entry in value)
+        raise UsageError(f"{where} is {value!r}, expected a list")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        names = {int: "a whole number", float: "a number", bool: "true or false"}
+        raise UsageError(f"{where} is {value!r}, expected {names.get(hint, hint)}")
+    return value
+
+
+def _check(c: Configuration) -> None:
+    if not 1 <= c.stages <= 3:
+        raise UsageError(f"system.stages is {c.stages}, expected 1, 2 or 3")
+    if not 0 <= c.tau_skip <= 1:
+        raise UsageError(f"system.tau_skip is {c.tau_skip}, expected a number from 0 to 1")
+    if not 0 < c.stft.hop <= c.stft.window // 2:
+        raise UsageError(
+            f"system.stft.hop is {c.stft.hop}, expected at most half the window of {c.stft.window} samples"
+        )
+    if c.separator.kernel % 2 == 0:
+        raise UsageError(f"system.separator.kernel is {c.separator.kernel}, expected an odd number")
+    if (c.mamba2.expand * c.separator.width) % c.mamba2.headdim:
+        raise UsageError(
+            f"system.mamba2.headdim is {c.mamba2.headdim}, expected a divisor of expand x width = "
+            f"{c.mamba2.expand * c.separator.width}"
+        )
+    if c.m2d.width % c.m2d.heads:
+        raise UsageError(f"system.m2d.heads is {c.m2d.heads}, expected a divisor of its width {c.m2d.width}")
+    if len(c.dpc.widths) != len(c.dpc.strides):
+        raise UsageError("system.dpc.widths and system.dpc.strides must be equally long")
+    _positive(c, "system")
+
+
+def _positive(record: Any, where: str) -> None:
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if is_dataclass(value):
+            _positive(value, f"{where}.{field.name}")
+        elif type(value) is int and value < 1 and field.name not in ("seed", "interference", "noise"):
+            raise UsageError(f"{where}.{field.name} is {value}, expected a positive number")

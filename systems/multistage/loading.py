@@ -1,0 +1,104 @@
+"""Weight files: read without executing anything, checked tensor by tensor, known by their digest."""
+
+import functools
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from s5eval.data_manifests.errors import DataError
+
+
+def read_tensors(path: Path, source: str) -> dict[str, object]:
+    """The content of a weight file: `.safetensors`, else a PyTorch file of plain tensors.
+
+    Args:
+        path: the file.
+        source: where one gets it from, for errors.
+
+    Raises:
+        DataError: missing, truncated, not a weight file, or one that would have to execute code to be read.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; get it from {source}")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = _load_pickled(path)
+    except pickle.UnpicklingError as error:
+        raise DataError(
+            f"{path}: not a file of plain tensors (reading it would run code from it, or it is no PyTorch file); "
+            f"expected the one from {source}"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"{path}: cannot be read as weights, truncated or foreign ({path.stat().st_size} bytes: {reason}); "
+            f"get it again from {source}"
+        ) from error
+    if not isinstance(content, Mapping):
+        raise DataError(f"{path}: holds a {type(content).__name__}, expected a table of tensors; see {source}")
+    return {str(key): value for key, value in content.items()}
+
+
+def _load_pickled(path: Path) -> object:
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start not in (b"PK", b"\x80\x02"):  # an archive since PyTorch 1.6, a pickle of protocol 2 before
+        raise pickle.UnpicklingError("neither an archive nor a pickle")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def load_strictly(module: nn.Module, tensors: Mapping[str, object], *, path: Path, source: str) -> None:
+    """Copy tensors into a module; every one of its own must be there in its shape, and no other.
+
+    Raises:
+        DataError: naming the first tensor that is missing, misshapen or unknown, what was expected, and `source`.
+    """
+    own = module.state_dict()
+    for name, tensor in own.items():
+        found = tensors.get(name)
+        expected = tuple(tensor.shape)
+        if not isinstance(found, Tensor):
+            absent = sum(not isinstance(tensors.get(other), Tensor) for other in own)
+            raise DataError(
+                f"{path}: tensor {name!r} of shape {expected} is missing ({absent} of {len(own)} tensors are); "
+                f"expected the file from {source}"
+            )
+        if tuple(found.shape) != expected:
+            raise DataError(
+                f"{path}: tensor {name!r} has shape {tuple(found.shape)}, expected {expected}; "
+                f"the file belongs to other sizes than these settings; see {source}"
+            )
+        if not found.is_floating_point() == tensor.is_floating_point():
+            raise DataError(f"{path}: tensor {name!r} has type {found.dtype}, expected {tensor.dtype}; see {source}")
+    unknown = [name for name in tensors if name not in own]
+    if unknown:
+        raise DataError(
+            f"{path}: tensor {unknown[0]!r} is not part of this network ({len(unknown)} such tensors); "
+            f"expected the file from {source}"
+        )
+    module.load_state_dict({name: tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)})
+
+
+def file_digest(path: Path) -> str:
+    """`sha256:` and the hexadecimal digest of a file, computed once per content."""
+    status = path.stat()
+    return _file_digest(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.cache
+def _file_digest(path: Path, modified: int, size: int) -> str:
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def joint_digest(digests: Mapping[str, str]) -> str:
+    """One digest for several files, by name."""
+    joint = hashlib.sha256("".join(f"{name} {digests[name]}\n" for name in sorted(digests)).encode())
+    return "sha256:" + joint.hexdigest()

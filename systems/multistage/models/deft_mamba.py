@@ -1,0 +1,193 @@
+"""The separators: DeFT-Mamba-USS splits a mixture into objects, DeFT-Mamba-TSE extracts what its clues describe.
+
+DeFT-Mamba: arXiv 2409.12413; front end and decoding after DeFTAN-II; clues as in arXiv 2606.24512.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
+from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.models.film import FrameClue, ResFiLM, TemporalFiLM
+from s5eval.systems.multistage.models.hybrid import Hybrid
+from s5eval.systems.multistage.models.stft import STFT
+
+EMBEDDING_SECONDS = 0.02
+"""Distance of frame embeddings in time (Whisper's frames before pooling)."""
+
+_QUIET = 1e-8
+"""Smallest deviation that a mixture is divided by."""
+
+
+@dataclass(frozen=True, slots=True)
+class USSOutput:
+    """What the first stage's separator gives.
+
+    Attributes:
+        foreground: (B, foreground objects, T) waveforms.
+        interference: (B, interference objects, T); None when only the foreground was asked for.
+        noise: (B, noise objects, T); None likewise.
+        features: (B, foreground objects, D, T', F') object features for the classifier.
+    """
+
+    foreground: Tensor
+    interference: Tensor | None
+    noise: Tensor | None
+    features: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TSEOutput:
+    """The target's waveform (B, T) and its features (B, D, T', F') for the classifier."""
+
+    estimate: Tensor
+    features: Tensor
+
+
+class AudioEncoder(nn.Module):
+    """Complex spectra → map of D channels; a stride merges so many frames and bins into one cell."""
+
+    def __init__(self, channels: int, config: Configuration) -> None:
+        super().__init__()
+        self.strides = (config.separator.time_stride, config.separator.frequency_stride)
+        width = config.separator.width
+        kernel = tuple(stride + 2 for stride in self.strides)
+        self.conv = nn.Conv2d(2 * channels, width, (kernel[0], kernel[1]), stride=self.strides, padding=1)
+        self.norm = nn.GroupNorm(1, width)
+        self.activation = nn.PReLU(width)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """(B, channels, frames, bins) complex → (B, T', F', D), T' and F' rounded up."""
+        x = torch.cat([spectrum.real, spectrum.imag], 1)
+        extra = [-size % stride for size, stride in zip(x.shape[2:], self.strides, strict=True)]
+        x = F.pad(x, (0, extra[1], 0, extra[0])).contiguous(memory_format=torch.channels_last)
+        y: Tensor = self.activation(self.norm(self.conv(x)))
+        return y.permute(0, 2, 3, 1)
+
+
+class AudioDecoder(nn.Module):
+    """Object features → the object's spectrum, directly (`map`) or through a complex mask on every input channel."""
+
+    def __init__(self, channels: int, config: Configuration) -> None:
+        super().__init__()
+        strides = (config.separator.time_stride, config.separator.frequency_stride)
+        kernel = (strides[0] + 2, strides[1] + 2)
+        self.mask = config.decoder == "cmask"
+        outputs = 2 * channels if self.mask else 2
+        self.conv = nn.ConvTranspose2d(config.separator.width, outputs, kernel, stride=strides, padding=1)
+
+    def forward(self, features: Tensor, spectrum: Tensor) -> Tensor:
+        """(B, D, T', F') and the inputs' spectra (B, channels, frames, bins) → (B, frames, bins) complex."""
+        frames, bins = spectrum.shape[2:]
+        real, imag = self.conv(features)[:, :, :frames, :bins].float().chunk(2, 1)
+        values = torch.complex(real.contiguous(), imag.contiguous())
+        return (values * spectrum).sum(1) if self.mask else values[:, 0]
+
+
+class HybridPair(nn.Module):
+    """A block along frequency, then one along time."""
+
+    def __init__(self, config: Configuration) -> None:
+        super().__init__()
+        self.along_frequency = Hybrid(config.separator, config.mamba2, use_mamba=config.mamba == "both")
+        self.along_time = Hybrid(config.separator, config.mamba2, use_mamba=config.mamba != "none")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, T, F, D) → (B, T, F, D): every frame's spectrum, then every bin's course."""
+        batch, frames, bins, width = x.shape
+        x = self.along_frequency(x.reshape(batch * frames, bins, width)).view(batch, frames, bins, width)
+        x = self.along_time(x.transpose(1, 2).reshape(batch * bins, frames, width))
+        return x.view(batch, bins, frames, width).transpose(1, 2)
+
+
+def deviation(mixture: Tensor) -> Tensor:
+    """Level (B, 1, 1) that a mixture (B, channels, T) is divided by, and estimates multiplied with."""
+    return mixture.std((1, 2), keepdim=True, unbiased=False).clamp_min(_QUIET)
+
+
+def set_checkpointing(network: nn.Module, enabled: bool) -> None:
+    """Whether training recomputes the activations inside every hybrid block, which saves most of its memory."""
+    for module in network.modules():
+        if isinstance(module, Hybrid):
+            module.checkpointing = enabled
+
+
+class DeFTMambaUSS(nn.Module):
+    """Universal sound separation: foreground, interference and noise objects of a mixture, with one shared decoder."""
+
+    def __init__(self, config: Configuration, channels: int = MIXTURE_CHANNELS) -> None:
+        super().__init__()
+        self.counts = (config.objects.foreground, config.objects.interference, config.objects.noise)
+        self.stft = STFT(config.stft.window, config.stft.hop)
+        self.encoder = AudioEncoder(channels, config)
+        self.pairs = nn.ModuleList(HybridPair(config) for _ in range(config.separator.blocks))
+        self.object_decoder = nn.Linear(config.separator.width, sum(self.counts) * config.separator.width)
+        self.audio_decoder = AudioDecoder(channels, config)
+
+    def forward(self, mixture: Tensor, *, foreground_only: bool = False) -> USSOutput:
+        """Separate (B, channels, T), any T from 1 on; `foreground_only` leaves the other objects undecoded."""
+        level = deviation(mixture)
+        spectrum = self.stft(mixture / level)
+        x = self.encoder(spectrum)
+        for pair in self.pairs:
+            x = pair(x)
+        wanted = self.counts[0] if foreground_only else sum(self.counts)
+        width = x.shape[-1]
+        features, waveforms = [], []
+        for k in range(wanted):  # one at a time: all together would be the largest map of the network
+            rows = slice(k * width, (k + 1) * width)
+            weight, bias = self.object_decoder.weight[rows], self.object_decoder.bias[rows]
+            feature = F.linear(x, weight, bias).permute(0, 3, 1, 2)
+            waveforms.append(self.stft.inverse(self.audio_decoder(feature, spectrum), mixture.shape[-1]))
+            if k < self.counts[0]:
+                features.append(feature)
+        audio = torch.stack(waveforms, 1) * level
+        if foreground_only:
+            return USSOutput(audio, None, None, torch.stack(features, 1))
+        foreground, interference, noise = torch.split(audio, list(self.counts), 1)
+        return USSOutput(foreground, interference, noise, torch.stack(features, 1))
+
+
+class DeFTMambaTSE(nn.Module):
+    """Target sound extraction: one source of a mixture, given an earlier estimate, its class and frame embeddings."""
+
+    def __init__(self, config: Configuration, classes: int, channels: int = MIXTURE_CHANNELS) -> None:
+        super().__init__()
+        width = config.separator.width
+        self.time_stride = config.separator.time_stride
+        self.stft = STFT(config.stft.window, config.stft.hop)
+        self.encoder = AudioEncoder(channels + 1, config)
+        self.frame_clue = FrameClue(config.clue.dimension, config.clue.width)
+        self.class_films = nn.ModuleList(ResFiLM(width, classes) for _ in range(config.separator.blocks))
+        self.frame_films = nn.ModuleList(TemporalFiLM(config.clue.width, width) for _ in range(config.separator.blocks))
+        self.pairs = nn.ModuleList(HybridPair(config) for _ in range(config.separator.blocks))
+        self.audio_decoder = AudioDecoder(channels + 1, config)
+
+    def forward(
+        self, mixture: Tensor, enrollment: Tensor, classes: Tensor, embeddings: Tensor | None = None
+    ) -> TSEOutput:
+        """Extract one source per item; slots of one mixture are items of the batch.
+
+        Args:
+            mixture: (B, channels, T).
+            enrollment: (B, T), an earlier estimate of the source at its level in the mixture.
+            classes: (B, classes), one-hot.
+            embeddings: (B, N, dimension), one every 20 ms from time zero on; None: the learned null embedding.
+        """
+        level = deviation(mixture)
+        spectrum = self.stft(torch.cat([mixture, enrollment.unsqueeze(1)], 1) / level)
+        x = self.encoder(spectrum)
+        clue = self.frame_clue(embeddings, self.positions(x.shape[1]).to(x.device), len(x))
+        for class_film, frame_film, pair in zip(self.class_films, self.frame_films, self.pairs, strict=True):
+            x = pair(frame_film(class_film(x, classes), clue))
+        features = x.permute(0, 3, 1, 2)
+        estimate = self.stft.inverse(self.audio_decoder(features, spectrum), mixture.shape[-1])
+        return TSEOutput(estimate * level[:, 0], features)
+
+    def positions(self, frames: int) -> Tensor:
+        """Centres of the map's frames, counted in frame embeddings (0.8 apart at hop 512 and time stride 1)."""
+        centres = torch.arange(frames) * self.time_stride + (self.time_stride - 1) / 2
+        return centres * (self.stft.hop / (SAMPLE_RATE * EMBEDDING_SECONDS))

@@ -1,0 +1,214 @@
+"""Builds the three-stage system (Kwon et al., arXiv 2606.24512): the factory behind the name `multistage`."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.systems.decision import Decision, load_decision
+from s5eval.systems.interface import Json, Stage
+from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
+from s5eval.systems.multistage.loading import file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.multistage.models.af_whisper import AFWhisper, load_af_whisper, transformers_available
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
+from s5eval.systems.multistage.models.dpc import DualPathClassifier
+from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
+from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
+from s5eval.systems.pipeline import Pipeline
+
+REVISION = 1
+"""Raised whenever the code changes what a stage computes from the same weights and settings."""
+
+UNTRAINED = "untrained"
+"""What stands for weights where there are none; as `system.weights` it asks for random ones."""
+
+SHIPPED = Path(__file__).parent / "weights"
+"""The weights of preset `mini` that come with the package, if they do."""
+
+PARTS = {1: ("uss", "dpc1"), 2: ("tse2", "dpc2"), 3: ("tse3", "dpc3")}
+"""The trained parts of every stage; a weights folder holds `<part>.safetensors` of each."""
+
+_M = TypeVar("_M", bound=nn.Module)
+_TRAINING = "`s5eval train`, which exports such a folder"
+
+
+def build(config: Mapping[str, Any], device: str) -> Pipeline:
+    """The system as a pipeline of one to three stages.
+
+    Args:
+        config: the `system.*` keys: `preset` (default `mini`), `weights`, `m2d_weights`, `af_whisper_weights`, and
+            any key of the preset's file, nested.
+        device: where the networks run.
+
+    Raises:
+        UsageError: an unknown key or an impossible value.
+        DataError: a weight file is missing or wrong; names the tensor, the expected shape and the file's source.
+    """
+    return _Builder(read_settings(config), device).pipeline()
+
+
+def weights_folder(settings: Settings) -> Path | None:
+    """The folder that trained weights come from: as given, else the shipped one; None: random weights."""
+    if settings.weights is not None:
+        return None if str(settings.weights) == UNTRAINED else settings.weights
+    return SHIPPED if settings.preset == "mini" and (SHIPPED / "card.json").is_file() else None
+
+
+def thresholds_file(config: Mapping[str, Any]) -> Path | None:
+    """The tuned decision beside the weights that `config` (the `system.*` keys) names; None: there is none."""
+    folder = weights_folder(read_settings(config))
+    path = None if folder is None else folder / "thresholds.yaml"
+    return path if path is not None and path.is_file() else None
+
+
+def new_part(name: str, config: Configuration) -> nn.Module:
+    """A part with random weights: `uss`, `tse2`, `tse3`, `dpc1`, `dpc2`, `dpc3` or `m2d`.
+
+    The weights depend on the seed and the part's name alone, not on which other parts are made.
+    """
+    factories: dict[str, Callable[[], nn.Module]] = {
+        "uss": lambda: DeFTMambaUSS(config),
+        "tse": lambda: DeFTMambaTSE(config, len(CLASSES)),
+        "dpc": lambda: DualPathClassifier(
+            config.dpc, features=config.separator.width, tokens=config.m2d.width, classes=len(CLASSES)
+        ),
+        "m2d": lambda: M2D(config.m2d),
+    }
+    kind = name if name in factories else name.rstrip("123")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed + zlib.crc32(name.encode()))
+        return factories[kind]()
+
+
+class _Builder:
+    """Makes the parts that are needed, loads their weights, and keeps the digest of each."""
+
+    def __init__(self, settings: Settings, device: str) -> None:
+        self.settings, self.config, self.device = settings, settings.configuration, device
+        self.folder = weights_folder(settings)
+        if self.folder is not None and not self.folder.is_dir():
+            raise DataError(f"system.weights: {self.folder} is no folder; expected one from {_TRAINING}")
+        self.digests: dict[str, str] = {}
+
+    def pipeline(self) -> Pipeline:
+        m2d = self.m2d()
+        encoder, af_whisper = self.af_whisper()
+        stages: list[Stage] = [self.separation(m2d)]
+        stages += [self.extraction(n, m2d, encoder, af_whisper) for n in range(2, self.config.stages + 1)]
+        folder, tuned = self.folder, None
+        if folder is not None and (folder / "thresholds.yaml").is_file():
+            tuned = folder / "thresholds.yaml"
+        trained = {name: digest for name, digest in self.digests.items() if name != "m2d"}
+        facts: dict[str, Json] = {
+            "system": "multistage",
+            "revision": REVISION,
+            "preset": self.settings.preset,
+            "weights": UNTRAINED if folder is None else joint_digest(trained),
+            "m2d": self.digests["m2d"],
+            "af_whisper": af_whisper if self.config.stages > 1 else "not used by stage 1",
+            "thresholds": "default" if tuned is None else file_digest(tuned),
+        }
+        return Pipeline(stages, Decision() if tuned is None else load_decision(tuned), facts=facts)
+
+    def separation(self, m2d: M2D) -> SeparationStage:
+        separator = self.part("uss", DeFTMambaUSS)
+        classifier = Classifier(self.part("dpc1", DualPathClassifier), m2d)
+        return SeparationStage("stage1", self.fingerprint(1, {}), self.config, separator, classifier)
+
+    def extraction(self, n: int, m2d: M2D, encoder: AFWhisper | None, af_whisper: str) -> ExtractionStage:
+        extractor = self.part(f"tse{n}", DeFTMambaTSE)
+        classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d)
+        clue: dict[str, Json] = {"requested": self.config.af_whisper, "encoder": af_whisper}
+        if encoder is not None:
+            clue |= {"source": self.config.af_source, "pad_to_30s": self.config.pad_to_30s}
+        extra: dict[str, Json] = {
+            "clue": asdict(self.config.clue),
+            "tau_skip": self.config.tau_skip,
+            "af_whisper": clue,
+        }
+        return ExtractionStage(f"stage{n}", self.fingerprint(n, extra), self.config, extractor, classifier, encoder)
+
+    def part(self, name: str, kind: type[_M]) -> _M:
+        module = new_part(name, self.config)
+        if self.folder is None:
+            self.digests[name] = UNTRAINED
+        else:
+            path = self.folder / f"{name}.safetensors"
+            load_strictly(module, read_tensors(path, _TRAINING), path=path, source=_TRAINING)
+            self.digests[name] = file_digest(path)
+        return self.settle(module, kind)
+
+    def m2d(self) -> M2D:
+        module = new_part("m2d", self.config)
+        own = None if self.folder is None else self.folder / "m2d.safetensors"
+        given = self.settings.m2d_weights
+        if given is not None:
+            path, source = given, SOURCE
+        elif own is not None and own.is_file():
+            path, source = own, _TRAINING
+        elif self.folder is not None:
+            raise DataError(
+                f"{self.folder}: the weights there need those of M2D, which are not among them: "
+                f"give system.m2d_weights=FILE; get it from {SOURCE}"
+            )
+        else:
+            self.digests["m2d"] = UNTRAINED
+            return self.settle(module, M2D)
+        backbone = self.settle(module, M2D).backbone
+        tensors = backbone_weights(read_tensors(path, source), backbone.state_dict())
+        load_strictly(backbone, tensors, path=path, source=source)
+        self.digests["m2d"] = file_digest(path)
+        return self.settle(module, M2D)
+
+    def af_whisper(self) -> tuple[AFWhisper | None, str]:
+        """The encoder, and what to call it: its digest, `off`, or `null embedding` where it is wanted but absent."""
+        if not self.config.af_whisper:
+            return None, "off"
+        own = None if self.folder is None else self.folder / "af_whisper"
+        directory = self.settings.af_whisper_weights or (own if own is not None and own.is_dir() else None)
+        if directory is None or self.config.stages == 1 or not transformers_available():
+            return None, "null embedding"
+        encoder = load_af_whisper(
+            directory,
+            pad_to_30s=self.config.pad_to_30s,
+            device=self.device,
+            bf16=self.config.precision == "bf16",
+        )
+        if encoder.dimension != self.config.clue.dimension:
+            raise UsageError(
+                f"the encoder in {directory} gives embeddings of {encoder.dimension} values, "
+                f"system.clue.dimension is {self.config.clue.dimension}: set it to that"
+            )
+        return encoder, encoder.digest
+
+    def settle(self, module: nn.Module, kind: type[_M]) -> _M:
+        if not isinstance(module, kind):
+            raise TypeError(f"expected a {kind.__name__}, not a {type(module).__name__}")
+        return module.eval().requires_grad_(False).to(self.device)
+
+    def fingerprint(self, stage: int, extra: Mapping[str, Json]) -> dict[str, Json]:
+        # Only what changes this stage's result: not how many stages follow, nor how the scan is cut into chunks.
+        c = self.config
+        weights = {name: self.digests[name] for name in (*PARTS[stage], "m2d")}
+        mamba2 = {key: value for key, value in asdict(c.mamba2).items() if key != "chunk"}
+        return {
+            "revision": REVISION,
+            "weights": weights,
+            **({"seed": c.seed} if UNTRAINED in weights.values() else {}),
+            "precision": c.precision,
+            "mamba": c.mamba,
+            "decoder": c.decoder,
+            "stft": asdict(c.stft),
+            "objects": asdict(c.objects),
+            "separator": asdict(c.separator),
+            "mamba2": mamba2,
+            "dpc": asdict(c.dpc),
+            "m2d": asdict(c.m2d),
+            **extra,
+        }

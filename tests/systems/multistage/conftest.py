@@ -1,0 +1,57 @@
+"""Sizes small enough for tests, and files as the published ones are laid out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from s5eval.data_manifests.records import Mixture
+from s5eval.systems.multistage.configuration import Configuration, load_preset
+
+TINY: dict[str, Any] = {
+    "separator": {
+        "width": 8,
+        "blocks": 1,
+        "heads": 2,
+        "head_dim": 4,
+        "frequency_stride": 16,
+        "time_stride": 2,
+    },
+    "mamba2": {"d_state": 4, "headdim": 8, "chunk": 8},
+    "clue": {"dimension": 32, "width": 8},
+    "dpc": {"widths": [8], "strides": [[2, 2]], "attention": 4, "fusion": 16, "embedding": 8, "silence": 4},
+    "m2d": {"width": 16, "depth": 1, "heads": 2},
+}
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """Changes to a preset, as `system.*` keys."""
+    return {**TINY, "weights": "untrained"}
+
+
+@pytest.fixture
+def tiny_configuration() -> Configuration:
+    return load_preset("mini", TINY)
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Callable[..., Mixture]:
+    """A recording of noise: `noise(samples, seed)`."""
+
+    def make(samples: int, seed: int = 0, level: float = 0.1) -> Mixture:
+        audio = np.random.default_rng(seed).normal(0, level, (samples, 4)).astype(np.float32)
+        path = tmp_path / f"noise_{samples}_{seed}.wav"
+        soundfile.write(path, audio, 32_000, subtype="FLOAT")
+        return Mixture(path.stem, path)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

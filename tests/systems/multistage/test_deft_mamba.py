@@ -1,0 +1,103 @@
+"""The separators: lengths, channels, objects, size, and that level means nothing to them."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from s5eval.systems.multistage.configuration import Configuration, load_preset
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
+from s5eval.systems.multistage.models.hybrid import Hybrid
+
+
+def tiny_with(**changes: Any) -> Configuration:
+    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, "frequency_stride": 16, "time_stride": 2}
+    base = {"mamba2": {"d_state": 4, "headdim": 8, "chunk": 8}, "clue": {"dimension": 6, "width": 4}}
+    return load_preset("mini", {"separator": separator, **base, **changes})
+
+
+@pytest.mark.parametrize("length", [1, 100, 513, 5001])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_any_length_and_number_of_channels(tiny_configuration: Configuration, length: int, channels: int) -> None:
+    mixture = torch.randn(2, channels, length)
+    out = DeFTMambaUSS(tiny_configuration, channels).eval()(mixture)
+    assert out.foreground.shape == (2, 3, length)
+    assert out.interference is not None
+    assert out.interference.shape == (2, 2, length)
+    assert out.noise is not None
+    assert out.noise.shape == (2, 1, length)
+    assert out.features.shape[:3] == (2, 3, 8)
+    tse = DeFTMambaTSE(tiny_configuration, 18, channels).eval()
+    extracted = tse(mixture, mixture[:, 0], torch.eye(18)[:2], torch.randn(2, 4, 32))
+    assert extracted.estimate.shape == (2, length)
+    assert torch.isfinite(extracted.estimate).all()
+
+
+@pytest.mark.parametrize("mamba", ["both", "time_only", "none"])
+@pytest.mark.parametrize("decoder", ["map", "cmask"])
+@pytest.mark.parametrize("stride", [1, 16])
+def test_switches(mamba: str, decoder: str, stride: int) -> None:
+    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, "frequency_stride": stride, "time_stride": 1}
+    config = tiny_with(mamba=mamba, decoder=decoder, separator=separator)
+    uss = DeFTMambaUSS(config)
+    loss = uss(torch.randn(1, 4, 700)).foreground.square().sum()
+    loss.backward()
+    without = {name for name, p in uss.named_parameters() if p.grad is None}
+    assert not without
+    layers = [name for name, _ in uss.named_parameters() if name.endswith("A_log")]
+    assert len(layers) == {"both": 4, "time_only": 2, "none": 0}[mamba]
+
+
+def test_foreground_alone_is_the_same_foreground(tiny_configuration: Configuration) -> None:
+    uss, mixture = DeFTMambaUSS(tiny_configuration).eval(), torch.randn(1, 4, 3000)
+    whole, part = uss(mixture), uss(mixture, foreground_only=True)
+    assert torch.equal(whole.foreground, part.foreground)
+    assert torch.equal(whole.features, part.features)
+    assert part.interference is None
+    assert part.noise is None
+
+
+def test_a_louder_mixture_gives_louder_estimates(tiny_configuration: Configuration) -> None:
+    uss, mixture = DeFTMambaUSS(tiny_configuration).eval(), torch.randn(1, 4, 3000)
+    assert torch.allclose(8 * uss(mixture).foreground, uss(8 * mixture).foreground, rtol=1e-3, atol=1e-3)
+    tse = DeFTMambaTSE(tiny_configuration, 18).eval()
+    estimate = tse(mixture, mixture[:, 1], torch.eye(18)[:1]).estimate
+    louder = tse(8 * mixture, 8 * mixture[:, 1], torch.eye(18)[:1]).estimate
+    assert torch.allclose(8 * estimate, louder, rtol=1e-3, atol=1e-3)
+
+
+def test_silence_stays_finite(tiny_configuration: Configuration) -> None:
+    uss = DeFTMambaUSS(tiny_configuration)
+    out = uss(torch.zeros(1, 4, 2000)).foreground
+    out.square().sum().backward()
+    assert out.abs().max() < 1e-6
+    assert all(torch.isfinite(p.grad).all() for p in uss.parameters() if p.grad is not None)
+
+
+def test_slots_are_extracted_each_for_itself(tiny_configuration: Configuration) -> None:
+    tse = DeFTMambaTSE(tiny_configuration, 18).eval()
+    for film in tse.class_films:
+        torch.nn.init.normal_(film.clue.weight)  # type: ignore[union-attr, arg-type]
+    mixture, enrollment = torch.randn(3, 4, 3000), torch.randn(3, 3000)
+    classes, embeddings = torch.eye(18)[[1, 5, 5]], torch.randn(3, 5, 32)
+    together = tse(mixture, enrollment, classes, embeddings).estimate
+    alone = tse(mixture[1:2], enrollment[1:2], classes[1:2], embeddings[1:2]).estimate
+    assert torch.allclose(together[1:2], alone, atol=1e-4)
+    other = tse(mixture[1:2], enrollment[1:2], classes[:1], embeddings[1:2]).estimate
+    assert not torch.allclose(alone, other, atol=1e-3)
+    silent = tse(mixture[1:2], torch.zeros(1, 3000), classes[1:2], embeddings[1:2]).estimate
+    assert not torch.allclose(alone, silent, atol=1e-3)
+
+
+def test_the_paper_s_separator_has_its_size() -> None:
+    with torch.device("meta"):
+        uss = DeFTMambaUSS(load_preset("paper"))
+    count = sum(p.numel() for p in uss.parameters())
+    assert count == pytest.approx(3.6e6, rel=0.1)
+    assert count == 3_427_986
+
+
+def test_checkpointing_reaches_every_block(tiny_configuration: Configuration) -> None:
+    uss = DeFTMambaUSS(tiny_configuration)
+    set_checkpointing(uss, True)
+    assert [m.checkpointing for m in uss.modules() if isinstance(m, Hybrid)] == [True, True]

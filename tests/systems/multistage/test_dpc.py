@@ -1,0 +1,81 @@
+"""The dual-path classifier and its heads."""
+
+import math
+
+import pytest
+import torch
+
+from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.models.dpc import (
+    ArcFace,
+    AttentiveStatistics,
+    DualPathClassifier,
+    normalise_level,
+    relative_level,
+)
+
+
+def test_arcface_adds_its_margin_to_the_true_angle() -> None:
+    head = ArcFace(2, 3, scale=32.0, margin=0.5)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[2.0, 0.0], [0.0, 5.0], [-1.0, 0.0]]))
+    angle = torch.tensor(0.8)
+    head.requires_grad_(False)
+    embedding = torch.stack([angle.cos(), angle.sin()])[None]
+    plain = 32 * torch.stack([angle.cos(), angle.sin(), -angle.cos()])
+    assert torch.allclose(head(embedding)[0], plain, atol=1e-4)
+    trained = head(embedding, torch.tensor([0]))[0]
+    assert trained[0] == pytest.approx(32 * math.cos(0.8 + 0.5), abs=1e-3)
+    assert torch.equal(trained[1:], head(embedding)[0, 1:])
+
+
+def test_arcface_never_rises_with_the_angle() -> None:
+    head = ArcFace(2, 2, scale=1.0, margin=0.5)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    angles = torch.linspace(0.0, math.pi, 200)
+    embeddings = torch.stack([angles.cos(), angles.sin()], 1).requires_grad_()
+    logits = head(embeddings, torch.zeros(200, dtype=torch.long))[:, 0]
+    assert (logits.diff() < 1e-6).all()
+    logits.sum().backward()
+    assert embeddings.grad is not None
+    assert torch.isfinite(embeddings.grad).all()
+
+
+def test_pooling_with_even_attention_is_mean_and_deviation() -> None:
+    pooling, x = AttentiveStatistics(3, 4), torch.randn(2, 50, 3)
+    torch.nn.init.zeros_(pooling.score[2].weight)  # type: ignore[arg-type]
+    expected = torch.cat([x.mean(1), x.std(1, unbiased=False)], -1)
+    assert torch.allclose(pooling(x), expected, atol=1e-4)
+
+
+def test_levels() -> None:
+    audio = torch.stack(
+        [torch.full((100,), 0.01), torch.full((100,), 1e-5), torch.full((100,), 1e-8), torch.zeros(100)]
+    )
+    levels = normalise_level(audio).square().mean(-1).sqrt()
+    # the second is lifted by the limit of 40 dB only; what is below 1e-6 counts as silence
+    assert torch.allclose(levels, torch.tensor([10 ** (-26 / 20), 1e-3, 0.0, 0.0]), rtol=1e-4)
+    mixture = torch.full((4, 4, 100), 0.1)
+    assert torch.allclose(relative_level(audio, mixture), torch.tensor([-2.0, -8.0, -10.0, -10.0]), atol=1e-4)
+
+
+def test_shapes_and_training(tiny_configuration: Configuration) -> None:
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, tokens=16, classes=18)
+    features, tokens = torch.randn(4, 8, 20, 9, requires_grad=True), torch.randn(4, 5, 6, 16)
+    level = torch.tensor([0.0, -1.0, -10.0, -2.0])
+    out = dpc(features, tokens, level, torch.tensor([0, 3, 17, 3]))
+    assert out.logits.shape == (4, 18)
+    assert torch.allclose(out.embeddings.norm(dim=-1), torch.ones(4), atol=1e-5)
+    assert out.silence.shape == (4,)
+    (out.logits.logsumexp(-1).sum() + out.silence.sum()).backward()
+    assert features.grad is not None
+    assert all(p.grad is not None for p in dpc.parameters())
+
+
+def test_the_silence_head_sees_the_level(tiny_configuration: Configuration) -> None:
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, tokens=16, classes=18).eval()
+    features, tokens = torch.randn(1, 8, 20, 9), torch.randn(1, 5, 6, 16)
+    loud, quiet = dpc(features, tokens, torch.zeros(1)), dpc(features, tokens, torch.full((1,), -10.0))
+    assert torch.equal(loud.logits, quiet.logits)
+    assert not torch.equal(loud.silence, quiet.silence)
