@@ -80,7 +80,8 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]
 def _is_truncated(file: soundfile.SoundFile) -> bool:
     # libsndfile shortens the data chunk of a cut WAV to what is there, and says so only in its log.
     log: str = file.extra_info
-    return file.format == "WAV" and "data :" in log and "(should be" in log.partition("data :")[2].partition("\n")[0]
+    riff = file.format in ("WAV", "WAVEX")
+    return riff and "data :" in log and "(should be" in log.partition("data :")[2].partition("\n")[0]
 
 
 def _count(channels: int) -> str:

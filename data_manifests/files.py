@@ -11,9 +11,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside `target` that takes its place when the block ends without an error.
 
     A crash, a kill or a full disk leaves `target` as it was; on an error the temporary file is removed.
-    The temporary name starts with a dot and keeps the suffix.
+    The temporary name is a dot, the stem (shortened, so that it stays a possible name), a token, and the suffix.
     """
-    temporary = target.with_name(f".{target.stem}.{uuid.uuid4().hex}{target.suffix}")
+    temporary = target.with_name(f".{target.stem[:100]}.{uuid.uuid4().hex}{target.suffix}")
     try:
         yield temporary
         temporary.replace(target)
@@ -25,4 +25,4 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def write_atomically(target: Path, content: bytes | str) -> None:
     """Write a whole file at once; text is UTF-8."""
     with atomic_path(target) as temporary:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        temporary.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)

@@ -172,7 +172,7 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
             raise UsageError(f"{root} holds several splits; choose one with --split: {listed}")
         raise DataError(
             f"{root} holds neither soundscape/ nor an official split "
-            f"(expected for example {next(iter(sets[0].splits.values())).soundscape})"
+            f"(expected for example {next(iter(sets[-1].splits.values())).soundscape})"
         )
     matching = [(owner, split) for owner, split in there if split.name == name]
     if len(matching) == 1:
@@ -240,6 +240,9 @@ def _scan(root: Path, split: Split, *, partly_made: bool) -> tuple[tuple[Scene, 
     listed = [path.name for path in sorted(reference_folder.iterdir()) if path.is_file() and path.name[0] != "."]
     matched, unmatched = match_sources(listed, mixtures)
     findings += [replace(finding, file=str(reference_folder / finding.file)) for finding in unmatched]
+    if not matched:
+        message = "no reference at all: every scene counts as silent"
+        findings.append(Finding("no-references", "warning", str(reference_folder), message))
     scenes = []
     for id_, path in mixtures.items():
         sources = matched.get(id_, ())

@@ -56,18 +56,20 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _as_interrupt)
     debug = "--debug" in sys.argv
     try:
-        code = cli.main(standalone_mode=False)
+        # --debug is the group's option; whoever types it after the command means the same.
+        code = cli.main([word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
         code = code if isinstance(code, int) else EXIT_DONE
     except S5Error as error:
         code = _report(f"error: {error}", error.exit_code, debug)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        code = _report("interrupted; what is done stands, and --resume RUN goes on from there", EXIT_INTERRUPTED, debug)
+    except (KeyboardInterrupt, click.Abort) as error:
+        where = "; ".join(getattr(error, "__notes__", ["--resume RUN"]))
+        code = _report(f"interrupted; what is done stands, and {where} goes on from there", EXIT_INTERRUPTED, debug)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - nobody reads any more; lets the interpreter end
-        code = EXIT_UNEXPECTED
+        code = EXIT_DONE
     except Exception as error:  # noqa: BLE001 - the last resort: one line, not a traceback
         notes = "; ".join(getattr(error, "__notes__", ["--debug shows the traceback"]))
         code = _report(f"unexpected {type(error).__name__}: {error} ({notes})", EXIT_UNEXPECTED, debug)

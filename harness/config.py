@@ -1,6 +1,7 @@
 """What a run is asked to do, resolved and written down, so that it can be resumed and repeated."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,7 @@ class RunConfig:
 
     def differences(self, other: "RunConfig") -> list[str]:
         """What keeps `other` from continuing a run of this configuration, one phrase an option."""
-        mine, theirs = self.as_dict(), other.as_dict()
+        mine, theirs = ({**config.as_dict(), "only": sorted(config.only)} for config in (self, other))
         return [
             f"{key}: {theirs[key]!r}, the run was started with {mine[key]!r}"
             for key in mine
@@ -103,6 +104,10 @@ def parse_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"--set {assignment!r}: read as {value!r}, which JSON cannot hold; quote it") from error
         *parents, leaf = rest.split(".")
         node = result.setdefault(section, {})
         for parent in parents:

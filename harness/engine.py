@@ -17,6 +17,7 @@ import soundfile
 from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.errors import AudioError, DataError, S5Error
 from s5eval.data_manifests.files import atomic_path
+from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, Audio, Scene
 from s5eval.harness.errors import RunFolderError
@@ -75,7 +76,7 @@ class Engine:
         start = time.perf_counter()
         try:
             proposals = self._propose(batch)
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the mixture is failed by name
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; its mixture is failed
             if len(batch) == 1:
                 return [_failed(batch[0], error)]
             log.info("a batch failed (%s); its mixtures are run one by one", error)
@@ -112,7 +113,7 @@ class Engine:
         return Outcome(score, table)
 
 
-def _failed(scene: Scene, error: Exception) -> Outcome:
+def _failed(scene: Scene, error: BaseException) -> Outcome:
     if isinstance(error, S5Error):
         message = str(error)
         log.error("%s: %s", scene.mixture.id, message)
@@ -155,6 +156,11 @@ def _pair_table(scene: Scene, candidates: Candidates, references: Audio, mixture
         raise DataError(f"{scene.mixture.id}: {error}") from error
     if not (np.isfinite(candidates.class_scores).all() and np.isfinite(candidates.p_silence).all()):
         raise DataError(f"{scene.mixture.id}: NaN or infinite class scores or silence probabilities")
+    if not ((candidates.p_silence >= 0) & (candidates.p_silence <= 1)).all():
+        raise DataError(f"{scene.mixture.id}: silence probabilities {candidates.p_silence}, expected 0 to 1")
+    for label in candidates.labels or ():
+        if problem := label_problem(label):
+            raise DataError(f"{scene.mixture.id}: {problem}")
     labels = None if scene.references is None else tuple(reference.label for reference in scene.references)
     return PairTable(scores, candidates.class_scores, candidates.p_silence, candidates.labels, labels)
 

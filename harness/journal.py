@@ -12,18 +12,20 @@ import errno
 import fcntl
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.files import write_atomically
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.records import MixtureScore, PairTable
 
 SCHEMA_VERSION = 1
+
+_OURS = re.compile(r"pairs|log\.txt|\.lock|\.{1,2}(probe|run|summary|mixtures)(\.[0-9a-f]+)?(\.jsonl?)?")
 
 
 class RunFolder:
@@ -32,6 +34,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         """Use `open_new` or `open_existing` instead."""
         self.path = path
+        self._made = False
         self._lock: IO[str] | None = None
         self._journal: IO[str] | None = None
 
@@ -47,7 +50,10 @@ class RunFolder:
             raise UsageError(f"{path} holds a run already; go on with --resume {path}, or choose another --out")
         if path.exists() and (not path.is_dir() or not _only_ours(path)):
             raise UsageError(f"{path} exists and is not an empty folder; choose another --out")
-        return _prepared(path)
+        made = not path.exists()
+        folder = _prepared(path)
+        folder._made = made
+        return folder
 
     @staticmethod
     def open_existing(path: Path) -> "RunFolder":
@@ -70,7 +76,9 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the journal and release the lock."""
+        """Close the journal and release the lock; a run that could not begin leaves no folder."""
+        if isinstance(error, S5Error):
+            self._discard()
         for file in (self._journal, self._lock):
             if file is not None:
                 file.close()
@@ -130,10 +138,16 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def discard(self) -> None:
-        """Remove the folder if nothing stands in it but what opening it has made."""
-        if not self.has_begun() and _only_ours(self.path):
-            shutil.rmtree(self.path, ignore_errors=True)
+    def _discard(self) -> None:
+        """Take back what opening has made, and the folder too if it was not there before; nothing else is touched."""
+        if self.has_begun() or not _only_ours(self.path):
+            return
+        for entry in [*self.path.glob("pairs/*"), *self.path.iterdir()]:
+            if entry.is_file():
+                entry.unlink()
+        (self.path / "pairs").rmdir()
+        if self._made:
+            self.path.rmdir()
 
     def lock(self) -> None:
         """Take the folder for this process; released when it ends, however it ends."""
@@ -163,7 +177,9 @@ def read_run(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not a run folder (it has no run.json)") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path / 'run.json'}: not readable: {error}") from error
-    if not isinstance(content, dict) or content.get("schema_version", 0) > SCHEMA_VERSION:
+    if not isinstance(content, dict) or not {"config", "about", "mixtures", "status"} <= content.keys():
+        raise DataError(f"{path / 'run.json'}: not what a run writes; start a new run")
+    if content.get("schema_version", 0) > SCHEMA_VERSION:
         raise DataError(f"{path / 'run.json'}: of a later version of s5eval; update it to read this run")
     return content
 
@@ -213,7 +229,7 @@ def _prepared(path: Path) -> RunFolder:
 
 def _only_ours(path: Path) -> bool:
     """Nothing but what a run leaves that was killed before it began."""
-    return all(entry.name in ("pairs", "log.txt") or entry.name.startswith(".") for entry in path.iterdir())
+    return all(_OURS.fullmatch(entry.name) for entry in path.iterdir())
 
 
 def _unwritable(path: Path, error: OSError) -> RunFolderError:

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.cache import cache_folder
+from s5eval.data_manifests.errors import AudioError
+from s5eval.data_manifests.records import Scene
 from s5eval.harness.run import Plan
 from s5eval.systems.pipeline import Pipeline
 
@@ -27,7 +30,7 @@ def describe_plan(plan: Plan, *, as_json: bool = False) -> str:
 
 def _facts(plan: Plan) -> dict[str, Any]:
     scenes = plan.manifest.scenes
-    frames = audio_length(scenes[0].mixture.path)
+    frames = _frames(scenes)
     facts: dict[str, Any] = {
         **plan.config.as_dict(),
         "device": plan.device,
@@ -52,6 +55,15 @@ def _facts(plan: Plan) -> dict[str, Any]:
         "cache_free_bytes": _free(cache_folder()),
     }
     return facts
+
+
+def _frames(scenes: Sequence[Scene]) -> int:
+    for scene in scenes:
+        try:
+            return audio_length(scene.mixture.path)
+        except AudioError:  # the run will fail that mixture by name
+            continue
+    return 0
 
 
 def _free(folder: Path) -> int:

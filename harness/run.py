@@ -1,9 +1,11 @@
 """Runs a system over a manifest into a run folder: the one function behind `s5eval run` and `s5eval score`."""
 
 import hashlib
+import itertools
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -87,7 +89,14 @@ def plan_run(config: RunConfig, *, making: MakeProgress | None = None) -> Plan:
         config.data, dataset=config.dataset, split=config.split, limit=config.limit, only=config.only, progress=making
     )
     device = resolve_device(config.device)
-    system = factory(dict(config.settings.get("system", {})), device)
+    built: object = factory(dict(config.settings.get("system", {})), device)
+    if not isinstance(built, System | OracleSystem):
+        what = type(built).__name__
+        raise UsageError(
+            f"the factory of {config.system!r} returned a {what}, expected an object with decision, "
+            "fingerprint() and propose()"
+        )
+    system: System | OracleSystem = built
     if isinstance(system, OracleSystem) and not manifest.has_references:
         raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
     if isinstance(system, Pipeline) and config.cache:
@@ -108,7 +117,12 @@ def default_run_path(config: RunConfig) -> Path:
     short = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode()).hexdigest()[:6]
     name = config.system.replace(":", ".").replace("/", ".")
     data = config.split or ("mini" if config.data is None else config.data.name)
-    return Path("runs") / f"{stamp}_{name}_{data}_{short}"
+    path = Path("runs") / f"{stamp}_{name}_{data}_{short}"
+    return next(choice for n in itertools.count(1) if not (choice := path if n == 1 else _numbered(path, n)).exists())
+
+
+def _numbered(path: Path, n: int) -> Path:
+    return path.with_name(f"{path.name}-{n}")
 
 
 def run(
@@ -128,12 +142,7 @@ def run(
         KeyboardInterrupt: passed on; what is done stands, and the run can be resumed.
     """
     with RunFolder.open_new(out) as folder, _logging_to(folder.log):
-        try:
-            plan = plan_run(config, making=making)
-        except S5Error:
-            folder.discard()
-            raise
-        return _carry_out(plan, folder, {}, progress)
+        return _carry_out(plan_run(config, making=making), folder, {}, progress)
 
 
 def resume(
@@ -157,6 +166,8 @@ def resume(
         UsageError: an option contradicts the recorded one, or the system is not the one that began.
         DataError: the data have changed since.
     """
+    if not out.exists() and fresh is not None:
+        return run(fresh, out, progress=progress, making=making)
     with RunFolder.open_existing(out) as folder, _logging_to(folder.log):
         if not folder.has_begun():
             if fresh is None:
@@ -172,18 +183,31 @@ def resume(
         done = {id_: score for id_, score in read_scores(out).items() if score.status != "failed"}
         if record["status"] == "complete":
             return RunResult(out, read_summary(out))
+        if "rescored_from" in record:
+            raise UsageError(
+                f"{out} was rescored from {record['rescored_from']}; resume that run, then rescore it again"
+            )
         plan = plan_run(config, making=making)
         if plan.manifest.sha256 != record["manifest_sha256"]:
             raise DataError(f"{plan.manifest.root} is not as it was when {out} began; start a new run")
         if json.loads(json.dumps(plan.system.fingerprint())) != record["fingerprint"]:
             raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
+        if json.loads(json.dumps(plan.decision.as_dict())) != record["decision"]:
+            raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(done.values())
-        return _carry_out(plan, folder, done, progress)
+        return _carry_out(plan, folder, done, progress, record.get("sittings", ()))
 
 
-def _carry_out(plan: Plan, folder: RunFolder, done: Mapping[str, MixtureScore], progress: Progress | None) -> RunResult:
+def _carry_out(
+    plan: Plan,
+    folder: RunFolder,
+    done: Mapping[str, MixtureScore],
+    progress: Progress | None,
+    earlier: Sequence[Mapping[str, Any]] = (),
+) -> RunResult:
     start = time.perf_counter()
-    record = _run_record(plan)
+    sitting = {"provenance": collect_provenance(plan.device)}
+    record = {**_run_record(plan), **sitting, "sittings": [*earlier, sitting]}
     folder.write_run(record)
     if plan.config.save_audio:
         folder.audio.mkdir(exist_ok=True)
@@ -205,8 +229,10 @@ def _carry_out(plan: Plan, folder: RunFolder, done: Mapping[str, MixtureScore], 
             about=record["about"],
         )
         folder.write_summary(summary)
-        folder.write_run({**record, "status": summary["status"], **_costs(plan, time.perf_counter() - start)})
-    write_page(folder.path)
+        if finished:
+            write_page(folder.path)
+        sittings = [*earlier, {**sitting, **_costs(plan, time.perf_counter() - start)}]
+        folder.write_run({**record, "status": summary["status"], "sittings": sittings, **_total_costs(sittings)})
     return RunResult(folder.path, summary)
 
 
@@ -241,13 +267,12 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "split": manifest.split.name,
             "tune": manifest.split.tune,
             **decision_marks(plan.decision, plan.thresholds),
-            "n_findings": len(plan.findings),
+            "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
         },
         "manifest_sha256": manifest.sha256,
         "n_expected": len(manifest.scenes),
         "mixtures": [scene.mixture.id for scene in manifest.scenes],
         "findings": [str(finding) for finding in plan.findings[:1000]],
-        "provenance": collect_provenance(plan.device),
     }
 
 
@@ -261,9 +286,20 @@ def _costs(plan: Plan, seconds: float) -> dict[str, Any]:
     return {"seconds": round(seconds, 3), "stages": stages}
 
 
+def _total_costs(sittings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Seconds and stage counts over all sittings of a resumed run; one that was killed has not told its costs."""
+    stages: dict[str, dict[str, float]] = {}
+    for sitting in sittings:
+        for name, counts in sitting.get("stages", {}).items():
+            total = stages.setdefault(name, dict.fromkeys(counts, 0))
+            for key, value in counts.items():
+                total[key] = round(total[key] + value, 3)
+    return {"seconds": round(sum(sitting.get("seconds", 0.0) for sitting in sittings), 3), "stages": stages}
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("s5eval")
     root.addHandler(handler)
@@ -273,6 +309,9 @@ def _logging_to(path: Path) -> Iterator[None]:
         yield
     except S5Error as error:
         log.error("%s", error)
+        raise
+    except KeyboardInterrupt as error:
+        error.add_note(f"--resume {path.parent}")
         raise
     except Exception as error:
         log.exception("unexpected")

@@ -55,7 +55,7 @@ class DiskStore:
             if str(arrays["key"]) != canonical(key) or str(arrays["content"]) != candidates.sha256():
                 raise ValueError("the content does not match its digest")
             path.touch()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             log.warning("stage store: %s is damaged and will be made again (%s)", path, error)

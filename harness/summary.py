@@ -47,6 +47,7 @@ def summarize(
         **about,
         "n_expected": n_expected,
         "n_scored": len(scored),
+        "n_predicted": sum(score.status == "predicted" for score in scores),
         "n_failed": len(failed),
         "undefined_reason": _undefined_reason(scores, scored),
         **tree,

@@ -1,6 +1,7 @@
 """From candidates to a prediction: class-specific silence thresholds, duplicate rule, maximum count.
 
-Pure arithmetic on small tables, no audio: a new threshold re-runs no network (SYSTEM 5.1, 5.2).
+Pure arithmetic on small tables, no audio: a new threshold re-runs no network. Source of the class-specific
+thresholds: Kwon et al., arXiv 2606.24512.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,6 @@
 """System `folder`: the output of any other system, as a directory or zip of `<mixture>_<i>_<Label>.wav` files."""
 
+import hashlib
 import io
 import lzma
 import struct
@@ -70,7 +71,10 @@ class FolderSystem:
 
     def fingerprint(self) -> Mapping[str, Json]:
         """Where the files are and how many; their content is not a network's result and is never cached."""
-        return {"weights": "none", "path": str(self._path), "files": len(self._files)}
+        state = [self._path, *(self._path / file for file in self._files)] if self._path.is_dir() else [self._path]
+        stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in state[1:] or state]
+        digest = hashlib.sha256(repr(stamps).encode()).hexdigest()
+        return {"weights": "none", "path": str(self._path), "files": len(self._files), "state": digest}
 
     def inspect(self, mixture_ids: Sequence[str], expected: Sequence[str]) -> list[Finding]:
         """Assign the files to mixtures, before anything is proposed.

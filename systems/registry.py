@@ -1,5 +1,6 @@
 """Finds systems by name. Listing reads entry points only; nothing is imported until a system is built."""
 
+import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -32,6 +33,10 @@ def load_factory(name: str) -> Factory:
         raise UsageError(
             f"unknown system {name!r}{suggestion(name, list(systems))} "
             f"Known: {known}; or give module:factory for a system of your own"
+        )
+    if name not in systems and not re.fullmatch(r"[\w.]+:[\w.]+", name):
+        raise UsageError(
+            f"system {name!r}: expected an installed name or module:factory, such as my_package.system:build"
         )
     if name not in systems and str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # a console script, unlike `python -m`, does not look there

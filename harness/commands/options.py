@@ -1,6 +1,7 @@
 """Options that several commands share, and what stands between a run and a terminal."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from s5eval.data_manifests.errors import UsageError
+
 if TYPE_CHECKING:
     from s5eval.data_manifests.manifest import MakeProgress
     from s5eval.harness.engine import Outcome
@@ -16,7 +19,17 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-PathType = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A path; an empty word (an unset shell variable, most likely) is none, and would mean the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty path (is a shell variable unset?)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PathType = _Path(path_type=Path)
 
 
 metrics_option = click.option(
@@ -61,6 +74,13 @@ def output_options(command: Command) -> Command:
     return command
 
 
+def resumed_folder(out: Path | None, resume: Path | None) -> Path | None:
+    """The folder to continue in; None for a new run. Raises `UsageError` when --out names another one."""
+    if resume is not None and out is not None and out.resolve() != resume.resolve():
+        raise UsageError("--out and --resume name different folders; --resume alone is enough")
+    return resume
+
+
 def given_options(context: click.Context) -> set[str]:
     """Names of the parameters that were typed, rather than left at their defaults or taken from the environment."""
     typed = click.core.ParameterSource.COMMANDLINE
@@ -97,6 +117,14 @@ def show_making() -> "Iterator[MakeProgress]":
 
 def show_result(result: "RunResult", as_json: bool) -> int:
     """Print a run's summary, as a table or as JSON; returns the exit code the run deserves."""
+    try:
+        _print_result(result, as_json)
+    except BrokenPipeError:  # nobody reads any more; the run is what it is
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    return result.exit_code
+
+
+def _print_result(result: "RunResult", as_json: bool) -> None:
     from s5eval.harness.report.table import summary_table
 
     if as_json:
@@ -105,4 +133,3 @@ def show_result(result: "RunResult", as_json: bool) -> int:
     else:
         click.echo(summary_table(result.summary))
         click.echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")
-    return result.exit_code

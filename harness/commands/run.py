@@ -12,6 +12,7 @@ from s5eval.harness.commands.options import (
     given_options,
     metrics_option,
     output_options,
+    resumed_folder,
     show_making,
     show_progress,
     show_result,
@@ -57,12 +58,16 @@ def command(context: click.Context, /, **options: Any) -> int:
         "metrics": options["metrics"],
     }
     values = {name: _absolute(value) for name, value in values.items()}
+    folder = values["settings"].get("system", {})
+    if values["system"] == "folder" and isinstance(folder.get("path"), str):
+        folder["path"] = str(_absolute(Path(folder["path"])))  # a resumed run may stand in another working folder
     renamed = {"decision": "decision_file", "no_cache": "cache"}
     typed = {renamed.get(name, name) for name in given_options(context)}
     given = {name: values[name] for name in typed & values.keys()}
-    resumed, out = options["resume"], options["out"]
-    if resumed is not None and out not in (None, resumed):
-        raise UsageError("--out and --resume name different folders; --resume alone is enough")
+    out = options["out"]
+    resumed = resumed_folder(out, options["resume"])
+    if resumed is not None and options["dry_run"]:
+        raise UsageError("--dry-run describes a new run; leave --resume out")
     if resumed is None and values["system"] is None:
         raise UsageError("--system is missing; `s5eval systems` lists what is installed")
     config = None if values["system"] is None else RunConfig(**values)

@@ -14,6 +14,7 @@ from s5eval.harness.commands.options import (
     given_options,
     metrics_option,
     output_options,
+    resumed_folder,
     show_progress,
     show_result,
 )
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("score")
-@click.argument("estimates", nargs=-1, required=True, type=PathType)
+@click.argument("estimates", nargs=-1, type=PathType)
 @data_options
 @metrics_option
 @output_options
@@ -37,19 +38,24 @@ def command(context: click.Context, /, **options: Any) -> int:
     from s5eval.harness.run import default_run_path, resume, run
 
     estimates: Sequence[Path] = options["estimates"]
+    resumed = resumed_folder(options["out"], options["resume"])
     for path in estimates:
         if not path.exists():
             raise UsageError(f"no directory or zip of estimates at {path}")
-    if options["data"] is None and options["dataset"] != "mini":
+    if not estimates and resumed is None:
+        raise UsageError("name the directory or zip of estimates to score")
+    has_data = options["data"] is not None or options["dataset"] == "mini"
+    if not has_data and resumed is None:
         raise UsageError("--data DIR (or S5EVAL_DATA) is missing: the folder that holds the mixtures and references")
     if len(estimates) > 1:
         return _rank(estimates, options, given_options(context) & _SHARED)
-    config = _config(estimates[0], options)
-    if options["resume"] is not None:
-        given = {name: getattr(config, name) for name in given_options(context) & _SHARED}
-        given["settings"] = config.settings
-        result = resume(options["resume"], given=given, fresh=config, progress=show_progress)
-    else:
+    config = _config(estimates[0], options) if estimates and has_data else None
+    if resumed is not None:
+        given = {} if config is None else {name: getattr(config, name) for name in given_options(context) & _SHARED}
+        if config is not None:
+            given["settings"] = config.settings
+        result = resume(resumed, given=given, fresh=config, progress=show_progress)
+    elif config is not None:
         result = run(config, options["out"] or default_run_path(config), progress=show_progress)
     return show_result(result, options["as_json"])
 
@@ -72,8 +78,6 @@ def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -
     from s5eval.harness.ranking import rank, ranking_table
     from s5eval.harness.run import default_run_path
 
-    if options["resume"] is not None and options["out"] not in (None, options["resume"]):
-        raise UsageError("--out and --resume name different folders; --resume alone is enough")
     folder = options["resume"] or options["out"]
     if folder is None:
         single = default_run_path(_config(estimates[0], options))

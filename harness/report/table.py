@@ -45,6 +45,9 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         from s5eval.harness.report.decibels import decomposition_lines
 
         lines += ["", *decomposition_lines(parts)]
+    if findings := summary.get("findings"):
+        counts = ", ".join(f"{count} {rule}" for rule, count in findings.items())
+        lines += ["", f"findings about the files: {counts} (run.json lists them; --strict makes them errors)"]
     if summary.get("flags"):
         lines += ["", "flags: " + ", ".join(f"{name} {count}" for name, count in summary["flags"].items())]
     failures: Mapping[str, str] = summary.get("failures", {})
@@ -62,7 +65,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     marks += ["thresholds tuned on a forbidden split"] if summary.get("tuned_on_forbidden") else []
     data = f"{summary['dataset']}/{summary['split']}" if summary["dataset"] != summary["split"] else summary["split"]
     parts = [f"{summary['system']}", f"weights: {summary['weights']}", f"data: {data}", *marks]
-    counted = summary["n_scored"] + summary["n_failed"]
+    counted = summary["n_scored"] + summary.get("n_predicted", 0) + summary["n_failed"]
     return " | ".join([*parts, f"{counted} of {summary['n_expected']} mixtures" if marks else f"{counted} mixtures"])
 
 

@@ -58,6 +58,16 @@ def test_damaged_wavs_are_refused(tmp_path: Path, damage: Callable[[bytes], byte
         read_audio(damaged(tmp_path, damage), channels=1, sample_rate=RATE)
 
 
+@pytest.mark.parametrize("container", ["WAVEX"])
+def test_an_extensible_wav_is_not_cut_silently_either(tmp_path: Path, container: str) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros((4000, 4)), RATE, format=container, subtype="PCM_16")
+    read_audio(path, channels=4, sample_rate=RATE)
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(AudioError, match="truncated"):
+        read_audio(path, channels=4, sample_rate=RATE)
+
+
 def test_a_cut_flac_is_refused(tmp_path: Path) -> None:
     path = damaged(tmp_path, lambda data: data[: len(data) // 2], "flac")
     with pytest.raises(AudioError, match=r"truncated|cannot be read"):

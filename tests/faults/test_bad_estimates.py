@@ -95,6 +95,12 @@ def test_a_broken_mixture_fails_by_name(small_set: Path, tmp_path: Path, s5eval:
     fails_by_name(s5eval, lines, small_set, tmp_path, "m_1.wav")
 
 
+def test_references_that_are_not_read_are_listed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    for path in list((small_set / "oracle_target").iterdir()):
+        path.rename(path.with_suffix(".WAV"))
+    assert "1 no-references, 6 suffix" in score(s5eval, small_set, tmp_path).out
+
+
 def test_ids_that_are_prefixes_of_others_stay_apart(small_set: Path, tmp_path: Path, s5eval: Call, lines: Call) -> None:
     score(s5eval, small_set, tmp_path)
     found = lines(tmp_path / "run")
@@ -179,9 +185,11 @@ def test_missing_and_orphan_files_and_odd_suffixes_are_listed_and_strict_makes_t
     folder = small_set / "estimate"
     (folder / "m_1_0_Speech.wav").rename(folder / "m_1_0_Speech.WAV")
     (folder / "m_2_0_Cough.wav").rename(folder / "m_7_0_Cough.wav")
-    assert score(s5eval, small_set, tmp_path).code == 0
+    result = score(s5eval, small_set, tmp_path)
+    assert (result.code, "3 no-estimate, 1 orphan, 1 suffix" in result.out) == (0, True)
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     said = "\n".join(run["findings"])
+    assert run["about"]["findings"] == {"no-estimate": 3, "orphan": 1, "suffix": 1}
     assert "m_1_0_Speech.WAV" in said
     assert "m_7_0_Cough.wav" in said
     assert "m_3: no file" in said

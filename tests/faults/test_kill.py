@@ -73,7 +73,10 @@ def test_killed_before_the_run_began_starts_over(data: Path, tmp_path: Path, s5e
     out = tmp_path / "run"
     (out / "pairs").mkdir(parents=True)
     (out / "log.txt").write_text("")
-    (out / ".probe.half").write_text("")
+    (out / "..probe.0a1b2c").write_text("")
+    nowhere = tmp_path / "nowhere"  # killed before even the folder stood
+    assert finish("run", "--system", "plugins:build", "--data", data, "--resume", nowhere) == 0
+    assert len(values(nowhere)[1]) == 12
     alone = s5eval("run", "--resume", out)
     assert (alone.code, "repeat the options" in alone.err) == (2, True)
     assert finish("run", "--system", "plugins:build", "--data", data, "--resume", out) == 0
@@ -89,8 +92,7 @@ def test_killed_at_random_moments_until_done(data: Path, tmp_path: Path) -> None
     arguments = (*options, "--set", "system.slow=0.05")
     kills = 0
     for _ in range(60):
-        where = ("--resume", out) if out.exists() else ("--out", out)
-        process = start(*arguments, *where)
+        process = start(*arguments, "--resume", out)
         try:
             if process.wait(timeout=rng.uniform(0.2, 1.6)) == 0:
                 break

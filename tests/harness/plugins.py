@@ -35,6 +35,8 @@ class Omni:
                 file.write(mixture.id + "\n")
         if mixture.id == self.config.get("raise_on"):
             raise RuntimeError("the network fell over")
+        if mixture.id == self.config.get("exit_on"):
+            raise SystemExit(0)
         if mixture.id == self.config.get("interrupt_on"):
             raise KeyboardInterrupt
         if self.seen == self.config.get("kill_after"):
@@ -47,8 +49,13 @@ class Omni:
             audio = audio[:, :-5]
         scores = np.zeros((1, 18))
         scores[0, 15] = 1.0
-        return Candidates(audio, scores, np.array([self.config.get("p_silence", 0.1)]))
+        labels = (self.config["label"],) if "label" in self.config else None
+        return Candidates(audio, scores, np.array([self.config.get("p_silence", 0.1)]), labels)
 
 
 def build(config: Mapping[str, Any], device: str) -> Omni:
     return Omni(config)
+
+
+def nothing(config: Mapping[str, Any], device: str) -> None:
+    return None

@@ -59,6 +59,13 @@ def test_scoring_imports_no_torch(verb: str, small_set: Path, tmp_path: Path) ->
         (["run", "--resume", "nowhere"], "no run folder"),
         (["score", ".", "--out", "x"], "--data DIR (or S5EVAL_DATA) is missing"),
         (["rescore", "x", "--decision", "y"], "--out"),
+        (["score", "", "--data", "."], "an empty path"),
+        (["run", "--system", "silence", "--data", ""], "an empty path"),
+        (["run", "--system", "silence", "--data", ".", "--set", "system.a=2026-01-01"], "quote it"),
+        (["run", "--system", "a-b:build", "--data", "."], "expected an installed name or module:factory"),
+        (["run", "--resume", "x", "--dry-run"], "leave --resume out"),
+        (["run", "--resume", "x", "--out", "y"], "name different folders"),
+        (["score", "--resume", "x", "--out", "y"], "name different folders"),
     ],
 )
 def test_a_wrong_call_is_a_usage_error_with_a_hint(s5eval: Call, arguments: list[str], hint: str) -> None:
@@ -97,6 +104,17 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_in_the_log(
     assert "ZeroDivisionError: a defect" in (out / "log.txt").read_text()
     debug = s5eval("--debug", "run", "--system", "silence", "--data", small_set, "--out", tmp_path / "other")
     assert "Traceback" in debug.err
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nonsense"])
+def test_a_device_that_is_not_here_is_a_usage_error(small_set: Path, tmp_path: Path, s5eval: Call, device: str) -> None:
+    options = ("--system", "silence", "--data", small_set, "--out", tmp_path / "run", "--device", device)
+    result = s5eval("run", *options)
+    assert (result.code, f"--device {device}: not at hand" in result.err) == (2, True)
+
+
+def test_debug_may_stand_after_the_command(s5eval: Call) -> None:
+    assert "Traceback" in s5eval("rescore", "nowhere", "--debug").err
 
 
 def test_json_output_is_the_summary_and_nothing_else(small_set: Path, tmp_path: Path, s5eval: Call) -> None:

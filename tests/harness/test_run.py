@@ -99,6 +99,69 @@ def test_what_fails_before_the_run_begins_leaves_no_folder(small_set: Path, tmp_
         assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_with_anything_of_somebody_else_is_never_touched(
+    small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    theirs = tmp_path / "repo"
+    (theirs / ".git").mkdir(parents=True)
+    (theirs / ".env").write_text("secret")
+    assert s5eval("run", "--system", "typo", "--data", small_set, "--out", theirs).code == 2
+    assert (theirs / ".env").read_text() == "secret"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert s5eval("run", "--system", "typo", "--data", small_set, "--out", empty).code == 2
+    assert list(empty.iterdir()) == []
+
+
+def test_a_decision_that_changed_cannot_be_resumed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    decision, out = tmp_path / "d.yaml", tmp_path / "run"
+    decision.write_text("max_sources: 3\n")
+    run(s5eval, small_set, out, "--decision", decision, "--set", "system.raise_on=m_3")
+    decision.write_text("max_sources: 0\n")
+    result = s5eval("run", "--resume", out)
+    assert (result.code, "the decision is not as it was" in result.err) == (2, True)
+
+
+def test_a_rescored_part_is_not_resumed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    run(s5eval, small_set, tmp_path / "run", "--set", "system.raise_on=m_3")
+    (tmp_path / "d.yaml").write_text("max_sources: 0\n")
+    s5eval("rescore", tmp_path / "run", "--decision", tmp_path / "d.yaml", "--out", tmp_path / "other")
+    result = s5eval("run", "--resume", tmp_path / "other")
+    assert (result.code, "was rescored from" in result.err) == (2, True)
+
+
+def test_the_page_and_the_costs_of_all_sittings_stand_after_a_resume(
+    small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    out = tmp_path / "run"
+    run(s5eval, small_set, out, "--set", "system.interrupt_on=m_3")
+    assert not (out / "report.html").exists()
+    s5eval("run", "--resume", out)  # is interrupted at the same place
+    record = json.loads((out / "run.json").read_text())
+    assert len(record["sittings"]) == 2
+    assert record["seconds"] == pytest.approx(sum(sitting["seconds"] for sitting in record["sittings"]), abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("exit_on=m_2", "SystemExit"),
+        ("p_silence=7.0", "expected 0 to 1"),
+        ("label=Dog", "unknown label 'Dog'"),
+    ],
+)
+def test_what_a_plugin_may_not_do_fails_by_name(
+    small_set: Path, tmp_path: Path, s5eval: Call, lines: Call, setting: str, message: str
+) -> None:
+    assert run(s5eval, small_set, tmp_path / "run", "--set", f"system.{setting}").code == 4
+    assert message in lines(tmp_path / "run")["m_2"]["error"]
+
+
+def test_a_factory_that_returns_no_system_is_a_usage_error(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    result = s5eval("run", "--system", "plugins:nothing", "--data", small_set, "--out", tmp_path / "run")
+    assert (result.code, "returned a NoneType" in result.err) == (2, True)
+
+
 def test_interrupted_and_resumed_is_as_if_never_interrupted(
     small_set: Path, tmp_path: Path, s5eval: Call, lines: Call
 ) -> None:
