@@ -40,8 +40,10 @@ def extract(files: Sequence[Path], folder: Path, *, roots: Sequence[str] = ()) -
         The members' files.
 
     Raises:
-        DataError: a part is missing, an archive is damaged, too large for the disk, or hostile: paths that lead
-            out of `folder`, links, or members that unpack to far more than their size. Nothing is unpacked then.
+        DataError: a part is missing, an archive is too large for the disk, hostile (paths that lead out of `folder`,
+            links, one member below another, members that unpack to far more than their size) or without a readable
+            directory: nothing of it is unpacked then. Damage inside a member shows only when it is reached: that
+            member is not written, those before it stand, and so do the archives before this one.
     """
     written: list[Path] = []
     for parts in _group(files):
@@ -105,6 +107,13 @@ def _checked_members(
         if place in members:
             raise DataError(f"{path}: hostile archive: two members are called {str(place)!r}; nothing was unpacked")
         members[place] = member
+    for place in members:
+        if inside := next((parent for parent in place.parents if parent in members), None):
+            raise DataError(
+                f"{path}: hostile archive: {str(inside)!r} is a file and the folder of {str(place)!r}; "
+                "nothing was unpacked"
+            )
+        _require_free(folder, place)
     total = sum(member.file_size for member in members.values())
     if total > max(_SMALL, _RATIO * size):
         raise DataError(f"{path}: hostile archive: {size} bytes would unpack to {total}; nothing was unpacked")
@@ -112,6 +121,15 @@ def _checked_members(
     if new > (free := shutil.disk_usage(_nearest(folder)).free):
         raise DataError(f"{path}: unpacks to {new / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; make room first")
     return members
+
+
+def _require_free(folder: Path, place: PurePosixPath) -> None:
+    """Nothing of the wrong kind, from before, may stand where a member goes."""
+    if (folder / place).is_dir():
+        raise DataError(f"{folder / place}: a folder stands where a file is to be unpacked; move it away")
+    for parent in place.parents:
+        if (folder / parent).is_file():
+            raise DataError(f"{folder / parent}: a file stands where a folder is to be unpacked; move it away")
 
 
 def _nearest(folder: Path) -> Path:

@@ -16,7 +16,13 @@ _INTEGER_TYPES = {"PCM_S8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_
 
 
 def read_audio(
-    source: Path | BinaryIO, *, channels: int, sample_rate: int, only: int | None = None, name: str | None = None
+    source: Path | BinaryIO,
+    *,
+    channels: int,
+    sample_rate: int,
+    only: int | None = None,
+    out: npt.NDArray[np.float32] | None = None,
+    name: str | None = None,
 ) -> npt.NDArray[np.float32]:
     """Read a whole WAV or FLAC file.
 
@@ -25,13 +31,15 @@ def read_audio(
         channels: how many channels the file must have.
         sample_rate: the rate it must have, in Hz.
         only: return this channel alone; the others are checked and dropped. None: all.
+        out: float32 (channels, T) or (1, T) to read into: the file must be as long as that. None: a new array.
         name: how to call the source in errors; default: its path.
 
     Returns:
         float32 (channels, T), or (1, T) with `only`; full scale 1.0.
 
     Raises:
-        AudioError: missing, empty, not audio, truncated, wrong rate or channels, or a sample is NaN or infinite.
+        AudioError: missing, empty, not audio, truncated, wrong rate, channels or length, or a sample is NaN or
+            infinite.
     """
     name = str(source) if name is None else name
     with _opened(source, name) as file:
@@ -48,10 +56,14 @@ def read_audio(
         bad = int(np.argmin(np.isfinite(samples).all(axis=1)))
         raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}")
     kept = samples.T if only is None else samples.T[only : only + 1]
-    result: npt.NDArray[np.float32] = np.ascontiguousarray(kept, dtype=np.float32)
-    if samples.dtype.kind == "i":
-        result *= np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize))
-    return result
+    if out is None:
+        out = np.empty(kept.shape, np.float32)
+    elif kept.shape[1] != out.shape[1]:
+        raise AudioError(f"{name}: {kept.shape[1]} samples, the mixture has {out.shape[1]}")
+    # One pass over the samples, from the file's integers to where they are wanted.
+    scale = np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize) if samples.dtype.kind == "i" else 1.0)
+    np.multiply(kept, scale, out=out, dtype=np.float32)
+    return out
 
 
 def audio_length(path: Path) -> int:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from s5eval.data_manifests.archives import extract
 from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.files import make_folder
 from s5eval.data_manifests.labels import suggestion
 
 ZENODO = "https://zenodo.org"
@@ -82,7 +83,7 @@ def fetch(
         The downloaded files.
 
     Raises:
-        UsageError: no such record or file.
+        UsageError: no such record or file, `base_url` is no address of a web server, or a file stands at `folder`.
         DataError: the network, the checksum, the disk or an archive does not allow it; nothing unchecked stands
             under a final name.
     """
@@ -91,6 +92,10 @@ def fetch(
         raise UsageError(
             f"no record {what!r}{suggestion(what, list(RECORDS))}; known: {', '.join(RECORDS)}, or a number"
         )
+    base_url = base_url.rstrip("/")
+    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
+        raise UsageError(f"{base_url!r} is no address of a web server, such as {ZENODO}")
+    make_folder(folder)  # before anything is asked: a file in its way needs no network to be seen
     files = list_record(record, base_url=base_url, timeout=timeout)
     if only:
         names = [file.name for file in files]
@@ -100,7 +105,6 @@ def fetch(
                     f"record {record} has no file {name!r}{suggestion(name, names)}; it has {', '.join(names)}"
                 )
         files = [file for file in files if file.name in only]
-    folder.mkdir(parents=True, exist_ok=True)
     missing = [file for file in files if not _is_there(file, folder / file.name)]
     _require_space(folder, sum(file.size - _partial_size(folder / file.name) for file in missing))
     for file in missing:

@@ -5,6 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from s5eval.data_manifests.errors import DataError, UsageError
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it; one that is there is fine.
+
+    Raises:
+        UsageError: a file is in the way.
+        DataError: the disk does not allow it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{folder}: a file is in the way; name another folder") from error
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be created: {error.strerror or error}") from error
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:

@@ -1,27 +1,32 @@
 """From a data set and a split to scenes: the official folders, any folder with `soundscape/`, or a set made on use."""
 
-import hashlib
-import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import suggestion
-from s5eval.data_manifests.naming import AUDIO_SUFFIXES, match_sources, sources_problem
-from s5eval.data_manifests.records import Mixture, Reference, Scene
+from s5eval.data_manifests.naming import AUDIO_SUFFIXES
+from s5eval.data_manifests.records import Scene
+from s5eval.data_manifests.scan import scan, scenes_digest
 
 FOLDER = "folder"
 """Name of the data set, and of its only split, when `--data` holds `soundscape/` itself."""
 
 MINI = "mini"
 """Name of the embedded set, which is used where no data are named."""
+
+VALID_LISTING = Path("dev_set", "metadata", "valid.json")
+"""Below the official root: the list of the metadata that the validation split is made from."""
+
+_MINI_ID = re.compile(r"mini_([a-z]+)_[0-9]{4,}")
 
 MakeProgress = Callable[[int, int], None]
 """Is told (scenes done, scenes in all) while the audio of a split is being made."""
@@ -105,9 +110,12 @@ def open_manifest(
     split: str | None = None,
     limit: int | None = None,
     only: Sequence[str] = (),
+    as_it_stands: bool = False,
     progress: MakeProgress | None = None,
 ) -> Manifest:
     """Find the scenes of a split; make their audio first where the split ships none.
+
+    A plain folder whose ids are those of a split of the embedded set is that split, and may be tuned on only if it is.
 
     Args:
         root: the official root (holds `dev_set/` or `eval_set/`), or a folder with `soundscape/` and, if there are
@@ -115,18 +123,19 @@ def open_manifest(
         dataset: a name of `known_datasets`; None: recognised from the folders.
         split: a split of the set; may be left out where only one is there. Default of the embedded set: `test`.
         limit: keep the first so many scenes (and make no more than these).
-        only: keep these mixture ids.
+        only: keep these mixture ids (and make no others).
+        as_it_stands: for checking: make and repair nothing, and let a missing reference folder be a finding.
         progress: is told how far making is.
 
     Raises:
-        DataError: the folder or the split is missing or empty.
+        DataError: the folder or the split is missing or empty; with `as_it_stands`, it has not been made yet.
         UsageError: no such data set or split, or an id of `only` does not exist.
     """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit is {limit}, expected at least 1")
     if dataset is not None and dataset not in known_datasets():
         known = list(known_datasets())
-        raise UsageError(f"no data set {dataset!r}{suggestion(dataset, known)} Known: {', '.join(known)}")
+        raise UsageError(f"no data set {dataset!r}{suggestion(dataset, known)} (known: {', '.join(known)})")
     if root is None and dataset not in (None, MINI):
         raise DataError(f"--dataset {dataset} needs its folder: give --data DIR, or set S5EVAL_DATA")
     if root is None or dataset == MINI:
@@ -134,27 +143,56 @@ def open_manifest(
     elif not root.is_dir():
         raise DataError(f"no data folder at {root}; give --data DIR, or set S5EVAL_DATA")
     elif dataset is None and (root / "soundscape").is_dir():
-        if split not in (None, FOLDER):
-            raise UsageError(f"{root} is a plain folder with soundscape/ and has no split {split!r}; leave --split out")
-        references = "oracle_target" if (root / "oracle_target").is_dir() else None
-        name, chosen, folder = FOLDER, Split(FOLDER, "soundscape", references), root
+        name, chosen = _plain_split(root)
+        folder = root
+        if split not in (None, FOLDER, chosen.name):
+            what = "a plain folder with soundscape/" if name == FOLDER else f"the split {chosen.name!r} of {name}"
+            raise UsageError(f"{root} is {what} and has no split {split!r}; leave --split out")
     else:
         name, chosen = _choose_split(root, dataset, split)
         folder = root
+    whole: Sequence[str] = ()
+    partly = chosen.made_from is not None and (limit is not None or bool(only))
     if chosen.made_from is not None:
-        folder = _make(chosen, root, limit, progress)
-    scenes, findings = _scan(folder, chosen, partly_made=chosen.made_from is not None and limit is not None)
-    all_ids = tuple(scene.mixture.id for scene in scenes)
+        whole = _ids(chosen, root)
+        _refuse_unknown(only, whole, name)
+        folder = _place(chosen, root) if as_it_stands else _make(chosen, root, limit, only, progress)
+    references = None if chosen.references is None else folder / chosen.references
+    expected = None if partly else chosen.mixtures
+    scenes, findings = scan(folder / chosen.soundscape, references, expected=expected, as_it_stands=as_it_stands)
+    here = tuple(scene.mixture.id for scene in scenes)
+    if as_it_stands and whole:
+        wanted = list(only or whole)[:limit]
+        folder_of = folder / chosen.soundscape
+        findings += tuple(
+            Finding("missing", "error", str(folder_of / id_), "this mixture of the split is not there")
+            for id_ in sorted(set(wanted) - set(here))
+        )
+        only, limit = [id_ for id_ in wanted if id_ in here], None
     kept = _filtered(scenes, folder, limit=limit, only=only)
-    return Manifest(name, chosen, folder, kept, all_ids, findings, _digest(kept))
+    return Manifest(name, chosen, folder, kept, tuple(whole) or here, findings, scenes_digest(kept))
+
+
+def _plain_split(root: Path) -> tuple[str, Split]:
+    """What a folder with `soundscape/` is: a split of the embedded set if all its ids are of one, else just a folder.
+
+    How many scenes of the embedded set were wanted is not known, so no count is expected.
+    """
+    references = "oracle_target" if (root / "oracle_target").is_dir() else None
+    matches = [
+        _MINI_ID.fullmatch(path.stem) for path in (root / "soundscape").iterdir() if path.suffix in AUDIO_SUFFIXES
+    ]
+    names = {match and match[1] for match in matches}
+    for split in known_datasets()[MINI].splits.values():
+        if names == {split.name}:
+            return MINI, replace(split, references=references, mixtures=None, made_from=None)
+    return FOLDER, Split(FOLDER, "soundscape", references)
 
 
 def _split_of(dataset: Dataset, name: str) -> Split:
     if name not in dataset.splits:
         known = list(dataset.splits)
-        raise UsageError(
-            f"no split {name!r} in {dataset.name}{suggestion(name, known)} Known splits: {', '.join(known)}"
-        )
+        raise UsageError(f"no split {name!r} in {dataset.name}{suggestion(name, known)} (known: {', '.join(known)})")
     return dataset.splits[name]
 
 
@@ -170,10 +208,11 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
             return there[0]
         if there:
             raise UsageError(f"{root} holds several splits; choose one with --split: {listed}")
-        raise DataError(
-            f"{root} holds neither soundscape/ nor an official split "
-            f"(expected for example {next(iter(sets[-1].splits.values())).soundscape})"
-        )
+        example = f"expected for example {_where(root, next(iter(sets[-1].splits.values())))}"
+        if dataset is not None:
+            plain = "; it holds soundscape/ itself: leave --dataset out" if (root / "soundscape").is_dir() else ""
+            raise DataError(f"{root} holds no split of {dataset} ({example}){plain}")
+        raise DataError(f"{root} holds neither soundscape/ nor an official split ({example})")
     matching = [(owner, split) for owner, split in there if split.name == name]
     if len(matching) == 1:
         return matching[0]
@@ -181,10 +220,10 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
         raise UsageError(f"split {name!r} is in several sets at {root}; choose one with --dataset")
     names = sorted({split.name for known in sets for split in known.splits.values()})
     if name not in names:
-        raise UsageError(f"no split {name!r}{suggestion(name, names)} Known splits: {', '.join(names)}")
+        raise UsageError(f"no split {name!r}{suggestion(name, names)} (known: {', '.join(names)})")
     expected = next(known.splits[name] for known in sets if name in known.splits)
     hint = f"; splits that are there: {listed}" if there else ""
-    raise DataError(f"split {name!r}: no folder {root / expected.soundscape}{hint}")
+    raise DataError(f"split {name!r}: {_where(root, expected)} is not there{hint}")
 
 
 def is_available(root: Path | None, dataset: Dataset, split: Split) -> bool:
@@ -193,84 +232,68 @@ def is_available(root: Path | None, dataset: Dataset, split: Split) -> bool:
 
 
 def _is_there(root: Path, split: Split) -> bool:
+    return _where(root, split).exists()
+
+
+def _where(root: Path, split: Split) -> Path:
+    """By what a split is recognised below an official root: its mixtures, or the list of its metadata."""
     if split.made_from == "metadata":
-        return (root / "dev_set" / "metadata" / "valid.json").is_file()
-    return (root / split.soundscape).is_dir()
+        return root / VALID_LISTING
+    return root / split.soundscape
 
 
-def _make(split: Split, root: Path | None, count: int | None, progress: MakeProgress | None) -> Path:
-    """The folder with the split's audio, made or completed where needed."""
-    if split.made_from == "mini":
+def _ids(split: Split, root: Path | None) -> Sequence[str]:
+    """All ids of a split that is made on use; empty for an endless one."""
+    if root is None or split.made_from == "mini":
+        from s5eval.data_manifests.mini import mini_ids
+
+        return mini_ids(split.name)
+    from s5eval.data_manifests.synthesis.metadata import list_metadata
+
+    return [id_ for id_, _ in list_metadata(root / VALID_LISTING)]
+
+
+def _make(
+    split: Split, root: Path | None, count: int | None, only: Sequence[str], progress: MakeProgress | None
+) -> Path:
+    """The folder with the split's audio, made or completed where needed. `only` goes before `count`."""
+    count = None if only else count
+    if root is None or split.made_from == "mini":
         from s5eval.data_manifests.mini import make_mini
 
-        return make_mini(split.name, count=count, progress=progress)
+        return make_mini(split.name, count=count, only=only, progress=progress)
     from s5eval.data_manifests.official import make_official_valid
 
-    if root is None:
-        raise ValueError("a split that is made from metadata needs its root")
-    return make_official_valid(root, count=count, progress=progress)
+    return make_official_valid(root, count=count, only=only, progress=progress)
 
 
-def _scan(root: Path, split: Split, *, partly_made: bool) -> tuple[tuple[Scene, ...], tuple[Finding, ...]]:
-    folder = root / split.soundscape
-    mixtures: dict[str, Path] = {}
-    findings: list[Finding] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.is_file():
-            continue
-        if path.suffix not in AUDIO_SUFFIXES:
-            findings.append(Finding("suffix", "warning", str(path), "not read: the suffix is not .wav or .flac"))
-        elif path.stem in mixtures:
-            findings.append(
-                Finding("duplicate", "warning", str(path), f"not read: {mixtures[path.stem].name} is the same mixture")
-            )
-        else:
-            mixtures[path.stem] = path
-    if not mixtures:
-        raise DataError(f"{folder} holds no .wav or .flac file")
-    if split.mixtures not in (None, len(mixtures)) and not partly_made:
-        message = f"{len(mixtures)} mixtures, the official split has {split.mixtures}"
-        findings.append(Finding("mixture-count", "warning", str(folder), message))
-    if split.references is None:
-        return tuple(Scene(Mixture(id_, path), None) for id_, path in mixtures.items()), tuple(findings)
+def _place(split: Split, root: Path | None) -> Path:
+    """The folder where a split has been made."""
+    if root is None or split.made_from == "mini":
+        from s5eval.data_manifests.mini import mini_root
 
-    reference_folder = root / split.references
-    if not reference_folder.is_dir():
-        raise DataError(f"split {split.name!r}: the references are missing, no folder {reference_folder}")
-    listed = [path.name for path in sorted(reference_folder.iterdir()) if path.is_file() and path.name[0] != "."]
-    matched, unmatched = match_sources(listed, mixtures)
-    findings += [replace(finding, file=str(reference_folder / finding.file)) for finding in unmatched]
-    if not matched:
-        message = "no reference at all: every scene counts as silent"
-        findings.append(Finding("no-references", "warning", str(reference_folder), message))
-    scenes = []
-    for id_, path in mixtures.items():
-        sources = matched.get(id_, ())
-        references = tuple(Reference(source.name.label, reference_folder / source.file) for source in sources)
-        scenes.append(Scene(Mixture(id_, path), references, sources_problem(sources)))
-    return tuple(scenes), tuple(findings)
+        folder, how = mini_root() / split.name, f"`s5eval data make mini --split {split.name}` makes it"
+    else:
+        from s5eval.data_manifests.official import official_valid_folder
+
+        folder = official_valid_folder(root)
+        how = f"a run with --data {root} --split {split.name} makes it (`s5eval data make` only makes mini)"
+    if not (folder / split.soundscape).is_dir():
+        raise DataError(f"{folder}: the split {split.name!r} has not been made yet; {how}")
+    return folder
 
 
 def _filtered(scenes: tuple[Scene, ...], root: Path, *, limit: int | None, only: Sequence[str]) -> tuple[Scene, ...]:
     if only:
-        ids = {scene.mixture.id for scene in scenes}
-        for wanted in only:
-            if wanted not in ids:
-                raise UsageError(f"--only: no mixture {wanted!r} in {root}{suggestion(wanted, sorted(ids))}")
+        _refuse_unknown(only, [scene.mixture.id for scene in scenes], str(root))
         scenes = tuple(scene for scene in scenes if scene.mixture.id in set(only))
     if limit is not None:
         scenes = scenes[:limit]
     return scenes
 
 
-def _digest(scenes: Sequence[Scene]) -> str:
-    def size(path: Path) -> int:
-        return path.stat().st_size
-
-    rows: list[Any] = []
-    for scene in scenes:
-        references = None
-        if scene.references is not None:
-            references = [[reference.path.name, size(reference.path)] for reference in scene.references]
-        rows.append([scene.mixture.id, size(scene.mixture.path), references])
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+def _refuse_unknown(only: Sequence[str], ids: Sequence[str], where: str) -> None:
+    known = set(ids)
+    for wanted in only if ids else ():
+        if wanted not in known:
+            raise UsageError(f"--only: no mixture {wanted!r} in {where}{suggestion(wanted, sorted(known))}")

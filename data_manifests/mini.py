@@ -6,6 +6,7 @@ made into the cache, where recorded checksums guard them; bytes are equal per ma
 everywhere within 1e-6 before rounding to 16 bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,6 +55,10 @@ class MiniScene:
         """The mixture id."""
         return f"mini_{self.split}_{self.index:04d}"
 
+    def content(self) -> bytes:
+        """What the scene is a function of: version, recipe, seed, rooms and index."""
+        return repr((VERSION, RECIPE, SPLITS[self.split], self.index)).encode()
+
     def make(self) -> SynthesizedScene:
         """The scene's audio. A scene that would not fit into 16 bit (peak above 1) is drawn anew."""
         material, seed = mini_material(self.split), SPLITS[self.split].seed
@@ -84,6 +89,7 @@ def make_mini(
     *,
     out: Path | None = None,
     count: int | None = None,
+    only: Sequence[str] = (),
     suffix: str | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -94,6 +100,7 @@ def make_mini(
         split: `valid`, `test`, or `train` with a `count`.
         out: where to; default: its place in the cache.
         count: only the first so many scenes; a later call adds the others.
+        only: of these, the scenes of these ids.
         suffix: `.wav` or `.flac`; default: `.flac` in the cache, `.wav` elsewhere. The samples are the same.
         workers: processes; default: one per core. The result does not depend on it.
         progress: is told (scenes done, scenes in all).
@@ -102,22 +109,41 @@ def make_mini(
         The folder that holds `soundscape/` and `oracle_target/`.
 
     Raises:
-        UsageError: no such split, or `train` without a count.
+        UsageError: no such split or id, or `train` without a count or ids.
         DataError: the disk cannot take it.
     """
     chosen = _split(split)
+    indices = [_index(split, id_) for id_ in only]
     scenes = chosen.scenes if count is None else count if chosen.scenes is None else min(count, chosen.scenes)
+    if scenes is None and only:
+        scenes = max(indices, default=0) + 1
     if scenes is None or scenes < 1:
-        raise UsageError(f"mini/{split}: say how many scenes to make (a count of at least 1)")
+        raise UsageError(f"mini/{split}: say how many scenes to make: --limit N of a run, --count N of `data make`")
+    wanted = sorted({index for index in indices if index < scenes}) if only else range(scenes)
     folder = mini_root() / split if out is None else out
     write_scenes(
-        [MiniScene(split, index) for index in range(scenes)],
+        [MiniScene(split, index) for index in wanted],
         folder,
         suffix=suffix or (".flac" if out is None else ".wav"),
         workers=default_workers() if workers is None else workers,
         progress=progress,
     )
     return folder
+
+
+def mini_ids(split: str) -> list[str]:
+    """The mixture ids of a whole split; empty for the endless one."""
+    return [MiniScene(split, index).id for index in range(_split(split).scenes or 0)]
+
+
+def _index(split: str, mixture_id: str) -> int:
+    """Which scene of a split an id names."""
+    digits = mixture_id.removeprefix(f"mini_{split}_")
+    index = int(digits) if digits.isdecimal() and digits.isascii() and len(digits) < 10 else 0
+    last = _split(split).scenes
+    if MiniScene(split, index).id != mixture_id or (last is not None and index >= last):
+        raise UsageError(f"--only: no mixture {mixture_id!r} in mini/{split}; expected for example mini_{split}_0000")
+    return index
 
 
 def _split(name: str) -> MiniSplit:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.cache import cache_folder
 from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.manifest import VALID_LISTING
 from s5eval.data_manifests.synthesis.metadata import list_metadata, read_metadata, synthesize
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.write import Progress, Subtype, default_workers, write_scenes
@@ -24,14 +25,26 @@ class MetadataScene:
     path: Path
     root: Path
 
+    def content(self) -> bytes:
+        """The metadata, and where their files are.
+
+        Raises:
+            DataError: the metadata file cannot be read.
+        """
+        try:
+            return f"{self.root.resolve()}\0".encode() + self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read as scene metadata: {error.strerror or error}") from error
+
     def make(self) -> SynthesizedScene:
         """The scene's audio.
 
         Raises:
             DataError: the metadata or a file they name cannot be used; the message names the metadata file.
         """
+        metadata = read_metadata(self.path)
         try:
-            return synthesize(read_metadata(self.path), self.root)
+            return synthesize(metadata, self.root)
         except DataError as error:
             raise type(error)(f"{self.path}: {error}") from error
 
@@ -74,13 +87,19 @@ def synthesize_files(
 
 
 def make_official_valid(
-    data: Path, *, count: int | None = None, workers: int | None = None, progress: Progress | None = None
+    data: Path,
+    *,
+    count: int | None = None,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """The official validation split with audio, in the cache; what is there already is only checked.
 
     Args:
         data: the folder that holds `dev_set/`.
         count: only the first so many scenes; a later call adds the others.
+        only: of these, the scenes of these ids.
         workers: processes; default: one per core.
         progress: is told (scenes done, scenes in all).
 
@@ -90,14 +109,24 @@ def make_official_valid(
     Raises:
         DataError: metadata or a file that a scene needs is missing or unusable.
     """
-    listing = data / "dev_set" / "metadata" / "valid.json"
-    scenes = list_metadata(listing)
-    # Another download, another place of the same one, or other metadata get another folder.
-    digest = hashlib.sha256(f"{data.resolve()}\0".encode())
-    for path in (listing, *(path for _, path in scenes)):
-        digest.update(path.read_bytes() if path.is_file() else b"")
-    jobs = [MetadataScene(id_, path, data) for id_, path in scenes][:count]
-    folder = cache_folder() / f"dcase2026-valid-{digest.hexdigest()[:12]}"
+    scenes = [(id_, path) for id_, path in list_metadata(data / VALID_LISTING)[:count] if not only or id_ in only]
+    folder = official_valid_folder(data)
     processes = default_workers() if workers is None else workers
+    jobs = [MetadataScene(id_, path, data) for id_, path in scenes]
     write_scenes(jobs, folder, subtype="FLOAT", workers=processes, progress=progress)
     return folder
+
+
+def official_valid_folder(data: Path) -> Path:
+    """Where the validation split of the download in `data` is made, whether it is there yet or not.
+
+    Another download, another place of the same one, or other metadata get another folder.
+
+    Raises:
+        DataError: the list of the split's metadata is missing or unusable.
+    """
+    listing = data / VALID_LISTING
+    digest = hashlib.sha256(f"{data.resolve()}\0".encode())
+    for path in (listing, *(path for _, path in list_metadata(listing))):
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return cache_folder() / f"dcase2026-valid-{digest.hexdigest()[:12]}"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from s5eval.data_manifests.files import make_folder
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS, draw_event
@@ -37,8 +38,11 @@ def write_preview(
 
     Returns:
         The page.
+
+    Raises:
+        UsageError: a file stands at `folder`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     sections = []
     for kind in kinds:
         sounds = []

@@ -51,9 +51,10 @@ class Reference:
     path: Path
     sample_rate: int = SAMPLE_RATE
 
-    def audio(self) -> Audio:
-        """The signal, float32 (T,). Raises `AudioError` as `Mixture.audio` does."""
-        audio: Audio = read_audio(self.path, channels=1, sample_rate=self.sample_rate)[0]
+    def audio(self, out: Audio | None = None) -> Audio:
+        """The signal, float32 (T,), read into `out` if given. Raises `AudioError` as `Mixture.audio` does."""
+        row = None if out is None else out[None]
+        audio: Audio = read_audio(self.path, channels=1, sample_rate=self.sample_rate, out=row)[0]
         return audio
 
 

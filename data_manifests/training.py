@@ -47,6 +47,9 @@ class TrainingItem(TypedDict):
 class TrainingScenes:
     """A map-style data set over synthesis.
 
+    It has `__len__` and `__getitem__`, all that `torch.utils.data.DataLoader` asks of one, and does not inherit from
+    `torch.utils.data.Dataset`: making scenes needs no torch.
+
     Attributes:
         material: recordings and rooms.
         recipe: what scenes are like; a shorter `duration` makes crops, at less cost.

@@ -1,17 +1,21 @@
 """Is a set of scenes complete and sound? Every finding in one pass."""
 
-from collections.abc import Callable
-from pathlib import Path
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import soundfile
 
 from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.cache import file_sha256
-from s5eval.data_manifests.errors import AudioError
+from s5eval.data_manifests.errors import AudioError, DataError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.manifest import Manifest
+from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
-from s5eval.data_manifests.synthesis.write import read_checksums
+from s5eval.data_manifests.synthesis.write import list_records, read_record
 
 MIXTURE_SAMPLES = 10 * SAMPLE_RATE
 """Length of every mixture of the official sets and of `mini`."""
@@ -22,32 +26,112 @@ _RULES = (("no such file", "missing"), ("empty", "empty"), ("truncated", "trunca
 def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
     """Check every file of a split: presence, checksum, rate, channels, length, finite samples, orphans.
 
-    Checksums are compared where the set was made by s5eval, which records them beside the audio.
+    Checksums are compared where the set was made by s5eval, which records them beside the audio. Where a
+    `metadata.json` beside the folders lists the events of every mixture, mixtures and target labels are compared
+    with it. What a run passes over with a warning (orphans, odd suffixes, a wrong count) is an error here.
 
     Args:
-        manifest: the split, as opened; its own findings (orphans, foreign suffixes, counts) come first.
+        manifest: the split, opened `as_it_stands`; its own findings come first.
         progress: is told (mixtures done, mixtures in all).
 
     Returns:
         All findings: rules `missing`, `empty`, `truncated`, `unreadable`, `rate`, `channels`, `length`,
-        `non-finite`, `checksum`, `label` beside the manifest's own.
+        `non-finite`, `checksum`, `label`, `index`, `metadata` beside the manifest's own.
     """
-    findings = list(manifest.findings)
-    folder = (manifest.root / manifest.split.soundscape).parent
-    for record in read_checksums(folder).values():
-        for name, checksum in record.items():
-            path = folder / name
-            if not path.is_file():
-                findings.append(Finding("missing", "error", str(path), "recorded when the set was made, not there"))
-            elif file_sha256(path) != checksum:
-                findings.append(
-                    Finding("checksum", "error", str(path), "not the bytes that were written; make it again")
-                )
+    findings = [replace(finding, severity="error") for finding in manifest.findings]
+    mixtures = manifest.root / manifest.split.soundscape
+    findings += _check_records(mixtures.parent)
+    findings += _check_against_metadata(manifest, mixtures.parent / "metadata.json")
+    findings += _missing_mixtures(manifest, {PurePosixPath(f.file).stem for f in findings if f.rule == "missing"})
     for done, scene in enumerate(manifest.scenes, 1):
         findings += _check_scene(scene)
         if progress is not None:
             progress(done, len(manifest.scenes))
     return findings
+
+
+def _check_records(folder: Path) -> list[Finding]:
+    """Files against the checksums that were recorded when the set was made."""
+    findings = []
+    for path in list_records(folder):
+        try:
+            record = read_record(path)
+        except DataError as error:
+            message = str(error).removeprefix(f"{path}: ")
+            findings.append(Finding("checksum", "error", str(path), f"{message}; make the scene again"))
+            continue
+        for name, checksum in record.files.items():
+            file = folder / name
+            if not file.is_file():
+                findings.append(Finding("missing", "error", str(file), "recorded when the set was made, not there"))
+            elif file_sha256(file) != checksum:
+                message = "not the bytes that were written; make it again"
+                findings.append(Finding("checksum", "error", str(file), message))
+    return findings
+
+
+def _missing_mixtures(manifest: Manifest, named: set[str]) -> list[Finding]:
+    """One finding per mixture that only its references tell of, unless it has been `named` already."""
+    counts: Counter[str] = Counter()
+    for finding in manifest.findings:
+        name = parse_source_stem(PurePosixPath(finding.file).stem) if finding.rule == "orphan" else None
+        if name is not None and name.mixture_id not in named:
+            counts[name.mixture_id] += 1
+    folder = manifest.root / manifest.split.soundscape
+    return [
+        Finding("missing", "error", str(folder / id_), f"no mixture of this id, but references of it: {count}")
+        for id_, count in sorted(counts.items())
+    ]
+
+
+def _check_against_metadata(manifest: Manifest, path: Path) -> list[Finding]:
+    """Mixtures and target labels against the list of events that some sets bring along."""
+    if not path.is_file():
+        return []
+    try:
+        listed = _listed_targets(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"expected a list of objects with 'soundscape' and 'events': {type(error).__name__}: {error}"
+        return [Finding("metadata", "error", str(path), message)]
+    mixtures = manifest.root / manifest.split.soundscape
+    known = set(manifest.all_ids)
+    findings = [
+        Finding("missing", "error", str(mixtures / id_), f"no mixture of this id; {path.name} lists it")
+        for id_ in listed
+        if id_ not in known
+    ]
+    for scene in manifest.scenes:
+        if (expected := listed.get(scene.mixture.id)) is None:
+            findings.append(Finding("metadata", "error", str(scene.mixture.path), f"{path.name} does not list it"))
+            continue
+        found = Counter(reference.label for reference in scene.references or ())
+        if expected - found:
+            labels = ", ".join(sorted((expected - found).elements()))
+            message = (
+                f"references are missing: {labels} ({path.name} lists {_named(expected)}, there is {_named(found)})"
+            )
+            findings.append(Finding("missing", "error", str(scene.mixture.path), message))
+        if found - expected:
+            labels = ", ".join(sorted((found - expected).elements()))
+            message = f"references that {path.name} does not list: {labels}"
+            findings.append(Finding("metadata", "error", str(scene.mixture.path), message))
+    return findings
+
+
+def _listed_targets(content: object) -> Mapping[str, Counter[str]]:
+    """Target labels by mixture id."""
+    if not isinstance(content, list):
+        raise TypeError(f"a {type(content).__name__} is no list")
+    return {
+        str(entry["soundscape"]): Counter(
+            str(event["label"]) for event in entry["events"] if event.get("role") in ("target", "foreground")
+        )
+        for entry in content
+    }
+
+
+def _named(labels: Counter[str]) -> str:
+    return ", ".join(sorted(labels.elements())) or "none"
 
 
 def _check_scene(scene: Scene) -> list[Finding]:
@@ -57,6 +141,7 @@ def _check_scene(scene: Scene) -> list[Finding]:
         findings.append(Finding("length", "error", str(scene.mixture.path), message))
     if scene.problem is not None:
         findings.append(Finding("label", "error", str(scene.mixture.path), scene.problem))
+    findings += _check_indices(scene)
     for reference in scene.references or ():
         samples, found = _check_file(reference.path, 1)
         findings += found
@@ -64,6 +149,21 @@ def _check_scene(scene: Scene) -> list[Finding]:
             message = f"{samples} samples, its mixture has {length}"
             findings.append(Finding("length", "error", str(reference.path), message))
     return findings
+
+
+def _check_indices(scene: Scene) -> list[Finding]:
+    """References are numbered 0, 1, 2, …: a gap is a file that is gone."""
+    names = [parse_source_stem(reference.path.stem) for reference in scene.references or ()]
+    indices = sorted(name.index for name in names if name is not None)
+    if indices == list(range(len(indices))):
+        return []
+    shown = ", ".join(map(str, indices))
+    if len(set(indices)) == indices[-1] + 1:
+        return [
+            Finding("index", "error", str(scene.mixture.path), f"references are numbered {shown}: one number twice")
+        ]
+    message = f"references are numbered {shown}, expected 0, 1, … without a gap: one or more are missing"
+    return [Finding("missing", "error", str(scene.mixture.path), message)]
 
 
 def _check_file(path: Path, channels: int) -> tuple[int | None, list[Finding]]:

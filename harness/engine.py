@@ -137,10 +137,7 @@ def _references(scene: Scene, length: int) -> Audio:
     references = scene.references or ()
     audio = np.empty((len(references), length), np.float32)
     for row, reference in enumerate(references):
-        samples = reference.audio()
-        if len(samples) != length:
-            raise AudioError(f"{reference.path}: {len(samples)} samples, the mixture has {length}")
-        audio[row] = samples
+        reference.audio(out=audio[row])
     return audio
 
 

@@ -132,7 +132,7 @@ def rank(
         names[name] = path
     configs = {name: config_for(path) for name, path in names.items()}
     first = next(iter(configs.values()))
-    manifest = open_manifest(first.data, split=first.split, limit=first.limit, only=first.only)
+    manifest = open_manifest(first.data, dataset=first.dataset, split=first.split, limit=first.limit, only=first.only)
     entries, unusable = [], {}
     for name, path in names.items():
         try:

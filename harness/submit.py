@@ -40,13 +40,11 @@ class Gathered:
     Attributes:
         submission: the records.
         warnings: what was let through, or looks like a slip.
-        clipped_samples: samples of all outputs that were cut at full scale when they were written.
         scores: CAPI-SDRi in memory and as written, of both runs, in dB; None where there is none.
     """
 
     submission: Submission
     warnings: tuple[Finding, ...]
-    clipped_samples: int
     scores: Mapping[str, Mapping[str, float | None]]
 
 
@@ -63,13 +61,15 @@ def gather_submission(
     Args:
         run: folder of the evaluation run.
         dev_run: folder of the other run; may be the same one.
-        nparams: parameters of the whole system; default: what the run's fingerprint says.
-        allow_partial: accept runs that are not complete; mixtures without a result are answered with silence.
+        nparams: parameters of the whole system; default: what the run's fingerprint says, 0 for a system without
+            weights, otherwise None.
+        allow_partial: accept runs that are not complete. Mixtures of the run without a result are answered with
+            silence, and so are those of the official evaluation set that a run on it lacks; a split's other mixtures
+            are left out.
         allow_untrained: accept untrained weights.
 
     Raises:
-        UsageError: a run may not be submitted, was made without `--save-audio`, has no scores, or nobody says how
-            many parameters the system has.
+        UsageError: a run may not be submitted, was made without `--save-audio`, or has no scores.
         DataError: a run folder is damaged.
     """
     runs = {"RUN": _read(run), "--dev-run": _read(dev_run)}
@@ -96,8 +96,7 @@ def gather_submission(
         dev_config=_config(dev),
         frames=EVAL_FRAMES if evaluated.about["dataset"] == OFFICIAL_DATASET else None,
     )
-    clipped = sum(score.as_written.clipped_samples for score in evaluated.scores.values() if score.as_written)
-    return Gathered(submission, tuple(warnings), clipped, {"run": _scores(evaluated), "dev_run": _scores(dev)})
+    return Gathered(submission, tuple(warnings), {"run": _scores(evaluated), "dev_run": _scores(dev)})
 
 
 def _read(path: Path) -> _Run:
@@ -137,7 +136,13 @@ def _check_complete(role: str, run: _Run, allowed: bool, warnings: list[Finding]
         return
     if not allowed:
         raise UsageError(f"{role} {run.path} is partial: {problem}; --allow-partial packs it nevertheless")
-    warnings.append(_warning("partial", run, f"{problem}; what is missing counts as silence"))
+    if role == "--dev-run":
+        effect = "only mixtures that were scored stand in the results and their means"
+    elif _is_official_eval(run):
+        effect = "official mixtures without a result are answered with silence"
+    else:
+        effect = "mixtures of the run without a result are answered with silence, the split's others are left out"
+    warnings.append(_warning("partial", run, f"{problem}; {effect}"))
 
 
 def _incompleteness(run: _Run) -> str | None:
@@ -145,6 +150,8 @@ def _incompleteness(run: _Run) -> str | None:
     failed = sum(score.status == "failed" for score in run.scores.values())
     if missing or failed:
         return f"of {len(run.mixtures)} mixtures {failed} failed and {missing} were not run"
+    if _is_official_eval(run) and (absent := len(set(EVAL_IDS).difference(run.mixtures))):
+        return f"{absent} of the {len(EVAL_IDS)} official mixtures are not in it"
     dataset = known_datasets().get(str(run.about["dataset"]))
     split = None if dataset is None else dataset.splits.get(str(run.about["split"]))
     if split is not None and split.mixtures not in (None, len(run.mixtures)):
@@ -158,6 +165,9 @@ def _slips(run: _Run, dev: _Run) -> list[Finding]:
     found = []
     if run.about["dataset"] == OFFICIAL_DATASET and run.about["split"] != "eval":
         found.append(_warning("split", run, f"a run of the split {run.about['split']!r}; submissions answer 'eval'"))
+    if _is_official_eval(run) and (foreign := sorted(set(run.mixtures).difference(EVAL_IDS))):
+        message = f"{len(foreign)} mixtures that the official set does not have are left out, such as {foreign[0]!r}"
+        found.append(_warning("foreign-mixtures", run, message))
     if dev.about["dataset"] == OFFICIAL_DATASET and dev.about["split"] != "dev-test":
         found.append(_warning("split", dev, f"a run of the split {dev.about['split']!r}, expected 'dev-test'"))
     if run.record["fingerprint"] != dev.record["fingerprint"] or run.record["decision"] != dev.record["decision"]:
@@ -165,9 +175,12 @@ def _slips(run: _Run, dev: _Run) -> list[Finding]:
     return found
 
 
+def _is_official_eval(run: _Run) -> bool:
+    return bool(run.about["dataset"] == OFFICIAL_DATASET and run.about["split"] == "eval")
+
+
 def _to_answer(run: _Run) -> list[str]:
-    official = EVAL_IDS if run.about["dataset"] == OFFICIAL_DATASET and run.about["split"] == "eval" else ()
-    return sorted({*official, *run.mixtures})
+    return sorted(EVAL_IDS if _is_official_eval(run) else run.mixtures)
 
 
 def _outputs(run: _Run, mixture_id: str) -> MixtureOutputs:
@@ -206,15 +219,15 @@ def _dev_score(score: MixtureScore) -> DevScore:
     )
 
 
-def _nparams(run: _Run, given: int | None) -> int:
+def _nparams(run: _Run, given: int | None) -> int | None:
     stated = run.record["fingerprint"].get("parameters")
     if given is not None:
         return given
     if isinstance(stated, int) and not isinstance(stated, bool):
         return stated
-    raise UsageError(
-        f"{run.path} does not say how many parameters its system has; give --nparams N, all networks together"
-    )
+    # a folder of estimates has no weights itself, but whatever made its files may have
+    without = run.about.get("weights") == "none" and run.about["system"] != "folder"
+    return 0 if without else None
 
 
 def _config(run: _Run) -> dict[str, Any]:

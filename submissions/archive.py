@@ -255,7 +255,20 @@ def _look_at_folder(path: Path, label: str | None) -> Container:
     return Container(label, listing.sizes, listing.findings, read)
 
 
+def submissions_in(path: Path) -> list[str]:
+    """Names of what lies in a folder that is no submission itself, as `submit build` leaves it.
+
+    Empty for an archive, for a submission's folder, and where just one such folder is inside: an unpacked archive.
+    """
+    if not path.is_dir() or _holds_submission(path):
+        return []
+    archives = sorted(entry.name for entry in path.glob("*.zip"))
+    folders = sorted(f"{entry.name}/" for entry in path.iterdir() if entry.is_dir() and _holds_submission(entry))
+    return [*archives, *folders] if archives or len(folders) > 1 else []
+
+
 def _holds_submission(folder: Path) -> bool:
+    """Whether a folder has the files or the audio of a submission directly inside."""
     return any((folder / name).exists() for name in (AUDIO_FOLDER, EVAL_RESULTS, DEV_RESULTS))
 
 

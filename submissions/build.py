@@ -51,7 +51,7 @@ def build_submission(
 ) -> Built:
     """Write `<label>.zip` (and the folder `<label>`) below `out`, replacing those of an earlier call.
 
-    The folder's wavs are hard links to the given ones where the file system allows, copies otherwise.
+    The folder's wavs are copies: whoever edits them leaves the run as it was.
 
     Args:
         submission: what goes in.
@@ -111,10 +111,7 @@ def _write_folder(target: Path, members: Sequence[Member]) -> None:
         path = unfinished / member.name.partition("/")[2]
         if isinstance(member.content, bytes):
             path.write_bytes(member.content)
-            continue
-        try:
-            os.link(member.content, path)
-        except OSError:
+        else:
             shutil.copyfile(member.content, path)
     if target.exists():
         shutil.rmtree(target)

@@ -31,20 +31,23 @@ class _Wav:
     data: memoryview
 
 
-def check_audio(content: bytes, note: Note, *, frames: int | None) -> None:
+def check_audio(content: bytes, note: Note, *, frames: int | None) -> int:
     """Check one wav.
 
     Args:
         content: the file.
         note: takes findings.
         frames: samples it must have; None: any number but zero.
+
+    Returns:
+        How many samples are clipped (see `clipped_samples`); 0 as well where they cannot be read.
     """
     if not content:
         note("audio-empty", "the file is empty (0 bytes)")
-        return
+        return 0
     wav = _parse(content, note)
     if wav is None:
-        return
+        return 0
     if wav.rate != SAMPLE_RATE:
         note("audio-rate", f"the sample rate is {wav.rate} Hz, expected {SAMPLE_RATE} Hz")
     if wav.channels != 1:
@@ -60,7 +63,7 @@ def check_audio(content: bytes, note: Note, *, frames: int | None) -> None:
         if found == 0 or frames not in (None, found):
             expected = f"{frames}, as the mixture has" if frames is not None else "some"
             note("audio-length", f"{found} samples, expected {expected}")
-    _check_samples(wav, note)
+    return _check_samples(wav, note)
 
 
 def _parse(content: bytes, note: Note) -> _Wav | None:
@@ -85,29 +88,25 @@ def _parse(content: bytes, note: Note) -> _Wav | None:
     return _Wav(tag, channels, rate, bits, declared, data)
 
 
-def _check_samples(wav: _Wav, note: Note) -> None:
+def _check_samples(wav: _Wav, note: Note) -> int:
     if wav.tag == _FLOAT and wav.bits in (32, 64):
         floats = np.frombuffer(wav.data[: len(wav.data) // 8 * 8], np.float32 if wav.bits == 32 else np.float64)
         if not np.isfinite(floats).all():
             note("audio-not-finite", f"NaN or infinite samples, the first at {int(np.argmin(np.isfinite(floats)))}")
     elif wav.tag == _PCM and wav.bits == 16:
         samples = np.frombuffer(wav.data[: len(wav.data) // 2 * 2], "<i2")
-        if len(samples) == 0:
-            return
-        low, high = int(samples.min()), int(samples.max())
-        if low == high == 0:
+        if len(samples) and not samples.any():
             note("audio-silent", "all samples are zero; leave out a source that is absent, its wav costs a false alarm")
-        if (low == _PCM_MIN or high == _PCM_MAX) and (clipped := _clipped(samples)):
-            note("audio-clipped", f"{clipped} samples in runs at full scale: the output was clipped")
+        if clipped := clipped_samples(samples):
+            note("audio-clipped", f"{clipped} samples stand at full scale: the output was clipped")
+        return clipped
+    return 0
 
 
-def _clipped(samples: npt.NDArray[np.int16]) -> int:
-    """Samples that stand at full scale beside another one; a single one is a peak that was normalised to it."""
-    full = (samples == _PCM_MIN) | (samples == _PCM_MAX)
-    beside = np.zeros_like(full)
-    beside[1:] |= full[:-1]
-    beside[:-1] |= full[1:]
-    return int(np.count_nonzero(full & beside))
+def clipped_samples(samples: npt.NDArray[np.int16]) -> int:
+    """Samples of a PCM_16 file, int16 (T,), at full scale; 0 for a single one, a peak that was normalised to it."""
+    full = int(np.count_nonzero((samples == _PCM_MIN) | (samples == _PCM_MAX)))
+    return full if full > 1 else 0
 
 
 def _hint(kind: str | None) -> str:

@@ -178,6 +178,12 @@ def _nparams(root: Node) -> int | None:
     if node is None:
         return None
     value: Any = node.value
+    if value is None:
+        node.note(
+            "nparams-unknown",
+            "null: say how many parameters the system has, all networks together (`submit build --nparams N`)",
+        )
+        return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**15:
         node.note("nparams", f"expected the number of parameters as a whole number, found {describe(value)}")
         return None

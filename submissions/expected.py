@@ -1,12 +1,13 @@
 """Which mixtures a submission has to answer, and how long its outputs have to be."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.errors import UsageError
-from s5eval.data_manifests.manifest import Manifest
+from s5eval.data_manifests.manifest import MINI, MakeProgress, Manifest, open_manifest
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS
 
 
@@ -33,7 +34,42 @@ class Expected:
         return self.frames_of.get(mixture_id, self.frames)
 
 
+UNREADABLE = Expected("not known: nothing names a mixture that could be read", None)
 OFFICIAL = Expected(f"the official evaluation set ({len(EVAL_IDS)} mixtures)", frozenset(EVAL_IDS), official=True)
+
+
+def find_expected(
+    *,
+    data: Path | None,
+    dataset: str | None,
+    split: str | None,
+    mixtures: Path | None,
+    progress: MakeProgress | None = None,
+) -> Expected | None:
+    """The mixtures that options of the same names tell; None where none is given.
+
+    `S5EVAL_DATA` stands in for `data` only where a data set is named: it says where data are, not that somebody's
+    submission answers them. The split of an official root is `eval` by default, that of the embedded set `test`.
+
+    Raises:
+        UsageError: the options contradict each other, or name no data set or split.
+        DataError: the data are missing.
+    """
+    if mixtures is not None and (data is not None or dataset is not None):
+        raise UsageError("--mixtures and --data or --dataset both say which mixtures there are; give one of them")
+    if mixtures is not None:
+        return expected_from_list(mixtures)
+    if data is None and dataset is None:
+        if split is not None:
+            raise UsageError("--split needs --data DIR or --dataset")
+        return None
+    if dataset == MINI and data is not None:
+        raise UsageError("--dataset mini is made in the cache and has no folder; leave --data out")
+    if dataset != MINI and data is None and (folder := os.environ.get("S5EVAL_DATA")):
+        data = Path(folder)
+    plain = dataset is None and data is not None and (data / "soundscape").is_dir()
+    split = split or (None if plain or dataset == MINI else "eval")
+    return expected_from_manifest(open_manifest(data, dataset=dataset, split=split, progress=progress))
 
 
 def expected_from_manifest(manifest: Manifest) -> Expected:

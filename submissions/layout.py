@@ -81,6 +81,7 @@ RULES: Mapping[str, Severity] = {
     "json-schema": "error",
     "json-extra-key": "warning",
     "nparams": "error",
+    "nparams-unknown": "warning",
     "nparams-differ": "warning",
     "soundscape-duplicate": "error",
     "soundscape-missing": "error",

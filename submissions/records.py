@@ -66,7 +66,7 @@ class Submission:
     Attributes:
         outputs: one entry per mixture of the evaluation set, also where nothing was heard.
         dev: scores on the development test set.
-        nparams: parameters of the whole system.
+        nparams: parameters of the whole system; None: nobody says (written as null).
         config: what made the outputs, for the record; must be JSON.
         dev_config: likewise for the development test set.
         frames: samples each output must have; None: not known.
@@ -74,7 +74,7 @@ class Submission:
 
     outputs: Sequence[MixtureOutputs]
     dev: DevResults
-    nparams: int
+    nparams: int | None
     config: Mapping[str, Any]
     dev_config: Mapping[str, Any]
     frames: int | None = None

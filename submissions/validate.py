@@ -16,7 +16,7 @@ from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.check_audio import check_audio
 from s5eval.submissions.check_json import Note
 from s5eval.submissions.check_results import Listed, check_dev_results, check_eval_results
-from s5eval.submissions.expected import Expected, guess_expected
+from s5eval.submissions.expected import UNREADABLE, Expected, guess_expected
 from s5eval.submissions.layout import (
     AUDIO_FOLDER,
     DEV_RESULTS,
@@ -47,6 +47,7 @@ class Report:
         files: how many outputs there are.
         mixtures: how many mixtures `eval_results.json` lists.
         nparams: parameters of the system as it states them; None: not stated.
+        clipped_samples: of all outputs, as `audio-clipped` counts them; None: the wavs were not read.
         findings: errors before warnings, in order of files.
     """
 
@@ -55,6 +56,7 @@ class Report:
     files: int
     mixtures: int
     nparams: int | None
+    clipped_samples: int | None
     findings: tuple[Finding, ...]
 
     @property
@@ -71,6 +73,7 @@ class Report:
             "files": self.files,
             "mixtures": self.mixtures,
             "nparams": self.nparams,
+            "clipped_samples": self.clipped_samples,
             "findings": [
                 {"rule": f.rule, "severity": f.severity, "file": f.file, "message": f.message} for f in self.findings
             ],
@@ -102,19 +105,21 @@ def validate(
         checks.check_layout(path)
         listed = checks.check_eval()
         ids = {name.mixture_id for name in checks.names.values()} | (listed.mixtures if listed else set())
-        expected = guess_expected(ids) if expected is None else expected
+        if expected is None:
+            expected = UNREADABLE if listed is None and not ids else guess_expected(ids)
         checks.check_dev(expected, listed)
         checks.check_names(expected, listed)
         if listed is not None:
             checks.check_listing(expected, listed)
+        clipped = None
         if audio and not any(found.rule in _NO_CONTENT for found in checks.findings):
-            checks.check_wavs(expected, progress)
+            clipped = checks.check_wavs(expected, progress)
         checks.note_more(path.name)
         order = {"error": 0, "warning": 1}
         findings = sorted(checks.findings, key=lambda found: (order[found.severity], found.file))
         mixtures = 0 if listed is None else len(listed.mixtures)
         nparams = None if listed is None else listed.nparams
-        return Report(path, expected, len(checks.outputs), mixtures, nparams, tuple(findings))
+        return Report(path, expected, len(checks.outputs), mixtures, nparams, clipped, tuple(findings))
 
 
 @dataclass(slots=True)
@@ -122,6 +127,7 @@ class _Checks:
     container: Container
     findings: list[Finding] = field(default_factory=list)
     top: str = ""
+    """The folder that everything stands in, with its slash; empty where there is none."""
     outputs: dict[str, str] = field(default_factory=dict)
     """File name → name in the container, of every wav in `eval_out`."""
     names: dict[str, SourceName] = field(default_factory=dict)
@@ -154,22 +160,26 @@ class _Checks:
         if not sizes and any(found.rule in _NO_CONTENT for found in self.findings):
             return
         tops = sorted({name.partition("/")[0] for name in sizes if "/" in name})
-        self.top = wanted if wanted in tops or not tops else tops[0]
-        if self.top != wanted:
-            self.note("top-folder", self.top, f"the folder must have the archive's name, {wanted}")
+        if wanted not in tops and (EVAL_RESULTS in sizes or DEV_RESULTS in sizes or AUDIO_FOLDER in tops):
+            self.top = ""
+            self.note("top-folder", path.name, f"everything must stand in a folder of the archive's name, {wanted}")
+        else:
+            self.top = f"{wanted if wanted in tops or not tops else tops[0]}/"
+            if self.top != f"{wanted}/":
+                self.note("top-folder", self.top[:-1], f"the folder must have the archive's name, {wanted}")
         for name in sizes:
             self._place(name)
         for required in (EVAL_RESULTS, DEV_RESULTS):
-            if f"{self.top}/{required}" not in sizes:
-                self.note("missing-file", f"{self.top}/{required}", "the file is missing")
+            if f"{self.top}{required}" not in sizes:
+                self.note("missing-file", f"{self.top}{required}", "the file is missing")
         if not self.outputs:
-            folder = f"{self.top}/{AUDIO_FOLDER}"
+            folder = f"{self.top}{AUDIO_FOLDER}"
             self.note("empty-eval-out", folder, "holds no wav: as if no target was heard in any mixture")
 
     def _place(self, name: str) -> None:
-        top, _, inner = name.partition("/")
-        if top != self.top or not inner:
-            self.note("top-folder", name, f"stands outside the folder {self.top}")
+        inner = name.removeprefix(self.top)
+        if not name.startswith(self.top):
+            self.note("top-folder", name, f"stands outside the folder {self.top[:-1]}")
         elif inner in (EVAL_RESULTS, DEV_RESULTS):
             pass
         elif not inner.startswith(f"{AUDIO_FOLDER}/"):
@@ -189,11 +199,11 @@ class _Checks:
             if (name := parse_source_stem(file.removesuffix(".wav"))) is not None:
                 self.names[file] = name
         content = self._json(EVAL_RESULTS)
-        return None if content is None else check_eval_results(content, self.note_on(f"{self.top}/{EVAL_RESULTS}"))
+        return None if content is None else check_eval_results(content, self.note_on(f"{self.top}{EVAL_RESULTS}"))
 
     def check_dev(self, expected: Expected, listed: Listed | None) -> None:
         """`dev_set_test_results.json` by itself."""
-        content, file = self._json(DEV_RESULTS), f"{self.top}/{DEV_RESULTS}"
+        content, file = self._json(DEV_RESULTS), f"{self.top}{DEV_RESULTS}"
         if content is None:
             return
         nparams = check_dev_results(content, self.note_on(file), official=expected.official)
@@ -202,7 +212,7 @@ class _Checks:
             self.note("nparams-differ", file, f"nparams is {nparams}, {EVAL_RESULTS} says {stated}")
 
     def _json(self, name: str) -> bytes | None:
-        full = f"{self.top}/{name}"
+        full = f"{self.top}{name}"
         if full not in self.container.sizes:
             return None
         try:
@@ -242,7 +252,7 @@ class _Checks:
 
     def check_listing(self, expected: Expected, listed: Listed) -> None:
         """`eval_results.json` against the outputs and the mixtures that must be answered."""
-        file = f"{self.top}/{EVAL_RESULTS}"
+        file = f"{self.top}{EVAL_RESULTS}"
         if expected.ids is not None:
             for id_ in sorted(expected.ids - listed.mixtures):
                 self.note("soundscape-missing", file, f"the mixture {id_!r} is not listed, not even without outputs")
@@ -253,11 +263,12 @@ class _Checks:
         for name in sorted(self.outputs.keys() - listed.files.keys()):
             self.note("filename-unlisted", self.outputs[name], f"not listed in {EVAL_RESULTS}")
 
-    def check_wavs(self, expected: Expected, progress: Progress | None) -> None:
-        """The content of every output, one at a time."""
+    def check_wavs(self, expected: Expected, progress: Progress | None) -> int:
+        """The content of every output, one at a time; returns how many samples are clipped."""
         files: Iterable[str] = sorted(self.outputs, key=self._order)
         earlier: dict[str, bytes] = {}  # other outputs of the same mixture
         current: str | None = None
+        clipped = 0
         for file in files if progress is None else progress(files, len(self.outputs)):
             full, name = self.outputs[file], self.names.get(file)
             try:
@@ -266,13 +277,15 @@ class _Checks:
                 self.note("unreadable", full, str(error))
                 continue
             mixture = None if name is None else name.mixture_id
-            check_audio(content, self.note_on(full), frames=None if mixture is None else expected.length(mixture))
+            frames = None if mixture is None else expected.length(mixture)
+            clipped += check_audio(content, self.note_on(full), frames=frames)
             if mixture != current:
                 current, earlier = mixture, {}
             for other in (other for other, theirs in earlier.items() if mixture and content and theirs == content):
                 self.note("audio-repeated", full, f"the same bytes as {other}")
             if len(earlier) < MAX_OUTPUTS:
                 earlier[file] = content
+        return clipped
 
     def _order(self, file: str) -> tuple[str, int, str]:
         name = self.names.get(file)

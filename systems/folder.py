@@ -112,12 +112,8 @@ class FolderSystem:
         audio = np.empty((len(sources), length), np.float32)
         scores = np.zeros((len(sources), len(CLASSES)))
         for row, source in enumerate(sources):
-            samples = read_audio(
-                self._open(source.file, length), channels=1, sample_rate=mixture.sample_rate, name=source.file
-            )[0]
-            if len(samples) != length:
-                raise AudioError(f"{source.file}: {len(samples)} samples, the mixture has {length}")
-            audio[row] = samples
+            opened = self._open(source.file, length)
+            read_audio(opened, channels=1, sample_rate=mixture.sample_rate, out=audio[row : row + 1], name=source.file)
             scores[row, CLASS_INDEX[source.name.label]] = 1.0
         return Candidates(audio, scores, np.zeros(len(sources)), tuple(source.name.label for source in sources))
 

@@ -24,6 +24,7 @@ from s5eval.data_manifests.synthesis.render import (
     tile,
 )
 from s5eval.data_manifests.synthesis.sofa import SofaRoom, open_sofa
+from s5eval.data_manifests.synthesis.values import check_metadata
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
@@ -34,7 +35,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """
     try:
         metadata = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read as scene metadata: {error.strerror}") from error
+    except ValueError as error:
         raise DataError(f"{path}: cannot be read as scene metadata: {error}") from error
     if not isinstance(metadata, dict) or not {"config", "fg_events", "bg_events", "room"} <= metadata.keys():
         raise DataError(f"{path}: not the metadata of a scene: expected config, fg_events, bg_events, int_events, room")
@@ -49,7 +52,9 @@ def list_metadata(listing: Path) -> list[tuple[str, Path]]:
     try:
         entries = json.loads(listing.read_text())
         return [(f"soundscape_{i:04d}", listing.parent / entry["metadata_path"]) for i, entry in enumerate(entries)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise DataError(f"{listing}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{listing}: expected a JSON list of objects with 'metadata_path': {error}") from error
 
 
@@ -68,19 +73,13 @@ def synthesize(metadata: Mapping[str, Any], root: Path) -> SynthesizedScene:
     Raises:
         DataError: a key is missing, a file is missing or unusable, or a value cannot be carried out.
     """
-    try:
-        return _synthesize(metadata, root)
-    except (KeyError, TypeError, IndexError) as error:
-        raise DataError(f"scene metadata: {type(error).__name__}: {error}: a key is missing or malformed") from error
-
-
-def _synthesize(metadata: Mapping[str, Any], root: Path) -> SynthesizedScene:
+    check_metadata(metadata)
     config, stored = metadata["config"], metadata["room"]["args"]["metadata"]
     rate, ref_db = int(config["sr"]), float(config["ref_db"])
     length = int(config["duration"] * config["sr"])
     room = open_sofa(_below(root, stored["sofa_path"]))
-    if room.n_channels != stored["nchan"]:
-        raise DataError(f"{room.path}: {room.n_channels} channels, the metadata say {stored['nchan']}")
+    if room.n_channels != stored.get("nchan"):
+        raise DataError(f"{room.path}: {room.n_channels} channels, the metadata say {stored.get('nchan')}")
 
     def placed(events: list[Mapping[str, Any]]) -> list[PlacedEvent]:
         return [
@@ -111,8 +110,6 @@ def _place(
     source = read_excerpt(path, event["source_time"], event["event_duration"], rate).mean(axis=0)
     if source.any():
         source = source / np.abs(source).max()
-    if len(event["event_position"]) != 1:
-        raise DataError(f"{path}: {len(event['event_position'])} positions; moving sources are not supported")
     response = room.response(room.find(event["event_position"][0]))
     start = int(event["event_time"] * rate)
     if start > int(config["duration"] * rate):

@@ -126,8 +126,13 @@ def event_gain(wet: Signal, snr: float, ref_db: float, length: int) -> float:
     Returns:
         The gain; 1 for an event that is all zero, which stays all zero.
     """
-    power = sum(float(np.dot(channel, channel)) for channel in wet) / (len(wet) * length)
+    power = _energy(wet) / (len(wet) * length)
     return float(10 ** ((ref_db + snr) / 20) / np.sqrt(power)) if power > 0 else 1.0
+
+
+def _energy(signal: Signal) -> float:
+    """Sum of squares, in double precision whatever the samples are: 320 000 squares lose digits in single."""
+    return sum(float(np.square(channel, dtype=np.float64).sum()) for channel in signal)
 
 
 def add_event(
@@ -159,7 +164,7 @@ def add_event(
 
 def scale_background(background: Audio, snr: float, ref_db: float) -> Audio:
     """A background (C, T) at mean power ref_db + snr dB over all its channels and samples; zeros stay zeros."""
-    power = sum(float(np.dot(channel, channel)) for channel in background) / background.size
+    power = _energy(background) / background.size
     return background * np.float32(10 ** ((ref_db + snr) / 20) / np.sqrt(power)) if power > 0 else background
 
 

@@ -4,13 +4,16 @@ Every scene leaves a record with the checksums of its files when they are all th
 any moment goes on where it stopped, and damage is noticed and repaired at the next use.
 """
 
+import glob
+import hashlib
 import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
 import numpy as np
@@ -19,7 +22,7 @@ import soundfile
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.files import atomic_path, write_atomically
-from s5eval.data_manifests.naming import format_source_name
+from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.foley.signals import keep_freed_memory
 from s5eval.data_manifests.synthesis.render import Signal, SynthesizedScene
@@ -39,6 +42,10 @@ class SceneJob(Protocol):
         """The mixture id."""
         ...
 
+    def content(self) -> bytes:
+        """What the audio is a function of; other content under the same id is another scene, and is made anew."""
+        ...
+
     def make(self) -> SynthesizedScene:
         """The audio; the same every time."""
         ...
@@ -53,7 +60,7 @@ def write_scenes(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Make what is missing or damaged of a set.
+    """Make what is missing or damaged of a set, or was made from something else.
 
     Args:
         jobs: the scenes.
@@ -70,7 +77,7 @@ def write_scenes(
         for name in (SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS):
             (folder / name).mkdir(parents=True, exist_ok=True)
             _remove_leftovers(folder / name)
-        pending = [job for job in jobs if not is_intact(folder, job.id, suffix)]
+        pending = [job for job in jobs if not is_intact(folder, job, suffix, subtype)]
         done = len(jobs) - len(pending)
         if progress is not None:
             progress(done, len(jobs))
@@ -101,19 +108,38 @@ def _write_all(jobs: Sequence[SceneJob], folder: Path, suffix: str, subtype: Sub
 
 
 def write_scene(job: SceneJob, folder: Path, suffix: str, subtype: Subtype) -> None:
-    """Make one scene and write its files whole: targets, mixture, and last the record of their checksums."""
+    """Make one scene and write its files whole: targets, mixture, and last the record of their checksums.
+
+    What an earlier scene of this id left (other labels, another suffix) is removed first, its record before its files.
+    """
     scene = job.make()
     files = {
         f"{ORACLE_TARGET}/{format_source_name(job.id, i, label, suffix=suffix)}": dry[None]
         for i, (label, dry) in enumerate(zip(scene.labels, scene.dry, strict=True))
     }
     files[f"{SOUNDSCAPE}/{job.id}{suffix}"] = scene.mixture
+    _remove_scene(folder, job.id)
     checksums = {}
     for name, audio in files.items():
         with atomic_path(folder / name) as unfinished:
             soundfile.write(unfinished, _samples(audio, subtype), SAMPLE_RATE, subtype=subtype)
             checksums[name] = file_sha256(unfinished)
-    write_atomically(folder / CHECKSUMS / f"{job.id}.json", json.dumps(checksums, indent=1, sort_keys=True))
+    record = {"job": _digest(job, subtype), "files": checksums}
+    write_atomically(folder / CHECKSUMS / f"{job.id}.json", json.dumps(record, indent=1, sort_keys=True))
+
+
+def _remove_scene(folder: Path, mixture_id: str) -> None:
+    (folder / CHECKSUMS / f"{mixture_id}.json").unlink(missing_ok=True)
+    for suffix in AUDIO_SUFFIXES:
+        (folder / SOUNDSCAPE / f"{mixture_id}{suffix}").unlink(missing_ok=True)
+    for path in (folder / ORACLE_TARGET).glob(f"{glob.escape(mixture_id)}_*"):
+        name = parse_source_stem(path.stem)
+        if path.suffix in AUDIO_SUFFIXES and name is not None and name.mixture_id == mixture_id:
+            path.unlink(missing_ok=True)
+
+
+def _digest(job: SceneJob, subtype: Subtype) -> str:
+    return hashlib.sha256(job.content() + f"\0{subtype}".encode()).hexdigest()
 
 
 def _samples(audio: Signal, subtype: Subtype) -> np.ndarray:  # (T, C) as soundfile wants it
@@ -122,24 +148,54 @@ def _samples(audio: Signal, subtype: Subtype) -> np.ndarray:  # (T, C) as soundf
     return np.ascontiguousarray(np.clip(np.rint(audio.T * 32768.0), -32768, 32767).astype(np.int16))
 
 
-def read_checksums(folder: Path) -> dict[str, dict[str, str]]:
-    """What `write_scenes` recorded: file (relative to `folder`) and SHA-256 by mixture id; empty without records."""
-    records = {}
-    for path in sorted((folder / CHECKSUMS).glob("[!.]*.json")):
-        try:
-            records[path.stem] = dict(json.loads(path.read_text()))
-        except ValueError as error:
-            raise DataError(f"{path}: not a record of checksums: {error}; delete it and make the set again") from error
-    return records
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What `write_scenes` noted about one scene.
+
+    Attributes:
+        job: digest of what the scene was made from, and of the subtype.
+        files: SHA-256 by file, relative to the set's folder.
+    """
+
+    job: str
+    files: Mapping[str, str]
 
 
-def is_intact(folder: Path, mixture_id: str, suffix: str) -> bool:
-    """Whether every file of a scene is there, in this format, byte for byte as it was written."""
+def list_records(folder: Path) -> list[Path]:
+    """The records of a set, one per scene, named `<mixture id>.json`; none where s5eval has not made it."""
+    return sorted((folder / CHECKSUMS).glob("[!.]*.json"))
+
+
+def read_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        DataError: it is damaged, or names files that are not in `soundscape/` or `oracle_target/`.
+    """
     try:
-        recorded = json.loads((folder / CHECKSUMS / f"{mixture_id}.json").read_text())
-        wanted = f"{SOUNDSCAPE}/{mixture_id}{suffix}" in recorded
-        return wanted and all(file_sha256(folder / name) == checksum for name, checksum in recorded.items())
-    except (OSError, ValueError, AttributeError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        record = Record(content["job"], dict(content["files"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a record of checksums: {type(error).__name__}: {error}") from error
+    for name, checksum in record.files.items():
+        parts = PurePosixPath(name).parts
+        if len(parts) != 2 or parts[0] not in (SOUNDSCAPE, ORACLE_TARGET) or ".." in parts or "\\" in name:
+            raise DataError(
+                f"{path}: not a record of checksums: {name!r} is no file of {SOUNDSCAPE}/ or {ORACLE_TARGET}/"
+            )
+        if not isinstance(checksum, str):
+            raise DataError(f"{path}: not a record of checksums: {name!r} has {checksum!r}")
+    return record
+
+
+def is_intact(folder: Path, job: SceneJob, suffix: str, subtype: Subtype) -> bool:
+    """Whether every file of this very scene is there, in this format, byte for byte as it was written."""
+    try:
+        record = read_record(folder / CHECKSUMS / f"{job.id}.json")
+        if record.job != _digest(job, subtype) or f"{SOUNDSCAPE}/{job.id}{suffix}" not in record.files:
+            return False
+        return all(file_sha256(folder / name) == checksum for name, checksum in record.files.items())
+    except (OSError, DataError):
         return False
 
 

@@ -36,11 +36,16 @@ def list_entries(as_json: bool) -> int:
 @click.option(
     "--keep-gb", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Keep the latest so many GB."
 )
-def prune(keep_gb: float) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def prune(keep_gb: float, as_json: bool) -> int:
     """Remove the entries that were used longest ago."""
     from s5eval.data_manifests.cache import cache_folder
     from s5eval.harness.store import DiskStore
 
-    removed, freed = DiskStore(cache_folder() / "stages").prune(keep_bytes=int(keep_gb * 1e9))
+    store = DiskStore(cache_folder() / "stages")
+    removed, freed = store.prune(keep_bytes=int(keep_gb * 1e9))
+    if as_json:
+        click.echo(json.dumps({"folder": str(store.root), "removed": removed, "bytes": freed}))
+        return 0
     click.echo(f"removed {removed} entries, {freed / 1e9:.2f} GB")
     return 0

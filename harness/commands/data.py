@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.data_manifests.errors import DataError
-from s5eval.harness.commands.options import PathType, data_options, show_making
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.findings import Finding
+from s5eval.harness.commands.options import PathType, data_options, given_options, show_making
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.fetch import Progress
@@ -58,24 +59,46 @@ def list_sets(data: Path | None, as_json: bool) -> int:
 @command.command("verify")
 @data_options
 @json_option
-def verify_set(as_json: bool, strict: bool, **options: Any) -> int:
-    """Check every file of a split and list every finding. The exit code is 3 when something is wrong."""
+@click.pass_context
+def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options: Any) -> int:
+    """Check every file of a split, as it stands, and list every finding. The exit code is 3 when something is wrong.
+
+    Nothing is made or repaired. Whatever a run only warns of is an error here, so --strict changes nothing.
+    """
     from s5eval.data_manifests.manifest import open_manifest
     from s5eval.data_manifests.verify import verify
 
+    refuse_folder_of_mini(context)
     root = options.pop("data")
-    with show_making() as making:
-        manifest = open_manifest(root, **options, progress=making)
-        findings = verify(manifest, progress=making)
-    errors = [finding for finding in findings if strict or finding.severity == "error"]
+    mixtures = 0
+    try:
+        with show_making() as making:
+            manifest = open_manifest(root, **options, as_it_stands=True)
+            findings, mixtures = verify(manifest, progress=making), len(manifest.scenes)
+    except DataError as error:
+        if not as_json:
+            raise
+        findings = [Finding("set", "error", "" if root is None else str(root), str(error))]
     if as_json:
         listed = [{"rule": f.rule, "severity": f.severity, "file": f.file, "message": f.message} for f in findings]
-        click.echo(json.dumps({"ok": not errors, "mixtures": len(manifest.scenes), "findings": listed}, indent=1))
+        click.echo(json.dumps({"ok": not findings, "mixtures": mixtures, "findings": listed}, indent=1))
     else:
         for finding in findings:
             click.echo(str(finding))
-        click.echo(f"{len(manifest.scenes)} mixtures, {len(findings)} findings, {len(errors)} of them errors")
-    return DataError.exit_code if errors else 0
+        click.echo(f"{mixtures} mixtures, {len(findings)} findings")
+    return DataError.exit_code if findings else 0
+
+
+def refuse_folder_of_mini(context: click.Context) -> None:
+    """Refuse a typed --data beside --dataset mini, which would go unread; $S5EVAL_DATA is passed over.
+
+    Raises:
+        UsageError: both were typed.
+    """
+    if context.params["dataset"] == "mini" and "data" in given_options(context):
+        raise UsageError(
+            "--dataset mini is made in the cache and takes no --data; for a folder of its scenes leave --dataset out"
+        )
 
 
 @command.command("fetch")
@@ -83,12 +106,19 @@ def verify_set(as_json: bool, strict: bool, **options: Any) -> int:
 @click.option("--out", type=PathType, required=True, help="Data folder; archives are unpacked into it.")
 @click.option("--only", multiple=True, metavar="FILE", help="This file of the record; may be repeated.")
 @click.option("--no-unpack", is_flag=True, help="Download only.")
-def fetch_record(record: str, out: Path, only: tuple[str, ...], no_unpack: bool) -> int:
+@click.option("--base-url", metavar="URL", help="A mirror with Zenodo's interface; default: https://zenodo.org.")
+@json_option
+def fetch_record(
+    record: str, out: Path, only: tuple[str, ...], no_unpack: bool, base_url: str | None, as_json: bool
+) -> int:
     """Download an official record (dev, eval, or a number): resumable, checked against its checksums."""
-    from s5eval.data_manifests.fetch import fetch
+    from s5eval.data_manifests.fetch import ZENODO, fetch
 
     with _show_bytes() as progress:
-        paths = fetch(record, out, only=only, unpack=not no_unpack, progress=progress)
+        paths = fetch(record, out, only=only, unpack=not no_unpack, base_url=base_url or ZENODO, progress=progress)
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), "files": [str(path) for path in paths]}, indent=1))
+        return 0
     click.echo(f"{len(paths)} files in {out}; point --data or S5EVAL_DATA at it")
     return 0
 
@@ -99,13 +129,14 @@ def fetch_record(record: str, out: Path, only: tuple[str, ...], no_unpack: bool)
 @click.option("--out", type=PathType, help="Where to; default: its place in the cache.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Only the first N scenes.")
 @workers_option
-def make_set(dataset: str, split: str, out: Path | None, count: int | None, workers: int | None) -> int:
+@json_option
+def make_set(dataset: str, split: str, out: Path | None, count: int | None, workers: int | None, as_json: bool) -> int:
     """Make a split of the embedded set as wavs in the official layout; what is there and whole is kept."""
     from s5eval.data_manifests.mini import make_mini
 
     with show_making() as making:
         folder = make_mini(split, out=out, count=count, workers=workers, progress=making)
-    click.echo(folder)
+    click.echo(json.dumps({"folder": str(folder)}) if as_json else folder)
     return 0
 
 
@@ -114,13 +145,14 @@ def make_set(dataset: str, split: str, out: Path | None, count: int | None, work
 @click.option("--root", type=PathType, required=True, help="What the paths in the metadata are relative to.")
 @click.option("--out", type=PathType, required=True, help="Gets soundscape/ and oracle_target/, 32-bit float.")
 @workers_option
-def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, workers: int | None) -> int:
+@json_option
+def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, workers: int | None, as_json: bool) -> int:
     """Make the scenes of official metadata files, sample-exact."""
     from s5eval.data_manifests.official import synthesize_files
 
     with show_making() as making:
         folder = synthesize_files(metadata, root=root, out=out, workers=workers, progress=making)
-    click.echo(folder)
+    click.echo(json.dumps({"folder": str(folder)}) if as_json else folder)
     return 0
 
 
@@ -128,11 +160,13 @@ def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, worke
 @click.option("--out", type=PathType, required=True, help="Folder of the page.")
 @click.option("--draws", type=click.IntRange(min=1), default=3, show_default=True, help="Sounds per class.")
 @click.option("--seed", default=0, show_default=True, help="Another seed shows other draws.")
-def preview_sounds(out: Path, draws: int, seed: int) -> int:
+@json_option
+def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
     """Write a page of the procedural sounds: a spectrogram per class, and players."""
     from s5eval.data_manifests.preview import write_preview
 
-    click.echo(write_preview(out, draws=draws, seed=seed))
+    page = write_preview(out, draws=draws, seed=seed)
+    click.echo(json.dumps({"folder": str(out), "page": str(page)}) if as_json else page)
     return 0
 
 

@@ -1,5 +1,6 @@
 """`s5eval report`: write the page of a run again."""
 
+import json
 from pathlib import Path
 
 import click
@@ -9,9 +10,11 @@ from s5eval.harness.commands.options import PathType
 
 @click.command("report")
 @click.argument("run", type=PathType)
-def command(run: Path) -> int:
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def command(run: Path, as_json: bool) -> int:
     """Write RUN/report.html again: one static page with numbers, bounds, every mixture, and players."""
     from s5eval.harness.report.page import write_page
 
-    click.echo(write_page(run))
+    page = write_page(run)
+    click.echo(json.dumps({"page": str(page)}) if as_json else page)
     return 0

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.errors import UsageError
+from s5eval.harness.commands.data import refuse_folder_of_mini
 from s5eval.harness.commands.options import (
     PathType,
     data_options,
@@ -41,6 +42,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     from s5eval.harness.preview import describe_plan
     from s5eval.harness.run import default_run_path, plan_run, resume, run
 
+    refuse_folder_of_mini(context)
     values: dict[str, Any] = {
         "system": options["system"],
         "data": options["data"],

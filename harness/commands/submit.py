@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import click
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.findings import Finding
-from s5eval.harness.commands.options import PathType
+from s5eval.harness.commands.options import PathType, show_making
 
 if TYPE_CHECKING:
     from s5eval.harness.submit import Gathered
@@ -37,7 +37,7 @@ def command() -> None:
 @click.option("--out-suffix", is_flag=True, help="Name the archive …_out.zip, as the official README does.")
 @click.option("--no-folder", is_flag=True, help="Write the zip only.")
 @click.option("--compress", is_flag=True, help="Deflate the zip: smaller, slower, bytes differ between machines.")
-@click.option("--allow-partial", is_flag=True, help="Accept runs with failed or missing mixtures.")
+@click.option("--allow-partial", is_flag=True, help="Accept runs that lack mixtures.")
 @click.option("--allow-untrained", is_flag=True, help="Accept untrained weights.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def build(run: Path, as_json: bool, **options: Any) -> int:
@@ -89,7 +89,7 @@ def _built_facts(built: "Built", gathered: "Gathered") -> dict[str, Any]:
         "mixtures": built.report.mixtures,
         "files": built.report.files,
         "nparams": gathered.submission.nparams,
-        "clipped_samples": gathered.clipped_samples,
+        "clipped_samples": built.report.clipped_samples,
         "scores": gathered.scores,
         "findings": [_as_dict(found) for found in (*gathered.warnings, *built.report.findings)],
     }
@@ -97,16 +97,16 @@ def _built_facts(built: "Built", gathered: "Gathered") -> dict[str, Any]:
 
 def _built_text(built: "Built", gathered: "Gathered") -> str:
     size = built.archive.stat().st_size
-    lines = [
-        f"{built.report.files} outputs for {built.report.mixtures} mixtures, {gathered.submission.nparams:,} parameters"
-    ]
+    nparams = gathered.submission.nparams
+    parameters = "parameters not stated" if nparams is None else f"{nparams:,} parameters"
+    lines = [f"{built.report.files} outputs for {built.report.mixtures} mixtures, {parameters}"]
     for role, title in (("run", "evaluation run"), ("dev_run", "development test run")):
         scores = gathered.scores[role]
         if scores["capi_sdri"] is not None:
             written = scores["capi_sdri_as_written"]
             beside = "" if written is None else f" in memory, {written:.3f} dB as written to 16-bit wavs"
             lines.append(f"{title}: CAPI-SDRi {scores['capi_sdri']:.3f} dB{beside}")
-    lines.append(f"{gathered.clipped_samples} samples clipped at full scale")
+    lines.append(f"{built.report.clipped_samples} samples clipped at full scale")
     lines += _listed([*gathered.warnings, *built.report.findings])
     lines += ["", f"zip: {built.archive} ({size / 1e6:.1f} MB)", f"sha256: {built.sha256}"]
     lines += [] if built.folder is None else [f"folder: {built.folder}"]
@@ -114,10 +114,14 @@ def _built_text(built: "Built", gathered: "Gathered") -> str:
 
 
 def expected_options(function: Any) -> Any:
-    """`--data`, `--split`, `--mixtures`: which mixtures must be answered."""
+    """`--data`, `--dataset`, `--split`, `--mixtures`: which mixtures must be answered."""
     for option in (
         click.option("--mixtures", type=PathType, metavar="FILE", help="Ids that must be answered, one a line."),
-        click.option("--split", help="Split of an official root; default: eval."),
+        click.option("--split", help="Split of the data; default: eval, and test of mini."),
+        click.option(
+            "--dataset",
+            help="mini, or an official set where its root holds several; with it, $S5EVAL_DATA stands in for --data.",
+        ),
         click.option(
             "--data",
             type=PathType,
@@ -134,18 +138,19 @@ def expected_options(function: Any) -> Any:
 @expected_options
 @click.option("--no-audio", is_flag=True, help="Check names and JSON only; do not read the wavs.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def validate(
-    path: Path, data: Path | None, split: str | None, mixtures: Path | None, no_audio: bool, as_json: bool
-) -> int:
+def validate(path: Path, no_audio: bool, as_json: bool, **options: Any) -> int:
     """Check anybody's submission, zip or folder, and list every fault; the exit code is 5 when there are errors.
 
     Nothing is unpacked to disk.
     """
+    from s5eval.submissions.archive import submissions_in
     from s5eval.submissions.validate import validate as check
 
     if not path.exists():
         raise UsageError(f"no zip or folder at {path}")
-    report = check(path, expected=_expected(data, split, mixtures), audio=not no_audio, progress=_checking)
+    if inside := submissions_in(path):
+        raise UsageError(f"{path} is no submission, but holds {', '.join(inside)}; name one of them")
+    report = check(path, expected=_expected(options), audio=not no_audio, progress=_checking)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=1))
     else:
@@ -225,7 +230,7 @@ def package(submissions: Sequence[Path], as_json: bool, **options: Any) -> int:
         options["meta"],
         options["report"],
         options["out"],
-        expected=_expected(options["data"], options["split"], options["mixtures"]),
+        expected=_expected(options),
         template=options["template"],
         audio=not options["no_audio"],
         progress=show_work,
@@ -241,20 +246,12 @@ def package(submissions: Sequence[Path], as_json: bool, **options: Any) -> int:
     return 0 if packaged.ok else EXIT_INVALID
 
 
-def _expected(data: Path | None, split: str | None, mixtures: Path | None) -> "Expected | None":
-    from s5eval.data_manifests.manifest import open_manifest
-    from s5eval.submissions.expected import expected_from_list, expected_from_manifest
+def _expected(options: Mapping[str, Any]) -> "Expected | None":
+    from s5eval.submissions.expected import find_expected
 
-    if data is not None and mixtures is not None:
-        raise UsageError("--data and --mixtures both say which mixtures there are; give one of them")
-    if mixtures is not None:
-        return expected_from_list(mixtures)
-    if data is None:
-        if split is not None:
-            raise UsageError("--split needs --data DIR")
-        return None
-    plain = (data / "soundscape").is_dir()
-    return expected_from_manifest(open_manifest(data, split=split if split or plain else "eval"))
+    with show_making() as making:
+        where = {name: options[name] for name in ("data", "dataset", "split", "mixtures")}
+        return find_expected(**where, progress=making)
 
 
 def show_work(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:

@@ -95,6 +95,7 @@ class _Builder:
         if self.folder is not None and not self.folder.is_dir():
             raise DataError(f"system.weights: {self.folder} is no folder; expected one from {_TRAINING}")
         self.digests: dict[str, str] = {}
+        self.modules: dict[int, nn.Module] = {}
 
     def pipeline(self) -> Pipeline:
         m2d = self.m2d()
@@ -111,6 +112,7 @@ class _Builder:
             "preset": self.settings.preset,
             "weights": UNTRAINED if folder is None else joint_digest(trained),
             "m2d": self.digests["m2d"],
+            "parameters": sum(value.numel() for module in self.modules.values() for value in module.parameters()),
             "af_whisper": af_whisper if self.config.stages > 1 else "not used by stage 1",
             "thresholds": "default" if tuned is None else file_digest(tuned),
         }
@@ -185,11 +187,13 @@ class _Builder:
                 f"the encoder in {directory} gives embeddings of {encoder.dimension} values, "
                 f"system.clue.dimension is {self.config.clue.dimension}: set it to that"
             )
+        self.modules[id(encoder.network)] = encoder.network
         return encoder, encoder.digest
 
     def settle(self, module: nn.Module, kind: type[_M]) -> _M:
         if not isinstance(module, kind):
             raise TypeError(f"expected a {kind.__name__}, not a {type(module).__name__}")
+        self.modules[id(module)] = module
         return module.eval().requires_grad_(False).to(self.device)
 
     def fingerprint(self, stage: int, extra: Mapping[str, Json]) -> dict[str, Json]:

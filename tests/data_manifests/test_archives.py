@@ -161,3 +161,22 @@ def test_damaged_archives(tmp_path: Path, damage: str) -> None:
     with pytest.raises(DataError, match=r"x\.zip: cannot be unpacked"):
         extract([tmp_path / "x.zip"], tmp_path / "out")
     assert all(MEMBERS[name] == data for name, data in unpacked(tmp_path / "out").items())
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b/c", "a"), ("a/b", "a/b/c/d")])
+def test_a_file_that_is_also_a_folder_is_refused_beforehand(tmp_path: Path, names: tuple[str, ...]) -> None:
+    (tmp_path / "x.zip").write_bytes(zipped({"first": b"1", **{name: b"2" for name in names}}))
+    with pytest.raises(DataError, match=r"is a file and the folder of .*nothing was unpacked"):
+        extract([tmp_path / "x.zip"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("there", "member", "words"), [("a/b", "a", "a folder stands"), ("a", "a/b", "a file stands")])
+def test_what_stands_in_the_way_is_named_beforehand(tmp_path: Path, there: str, member: str, words: str) -> None:
+    (tmp_path / "x.zip").write_bytes(zipped({"first": b"1", member: b"2"}))
+    path = tmp_path / "out" / there
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"old")
+    with pytest.raises(DataError, match=words):
+        extract([tmp_path / "x.zip"], tmp_path / "out")
+    assert not (tmp_path / "out" / "first").exists()

@@ -97,3 +97,28 @@ def test_shipped_manifests_say_what_may_be_tuned_on() -> None:
         "dev-test": (1512, "forbidden"),
         "eval": (2567, "forbidden"),
     }
+
+
+def test_a_wrong_set_or_split_says_what_was_expected(small_set: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no split of dcase2026 .*leave --dataset out"):
+        open_manifest(small_set, dataset="dcase2026")
+    with pytest.raises(DataError, match=r"dev_set/metadata/valid\.json is not there"):
+        open_manifest(tmp_path, dataset="dcase2026", split="valid")
+    with pytest.raises(UsageError, match=r"no split 'zzz' in mini \(known: train, valid, test\)"):
+        open_manifest(None, split="zzz")
+    with pytest.raises(UsageError, match=r"no data set 'zzz' \(known: "):
+        open_manifest(None, dataset="zzz")
+
+
+@pytest.mark.parametrize(("split", "tune"), [("train", "allowed"), ("valid", "allowed"), ("test", "forbidden")])
+def test_a_folder_of_the_embedded_set_is_no_plain_one(
+    tmp_path: Path, make_set: Callable[..., Path], split: str, tune: str
+) -> None:
+    root = make_set(tmp_path, {f"mini_{split}_0000": ["Speech"], f"mini_{split}_0007": []})
+    manifest = open_manifest(root, split=split)
+    assert (manifest.dataset, manifest.split.name, manifest.split.tune) == ("mini", split, tune)
+    assert (manifest.root, manifest.findings) == (root, ())
+    with pytest.raises(UsageError, match="has no split 'eval'"):
+        open_manifest(root, split="eval")
+    make_set(tmp_path, {"other_0000": []})
+    assert open_manifest(root).dataset == "folder"

@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.mini import MiniSplit, make_mini, mini_root
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.synthesis import write
-from s5eval.data_manifests.synthesis.write import read_checksums
+from s5eval.data_manifests.synthesis.write import list_records, read_record
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def test_the_official_layout(small: Path) -> None:
         assert (info.samplerate, info.channels, info.frames, info.subtype) == (32000, 4, 32000, "PCM_16")
     targets = [parse_source_stem(path.stem) for path in (folder / "oracle_target").iterdir()]
     assert targets and all(name is not None and name.mixture_id.startswith("mini_test_") for name in targets)
-    assert set(read_checksums(folder)) == {path.stem for path in mixtures}
+    assert {path.stem for path in list_records(folder)} == {path.stem for path in mixtures}
 
 
 def test_damage_is_repaired_and_the_rest_left_alone(small: Path) -> None:
@@ -149,7 +148,7 @@ def test_bytes_do_not_depend_on_workers_or_kills(tmp_path: Path) -> None:
     done = {path.stem for path in records.glob("mini*")}
     assert 3 <= len(done) < 10
     for stem in done:
-        for name in json.loads((records / f"{stem}.json").read_text()):
+        for name in read_record(records / f"{stem}.json").files:
             assert (tmp_path / "killed" / "set" / name).is_file()
     assert start("killed", 1).wait(300) == 0
     finished = {name: data for name, data in contents(tmp_path / "killed" / "set").items() if "/." not in name}

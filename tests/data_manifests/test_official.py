@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from s5eval.data_manifests import official
 from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.official import make_official_valid, synthesize_files
 from s5eval.data_manifests.synthesis.metadata import synthesize
+from s5eval.data_manifests.synthesis.write import Subtype
 
 
 def test_metadata_files_become_float_wavs(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
@@ -66,3 +69,50 @@ def test_the_valid_split_is_made_once_and_kept(
 def test_without_metadata(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"valid\.json"):
         make_official_valid(tmp_path)
+
+
+def test_other_content_under_the_same_name_is_another_scene(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
+    file, out = tmp_path / "one.json", tmp_path / "out"
+
+    def make(name: str, root: Path = tiny_dev_set.root, subtype: Subtype = "FLOAT") -> tuple[list[str], bytes]:
+        file.write_text(json.dumps(tiny_dev_set.scenes[name]))
+        synthesize_files([file], root=root, out=out, subtype=subtype, workers=1)
+        names = sorted(path.name for path in (out / "oracle_target").iterdir())
+        return names, (out / "soundscape" / "one.wav").read_bytes()
+
+    first = make("order")
+    assert first[0] == ["one_0_Doorbell.wav", "one_1_Speech.wav", "one_2_Speech.wav"]
+    (out / "oracle_target" / "one_1_0_Speech.wav").write_bytes(b"of the mixture one_1")
+    names, audio = make("spherical")
+    assert names == ["one_0_Percussion.wav", "one_1_0_Speech.wav"] and audio != first[1]
+    assert make("spherical", subtype="PCM_16")[1] != audio
+    stamp = (out / "soundscape" / "one.wav").stat().st_mtime_ns
+    make("spherical", subtype="PCM_16")
+    assert (out / "soundscape" / "one.wav").stat().st_mtime_ns == stamp
+    make("spherical", root=tiny_dev_set.root / "data", subtype="PCM_16")
+    assert (out / "soundscape" / "one.wav").stat().st_mtime_ns != stamp
+
+
+def test_only_what_is_asked_for_is_made(
+    tiny_dev_set: SimpleNamespace, private_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tiny_dev_set.root / "data"
+    with pytest.raises(DataError, match="has not been made yet"):
+        open_manifest(data, dataset="dcase2026", split="valid", as_it_stands=True)
+    assert not private_cache.exists()
+    monkeypatch.setattr(official, "default_workers", lambda: 1)
+    manifest = open_manifest(data, dataset="dcase2026", split="valid", only=["soundscape_0002"])
+    assert [scene.mixture.id for scene in manifest.scenes] == ["soundscape_0002"]
+    assert [path.stem for path in (manifest.root / "soundscape").iterdir()] == ["soundscape_0002"]
+    assert len(manifest.all_ids) == 4 and manifest.findings == ()
+    with pytest.raises(UsageError, match="no mixture 'soundscape_0004'"):
+        open_manifest(data, dataset="dcase2026", split="valid", only=["soundscape_0004"])
+
+
+def test_an_error_names_a_file_once(tmp_path: Path) -> None:
+    for content in (None, "{", "3"):
+        if content is not None:
+            (tmp_path / "nope.json").write_text(content)
+        with pytest.raises(DataError) as caught:
+            synthesize_files([tmp_path / "nope.json"], root=tmp_path, out=tmp_path / "out", workers=1)
+        assert str(caught.value).count("nope.json") == 1

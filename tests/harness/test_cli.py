@@ -22,7 +22,7 @@ def test_help_is_quick_and_imports_no_torch() -> None:
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     best = 9.0
-    for _ in range(3):
+    for _ in range(6):
         start = time.perf_counter()
         subprocess.run(command("--help"), capture_output=True, check=True)
         best = min(best, time.perf_counter() - start)

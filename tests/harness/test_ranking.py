@@ -82,6 +82,17 @@ def test_the_table(s5eval: Call, data: Path, archives: list[Path], tmp_path: Pat
     assert len(json.loads((tmp_path / "o" / "Better_B_task4_1" / "run.json").read_text())["mixtures"]) == 9
 
 
+def test_the_data_set_may_be_named(s5eval: Call, data: Path, archives: list[Path], tmp_path: Path) -> None:
+    """Only its name tells the sets of one root apart."""
+    test = tmp_path / "root" / "dev_set" / "test"
+    test.parent.mkdir(parents=True)
+    data.rename(test)
+    (tmp_path / "root" / "soundscape").mkdir()  # taken for a plain folder where no set is named
+    named = ("--data", tmp_path / "root", "--dataset", "dcase2025", "--split", "test")
+    found = s5eval("score", *archives[:2], *named, "--out", tmp_path / "o", "--json")
+    assert (found.code, found.json["data"], found.json["n"]) == (0, "dcase2025/test", 9)
+
+
 def test_equal_names_and_missing_archives(s5eval: Call, data: Path, archives: list[Path], tmp_path: Path) -> None:
     other = tmp_path / archives[0].name
     other.write_bytes(archives[0].read_bytes())

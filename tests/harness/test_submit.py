@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 Call = Callable[..., Any]
 NAMED = ("--author", "Choi", "--affiliation", "KAIST")
@@ -130,8 +131,6 @@ def test_what_runs_cannot_be_built_from(s5eval: Call, data: Path, build: Call, r
     s5eval("run", "--system", "silence", "--data", tmp_path / "blind_set", "--out", blind)
     assert "has no scores" in build(dev=blind).err
     assert "not a run folder" in build(run_=data).err
-    unsaid = s5eval("submit", "build", run, *NAMED, "--dev-run", run, "--out", tmp_path / "out")
-    assert (unsaid.code, "--nparams" in unsaid.err) == (2, True)
     named = s5eval("submit", "build", run, "--author", "Ch oi", *NAMED[2:], "--dev-run", run, "--out", tmp_path)
     assert (named.code, "--author is 'Ch oi'" in named.err) == (2, True)
     (wav, *_) = (run / "audio").glob("*.wav")
@@ -140,6 +139,84 @@ def test_what_runs_cannot_be_built_from(s5eval: Call, data: Path, build: Call, r
     assert (broken.code, broken.json["findings"][0]["rule"]) == (5, "audio-truncated")
     wav.unlink()
     assert build().code == 3
+
+
+def test_parameters_come_from_the_run(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    def built(**about: str) -> Any:
+        record = json.loads((run / "run.json").read_text())
+        record["about"] |= about
+        (run / "run.json").write_text(json.dumps(record))
+        return s5eval("submit", "build", run, *NAMED, "--dev-run", run, "--out", tmp_path / "out", "--json").json
+
+    plain = built()
+    assert (plain["ok"], plain["nparams"], plain["findings"]) == (True, 0, [])
+    for unsaid in (built(system="folder"), built(system="mine", weights="ab12")):
+        assert (unsaid["ok"], unsaid["nparams"]) == (True, None)
+        assert [found["rule"] for found in unsaid["findings"]] == ["nparams-unknown"] * 2
+    record = json.loads((run / "run.json").read_text())
+    record["fingerprint"]["parameters"] = 77
+    (run / "run.json").write_text(json.dumps(record))
+    assert built()["nparams"] == 77
+
+
+def test_build_and_validate_count_the_same_clipped_samples(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path
+) -> None:
+    path = run / "audio" / "m_0_0_Speech.wav"
+    samples, rate = soundfile.read(path, dtype="int16")
+    samples[: 2 * 320 : 2] = 32767
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    built = build("--json").json
+    checked = s5eval("submit", "validate", built["archive"], "--data", data, "--json").json
+    assert built["clipped_samples"] == checked["clipped_samples"] == 320
+    assert [found["rule"] for found in built["findings"]] == ["audio-clipped"]
+    assert "320 samples clipped" in build().out
+
+
+def test_what_a_partial_run_leaves_out_is_said(
+    s5eval: Call, data: Path, build: Call, tmp_path: Path, plugin: str
+) -> None:
+    limited = tmp_path / "limited"
+    s5eval("run", "--system", plugin, "--data", data, "--save-audio", "--out", limited, "--limit", 2)
+    built = build("--allow-partial", "--json", run_=limited).json
+    (partial,) = (found for found in built["findings"] if found["rule"] == "partial")
+    assert partial["message"].endswith("answered with silence, the split's others are left out")
+    checked = s5eval("submit", "validate", built["archive"], "--data", data, "--json").json
+    assert [found["message"].split("'")[1] for found in checked["findings"]] == ["m_2"]
+
+
+def test_data_set_of_the_mixtures(
+    s5eval: Call, build: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = build("--json").json["archive"]
+    sets = tmp_path / "root" / "eval_set"
+    shutil.copytree(data / "soundscape", sets / "synthesized" / "eval" / "soundscape")  # of 2026
+    (sets / "soundscape").mkdir()  # of 2025
+    root = ("--data", tmp_path / "root")
+    assert "choose one with --dataset" in s5eval("submit", "validate", archive, *root).err
+    assert s5eval("submit", "validate", archive, *root, "--dataset", "dcase2026").code == 0
+    monkeypatch.setenv("S5EVAL_DATA", str(tmp_path / "root"))
+    named = s5eval("submit", "validate", archive, "--dataset", "dcase2026", "--json").json
+    assert str(tmp_path / "root") in named["expected"]
+    assert "not known" in s5eval("submit", "validate", archive, "--json").json["expected"]
+    rest = ("--meta", tmp_path, "--report", tmp_path / "r.pdf", "--out", tmp_path / "package", "--json")
+    packed = s5eval("submit", "package", archive, "--dataset", "dcase2026", *rest).json["findings"]
+    assert {found["rule"] for found in packed} == {"meta-missing", "report-missing", "audio-url"}
+    both = s5eval("submit", "validate", archive, *root, "--dataset", "mini")
+    assert (both.code, "leave --data out" in both.err) == (2, True)
+    listed = s5eval("submit", "validate", archive, "--dataset", "mini", "--mixtures", tmp_path / "ids.txt")
+    assert (listed.code, "give one of them" in listed.err) == (2, True)
+
+
+def test_a_folder_of_submissions_is_none_itself(s5eval: Call, build: Call, data: Path, tmp_path: Path) -> None:
+    for options in ((), ("--no-folder", "--number", 2)):
+        build(*options)
+    refused = s5eval("submit", "validate", tmp_path / "out", "--data", data)
+    assert refused.code == 2
+    assert "holds Choi_KAIST_task4_1.zip, Choi_KAIST_task4_2.zip, Choi_KAIST_task4_1/; name one" in refused.err
+    for archive in (tmp_path / "out").glob("*.zip"):
+        archive.unlink()
+    assert s5eval("submit", "validate", tmp_path / "out", "--data", data).code == 0  # an unpacked archive
 
 
 def test_a_dev_run_of_another_system_is_a_warning(s5eval: Call, data: Path, build: Call, tmp_path: Path) -> None:
@@ -194,6 +271,9 @@ def test_the_embedded_set(s5eval: Call, build: Call, tmp_path: Path, plugin: str
     assert {found["rule"] for found in built.json["findings"]} == {"partial"}
     checked = s5eval("submit", "validate", built.json["archive"], "--json")
     assert (checked.code, checked.json["findings"], checked.json["mixtures"]) == (0, [], 5)
+    whole = s5eval("submit", "validate", built.json["archive"], "--dataset", "mini", "--json").json
+    assert {found["rule"] for found in whole["findings"]} == {"soundscape-missing"}
+    assert len(whole["findings"]) == 96 - 5
 
 
 def test_an_official_run_answers_every_official_mixture(s5eval: Call, build: Call, run: Path) -> None:
@@ -211,5 +291,7 @@ def test_an_official_run_answers_every_official_mixture(s5eval: Call, build: Cal
     record["about"]["split"] = "eval"
     (run / "run.json").write_text(json.dumps(record))
     built = build("--allow-partial", "--json").json
-    assert built["mixtures"] == 2567 + 3
+    assert built["mixtures"] == 2567
+    messages = {found["rule"]: found["message"] for found in built["findings"]}
+    assert "3 mixtures that the official set does not have are left out, such as 'm_0'" in messages["foreign-mixtures"]
     assert "empty-eval-out" in {found["rule"] for found in built["findings"]}

@@ -100,6 +100,14 @@ def test_the_same_bytes_twice(submission: Submission, tmp_path: Path) -> None:
         assert archive.namelist() == sorted(archive.namelist())
 
 
+def test_the_folder_shares_nothing_with_the_run(submission: Submission, tmp_path: Path) -> None:
+    built = build_submission(submission, NAME, tmp_path / "out")
+    assert built.folder is not None
+    copy, source = built.folder / "eval_out" / "m_3_0_Doorbell.wav", submission.outputs[3].outputs[0].path
+    assert copy.read_bytes() == source.read_bytes()
+    assert copy.stat().st_ino != source.stat().st_ino
+
+
 def test_compressed(submission: Submission, tmp_path: Path, expected: Expected) -> None:
     built = build_submission(submission, NAME, tmp_path / "out", compress=True)
     plain = build_submission(submission, NAME, tmp_path / "plain")

@@ -1,7 +1,6 @@
 """Every rule finds what it is there for, by rule and file, and a flawless submission has no finding."""
 
 import json
-import struct
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -222,6 +221,14 @@ def test_nparams_of_the_two_files_differ(content: Files, pack: Pack, edit_json: 
     assert (found(report), report.ok) == ({("nparams-differ", DEV)}, True)
 
 
+def test_parameters_that_nobody_states_are_a_warning(
+    content: Files, pack: Pack, edit_json: Edit, expected: Expected
+) -> None:
+    edit_json("eval_results.json", lambda value: value.update(nparams=None))
+    report = validate(pack(content), expected=expected)
+    assert (found(report), report.ok, report.nparams) == ({("nparams-unknown", EVAL)}, True, None)
+
+
 def test_dev_values(content: Files, pack: Pack, edit_json: Edit, expected: Expected) -> None:
     edit_json("dev_set_test_results.json", lambda value: value["label_metrics"].update(accuracy_src=101))
     assert found(validate(pack(content), expected=expected)) == {("dev-value", DEV)}
@@ -252,22 +259,27 @@ def test_list_of_mixtures(content: Files, pack: Pack, tmp_path: Path) -> None:
     assert found(report) == {("soundscape-missing", EVAL)}
 
 
-def test_wav_chunks_in_any_order(content: Files, pack: Pack, expected: Expected, wav: Wav) -> None:
-    name = f"{OUT}/m_3_0_Doorbell.wav"
-    plain = content[name]
-    chunk = b"LIST" + struct.pack("<L", 5) + b"INFOx\0"
-    body = plain[12:36] + chunk + plain[36:]
-    content[name] = b"RIFF" + struct.pack("<L", len(body) + 4) + b"WAVE" + body
-    assert validate(pack(content), expected=expected).findings == ()
-    content[name] = wav(np.random.default_rng(3).uniform(-0.5, 0.5, 800), format_="WAVEX")
-    assert validate(pack(content), expected=expected).findings == ()
+def test_an_archive_without_its_folder(content: Files, pack: Pack, expected: Expected) -> None:
+    flat = {name.removeprefix(f"{LABEL}/"): data for name, data in content.items()}
+    report = validate(pack(flat), expected=expected)
+    assert (found(report), report.files, report.mixtures) == ({("top-folder", f"{LABEL}.zip")}, 7, 5)
+    flat["eval_out/m_3_0_Doorbell.wav"] = b""
+    flat["model.pt"] = b""
+    del flat["dev_set_test_results.json"]
+    assert found(validate(pack(flat), expected=expected)) == {
+        ("top-folder", f"{LABEL}.zip"),
+        ("audio-empty", "eval_out/m_3_0_Doorbell.wav"),
+        ("foreign-file", "model.pt"),
+        ("missing-file", "dev_set_test_results.json"),
+    }
 
 
-def test_a_peak_at_full_scale_is_not_clipped(content: Files, pack: Pack, expected: Expected, wav: Wav) -> None:
-    samples = np.random.default_rng(3).uniform(-0.5, 0.5, 800)
-    samples[100] = -1.0
-    content[f"{OUT}/m_3_0_Doorbell.wav"] = wav(samples)
-    assert validate(pack(content), expected=expected).findings == ()
+def test_nothing_is_claimed_of_what_cannot_be_read(content: Files, pack: Pack, tmp_path: Path) -> None:
+    path = tmp_path / f"{LABEL}.zip"
+    path.write_bytes(b"no zip")
+    assert validate(path).expected.source == "not known: nothing names a mixture that could be read"
+    files = {EVAL: content[EVAL][:-20], DEV: content[DEV]}
+    assert validate(pack(files)).expected.ids is None
 
 
 def test_report_as_json(content: Files, pack: Pack, expected: Expected) -> None:

@@ -1,6 +1,7 @@
 """Scenes from metadata against a literal twin of the rules, and against outputs of the official program."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,6 +116,53 @@ def test_what_cannot_be_carried_out_is_named(tiny_dev_set: SimpleNamespace, chan
     change(scene)
     with pytest.raises(DataError, match=words):
         synthesize(scene, tiny_dev_set.root)
+
+
+INFINITE, NONE = float("inf"), float("nan")
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "values"),
+    [
+        ("config", "sr", ["x", 0, -1, 32000.5, None, INFINITE, True]),
+        ("config", "duration", ["10", 0, NONE, 1e9]),
+        ("config", "ref_db", [INFINITE, 1e5, None]),
+        ("config", "foreground_dir", [None, 3]),
+        ("room.args.metadata", "direct_range_ms", [[1, 2, 3], 3, [-1, 2], [NONE, 2]]),
+        ("room.args.metadata", "sr", [0, "x"]),
+        ("room.args.metadata", "sofa_path", [None]),
+        ("fg_events[0]", "event_time", [INFINITE, NONE, -1, "0"]),
+        ("fg_events[0]", "event_duration", [0, None]),
+        ("fg_events[0]", "source_time", [-1, None]),
+        ("fg_events[0]", "event_position", [[["a", 0, 0]], [[0, 0]], [], None, [[NONE, 0, 0]]]),
+        ("fg_events[0]", "source_file", [None, "", "a\0b"]),
+        ("fg_events[0]", "label", [None, "a_b", "../../evil", "Dragon", "silence"]),
+        ("fg_events[0]", "snr", [None, 1e4]),
+        ("fg_events[0]", "role", [None]),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(
+    tiny_dev_set: SimpleNamespace, group: str, key: str, values: list[Any]
+) -> None:
+    for value in values:
+        scene = json.loads(json.dumps(tiny_dev_set.scenes["bare"]))
+        changed = {
+            "config": scene["config"],
+            "room.args.metadata": scene["room"]["args"]["metadata"],
+            "fg_events[0]": scene["fg_events"][0],
+        }[group]
+        changed[key] = value
+        with pytest.raises(DataError, match=re.escape(f"{group}.{key}")):
+            synthesize(scene, tiny_dev_set.root)
+        del changed[key]
+        with pytest.raises(DataError, match=re.escape(f"{group}.{key}: the key is missing")):
+            synthesize(scene, tiny_dev_set.root)
+
+
+@pytest.mark.parametrize("value", [3, None, [3], {"a": 1}])
+def test_events_must_be_a_list_of_objects(tiny_dev_set: SimpleNamespace, value: Any) -> None:
+    with pytest.raises(DataError, match="fg_events"):
+        synthesize({**tiny_dev_set.scenes["bare"], "fg_events": value}, tiny_dev_set.root)
 
 
 def test_resampling_keeps_the_official_length(tmp_path: Path) -> None:

@@ -72,3 +72,14 @@ def test_background_level_and_tiling() -> None:
     noise = scale_background(rng.standard_normal((4, 1000)).astype("f4"), 3.0, -55)
     assert 10 * np.log10(np.mean(noise.astype(float) ** 2)) == pytest.approx(-52, abs=1e-4)
     assert np.array_equal(tile(noise, 2500)[:, 2000:], noise[:, :500])
+
+
+def test_levels_are_summed_in_double_precision() -> None:
+    # A loud start swallows what follows where squares are summed in single precision.
+    signal = np.full((4, 320_000), 1e-3, dtype=np.float32)
+    signal[:, 0] = 20.0
+    power = np.mean(signal.astype(np.float64) ** 2)
+    level = 10 ** (-55 / 20)
+    assert np.isclose(event_gain(signal, 0, -55, 320_000), level / np.sqrt(power), rtol=1e-9, atol=0)
+    scaled = scale_background(signal, 0, -55).astype(np.float64)
+    assert np.isclose(scaled[0, 1], 1e-3 * level / np.sqrt(power), rtol=2e-7, atol=0)

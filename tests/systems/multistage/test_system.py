@@ -316,3 +316,14 @@ def test_a_real_mixture_through_mini(shared: Path) -> None:
     (candidates,) = build({"weights": "untrained"}, "cpu").propose([Mixture(path.stem, path)])
     assert candidates.audio.shape == (3, 320_000)
     assert np.isfinite(candidates.audio).all()
+
+
+def test_the_fingerprint_counts_the_parameters_in_use() -> None:
+    settings = read_settings({})
+
+    def size(*names: str) -> int:
+        parts = [new_part(name, settings.configuration) for name in names]
+        return sum(value.numel() for part in parts for value in part.parameters())
+
+    assert build({"stages": 1}, "cpu").fingerprint()["parameters"] == size("m2d", *PARTS[1])
+    assert build({"stages": 2}, "cpu").fingerprint()["parameters"] == size("m2d", *PARTS[1], *PARTS[2])

@@ -1,0 +1,52 @@
+"""Wavs whose chunks or samples are out of the ordinary."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from s5eval.submissions.expected import Expected
+from s5eval.submissions.validate import validate
+
+LABEL = "Choi_KAIST_task4_1"
+OUT = f"{LABEL}/eval_out"
+
+Files = dict[str, bytes]
+Pack = Callable[..., Path]
+Wav = Callable[..., bytes]
+
+
+def test_wav_chunks_in_any_order(content: Files, pack: Pack, expected: Expected, wav: Wav) -> None:
+    name = f"{OUT}/m_3_0_Doorbell.wav"
+    plain = content[name]
+    chunk = b"LIST" + struct.pack("<L", 5) + b"INFOx\0"
+    body = plain[12:36] + chunk + plain[36:]
+    content[name] = b"RIFF" + struct.pack("<L", len(body) + 4) + b"WAVE" + body
+    assert validate(pack(content), expected=expected).findings == ()
+    content[name] = wav(np.random.default_rng(3).uniform(-0.5, 0.5, 800), format_="WAVEX")
+    assert validate(pack(content), expected=expected).findings == ()
+
+
+def test_a_peak_at_full_scale_is_not_clipped(content: Files, pack: Pack, expected: Expected, wav: Wav) -> None:
+    samples = np.random.default_rng(3).uniform(-0.5, 0.5, 800)
+    samples[100] = -1.0
+    content[f"{OUT}/m_3_0_Doorbell.wav"] = wav(samples)
+    assert validate(pack(content), expected=expected).findings == ()
+
+
+def test_samples_at_full_scale_are_counted_alone_or_in_runs(
+    content: Files, pack: Pack, expected: Expected, wav: Wav
+) -> None:
+    samples = np.random.default_rng(3).uniform(-0.5, 0.5, 800)
+    samples[:640:2] = 1.0
+    content[f"{OUT}/m_3_0_Doorbell.wav"] = wav(samples)
+    samples[:2] = -1.0
+    content[f"{OUT}/m_4_0_Buzzer.wav"] = wav(samples)
+    report = validate(pack(content), expected=expected)
+    assert [(entry.rule, entry.message.split()[0]) for entry in report.findings] == [
+        ("audio-clipped", "320"),
+        ("audio-clipped", "321"),
+    ]
+    assert report.clipped_samples == report.as_dict()["clipped_samples"] == 641
+    assert validate(pack(content), expected=expected, audio=False).clipped_samples is None
