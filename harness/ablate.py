@@ -190,7 +190,7 @@ def _run_row(row: GridRow, config: RunConfig, path: Path, progress: Progress | N
         return _Outcome(row, path, error=str(error))
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the other rows go on
         return _Outcome(row, path, error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]))
-    stages = read_run(path).get("stages", {}).values()
+    stages = read_run(path)["sittings"][-1].get("stages", {}).values()  # what this call has paid, not earlier ones
     executed, reused = (sum(stage[key] for stage in stages) for key in ("executed", "reused"))
     seconds = sum(stage["seconds"] for stage in stages)
     if finished:

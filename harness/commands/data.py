@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.findings import Finding
-from s5eval.harness.commands.options import PathType, data_options, given_options, show_making
+from s5eval.harness.commands.options import PathType, data_options, refuse_folder_of_mini, show_making
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.fetch import Progress
@@ -87,18 +87,6 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
             click.echo(str(finding))
         click.echo(f"{mixtures} mixtures, {len(findings)} findings")
     return DataError.exit_code if findings else 0
-
-
-def refuse_folder_of_mini(context: click.Context) -> None:
-    """Refuse a typed --data beside --dataset mini, which would go unread; $S5EVAL_DATA is passed over.
-
-    Raises:
-        UsageError: both were typed.
-    """
-    if context.params["dataset"] == "mini" and "data" in given_options(context):
-        raise UsageError(
-            "--dataset mini is made in the cache and takes no --data; for a folder of its scenes leave --dataset out"
-        )
 
 
 @command.command("fetch")

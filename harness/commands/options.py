@@ -101,6 +101,18 @@ def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iter
             yield outcome
 
 
+def refuse_folder_of_mini(context: click.Context) -> None:
+    """Refuse a typed --data beside --dataset mini, which would go unread; $S5EVAL_DATA is passed over.
+
+    Raises:
+        UsageError: both were typed.
+    """
+    if context.params["dataset"] == "mini" and "data" in given_options(context):
+        raise UsageError(
+            "--dataset mini is made in the cache and takes no --data; for a folder of its scenes leave --dataset out"
+        )
+
+
 @contextmanager
 def show_making() -> "Iterator[MakeProgress]":
     """A progress bar for scenes that are being made before a run; drawn only if some are, and on a terminal."""

@@ -6,13 +6,13 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.errors import UsageError
-from s5eval.harness.commands.data import refuse_folder_of_mini
 from s5eval.harness.commands.options import (
     PathType,
     data_options,
     given_options,
     metrics_option,
     output_options,
+    refuse_folder_of_mini,
     resumed_folder,
     show_making,
     show_progress,

@@ -14,6 +14,7 @@ from s5eval.harness.commands.options import (
     given_options,
     metrics_option,
     output_options,
+    refuse_folder_of_mini,
     resumed_folder,
     show_progress,
     show_result,
@@ -37,6 +38,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     """
     from s5eval.harness.run import default_run_path, resume, run
 
+    refuse_folder_of_mini(context)
     estimates: Sequence[Path] = options["estimates"]
     resumed = resumed_folder(options["out"], options["resume"])
     for path in estimates:
