@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
+from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.mini import RECIPE, mini_material
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
-from s5eval.data_manifests.synthesis.foley.signals import keep_freed_memory
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.scene import Material, Recipe, Rooms, draw_scene, render_scene
 from s5eval.data_manifests.synthesis.sofa import open_sofa

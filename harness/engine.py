@@ -2,12 +2,9 @@
 
 import itertools
 import logging
-import os
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.errors import AudioError, DataError, S5Error
 from s5eval.data_manifests.files import atomic_path
 from s5eval.data_manifests.labels import label_problem
+from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, Audio, Scene
 from s5eval.harness.errors import RunFolderError
@@ -62,15 +60,12 @@ class Engine:
     def evaluate(self, scenes: Sequence[Scene]) -> Iterator[Outcome]:
         """Outcomes of all scenes, in order, as they come.
 
-        A system that says it is `thread_safe` is worked by as many threads as there are cores.
-
         Raises:
             RunFolderError: an estimate cannot be written. Nothing else a mixture does ends the evaluation.
         """
-        batches = _batched(scenes, self.batch_size)
-        workers = (os.cpu_count() or 1) if getattr(self.system, "thread_safe", False) else 1
-        for outcomes in _ordered_map(self._evaluate_batch, batches, workers):
-            yield from outcomes
+        keep_freed_memory()
+        for batch in _batched(scenes, self.batch_size):
+            yield from self._evaluate_batch(batch)
 
     def _evaluate_batch(self, batch: Sequence[Scene]) -> list[Outcome]:
         start = time.perf_counter()
@@ -201,24 +196,3 @@ def _batched(scenes: Iterable[Scene], size: int) -> Iterator[tuple[Scene, ...]]:
     iterator = iter(scenes)
     while batch := tuple(itertools.islice(iterator, size)):
         yield batch
-
-
-def _ordered_map(
-    work: Callable[[Sequence[Scene]], list[Outcome]], batches: Iterable[Sequence[Scene]], workers: int
-) -> Iterator[list[Outcome]]:
-    """Like `map`, with threads and a short queue, so that results come in order and memory stays constant."""
-    if workers == 1:
-        yield from map(work, batches)
-        return
-    pending: deque[Future[list[Outcome]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for batch in batches:
-                pending.append(pool.submit(work, batch))
-                if len(pending) > 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()

@@ -26,7 +26,6 @@ class Silence:
     """Hears nothing in any mixture; needs no reference."""
 
     decision = KEEP_ALL
-    thread_safe = True
 
     def fingerprint(self) -> Mapping[str, Json]:
         """There is nothing to it."""
@@ -41,7 +40,6 @@ class OracleBound:
     """Knows labels and count from the references, and answers each by a fixed rule."""
 
     decision = KEEP_ALL
-    thread_safe = True
     needs_references: Literal[True] = True
 
     def __init__(self, name: str, answer: Answer) -> None:

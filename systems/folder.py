@@ -52,11 +52,10 @@ _opened = threading.local()
 class FolderSystem:
     """Reads what is there and decides nothing: every file is an estimate, a mixture without files has none.
 
-    Safe to call from several threads; archives are read in place, nothing is unpacked to disk.
+    Archives are read in place, nothing is unpacked to disk.
     """
 
     decision = KEEP_ALL
-    thread_safe = True
 
     def __init__(self, path: Path) -> None:
         """List the files below `path` (a directory or zip archive).

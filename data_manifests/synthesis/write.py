@@ -22,9 +22,9 @@ import soundfile
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.files import atomic_path, write_atomically
+from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE
-from s5eval.data_manifests.synthesis.foley.signals import keep_freed_memory
 from s5eval.data_manifests.synthesis.render import Signal, SynthesizedScene
 
 SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS = "soundscape", "oracle_target", "checksums"

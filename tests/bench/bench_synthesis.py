@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS, draw_event
-from s5eval.data_manifests.synthesis.foley.signals import keep_freed_memory
 from s5eval.data_manifests.synthesis.rooms import RoomBank
 from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS, Material, Recipe, draw_scene, render_scene
 from s5eval.data_manifests.synthesis.sources import FoleySources

@@ -52,6 +52,8 @@ def write_run(path: Path, tables: list[PairTable]) -> None:
         folder.write_run(
             {
                 "schema_version": 1,
+                "status": "complete",
+                "config": {"system": "made-up"},
                 "about": about,
                 "decision": decision.as_dict(),
                 "mixtures": ids,

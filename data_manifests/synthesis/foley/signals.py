@@ -4,8 +4,6 @@ Everything is float64 at 32 kHz and made with recursive filters and elementary f
 the same samples on every machine to well within 1e-6.
 """
 
-import ctypes
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -208,17 +206,3 @@ def unit(signal: Samples) -> Samples:
     """The signal at root mean square 1 (unchanged when it is all zero)."""
     power = float(np.dot(signal, signal)) / len(signal)
     return signal / np.sqrt(power) if power > 0 else signal
-
-
-def keep_freed_memory() -> None:
-    """Tell the C library (glibc) to keep freed memory, for processes that make scenes: a third faster.
-
-    By default every large temporary array is returned to the system at once and its pages are faulted in again.
-    Elsewhere this does nothing.
-    """
-    if sys.platform == "linux":
-        library = ctypes.CDLL(None)
-        if hasattr(library, "mallopt"):
-            trim_threshold, mmap_threshold = -1, -3
-            for option in (trim_threshold, mmap_threshold):
-                library.mallopt(option, 1 << 30)
