@@ -68,12 +68,12 @@ def _mixture_row(run: Path, score: MixtureScore) -> dict[str, Any]:
 
 
 def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def _metric(entry: dict[str, Any] | None) -> str:
     if entry is None or entry["value"] is None:
         return "–"
-    text = f"{entry['value']:.2f}"
+    text = _number(entry["value"])
     exact = entry["ci_low"] is None or entry["ci_low"] == entry["ci_high"]
     return text if exact else f"{text} [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}]"

@@ -92,7 +92,7 @@ def _interval(metric: Mapping[str, Any], digits: int) -> str:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.000"
 
 
 def _as_written(written: Mapping[str, Any]) -> str:
