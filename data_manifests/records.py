@@ -1,6 +1,5 @@
 """The records of what goes into an evaluation: mixtures with lazy audio, references, scenes."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.audio import read_audio
+from s5eval.data_manifests.cache import file_sha256
 
 SAMPLE_RATE = 32_000
 """Hz; the rate of every signal of the challenge."""
@@ -39,8 +39,7 @@ class Mixture:
 
     def sha256(self) -> str:
         """Hexadecimal digest of the file's bytes: the mixture's identity in the stage store."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(self.path)
 
 
 @dataclass(frozen=True, slots=True)

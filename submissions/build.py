@@ -5,7 +5,6 @@ leaves hidden files that the next call into the same folder removes.
 """
 
 import fcntl
-import hashlib
 import os
 import shutil
 import uuid
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.files import atomic_path
 from s5eval.submissions.errors import SubmissionError
@@ -80,8 +80,7 @@ def build_submission(
             report = validate(temporary, expected=expected, label=archive.stem, progress=checking)
             if not report.ok:
                 raise SubmissionError(_refusal(report), report.findings)
-            with temporary.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = file_sha256(temporary)
             if target is not None:
                 _write_folder(target, members)
     return Built(archive, sha256, target, report)

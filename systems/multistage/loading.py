@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError
 
 
@@ -94,8 +95,7 @@ def file_digest(path: Path) -> str:
 
 @functools.cache
 def _file_digest(path: Path, modified: int, size: int) -> str:
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return f"sha256:{file_sha256(path)}"
 
 
 def joint_digest(digests: Mapping[str, str]) -> str:
