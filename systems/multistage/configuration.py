@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import yaml
 
 from s5eval.data_manifests.errors import UsageError
-from s5eval.data_manifests.labels import suggestion
+from s5eval.systems.settings import build_record, merge
 
 PRESETS = ("mini", "paper")
 _FILES = ("weights", "m2d_weights", "af_whisper_weights")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,22 @@ class ObjectCounts:
 
 @dataclass(frozen=True, slots=True)
 class SeparatorSizes:
-    """DeFT-Mamba: channels D, N_b blocks, G unfolded steps, taps of the twin convolutions, attention, and how many
-    frequency bins and frames the encoder merges into one cell of the map.
+    """DeFT-Mamba, and the cells of the map that it works on.
+
+    Attributes:
+        width: channels D.
+        blocks: N_b.
+        unfold: G, neighbouring steps that one step of the gated convolution holds.
+        kernel: taps of the twin convolutions.
+        heads: of the attention.
+        head_dim: channels of a head.
+        dropout: of attention and feed-forward.
+        frequency_stride: bins that the convolutional encoder merges into a cell; unused with `bands`.
+        time_stride: frames that the encoder merges into a cell.
+        bands: groups of (bands, bins of each), from 0 Hz up: every band is one cell with weights of its own, narrow
+            where hearing is fine; bins above the last band are not decoded. Empty: the convolutional encoder.
+        inputs: what the encoder sees: the spectra (`complex`), or compressed spectra with level and direction of
+            intensity (`cues`).
     """
 
     width: int
@@ -47,6 +60,8 @@ class SeparatorSizes:
     dropout: float
     frequency_stride: int
     time_stride: int
+    bands: tuple[tuple[int, int], ...]
+    inputs: Literal["complex", "cues"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,19 @@ class ClueSizes:
 
     dimension: int
     width: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameEncoderSizes:
+    """The encoder that a preset trains in AF-Whisper's place, with transformers' names; unused where published
+    weights are given.
+    """
+
+    num_mel_bins: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    hidden_size: int
+    intermediate_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +153,7 @@ class Configuration:
     separator: SeparatorSizes
     mamba2: Mamba2Sizes
     clue: ClueSizes
+    frame_encoder: FrameEncoderSizes
     dpc: ClassifierSizes
     m2d: M2DSizes
 
@@ -168,57 +197,10 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
 def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configuration:
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
     content = yaml.safe_load((Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8"))
-    configuration = _build(Configuration, _merge(content, changes or {}, "system"), "system")
+    changed = merge(content, changes or {}, "system", others=("preset", *_FILES))
+    configuration = build_record(Configuration, changed, "system")
     _check(configuration)
     return configuration
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        if key not in base:
-            known = [*base, "preset", *_FILES] if where == "system" else list(base)
-            listed = ", ".join(f"{where}.{name}" for name in known)
-            raise UsageError(
-                f"system 'multistage' has no key {where}.{key}{suggestion(str(key), known)} Known keys: {listed}"
-            )
-        if isinstance(base[key], Mapping):
-            if not isinstance(value, Mapping):
-                raise UsageError(f"{where}.{key} is {value!r}, expected a mapping with the keys {', '.join(base[key])}")
-            merged[key] = _merge(base[key], value, f"{where}.{key}")
-        else:
-            merged[key] = value
-    return merged
-
-
-def _build(kind: type[_T], content: Mapping[str, Any], where: str) -> _T:
-    hints = get_type_hints(kind)
-    names = [field.name for field in fields(cast(Any, kind))]
-    for name in names:
-        if name not in content:
-            raise UsageError(f"{where}.{name} is missing in the preset")
-    return kind(**{name: _value(hints[name], content[name], f"{where}.{name}") for name in names})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint):
-        return _build(cast(type[Any], hint), value, where)
-    origin = get_origin(hint)
-    if origin is Literal:
-        if value not in get_args(hint):
-            raise UsageError(f"{where} is {value!r}; expected {' or '.join(map(str, get_args(hint)))}")
-        return value
-    if origin is tuple:
-        inner = get_args(hint)
-        if isinstance(value, list | tuple) and (inner[-1] is Ellipsis or len(value) == len(inner)):
-            return tuple(_value(inner[0], entry, where) for entry in value)
-        raise UsageError(f"{where} is {value!r}, expected a list")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        names = {int: "a whole number", float: "a number", bool: "true or false"}
-        raise UsageError(f"{where} is {value!r}, expected {names.get(hint, hint)}")
-    return value
 
 
 def _check(c: Configuration) -> None:
@@ -236,6 +218,11 @@ def _check(c: Configuration) -> None:
         raise UsageError(
             f"system.mamba2.headdim is {c.mamba2.headdim}, expected a divisor of expand x width = "
             f"{c.mamba2.expand * c.separator.width}"
+        )
+    covered = sum(count * bins for count, bins in c.separator.bands)
+    if covered > c.stft.window // 2 + 1:
+        raise UsageError(
+            f"system.separator.bands hold {covered} bins, the transform has {c.stft.window // 2 + 1}; leave some out"
         )
     if c.m2d.width % c.m2d.heads:
         raise UsageError(f"system.m2d.heads is {c.m2d.heads}, expected a divisor of its width {c.m2d.width}")

@@ -6,6 +6,7 @@ taken before the pooling to 40 ms: one embedding every 20 ms, frame j centred at
 
 import importlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ import numpy as np
 import soxr
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError
@@ -51,6 +53,10 @@ class AFWhisper:
     @torch.no_grad()
     def embed(self, audio: Tensor) -> Tensor:
         """(B, T) at 32 kHz → float32 (B, ceil(T / 640), dimension); longer audio is embedded 30 s at a time."""
+        return self.states(audio)
+
+    def states(self, audio: Tensor) -> Tensor:
+        """As `embed`, with gradients of the network where it is trained."""
         narrow = normalise_level(resample(audio))
         pieces = [self._encode(narrow[:, first : first + _WINDOW]) for first in range(0, narrow.shape[1], _WINDOW)]
         return torch.cat(pieces, 1)
@@ -107,6 +113,40 @@ def transformers_available() -> bool:
         return hasattr(importlib.import_module("transformers"), "AudioFlamingo3Encoder")
     except ImportError:
         return False
+
+
+def new_af_whisper(sizes: Mapping[str, int]) -> AFWhisper:
+    """An encoder with random weights, to be trained: an `AudioFlamingo3EncoderConfig` with these keys.
+
+    Raises:
+        DataError: transformers is not installed.
+    """
+    if not transformers_available():
+        raise DataError("this needs transformers' AudioFlamingo3Encoder: pip install 's5eval[af-whisper]'")
+    transformers = importlib.import_module("transformers")
+    network = transformers.AudioFlamingo3Encoder(transformers.AudioFlamingo3EncoderConfig(**sizes))
+    table = network.embed_positions.weight
+    table.data.copy_(_sinusoids(*table.shape))
+    encoder = AFWhisper(network, "untrained", pad_to_30s=False)
+    encoder.network.requires_grad_(True).train()
+    table.requires_grad_(False)  # fixed, as in the published encoder
+    return encoder
+
+
+def _sinusoids(length: int, width: int) -> Tensor:
+    """Whisper's table of positions (Radford et al., arXiv 2212.04356)."""
+    rates = torch.exp(-math.log(10_000) / (width // 2 - 1) * torch.arange(width // 2))
+    angles = torch.arange(length).unsqueeze(1) * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def save_af_whisper(encoder: nn.Module, directory: Path) -> None:
+    """Write an encoder as `load_af_whisper` reads it: `config.json` and `model.safetensors`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    config = cast(Any, encoder).config.to_dict()
+    (directory / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    table = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+    save_file(table, directory / "model.safetensors")
 
 
 def load_af_whisper(directory: Path, *, pad_to_30s: bool, device: str, bf16: bool) -> AFWhisper:

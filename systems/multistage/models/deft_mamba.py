@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.models.bands import BandDecoder, BandEncoder, cues, input_channels
 from s5eval.systems.multistage.models.film import FrameClue, ResFiLM, TemporalFiLM
 from s5eval.systems.multistage.models.hybrid import Hybrid
 from s5eval.systems.multistage.models.stft import STFT
@@ -48,20 +49,38 @@ class TSEOutput:
 
 
 class AudioEncoder(nn.Module):
-    """Complex spectra → map of D channels; a stride merges so many frames and bins into one cell."""
+    """Complex spectra → map of D channels; a stride, or a band, merges frames and bins into one cell."""
 
     def __init__(self, channels: int, config: Configuration) -> None:
         super().__init__()
-        self.strides = (config.separator.time_stride, config.separator.frequency_stride)
-        width = config.separator.width
-        kernel = tuple(stride + 2 for stride in self.strides)
-        self.conv = nn.Conv2d(2 * channels, width, (kernel[0], kernel[1]), stride=self.strides, padding=1)
+        sizes = config.separator
+        self.inputs = sizes.inputs
+        maps = input_channels(channels, sizes.inputs)
+        self.body: nn.Module = (
+            BandEncoder(maps, sizes.width, sizes.time_stride, sizes.bands)
+            if sizes.bands
+            else ConvolutionEncoder(maps, sizes.width, (sizes.time_stride, sizes.frequency_stride))
+        )
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """(B, channels, frames, bins) complex → (B, T', F', D)."""
+        maps = cues(spectrum) if self.inputs == "cues" else torch.cat([spectrum.real, spectrum.imag], 1)
+        cells: Tensor = self.body(maps)
+        return cells
+
+
+class ConvolutionEncoder(nn.Module):
+    """One convolution over real maps, with strides along time and frequency."""
+
+    def __init__(self, maps: int, width: int, strides: tuple[int, int]) -> None:
+        super().__init__()
+        self.strides = strides
+        self.conv = nn.Conv2d(maps, width, (strides[0] + 2, strides[1] + 2), stride=strides, padding=1)
         self.norm = nn.GroupNorm(1, width)
         self.activation = nn.PReLU(width)
 
-    def forward(self, spectrum: Tensor) -> Tensor:
-        """(B, channels, frames, bins) complex → (B, T', F', D), T' and F' rounded up."""
-        x = torch.cat([spectrum.real, spectrum.imag], 1)
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, maps, frames, bins) → (B, T', F', D), T' and F' rounded up."""
         extra = [-size % stride for size, stride in zip(x.shape[2:], self.strides, strict=True)]
         x = F.pad(x, (0, extra[1], 0, extra[0])).contiguous(memory_format=torch.channels_last)
         y: Tensor = self.activation(self.norm(self.conv(x)))
@@ -73,18 +92,33 @@ class AudioDecoder(nn.Module):
 
     def __init__(self, channels: int, config: Configuration) -> None:
         super().__init__()
-        strides = (config.separator.time_stride, config.separator.frequency_stride)
-        kernel = (strides[0] + 2, strides[1] + 2)
+        sizes = config.separator
         self.mask = config.decoder == "cmask"
-        outputs = 2 * channels if self.mask else 2
-        self.conv = nn.ConvTranspose2d(config.separator.width, outputs, kernel, stride=strides, padding=1)
+        outputs = channels if self.mask else 1
+        self.body: nn.Module = (
+            BandDecoder(outputs, sizes.width, sizes.time_stride, sizes.bands)
+            if sizes.bands
+            else ConvolutionDecoder(outputs, sizes.width, (sizes.time_stride, sizes.frequency_stride))
+        )
 
     def forward(self, features: Tensor, spectrum: Tensor) -> Tensor:
         """(B, D, T', F') and the inputs' spectra (B, channels, frames, bins) → (B, frames, bins) complex."""
-        frames, bins = spectrum.shape[2:]
+        values: Tensor = self.body(features, *spectrum.shape[2:])
+        return (values * spectrum.permute(0, 2, 3, 1)).sum(-1) if self.mask else values[..., 0]
+
+
+class ConvolutionDecoder(nn.Module):
+    """The encoder's convolution, transposed."""
+
+    def __init__(self, channels: int, width: int, strides: tuple[int, int]) -> None:
+        super().__init__()
+        kernel = (strides[0] + 2, strides[1] + 2)
+        self.conv = nn.ConvTranspose2d(width, 2 * channels, kernel, stride=strides, padding=1)
+
+    def forward(self, features: Tensor, frames: int, bins: int) -> Tensor:
+        """(B, D, T', F') → (B, frames, bins, channels) complex."""
         real, imag = self.conv(features)[:, :, :frames, :bins].float().chunk(2, 1)
-        values = torch.complex(real.contiguous(), imag.contiguous())
-        return (values * spectrum).sum(1) if self.mask else values[:, 0]
+        return torch.complex(real.contiguous(), imag.contiguous()).permute(0, 2, 3, 1)
 
 
 class HybridPair(nn.Module):

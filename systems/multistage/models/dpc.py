@@ -23,9 +23,17 @@ _SILENT = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class DPCOutput:
-    """Class logits (B, classes), unit-length embeddings (B, E), logit of silence (B,)."""
+    """What the classifier says of B slots.
+
+    Attributes:
+        logits: (B, classes), with ArcFace's margin where labels were given.
+        plain: (B, classes), without it.
+        embeddings: (B, E), of unit length.
+        silence: (B,), logit of silence.
+    """
 
     logits: Tensor
+    plain: Tensor
     embeddings: Tensor
     silence: Tensor
 
@@ -128,4 +136,6 @@ class DualPathClassifier(nn.Module):
         fused = self.fusion(torch.cat([objects, semantics], -1))
         embeddings = F.normalize(self.embedding(fused).float(), dim=-1)
         silence = self.silence(torch.cat([fused, level.unsqueeze(-1).to(fused.dtype)], -1)).squeeze(-1)
-        return DPCOutput(cast(Tensor, self.arcface(embeddings, labels)), embeddings, silence.float())
+        plain = self.arcface(embeddings)
+        logits = plain if labels is None else self.arcface(embeddings, labels)
+        return DPCOutput(cast(Tensor, logits), cast(Tensor, plain), embeddings, silence.float())

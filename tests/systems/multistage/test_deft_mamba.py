@@ -11,7 +11,7 @@ from s5eval.systems.multistage.models.hybrid import Hybrid
 
 
 def tiny_with(**changes: Any) -> Configuration:
-    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, "frequency_stride": 16, "time_stride": 2}
+    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4}
     base = {"mamba2": {"d_state": 4, "headdim": 8, "chunk": 8}, "clue": {"dimension": 6, "width": 4}}
     return load_preset("mini", {"separator": separator, **base, **changes})
 
@@ -35,9 +35,17 @@ def test_any_length_and_number_of_channels(tiny_configuration: Configuration, le
 
 @pytest.mark.parametrize("mamba", ["both", "time_only", "none"])
 @pytest.mark.parametrize("decoder", ["map", "cmask"])
-@pytest.mark.parametrize("stride", [1, 16])
-def test_switches(mamba: str, decoder: str, stride: int) -> None:
-    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, "frequency_stride": stride, "time_stride": 1}
+@pytest.mark.parametrize(
+    "front",
+    [
+        {"bands": [], "inputs": "complex", "frequency_stride": 1, "time_stride": 1},
+        {"bands": [], "inputs": "cues", "frequency_stride": 16, "time_stride": 2},
+        {"bands": [[4, 8], [2, 240]], "inputs": "complex", "time_stride": 2},
+        {"bands": [[4, 8], [2, 100]], "inputs": "cues", "time_stride": 1},
+    ],
+)
+def test_switches(mamba: str, decoder: str, front: dict[str, Any]) -> None:
+    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, **front}
     config = tiny_with(mamba=mamba, decoder=decoder, separator=separator)
     uss = DeFTMambaUSS(config)
     loss = uss(torch.randn(1, 4, 700)).foreground.square().sum()

@@ -1,0 +1,69 @@
+"""Encoder and decoder over unequal bands against a literal loop over cells."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from s5eval.systems.multistage.models.bands import BandDecoder, BandEncoder, cues, input_channels
+
+LAYOUT = [(3, 2), (2, 5)]
+
+
+def test_the_encoder_is_one_product_per_band_and_pair_of_frames() -> None:
+    encoder = BandEncoder(3, 4, 2, LAYOUT)
+    encoder.bias.data.normal_()
+    x = torch.randn(2, 3, 5, 20)
+    y = encoder(x)
+    assert y.shape == (2, 3, 5, 4)
+    padded = F.pad(x, (0, 0, 0, 1))
+    cells = torch.zeros(2, 3, 5, 4)
+    low, band = 0, 0
+    for (count, bins), weight in zip(LAYOUT, encoder.weights, strict=True):
+        for k in range(count):
+            for t in range(3):
+                part = padded[:, :, 2 * t : 2 * t + 2, low : low + bins].reshape(2, -1)
+                cells[:, t, band] = part @ weight[k] + encoder.bias[band]
+            low, band = low + bins, band + 1
+    expected = encoder.activation(encoder.norm(cells.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)
+    torch.testing.assert_close(y, expected)
+
+
+def test_the_decoder_gives_every_bin_its_band_and_nothing_above_the_last() -> None:
+    decoder = BandDecoder(2, 4, 2, LAYOUT)
+    features = torch.randn(2, 4, 3, 5)
+    values = decoder(features, 5, 20)
+    assert values.shape == (2, 5, 20, 2)
+    assert values.dtype == torch.complex64
+    assert not values[:, :, 16:].any()
+    hidden = F.mish(decoder.hidden(decoder.norm(features.permute(0, 2, 3, 1))))
+    low, band = 0, 0
+    for (count, bins), weight in zip(LAYOUT, decoder.weights, strict=True):
+        for k in range(count):
+            for t in range(5):
+                row = (hidden[:, t // 2, band] @ weight[k]).view(2, 2, bins, 2, 2)[:, t % 2]
+                expected = torch.view_as_complex(row.contiguous())
+                torch.testing.assert_close(values[:, t, low : low + bins], expected)
+            low, band = low + bins, band + 1
+
+
+def test_intensity_points_where_the_sound_comes_from() -> None:
+    w = torch.randn(1, 1, 4, 6, dtype=torch.complex64) + 1
+    plane = torch.cat([w, 0.5 * w, torch.zeros_like(w), -0.25 * w], 1)  # a plane wave: real multiples
+    maps = cues(plane)
+    assert maps.shape[1] == input_channels(4, "cues") == 15
+    assert input_channels(4, "complex") == 8
+    energy = 1 + 0.25 + 0.0625
+    for channel, gain in enumerate((0.5, 0.0, -0.25)):
+        expected = torch.full((1, 4, 6), gain / energy)
+        torch.testing.assert_close(maps[:, 12 + channel], expected, atol=1e-3, rtol=1e-3)
+
+
+def test_silence_gives_finite_cues() -> None:
+    assert torch.isfinite(cues(torch.zeros(1, 4, 3, 5, dtype=torch.complex64))).all()
+
+
+@pytest.mark.parametrize("level", [1e-6, 1.0, 1e3])
+def test_compression_takes_the_square_root_of_the_magnitude(level: float) -> None:
+    x = torch.full((1, 1, 1, 1), level, dtype=torch.complex64)
+    expected = level / (level**2 + 1e-6) ** 0.25
+    assert cues(x)[0, 0].item() == pytest.approx(expected, rel=1e-4)
