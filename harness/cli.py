@@ -30,6 +30,7 @@ from s5eval.harness.commands import (
     score,
     submit,
     systems,
+    train,
     tune,
 )
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
@@ -47,7 +48,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for _module in (run, score, submit, rescore, tune, ablate, compare, report, data, profile, systems, cache, info):
+for _module in (run, score, submit, rescore, tune, ablate, compare, report, data, profile, train, systems, cache, info):
     cli.add_command(_module.command)
 
 

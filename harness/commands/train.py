@@ -1,0 +1,114 @@
+"""`s5eval train`: train a part of the multi-stage system by a recipe."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from s5eval.harness.commands.options import PathType
+
+if TYPE_CHECKING:
+    from s5eval.systems.multistage.train.loop import Watcher
+
+
+@click.command("train")
+@click.argument("recipe", metavar="RECIPE")
+@click.option(
+    "--weights",
+    type=PathType,
+    default=Path("weights"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder that trained parts are exported to, and that a recipe reads from what it builds on.",
+)
+@click.option("--out", type=PathType, metavar="DIR", help="Checkpoints and logs; default: training/RECIPE.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as steps=100, data.folder=D."
+)
+@click.option(
+    "--max-minutes", type=click.FloatRange(min=0), help="End this sitting after so long; call again to go on."
+)
+@click.option("--checkpoint-minutes", type=click.FloatRange(min=0), default=2.0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
+@click.option("--devices", default="auto", show_default=True, help="How many devices (or processes on a CPU).")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of each process on a CPU.")
+@click.option("--m2d-weights", type=PathType, metavar="FILE", help="Published M2D weights.")
+@click.option(
+    "--af-whisper-weights", type=PathType, metavar="DIR", help="A local copy of published AF-Whisper weights."
+)
+@click.option("--dry-run", is_flag=True, help="Print the resolved recipe, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result on standard output, for machines.")
+def command(recipe: str, **options: Any) -> int:
+    """Train a part of the multi-stage system by RECIPE.
+
+    Recipes: mini/encoder, m2d, uss, dpc, tse2, tse3, refine; and paper/uss, dpc, tse2, tse3, refine.
+
+    A recipe builds on the parts that those before it have exported to the same --weights. An interrupted or killed
+    training goes on from its last checkpoint when the same command is given again.
+    """
+    from s5eval.harness.config import parse_settings
+    from s5eval.systems.multistage.train.recipe import read_plan
+
+    plan = read_plan(recipe, parse_settings(options["settings"]))
+    if options["dry_run"]:
+        click.echo(json.dumps(plan.as_dict(), indent=1))
+        return 0
+    from s5eval.systems.multistage.train.loop import Sitting, train
+
+    devices = options["devices"]
+    out = options["out"] or Path("training") / plan.name
+    sitting = Sitting(
+        weights=options["weights"],
+        out=out,
+        device=options["device"],
+        devices=int(devices) if devices.isdecimal() else devices,
+        threads=options["threads"],
+        max_minutes=options["max_minutes"],
+        checkpoint_minutes=options["checkpoint_minutes"],
+        m2d_weights=options["m2d_weights"],
+        af_whisper_weights=options["af_whisper_weights"],
+    )
+    try:
+        with _show() as watch:
+            result = train(plan, sitting, watch=watch)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note("the same command")
+        raise
+    if options["as_json"]:
+        content = {
+            "step": result.step,
+            "finished": result.finished,
+            "seconds": result.seconds,
+            "figures": dict(result.figures),
+            "files": dict(result.digests),
+        }
+        click.echo(json.dumps(content, indent=1))
+    elif result.finished:
+        click.echo(f"{plan.name}: {result.step} steps done; exported to {options['weights']}")
+    else:
+        click.echo(f"{plan.name}: {result.step} of {plan.recipe.steps} steps done; the same command goes on from {out}")
+    return 0
+
+
+@contextmanager
+def _show() -> "Iterator[Watcher]":
+    """A progress bar on standard error where that is a terminal, else a line now and then."""
+    from tqdm import tqdm
+
+    terminal = sys.stderr.isatty()
+    with tqdm(unit="step", disable=not terminal, dynamic_ncols=True) as bar:
+
+        def watch(step: int, steps: int, figures: Mapping[str, float]) -> None:
+            shown = {name: f"{value:.3g}" for name, value in figures.items()}
+            if terminal:
+                bar.total = steps
+                bar.update(step - bar.n)
+                bar.set_postfix(shown, refresh=False)
+            elif step % 100 == 0 or step == steps:
+                click.echo(f"step {step} of {steps}: " + ", ".join(f"{k} {v}" for k, v in shown.items()), err=True)
+
+        yield watch

@@ -1,0 +1,141 @@
+"""Batches of scenes made on the fly: scene i of a run is the same in every process, at every attempt, on any device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from s5eval.data_manifests.mini import RECIPE
+from s5eval.data_manifests.training import (
+    NO_SOURCE,
+    TrainingItem,
+    TrainingScenes,
+    foley_training,
+    recorded_training,
+    start_worker,
+)
+from s5eval.systems.multistage.train.recipe import DataSettings
+
+_ENDLESS = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Scenes of one length, T samples.
+
+    Attributes:
+        mixture: (B, 4, T).
+        targets: (B, K, T), dry; zero where a slot has no source.
+        labels: (B, K), index of the class, −1 where there is none.
+        interference: (B, J, T), dry.
+        noise: (B, 1, T), the background in channel 0.
+    """
+
+    mixture: Tensor
+    targets: Tensor
+    labels: Tensor
+    interference: Tensor
+    noise: Tensor
+
+    @property
+    def active(self) -> Tensor:
+        """(B, K): which slots have a source."""
+        return self.labels != NO_SOURCE
+
+    @property
+    def omni(self) -> Tensor:
+        """(B, T): channel 0 of the mixture, the reference of levels."""
+        return self.mixture[:, 0]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(
+            *(getattr(self, name).to(device, non_blocking=True) for name in Batch.__dataclass_fields__),
+        )
+
+
+def collate(items: list[TrainingItem]) -> Batch:
+    """Stack scenes."""
+
+    def stacked(key: str) -> Tensor:
+        return torch.from_numpy(np.stack([item[key] for item in items]))  # type: ignore[literal-required]
+
+    return Batch(
+        stacked("mixture"),
+        stacked("targets"),
+        stacked("labels"),
+        stacked("interference"),
+        stacked("noise").unsqueeze(1),
+    )
+
+
+def scenes(settings: DataSettings, seed: int) -> TrainingScenes:
+    """The endless series of a recipe.
+
+    Raises:
+        DataError: the folder of recordings is missing or wrong.
+    """
+    recipe = replace(RECIPE, target_counts=settings.target_counts)
+    if settings.folder is None:
+        return foley_training(
+            seed=seed,
+            scenes_per_epoch=_ENDLESS,
+            duration=settings.seconds,
+            augmentation=settings.duration_augmentation,
+            recipe=recipe,
+        )
+    return recorded_training(
+        Path(settings.folder),
+        seed=seed,
+        scenes_per_epoch=_ENDLESS,
+        duration=settings.seconds,
+        augmentation=settings.duration_augmentation,
+        recipe=recipe,
+    )
+
+
+class _Rows:
+    """Indices of the scenes of every batch from a given one on; what torch calls a batch sampler."""
+
+    def __init__(self, first: int, last: int, batch: int, rank: int, ranks: int) -> None:
+        self.first, self.last, self.batch, self.rank, self.ranks = first, last, batch, rank, ranks
+
+    def __iter__(self) -> Iterator[list[int]]:
+        each = self.batch // self.ranks
+        for number in range(self.first, self.last):
+            start = number * self.batch + self.rank * each
+            yield list(range(start, start + each))
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+
+def batches(
+    settings: DataSettings, seed: int, batch: int, *, first: int, last: int, rank: int = 0, ranks: int = 1
+) -> Iterator[Batch]:
+    """One device's share of batches `first` to `last` − 1 of the series.
+
+    Args:
+        settings: what scenes are like.
+        seed: of the series.
+        batch: scenes per batch on all devices together, a multiple of `ranks`.
+        first: number of the first batch; where a resumed run goes on.
+        last: number after the last batch.
+        rank: which of the devices this is.
+        ranks: how many there are.
+    """
+    start_worker(0)
+    loader: DataLoader[Batch] = DataLoader(
+        cast(Any, scenes(settings, seed)),
+        batch_sampler=_Rows(first, last, batch, rank, ranks),
+        num_workers=settings.workers,
+        collate_fn=collate,
+        worker_init_fn=start_worker,
+        multiprocessing_context="spawn" if settings.workers else None,
+    )
+    return iter(loader)

@@ -1,0 +1,200 @@
+"""Training of stages 2 and 3: slots assigned by stage 1, clues made on the spot by the frozen stages before.
+
+What the earlier stages hand on is disturbed (`ClueSettings`), so that the network learns to correct a wrong class
+and to use the mixture where the enrollment is poor.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s5eval.systems.multistage.models.af_whisper import AFWhisper
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
+from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
+from s5eval.systems.multistage.models.m2d import M2D
+from s5eval.systems.multistage.train.data import Batch
+from s5eval.systems.multistage.train.losses import assign, sa_sdr_loss, silent_slot_loss, source_snr_loss
+from s5eval.systems.multistage.train.recipe import ClueSettings, LossSettings
+from s5eval.systems.multistage.train.separation import classifier_terms
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierStages:
+    """The frozen stages before: networks of stage 1, then (extractor, classifier) of stage 2 where 3 is trained."""
+
+    uss: DeFTMambaUSS
+    dpc1: DualPathClassifier
+    refinements: Sequence[tuple[DeFTMambaTSE, DualPathClassifier]]
+    m2d: M2D
+    encoder: AFWhisper | None
+    classes: int
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> "Slots":
+        """Estimates and predicted classes for every slot, in the order of the references they were matched to."""
+        out = self.uss(batch.mixture, foreground_only=True)
+        order = assign(out.foreground, batch.targets)
+        audio = order.estimates(out.foreground).flatten(0, 1)
+        features = order.estimates(out.features).flatten(0, 1)
+        slots = Slots.of(batch, audio, self.classes)
+        slots.predicted = self._classify(self.dpc1, features, slots)
+        for extractor, classifier in self.refinements:
+            classes = F.one_hot(slots.predicted, slots.classes).to(audio.dtype)
+            embeddings = None if self.encoder is None else self.encoder.embed(slots.audio)
+            extracted = extractor(slots.mixture, slots.audio, classes, embeddings)
+            slots.audio = extracted.estimate
+            slots.predicted = self._classify(classifier, extracted.features, slots)
+        return slots
+
+    def _classify(self, dpc: DualPathClassifier, features: Tensor, slots: "Slots") -> Tensor:
+        tokens = self.m2d(normalise_level(slots.audio))
+        out = dpc(features, tokens, relative_level(slots.audio, slots.mixture))
+        chosen: Tensor = out.plain.argmax(1)
+        return chosen
+
+
+@dataclass(slots=True)
+class Slots:
+    """N slots of several mixtures, one per row.
+
+    Attributes:
+        mixture: (N, 4, T).
+        audio: (N, T), the estimate so far.
+        target: (N, T), zero where there is no source.
+        labels: (N,), true class, −1 where there is none.
+        predicted: (N,), class by the stage before.
+        classes: number of classes.
+    """
+
+    mixture: Tensor
+    audio: Tensor
+    target: Tensor
+    labels: Tensor
+    predicted: Tensor
+    classes: int
+
+    @classmethod
+    def of(cls, batch: Batch, audio: Tensor, classes: int) -> "Slots":
+        """Every slot of a batch; `audio` (B·K, T) in the order of the references. Nothing is predicted yet."""
+        slots = batch.targets.shape[1]
+        labels = batch.labels.flatten()
+        mixture = batch.mixture.repeat_interleave(slots, 0)
+        return cls(mixture, audio, batch.targets.flatten(0, 1), labels, torch.zeros_like(labels), classes)
+
+    def pick(self, rows: Tensor) -> "Slots":
+        """Some of the slots."""
+        return Slots(
+            self.mixture[rows],
+            self.audio[rows],
+            self.target[rows],
+            self.labels[rows],
+            self.predicted[rows],
+            self.classes,
+        )
+
+
+class ExtractionTask(nn.Module):
+    """The loss of a batch for `tse` of a stage, its `dpc`, or both."""
+
+    def __init__(
+        self,
+        tse: DeFTMambaTSE,
+        dpc: DualPathClassifier | None,
+        earlier: EarlierStages,
+        weights: LossSettings,
+        clues: ClueSettings,
+        *,
+        train_tse: bool,
+    ) -> None:
+        """`dpc` None: no classifier is trained. `train_tse` False: the extractor is frozen."""
+        super().__init__()
+        self.tse, self.dpc = tse, dpc
+        self._earlier = (earlier,)  # not a submodule: frozen, neither trained nor saved
+        self.weights, self.clues, self.train_tse = weights, clues, train_tse
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As `SeparationTask.forward`; draws from torch's generator."""
+        earlier = self._earlier[0]
+        slots = earlier(batch)
+        slots = slots.pick(choose_slots(slots.labels >= 0, self.clues.silent_share))
+        enrollment, told = disturb(slots, self.clues)
+        classes = F.one_hot(told, slots.classes).to(enrollment.dtype)
+        embeddings = None
+        if earlier.encoder is not None:
+            embeddings = earlier.encoder.embed(enrollment)
+            absent = torch.rand(len(embeddings), device=embeddings.device) < self.clues.no_embedding
+            embeddings = self.tse.frame_clue.replace(embeddings, absent)
+        out = self.tse(slots.mixture, enrollment, classes, embeddings)
+        terms: dict[str, Tensor] = {}
+        if self.train_tse:
+            terms |= extraction_terms(out.estimate, slots, self.weights)
+        if self.dpc is not None:
+            terms |= classifier_terms(
+                self.dpc,
+                earlier.m2d,
+                features=out.features,
+                audio=out.estimate,
+                mixture=slots.mixture,
+                labels=slots.labels,
+                weights=self.weights,
+            )
+        return terms
+
+
+def choose_slots(active: Tensor, silent_share: float) -> Tensor:
+    """Rows (M,) to train on: every slot with a source, and a few of those without, at least one slot in all.
+
+    Args:
+        active: (N,).
+        silent_share: silent slots per slot with a source, at most.
+    """
+    some, none = torch.nonzero(active)[:, 0], torch.nonzero(~active)[:, 0]
+    count = min(len(none), max(round(silent_share * len(some)), 0 if len(some) else 1))
+    chosen = none[torch.randperm(len(none), device="cpu")[:count].to(none.device)]
+    return torch.cat([some, chosen]).sort().values
+
+
+def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor]:
+    """Enrollments (N, T) and classes (N,) as the extractor is told them."""
+    device = slots.labels.device
+    active = slots.labels >= 0
+
+    def chance(probability: float) -> Tensor:
+        return (torch.rand(len(active)) < probability).to(device)
+
+    draw = torch.rand(len(active)).to(device)
+    anything = torch.randint(slots.classes, (len(active),)).to(device)
+    told = torch.where((draw < clues.true_class) & active, slots.labels, slots.predicted)
+    random = (draw >= clues.true_class) & (draw < clues.true_class + clues.random_class)
+    told = torch.where(random, anything, told)
+    noise = torch.randn(slots.target.shape).to(device)
+    power = slots.target.square().mean(-1, keepdim=True)
+    level = 10 ** (-torch.rand(len(active), 1).to(device))  # amplitude, 0 to 20 dB below the source's
+    noisy = slots.target + noise * power.sqrt() * level
+    clean = (chance(clues.true_enrollment) & active).unsqueeze(-1)
+    return torch.where(clean, noisy, slots.audio), told
+
+
+def extraction_terms(estimate: Tensor, slots: Slots, weights: LossSettings) -> dict[str, Tensor]:
+    """Terms for slots (N, T): SNR of those with a source, loudness of the others.
+
+    A slot alone is its own mixture here: SA-SDR of one source is its SNR with a cap, so that the shares of SA-SDR
+    and of single sources coincide.
+    """
+    active = (slots.labels >= 0).unsqueeze(1)
+    omni = slots.mixture[:, 0]
+    estimates, references = estimate.unsqueeze(1), slots.target.unsqueeze(1)
+    single = source_snr_loss(estimates, references, active)
+    silent = silent_slot_loss(estimates, omni, active)
+    count = active.sum().clamp_min(1)
+    aggregated = sa_sdr_loss(estimates, references, omni)[:, None].where(active, torch.zeros_like(single))
+    before = sa_sdr_loss(slots.audio.unsqueeze(1), references, omni)[:, None].where(active, torch.zeros_like(single))
+    return {
+        "separation": single.sum() / count,
+        "silent_slots": weights.silent_slot * silent.sum() / (~active).sum().clamp_min(1),
+        "_sdr": -aggregated.detach().sum() / count,
+        "_sdr_before": -before.sum() / count,
+    }

@@ -1,0 +1,323 @@
+"""The training loop: Lightning's Fabric for devices and precision, and a loop of ours that resumes to the bit.
+
+Whatever chance decides in step n is drawn from a generator that is seeded with n, and scene i is the same scene at
+every attempt; so a run that was killed anywhere and resumed from any checkpoint ends with the weights of one that
+was not (on a CPU, where sums have a fixed order).
+"""
+
+import contextlib
+import math
+import os
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.systems.multistage.loading import file_digest
+from s5eval.systems.multistage.models.af_whisper import save_af_whisper
+from s5eval.systems.multistage.train import checkpoint
+from s5eval.systems.multistage.train.data import batches
+from s5eval.systems.multistage.train.recipe import OptimiserSettings, Plan
+from s5eval.systems.multistage.train.tasks import Job, PartsFolder, make_job
+
+_TYPES = {"float32": torch.float32, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """How one sitting of a training is run; none of it changes what comes out on one device.
+
+    Attributes:
+        weights: folder that parts are read from and exported to.
+        out: folder of checkpoints and TensorBoard logs.
+        device: `auto`, `cpu`, `cuda`, …
+        devices: how many, or `auto`.
+        threads: of torch on a CPU; None: as it is.
+        max_minutes: end the sitting after so long, with a checkpoint; None: when the recipe is done.
+        checkpoint_minutes: time between checkpoints.
+        m2d_weights: published M2D weights in place of the folder's.
+        af_whisper_weights: published AF-Whisper weights likewise.
+    """
+
+    weights: Path
+    out: Path
+    device: str = "auto"
+    devices: int | str = "auto"
+    threads: int | None = None
+    max_minutes: float | None = None
+    checkpoint_minutes: float = 2.0
+    m2d_weights: Path | None = None
+    af_whisper_weights: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a sitting came to.
+
+    Attributes:
+        step: steps done in all.
+        finished: whether these are all; if so, the parts were exported.
+        seconds: of training in all sittings.
+        figures: means over the last steps: loss terms and accuracies.
+        digests: of the exported files by part.
+    """
+
+    step: int
+    finished: bool
+    seconds: float
+    figures: Mapping[str, float]
+    digests: Mapping[str, str]
+
+
+class Watcher(Protocol):
+    """Is told of every step."""
+
+    def __call__(self, step: int, steps: int, figures: Mapping[str, float]) -> None:
+        """`step` of `steps` are done; `figures` are running means."""
+        ...
+
+
+def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> TrainingResult:
+    """Train until the recipe is done or the sitting is over; goes on from the newest checkpoint in `sitting.out`.
+
+    Raises:
+        UsageError: the checkpoints there belong to another plan, or the batch does not divide among the devices.
+        DataError: a part that the recipe builds on is missing, a file cannot be read or written, or the loss is not
+            finite.
+    """
+    if sitting.threads is not None:
+        torch.set_num_threads(sitting.threads)
+    fabric = _fabric(plan, sitting)
+    ranks, rank = fabric.world_size, fabric.global_rank
+    recipe = plan.recipe
+    if recipe.batch % ranks:
+        raise UsageError(f"{plan.name}: a batch of {recipe.batch} scenes does not divide among {ranks} devices")
+    parts = PartsFolder(
+        sitting.weights,
+        plan,
+        fabric.device,
+        m2d_weights=sitting.m2d_weights,
+        af_whisper_weights=sitting.af_whisper_weights,
+    )
+    job = make_job(plan, parts)
+    loop = _Loop(plan, job, fabric)
+    state = checkpoint.load(sitting.out, plan.digest())
+    if state is not None:
+        loop.restore(state)
+    if rank == 0 and loop.step < recipe.steps:
+        sitting.out.mkdir(parents=True, exist_ok=True)
+        loop.save(sitting.out)  # probes the folder before any time is spent
+    loop.run(sitting, watch)
+    finished = loop.step >= recipe.steps
+    digests: dict[str, str] = {}
+    if rank == 0 and finished:
+        digests = loop.export(sitting.weights)
+    return TrainingResult(loop.step, finished, loop.seconds, loop.meter.means(), digests)
+
+
+def rate(step: int, steps: int, settings: OptimiserSettings) -> float:
+    """The learning rate's factor in a step: linear warm-up, then a cosine down to `final`."""
+    if step < settings.warmup:
+        return (step + 1) / settings.warmup
+    progress = (step - settings.warmup) / max(1, steps - settings.warmup)
+    return settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def seed_step(seed: int, step: int, part: int, rank: int) -> None:
+    """Seed torch for a gradient; whatever it draws depends on these four alone."""
+    torch.manual_seed(zlib.crc32(f"{seed} {step} {part} {rank}".encode()))
+
+
+class _Meter:
+    """Running means of the terms over the last hundred steps or so."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, float] = {}
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        for name, value in terms.items():
+            key, new = name.lstrip("_"), float(value.detach())
+            old = self._values.get(key, new)
+            self._values[key] = old + 0.02 * (new - old)
+
+    def means(self) -> dict[str, float]:
+        return dict(self._values)
+
+
+class _Loop:
+    def __init__(self, plan: Plan, job: Job, fabric: Any) -> None:
+        self.plan, self.job, self.fabric = plan, job, fabric
+        settings = plan.recipe.optimiser
+        job.task.train()
+        for module in job.task.children():
+            if not any(p.requires_grad for p in module.parameters()):
+                module.eval()  # frozen: no dropout
+        groups = []
+        for name, part in job.parts.items():
+            trained = [p for p in part.parameters() if p.requires_grad]
+            groups.append({"params": trained, "factor": settings.factors.get(name, 1.0)})
+        own = {p for part in job.parts.values() for p in part.parameters()}
+        rest = [p for p in job.task.parameters() if p.requires_grad and p not in own]
+        groups.append({"params": rest, "factor": 1.0})  # heads that are thrown away afterwards
+        self.names = {p: name for name, p in job.task.named_parameters() if p.requires_grad}
+        optimiser = torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            amsgrad=settings.amsgrad,
+        )
+        self.model, self.optimiser = fabric.setup(job.task, optimiser)
+        self.raw = cast(torch.optim.Optimizer, optimiser)
+        self.step, self.seconds = 0, 0.0
+        self.meter = _Meter()
+        self.average = (
+            {name: value.detach().clone() for name, value in job.task.state_dict().items()} if settings.average else {}
+        )
+
+    def restore(self, state: checkpoint.State) -> None:
+        self.job.task.load_state_dict(dict(state.weights))
+        checkpoint.restore_moments(self.raw, self.names, state.moments)
+        device = self.fabric.device
+        self.average = {name: value.to(device) for name, value in state.average.items()}
+        self.step, self.seconds = state.step, state.seconds
+
+    def save(self, folder: Path) -> None:
+        moments = checkpoint.optimiser_moments(self.raw, self.names)
+        weights = self.job.task.state_dict()
+        checkpoint.save(
+            folder,
+            checkpoint.State(self.step, self.seconds, self.plan.digest(), weights, self.average, moments),
+        )
+
+    def run(self, sitting: Sitting, watch: Watcher | None) -> None:
+        recipe, fabric = self.plan.recipe, self.fabric
+        source = batches(
+            recipe.data,
+            recipe.seed,
+            recipe.batch,
+            first=self.step * recipe.accumulate,
+            last=recipe.steps * recipe.accumulate,
+            rank=fabric.global_rank,
+            ranks=fabric.world_size,
+        )
+        begun = saved = time.monotonic()
+        earlier = self.seconds
+        while self.step < recipe.steps:
+            self._advance(source)
+            now = time.monotonic()
+            self.seconds = earlier + now - begun
+            over = sitting.max_minutes is not None and now - begun > 60 * sitting.max_minutes
+            over = bool(fabric.broadcast(over)) if fabric.world_size > 1 else over
+            last = over or self.step == recipe.steps
+            if fabric.global_rank == 0:
+                if last or now - saved > 60 * sitting.checkpoint_minutes:
+                    self.save(sitting.out)
+                    saved = time.monotonic()
+                if watch is not None:
+                    watch(self.step, recipe.steps, self.meter.means())
+                if fabric.logger is not None and (last or self.step % 20 == 0):
+                    fabric.log_dict(self.meter.means(), step=self.step)
+            if over:
+                return
+
+    def _advance(self, source: Iterator[Any]) -> None:
+        recipe, fabric = self.plan.recipe, self.fabric
+        for part in range(recipe.accumulate):
+            batch = next(source).to(fabric.device)
+            seed_step(recipe.seed, self.step, part, fabric.global_rank)
+            with fabric.no_backward_sync(self.model, enabled=part + 1 < recipe.accumulate):
+                terms = self.model(batch)
+                loss = torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum()
+                if not torch.isfinite(loss):
+                    listed = {name: float(value.detach()) for name, value in terms.items()}
+                    raise DataError(f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}")
+                fabric.backward(loss / recipe.accumulate)
+            self.meter.add({**terms, "_loss": loss})
+        factor = rate(self.step, recipe.steps, recipe.optimiser)
+        for group in self.raw.param_groups:
+            group["lr"] = recipe.optimiser.learning_rate * group["factor"] * factor
+        norm = nn.utils.clip_grad_norm_(list(self.names), recipe.optimiser.clip)
+        self.meter.add({"_gradient_norm": norm})
+        if torch.isfinite(norm):  # a batch without a usable gradient is passed over
+            self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.step += 1
+        self._update_average()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        if not self.average:
+            return
+        decay = min(self.plan.recipe.optimiser.average, (1 + self.step) / (10 + self.step))
+        for name, value in self.job.task.state_dict().items():
+            kept = self.average[name]
+            if kept.is_floating_point():
+                kept.lerp_(value.to(kept.dtype), 1 - decay)
+            else:
+                kept.copy_(value)
+
+    def export(self, folder: Path) -> dict[str, str]:
+        """Write the trained parts, averaged where there is an average, and what they are to the card."""
+        values = self.average or self.job.task.state_dict()
+        self.job.task.load_state_dict(values)
+        digests = {}
+        for name, part in self.job.parts.items():
+            kind = _TYPES[self.plan.recipe.export]
+            if name == "encoder":
+                save_af_whisper(part, folder / "af_whisper")
+                digests[name] = file_digest(folder / "af_whisper" / "model.safetensors")
+            else:
+                digests[name] = checkpoint.export_part(folder, name, part.state_dict(), kind)
+        entry = {
+            "recipe": self.plan.name,
+            "plan": self.plan.digest(),
+            "steps": self.step,
+            "scenes": self.step * self.plan.recipe.accumulate * self.plan.recipe.batch,
+            "seconds_per_scene": self.plan.recipe.data.seconds,
+            "data": self.plan.recipe.data.folder or "procedural (mini/train)",
+            "seed": self.plan.recipe.seed,
+            "hours": round(self.seconds / 3600, 3),
+            "device": _device_name(self.fabric.device),
+            "torch": torch.__version__,
+            "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
+            "files": digests,
+        }
+        checkpoint.update_card(folder, entry)
+        return digests
+
+
+def _fabric(plan: Plan, sitting: Sitting) -> Any:
+    try:
+        from lightning.fabric import Fabric
+        from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+    except ImportError as error:
+        raise UsageError(f"training needs Lightning ({error}): pip install 's5eval[train]'") from error
+    kind, _, index = sitting.device.partition(":")
+    accelerator = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}.get(kind)
+    if accelerator is None:
+        raise UsageError(f"device {sitting.device!r}: expected auto, cpu, cuda or cuda:N")
+    devices: Any = [int(index)] if index else sitting.devices
+    if accelerator != "cuda" and devices == "auto" and not torch.cuda.is_available():
+        devices = 1  # more processes on a CPU only where asked for
+    logger = None
+    with contextlib.suppress(ImportError, ModuleNotFoundError):
+        logger = TensorBoardLogger(root_dir=sitting.out, name="", version="tensorboard")
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        strategy="auto" if devices == 1 or index else "ddp",
+        precision="bf16-mixed" if plan.recipe.precision == "bf16" else "32-true",
+        loggers=logger,
+    )
+    fabric.launch()
+    return fabric
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {os.cpu_count()} cores"

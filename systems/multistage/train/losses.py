@@ -1,0 +1,113 @@
+"""What training minimises: separation in dB with exact assignment, and the classifier's two heads.
+
+Signals are (B, K, T) with a mask of slots (B, K) that hold a source. All losses are in dB per mixture, or in nats for
+the classifier. SA-SDR: von Neumann et al., arXiv 2110.00820; loss of silent mixtures: Wisdom et al., FUSS,
+arXiv 2011.00803; unified loss per stage: Kwon et al., arXiv 2606.24512.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+CAP = 1e-3
+"""Error energy relative to the target's below which nothing more is gained: 30 dB."""
+
+FLOOR = 1e-2
+"""Output energy relative to the mixture's below which a slot that should be silent is silent enough: −20 dB."""
+
+_TINY = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Which estimate was matched to which reference: `order` (B, K), `order[b, k]` the estimate of reference k."""
+
+    order: Tensor
+
+    def estimates(self, values: Tensor) -> Tensor:
+        """(B, K, …) of the estimates → the same in the order of the references."""
+        index = self.order.view(*self.order.shape, *[1] * (values.dim() - 2)).expand(-1, -1, *values.shape[2:])
+        return values.gather(1, index)
+
+    def references(self, values: Tensor) -> Tensor:
+        """(B, K, …) of the references → the same in the order of the estimates."""
+        index = self.order.argsort(1)
+        index = index.view(*index.shape, *[1] * (values.dim() - 2)).expand(-1, -1, *values.shape[2:])
+        return values.gather(1, index)
+
+
+def assign(estimates: Tensor, references: Tensor) -> Assignment:
+    """The permutation of least total error energy, which is that of the best SA-SDR; slots without source are zero.
+
+    Args:
+        estimates: (B, K, T).
+        references: (B, K, T).
+    """
+    slots = estimates.shape[1]
+    with torch.no_grad():
+        # |s − y|² = |s|² − 2 s·y + |y|²; the outer terms are the same for every permutation
+        gain = torch.bmm(references.double(), estimates.double().transpose(1, 2))
+        orders = torch.tensor(list(itertools.permutations(range(slots))), device=estimates.device)
+        total = gain[:, torch.arange(slots, device=estimates.device), orders].sum(-1)
+        return Assignment(orders[total.argmax(1)])
+
+
+def sa_sdr_loss(estimates: Tensor, references: Tensor, mixture: Tensor) -> Tensor:
+    """Negative source-aggregated SDR of assigned slots, dB; for a mixture without source, how loud the slots are.
+
+    Args:
+        estimates: (B, K, T), in the order of the references.
+        references: (B, K, T), zero where a slot has no source.
+        mixture: (B, T), the reference of levels.
+
+    Returns:
+        (B,): −10 log10(Σ|s|² / (Σ|s − y|² + CAP·Σ|s|²)), and 10 log10(Σ|y|² / |x|² + FLOOR) where all s are zero.
+    """
+    level = mixture.square().sum(-1) + _TINY
+    target = references.square().sum((1, 2)) / level
+    error = (references - estimates).square().sum((1, 2)) / level
+    silent = target <= _TINY
+    safe = torch.where(silent, torch.ones_like(target), target)
+    sdr = 10 * torch.log10(safe / (error + CAP * safe + _TINY))
+    loudness = 10 * torch.log10(error + FLOOR)  # without references the error is the output
+    return torch.where(silent, loudness, -sdr)
+
+
+def source_snr_loss(estimates: Tensor, references: Tensor, active: Tensor) -> Tensor:
+    """Negative SNR of every slot that has a source, dB, capped at 30: (B, K), zero elsewhere."""
+    target = references.square().sum(-1)
+    error = (references - estimates).square().sum(-1)
+    safe = torch.where(active, target, torch.ones_like(target)).clamp_min(1e-12)
+    ratio = torch.where(active, error / safe, torch.ones_like(error))
+    return torch.where(active, 10 * torch.log10(ratio + CAP), torch.zeros_like(error))
+
+
+def silent_slot_loss(estimates: Tensor, mixture: Tensor, active: Tensor) -> Tensor:
+    """How loud slots without a source are, dB over −20 dB of the mixture: (B, K), zero elsewhere and at best."""
+    level = mixture.square().sum(-1, keepdim=True) + _TINY
+    loudness = 10 * torch.log10(estimates.square().sum(-1) / level + FLOOR) - 10 * torch.log10(
+        torch.full_like(level, FLOOR)
+    )
+    return torch.where(active, torch.zeros_like(loudness), loudness)
+
+
+def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy, nats, of logits (N, classes) with ArcFace's margin; zero, with a gradient, for N = 0."""
+    if len(labels) == 0:
+        return logits.sum() * 0.0
+    return F.cross_entropy(logits, labels)
+
+
+def silence_loss(logits: Tensor, active: Tensor) -> Tensor:
+    """Mean binary cross-entropy, nats, of the silence logits (N,) against slots without a source."""
+    return F.binary_cross_entropy_with_logits(logits, 1.0 - active.to(logits.dtype))
+
+
+def scale_gradient(x: Tensor, factor: float) -> Tensor:
+    """`x` itself, with its gradient multiplied by `factor`; at 0 it is cut off."""
+    if factor == 0:
+        return x.detach()
+    return x if factor == 1 else x * factor + x.detach() * (1 - factor)

@@ -1,0 +1,129 @@
+"""Training of stage 1: universal separation with exact assignment, and the classifier on what comes out."""
+
+from torch import Tensor, nn
+
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
+from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
+from s5eval.systems.multistage.models.m2d import M2D
+from s5eval.systems.multistage.train.data import Batch
+from s5eval.systems.multistage.train.losses import (
+    assign,
+    classification_loss,
+    sa_sdr_loss,
+    scale_gradient,
+    silence_loss,
+    silent_slot_loss,
+    source_snr_loss,
+)
+from s5eval.systems.multistage.train.recipe import LossSettings
+
+
+class SeparationTask(nn.Module):
+    """The loss of a batch for `uss`, `dpc1`, or both."""
+
+    def __init__(
+        self,
+        uss: DeFTMambaUSS,
+        dpc: DualPathClassifier | None,
+        m2d: M2D | None,
+        weights: LossSettings,
+        *,
+        train_uss: bool,
+    ) -> None:
+        """`dpc` None: no classifier is trained. `m2d` is frozen. `train_uss` False: the separator is frozen."""
+        super().__init__()
+        self.uss, self.dpc = uss, dpc
+        self._frozen = (m2d,)  # not a submodule: it is neither trained nor saved
+        self.weights, self.train_uss = weights, train_uss
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
+        out = self.uss(batch.mixture, foreground_only=not self.train_uss)
+        order = assign(out.foreground, batch.targets)
+        terms: dict[str, Tensor] = {}
+        if self.train_uss:
+            terms |= separation_terms(
+                order.estimates(out.foreground), batch.targets, batch.active, batch.omni, self.weights
+            )
+            if out.interference is not None and out.interference.shape[1]:
+                others = batch.interference
+                matched = assign(out.interference, others).estimates(out.interference)
+                loss = sa_sdr_loss(matched, others, batch.omni).mean()
+                terms["interference"] = self.weights.interference * loss
+            if out.noise is not None and out.noise.shape[1]:
+                loss = sa_sdr_loss(out.noise, batch.noise, batch.omni).mean()
+                terms["noise"] = self.weights.noise * loss
+        if self.dpc is not None:
+            slots = out.foreground.shape[1]
+            terms |= classifier_terms(
+                self.dpc,
+                self._frozen[0],
+                features=order.estimates(out.features).flatten(0, 1),
+                audio=order.estimates(out.foreground).flatten(0, 1),
+                mixture=batch.mixture.repeat_interleave(slots, 0),
+                labels=batch.labels.flatten(),
+                weights=self.weights,
+            )
+        return terms
+
+
+def separation_terms(
+    estimates: Tensor, references: Tensor, active: Tensor, omni: Tensor, weights: LossSettings
+) -> dict[str, Tensor]:
+    """Terms for slots (B, K, T) in the order of the references: SA-SDR, single sources, silent slots and mixtures.
+
+    The figure `_sdr` is the mean SA-SDR in dB of the mixtures that have a target.
+    """
+    aggregated = sa_sdr_loss(estimates, references, omni)
+    single = source_snr_loss(estimates, references, active)
+    silent = silent_slot_loss(estimates, omni, active)
+    some = active.any(1)
+    count = active.sum(1).clamp_min(1)
+    joint = (1 - weights.source) * aggregated + weights.source * single.sum(1) / count
+    zero = weights.silent_mixture * aggregated
+    return {
+        "separation": joint.where(some, zero).mean(),
+        "silent_slots": weights.silent_slot * silent.mean(),
+        "_sdr": (-aggregated.detach() * some).sum() / some.sum().clamp_min(1),
+    }
+
+
+def classifier_terms(
+    dpc: DualPathClassifier,
+    m2d: M2D | None,
+    *,
+    features: Tensor,
+    audio: Tensor,
+    mixture: Tensor,
+    labels: Tensor,
+    weights: LossSettings,
+) -> dict[str, Tensor]:
+    """ArcFace on slots with a source and the silence head on all; figures are accuracies on the batch.
+
+    Args:
+        dpc: trained.
+        m2d: frozen.
+        features: (N, D, T', F') object features.
+        audio: (N, T) estimates.
+        mixture: (N, 4, T).
+        labels: (N,), −1 for a slot without a source.
+        weights: of the terms, and of the gradient that goes back through the features.
+    """
+    if m2d is None:
+        raise ValueError("a classifier needs M2D's tokens")
+    heard = audio.detach()
+    tokens = m2d(normalise_level(heard))
+    active = labels >= 0
+    out = dpc(
+        scale_gradient(features, weights.object_gradient),
+        tokens,
+        relative_level(heard, mixture),
+        labels.clamp_min(0),
+    )
+    chosen = out.plain.argmax(1)
+    return {
+        "classes": weights.classes * classification_loss(out.logits[active], labels[active]),
+        "silence": weights.silence * silence_loss(out.silence, active),
+        "_class_accuracy": (chosen[active] == labels[active]).double().sum() / active.sum().clamp_min(1),
+        "_silence_accuracy": ((out.silence < 0) == active).double().mean(),
+    }
