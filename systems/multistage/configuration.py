@@ -1,18 +1,15 @@
 """Sizes and switches of the system: read from the preset files, which alone hold their values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
-
-import yaml
+from typing import Any, Literal
 
 from s5eval.data_manifests.errors import UsageError
-from s5eval.data_manifests.labels import suggestion
+from s5eval.systems.settings import check_positive, read_preset
 
 PRESETS = ("mini", "paper")
 _FILES = ("weights", "m2d_weights", "af_whisper_weights")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,58 +164,10 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
 
 def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configuration:
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
-    content = yaml.safe_load((Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8"))
-    configuration = _build(Configuration, _merge(content, changes or {}, "system"), "system")
+    path = Path(__file__).parent / f"{name}.yaml"
+    configuration = read_preset(Configuration, path, changes or {}, system="multistage", other_keys=("preset", *_FILES))
     _check(configuration)
     return configuration
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in changes.items():
-        if key not in base:
-            known = [*base, "preset", *_FILES] if where == "system" else list(base)
-            listed = ", ".join(f"{where}.{name}" for name in known)
-            raise UsageError(
-                f"system 'multistage' has no key {where}.{key}{suggestion(str(key), known)} Known keys: {listed}"
-            )
-        if isinstance(base[key], Mapping):
-            if not isinstance(value, Mapping):
-                raise UsageError(f"{where}.{key} is {value!r}, expected a mapping with the keys {', '.join(base[key])}")
-            merged[key] = _merge(base[key], value, f"{where}.{key}")
-        else:
-            merged[key] = value
-    return merged
-
-
-def _build(kind: type[_T], content: Mapping[str, Any], where: str) -> _T:
-    hints = get_type_hints(kind)
-    names = [field.name for field in fields(cast(Any, kind))]
-    for name in names:
-        if name not in content:
-            raise UsageError(f"{where}.{name} is missing in the preset")
-    return kind(**{name: _value(hints[name], content[name], f"{where}.{name}") for name in names})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint):
-        return _build(cast(type[Any], hint), value, where)
-    origin = get_origin(hint)
-    if origin is Literal:
-        if value not in get_args(hint):
-            raise UsageError(f"{where} is {value!r}; expected {' or '.join(map(str, get_args(hint)))}")
-        return value
-    if origin is tuple:
-        inner = get_args(hint)
-        if isinstance(value, list | tuple) and (inner[-1] is Ellipsis or len(value) == len(inner)):
-            return tuple(_value(inner[0], entry, where) for entry in value)
-        raise UsageError(f"{where} is {value!r}, expected a list")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        names = {int: "a whole number", float: "a number", bool: "true or false"}
-        raise UsageError(f"{where} is {value!r}, expected {names.get(hint, hint)}")
-    return value
 
 
 def _check(c: Configuration) -> None:
@@ -241,13 +190,4 @@ def _check(c: Configuration) -> None:
         raise UsageError(f"system.m2d.heads is {c.m2d.heads}, expected a divisor of its width {c.m2d.width}")
     if len(c.dpc.widths) != len(c.dpc.strides):
         raise UsageError("system.dpc.widths and system.dpc.strides must be equally long")
-    _positive(c, "system")
-
-
-def _positive(record: Any, where: str) -> None:
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if is_dataclass(value):
-            _positive(value, f"{where}.{field.name}")
-        elif type(value) is int and value < 1 and field.name not in ("seed", "interference", "noise"):
-            raise UsageError(f"{where}.{field.name} is {value}, expected a positive number")
+    check_positive(c, "system", but=("seed", "interference", "noise"))
