@@ -1,9 +1,12 @@
-"""Nested settings from YAML files and the command line, checked key by key and made into frozen records."""
+"""Nested settings from YAML files and the command line, checked key by key and made into records of fixed types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
@@ -11,8 +14,42 @@ from s5eval.data_manifests.labels import suggestion
 _T = TypeVar("_T")
 
 
+def read_preset(
+    kind: type[_T], path: Path, changes: Mapping[str, Any], *, system: str, other_keys: Sequence[str] = ()
+) -> _T:
+    """Read a preset file into a record, with changes.
+
+    Args:
+        kind: a dataclass of whole numbers, numbers, words, truth values, literals, tuples and further dataclasses.
+        path: the YAML file; it has every field of `kind`.
+        changes: nested as in the file.
+        system: name of the system, for errors.
+        other_keys: what else the system can be given, for errors.
+
+    Raises:
+        UsageError: an unknown key, or a value of the wrong type; names the key and what was expected.
+    """
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    merged = merge(content, changes, "system", owner=f"system {system!r}", others=other_keys)
+    return build_record(kind, merged, "system")
+
+
+def check_positive(record: Any, where: str, *, but: Sequence[str] = ()) -> None:
+    """Refuse whole numbers below one anywhere in a record, save in the fields named in `but`.
+
+    Raises:
+        UsageError: names the key, as `<where>.<field>`.
+    """
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if is_dataclass(value):
+            check_positive(value, f"{where}.{field.name}", but=but)
+        elif type(value) is int and value < 1 and field.name not in but:
+            raise UsageError(f"{where}.{field.name} is {value}, expected a positive number")
+
+
 def merge(
-    base: Mapping[str, Any], changes: Mapping[str, Any], where: str, *, others: Sequence[str] = ()
+    base: Mapping[str, Any], changes: Mapping[str, Any], where: str, *, owner: str, others: Sequence[str] = ()
 ) -> dict[str, Any]:
     """`base` with the values of `changes`, which may only name keys that are there.
 
@@ -20,6 +57,7 @@ def merge(
         base: nested settings; an empty mapping takes any keys.
         changes: nested in the same way.
         where: name of the outermost mapping, for errors.
+        owner: whose settings they are, for errors.
         others: keys that are known too, but not part of these settings; named in errors alone.
 
     Raises:
@@ -30,11 +68,11 @@ def merge(
         if key not in base and base:
             known = [*base, *others]
             listed = ", ".join(f"{where}.{name}" for name in known)
-            raise UsageError(f"there is no key {where}.{key}{suggestion(str(key), known)} Known keys: {listed}")
+            raise UsageError(f"{owner} has no key {where}.{key}{suggestion(str(key), known)} Known keys: {listed}")
         if isinstance(base.get(key), Mapping):
             if not isinstance(value, Mapping):
                 raise UsageError(f"{where}.{key} is {value!r}, expected a mapping with the keys {', '.join(base[key])}")
-            merged[key] = merge(base[key], value, f"{where}.{key}")
+            merged[key] = merge(base[key], value, f"{where}.{key}", owner=owner)
         else:
             merged[key] = value
     return merged

@@ -1,14 +1,12 @@
 """Sizes and switches of the system: read from the preset files, which alone hold their values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from s5eval.data_manifests.errors import UsageError
-from s5eval.systems.settings import build_record, merge
+from s5eval.systems.settings import check_positive, read_preset
 
 PRESETS = ("mini", "paper")
 _FILES = ("weights", "m2d_weights", "af_whisper_weights")
@@ -196,9 +194,8 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
 
 def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configuration:
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
-    content = yaml.safe_load((Path(__file__).parent / f"{name}.yaml").read_text(encoding="utf-8"))
-    changed = merge(content, changes or {}, "system", others=("preset", *_FILES))
-    configuration = build_record(Configuration, changed, "system")
+    path = Path(__file__).parent / f"{name}.yaml"
+    configuration = read_preset(Configuration, path, changes or {}, system="multistage", other_keys=("preset", *_FILES))
     _check(configuration)
     return configuration
 
@@ -228,13 +225,4 @@ def _check(c: Configuration) -> None:
         raise UsageError(f"system.m2d.heads is {c.m2d.heads}, expected a divisor of its width {c.m2d.width}")
     if len(c.dpc.widths) != len(c.dpc.strides):
         raise UsageError("system.dpc.widths and system.dpc.strides must be equally long")
-    _positive(c, "system")
-
-
-def _positive(record: Any, where: str) -> None:
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if is_dataclass(value):
-            _positive(value, f"{where}.{field.name}")
-        elif type(value) is int and value < 1 and field.name not in ("seed", "interference", "noise"):
-            raise UsageError(f"{where}.{field.name} is {value}, expected a positive number")
+    check_positive(c, "system", but=("seed", "interference", "noise"))

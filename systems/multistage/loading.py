@@ -15,28 +15,43 @@ from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError
 
 
-def read_tensors(path: Path, source: str) -> dict[str, object]:
+class NeedsTrustError(DataError):
+    """A weight file that can be read only by executing code from it."""
+
+
+def read_tensors(path: Path, source: str, *, trusted: bool = False) -> dict[str, object]:
     """The content of a weight file: `.safetensors`, else a PyTorch file of plain tensors.
 
     Args:
         path: the file.
         source: where one gets it from, for errors.
+        trusted: also read a PyTorch file that has to execute code; never without the user's word.
 
     Raises:
-        DataError: missing, truncated, not a weight file, or one that would have to execute code to be read.
+        NeedsTrustError: it would have to execute code to be read, and is not trusted.
+        DataError: missing, truncated, or not a weight file.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; get it from {source}")
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        content = _load_pickled(path)
+        content = _load_pickled(path, trusted)
     except pickle.UnpicklingError as error:
-        raise DataError(
+        raise NeedsTrustError(
             f"{path}: not a file of plain tensors (reading it would run code from it, or it is no PyTorch file); "
             f"expected the one from {source}"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
+    except (
+        SafetensorError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        ImportError,
+        AttributeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{path}: cannot be read as weights, truncated or foreign ({path.stat().st_size} bytes: {reason}); "
@@ -47,12 +62,12 @@ def read_tensors(path: Path, source: str) -> dict[str, object]:
     return {str(key): value for key, value in content.items()}
 
 
-def _load_pickled(path: Path) -> object:
+def _load_pickled(path: Path, trusted: bool) -> object:
     with path.open("rb") as file:
         start = file.read(2)
     if start not in (b"PK", b"\x80\x02"):  # an archive since PyTorch 1.6, a pickle of protocol 2 before
         raise pickle.UnpicklingError("neither an archive nor a pickle")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return torch.load(path, map_location="cpu", weights_only=not trusted)
 
 
 def load_strictly(module: nn.Module, tensors: Mapping[str, object], *, path: Path, source: str) -> None:

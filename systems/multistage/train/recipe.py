@@ -195,10 +195,10 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
         raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))} It has {', '.join(recipes)}")
     preset = str(content.get("preset", "mini"))
     system = dict(content.get("system") or {})
-    resolved = merge(content["defaults"], recipes[key] or {}, key)
+    resolved = merge(content["defaults"], recipes[key] or {}, key, owner=f"recipe {name!r}")
     rest = dict(changes or {})
     system = {**system, **(rest.pop("system", None) or {})}
-    recipe = build_record(Recipe, merge(resolved, rest, key), key)
+    recipe = build_record(Recipe, merge(resolved, rest, key, owner=f"recipe {name!r}"), key)
     _check(recipe, key)
     stem = file.stem if path.endswith((".yaml", ".yml")) else path
     return Plan(f"{stem}/{key}", preset, load_preset(preset, system), recipe)

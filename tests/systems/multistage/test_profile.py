@@ -6,15 +6,16 @@ import pytest
 from torch import nn
 
 from s5eval.systems.multistage.configuration import load_preset, read_settings
-from s5eval.systems.multistage.profile import _count, count_parts, profile
+from s5eval.systems.multistage.profile import count_parts, profile
+from s5eval.systems.profiling import count_macs
 
 
 def test_multiply_adds_of_known_networks() -> None:
     import torch
 
     with torch.device("meta"):
-        assert _count(nn.Linear(30, 7), torch.empty(5, 30))[0] == 5 * 30 * 7
-        assert _count(nn.Conv1d(2, 3, 5), torch.empty(1, 2, 14))[0] == 10 * 2 * 3 * 5
+        assert count_macs(nn.Linear(30, 7), torch.empty(5, 30))[0] == 5 * 30 * 7
+        assert count_macs(nn.Conv1d(2, 3, 5), torch.empty(1, 2, 14))[0] == 10 * 2 * 3 * 5
 
 
 def test_shape_of_the_result(tiny: dict[str, Any]) -> None:

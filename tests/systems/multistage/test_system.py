@@ -300,15 +300,15 @@ def test_bfloat16_gives_nearly_the_same(tiny: dict[str, Any], noise: Noise) -> N
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_mixtures(noise: Noise) -> None:
-    from s5eval.systems.multistage.profile import _high_water, _reset_high_water
+    from s5eval.systems.profiling import high_water, reset_high_water
 
     pipeline = build({"weights": "untrained", "stages": 2}, "cpu")
     mixture = noise(320_000)
     peaks = []
     for _ in range(6):
-        _reset_high_water()
+        reset_high_water()
         pipeline.propose([mixture])
-        peaks.append(_high_water())
+        peaks.append(high_water())
     assert max(peaks[3:]) < 1.1 * max(peaks[:3])
 
 

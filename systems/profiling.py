@@ -1,0 +1,137 @@
+"""What systems cost: parameters and multiply-adds of networks, seconds and memory of stages."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Mixture
+from s5eval.systems.interface import Candidates, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class PartCost:
+    """One network, applied once.
+
+    Attributes:
+        name: the part.
+        parameters: number of values.
+        macs_per_second: multiply-adds of matrix products, convolutions and attention per second of audio;
+            transforms and element-wise work do not count. Attention grows with the length that is profiled.
+    """
+
+    name: str
+    parameters: int
+    macs_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """One stage on one mixture, every slot alive.
+
+    Attributes:
+        name: the stage.
+        seconds: wall time of the faster of two runs, reading the audio included.
+        peak_mb: highest memory while it ran, in 10⁶ bytes: of the device if it is a CUDA one, else what the process
+            held (networks and all).
+        real_time_factor: seconds per second of audio.
+    """
+
+    name: str
+    seconds: float
+    peak_mb: float
+    real_time_factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Costs of the parts and of the stages."""
+
+    parts: tuple[PartCost, ...]
+    stages: tuple[StageCost, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """`{"parts": [{…}], "stages": [{…}]}`."""
+        return {"parts": [asdict(part) for part in self.parts], "stages": [asdict(stage) for stage in self.stages]}
+
+
+def count_macs(network: nn.Module, *inputs: torch.Tensor, **options: bool) -> tuple[float, Any]:
+    """Multiply-adds of one call, and what it returns; with inputs on the `meta` device nothing is computed."""
+    with FlopCounterMode(display=False) as counter:
+        output = network(*inputs, **options)
+    return counter.get_total_flops() / 2, output
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of values in all parameters, frozen ones included."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def time_stages(stages: Sequence[Stage], device: torch.device, seconds: float) -> Iterator[StageCost]:
+    """Cost of every stage on `seconds` of noise; each is given the previous one's candidates, none of them silent."""
+    with _noise(seconds) as mixture:
+        inputs: list[Candidates] | None = None
+        for stage in stages:
+            spent, peak = [], 0.0
+            for _ in range(2):
+                with _peak_memory(device) as memory:
+                    start = time.perf_counter()
+                    results = list(stage.run([mixture], inputs))
+                    spent.append(time.perf_counter() - start)
+                peak = max(peak, memory[0])
+            yield StageCost(stage.name, min(spent), peak / 1e6, min(spent) / seconds)
+            # no slot may count as silent: the next stage would skip it
+            inputs = [Candidates(c.audio, c.class_scores, np.zeros_like(c.p_silence)) for c in results]
+
+
+@contextmanager
+def _noise(seconds: float) -> Iterator[Mixture]:
+    samples = np.random.default_rng(0).normal(0.0, 0.05, (round(seconds * SAMPLE_RATE), MIXTURE_CHANNELS))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "noise.wav"
+        soundfile.write(path, samples.astype(np.float32), SAMPLE_RATE, subtype="FLOAT")
+        yield Mixture("noise", path)
+
+
+@contextmanager
+def _peak_memory(device: torch.device) -> Iterator[list[float]]:
+    """Yields a list that holds the peak in bytes once the block is left."""
+    peak: list[float] = []
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        torch.cuda.synchronize(device)
+        peak.append(float(torch.cuda.max_memory_allocated(device)))
+        return
+    reset_high_water()
+    yield peak
+    peak.append(high_water())
+
+
+def reset_high_water() -> None:
+    """Forget the process's highest memory so far, where the system allows it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:  # not Linux, or not allowed: the mark is then the process's highest so far
+        return
+
+
+def high_water() -> float:
+    """Highest memory that this process has held since the last reset, in bytes."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024.0 * float(line.split()[1])
+    import resource  # not on every platform
+
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024.0
