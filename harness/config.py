@@ -92,14 +92,27 @@ def parse_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
     Raises:
         UsageError: not KEY=VALUE, an unknown section, or a value that is not YAML.
     """
-    result: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        section, dot, rest = key.partition(".")
-        if not equals or not dot or not rest:
+        key, equals, _ = assignment.partition("=")
+        section, _, rest = key.partition(".")
+        if not equals or not rest:
             raise UsageError(f"--set {assignment!r}: expected SECTION.KEY=VALUE, such as system.stages=2")
         if section not in SECTIONS:
             raise UsageError(f"--set {assignment!r}: unknown section {section!r}{suggestion(section, SECTIONS)}")
+    return parse_assignments(assignments)
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Read `KEY=VALUE` words with dotted keys into nested mappings; values are YAML, the last of equal keys wins.
+
+    Raises:
+        UsageError: not KEY=VALUE, a value that is not YAML or that JSON cannot hold, or a key inside a value.
+    """
+    result: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {assignment!r}: expected KEY=VALUE, such as data.seconds=4")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -108,8 +121,8 @@ def parse_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise UsageError(f"--set {assignment!r}: read as {value!r}, which JSON cannot hold; quote it") from error
-        *parents, leaf = rest.split(".")
-        node = result.setdefault(section, {})
+        *parents, leaf = key.split(".")
+        node = result
         for parent in parents:
             child = node.setdefault(parent, {})
             if not isinstance(child, dict):

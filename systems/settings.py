@@ -113,7 +113,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         raise UsageError(f"{where} is {value!r}, expected a list")
     if origin is not None and issubclass(origin, Mapping):
         if isinstance(value, Mapping):
-            return {str(key): _value(inner[1], entry, f"{where}.{key}") for key, entry in value.items()}
+            given = {str(key): entry for key, entry in value.items() if entry is not None}  # null takes one back
+            return {key: _value(inner[1], entry, f"{where}.{key}") for key, entry in given.items()}
         raise UsageError(f"{where} is {value!r}, expected a mapping")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
+pytest_plugins = ["tiny_dev_set"]
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 RATE = 32_000

@@ -50,10 +50,10 @@ def command(recipe: str, **options: Any) -> int:
     A recipe builds on the parts that those before it have exported to the same --weights. An interrupted or killed
     training goes on from its last checkpoint when the same command is given again.
     """
-    from s5eval.harness.config import parse_settings
+    from s5eval.harness.config import parse_assignments
     from s5eval.systems.multistage.train.recipe import read_plan
 
-    plan = read_plan(recipe, parse_settings(options["settings"]))
+    plan = read_plan(recipe, parse_assignments(options["settings"]))
     if options["dry_run"]:
         click.echo(json.dumps(plan.as_dict(), indent=1))
         return 0

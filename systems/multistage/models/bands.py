@@ -87,28 +87,48 @@ class BandEncoder(_Bands):
 
 
 class BandDecoder(_Bands):
-    """Object features → a complex value for every channel, frame and bin; bins above the last band get zero."""
+    """Object features → the object's spectrum; bins above the last band get zero.
 
-    def __init__(self, channels: int, width: int, time_stride: int, layout: Sequence[tuple[int, int]]) -> None:
-        """Values for `channels` channels of features with `width` channels."""
+    With `mask` a cell holds a complex weight for every input channel, frame and bin in it, and the spectrum is the
+    weighted sum of the inputs; otherwise the cell holds the spectrum itself.
+    """
+
+    def __init__(
+        self, channels: int, width: int, time_stride: int, layout: Sequence[tuple[int, int]], *, mask: bool
+    ) -> None:
+        """`channels` inputs, features with `width` channels."""
         super().__init__(layout)
-        self.channels, self.time_stride = channels, time_stride
+        self.channels, self.time_stride, self.mask = (channels if mask else 1), time_stride, mask
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, width)
-        self.weights = self.linear([(width, time_stride * bins * channels * 2) for _, bins in layout])
+        self.weights = self.linear([(width, time_stride * bins * self.channels * 2) for _, bins in layout])
 
-    def forward(self, features: Tensor, frames: int, bins: int) -> Tensor:
-        """(B, width, T', bands) → (B, frames, bins, channels) complex."""
+    def arrange(self, spectrum: Tensor) -> list[Tensor]:
+        """The inputs' spectra (B, channels, frames, bins) in the order of the cells' values, once for all objects."""
+        if not self.mask:
+            return []
+        x = F.pad(spectrum, (0, max(0, self.covered - spectrum.shape[3]), 0, -spectrum.shape[2] % self.time_stride))
+        batch, channels, frames, _ = x.shape
+        groups, low = [], 0
+        for count, bins in self.layout:
+            part = x[..., low : low + count * bins]
+            part = part.view(batch, channels, frames // self.time_stride, self.time_stride, count, bins)
+            groups.append(part.permute(4, 0, 2, 3, 5, 1).contiguous())
+            low += count * bins
+        return groups
+
+    def forward(self, features: Tensor, arranged: list[Tensor], frames: int, bins: int) -> Tensor:
+        """(B, width, T', bands) and what `arrange` gave → (B, frames, bins) complex."""
         hidden = F.mish(self.hidden(self.norm(features.permute(3, 0, 2, 1))))
         batch, cells = hidden.shape[1:3]
         pieces, band = [], 0
-        for (count, width), weight in zip(self.layout, self.weights, strict=True):
+        for k, ((count, width), weight) in enumerate(zip(self.layout, self.weights, strict=True)):
             rows = hidden[band : band + count].reshape(count, batch * cells, -1)
-            values = torch.bmm(rows, weight.to(rows.dtype))
-            values = values.view(count, batch, cells, self.time_stride, width, 2 * self.channels)
-            pieces.append(values.permute(1, 2, 3, 0, 4, 5).reshape(batch, cells * self.time_stride, count * width, -1))
+            values = torch.bmm(rows, weight.to(rows.dtype)).float()
+            values = values.view(count, batch, cells, self.time_stride, width, self.channels, 2)
+            joint = torch.view_as_complex(values)
+            single = (joint * arranged[k]).sum(-1) if self.mask else joint[..., 0]
+            pieces.append(single.permute(1, 2, 3, 0, 4).reshape(batch, cells * self.time_stride, count * width))
             band += count
-        joint = torch.cat(pieces, 2)[:, :frames, :bins]
-        joint = F.pad(joint, (0, 0, 0, bins - joint.shape[2]))
-        values = joint.float().reshape(*joint.shape[:3], self.channels, 2)
-        return torch.view_as_complex(values.contiguous())
+        missing = max(0, bins - self.covered)
+        return F.pad(torch.cat(pieces, 2)[:, :frames, :bins], (0, missing))

@@ -93,32 +93,41 @@ class AudioDecoder(nn.Module):
     def __init__(self, channels: int, config: Configuration) -> None:
         super().__init__()
         sizes = config.separator
-        self.mask = config.decoder == "cmask"
-        outputs = channels if self.mask else 1
-        self.body: nn.Module = (
-            BandDecoder(outputs, sizes.width, sizes.time_stride, sizes.bands)
+        mask = config.decoder == "cmask"
+        self.body: BandDecoder | ConvolutionDecoder = (
+            BandDecoder(channels, sizes.width, sizes.time_stride, sizes.bands, mask=mask)
             if sizes.bands
-            else ConvolutionDecoder(outputs, sizes.width, (sizes.time_stride, sizes.frequency_stride))
+            else ConvolutionDecoder(channels, sizes.width, (sizes.time_stride, sizes.frequency_stride), mask=mask)
         )
 
-    def forward(self, features: Tensor, spectrum: Tensor) -> Tensor:
-        """(B, D, T', F') and the inputs' spectra (B, channels, frames, bins) → (B, frames, bins) complex."""
-        values: Tensor = self.body(features, *spectrum.shape[2:])
-        return (values * spectrum.permute(0, 2, 3, 1)).sum(-1) if self.mask else values[..., 0]
+    def arrange(self, spectrum: Tensor) -> list[Tensor]:
+        """What `forward` needs of the inputs' spectra (B, channels, frames, bins); the same for all objects."""
+        return self.body.arrange(spectrum)
+
+    def forward(self, features: Tensor, arranged: list[Tensor], frames: int, bins: int) -> Tensor:
+        """(B, D, T', F') and what `arrange` gave → (B, frames, bins) complex."""
+        spectrum: Tensor = self.body(features, arranged, frames, bins)
+        return spectrum
 
 
 class ConvolutionDecoder(nn.Module):
     """The encoder's convolution, transposed."""
 
-    def __init__(self, channels: int, width: int, strides: tuple[int, int]) -> None:
+    def __init__(self, channels: int, width: int, strides: tuple[int, int], *, mask: bool) -> None:
         super().__init__()
         kernel = (strides[0] + 2, strides[1] + 2)
-        self.conv = nn.ConvTranspose2d(width, 2 * channels, kernel, stride=strides, padding=1)
+        self.mask = mask
+        self.conv = nn.ConvTranspose2d(width, 2 * channels if mask else 2, kernel, stride=strides, padding=1)
 
-    def forward(self, features: Tensor, frames: int, bins: int) -> Tensor:
-        """(B, D, T', F') → (B, frames, bins, channels) complex."""
+    def arrange(self, spectrum: Tensor) -> list[Tensor]:
+        """The spectra as they are."""
+        return [spectrum]
+
+    def forward(self, features: Tensor, arranged: list[Tensor], frames: int, bins: int) -> Tensor:
+        """As `AudioDecoder.forward`."""
         real, imag = self.conv(features)[:, :, :frames, :bins].float().chunk(2, 1)
-        return torch.complex(real.contiguous(), imag.contiguous()).permute(0, 2, 3, 1)
+        values = torch.complex(real.contiguous(), imag.contiguous())
+        return (values * arranged[0]).sum(1) if self.mask else values[:, 0]
 
 
 class HybridPair(nn.Module):
@@ -170,12 +179,14 @@ class DeFTMambaUSS(nn.Module):
             x = pair(x)
         wanted = self.counts[0] if foreground_only else sum(self.counts)
         width = x.shape[-1]
+        arranged = self.audio_decoder.arrange(spectrum)
         features, waveforms = [], []
         for k in range(wanted):  # one at a time: all together would be the largest map of the network
             rows = slice(k * width, (k + 1) * width)
             weight, bias = self.object_decoder.weight[rows], self.object_decoder.bias[rows]
             feature = F.linear(x, weight, bias).permute(0, 3, 1, 2)
-            waveforms.append(self.stft.inverse(self.audio_decoder(feature, spectrum), mixture.shape[-1]))
+            decoded = self.audio_decoder(feature, arranged, *spectrum.shape[2:])
+            waveforms.append(self.stft.inverse(decoded, mixture.shape[-1]))
             if k < self.counts[0]:
                 features.append(feature)
         audio = torch.stack(waveforms, 1) * level
@@ -218,7 +229,8 @@ class DeFTMambaTSE(nn.Module):
         for class_film, frame_film, pair in zip(self.class_films, self.frame_films, self.pairs, strict=True):
             x = pair(frame_film(class_film(x, classes), clue))
         features = x.permute(0, 3, 1, 2)
-        estimate = self.stft.inverse(self.audio_decoder(features, spectrum), mixture.shape[-1])
+        decoded = self.audio_decoder(features, self.audio_decoder.arrange(spectrum), *spectrum.shape[2:])
+        estimate = self.stft.inverse(decoded, mixture.shape[-1])
         return TSEOutput(estimate * level[:, 0], features)
 
     def positions(self, frames: int) -> Tensor:

@@ -75,6 +75,7 @@ class LossSettings:
         silent_slot: weight of the loudness of slots that should be silent.
         interference: weight of the interference objects' SA-SDR.
         noise: weight of the noise object's SNR.
+        frames: weight of the frame-wise classes that a head on stage 1's object features tells; 0: no such head.
         classes: weight of ArcFace.
         silence: weight of the silence head's cross-entropy.
         object_gradient: factor on the gradient that reaches the separator through its object features.
@@ -85,6 +86,7 @@ class LossSettings:
     silent_slot: float
     interference: float
     noise: float
+    frames: float
     classes: float
     silence: float
     object_gradient: float
@@ -117,7 +119,8 @@ class Recipe:
         task: `tagging` trains an encoder as a clip or frame tagger; `stage` trains the parts of a stage.
         stage: which stage, 1 to 3; unused by `tagging`.
         trains: the parts that are trained and exported: `encoder`, `m2d`, `uss`, `dpc1`, `tse2`, …
-        starts_from: for a part, the part whose exported weights it starts from (where names and shapes agree).
+        starts_from: for a part, the part whose exported weights it starts from (where names and shapes agree); null
+            takes an entry back.
         seed: of weights, scenes and every other draw.
         steps: optimiser steps.
         batch: scenes per step and gradient accumulation, all devices together.

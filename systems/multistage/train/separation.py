@@ -1,7 +1,10 @@
 """Training of stage 1: universal separation with exact assignment, and the classifier on what comes out."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
@@ -16,6 +19,7 @@ from s5eval.systems.multistage.train.losses import (
     source_snr_loss,
 )
 from s5eval.systems.multistage.train.recipe import LossSettings
+from s5eval.systems.multistage.train.tagging import frame_activity
 
 
 class SeparationTask(nn.Module):
@@ -35,6 +39,8 @@ class SeparationTask(nn.Module):
         self.uss, self.dpc = uss, dpc
         self._frozen = (m2d,)  # not a submodule: it is neither trained nor saved
         self.weights, self.train_uss = weights, train_uss
+        width = uss.object_decoder.in_features
+        self.frames = nn.Linear(uss.counts[0] * width, len(CLASSES)) if train_uss and weights.frames else None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
@@ -53,6 +59,9 @@ class SeparationTask(nn.Module):
             if out.noise is not None and out.noise.shape[1]:
                 loss = sa_sdr_loss(out.noise, batch.noise, batch.omni).mean()
                 terms["noise"] = self.weights.noise * loss
+            if self.frames is not None:
+                heard = F.mish(out.features).mean(-1).flatten(1, 2).transpose(1, 2)
+                terms["frames"] = self.weights.frames * frame_loss(self.frames(heard), batch)
         if self.dpc is not None:
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
@@ -65,6 +74,20 @@ class SeparationTask(nn.Module):
                 weights=self.weights,
             )
         return terms
+
+
+def frame_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Which classes of targets sound in every frame (B, T', classes): cross-entropy, summed over classes.
+
+    It tells the separator early what a target is and what is not; the head is thrown away afterwards.
+    """
+    frames = logits.shape[1]
+    targets = batch.targets.flatten(0, 1)
+    sounding = frame_activity(targets, frames, targets.shape[1] / frames).view(*batch.labels.shape, frames)
+    classes = F.one_hot(batch.labels.clamp_min(0), logits.shape[2]).to(logits.dtype)
+    present = (sounding & batch.active.unsqueeze(-1)).to(logits.dtype)
+    wanted = torch.einsum("bkt,bkc->btc", present, classes).clamp_max(1.0)
+    return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1).mean()
 
 
 def separation_terms(

@@ -28,11 +28,12 @@ def test_the_encoder_is_one_product_per_band_and_pair_of_frames() -> None:
     torch.testing.assert_close(y, expected)
 
 
-def test_the_decoder_gives_every_bin_its_band_and_nothing_above_the_last() -> None:
-    decoder = BandDecoder(2, 4, 2, LAYOUT)
-    features = torch.randn(2, 4, 3, 5)
-    values = decoder(features, 5, 20)
-    assert values.shape == (2, 5, 20, 2)
+@pytest.mark.parametrize("mask", [True, False])
+def test_the_decoder_gives_every_bin_its_band_and_nothing_above_the_last(mask: bool) -> None:
+    decoder = BandDecoder(2, 4, 2, LAYOUT, mask=mask)
+    features, spectrum = torch.randn(2, 4, 3, 5), torch.randn(2, 2, 5, 20, dtype=torch.complex64)
+    values = decoder(features, decoder.arrange(spectrum), 5, 20)
+    assert values.shape == (2, 5, 20)
     assert values.dtype == torch.complex64
     assert not values[:, :, 16:].any()
     hidden = F.mish(decoder.hidden(decoder.norm(features.permute(0, 2, 3, 1))))
@@ -40,8 +41,10 @@ def test_the_decoder_gives_every_bin_its_band_and_nothing_above_the_last() -> No
     for (count, bins), weight in zip(LAYOUT, decoder.weights, strict=True):
         for k in range(count):
             for t in range(5):
-                row = (hidden[:, t // 2, band] @ weight[k]).view(2, 2, bins, 2, 2)[:, t % 2]
-                expected = torch.view_as_complex(row.contiguous())
+                row = (hidden[:, t // 2, band] @ weight[k]).view(2, 2, bins, -1, 2)[:, t % 2]
+                cell = torch.view_as_complex(row.contiguous())
+                inputs = spectrum[:, :, t, low : low + bins].transpose(1, 2)
+                expected = (cell * inputs).sum(-1) if mask else cell[..., 0]
                 torch.testing.assert_close(values[:, t, low : low + bins], expected)
             low, band = low + bins, band + 1
 

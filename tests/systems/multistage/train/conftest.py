@@ -1,0 +1,56 @@
+"""Recipes at toy size, on recordings of a miniature development set."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from s5eval.systems.multistage.train.loop import Sitting, TrainingResult, train
+from s5eval.systems.multistage.train.recipe import Plan, read_plan
+
+SYSTEM: dict[str, Any] = {
+    "separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4},
+    "mamba2": {"d_state": 4, "headdim": 8, "chunk": 8},
+    "clue": {"dimension": 16, "width": 8},
+    "frame_encoder": {
+        "num_mel_bins": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+    },
+    "dpc": {"widths": [8], "strides": [[2, 2]], "attention": 4, "fusion": 16, "embedding": 8, "silence": 4},
+    "m2d": {"width": 16, "depth": 1, "heads": 2},
+}
+
+
+@pytest.fixture
+def toy_plan(tiny_dev_set: SimpleNamespace) -> Callable[..., Plan]:
+    """`toy_plan("uss", steps=3)`: a recipe of preset mini at toy size, half a second of two scenes a step."""
+
+    def make(name: str, **changes: Any) -> Plan:
+        data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5, **changes.pop("data", {})}
+        return read_plan(f"mini/{name}", {"system": SYSTEM, "steps": 2, "data": data, **changes})
+
+    return make
+
+
+@pytest.fixture
+def toy_train(toy_plan: Callable[..., Plan], tmp_path: Path) -> Callable[..., TrainingResult]:
+    """Run a toy recipe in one folder of weights; every recipe has checkpoints of its own."""
+
+    def run(name: str, **changes: Any) -> TrainingResult:
+        sitting = Sitting(tmp_path / "weights", tmp_path / "training" / name, device="cpu", checkpoint_minutes=60)
+        return train(toy_plan(name, **changes), sitting)
+
+    return run
+
+
+@pytest.fixture
+def system_settings(tmp_path: Path) -> list[str]:
+    """`--set` words for the command line that give the trained toy system."""
+    flat = [f"system.{key}={json.dumps(value)}" for key, value in SYSTEM.items()]
+    return [word for value in [*flat, f"system.weights={tmp_path / 'weights'}"] for word in ("--set", value)]

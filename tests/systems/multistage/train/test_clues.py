@@ -1,0 +1,103 @@
+"""What stages 2 and 3 are told in training, and what the taggers hear."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from s5eval.systems.multistage.train.data import Batch
+from s5eval.systems.multistage.train.extraction import Slots, choose_slots, disturb
+from s5eval.systems.multistage.train.recipe import ClueSettings
+from s5eval.systems.multistage.train.separation import frame_loss
+from s5eval.systems.multistage.train.tagging import frame_activity, leaky_sources
+
+
+def slots(n: int = 400) -> Slots:
+    labels = torch.full((n,), 3)
+    labels[n // 2 :] = -1
+    target = torch.randn(n, 64) * (labels >= 0).unsqueeze(1)
+    return Slots(torch.randn(n, 4, 64), torch.randn(n, 64), target, labels, torch.full((n,), 7), 18)
+
+
+def settings(**changes: float) -> ClueSettings:
+    none: dict[str, Any] = {
+        "true_class": 0.0, "random_class": 0.0, "true_enrollment": 0.0, "no_embedding": 0.0, "silent_share": 0.5,
+    }  # fmt: skip
+    return ClueSettings(**{**none, **changes})
+
+
+def test_without_disturbance_the_earlier_stage_is_believed() -> None:
+    s = slots()
+    enrollment, told = disturb(s, settings())
+    assert torch.equal(enrollment, s.audio)
+    assert torch.equal(told, s.predicted)
+
+
+def test_true_classes_go_to_slots_with_a_source_only() -> None:
+    s = slots()
+    _, told = disturb(s, settings(true_class=1.0))
+    assert (told[:200] == 3).all()
+    assert (told[200:] == 7).all()
+
+
+def test_shares_are_as_asked_for() -> None:
+    s = slots(4000)
+    _, told = disturb(s, settings(true_class=0.5, random_class=0.1))
+    active = told[:2000]
+    assert (active == 3).double().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert ((active != 3) & (active != 7)).double().mean().item() == pytest.approx(0.1 * 16 / 18, abs=0.03)
+
+
+def test_true_enrollments_are_noisy_references() -> None:
+    s = slots()
+    enrollment, _ = disturb(s, settings(true_enrollment=1.0))
+    assert torch.equal(enrollment[200:], s.audio[200:])
+    error = (enrollment - s.target)[:200].square().sum(1) / s.target[:200].square().sum(1)
+    decibels = -10 * torch.log10(error)
+    assert decibels.min() > -4
+    assert decibels.max() < 24
+    assert decibels.std() > 3
+
+
+@pytest.mark.parametrize(("active", "silent", "chosen"), [(4, 8, 6), (4, 1, 5), (0, 6, 1), (3, 0, 3)])
+def test_few_silent_slots_are_trained_on(active: int, silent: int, chosen: int) -> None:
+    mask = torch.cat([torch.ones(active), torch.zeros(silent)]).bool()
+    rows = choose_slots(mask, 0.5)
+    assert len(rows) == chosen
+    assert set(range(active)) <= set(rows.tolist())
+    assert rows.tolist() == sorted(set(rows.tolist()))
+
+
+def batch() -> Batch:
+    targets = torch.zeros(2, 3, 6400)
+    targets[0, 0, 3200:] = 0.1 * torch.randn(3200)
+    targets[0, 1] = 0.1 * torch.randn(6400)
+    labels = torch.tensor([[4, 9, -1], [-1, -1, -1]])
+    mixture = torch.randn(2, 4, 6400)
+    return Batch(mixture, targets, labels, torch.zeros(2, 2, 6400), torch.zeros(2, 1, 6400))
+
+
+def test_taggers_hear_sources_with_some_of_the_rest() -> None:
+    b = batch()
+    audio, dry, labels = leaky_sources(b)
+    assert labels.tolist() == [4, 9]
+    rest = b.omni[0] - dry[0]
+    share = ((audio[0] - dry[0]) @ rest / (rest @ rest)).item()
+    assert 0 <= share <= 0.3
+    torch.testing.assert_close(audio[0], dry[0] + share * rest, atol=1e-5, rtol=1e-4)
+
+
+def test_activity_follows_the_source() -> None:
+    activity = frame_activity(batch().targets[0], 10)
+    assert activity[0].tolist() == [False] * 5 + [True] * 5
+    assert activity[1].all()
+
+
+def test_frames_are_told_the_classes_that_sound_in_them() -> None:
+    b = batch()
+    wanted = torch.full((2, 10, 18), -20.0)
+    wanted[0, 5:, 4] = 20
+    wanted[0, :, 9] = 20
+    assert frame_loss(wanted, b).item() < 1e-6
+    wanted[1, :, 0] = 20
+    assert frame_loss(wanted, b).item() == pytest.approx(10, rel=1e-3)

@@ -1,0 +1,227 @@
+"""The whole chain of recipes at toy size, and resuming after every kind of end."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.systems.multistage.train import loop
+from s5eval.systems.multistage.train.loop import Sitting, TrainingResult, rate, train
+from s5eval.systems.multistage.train.recipe import OptimiserSettings, Plan
+
+pytest.importorskip("lightning.fabric")
+pytest.importorskip("transformers")
+
+ToyPlan = Callable[..., Plan]
+ToyTrain = Callable[..., TrainingResult]
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+def same(one: Path, other: Path) -> bool:
+    first, second = load_file(one), load_file(other)
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_recipes_make_a_system_that_runs(
+    toy_train: ToyTrain, tmp_path: Path, system_settings: list[str], s5eval: Any, make_set: Any
+) -> None:
+    for name in ("encoder", "m2d", "uss", "dpc", "tse2", "tse3", "refine"):
+        result = toy_train(name)
+        assert result.finished
+        assert all(math.isfinite(value) for value in result.figures.values()), name
+    card = json.loads((tmp_path / "weights" / "card.json").read_text())
+    assert [entry["recipe"] for entry in card["history"]][-1] == "mini/refine"
+    assert card["history"][0]["scenes"] == 4
+    data = make_set(tmp_path / "set", {"a": ["Speech"]}, seconds=0.5)
+    run = tmp_path / "run"
+    outcome = s5eval("run", "--system", "multistage", "--data", data, "--out", run, *system_settings)
+    assert outcome.code == 0, outcome.err
+    facts = json.loads((run / "run.json").read_text())["fingerprint"]
+    assert facts["weights"].startswith("sha256:")
+    assert facts["af_whisper"].startswith("sha256:")
+
+
+def test_a_part_that_is_missing_is_named_with_where_it_comes_from(toy_train: ToyTrain) -> None:
+    with pytest.raises(DataError, match=r"m2d\.safetensors.*earlier recipe"):
+        toy_train("dpc", starts_from={"uss": None})
+
+
+def test_the_next_part_starts_from_the_one_before(toy_train: ToyTrain, tmp_path: Path) -> None:
+    for name in ("m2d", "uss", "dpc"):
+        toy_train(name)
+    toy_train("tse2", steps=1, export="float32", optimiser={"learning_rate": 0.0, "weight_decay": 0.0})
+    uss = load_file(tmp_path / "weights" / "uss.safetensors")
+    tse = load_file(tmp_path / "weights" / "tse2.safetensors")
+    shared = [key for key in uss if key.startswith("pairs.")]
+    assert shared
+    assert all(torch.equal(uss[key].float(), tse[key]) for key in shared)
+
+
+def test_sittings_add_up_to_one(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    plan = toy_plan("uss", steps=4, export="float32")
+    train(plan, Sitting(tmp_path / "one", tmp_path / "a", device="cpu"))
+    for _ in range(4):  # a sitting of no time does one step
+        result = train(plan, Sitting(tmp_path / "many", tmp_path / "b", device="cpu", max_minutes=0))
+    assert result.finished
+    assert same(tmp_path / "one" / "uss.safetensors", tmp_path / "many" / "uss.safetensors")
+    kept = [path.name for path in (tmp_path / "b").iterdir() if path.name.startswith("step-")]
+    assert kept == ["step-00000004"]
+
+
+@pytest.mark.slow
+def test_killed_at_random_and_resumed_reaches_the_same_bits(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    for name in ("m2d", "uss"):
+        train(toy_plan(name), Sitting(tmp_path / "kill", tmp_path / name, device="cpu"))
+    begin = (tmp_path / "kill" / "uss.safetensors").read_bytes()
+    plan = toy_plan("dpc", steps=12, export="float32")
+    settings, system = (json.dumps(plan.as_dict()[key]) for key in ("recipe", "system"))
+    program = (
+        "import json, sys; from pathlib import Path\n"
+        "from s5eval.systems.multistage.train.recipe import read_plan\n"
+        "from s5eval.systems.multistage.train.loop import Sitting, train\n"
+        "changes = {**json.loads(sys.argv[1]), 'system': json.loads(sys.argv[2])}\n"
+        "train(read_plan('mini/dpc', changes), Sitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "
+        "checkpoint_minutes=0))\n"
+    )
+
+    def weights() -> list[bytes]:
+        return [(tmp_path / "kill" / f"{name}.safetensors").read_bytes() for name in ("dpc1", "uss")]
+
+    def start(out: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", program, settings, system, str(tmp_path / "kill"), str(out)]
+        return subprocess.Popen(command, env=os.environ.copy(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    assert start(tmp_path / "whole").wait(timeout=300) == 0
+    whole = weights()
+    (tmp_path / "kill" / "uss.safetensors").write_bytes(begin)
+    broken, kills = tmp_path / "broken", 0
+    for _ in range(40):
+        process = start(broken)
+        begun = len(list(broken.glob("step-*"))) and sorted(broken.glob("step-*"))[-1].name
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+            steps = sorted(path.name for path in broken.glob("step-*"))
+            if steps and steps[-1] != begun and kills < 3 and steps[-1] != "step-00000012":
+                time.sleep(0.03 * kills)  # a different moment of a step each time
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+        if process.wait(timeout=120) == 0:
+            break
+    assert kills == 3
+    resumed = weights()
+    assert resumed == whole
+
+
+def test_checkpoints_of_another_recipe_are_refused(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    train(toy_plan("uss", steps=5), sitting)
+    with pytest.raises(UsageError, match="another recipe or other settings"):
+        train(toy_plan("uss", steps=6), sitting)
+
+
+def test_a_torn_checkpoint_is_an_error_with_its_path(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    train(toy_plan("uss", steps=5), sitting)
+    (step,) = (tmp_path / "c").glob("step-*")
+    weights = step / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"weights\.safetensors"):
+        train(toy_plan("uss", steps=5), sitting)
+
+
+def test_an_unfinished_draft_of_a_checkpoint_is_passed_over(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    train(toy_plan("uss", steps=5), sitting)
+    (tmp_path / "c" / ".step-00000003.99").mkdir()
+    assert train(toy_plan("uss", steps=5), sitting).step == 2
+    assert not list((tmp_path / "c").glob(".step-*"))
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_terms(
+    toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = toy_plan("uss", steps=2)
+    original = loop.make_job
+
+    def broken(*arguments: Any) -> Any:
+        job = original(*arguments)
+        next(job.task.parameters()).data.fill_(float("nan"))
+        return job
+
+    monkeypatch.setattr(loop, "make_job", broken)
+    with pytest.raises(DataError, match=r"step 0: the loss is not finite: \{'separation'"):
+        train(plan, Sitting(tmp_path / "w", tmp_path / "c", device="cpu"))
+
+
+def test_a_folder_that_cannot_be_written_stops_before_any_step(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("a file where the folder should be")
+    with pytest.raises((DataError, FileExistsError)):
+        train(toy_plan("uss"), Sitting(tmp_path / "w", tmp_path / "c", device="cpu"))
+
+
+@pytest.mark.parametrize("counts", [[1, 0, 0, 0], [0, 0, 0, 1]])
+@pytest.mark.parametrize("name", ["uss", "dpc", "tse2"])
+def test_batches_without_any_source_train_too(toy_train: ToyTrain, name: str, counts: list[float]) -> None:
+    if name != "uss":
+        toy_train("m2d")
+        toy_train("uss")
+    if name == "tse2":
+        toy_train("dpc")
+    result = toy_train(name, data={"target_counts": counts}, seed=5)
+    assert all(math.isfinite(value) for value in result.figures.values())
+
+
+def test_accumulation_and_averages(toy_train: ToyTrain, tmp_path: Path) -> None:
+    assert toy_train("uss", accumulate=2, optimiser={"average": 0.0}).finished
+    assert json.loads((tmp_path / "weights" / "card.json").read_text())["history"][0]["scenes"] == 8
+
+
+def test_the_rate_rises_and_falls() -> None:
+    settings = OptimiserSettings(1.0, {}, 10, 0.1, 0.0, False, 1.0, 0.0)
+    rates = [rate(step, 100, settings) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[99] == pytest.approx(0.1, abs=0.01)
+    assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2])
+def test_two_processes_share_a_batch(toy_plan: ToyPlan, tmp_path: Path, processes: int) -> None:
+    plan = toy_plan("uss", steps=2, export="float32")
+    train(plan, Sitting(tmp_path / "one", tmp_path / "a", device="cpu"))
+    program = (
+        "import json, sys; from pathlib import Path\n"
+        "from s5eval.systems.multistage.train.recipe import read_plan\n"
+        "from s5eval.systems.multistage.train.loop import Sitting, train\n"
+        "if __name__ == '__main__':\n"
+        "    changes = {**json.loads(sys.argv[1]), 'system': json.loads(sys.argv[2])}\n"
+        "    train(read_plan('mini/uss', changes), Sitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "
+        "devices=2, threads=1))\n"
+    )
+    script = tmp_path / "program.py"
+    script.write_text(program)
+    content = plan.as_dict()
+    arguments = [
+        json.dumps(content["recipe"]),
+        json.dumps(content["system"]),
+        str(tmp_path / "two"),
+        str(tmp_path / "b"),
+    ]
+    subprocess.run([sys.executable, str(script), *arguments], check=True, timeout=300, capture_output=True)
+    one, two = load_file(tmp_path / "one" / "uss.safetensors"), load_file(tmp_path / "two" / "uss.safetensors")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-2)

@@ -1,0 +1,80 @@
+"""Recipes: what ships resolves, and what cannot be is refused by name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.systems.multistage.train import recipe
+from s5eval.systems.multistage.train.recipe import read_plan, recipe_names
+
+
+@pytest.mark.parametrize("preset", ["mini", "paper"])
+def test_every_shipped_recipe_resolves(preset: str) -> None:
+    names = recipe_names(preset)
+    expected = ["uss", "dpc", "tse2", "tse3", "refine"]
+    assert names == (["encoder", "m2d", *expected] if preset == "mini" else expected)
+    for name in names:
+        plan = read_plan(f"{preset}/{name}")
+        assert plan.preset == preset
+        assert plan.recipe.trains
+
+
+def test_changes_reach_recipe_and_system() -> None:
+    plan = read_plan("mini/uss", {"data": {"seconds": 1}, "system": {"separator": {"blocks": 1}}, "steps": 7})
+    assert (plan.recipe.data.seconds, plan.configuration.separator.blocks, plan.recipe.steps) == (1.0, 1, 7)
+    assert plan.digest() != read_plan("mini/uss").digest()
+    assert read_plan("mini/uss", {"data": {"workers": 3}}).digest() == read_plan("mini/uss").digest()
+
+
+def test_null_takes_a_start_back() -> None:
+    assert read_plan("mini/tse2", {"starts_from": {"tse2": None}}).recipe.starts_from == {"dpc2": "dpc1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": 3}, "no key uss.step; did you mean 'steps'"),
+        ({"steps": 0}, "uss.steps is 0, expected a positive number"),
+        ({"steps": "many"}, "uss.steps is 'many', expected a whole number"),
+        ({"trains": ["tse2"]}, r"uss.trains is \['tse2'\], expected some of uss, dpc1"),
+        ({"trains": []}, "uss.trains"),
+        ({"stage": 4}, "uss.stage is 4, expected 1, 2 or 3"),
+        ({"data": {"target_counts": [0.5, 0.2]}}, "expected chances that add up to 1"),
+        ({"data": {"seconds": 0}}, "data.seconds is 0"),
+        ({"data": {"duration_augmentation": "yes"}}, "expected off or pool or concat"),
+        ({"optimiser": {"average": 1.0}}, "optimiser.average is 1.0"),
+        ({"optimiser": 3}, "expected a mapping"),
+        ({"system": {"separator": {"kernel": 2}}}, "system.separator.kernel is 2, expected an odd number"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(changes: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_plan("mini/uss", changes)
+
+
+@pytest.mark.parametrize("name", ["uss", "mini", "mini/", "midi/uss", "nowhere.yaml/uss", "/uss"])
+def test_an_unknown_name_lists_what_there_is(name: str) -> None:
+    with pytest.raises(UsageError, match=r"no recipe .*mini/encoder.*paper/refine.*FILE\.yaml/NAME|has no recipe"):
+        read_plan(name)
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    content = yaml.safe_load((Path(recipe.__file__).parent / "mini.yaml").read_text())
+    content["recipes"] = {"mine": {"trains": ["uss"], "steps": 3}}
+    content["system"] = {"separator": {"blocks": 1}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    plan = read_plan(f"{tmp_path}/own.yaml/mine")
+    assert (plan.name, plan.recipe.steps, plan.configuration.separator.blocks) == ("own/mine", 3, 1)
+    with pytest.raises(UsageError, match="has no recipe 'other'"):
+        read_plan(f"{tmp_path}/own.yaml/other")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "recipes: 3", "\x00"])
+def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"own\.yaml: "):
+        read_plan(f"{tmp_path}/own.yaml/mine")
