@@ -1,0 +1,64 @@
+"""`s5eval train` from the outside."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+Call = Callable[..., Any]
+
+
+def test_the_resolved_recipe_is_shown(s5eval: Call) -> None:
+    result = s5eval("train", "mini/uss", "--dry-run", "--set", "data.seconds=1.5", "--set", "system.mamba=none")
+    assert result.code == 0
+    assert result.json["recipe"]["data"]["seconds"] == 1.5
+    assert result.json["system"]["mamba"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mini/us"], "did you mean 'uss'"),
+        (["uss"], "no recipe 'uss'"),
+        (["mini/uss", "--set", "steps"], "expected KEY=VALUE"),
+        (["mini/uss", "--set", "data.second=3"], "did you mean 'seconds'"),
+        (["mini/uss", "--device", "gpu"], "device 'gpu': expected auto, cpu, cuda"),
+    ],
+)
+def test_usage_errors(s5eval: Call, tmp_path: Path, arguments: list[str], message: str) -> None:
+    result = s5eval("train", *arguments, "--weights", tmp_path / "w", "--out", tmp_path / "o")
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_a_missing_part_is_a_data_error(s5eval: Call, tmp_path: Path) -> None:
+    pytest.importorskip("lightning.fabric")
+    result = s5eval("train", "mini/dpc", "--weights", tmp_path / "w", "--out", tmp_path / "o")
+    assert result.code == 3
+    assert "uss.safetensors" in result.err
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_two_sittings(s5eval: Call, tmp_path: Path, tiny_dev_set: SimpleNamespace) -> None:
+    pytest.importorskip("lightning.fabric")
+    settings = {
+        "steps": 2,
+        "data.folder": tiny_dev_set.dev,
+        "data.seconds": 0.5,
+        "system.separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4},
+        "system.mamba2": {"headdim": 8, "chunk": 8},
+    }
+    words = [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
+    sets = [item for word in words for item in ("--set", word)]
+    call = ("train", "mini/uss", "--weights", tmp_path / "w", "--out", tmp_path / "o", "--device", "cpu", *sets)
+    first = s5eval(*call, "--max-minutes", 0)
+    assert first.code == 0
+    assert "1 of 2 steps done; the same command goes on" in first.out
+    second = s5eval(*call, "--json")
+    assert second.code == 0
+    assert second.json["finished"] is True
+    assert set(second.json["files"]) == {"uss"}
+    assert (tmp_path / "w" / "uss.safetensors").is_file()
