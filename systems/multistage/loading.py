@@ -42,7 +42,16 @@ def read_tensors(path: Path, source: str, *, trusted: bool = False) -> dict[str,
             f"{path}: not a file of plain tensors (reading it would run code from it, or it is no PyTorch file); "
             f"expected the one from {source}"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, LookupError, ImportError, AttributeError) as error:
+    except (
+        SafetensorError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        ImportError,
+        AttributeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"{path}: cannot be read as weights, truncated or foreign ({path.stat().st_size} bytes: {reason}); "
