@@ -1,4 +1,4 @@
-"""ResUNetK for evaluation: what `resunet.py` defines, computed faster and in less memory.
+"""ResUNetK for evaluation on a CPU: what `resunet.py` defines, computed faster and in less memory.
 
 A map of 10 s has a million cells of 32 channels, far more than a processor's cache holds, and the plain definition
 passes over it dozens of times. Here every block works through a few rows (frames) at a time: what lies between two
@@ -100,6 +100,7 @@ def _block(block: ConvBlock, source: Rows, height: int, width: int, shifts: Shif
         between = hidden[start + 1 : start + 1 + size, 1:-1]
         torch.addcmul(shift2, mapped, scale2, out=_like(mapped, between))
         F.leaky_relu_(between, block.slope)
+    # rows beyond the map were computed with the others
     hidden[height + 1 :].zero_()
     for start in range(0, height, step):
         size = min(step, whole - start)
