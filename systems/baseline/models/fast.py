@@ -22,7 +22,7 @@ from s5eval.systems.baseline.models.winograd import TILE, Winograd, transform_ke
 if TYPE_CHECKING:
     from s5eval.systems.baseline.models.resunet import ResUNet
 
-CELLS = 16_384
+CELLS = 8_192
 """Cells of a map that are worked on at once; a matter of caches alone."""
 
 FEWEST = 64
@@ -31,7 +31,7 @@ FEWEST = 64
 Rows = Callable[[int, int], Tensor]
 """Gives rows first … last − 1 of a map."""
 
-_Kernels = WeakKeyDictionary[nn.Module, tuple[tuple[tuple[int, int], ...], Tensor]]
+_Kernels = WeakKeyDictionary[nn.Module, tuple[tuple[int, int], Tensor]]
 _kernels: _Kernels = WeakKeyDictionary()
 
 
@@ -97,9 +97,9 @@ def _block(block: ConvBlock, source: Rows, height: int, width: int, shifts: Shif
         F.leaky_relu_(activated, block.slope)
         strip[high - start + 1 :].zero_()
         mapped = first(strip[: size + 2])
-        between = hidden[start + 1 : start + 1 + size, 1:-1]
-        torch.addcmul(shift2, mapped, scale2, out=_like(mapped, between))
-        F.leaky_relu_(between, block.slope)
+        between = _like(mapped, hidden[start + 1 : start + 1 + size, 1:-1])
+        torch.addcmul(shift2, mapped, scale2, out=mapped)
+        torch.ops.aten.leaky_relu(mapped, block.slope, out=between)
     # rows beyond the map were computed with the others
     hidden[height + 1 :].zero_()
     for start in range(0, height, step):
@@ -163,7 +163,9 @@ def _convolution(layer: nn.Conv2d, width: int) -> Callable[[Tensor], Tensor]:
 def _kernel(layer: nn.Conv2d) -> Tensor:
     """The layer's transformed kernel; kept until its weights change, since there are four times as many values."""
     weight = layer.weight
-    state = ((weight.data_ptr(), weight._version),)
+    if weight.is_inference():  # made in inference mode: changes would go unnoticed
+        return transform_kernel(weight)
+    state = (weight.data_ptr(), weight._version)
     known = _kernels.get(layer)
     if known is None or known[0] != state:
         known = state, transform_kernel(weight.detach())

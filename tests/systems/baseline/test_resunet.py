@@ -146,6 +146,14 @@ def test_new_weights_are_noticed(network: ResUNetK) -> None:
         assert close(after, network(mixture, asked))
 
 
+def test_a_network_made_in_inference_mode(tiny_configuration: Configuration) -> None:
+    mixture, asked = 0.1 * torch.randn(1, 4, 1000), query(3, 5, 6)
+    with torch.inference_mode():
+        there = new_part("separator", tiny_configuration).eval()(mixture, asked)
+    with torch.no_grad():
+        assert close(there, new_part("separator", tiny_configuration).eval()(mixture, asked))
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("samples", [1, 100, 1001])
 def test_silence_is_exactly_silent(network: ResUNetK, samples: int) -> None:
