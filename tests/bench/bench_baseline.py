@@ -1,6 +1,6 @@
 """The baseline's networks at their published sizes, on one thread: seconds and memory per mixture of 10 s.
 
-The official code, measured once on such a machine with two threads: ResUNetK 8.7 to 9.1 s and 2.4 GB. Beside the
+The official code, in an earlier measurement: ResUNetK 8.7 to 9.1 s and 2.4 GB. Beside the
 figures stands the plain definition of the same network in the same process, so that the ratio tells something on a
 machine that others use too; CPU seconds are the thread's own. Weights are random: costs do not depend on them.
 
