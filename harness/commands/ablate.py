@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.errors import UsageError
-from s5eval.harness.commands.options import PathType, data_options, show_progress
+from s5eval.harness.commands.options import PathType, data_options, show_progress, trust_option, with_trust
 
 
 @click.command("ablate")
@@ -18,6 +18,7 @@ from s5eval.harness.commands.options import PathType, data_options, show_progres
 @click.option("--system", metavar="NAME", help="Installed system or module:factory; default: the grid's.")
 @data_options
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting that all rows share.")
+@trust_option
 @click.option("--baseline", metavar="ROW", help="Row that the others are compared with; default: the first.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
@@ -37,7 +38,12 @@ def command(grid: Path | None, **options: Any) -> int:
     from s5eval.harness.run import default_run_path
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]
-    chosen = load_grid(grid, axes=axes, base=parse_assignments(options["settings"]), baseline=options["baseline"])
+    chosen = load_grid(
+        grid,
+        axes=axes,
+        base=parse_assignments(with_trust(options["settings"], options["trust_checkpoint"])),
+        baseline=options["baseline"],
+    )
     system = options["system"] or chosen.system
     if system is None:
         raise UsageError("--system is missing, and the grid names none; `s5eval systems` lists what is installed")

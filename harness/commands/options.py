@@ -41,6 +41,18 @@ metrics_option = click.option(
 )
 
 
+trust_option = click.option(
+    "--trust-checkpoint",
+    is_flag=True,
+    help="Read checkpoints that have to run code to be read; short for --set system.trust_checkpoint=true.",
+)
+
+
+def with_trust(settings: tuple[str, ...], trusted: bool) -> tuple[str, ...]:
+    """The `--set` values, with the one that `--trust-checkpoint` stands for."""
+    return (*settings, "system.trust_checkpoint=true") if trusted else settings
+
+
 def data_options(command: Command) -> Command:
     """`--data`, `--dataset`, `--split`, `--limit`, `--only`, `--strict`."""
     for option in (

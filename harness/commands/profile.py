@@ -5,16 +5,21 @@ from typing import Any
 
 import click
 
+from s5eval.harness.commands.options import trust_option, with_trust
+
 
 @click.command("profile")
 @click.option("--system", required=True, metavar="NAME", help="An installed system that can be profiled.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as system.preset=paper.")
+@trust_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
     "--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Length of the mixture."
 )
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def command(system: str, settings: tuple[str, ...], device: str, seconds: float, as_json: bool) -> int:
+def command(
+    system: str, settings: tuple[str, ...], trust_checkpoint: bool, device: str, seconds: float, as_json: bool
+) -> int:
     """Parameters and multiply-adds per part; seconds, peak memory and real-time factor per stage.
 
     The mixture is made-up noise; no weights and no data are needed.
@@ -24,7 +29,7 @@ def command(system: str, settings: tuple[str, ...], device: str, seconds: float,
     from s5eval.systems.registry import load_profile
 
     profile = load_profile(system)
-    config = parse_settings(settings).get("system", {})
+    config = parse_settings(with_trust(settings, trust_checkpoint)).get("system", {})
     costs = profile(config, resolve_device(device), seconds=seconds).as_dict()
     click.echo(json.dumps(costs, indent=1) if as_json else _table(costs))
     return 0

@@ -17,6 +17,8 @@ from s5eval.harness.commands.options import (
     show_making,
     show_progress,
     show_result,
+    trust_option,
+    with_trust,
 )
 
 
@@ -24,6 +26,7 @@ from s5eval.harness.commands.options import (
 @click.option("--system", metavar="NAME", help="Installed system (see `s5eval systems`), or module:factory.")
 @data_options
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as system.stages=2.")
+@trust_option
 @click.option("--decision", type=PathType, metavar="FILE", help="Decision file (YAML) in place of the system's own.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
@@ -48,7 +51,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         "data": options["data"],
         "dataset": options["dataset"],
         "split": options["split"],
-        "settings": parse_settings(options["settings"]),
+        "settings": parse_settings(with_trust(options["settings"], options["trust_checkpoint"])),
         "decision_file": options["decision"],
         "limit": options["limit"],
         "only": options["only"],
@@ -63,6 +66,8 @@ def command(context: click.Context, /, **options: Any) -> int:
     folder = values["settings"].get("system", {})
     if values["system"] == "folder" and isinstance(folder.get("path"), str):
         folder["path"] = str(_absolute(Path(folder["path"])))  # a resumed run may stand in another working folder
+    if isinstance(folder.get("checkpoint_dir"), str):
+        folder["checkpoint_dir"] = str(_absolute(Path(folder["checkpoint_dir"])))
     renamed = {"decision": "decision_file", "no_cache": "cache"}
     typed = {renamed.get(name, name) for name in given_options(context)}
     given = {name: values[name] for name in typed & values.keys()}

@@ -64,7 +64,7 @@ class SeparationStage:
             raise ValueError(f"stage {self.name} is the first and takes no inputs")
         device = _device(self.separator)
         results: list[Candidates] = []
-        for audio, _ in _batches(mixtures, device):
+        for audio, _ in batches(mixtures, device):
             with _precision(device, self.config):
                 separated = self.separator(audio, foreground_only=True)
                 slots = separated.foreground.shape[1]
@@ -111,7 +111,7 @@ class ExtractionStage:
             raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
         device = _device(self.extractor)
         results: list[Candidates] = []
-        for audio, rows in _batches(mixtures, device):
+        for audio, rows in batches(mixtures, device):
             results += self._refine(audio, inputs[rows])
         return results
 
@@ -163,7 +163,7 @@ def _precision(device: torch.device, config: Configuration) -> AbstractContextMa
     return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
 
 
-def _batches(mixtures: Sequence[Mixture], device: torch.device) -> Iterator[tuple[Tensor, slice]]:
+def batches(mixtures: Sequence[Mixture], device: torch.device) -> Iterator[tuple[Tensor, slice]]:
     """Audio (B, 4, T) of neighbouring mixtures of one length, and which they are.
 
     On a CPU every mixture goes alone: a batch would only cost memory there.

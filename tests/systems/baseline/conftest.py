@@ -1,0 +1,71 @@
+"""Sizes small enough for tests, the published key tables, and files as the published ones are laid out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from s5eval.data_manifests.records import Mixture
+from s5eval.systems.baseline.configuration import Configuration, load_preset
+
+TINY: dict[str, Any] = {
+    "m2d": {"width": 16, "depth": 1, "heads": 2},
+    "head": {"track": 8, "hidden": 6},
+    "separator": {
+        "window": 64,
+        "hop": 16,
+        "condition": 8,
+        "widths": [4, 6, 64],
+        "pools": [[2, 2], [2, 2], [1, 2]],
+    },
+}
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """Changes to a preset, as `system.*` keys."""
+    return {**TINY, "weights": "untrained"}
+
+
+@pytest.fixture
+def tiny_configuration() -> Configuration:
+    return load_preset("mini", TINY)
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Callable[..., Mixture]:
+    """A recording of noise: `noise(samples, seed)`."""
+
+    def make(samples: int, seed: int = 0) -> Mixture:
+        audio = np.random.default_rng(seed).normal(0, 0.1, (samples, 4)).astype(np.float32)
+        path = tmp_path / f"noise_{samples}_{seed}.wav"
+        soundfile.write(path, audio, 32_000, subtype="FLOAT")
+        return Mixture(path.stem, path)
+
+    return make
+
+
+@pytest.fixture
+def unsettle() -> Callable[[torch.nn.Module], torch.nn.Module]:
+    """Give every normalisation statistics and factors of its own, as training does."""
+
+    def unsettle(network: torch.nn.Module) -> torch.nn.Module:
+        for module in network.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.running_mean.normal_(0, 0.3)  # type: ignore[union-attr]
+                module.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]
+                if module.affine:
+                    module.weight.data.uniform_(0.5, 1.5)
+                    module.bias.data.normal_(0, 0.2)
+        return network
+
+    return unsettle
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)

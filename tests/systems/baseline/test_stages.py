@@ -1,0 +1,125 @@
+"""The official decision as a threshold, and which waveform belongs to which track."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.records import Mixture
+from s5eval.systems.baseline.stages import SeparationStage, TaggingStage, track_scores
+from s5eval.systems.decision import Decision, decide
+from s5eval.systems.interface import Candidates
+
+Noise = Callable[..., Mixture]
+OFFICIAL = Decision(max_sources=3, duplicate_correlation=None)
+
+
+def official_labels(logits: Tensor) -> list[int]:
+    """The arg-max of every track over 19 outcomes."""
+    return torch.max(torch.softmax(logits, -1), -1).indices.tolist()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([1e-8, 1e-3, 1.0, 30.0, 200.0]), st.booleans())
+def test_the_default_decision_is_the_official_one(seed: int, scale: float, tied: bool) -> None:
+    logits = scale * torch.randn(3, 19, generator=torch.Generator().manual_seed(seed))
+    if tied:
+        logits[0, 18] = logits[0, :18].max()
+        logits[1, 18] = torch.nextafter(logits[1, :18].max(), torch.tensor(torch.inf))
+    scores, silence = (value.numpy() for value in track_scores(logits))
+    chosen = decide(class_scores=scores, p_silence=silence, correlation=np.ones((3, 3)), labels=None, decision=OFFICIAL)
+    expected = [(k, CLASSES[label]) for k, label in enumerate(official_labels(logits)) if label < 18]
+    assert [(selection.index, selection.label) for selection in chosen] == expected
+    assert np.allclose(scores.sum(1), 1.0)
+    assert ((silence >= 0) & (silence <= 1)).all()
+
+
+def test_scores_of_a_certain_silence_stay_scores() -> None:
+    logits = torch.zeros(1, 19)
+    logits[0, 18], logits[0, 4] = 500.0, 1.0
+    scores, silence = track_scores(logits)
+    assert int(scores[0].argmax()) == 4
+    assert float(scores[0].sum()) == pytest.approx(1.0)
+    assert float(silence) == 1.0
+
+
+class _Tagger(torch.nn.Module):
+    """Says what it is told."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        return self.logits.expand(len(mixture), -1, -1)
+
+
+class _Separator(torch.nn.Module):
+    """Gives every track the number of its class plus a tenth of the number of tracks asked for; counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parameter = torch.nn.Parameter(torch.zeros(1))
+        self.queries: list[Tensor] = []
+
+    def forward(self, mixture: Tensor, query: Tensor) -> Tensor:
+        self.queries.append(query)
+        wanted = query.sum(2)
+        value = wanted * (query.argmax(2) + 0.1 * wanted.sum(1, keepdim=True))
+        return value.unsqueeze(2).expand(-1, -1, mixture.shape[2]).clone()
+
+
+def told(*labels: int, silent: tuple[int, ...] = ()) -> Tensor:
+    """Logits (1, 3, 19): the class of every track, and which of them are silent all the same."""
+    logits = torch.zeros(1, 3, 19)
+    for track, label in enumerate(labels):
+        logits[0, track, label] = 4.0
+        logits[0, track, 18] = 5.0 if track in silent else 2.0
+    return logits
+
+
+def run(noise: Noise, logits: Tensor, *, revive: bool) -> tuple[Candidates, list[Tensor]]:
+    tagging = TaggingStage("tagger", {}, _Tagger(logits))  # type: ignore[arg-type]
+    separator = _Separator()
+    separation = SeparationStage("separator", {}, separator, revive=revive)  # type: ignore[arg-type]
+    mixture = noise(100)
+    named = tagging.run([mixture], None)
+    assert named[0].audio.shape == (3, 0)
+    (result,) = separation.run([mixture], named)
+    return result, separator.queries
+
+
+def test_silent_tracks_come_last_and_are_asked_for_apart(noise: Noise) -> None:
+    result, queries = run(noise, told(7, 3, 9, silent=(0,)), revive=True)
+    assert result.class_scores.argmax(1).tolist() == [3, 9, 7]
+    assert (result.p_silence > 0.5).tolist() == [False, False, True]
+    # two tracks in the official pass, three in the second
+    assert np.allclose(result.audio[:, 0], [3.2, 9.2, 7.3])
+    assert [query.sum(2).tolist() for query in queries] == [[[1, 1, 0]], [[1, 1, 1]]]
+
+
+def test_zeros_spare_the_second_pass(noise: Noise) -> None:
+    result, queries = run(noise, told(7, 3, 9, silent=(0,)), revive=False)
+    assert np.allclose(result.audio[:, 0], [3.2, 9.2, 0.0])
+    assert len(queries) == 1
+
+
+@pytest.mark.parametrize(("silent", "revive", "passes"), [((), True, 1), ((0, 1, 2), True, 1), ((0, 1, 2), False, 0)])
+def test_no_pass_is_made_for_nothing(noise: Noise, silent: tuple[int, ...], revive: bool, passes: int) -> None:
+    result, queries = run(noise, told(7, 3, 9, silent=silent), revive=revive)
+    assert len(queries) == passes
+    assert result.audio.any() == (passes > 0)
+
+
+def test_inputs_that_do_not_belong_are_refused(noise: Noise) -> None:
+    tagging = TaggingStage("tagger", {}, _Tagger(told(1, 2, 3)))  # type: ignore[arg-type]
+    separation = SeparationStage("separator", {}, _Separator(), revive=True)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="takes no inputs"):
+        tagging.run([noise(100)], [])
+    with pytest.raises(ValueError, match="needs the candidates"):
+        separation.run([noise(100)], None)
