@@ -12,7 +12,7 @@ import click
 from s5eval.harness.commands.options import PathType
 
 if TYPE_CHECKING:
-    from s5eval.systems.multistage.train.loop import Watcher
+    from s5eval.systems.training.loop import Watcher
 
 
 @click.command("train")
@@ -51,13 +51,13 @@ def command(recipe: str, **options: Any) -> int:
     training goes on from its last checkpoint when the same command is given again.
     """
     from s5eval.harness.config import parse_assignments
-    from s5eval.systems.multistage.train.recipe import read_plan
+    from s5eval.systems.training.recipe import read_plan
 
     plan = read_plan(recipe, parse_assignments(options["settings"]))
     if options["dry_run"]:
         click.echo(json.dumps(plan.as_dict(), indent=1))
         return 0
-    from s5eval.systems.multistage.train.loop import Sitting, train
+    from s5eval.systems.training.loop import Sitting, train
 
     devices = options["devices"]
     out = options["out"] or Path("training") / plan.name

@@ -20,7 +20,7 @@ from s5eval.systems.baseline.models.tagger import Tagger, Tagger1c, Tagger4c
 from s5eval.systems.baseline.stages import SeparationStage, TaggingStage
 from s5eval.systems.decision import Decision, load_decision
 from s5eval.systems.interface import Json
-from s5eval.systems.multistage.loading import file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.models.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.pipeline import Pipeline
 

@@ -13,8 +13,8 @@ from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision, load_decision
 from s5eval.systems.interface import Json, Stage
+from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
-from s5eval.systems.multistage.loading import file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.models.af_whisper import AFWhisper, load_af_whisper, transformers_available
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier

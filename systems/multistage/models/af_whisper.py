@@ -15,12 +15,11 @@ import numpy as np
 import soxr
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.records import SAMPLE_RATE
-from s5eval.systems.multistage.loading import file_digest, joint_digest, load_strictly
+from s5eval.systems.loading import file_digest, joint_digest, load_strictly
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.multistage.models.mel import WhisperLogMel
 
@@ -140,13 +139,10 @@ def _sinusoids(length: int, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
-def save_af_whisper(encoder: nn.Module, directory: Path) -> None:
-    """Write an encoder as `load_af_whisper` reads it: `config.json` and `model.safetensors`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    config = cast(Any, encoder).config.to_dict()
-    (directory / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    table = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
-    save_file(table, directory / "model.safetensors")
+def write_sizes(encoder: nn.Module, directory: Path) -> None:
+    """Write `config.json`, which `load_af_whisper` reads beside `model.safetensors`."""
+    content = cast(Any, encoder).config.to_dict()
+    (directory / "config.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def load_af_whisper(directory: Path, *, pad_to_30s: bool, device: str, bf16: bool) -> AFWhisper:

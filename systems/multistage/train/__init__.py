@@ -1,1 +1,1 @@
-"""Training of the multi-stage system: recipes, losses, and a loop that survives being killed."""
+"""Training of the multi-stage system: its recipes, and the losses of every stage and of the small encoders."""

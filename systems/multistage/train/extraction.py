@@ -15,10 +15,10 @@ from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
-from s5eval.systems.multistage.train.data import Batch
-from s5eval.systems.multistage.train.losses import assign, sa_sdr_loss, silent_slot_loss, source_snr_loss
 from s5eval.systems.multistage.train.recipe import ClueSettings, LossSettings
 from s5eval.systems.multistage.train.separation import classifier_terms
+from s5eval.systems.training.data import Batch
+from s5eval.systems.training.losses import assign, sa_sdr_loss, silent_slot_loss, source_snr_loss
 
 
 @dataclass(frozen=True, slots=True)

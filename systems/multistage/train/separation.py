@@ -8,8 +8,10 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
-from s5eval.systems.multistage.train.data import Batch
-from s5eval.systems.multistage.train.losses import (
+from s5eval.systems.multistage.train.recipe import LossSettings
+from s5eval.systems.multistage.train.tagging import frame_activity
+from s5eval.systems.training.data import Batch
+from s5eval.systems.training.losses import (
     assign,
     classification_loss,
     sa_sdr_loss,
@@ -18,8 +20,6 @@ from s5eval.systems.multistage.train.losses import (
     silent_slot_loss,
     source_snr_loss,
 )
-from s5eval.systems.multistage.train.recipe import LossSettings
-from s5eval.systems.multistage.train.tagging import frame_activity
 
 
 class SeparationTask(nn.Module):

@@ -12,7 +12,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.multistage.models.m2d import M2D
-from s5eval.systems.multistage.train.data import Batch
+from s5eval.systems.training.data import Batch
 
 _LEAKS = (0.0, 0.3)
 """Least and largest amplitude that the rest of the mixture keeps; small ones are likelier."""

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from s5eval.systems.multistage.train.data import Batch
 from s5eval.systems.multistage.train.extraction import Slots, choose_slots, disturb
 from s5eval.systems.multistage.train.recipe import ClueSettings
 from s5eval.systems.multistage.train.separation import frame_loss
 from s5eval.systems.multistage.train.tagging import frame_activity, leaky_sources
+from s5eval.systems.training.data import Batch
 
 
 def slots(n: int = 400) -> Slots:

@@ -8,8 +8,8 @@ import pytest
 from safetensors.torch import save_file
 
 from s5eval.systems.multistage.system import new_part
-from s5eval.systems.multistage.train.loop import Sitting, train
-from s5eval.systems.multistage.train.recipe import read_plan, recipe_names
+from s5eval.systems.training.loop import Sitting, train
+from s5eval.systems.training.recipe import read_plan, recipe_names
 
 pytest.importorskip("lightning.fabric")
 

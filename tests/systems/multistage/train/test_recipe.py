@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from s5eval.data_manifests.errors import UsageError
-from s5eval.systems.multistage.train import recipe
-from s5eval.systems.multistage.train.recipe import read_plan, recipe_names
+from s5eval.systems.multistage import train
+from s5eval.systems.training.recipe import read_plan, recipe_names
 
 
 @pytest.mark.parametrize("preset", ["mini", "paper"])
@@ -63,7 +63,7 @@ def test_an_unknown_name_lists_what_there_is(name: str) -> None:
 
 
 def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
-    content = yaml.safe_load((Path(recipe.__file__).parent / "mini.yaml").read_text())
+    content = yaml.safe_load((Path(train.__file__).parent / "mini.yaml").read_text())
     content["recipes"] = {"mine": {"trains": ["uss"], "steps": 3}}
     content["system"] = {"separator": {"blocks": 1}}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))

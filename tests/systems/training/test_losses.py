@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from s5eval.systems.multistage.models.dpc import ArcFace
-from s5eval.systems.multistage.train.losses import (
+from s5eval.systems.training.losses import (
     CAP,
     FLOOR,
     assign,

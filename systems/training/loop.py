@@ -19,12 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.systems.multistage.loading import file_digest
-from s5eval.systems.multistage.models.af_whisper import save_af_whisper
-from s5eval.systems.multistage.train import checkpoint
-from s5eval.systems.multistage.train.data import batches
-from s5eval.systems.multistage.train.recipe import OptimiserSettings, Plan
-from s5eval.systems.multistage.train.tasks import Job, PartsFolder, make_job
+from s5eval.systems.training import checkpoint
+from s5eval.systems.training.data import batches
+from s5eval.systems.training.parts import Job, PartsFolder
+from s5eval.systems.training.recipe import OptimiserSettings, Plan
 
 _TYPES = {"float32": torch.float32, "float16": torch.float16}
 
@@ -98,14 +96,9 @@ def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> Trai
     recipe = plan.recipe
     if recipe.batch % ranks:
         raise UsageError(f"{plan.name}: a batch of {recipe.batch} scenes does not divide among {ranks} devices")
-    parts = PartsFolder(
-        sitting.weights,
-        plan,
-        fabric.device,
-        m2d_weights=sitting.m2d_weights,
-        af_whisper_weights=sitting.af_whisper_weights,
-    )
-    job = make_job(plan, parts)
+    parts = PartsFolder(sitting.weights, fabric.device, sitting.m2d_weights, sitting.af_whisper_weights)
+    torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
+    job = plan.trainer.make_job(plan, parts)
     loop = _Loop(plan, job, fabric)
     state = checkpoint.load(sitting.out, plan.digest())
     if state is not None:
@@ -160,9 +153,9 @@ class _Loop:
                 module.eval()  # frozen: no dropout
         groups = []
         for name, part in job.parts.items():
-            trained = [p for p in part.parameters() if p.requires_grad]
+            trained = [p for p in part.network.parameters() if p.requires_grad]
             groups.append({"params": trained, "factor": settings.factors.get(name, 1.0)})
-        own = {p for part in job.parts.values() for p in part.parameters()}
+        own = {p for part in job.parts.values() for p in part.network.parameters()}
         rest = [p for p in job.task.parameters() if p.requires_grad and p not in own]
         groups.append({"params": rest, "factor": 1.0})  # heads that are thrown away afterwards
         self.names = {p: name for name, p in job.task.named_parameters() if p.requires_grad}
@@ -268,12 +261,10 @@ class _Loop:
         self.job.task.load_state_dict(values)
         digests = {}
         for name, part in self.job.parts.items():
-            kind = _TYPES[self.plan.recipe.export]
-            if name == "encoder":
-                save_af_whisper(part, folder / "af_whisper")
-                digests[name] = file_digest(folder / "af_whisper" / "model.safetensors")
-            else:
-                digests[name] = checkpoint.export_part(folder, name, part.state_dict(), kind)
+            path = folder / part.file
+            digests[name] = checkpoint.export(path, part.tensors(part.network), _TYPES[self.plan.recipe.export])
+            if part.beside is not None:
+                part.beside(path.parent)
         entry = {
             "recipe": self.plan.name,
             "plan": self.plan.digest(),

@@ -1,4 +1,4 @@
-"""What training minimises: separation in dB with exact assignment, and the classifier's two heads.
+"""What training minimises: separation in dB with exact assignment, and a classifier's two heads.
 
 Signals are (B, K, T) with a mask of slots (B, K) that hold a source. All losses are in dB per mixture, or in nats for
 the classifier. SA-SDR: von Neumann et al., arXiv 2110.00820; loss of silent mixtures: Wisdom et al., FUSS,
@@ -50,9 +50,14 @@ def assign(estimates: Tensor, references: Tensor) -> Assignment:
     with torch.no_grad():
         # |s − y|² = |s|² − 2 s·y + |y|²; the outer terms are the same for every permutation
         gain = torch.bmm(references.double(), estimates.double().transpose(1, 2))
-        orders = torch.tensor(list(itertools.permutations(range(slots))), device=estimates.device)
+        orders = permutations(slots, estimates.device)
         total = gain[:, torch.arange(slots, device=estimates.device), orders].sum(-1)
         return Assignment(orders[total.argmax(1)])
+
+
+def permutations(slots: int, device: torch.device) -> Tensor:
+    """All orders of `slots` slots, (slots!, slots)."""
+    return torch.tensor(list(itertools.permutations(range(slots))), device=device)
 
 
 def sa_sdr_loss(estimates: Tensor, references: Tensor, mixture: Tensor) -> Tensor:

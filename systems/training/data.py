@@ -19,7 +19,7 @@ from s5eval.data_manifests.training import (
     recorded_training,
     start_worker,
 )
-from s5eval.systems.multistage.train.recipe import DataSettings
+from s5eval.systems.training.recipe import DataSettings
 
 _ENDLESS = 1 << 40
 

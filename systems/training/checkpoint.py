@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.systems.multistage.loading import file_digest, read_tensors
+from s5eval.systems.loading import file_digest, read_tensors
 
 _NAME = re.compile(r"^step-(\d+)$")
 _AGAIN = "an earlier sitting of this training; remove the folder to begin anew"
@@ -144,10 +144,9 @@ def restore_moments(
             }
 
 
-def export_part(folder: Path, name: str, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
-    """Write `<name>.safetensors` (for `encoder`, the folder `af_whisper`) and return its digest, `sha256:…`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.safetensors"
+def export(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
+    """Write weights as safetensors, floating-point ones as `kind`, and return the file's digest, `sha256:…`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     _write(draft, {key: value.to(kind) if value.is_floating_point() else value for key, value in weights.items()})
     draft.replace(path)

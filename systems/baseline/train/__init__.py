@@ -1,0 +1,1 @@
+"""Training of the challenge's baseline: its recipes, and the losses of its tagger and its separator."""

@@ -1,0 +1,126 @@
+"""From a plan to the networks that it trains and the loss that they are trained with."""
+
+import functools
+from dataclasses import asdict
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.systems.loading import load_strictly, read_tensors
+from s5eval.systems.multistage.configuration import Configuration, load_preset
+from s5eval.systems.multistage.models.af_whisper import AFWhisper, load_af_whisper, new_af_whisper, write_sizes
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
+from s5eval.systems.multistage.models.dpc import DualPathClassifier
+from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
+from s5eval.systems.multistage.system import PARTS, new_part
+from s5eval.systems.multistage.train.extraction import EarlierStages, ExtractionTask
+from s5eval.systems.multistage.train.recipe import MultistageRecipe, check_recipe
+from s5eval.systems.multistage.train.separation import SeparationTask
+from s5eval.systems.multistage.train.tagging import ClipTagging, FrameTagging
+from s5eval.systems.training.parts import EXPORTED, Job, Part, PartsFolder
+from s5eval.systems.training.recipe import Plan, Trainer
+
+_M = TypeVar("_M", bound=nn.Module)
+
+
+def make_job(plan: Plan, parts: PartsFolder) -> Job:
+    """Networks and loss of a plan.
+
+    Raises:
+        DataError: a part that the recipe builds on is missing.
+    """
+    recipe: MultistageRecipe = plan.recipe
+    config: Configuration = plan.configuration
+    if recipe.task == "tagging":
+        return _tagging(recipe, config, parts)
+    separator, classifier = PARTS[recipe.stage]
+    new = {name: new_part(name, config) for name in PARTS[recipe.stage]}
+    networks = {
+        name: parts.trained(new[name], recipe.starts_from.get(name)).requires_grad_(True) for name in recipe.trains
+    }
+    network = networks[separator] if separator in networks else parts.frozen(new[separator], separator)
+    dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
+    set_checkpointing(network, recipe.checkpointing)
+    if recipe.stage == 1:
+        uss = _typed(network, DeFTMambaUSS)
+        m2d = _m2d(config, parts) if dpc is not None else None
+        task: nn.Module = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks)
+    else:
+        tse = _typed(network, DeFTMambaTSE)
+        earlier = _earlier(recipe.stage, config, parts)
+        task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
+    return Job(task, {name: Part(module, f"{name}.safetensors") for name, module in networks.items()})
+
+
+def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierStages:
+    def frozen(name: str) -> nn.Module:
+        return parts.frozen(new_part(name, config), name)
+
+    refinements = [
+        (_typed(frozen(f"tse{n}"), DeFTMambaTSE), _typed(frozen(f"dpc{n}"), DualPathClassifier))
+        for n in range(2, stage)
+    ]
+    return EarlierStages(
+        _typed(frozen("uss"), DeFTMambaUSS),
+        _typed(frozen("dpc1"), DualPathClassifier),
+        refinements,
+        _m2d(config, parts),
+        _encoder(config, parts),
+        len(CLASSES),
+    )
+
+
+def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
+    """The frozen M2D of all classifiers: published weights, else those of recipe `m2d`."""
+    module = _typed(new_part("m2d", config), M2D)
+    path, source = parts.folder / "m2d.safetensors", EXPORTED
+    if parts.m2d_weights is not None:
+        path, source = parts.m2d_weights, SOURCE
+    tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict())
+    load_strictly(module.backbone, tensors, path=path, source=source)
+    return module.eval().requires_grad_(False).to(parts.device)
+
+
+def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
+    """The frozen frame encoder: published weights, else those of recipe `encoder`, else none."""
+    directory = parts.af_whisper_weights or parts.folder / "af_whisper"
+    if not config.af_whisper or not directory.is_dir():
+        return None
+    return load_af_whisper(directory, pad_to_30s=config.pad_to_30s, device=str(parts.device), bf16=False)
+
+
+def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> Job:
+    (name,) = recipe.trains
+    if name == "m2d":
+        m2d = _typed(new_part("m2d", config), M2D)
+        m2d.backbone.norm_stats.requires_grad_(False)
+        task: nn.Module = ClipTagging(m2d, config.m2d.width)
+        part = Part(m2d.backbone, "m2d.safetensors")
+    else:
+        encoder = new_seeded_encoder(config)
+        task = FrameTagging(encoder)
+        part = Part(
+            encoder.network,
+            "af_whisper/model.safetensors",
+            beside=functools.partial(write_sizes, encoder.network),
+        )
+    return Job(task.to(parts.device), {name: part})
+
+
+def new_seeded_encoder(config: Configuration) -> AFWhisper:
+    """The preset's frame encoder with weights that depend on its seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return new_af_whisper(asdict(config.frame_encoder))
+
+
+def _typed(module: nn.Module, kind: type[_M]) -> _M:
+    if not isinstance(module, kind):
+        raise TypeError(f"expected a {kind.__name__}, not a {type(module).__name__}")
+    return module
+
+
+TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job)
+"""How `s5eval train` reaches all this."""
