@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Mixture
 from s5eval.systems.interface import Candidates, Stage
 
@@ -78,6 +79,7 @@ def count_parameters(network: nn.Module) -> int:
 
 def time_stages(stages: Sequence[Stage], device: torch.device, seconds: float) -> Iterator[StageCost]:
     """Cost of every stage on `seconds` of noise; each is given the previous one's candidates, none of them silent."""
+    keep_freed_memory()  # as every run does
     with _noise(seconds) as mixture:
         inputs: list[Candidates] | None = None
         for stage in stages:

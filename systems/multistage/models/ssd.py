@@ -66,10 +66,10 @@ def ssd(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, *, ch
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, chunk: int) -> Tensor:
-        y = x * D.unsqueeze(-1)
+        y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
         memory = _Memory(x)
         for slab in _slabs(x, B.shape[-1], chunk):
-            _scan_forward(_Slab(x[slab], dt[slab], A, B[slab], C[slab], chunk, memory), y[slab])
+            _scan_forward(_Slab(x[slab], dt[slab], A, B[slab], C[slab], chunk, memory), D, y[slab])
         ctx.save_for_backward(x, dt, A, B, C, D)
         ctx.chunk = chunk
         return y
@@ -79,14 +79,11 @@ class _Scan(torch.autograd.Function):
         x, dt, A, B, C, D = ctx.saved_tensors
         dy = grads[0]
         gradients = _Gradients(*(torch.empty(t.shape, dtype=t.dtype, device=t.device) for t in (x, dt, dt, B, C)))
-        torch.mul(dy, D.unsqueeze(-1), out=gradients.x)
         dD = torch.zeros_like(D, dtype=torch.float64)
         memory = _Memory(x)
         for slab in _slabs(x, B.shape[-1], ctx.chunk):
             part = _Slab(x[slab], dt[slab], A, B[slab], C[slab], ctx.chunk, memory)
-            _scan_backward(part, dy[slab], _Gradients(*(g[slab] for g in gradients)))
-            product = torch.mul(dy[slab], x[slab], out=memory.get("product", *x[slab].shape))
-            dD += product.sum(-1).sum((0, 1), dtype=torch.float64)
+            dD += _scan_backward(part, D, dy[slab], _Gradients(*(g[slab] for g in gradients)))
         dA = (gradients.decay * dt).sum((0, 1), dtype=torch.float64)
         ddt = gradients.dt.addcmul_(gradients.decay, A)
         return gradients.x, ddt, dA.to(A.dtype), gradients.B, gradients.C, dD.to(D.dtype), None
@@ -175,8 +172,8 @@ class _Slab:
         state.baddbmm_(self.B[:, self.parts[c]].transpose(1, 2), inputs.view(n, q, heads * width))
 
 
-def _scan_forward(slab: _Slab, y: Tensor) -> None:
-    """Add the scan's part to y (n, L, H, P)."""
+def _scan_forward(slab: _Slab, D: Tensor, y: Tensor) -> None:
+    """Fill y (n, L, H, P)."""
     n, heads, size, width = slab.shape
     memory = slab.memory
     state = memory.get("state", n, size, heads * width).zero_()
@@ -186,6 +183,7 @@ def _scan_forward(slab: _Slab, y: Tensor) -> None:
         carried = memory.get("carried", n, q, heads * width)
         torch.bmm(slab.C[:, part], state, out=carried)
         products = slab.products(c)
+        torch.mul(slab.x[:, part], D.unsqueeze(-1), out=y[:, part])
         for h in range(heads):
             weights = slab.matrix(c, h).mul_(products)
             out = torch.bmm(weights, inputs[:, :, h], out=memory.get("out", n, q, width))
@@ -195,8 +193,8 @@ def _scan_forward(slab: _Slab, y: Tensor) -> None:
             slab.advance(c, state, inputs)
 
 
-def _scan_backward(slab: _Slab, dy: Tensor, gradients: _Gradients) -> None:
-    """Fill the gradients of a slab; those of x are added to what is there.
+def _scan_backward(slab: _Slab, D: Tensor, dy: Tensor, gradients: _Gradients) -> Tensor:
+    """Fill the gradients of a slab; returns that of D (H,) in float64.
 
     The gradient of step k's log decay sums over all that passes it: pairs j < k ≤ i inside the chunk, the start
     state to outputs i ≥ k, inputs j < k to the end state, and the start state to the end state. A pair of a step
@@ -210,6 +208,7 @@ def _scan_backward(slab: _Slab, dy: Tensor, gradients: _Gradients) -> None:
         states[c + 1].copy_(states[c])
         slab.advance(c, states[c + 1], slab.inputs(c, "inputs"))
     dstate = memory.get("dstate", n, size, heads * width).zero_()
+    dD = torch.zeros_like(D, dtype=torch.float64)
     for c in range(len(slab.parts) - 1, -1, -1):
         part = slab.parts[c]
         q = part.stop - part.start
@@ -219,6 +218,8 @@ def _scan_backward(slab: _Slab, dy: Tensor, gradients: _Gradients) -> None:
         inputs = slab.inputs(c, "inputs")
         g = torch.mul(dy[:, part], rest, out=memory.get("g", *shape))
         scratch = memory.get("scratch", *shape)
+        direct = torch.mul(dy[:, part], slab.x[:, part], out=scratch)
+        dD += direct.sum(-1).sum((0, 1), dtype=torch.float64)
 
         # between the inputs and the state at the chunk's end
         torch.mul(inputs, end, out=scratch)
@@ -261,6 +262,7 @@ def _scan_backward(slab: _Slab, dy: Tensor, gradients: _Gradients) -> None:
 
         later, earlier = crossing.double().flip(1).cumsum(1).flip(1), arriving.double().cumsum(1).sub_(arriving)
         gradients.decay[:, part].copy_(later.add_(earlier).add_(passing.unsqueeze(1)))
-        gradients.x[:, part].addcmul_(dinputs, step)
-        dinputs.div_(rest).mul_(slab.x[:, part])
-        gradients.dt[:, part].copy_(dinputs.sum(-1))
+        torch.mul(dy[:, part], D.unsqueeze(-1), out=gradients.x[:, part]).addcmul_(dinputs, step)
+        dsteps = dinputs.mul_(slab.x[:, part]).sum(-1)
+        torch.div(dsteps, slab.rest[c, :, :q], out=gradients.dt[:, part])
+    return dD

@@ -15,6 +15,12 @@ from s5eval.systems.multistage.models.ssd import CHUNK, ssd
 
 _EPS = 1e-5
 
+_SLAB_STEPS = 1 << 13
+"""Without gradients, a CPU takes sequences so many steps at a time: what they become in between stays in its cache."""
+
+_SLAB_VALUES = 1 << 18
+"""Likewise for the gradient of the convolution's taps."""
+
 
 class GatedRMSNorm(nn.Module):
     """Root-mean-square normalisation of `x · SiLU(z)`, with a learned scale."""
@@ -57,6 +63,12 @@ class Mamba2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, d_model) → (B, L, width of `out_proj`)."""
+        rows = max(1, _SLAB_STEPS // max(1, x.shape[1]))
+        if x.is_cpu and len(x) > rows and not torch.is_grad_enabled():
+            return torch.cat([self._run(part) for part in x.split(rows)])
+        return self._run(x)
+
+    def _run(self, x: Tensor) -> Tensor:
         batch, length, _ = x.shape
         heads = len(self.D)
         z, mixed, dt = torch.split(self.in_proj(x), [self.d_inner, self.d_inner + 2 * self.d_state, heads], -1)
@@ -98,10 +110,13 @@ class _CausalConvolution(torch.autograd.Function):
         gradient = grads[0]
         reach, length = taps.shape[1] - 1, x.shape[1]
         dx = _depthwise(gradient, taps.flip(1), None)[:, reach:]
-        dtaps = torch.zeros_like(taps)
-        for k in range(min(reach + 1, length)):  # the tap k steps back
-            dtaps[:, reach - k] = (gradient[:, k:] * x[:, : length - k]).sum((0, 1))
-        return dx, dtaps, gradient.sum((0, 1))
+        dtaps, dbias = torch.zeros_like(taps), torch.zeros_like(taps[:, 0])
+        rows = max(1, _SLAB_VALUES // max(1, x[0].numel())) if len(x) else 1
+        for g, u in zip(gradient.split(rows), x.split(rows), strict=True):
+            dbias += g.sum((0, 1))
+            for k in range(min(reach + 1, length)):  # the tap k steps back
+                dtaps[:, reach - k] += (g[:, k:] * u[:, : length - k]).sum((0, 1))
+        return dx, dtaps, dbias
 
 
 def _depthwise(x: Tensor, taps: Tensor, bias: Tensor | None) -> Tensor:
