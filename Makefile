@@ -19,9 +19,9 @@ bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/run.py $(ONLY)
 
 # Each recipe goes on from its last checkpoint; one that is done exports again and takes no time.
-train-mini: $(STAMP)  ## train the weights that ship with preset mini (hours; may be interrupted and repeated)
-	for recipe in encoder m2d uss dpc tse2 tse3; do \
-	  $(BIN)/s5eval train mini/$$recipe --weights training/weights --out training/mini/$$recipe || exit $$?; \
+train-mini: $(STAMP)  ## train the weights that ship with the mini presets (hours; may be interrupted and repeated)
+	for recipe in mini/encoder mini/m2d mini/uss mini/dpc mini/tse2 mini/tse3 baseline/tagger baseline/separator; do \
+	  $(BIN)/s5eval train $$recipe --weights training/weights --out training/$$recipe || exit $$?; \
 	done
 
 lint: $(STAMP) types

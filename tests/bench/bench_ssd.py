@@ -2,9 +2,10 @@
 
 Shapes are those of the paper preset's F and T blocks: 513 x 623 and 626 x 510 sequences x steps, D = 64. Compared are
 the scan alone with the algorithm of the published minimal listing (Dao & Gu, arXiv 2405.21060: dense segment sums
-per chunk, chunk states, one dense product between chunks), and the whole layer with the torch path of transformers'
-`Mamba2Mixer`. All contestants get the same number of sequences; `--full` takes them all (transformers' path then
-needs tens of gigabytes, so it is fed in portions of 32 sequences either way, which is to its advantage).
+per chunk, chunk states, one dense product between chunks) and with the one in the torch path of transformers'
+`Mamba2Mixer`, and the whole layer, projections and all, with that mixer. All contestants get the same number of
+sequences; `--full` takes them all (transformers' path then needs tens of gigabytes, so it is fed in portions of 32
+sequences either way, which is to its advantage).
 
     python tests/bench/bench_ssd.py [--sequences 64 | --full] [--repeats 7] [--threads 2]
 """
@@ -57,6 +58,13 @@ def _segment_sums(a: Tensor) -> Tensor:
     strict = torch.ones(size, size, dtype=torch.bool).tril(-1)
     sums = rows.masked_fill(~strict, 0.0).cumsum(-2)
     return sums.masked_fill(~torch.ones(size, size, dtype=torch.bool).tril(), float("-inf"))
+
+
+def transformers_scan(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, *, chunk: int) -> Tensor:
+    """The scan inside transformers' torch path alone, arguments as in `ssd`."""
+    from transformers.models.mamba2.modeling_mamba2 import mamba2_chunk_scan
+
+    return mamba2_chunk_scan(x, dt, A, B.unsqueeze(2), C.unsqueeze(2), chunk, D=D)
 
 
 def transformers_layer(layer: Mamba2, chunk: int) -> torch.nn.Module:
@@ -161,6 +169,8 @@ def main(sequences: int | None = 64, repeats: int = 7, threads: int = 2) -> dict
         contestants: dict[str, Contestant] = {"scan, own": (ssd, inputs, None)}
         for chunk in (32, 64):
             contestants[f"scan, listing, chunk {chunk}"] = (functools.partial(listing, chunk=chunk), inputs, None)
+            other = functools.partial(transformers_scan, chunk=chunk)
+            contestants[f"scan, transformers, chunk {chunk}"] = (other, inputs, PORTION)
         contestants["layer, own"] = (layer, sound, None)
         for chunk in (16, 32):
             contestants[f"layer, transformers, chunk {chunk}"] = (transformers_layer(layer, chunk), sound, PORTION)
