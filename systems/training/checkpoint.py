@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError, UsageError
@@ -154,7 +154,7 @@ def export(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
 
 
 def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Add what was done to `card.json` of a weights folder; the history is kept in order.
+    """Add what was done to `card.json` of a weights folder; the history is kept in order, an export again is no news.
 
     Raises:
         DataError: the card that is there cannot be read.
@@ -164,14 +164,16 @@ def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
     if path.is_file():
         try:
             card = json.loads(path.read_text(encoding="utf-8"))
-            card.setdefault("history", [])
-        except (OSError, ValueError, AttributeError) as error:
+            card["history"] = [dict(old) for old in card.get("history", [])]
+        except (OSError, ValueError, AttributeError, TypeError) as error:
             raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error
-    card["history"] = [*card["history"], dict(entry)]
+    others = [old for old in card["history"] if (old.get("recipe"), old.get("plan")) != (entry["recipe"], entry["plan"])]
+    card["history"] = [*others, dict(entry)]
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     draft.replace(path)
 
 
 def _write(path: Path, table: Mapping[str, Tensor]) -> None:
-    save_file({name: value.detach().cpu().contiguous() for name, value in table.items()}, path)
+    # not `save_file`: that one leaves files that only their owner can read
+    path.write_bytes(save_tensors({name: value.detach().cpu().contiguous() for name, value in table.items()}))
