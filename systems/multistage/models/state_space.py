@@ -65,7 +65,7 @@ class Mamba2(nn.Module):
         """(B, L, d_model) → (B, L, width of `out_proj`)."""
         rows = max(1, _SLAB_STEPS // max(1, x.shape[1]))
         if x.is_cpu and len(x) > rows and not torch.is_grad_enabled():
-            return torch.cat([self._run(part) for part in x.split(rows)])
+            return torch.cat([self._run(part) for part in torch.split(x, rows)])
         return self._run(x)
 
     def _run(self, x: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class _CausalConvolution(torch.autograd.Function):
         dx = _depthwise(gradient, taps.flip(1), None)[:, reach:]
         dtaps, dbias = torch.zeros_like(taps), torch.zeros_like(taps[:, 0])
         rows = max(1, _SLAB_VALUES // max(1, x[0].numel())) if len(x) else 1
-        for g, u in zip(gradient.split(rows), x.split(rows), strict=True):
+        for g, u in zip(torch.split(gradient, rows), torch.split(x, rows), strict=True):
             dbias += g.sum((0, 1))
             for k in range(min(reach + 1, length)):  # the tap k steps back
                 dtaps[:, reach - k] += (g[:, k:] * u[:, : length - k]).sum((0, 1))
