@@ -57,7 +57,8 @@ def command(recipe: str, **options: Any) -> int:
     if options["dry_run"]:
         click.echo(json.dumps(plan.as_dict(), indent=1))
         return 0
-    from s5eval.systems.training.loop import Sitting, train
+    from s5eval.systems.training.loop import train
+    from s5eval.systems.training.sitting import Sitting
 
     devices = options["devices"]
     out = options["out"] or Path("training") / plan.name

@@ -5,9 +5,7 @@ every attempt; so a run that was killed anywhere and resumed from any checkpoint
 was not (on a CPU, where sums have a fixed order).
 """
 
-import contextlib
 import math
-import os
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,35 +21,9 @@ from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches
 from s5eval.systems.training.parts import Job, PartsFolder
 from s5eval.systems.training.recipe import OptimiserSettings, Plan
+from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
 
 _TYPES = {"float32": torch.float32, "float16": torch.float16}
-
-
-@dataclass(frozen=True, slots=True)
-class Sitting:
-    """How one sitting of a training is run; none of it changes what comes out on one device.
-
-    Attributes:
-        weights: folder that parts are read from and exported to.
-        out: folder of checkpoints and TensorBoard logs.
-        device: `auto`, `cpu`, `cuda`, …
-        devices: how many, or `auto`.
-        threads: of torch on a CPU; None: as it is.
-        max_minutes: end the sitting after so long, with a checkpoint; None: when the recipe is done.
-        checkpoint_minutes: time between checkpoints.
-        m2d_weights: published M2D weights in place of the folder's.
-        af_whisper_weights: published AF-Whisper weights likewise.
-    """
-
-    weights: Path
-    out: Path
-    device: str = "auto"
-    devices: int | str = "auto"
-    threads: int | None = None
-    max_minutes: float | None = None
-    checkpoint_minutes: float = 2.0
-    m2d_weights: Path | None = None
-    af_whisper_weights: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +63,7 @@ def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> Trai
     """
     if sitting.threads is not None:
         torch.set_num_threads(sitting.threads)
-    fabric = _fabric(plan, sitting)
+    fabric = make_fabric(sitting, precision=plan.recipe.precision)
     ranks, rank = fabric.world_size, fabric.global_rank
     recipe = plan.recipe
     if recipe.batch % ranks:
@@ -274,41 +246,10 @@ class _Loop:
             "data": self.plan.recipe.data.folder or "procedural (mini/train)",
             "seed": self.plan.recipe.seed,
             "hours": round(self.seconds / 3600, 3),
-            "device": _device_name(self.fabric.device),
+            "device": device_name(self.fabric.device),
             "torch": torch.__version__,
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
             "files": digests,
         }
         checkpoint.update_card(folder, entry)
         return digests
-
-
-def _fabric(plan: Plan, sitting: Sitting) -> Any:
-    try:
-        from lightning.fabric import Fabric
-        from lightning.fabric.loggers.tensorboard import TensorBoardLogger
-    except ImportError as error:
-        raise UsageError(f"training needs Lightning ({error}): pip install 's5eval[train]'") from error
-    kind, _, index = sitting.device.partition(":")
-    accelerator = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}.get(kind)
-    if accelerator is None:
-        raise UsageError(f"device {sitting.device!r}: expected auto, cpu, cuda or cuda:N")
-    devices: Any = [int(index)] if index else sitting.devices
-    if accelerator != "cuda" and devices == "auto" and not torch.cuda.is_available():
-        devices = 1  # more processes on a CPU only where asked for
-    logger = None
-    with contextlib.suppress(ImportError, ModuleNotFoundError):
-        logger = TensorBoardLogger(root_dir=sitting.out, name="", version="tensorboard")
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=devices,
-        strategy="auto" if devices == 1 or index else "ddp",
-        precision="bf16-mixed" if plan.recipe.precision == "bf16" else "32-true",
-        loggers=logger,
-    )
-    fabric.launch()
-    return fabric
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {os.cpu_count()} cores"

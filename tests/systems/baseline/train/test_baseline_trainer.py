@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.systems.baseline.train.trainer import class_aware_loss, track_loss
-from s5eval.systems.training.loop import Sitting, train
+from s5eval.systems.training.loop import train
 from s5eval.systems.training.recipe import read_plan
+from s5eval.systems.training.sitting import Sitting
 
 SYSTEM: dict[str, Any] = {
     "m2d": {"width": 16, "depth": 1, "heads": 2},

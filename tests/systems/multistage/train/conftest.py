@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from s5eval.systems.training.loop import Sitting, TrainingResult, train
+from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import Plan, read_plan
+from s5eval.systems.training.sitting import Sitting
 
 SYSTEM: dict[str, Any] = {
     "separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4},

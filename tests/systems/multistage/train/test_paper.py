@@ -8,8 +8,9 @@ import pytest
 from safetensors.torch import save_file
 
 from s5eval.systems.multistage.system import new_part
-from s5eval.systems.training.loop import Sitting, train
+from s5eval.systems.training.loop import train
 from s5eval.systems.training.recipe import read_plan, recipe_names
+from s5eval.systems.training.sitting import Sitting
 
 pytest.importorskip("lightning.fabric")
 

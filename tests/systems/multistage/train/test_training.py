@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file
 
 from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.systems.training.loop import Sitting, TrainingResult, rate, train
+from s5eval.systems.training.loop import TrainingResult, rate, train
 from s5eval.systems.training.recipe import OptimiserSettings, Plan
+from s5eval.systems.training.sitting import Sitting
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
@@ -90,7 +91,7 @@ def test_killed_at_random_and_resumed_reaches_the_same_bits(toy_plan: ToyPlan, t
     program = (
         "import json, sys; from pathlib import Path\n"
         "from s5eval.systems.training.recipe import read_plan\n"
-        "from s5eval.systems.training.loop import Sitting, train\n"
+        "from s5eval.systems.training.loop import train; from s5eval.systems.training.sitting import Sitting\n"
         "changes = {**json.loads(sys.argv[1]), 'system': json.loads(sys.argv[2])}\n"
         "train(read_plan('mini/dpc', changes), Sitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "
         "checkpoint_minutes=0))\n"
@@ -203,7 +204,7 @@ def test_two_processes_share_a_batch(toy_plan: ToyPlan, tmp_path: Path, processe
     program = (
         "import json, sys; from pathlib import Path\n"
         "from s5eval.systems.training.recipe import read_plan\n"
-        "from s5eval.systems.training.loop import Sitting, train\n"
+        "from s5eval.systems.training.loop import train; from s5eval.systems.training.sitting import Sitting\n"
         "if __name__ == '__main__':\n"
         "    changes = {**json.loads(sys.argv[1]), 'system': json.loads(sys.argv[2])}\n"
         "    train(read_plan('mini/uss', changes), Sitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "

@@ -1,0 +1,99 @@
+"""The weights folder that recipes read what they build on from, and write what they made to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from s5eval.data_manifests.errors import DataError
+from s5eval.systems.loading import load_strictly, read_tensors
+
+EXPORTED = "an earlier recipe of the same preset, run with the same --weights"
+"""Where parts come from, for errors."""
+
+_M = TypeVar("_M", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A network that is trained and exported.
+
+    Attributes:
+        network: the module.
+        file: where its weights go, below the weights folder.
+        tensors: what of the network is exported.
+        beside: writes what else a reader of that file needs, into the file's folder.
+    """
+
+    network: nn.Module
+    file: str
+    tensors: Callable[[nn.Module], Mapping[str, Tensor]] = nn.Module.state_dict
+    beside: Callable[[Path], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the loop needs to know.
+
+    Attributes:
+        task: called with a batch, gives the terms of the loss; figures that are no terms have names that begin
+            with `_`.
+        parts: trained networks by name.
+    """
+
+    task: nn.Module
+    parts: Mapping[str, Part]
+
+
+@dataclass(frozen=True, slots=True)
+class PartsFolder:
+    """Reads parts.
+
+    Attributes:
+        folder: of weights.
+        device: that networks are moved to.
+        m2d_weights: published M2D weights in place of the folder's own; None: the folder's.
+        af_whisper_weights: published AF-Whisper weights likewise.
+    """
+
+    folder: Path
+    device: torch.device
+    m2d_weights: Path | None = None
+    af_whisper_weights: Path | None = None
+
+    def frozen(self, module: _M, name: str) -> _M:
+        """A module with the weights that an earlier recipe has exported as `name`, for evaluation.
+
+        Raises:
+            DataError: they are not there; says which file is missed.
+        """
+        path = self.folder / f"{name}.safetensors"
+        load_strictly(module, read_tensors(path, EXPORTED), path=path, source=EXPORTED)
+        return module.eval().requires_grad_(False).to(self.device)
+
+    def trained(self, module: _M, start: str | None, *, prefix: str = "") -> _M:
+        """A module to train: anew, or with the weights of the exported part `start`, where names and shapes agree.
+
+        Args:
+            module: with weights of its own.
+            start: name of a part; None: the module stays as it is.
+            prefix: what precedes the part's names within the module.
+
+        Raises:
+            DataError: the part is not there, or has nothing in common with the module.
+        """
+        if start is not None:
+            path = self.folder / f"{start}.safetensors"
+            own = module.state_dict()
+            kept = {
+                prefix + key: value
+                for key, value in read_tensors(path, EXPORTED).items()
+                if isinstance(value, Tensor) and prefix + key in own and own[prefix + key].shape == value.shape
+            }
+            if not kept:
+                raise DataError(f"{path}: has no tensor in common with what starts from it; it comes from {EXPORTED}")
+            module.load_state_dict({**own, **kept})
+        return module.to(self.device)

@@ -1,0 +1,227 @@
+"""What a training run does: read from the recipe files of the systems that ship, or from a file of the user's own.
+
+Every number of a training run stands in a recipe; a recipe with its seed and the parts that it starts from determine
+the weights that come out.
+"""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.labels import suggestion
+from s5eval.systems.settings import build_record, merge
+
+if TYPE_CHECKING:
+    from s5eval.systems.training.parts import Job, PartsFolder
+
+RECIPES = {
+    "mini": "s5eval.systems.multistage.train",
+    "paper": "s5eval.systems.multistage.train",
+    "baseline": "s5eval.systems.baseline.train",
+}
+"""The shipped recipe files, `<name>.yaml`, and the package that each lies in."""
+
+_KEYS = ("package", "preset", "system", "defaults", "recipes")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """Scenes to train on.
+
+    Attributes:
+        folder: an official `dev_set` folder with recordings; None: procedural sounds in simulated rooms.
+        seconds: length of a scene.
+        target_counts: chances of 0, 1, 2, 3 targets.
+        duration_augmentation: how short and long Percussion is drawn.
+        workers: loader processes; 0: scenes are made between the steps.
+    """
+
+    folder: str | None
+    seconds: float
+    target_counts: tuple[float, ...]
+    duration_augmentation: Literal["off", "pool", "concat"]
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserSettings:
+    """AdamW with linear warm-up and a cosine down to a fraction of the peak.
+
+    Attributes:
+        learning_rate: at the peak.
+        factors: of the learning rate, by part; 1 where nothing is said.
+        warmup: steps of linear rise.
+        final: fraction of the peak that the cosine ends at.
+        weight_decay: of AdamW.
+        amsgrad: of AdamW.
+        clip: largest norm of the gradient.
+        average: decay of the running average of the weights, which is what is exported; 0: the weights themselves.
+    """
+
+    learning_rate: float
+    factors: Mapping[str, float]
+    warmup: int
+    final: float
+    weight_decay: float
+    amsgrad: bool
+    clip: float
+    average: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run; systems add settings of their own.
+
+    Attributes:
+        trains: the parts that are trained and exported.
+        starts_from: for a part, the part whose exported weights it starts from (where names and shapes agree); null
+            takes an entry back.
+        seed: of scenes and every other draw.
+        steps: optimiser steps.
+        batch: scenes per step and gradient accumulation, all devices together.
+        accumulate: gradients that make a step.
+        precision: of the forward pass; transforms, scan and losses stay in float32.
+        export: type of the exported weights.
+        data, optimiser: see there.
+    """
+
+    trains: tuple[str, ...]
+    starts_from: Mapping[str, str]
+    seed: int
+    steps: int
+    batch: int
+    accumulate: int
+    precision: Literal["float32", "bf16"]
+    export: Literal["float32", "float16"]
+    data: DataSettings
+    optimiser: OptimiserSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """What a system brings to its training; a package `train` holds one under the name `TRAINER`.
+
+    Attributes:
+        recipe: the class of its recipes.
+        load_preset: the system's sizes by preset, with changes.
+        check: raises `UsageError` for a recipe that cannot be; is given the recipe and its name.
+        make_job: networks and loss of a plan.
+    """
+
+    recipe: type[Recipe]
+    load_preset: Callable[[str, Mapping[str, Any]], Any]
+    check: Callable[[Any, str], None]
+    make_job: Callable[["Plan", "PartsFolder"], "Job"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A recipe with its name and the system that it trains.
+
+    Attributes:
+        name: such as `mini/uss`; names the folder of checkpoints.
+        preset: of the system.
+        configuration: the preset with the recipe's changes.
+        recipe: what is done.
+        trainer: how.
+    """
+
+    name: str
+    preset: str
+    configuration: Any
+    recipe: Any
+    trainer: Trainer
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything that the result depends on, in plain types."""
+        return {"preset": self.preset, "system": asdict(self.configuration), "recipe": asdict(self.recipe)}
+
+    def digest(self) -> str:
+        """`sha256:` of `as_dict` without what changes no result: loader processes."""
+        content = self.as_dict()
+        del content["recipe"]["data"]["workers"]
+        return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
+    """Resolve a recipe.
+
+    Args:
+        name: `mini/uss` and so on, or `FILE.yaml/NAME` for a recipe in a file of the same form.
+        changes: nested, of the recipe's keys; `system` holds changes of the preset's keys.
+
+    Raises:
+        UsageError: no such file, recipe or key, or a value that cannot be.
+    """
+    path, _, key = name.rpartition("/")
+    own = path.endswith((".yaml", ".yml"))
+    if path not in RECIPES and not (own and Path(path).is_file()):
+        known = ", ".join(f"{group}/{recipe}" for group in RECIPES for recipe in recipe_names(group))
+        raise UsageError(f"no recipe {name!r}; there are {known}, or FILE.yaml/NAME for one of your own")
+    file = Path(path) if own else _shipped(path)
+    content = _read(file)
+    recipes = content["recipes"]
+    if key not in recipes:
+        raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))} It has {', '.join(recipes)}")
+    trainer = _trainer(str(content["package"]), file)
+    owner = f"recipe {name!r}"
+    rest = dict(changes or {})
+    system = {**(content["system"] or {}), **(rest.pop("system", None) or {})}
+    resolved = merge(merge(content["defaults"], recipes[key] or {}, key, owner=owner), rest, key, owner=owner)
+    recipe = build_record(trainer.recipe, resolved, key)
+    _check(recipe, key)
+    trainer.check(recipe, key)
+    preset = str(content["preset"])
+    return Plan(f"{file.stem}/{key}", preset, trainer.load_preset(preset, system), recipe, trainer)
+
+
+def recipe_names(group: str) -> list[str]:
+    """The recipes of a shipped file, in the order in which they are run."""
+    return list(_read(_shipped(group))["recipes"])
+
+
+def _shipped(group: str) -> Path:
+    package = importlib.import_module(RECIPES[group])
+    return Path(str(package.__file__)).parent / f"{group}.yaml"
+
+
+def _trainer(package: str, file: Path) -> Trainer:
+    if package not in RECIPES.values():
+        raise UsageError(f"{file}: package is {package!r}, expected one of {', '.join(sorted(set(RECIPES.values())))}")
+    trainer = importlib.import_module(f"{package}.trainer").TRAINER
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"{package}.trainer.TRAINER is a {type(trainer).__name__}, expected a Trainer")
+    return trainer
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{file}: cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict) or set(content) != set(_KEYS):
+        raise UsageError(f"{file}: expected the keys {', '.join(_KEYS)}")
+    for key in ("defaults", "recipes"):
+        if not isinstance(content[key], Mapping):
+            raise UsageError(f"{file}: {key} is {content[key]!r}, expected a mapping")
+    return content
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    for name in ("steps", "batch", "accumulate"):
+        if getattr(recipe, name) < 1:
+            raise UsageError(f"{where}.{name} is {getattr(recipe, name)}, expected a positive number")
+    if not recipe.data.seconds > 0:
+        raise UsageError(f"{where}.data.seconds is {recipe.data.seconds}, expected a positive number")
+    counts = recipe.data.target_counts
+    if len(counts) < 2 or min(counts) < 0 or abs(sum(counts) - 1) > 1e-3:
+        raise UsageError(f"{where}.data.target_counts is {list(counts)}, expected chances that add up to 1")
+    if not 0 <= recipe.optimiser.average < 1:
+        raise UsageError(f"{where}.optimiser.average is {recipe.optimiser.average}, expected 0 or more, below 1")

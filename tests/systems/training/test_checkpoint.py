@@ -1,0 +1,107 @@
+"""Checkpoints and cards where the disk is full, the folder is foreign, or somebody looks while they are written."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.systems.training import checkpoint
+from s5eval.systems.training.checkpoint import State, load, save, update_card
+
+
+def state(step: int) -> State:
+    table = {"a": torch.full((3,), float(step)), "n": torch.tensor(step)}
+    return State(step, 1.5, "sha256:x", table, {}, {"exp_avg": {"a": torch.ones(3)}})
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    save(tmp_path, state(3))
+    save(tmp_path, state(5))
+    found = load(tmp_path, "sha256:x")
+    assert found is not None
+    assert (found.step, found.seconds, found.average) == (5, 1.5, {})
+    assert torch.equal(found.weights["a"], torch.full((3,), 5.0))
+    assert found.weights["n"].item() == 5
+    assert torch.equal(found.moments["exp_avg"]["a"], torch.ones(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000005"]
+
+
+def test_files_can_be_read_by_others(tmp_path: Path) -> None:
+    folder = save(tmp_path, state(3))
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    assert (folder / "weights.safetensors").stat().st_mode == plain.stat().st_mode
+
+
+def test_nothing_is_loaded_from_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path / "none", "sha256:x") is None
+    (tmp_path / "step-x").mkdir()
+    assert load(tmp_path, "sha256:x") is None
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, state(3))
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(DataError, match=r"step-00000005: the checkpoint cannot be written: No space left"):
+            save(tmp_path, state(5))
+    found = load(tmp_path, "sha256:x")
+    assert found is not None
+    assert found.step == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+
+
+def test_another_plan_is_refused(tmp_path: Path) -> None:
+    save(tmp_path, state(3))
+    with pytest.raises(UsageError, match="another recipe or other settings"):
+        load(tmp_path, "sha256:y")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"step": "x"}', "\x00"])
+def test_a_broken_record_is_an_error_with_its_path(tmp_path: Path, text: str) -> None:
+    folder = save(tmp_path, state(3))
+    (folder / "state.json").write_text(text)
+    with pytest.raises(DataError, match=r"state\.json"):
+        load(tmp_path, "sha256:x")
+
+
+def test_the_optimiser_comes_back(tmp_path: Path) -> None:
+    def stepped(net: nn.Linear, optimiser: torch.optim.Optimizer, seed: int) -> None:
+        torch.manual_seed(seed)
+        net(torch.randn(4, 3)).square().sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    nets = [nn.Linear(3, 2) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    optimisers = [torch.optim.AdamW(net.parameters(), lr=0.1, amsgrad=True) for net in nets]
+    stepped(nets[0], optimisers[0], 1)
+    moments = checkpoint.optimiser_moments(optimisers[0], {p: n for n, p in nets[0].named_parameters()})
+    assert set(moments) == {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"}
+    nets[1].load_state_dict(nets[0].state_dict())
+    checkpoint.restore_moments(optimisers[1], {p: n for n, p in nets[1].named_parameters()}, moments)
+    for net, optimiser in zip(nets, optimisers, strict=True):
+        stepped(net, optimiser, 2)
+    assert torch.equal(nets[0].weight, nets[1].weight)
+
+
+def test_the_card_keeps_its_history_without_repeats(tmp_path: Path) -> None:
+    for recipe, plan, steps in (("uss", "1", 3), ("dpc", "2", 4), ("uss", "1", 3), ("uss", "9", 8)):
+        update_card(tmp_path, {"recipe": recipe, "plan": plan, "steps": steps})
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert [(old["recipe"], old["steps"]) for old in card["history"]] == [("dpc", 4), ("uss", 3), ("uss", 8)]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"history": 3}', '{"history": ["x"]}'])
+def test_a_card_that_is_none_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(DataError, match=r"card\.json: cannot be read as a card"):
+        update_card(tmp_path, {"recipe": "uss", "plan": "1"})
