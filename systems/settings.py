@@ -44,35 +44,58 @@ def check_positive(record: Any, where: str, *, but: Sequence[str] = ()) -> None:
         value = getattr(record, field.name)
         if is_dataclass(value):
             check_positive(value, f"{where}.{field.name}", but=but)
-        elif type(value) is int and value < 1 and field.name not in but:
-            raise UsageError(f"{where}.{field.name} is {value}, expected a positive number")
+        elif field.name not in but and min(_whole_numbers(value), default=1) < 1:
+            raise UsageError(f"{where}.{field.name} is {value}, expected positive numbers")
+
+
+def _whole_numbers(value: object) -> list[int]:
+    if isinstance(value, tuple):
+        return [number for entry in value for number in _whole_numbers(entry)]
+    return [value] if type(value) is int else []
+
+
+def overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `changes`, mapping by mapping; nothing is checked."""
+    joint = dict(base)
+    for key, value in changes.items():
+        old = joint.get(key)
+        joint[key] = overlay(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return joint
 
 
 def merge(
-    base: Mapping[str, Any], changes: Mapping[str, Any], where: str, *, owner: str, others: Sequence[str] = ()
+    base: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    where: str,
+    *,
+    owner: str,
+    others: Sequence[str] = (),
+    free: Sequence[str] = (),
 ) -> dict[str, Any]:
     """`base` with the values of `changes`, which may only name keys that are there.
 
     Args:
-        base: nested settings; an empty mapping takes any keys.
+        base: nested settings.
         changes: nested in the same way.
         where: name of the outermost mapping, for errors.
         owner: whose settings they are, for errors.
         others: keys that are known too, but not part of these settings; named in errors alone.
+        free: names of mappings whose keys are the user's own.
 
     Raises:
         UsageError: an unknown key, or a value where a mapping is expected.
     """
     merged = dict(base)
     for key, value in changes.items():
-        if key not in base and base:
+        if key not in base and where.rpartition(".")[2] not in free:
             known = [*base, *others]
             listed = ", ".join(f"{where}.{name}" for name in known)
             raise UsageError(f"{owner} has no key {where}.{key}{suggestion(str(key), known)} Known keys: {listed}")
         if isinstance(base.get(key), Mapping):
             if not isinstance(value, Mapping):
-                raise UsageError(f"{where}.{key} is {value!r}, expected a mapping with the keys {', '.join(base[key])}")
-            merged[key] = merge(base[key], value, f"{where}.{key}", owner=owner)
+                keys = f" with the keys {', '.join(base[key])}" if base[key] else ""
+                raise UsageError(f"{where}.{key} is {value!r}, expected a mapping{keys}")
+            merged[key] = merge(base[key], value, f"{where}.{key}", owner=owner, free=free)
         else:
             merged[key] = value
     return merged

@@ -1,4 +1,4 @@
-"""`s5eval train`: train a part of the multi-stage system by a recipe."""
+"""`s5eval train`: train a system that ships by a recipe."""
 
 import json
 import sys
@@ -43,9 +43,10 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the resolved recipe, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result on standard output, for machines.")
 def command(recipe: str, **options: Any) -> int:
-    """Train a part of the multi-stage system by RECIPE.
+    """Train parts of a system by RECIPE.
 
-    Recipes: mini/encoder, m2d, uss, dpc, tse2, tse3, refine; and paper/uss, dpc, tse2, tse3, refine.
+    Recipes: mini/encoder, m2d, uss, dpc, tse2, tse3, refine; paper/uss, dpc, tse2, tse3, refine; baseline/tagger,
+    separator.
 
     A recipe builds on the parts that those before it have exported to the same --weights. An interrupted or killed
     training goes on from its last checkpoint when the same command is given again.
@@ -79,6 +80,8 @@ def command(recipe: str, **options: Any) -> int:
     except KeyboardInterrupt as interrupt:
         interrupt.add_note("the same command")
         raise
+    if result.rank:
+        return 0  # the first process speaks for all
     if options["as_json"]:
         content = {
             "step": result.step,
@@ -106,7 +109,8 @@ def _show() -> "Iterator[Watcher]":
         def watch(step: int, steps: int, figures: Mapping[str, float]) -> None:
             shown = {name: f"{value:.3g}" for name, value in figures.items()}
             if terminal:
-                bar.total = steps
+                if bar.total is None:
+                    bar.total, bar.initial, bar.n = steps, step - 1, step - 1
                 bar.update(step - bar.n)
                 bar.set_postfix(shown, refresh=False)
             elif step % 100 == 0 or step == steps:

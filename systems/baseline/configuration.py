@@ -104,8 +104,6 @@ def read_settings(config: Mapping[str, Any], *, system: str) -> Settings:
     """
     rest = dict(config)
     preset = rest.pop("preset", "official")
-    if preset not in PRESETS:
-        raise UsageError(f"system.preset is {preset!r}; expected {' or '.join(PRESETS)}")
     trusted = rest.pop("trust_checkpoint", False)
     if not isinstance(trusted, bool):
         raise UsageError(f"system.trust_checkpoint is {trusted!r}, expected true or false")
@@ -117,6 +115,8 @@ def read_settings(config: Mapping[str, Any], *, system: str) -> Settings:
 
 def load_preset(name: str, changes: Mapping[str, Any] | None = None, *, system: str = "baseline-4c") -> Configuration:
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
+    if name not in PRESETS:
+        raise UsageError(f"system.preset is {name!r}; expected {' or '.join(PRESETS)}")
     path = Path(__file__).parent / f"{name}.yaml"
     configuration = read_preset(Configuration, path, changes or {}, system=system, other_keys=_OTHER_KEYS)
     _check(configuration)

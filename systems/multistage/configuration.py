@@ -179,8 +179,6 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     """
     rest = dict(config)
     preset = rest.pop("preset", "mini")
-    if preset not in PRESETS:
-        raise UsageError(f"system.preset is {preset!r}; expected {' or '.join(PRESETS)}")
     paths = {}
     for key in _FILES:
         value = rest.pop(key, None)
@@ -194,6 +192,8 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
 
 def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configuration:
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
+    if name not in PRESETS:
+        raise UsageError(f"system.preset is {name!r}; expected {' or '.join(PRESETS)}")
     path = Path(__file__).parent / f"{name}.yaml"
     configuration = read_preset(Configuration, path, changes or {}, system="multistage", other_keys=("preset", *_FILES))
     _check(configuration)
@@ -201,6 +201,10 @@ def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configur
 
 
 def _check(c: Configuration) -> None:
+    check_positive(c, "system", but=("seed", "interference", "noise"))
+    for name in ("interference", "noise"):
+        if getattr(c.objects, name) < 0:
+            raise UsageError(f"system.objects.{name} is {getattr(c.objects, name)}, expected 0 or more")
     if not 1 <= c.stages <= 3:
         raise UsageError(f"system.stages is {c.stages}, expected 1, 2 or 3")
     if not 0 <= c.tau_skip <= 1:
@@ -225,4 +229,3 @@ def _check(c: Configuration) -> None:
         raise UsageError(f"system.m2d.heads is {c.m2d.heads}, expected a divisor of its width {c.m2d.width}")
     if len(c.dpc.widths) != len(c.dpc.strides):
         raise UsageError("system.dpc.widths and system.dpc.strides must be equally long")
-    check_positive(c, "system", but=("seed", "interference", "noise"))

@@ -9,13 +9,18 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision, load_decision
 from s5eval.systems.interface import Json, Stage
 from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
-from s5eval.systems.multistage.models.af_whisper import AFWhisper, load_af_whisper, transformers_available
+from s5eval.systems.multistage.models.af_whisper import (
+    AFWhisper,
+    check_dimension,
+    load_af_whisper,
+    transformers_available,
+)
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
@@ -182,11 +187,7 @@ class _Builder:
             device=self.device,
             bf16=self.config.precision == "bf16",
         )
-        if encoder.dimension != self.config.clue.dimension:
-            raise UsageError(
-                f"the encoder in {directory} gives embeddings of {encoder.dimension} values, "
-                f"system.clue.dimension is {self.config.clue.dimension}: set it to that"
-            )
+        check_dimension(encoder, self.config.clue.dimension, directory)
         self.modules[id(encoder.network)] = encoder.network
         return encoder, encoder.digest
 

@@ -36,6 +36,8 @@ class State:
         weights: trained parts' values by name.
         average: their running average; empty without one.
         moments: per kind (`exp_avg`, …), values by name.
+        figures: running means of the terms.
+        built_on: digests of the frozen parts.
     """
 
     step: int
@@ -44,10 +46,12 @@ class State:
     weights: Mapping[str, Tensor]
     average: Mapping[str, Tensor]
     moments: Mapping[str, Mapping[str, Tensor]]
+    figures: Mapping[str, float]
+    built_on: Mapping[str, str]
 
 
 def save(folder: Path, state: State) -> Path:
-    """Write a checkpoint and remove the older ones.
+    """Write a checkpoint and remove the older ones; one of the same step stands already.
 
     Returns:
         Its folder.
@@ -56,21 +60,29 @@ def save(folder: Path, state: State) -> Path:
         DataError: it cannot be written; the previous one stays.
     """
     final = folder / f"step-{state.step:08d}"
+    if final.exists():  # the same step of the same plan is the same state, and it must never be missing
+        return final
     draft = folder / f".{final.name}.{os.getpid()}"
     try:
+        shutil.rmtree(draft, ignore_errors=True)  # of a process that had the same number
         draft.mkdir(parents=True)
         tables = {"weights": state.weights, "average": state.average}
         tables |= {f"optimiser.{kind}": table for kind, table in state.moments.items()}
+        tables = {name: table for name, table in tables.items() if table}
         for name, table in tables.items():
-            if table:
-                _write(draft / f"{name}.safetensors", table)
-        content = {"step": state.step, "seconds": state.seconds, "plan": state.digest, "tables": sorted(tables)}
+            _write(draft / f"{name}.safetensors", table)
+        content = {
+            "step": state.step,
+            "seconds": state.seconds,
+            "plan": state.digest,
+            "tables": sorted(tables),
+            "figures": dict(state.figures),
+            "built_on": dict(state.built_on),
+        }
         (draft / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
         for file in draft.iterdir():
             with file.open("rb") as opened:
                 os.fsync(opened.fileno())
-        if final.exists():
-            shutil.rmtree(final)
         draft.rename(final)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
@@ -95,7 +107,10 @@ def load(folder: Path, digest: str) -> State | None:
     try:
         content = json.loads((newest / "state.json").read_text(encoding="utf-8"))
         step, seconds, plan = int(content["step"]), float(content["seconds"]), str(content["plan"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        tables = [str(name) for name in content["tables"]]
+        figures = {str(name): float(value) for name, value in content["figures"].items()}
+        built_on = {str(name): str(value) for name, value in content["built_on"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{newest / 'state.json'}: cannot be read ({error}); expected {_AGAIN}") from error
     if plan != digest:
         raise UsageError(
@@ -103,19 +118,16 @@ def load(folder: Path, digest: str) -> State | None:
             "or remove that folder to begin anew"
         )
 
-    def table(path: Path) -> dict[str, Tensor]:
-        return {name: value for name, value in read_tensors(path, _AGAIN).items() if isinstance(value, Tensor)}
-
-    moments = {path.name.split(".")[1]: table(path) for path in sorted(newest.glob("optimiser.*.safetensors"))}
-    average = newest / "average.safetensors"
-    return State(
-        step,
-        seconds,
-        plan,
-        table(newest / "weights.safetensors"),
-        table(average) if average.is_file() else {},
-        moments,
-    )
+    read = {
+        name: {
+            key: value
+            for key, value in read_tensors(newest / f"{name}.safetensors", _AGAIN).items()
+            if isinstance(value, Tensor)
+        }
+        for name in tables
+    }
+    moments = {name.partition(".")[2]: table for name, table in read.items() if name.startswith("optimiser.")}
+    return State(step, seconds, plan, read.get("weights", {}), read.get("average", {}), moments, figures, built_on)
 
 
 def optimiser_moments(
@@ -145,33 +157,78 @@ def restore_moments(
 
 
 def export(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
-    """Write weights as safetensors, floating-point ones as `kind`, and return the file's digest, `sha256:…`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write weights as safetensors, floating-point ones as `kind`, and return the file's digest, `sha256:…`.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    _write(draft, {key: value.to(kind) if value.is_floating_point() else value for key, value in weights.items()})
-    draft.replace(path)
+    table = {key: value.to(kind) if value.is_floating_point() else value for key, value in weights.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(draft, table)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}; make room and call again") from error
     return file_digest(path)
 
 
-def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
-    """Add what was done to `card.json` of a weights folder; the history is kept in order, an export again is no news.
+def probe(folder: Path) -> None:
+    """Make a folder and write to it, before time is spent on what is to go there.
 
     Raises:
-        DataError: the card that is there cannot be read.
+        DataError: it cannot be made or written to.
     """
+    test = folder / f".probe.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        test.write_bytes(b"")
+        test.unlink()
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written to: {error.strerror or error}") from error
+
+
+def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
+    """What the card of a weights folder says of a recipe that was exported there, None where it says nothing.
+
+    Raises:
+        DataError: the card cannot be read.
+    """
+    found = [old for old in _read_card(folder) if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
+    return found[-1] if found else None
+
+
+def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
+    """Add what was done to `card.json` of a weights folder, or replace what it said of the same recipe and plan.
+
+    Raises:
+        DataError: the card that is there cannot be read, or the new one not be written.
+    """
+    history = _read_card(folder)
+    same = [k for k, old in enumerate(history) if all(old.get(key) == entry[key] for key in ("recipe", "plan"))]
+    if same:
+        history[same[-1]] = dict(entry)
+    else:
+        history.append(dict(entry))
     path = folder / "card.json"
-    card: dict[str, Any] = {"history": []}
-    if path.is_file():
-        try:
-            card = json.loads(path.read_text(encoding="utf-8"))
-            card["history"] = [dict(old) for old in card.get("history", [])]
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error
-    others = [old for old in card["history"] if (old.get("recipe"), old.get("plan")) != (entry["recipe"], entry["plan"])]
-    card["history"] = [*others, dict(entry)]
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    try:
+        text = json.dumps({"history": history}, indent=1, allow_nan=False)
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _read_card(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "card.json"
+    if not path.is_file():
+        return []
+    try:
+        return [dict(old) for old in json.loads(path.read_text(encoding="utf-8"))["history"]]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error
 
 
 def _write(path: Path, table: Mapping[str, Tensor]) -> None:

@@ -1,9 +1,9 @@
 """Batches of scenes made on the fly: scene i of a run is the same in every process, at every attempt, on any device."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -24,9 +24,8 @@ from s5eval.systems.training.recipe import DataSettings
 _ENDLESS = 1 << 40
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Scenes of one length, T samples.
+class Batch(NamedTuple):
+    """Scenes of one length, T samples; a tuple, which Lightning's mixed precision can walk through.
 
     Attributes:
         mixture: (B, 4, T).
@@ -54,9 +53,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
-        return Batch(
-            *(getattr(self, name).to(device, non_blocking=True) for name in Batch.__dataclass_fields__),
-        )
+        return Batch(*(value.to(device) for value in self))
 
 
 def collate(items: list[TrainingItem]) -> Batch:
@@ -80,7 +77,8 @@ def scenes(settings: DataSettings, seed: int) -> TrainingScenes:
     Raises:
         DataError: the folder of recordings is missing or wrong.
     """
-    recipe = replace(RECIPE, target_counts=settings.target_counts)
+    total = sum(settings.target_counts)
+    recipe = replace(RECIPE, target_counts=tuple(chance / total for chance in settings.target_counts))
     if settings.folder is None:
         return foley_training(
             seed=seed,

@@ -32,10 +32,11 @@ class TrainingResult:
 
     Attributes:
         step: steps done in all.
-        finished: whether these are all; if so, the parts were exported.
+        finished: whether these are all; if so, the parts are exported.
         seconds: of training in all sittings.
         figures: means over the last steps: loss terms and accuracies.
         digests: of the exported files by part.
+        rank: of this process among those that train together; the others say the same.
     """
 
     step: int
@@ -43,6 +44,7 @@ class TrainingResult:
     seconds: float
     figures: Mapping[str, float]
     digests: Mapping[str, str]
+    rank: int = 0
 
 
 class Watcher(Protocol):
@@ -56,8 +58,12 @@ class Watcher(Protocol):
 def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> TrainingResult:
     """Train until the recipe is done or the sitting is over; goes on from the newest checkpoint in `sitting.out`.
 
+    A recipe that is done and stands on the card of `sitting.weights` is left alone: later recipes may have gone on
+    with its parts.
+
     Raises:
-        UsageError: the checkpoints there belong to another plan, or the batch does not divide among the devices.
+        UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, or
+            the batch does not divide among the devices.
         DataError: a part that the recipe builds on is missing, a file cannot be read or written, or the loss is not
             finite.
     """
@@ -68,22 +74,26 @@ def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> Trai
     recipe = plan.recipe
     if recipe.batch % ranks:
         raise UsageError(f"{plan.name}: a batch of {recipe.batch} scenes does not divide among {ranks} devices")
+    state = checkpoint.load(sitting.out, plan.digest())
+    done = state is not None and state.step >= recipe.steps
+    known = checkpoint.exported(sitting.weights, plan.name, plan.digest()) if done else None
+    if state is not None and known is not None:
+        return TrainingResult(state.step, True, state.seconds, state.figures, dict(known.get("files", {})), rank)
     parts = PartsFolder(sitting.weights, fabric.device, sitting.m2d_weights, sitting.af_whisper_weights)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
     job = plan.trainer.make_job(plan, parts)
-    loop = _Loop(plan, job, fabric)
-    state = checkpoint.load(sitting.out, plan.digest())
+    loop = _Loop(plan, job, fabric, parts.built_on)
     if state is not None:
         loop.restore(state)
-    if rank == 0 and loop.step < recipe.steps:
-        sitting.out.mkdir(parents=True, exist_ok=True)
-        loop.save(sitting.out)  # probes the folder before any time is spent
-    loop.run(sitting, watch)
+    fabric.barrier()  # everybody has read before anybody writes
+    if rank == 0:
+        checkpoint.probe(sitting.weights)
+        loop.save(sitting.out)
+    if not done:
+        loop.run(sitting, watch)
     finished = loop.step >= recipe.steps
-    digests: dict[str, str] = {}
-    if rank == 0 and finished:
-        digests = loop.export(sitting.weights)
-    return TrainingResult(loop.step, finished, loop.seconds, loop.meter.means(), digests)
+    digests = loop.export(sitting.weights) if rank == 0 and finished else {}
+    return TrainingResult(loop.step, finished, loop.seconds, loop.meter.means(), digests, rank)
 
 
 def rate(step: int, steps: int, settings: OptimiserSettings) -> float:
@@ -100,65 +110,67 @@ def seed_step(seed: int, step: int, part: int, rank: int) -> None:
 
 
 class _Meter:
-    """Running means of the terms over the last hundred steps or so."""
+    """Running means of the terms over the last hundred steps or so; values that are not finite are passed over."""
 
-    def __init__(self) -> None:
-        self._values: dict[str, float] = {}
+    def __init__(self, values: Mapping[str, float]) -> None:
+        self._values = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
+        # on the device: asking for a number would make it wait
         for name, value in terms.items():
-            key, new = name.lstrip("_"), float(value.detach())
-            old = self._values.get(key, new)
-            self._values[key] = old + 0.02 * (new - old)
+            key, new = name.lstrip("_"), value.detach().double()
+            old = self._values.get(key, new).to(new.device)
+            self._values[key] = torch.where(new.isfinite(), old + 0.02 * (new - old), old)
 
     def means(self) -> dict[str, float]:
-        return dict(self._values)
+        values = {name: float(value) for name, value in self._values.items()}
+        return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 class _Loop:
-    def __init__(self, plan: Plan, job: Job, fabric: Any) -> None:
-        self.plan, self.job, self.fabric = plan, job, fabric
-        settings = plan.recipe.optimiser
+    def __init__(self, plan: Plan, job: Job, fabric: Any, built_on: Mapping[str, str]) -> None:
+        self.plan, self.job, self.fabric, self.built_on = plan, job, fabric, built_on
         job.task.train()
         for module in job.task.children():
             if not any(p.requires_grad for p in module.parameters()):
                 module.eval()  # frozen: no dropout
-        groups = []
-        for name, part in job.parts.items():
-            trained = [p for p in part.network.parameters() if p.requires_grad]
-            groups.append({"params": trained, "factor": settings.factors.get(name, 1.0)})
-        own = {p for part in job.parts.values() for p in part.network.parameters()}
-        rest = [p for p in job.task.parameters() if p.requires_grad and p not in own]
-        groups.append({"params": rest, "factor": 1.0})  # heads that are thrown away afterwards
         self.names = {p: name for name, p in job.task.named_parameters() if p.requires_grad}
-        optimiser = torch.optim.AdamW(
-            [group for group in groups if group["params"]],
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            amsgrad=settings.amsgrad,
-        )
+        settings = plan.recipe.optimiser
+        optimiser = torch.optim.AdamW(_groups(job, settings), lr=settings.learning_rate, amsgrad=settings.amsgrad)
         self.model, self.optimiser = fabric.setup(job.task, optimiser)
         self.raw = cast(torch.optim.Optimizer, optimiser)
         self.step, self.seconds = 0, 0.0
-        self.meter = _Meter()
+        self.meter = _Meter({})
         self.average = (
             {name: value.detach().clone() for name, value in job.task.state_dict().items()} if settings.average else {}
         )
 
     def restore(self, state: checkpoint.State) -> None:
+        changed = sorted(name for name, digest in state.built_on.items() if self.built_on.get(name) != digest)
+        if changed:
+            raise UsageError(
+                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than --weights holds "
+                "now; give another --out to begin anew"
+            )
         self.job.task.load_state_dict(dict(state.weights))
         checkpoint.restore_moments(self.raw, self.names, state.moments)
         device = self.fabric.device
         self.average = {name: value.to(device) for name, value in state.average.items()}
         self.step, self.seconds = state.step, state.seconds
+        self.meter = _Meter(state.figures)
 
     def save(self, folder: Path) -> None:
-        moments = checkpoint.optimiser_moments(self.raw, self.names)
-        weights = self.job.task.state_dict()
-        checkpoint.save(
-            folder,
-            checkpoint.State(self.step, self.seconds, self.plan.digest(), weights, self.average, moments),
+        state = checkpoint.State(
+            step=self.step,
+            seconds=self.seconds,
+            digest=self.plan.digest(),
+            weights=self.job.task.state_dict(),
+            average=self.average,
+            moments=checkpoint.optimiser_moments(self.raw, self.names),
+            figures=self.meter.means(),
+            built_on=self.built_on,
         )
+        checkpoint.save(folder, state)
 
     def run(self, sitting: Sitting, watch: Watcher | None) -> None:
         recipe, fabric = self.plan.recipe, self.fabric
@@ -201,15 +213,19 @@ class _Loop:
                 loss = torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum()
                 if not torch.isfinite(loss):
                     listed = {name: float(value.detach()) for name, value in terms.items()}
-                    raise DataError(f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}")
+                    raise DataError(
+                        f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}; lower "
+                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another --out"
+                    )
                 fabric.backward(loss / recipe.accumulate)
             self.meter.add({**terms, "_loss": loss})
         factor = rate(self.step, recipe.steps, recipe.optimiser)
         for group in self.raw.param_groups:
             group["lr"] = recipe.optimiser.learning_rate * group["factor"] * factor
         norm = nn.utils.clip_grad_norm_(list(self.names), recipe.optimiser.clip)
-        self.meter.add({"_gradient_norm": norm})
-        if torch.isfinite(norm):  # a batch without a usable gradient is passed over
+        usable = torch.isfinite(norm)
+        self.meter.add({"_gradient_norm": norm, "_skipped": 1.0 - usable.double()})
+        if usable:  # a batch without a usable gradient is passed over
             self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
@@ -237,19 +253,36 @@ class _Loop:
             digests[name] = checkpoint.export(path, part.tensors(part.network), _TYPES[self.plan.recipe.export])
             if part.beside is not None:
                 part.beside(path.parent)
+        recipe = self.plan.recipe
         entry = {
             "recipe": self.plan.name,
             "plan": self.plan.digest(),
             "steps": self.step,
-            "scenes": self.step * self.plan.recipe.accumulate * self.plan.recipe.batch,
-            "seconds_per_scene": self.plan.recipe.data.seconds,
-            "data": self.plan.recipe.data.folder or "procedural (mini/train)",
-            "seed": self.plan.recipe.seed,
+            "scenes": self.step * recipe.accumulate * recipe.batch,
+            "seconds_per_scene": recipe.data.seconds,
+            "data": recipe.data.folder or "procedural (mini/train)",
+            "seed": recipe.seed,
             "hours": round(self.seconds / 3600, 3),
             "device": device_name(self.fabric.device),
             "torch": torch.__version__,
+            "built_on": dict(self.built_on),
+            **self.job.facts,
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
             "files": digests,
         }
         checkpoint.update_card(folder, entry)
         return digests
+
+
+def _groups(job: Job, settings: OptimiserSettings) -> list[dict[str, Any]]:
+    """Parameters by part, and within a part those that decay (matrices) and those that do not (all else: norms,
+    biases, and Mamba's A_log, D and dt_bias, which decay would change the meaning of).
+    """
+    owner = {p: name for name, part in job.parts.items() for p in part.network.parameters()}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in job.task.parameters():
+        if parameter.requires_grad:
+            factor = settings.factors.get(owner.get(parameter, ""), 1.0)  # heads that are thrown away: 1
+            decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((factor, decay), []).append(parameter)
+    return [{"params": p, "factor": factor, "weight_decay": decay} for (factor, decay), p in groups.items()]

@@ -32,12 +32,6 @@ class Assignment:
         index = self.order.view(*self.order.shape, *[1] * (values.dim() - 2)).expand(-1, -1, *values.shape[2:])
         return values.gather(1, index)
 
-    def references(self, values: Tensor) -> Tensor:
-        """(B, K, …) of the references → the same in the order of the estimates."""
-        index = self.order.argsort(1)
-        index = index.view(*index.shape, *[1] * (values.dim() - 2)).expand(-1, -1, *values.shape[2:])
-        return values.gather(1, index)
-
 
 def assign(estimates: Tensor, references: Tensor) -> Assignment:
     """The permutation of least total error energy, which is that of the best SA-SDR; slots without source are zero.

@@ -1,7 +1,7 @@
 """The weights folder that recipes read what they build on from, and write what they made to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError
-from s5eval.systems.loading import load_strictly, read_tensors
+from s5eval.systems.loading import file_digest, load_strictly, read_tensors
 
 EXPORTED = "an earlier recipe of the same preset, run with the same --weights"
 """Where parts come from, for errors."""
@@ -42,10 +42,12 @@ class Job:
         task: called with a batch, gives the terms of the loss; figures that are no terms have names that begin
             with `_`.
         parts: trained networks by name.
+        facts: what else the card should tell.
     """
 
     task: nn.Module
     parts: Mapping[str, Part]
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,14 @@ class PartsFolder:
         device: that networks are moved to.
         m2d_weights: published M2D weights in place of the folder's own; None: the folder's.
         af_whisper_weights: published AF-Whisper weights likewise.
+        built_on: digests of the frozen parts that were read so far.
     """
 
     folder: Path
     device: torch.device
     m2d_weights: Path | None = None
     af_whisper_weights: Path | None = None
+    built_on: dict[str, str] = field(default_factory=dict)
 
     def frozen(self, module: _M, name: str) -> _M:
         """A module with the weights that an earlier recipe has exported as `name`, for evaluation.
@@ -72,6 +76,7 @@ class PartsFolder:
         """
         path = self.folder / f"{name}.safetensors"
         load_strictly(module, read_tensors(path, EXPORTED), path=path, source=EXPORTED)
+        self.built_on[name] = file_digest(path)
         return module.eval().requires_grad_(False).to(self.device)
 
     def trained(self, module: _M, start: str | None, *, prefix: str = "") -> _M:

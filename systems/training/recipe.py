@@ -1,6 +1,6 @@
 """What a training run does: read from the recipe files of the systems that ship, or from a file of the user's own.
 
-Every number of a training run stands in a recipe; a recipe with its seed and the parts that it starts from determine
+Every number of a training run stands in a recipe; a recipe, and the parts that it starts from and builds on, determine
 the weights that come out.
 """
 
@@ -16,7 +16,7 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
-from s5eval.systems.settings import build_record, merge
+from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:
     from s5eval.systems.training.parts import Job, PartsFolder
@@ -83,7 +83,7 @@ class Recipe:
         trains: the parts that are trained and exported.
         starts_from: for a part, the part whose exported weights it starts from (where names and shapes agree); null
             takes an entry back.
-        seed: of scenes and every other draw.
+        seed: of scenes and every other draw; initial weights are the system's `seed`'s.
         steps: optimiser steps.
         batch: scenes per step and gradient accumulation, all devices together.
         accumulate: gradients that make a step.
@@ -111,13 +111,13 @@ class Trainer:
     Attributes:
         recipe: the class of its recipes.
         load_preset: the system's sizes by preset, with changes.
-        check: raises `UsageError` for a recipe that cannot be; is given the recipe and its name.
+        check: raises `UsageError` for a recipe that cannot be; is given the recipe, the sizes, and its name.
         make_job: networks and loss of a plan.
     """
 
     recipe: type[Recipe]
     load_preset: Callable[[str, Mapping[str, Any]], Any]
-    check: Callable[[Any, str], None]
+    check: Callable[[Any, Any, str], None]
     make_job: Callable[["Plan", "PartsFolder"], "Job"]
 
 
@@ -161,11 +161,11 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
         UsageError: no such file, recipe or key, or a value that cannot be.
     """
     path, _, key = name.rpartition("/")
-    own = path.endswith((".yaml", ".yml"))
-    if path not in RECIPES and not (own and Path(path).is_file()):
+    foreign = path.endswith((".yaml", ".yml"))
+    if path not in RECIPES and not (foreign and Path(path).is_file()):
         known = ", ".join(f"{group}/{recipe}" for group in RECIPES for recipe in recipe_names(group))
         raise UsageError(f"no recipe {name!r}; there are {known}, or FILE.yaml/NAME for one of your own")
-    file = Path(path) if own else _shipped(path)
+    file = Path(path) if foreign else _shipped(path)
     content = _read(file)
     recipes = content["recipes"]
     if key not in recipes:
@@ -173,13 +173,23 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
     trainer = _trainer(str(content["package"]), file)
     owner = f"recipe {name!r}"
     rest = dict(changes or {})
-    system = {**(content["system"] or {}), **(rest.pop("system", None) or {})}
-    resolved = merge(merge(content["defaults"], recipes[key] or {}, key, owner=owner), rest, key, owner=owner)
+    own = _mapping(recipes[key] or {}, f"{file}: recipes.{key}")
+    shared = _mapping(content["system"] or {}, f"{file}: system")
+    system = overlay(shared, _mapping(rest.pop("system", None) or {}, "system"))
+    free = ("factors", "starts_from")
+    resolved = merge(merge(content["defaults"], own, key, owner=owner, free=free), rest, key, owner=owner, free=free)
     recipe = build_record(trainer.recipe, resolved, key)
-    _check(recipe, key)
-    trainer.check(recipe, key)
     preset = str(content["preset"])
-    return Plan(f"{file.stem}/{key}", preset, trainer.load_preset(preset, system), recipe, trainer)
+    configuration = trainer.load_preset(preset, system)
+    trainer.check(recipe, configuration, key)
+    _check(recipe, key)
+    return Plan(f"{file.stem}/{key}", preset, configuration, recipe, trainer)
+
+
+def _mapping(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} is {value!r}, expected a mapping")
+    return value
 
 
 def recipe_names(group: str) -> list[str]:
@@ -218,6 +228,18 @@ def _check(recipe: Recipe, where: str) -> None:
     for name in ("steps", "batch", "accumulate"):
         if getattr(recipe, name) < 1:
             raise UsageError(f"{where}.{name} is {getattr(recipe, name)}, expected a positive number")
+    least = {"learning_rate": 0.0, "warmup": 0, "final": 0.0, "weight_decay": 0.0}
+    for name, bound in least.items():
+        if not getattr(recipe.optimiser, name) >= bound:
+            raise UsageError(f"{where}.optimiser.{name} is {getattr(recipe.optimiser, name)}, expected {bound} or more")
+    if not recipe.optimiser.clip > 0:
+        raise UsageError(f"{where}.optimiser.clip is {recipe.optimiser.clip}, expected a positive number")
+    if recipe.data.workers < 0 or recipe.seed < 0:
+        raise UsageError(f"{where}: data.workers is {recipe.data.workers}, seed {recipe.seed}; expected 0 or more")
+    for name, named in (("starts_from", recipe.starts_from), ("optimiser.factors", recipe.optimiser.factors)):
+        for part in named:
+            if part not in recipe.trains:
+                raise UsageError(f"{where}.{name} names {part!r}, which it does not train: {list(recipe.trains)}")
     if not recipe.data.seconds > 0:
         raise UsageError(f"{where}.data.seconds is {recipe.data.seconds}, expected a positive number")
     counts = recipe.data.target_counts

@@ -13,7 +13,8 @@ from s5eval.data_manifests.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """How one sitting of a training is run; none of it changes what comes out on one device.
+    """How one sitting of a training is run; what comes out depends on `weights` and, in its last
+    bits, on devices and threads; not on the times.
 
     Attributes:
         weights: folder that parts are read from and exported to.
@@ -49,25 +50,36 @@ def make_fabric(sitting: Sitting, *, precision: str) -> Any:
         from lightning.fabric.loggers.tensorboard import TensorBoardLogger
     except ImportError as error:
         raise UsageError(f"training needs Lightning ({error}): pip install 's5eval[train]'") from error
-    kind, _, index = sitting.device.partition(":")
-    accelerator = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}.get(kind)
-    if accelerator is None:
-        raise UsageError(f"device {sitting.device!r}: expected auto, cpu, cuda or cuda:N")
-    devices: Any = [int(index)] if index else sitting.devices
-    if accelerator != "cuda" and devices == "auto" and not torch.cuda.is_available():
-        devices = 1  # more processes on a CPU only where asked for
+    kind, devices = _devices(sitting)
     logger = None
     with contextlib.suppress(ImportError, ModuleNotFoundError):
         logger = TensorBoardLogger(root_dir=sitting.out, name="", version="tensorboard")
     fabric = Fabric(
-        accelerator=accelerator,
+        accelerator=kind,
         devices=devices,
-        strategy="auto" if devices == 1 or index else "ddp",
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         loggers=logger,
     )
     fabric.launch()
     return fabric
+
+
+def _devices(sitting: Sitting) -> tuple[str, Any]:
+    """Lightning's `accelerator` and `devices`: all CUDA devices where there are some, else one process."""
+    kind, colon, index = sitting.device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (colon and not (kind == "cuda" and index.isdecimal())):
+        raise UsageError(f"device {sitting.device!r}: expected auto, cpu, cuda or cuda:N")
+    found = torch.cuda.device_count()
+    if kind == "cuda" and int(index or 0) >= found:
+        raise UsageError(f"device {sitting.device!r}: there are {found} CUDA devices; --device cpu trains without one")
+    cuda = kind == "cuda" or (kind == "auto" and found > 0)
+    count = sitting.devices
+    if count != "auto" and (not isinstance(count, int) or count < 1 or (cuda and count > found)):
+        raise UsageError(f"devices is {count!r}, expected auto or a number from 1" + (f" to {found}" if cuda else ""))
+    if index:
+        return "cuda", [int(index)]
+    # more processes on a CPU only where they are asked for
+    return ("cuda" if cuda else "cpu"), (found if cuda else 1) if count == "auto" else count
 
 
 def device_name(device: torch.device) -> str:

@@ -3,6 +3,7 @@
 Source of both losses: nttcslab/dcase2026_task4_baseline, commit 20e6992.
 """
 
+import re
 from typing import cast
 
 import torch
@@ -22,6 +23,9 @@ from s5eval.systems.training.parts import Job, Part, PartsFolder
 from s5eval.systems.training.recipe import Plan, Recipe, Trainer
 
 _PARTS = {"tagger": "tagger-4c", "separator": "separator"}
+
+_UNUSED = re.compile(r"base\.decoder_block\d+\.bn2\.|film\.decoder_block\d+->beta2\.")
+"""What the published network holds without using it; it gets no gradient."""
 
 
 class TaggerTask(nn.Module):
@@ -115,14 +119,21 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
         tagger = cast(Tagger, module)
         task: nn.Module = TaggerTask(tagger)
     else:
+        for entry, parameter in module.named_parameters():
+            if _UNUSED.search(entry):
+                parameter.requires_grad_(False)
         task = SeparatorTask(cast(ResUNetK, module))
     return Job(task, {name: Part(module, f"{name}.safetensors", trained_tensors)})
 
 
-def check_recipe(recipe: Recipe, where: str) -> None:
-    """Refuse parts that the baseline does not have. Raises `UsageError`."""
+def check_recipe(recipe: Recipe, config: Configuration, where: str) -> None:
+    """Refuse parts that the baseline does not have, and scenes with more targets than tracks. Raises `UsageError`."""
     if len(recipe.trains) != 1 or recipe.trains[0] not in _PARTS:
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected one of {', '.join(_PARTS)}")
+    if len(recipe.data.target_counts) - 1 != config.tracks:
+        raise UsageError(
+            f"{where}.data.target_counts is {list(recipe.data.target_counts)}, expected chances of 0 to {config.tracks}"
+        )
 
 
 TRAINER = Trainer(Recipe, load_preset, check_recipe, make_job)

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.systems.loading import file_digest, joint_digest, load_strictly
 from s5eval.systems.multistage.models.dpc import normalise_level
@@ -170,6 +170,15 @@ def load_af_whisper(directory: Path, *, pad_to_30s: bool, device: str, bf16: boo
     encoder = encoder.to(torch.bfloat16 if bf16 else torch.float32)
     digest = joint_digest({path.name: file_digest(path) for path in (config_file, *shards)})
     return AFWhisper(encoder, digest, pad_to_30s=pad_to_30s, device=device)
+
+
+def check_dimension(encoder: AFWhisper, wanted: int, directory: Path) -> None:
+    """Refuse an encoder whose embeddings the network was not made for. Raises `UsageError`."""
+    if encoder.dimension != wanted:
+        raise UsageError(
+            f"the encoder in {directory} gives embeddings of {encoder.dimension} values, "
+            f"system.clue.dimension is {wanted}: set it to that"
+        )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

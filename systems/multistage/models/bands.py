@@ -25,7 +25,7 @@ def cues(spectrum: Tensor) -> Tensor:
     Returns:
         (B, 4·channels − 1, frames, bins) real: real and imaginary parts compressed to the square root of their
         magnitude, natural log of every channel's magnitude over 4, and for every channel after the first the real
-        part of its product with the first, over the energy of all (active intensity, −1 … 1).
+        part of its product with the first, over the energy of all (active intensity, −½ … ½).
     """
     with full_precision(spectrum):
         power = spectrum.real.square() + spectrum.imag.square()

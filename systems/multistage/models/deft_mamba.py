@@ -164,11 +164,17 @@ class DeFTMambaUSS(nn.Module):
     def __init__(self, config: Configuration, channels: int = MIXTURE_CHANNELS) -> None:
         super().__init__()
         self.counts = (config.objects.foreground, config.objects.interference, config.objects.noise)
+        self.time_stride = config.separator.time_stride
         self.stft = STFT(config.stft.window, config.stft.hop)
         self.encoder = AudioEncoder(channels, config)
         self.pairs = nn.ModuleList(HybridPair(config) for _ in range(config.separator.blocks))
         self.object_decoder = nn.Linear(config.separator.width, sum(self.counts) * config.separator.width)
         self.audio_decoder = AudioDecoder(channels, config)
+
+    @property
+    def raster(self) -> tuple[int, int]:
+        """Samples between the map's frames, and the centre of the first; a cell joins `time_stride` frames."""
+        return self.stft.hop * self.time_stride, self.stft.hop * (self.time_stride - 1) // 2
 
     def forward(self, mixture: Tensor, *, foreground_only: bool = False) -> USSOutput:
         """Separate (B, channels, T), any T from 1 on; `foreground_only` leaves the other objects undecoded."""

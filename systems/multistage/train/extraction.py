@@ -6,6 +6,7 @@ and to use the mixture where the enrollment is poor.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,9 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
 from s5eval.systems.multistage.train.recipe import ClueSettings, LossSettings
-from s5eval.systems.multistage.train.separation import classifier_terms
+from s5eval.systems.multistage.train.separation import classifier_terms, separation_terms
 from s5eval.systems.training.data import Batch
-from s5eval.systems.training.losses import assign, sa_sdr_loss, silent_slot_loss, source_snr_loss
+from s5eval.systems.training.losses import assign
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class EarlierStages:
     refinements: Sequence[tuple[DeFTMambaTSE, DualPathClassifier]]
     m2d: M2D
     encoder: AFWhisper | None
+    af_source: Literal["estimate", "mixture"]
     classes: int
 
     @torch.no_grad()
@@ -43,11 +45,17 @@ class EarlierStages:
         slots.predicted = self._classify(self.dpc1, features, slots)
         for extractor, classifier in self.refinements:
             classes = F.one_hot(slots.predicted, slots.classes).to(audio.dtype)
-            embeddings = None if self.encoder is None else self.encoder.embed(slots.audio)
+            embeddings = self.embed(slots.audio, slots.mixture)
             extracted = extractor(slots.mixture, slots.audio, classes, embeddings)
             slots.audio = extracted.estimate
             slots.predicted = self._classify(classifier, extracted.features, slots)
         return slots
+
+    def embed(self, audio: Tensor, mixture: Tensor) -> Tensor | None:
+        """Frame embeddings (N, frames, dimension) for estimates (N, T) of mixtures (N, 4, T), as at inference."""
+        if self.encoder is None:
+            return None
+        return self.encoder.embed(mixture[:, 0] if self.af_source == "mixture" else audio)
 
     def _classify(self, dpc: DualPathClassifier, features: Tensor, slots: "Slots") -> Tensor:
         tokens = self.m2d(normalise_level(slots.audio))
@@ -66,6 +74,7 @@ class Slots:
         target: (N, T), zero where there is no source.
         labels: (N,), true class, −1 where there is none.
         predicted: (N,), class by the stage before.
+        place: (N,), which slot of the batch's B·K each is.
         classes: number of classes.
     """
 
@@ -74,6 +83,7 @@ class Slots:
     target: Tensor
     labels: Tensor
     predicted: Tensor
+    place: Tensor
     classes: int
 
     @classmethod
@@ -82,7 +92,12 @@ class Slots:
         slots = batch.targets.shape[1]
         labels = batch.labels.flatten()
         mixture = batch.mixture.repeat_interleave(slots, 0)
-        return cls(mixture, audio, batch.targets.flatten(0, 1), labels, torch.zeros_like(labels), classes)
+        place = torch.arange(len(labels), device=labels.device)
+        return cls(mixture, audio, batch.targets.flatten(0, 1), labels, torch.zeros_like(labels), place, classes)
+
+    def spread(self, audio: Tensor, batch: Batch) -> Tensor:
+        """Estimates (N, T) at their places among all slots of the batch, (B, K, T); zeros elsewhere."""
+        return torch.zeros_like(batch.targets).flatten(0, 1).index_copy(0, self.place, audio).view_as(batch.targets)
 
     def pick(self, rows: Tensor) -> "Slots":
         """Some of the slots."""
@@ -92,6 +107,7 @@ class Slots:
             self.target[rows],
             self.labels[rows],
             self.predicted[rows],
+            self.place[rows],
             self.classes,
         )
 
@@ -122,15 +138,15 @@ class ExtractionTask(nn.Module):
         slots = slots.pick(choose_slots(slots.labels >= 0, self.clues.silent_share))
         enrollment, told = disturb(slots, self.clues)
         classes = F.one_hot(told, slots.classes).to(enrollment.dtype)
-        embeddings = None
-        if earlier.encoder is not None:
-            embeddings = earlier.encoder.embed(enrollment)
+        embeddings = earlier.embed(enrollment, slots.mixture)
+        if embeddings is not None:
             absent = torch.rand(len(embeddings), device=embeddings.device) < self.clues.no_embedding
             embeddings = self.tse.frame_clue.replace(embeddings, absent)
         out = self.tse(slots.mixture, enrollment, classes, embeddings)
         terms: dict[str, Tensor] = {}
         if self.train_tse:
-            terms |= extraction_terms(out.estimate, slots, self.weights)
+            whole = slots.spread(out.estimate, batch)
+            terms |= separation_terms(whole, batch.targets, batch.active, batch.omni, self.weights)
         if self.dpc is not None:
             terms |= classifier_terms(
                 self.dpc,
@@ -152,7 +168,7 @@ def choose_slots(active: Tensor, silent_share: float) -> Tensor:
         silent_share: silent slots per slot with a source, at most.
     """
     some, none = torch.nonzero(active)[:, 0], torch.nonzero(~active)[:, 0]
-    count = min(len(none), max(round(silent_share * len(some)), 0 if len(some) else 1))
+    count = min(len(none), max(int(silent_share * len(some)), 0 if len(some) else 1))
     chosen = none[torch.randperm(len(none), device="cpu")[:count].to(none.device)]
     return torch.cat([some, chosen]).sort().values
 
@@ -176,25 +192,3 @@ def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor]:
     noisy = slots.target + noise * power.sqrt() * level
     clean = (chance(clues.true_enrollment) & active).unsqueeze(-1)
     return torch.where(clean, noisy, slots.audio), told
-
-
-def extraction_terms(estimate: Tensor, slots: Slots, weights: LossSettings) -> dict[str, Tensor]:
-    """Terms for slots (N, T): SNR of those with a source, loudness of the others.
-
-    A slot alone is its own mixture here: SA-SDR of one source is its SNR with a cap, so that the shares of SA-SDR
-    and of single sources coincide.
-    """
-    active = (slots.labels >= 0).unsqueeze(1)
-    omni = slots.mixture[:, 0]
-    estimates, references = estimate.unsqueeze(1), slots.target.unsqueeze(1)
-    single = source_snr_loss(estimates, references, active)
-    silent = silent_slot_loss(estimates, omni, active)
-    count = active.sum().clamp_min(1)
-    aggregated = sa_sdr_loss(estimates, references, omni)[:, None].where(active, torch.zeros_like(single))
-    before = sa_sdr_loss(slots.audio.unsqueeze(1), references, omni)[:, None].where(active, torch.zeros_like(single))
-    return {
-        "separation": single.sum() / count,
-        "silent_slots": weights.silent_slot * silent.sum() / (~active).sum().clamp_min(1),
-        "_sdr": -aggregated.detach().sum() / count,
-        "_sdr_before": -before.sum() / count,
-    }

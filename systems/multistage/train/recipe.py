@@ -1,11 +1,16 @@
 """The recipes of the multi-stage system (`mini.yaml`, `paper.yaml`): what they hold beside every recipe's settings."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.mini import RECIPE
+from s5eval.systems.multistage.configuration import Configuration
 from s5eval.systems.multistage.system import PARTS
 from s5eval.systems.training.recipe import Recipe
+
+INTERFERENCES = len(RECIPE.interference_counts) - 1
+"""Interfering sounds of a scene, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,8 @@ class MultistageRecipe(Recipe):
     clues: ClueSettings
 
 
-def check_recipe(recipe: MultistageRecipe, where: str) -> None:
-    """Refuse parts that the task or stage does not have.
+def check_recipe(recipe: MultistageRecipe, config: Configuration, where: str) -> None:
+    """Refuse parts that the task or stage does not have, and scenes that do not fit the system's objects.
 
     Raises:
         UsageError: names the key, and what was expected.
@@ -85,3 +90,19 @@ def check_recipe(recipe: MultistageRecipe, where: str) -> None:
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected some of {', '.join(known)}")
     if recipe.task == "tagging" and len(recipe.trains) != 1:
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected one of {', '.join(known)}")
+    slots = len(recipe.data.target_counts) - 1
+    if recipe.task == "stage" and slots != config.objects.foreground:
+        raise UsageError(
+            f"{where}.data.target_counts gives chances for up to {slots} targets; expected one for each of 0 to "
+            f"{config.objects.foreground}, which is system.objects.foreground"
+        )
+    if config.objects.interference not in (0, INTERFERENCES) or config.objects.noise not in (0, 1):
+        raise UsageError(
+            f"system.objects: scenes have {INTERFERENCES} interferences at most and one background; "
+            f"expected interference 0 or {INTERFERENCES} and noise 0 or 1"
+        )
+    for name, value in asdict(recipe.clues).items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"{where}.clues.{name} is {value}, expected a number from 0 to 1")
+    if recipe.clues.true_class + recipe.clues.random_class > 1:
+        raise UsageError(f"{where}.clues: true_class and random_class add up to more than 1")

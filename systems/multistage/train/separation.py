@@ -40,6 +40,7 @@ class SeparationTask(nn.Module):
         self._frozen = (m2d,)  # not a submodule: it is neither trained nor saved
         self.weights, self.train_uss = weights, train_uss
         width = uss.object_decoder.in_features
+        self.raster = uss.raster
         self.frames = nn.Linear(uss.counts[0] * width, len(CLASSES)) if train_uss and weights.frames else None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -61,7 +62,7 @@ class SeparationTask(nn.Module):
                 terms["noise"] = self.weights.noise * loss
             if self.frames is not None:
                 heard = F.mish(out.features).mean(-1).flatten(1, 2).transpose(1, 2)
-                terms["frames"] = self.weights.frames * frame_loss(self.frames(heard), batch)
+                terms["frames"] = self.weights.frames * frame_loss(self.frames(heard), batch, *self.raster)
         if self.dpc is not None:
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
@@ -76,14 +77,15 @@ class SeparationTask(nn.Module):
         return terms
 
 
-def frame_loss(logits: Tensor, batch: Batch) -> Tensor:
+def frame_loss(logits: Tensor, batch: Batch, step: int, first: int) -> Tensor:
     """Which classes of targets sound in every frame (B, T', classes): cross-entropy, summed over classes.
+
+    Frames are `step` samples apart, the first centred at sample `first`.
 
     It tells the separator early what a target is and what is not; the head is thrown away afterwards.
     """
     frames = logits.shape[1]
-    targets = batch.targets.flatten(0, 1)
-    sounding = frame_activity(targets, frames, targets.shape[1] / frames).view(*batch.labels.shape, frames)
+    sounding = frame_activity(batch.targets.flatten(0, 1), frames, step, first).view(*batch.labels.shape, frames)
     classes = F.one_hot(batch.labels.clamp_min(0), logits.shape[2]).to(logits.dtype)
     present = (sounding & batch.active.unsqueeze(-1)).to(logits.dtype)
     wanted = torch.einsum("bkt,bkc->btc", present, classes).clamp_max(1.0)

@@ -77,10 +77,9 @@ class FrameTagging(nn.Module):
         }
 
 
-def frame_activity(dry: Tensor, frames: int, step: float = 640) -> Tensor:
-    """Whether sources (N, T) sound around sample j·step: (N, frames) booleans. `step` is cut to whole samples."""
-    step = int(step)
-    padded = F.pad(dry, (step // 2, max(0, frames * step - dry.shape[1])))
+def frame_activity(dry: Tensor, frames: int, step: int = 640, first: int = 0) -> Tensor:
+    """Whether sources (N, T) sound around sample first + j·step, half a step to either side: (N, frames) booleans."""
+    padded = F.pad(dry, (step // 2 - first, max(0, frames * step - dry.shape[1])))
     power = padded[:, : frames * step].reshape(len(dry), frames, step).square().mean(-1)
     sounding: Tensor = power > _AUDIBLE * power.amax(1, keepdim=True).clamp_min(1e-12)
     return sounding

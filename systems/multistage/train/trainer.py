@@ -8,9 +8,15 @@ import torch
 from torch import nn
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.loading import load_strictly, read_tensors
+from s5eval.systems.loading import file_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, load_preset
-from s5eval.systems.multistage.models.af_whisper import AFWhisper, load_af_whisper, new_af_whisper, write_sizes
+from s5eval.systems.multistage.models.af_whisper import (
+    AFWhisper,
+    check_dimension,
+    load_af_whisper,
+    new_af_whisper,
+    write_sizes,
+)
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
@@ -19,7 +25,7 @@ from s5eval.systems.multistage.train.extraction import EarlierStages, Extraction
 from s5eval.systems.multistage.train.recipe import MultistageRecipe, check_recipe
 from s5eval.systems.multistage.train.separation import SeparationTask
 from s5eval.systems.multistage.train.tagging import ClipTagging, FrameTagging
-from s5eval.systems.training.parts import EXPORTED, Job, Part, PartsFolder
+from s5eval.systems.training.parts import Job, Part, PartsFolder
 from s5eval.systems.training.recipe import Plan, Trainer
 
 _M = TypeVar("_M", bound=nn.Module)
@@ -51,7 +57,10 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
         tse = _typed(network, DeFTMambaTSE)
         earlier = _earlier(recipe.stage, config, parts)
         task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
-    return Job(task, {name: Part(module, f"{name}.safetensors") for name, module in networks.items()})
+    facts = {}
+    if recipe.stage > 1:
+        facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
+    return Job(task, {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}, facts)
 
 
 def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierStages:
@@ -68,6 +77,7 @@ def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierSt
         refinements,
         _m2d(config, parts),
         _encoder(config, parts),
+        config.af_source,
         len(CLASSES),
     )
 
@@ -75,20 +85,25 @@ def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierSt
 def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
     """The frozen M2D of all classifiers: published weights, else those of recipe `m2d`."""
     module = _typed(new_part("m2d", config), M2D)
-    path, source = parts.folder / "m2d.safetensors", EXPORTED
+    path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
     if parts.m2d_weights is not None:
         path, source = parts.m2d_weights, SOURCE
     tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict())
     load_strictly(module.backbone, tensors, path=path, source=source)
+    parts.built_on["m2d"] = file_digest(path)
     return module.eval().requires_grad_(False).to(parts.device)
 
 
 def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
     """The frozen frame encoder: published weights, else those of recipe `encoder`, else none."""
-    directory = parts.af_whisper_weights or parts.folder / "af_whisper"
-    if not config.af_whisper or not directory.is_dir():
+    given = parts.af_whisper_weights
+    directory = given or parts.folder / "af_whisper"
+    if not config.af_whisper or (given is None and not directory.is_dir()):
         return None
-    return load_af_whisper(directory, pad_to_30s=config.pad_to_30s, device=str(parts.device), bf16=False)
+    encoder = load_af_whisper(directory, pad_to_30s=config.pad_to_30s, device=str(parts.device), bf16=False)
+    check_dimension(encoder, config.clue.dimension, directory)
+    parts.built_on["encoder"] = encoder.digest
+    return encoder
 
 
 def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> Job:

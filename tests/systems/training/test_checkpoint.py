@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from s5eval.systems.training.checkpoint import State, load, save, update_card
 
 def state(step: int) -> State:
     table = {"a": torch.full((3,), float(step)), "n": torch.tensor(step)}
-    return State(step, 1.5, "sha256:x", table, {}, {"exp_avg": {"a": torch.ones(3)}})
+    return State(
+        step, 1.5, "sha256:x", table, {}, {"exp_avg": {"a": torch.ones(3)}}, {"loss": 2.0}, {"m2d": "sha256:m"}
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -24,6 +27,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     found = load(tmp_path, "sha256:x")
     assert found is not None
     assert (found.step, found.seconds, found.average) == (5, 1.5, {})
+    assert (found.figures, found.built_on) == ({"loss": 2.0}, {"m2d": "sha256:m"})
     assert torch.equal(found.weights["a"], torch.full((3,), 5.0))
     assert found.weights["n"].item() == 5
     assert torch.equal(found.moments["exp_avg"]["a"], torch.ones(3))
@@ -57,6 +61,20 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: py
     assert found is not None
     assert found.step == 3
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+
+
+def test_a_table_that_is_missing_is_named(tmp_path: Path) -> None:
+    folder = save(tmp_path, state(3))
+    (folder / "optimiser.exp_avg.safetensors").unlink()
+    with pytest.raises(DataError, match=r"optimiser\.exp_avg\.safetensors: no such file"):
+        load(tmp_path, "sha256:x")
+
+
+def test_a_draft_of_the_same_process_number_is_no_obstacle(tmp_path: Path) -> None:
+    draft = tmp_path / f".step-00000003.{os.getpid()}"
+    draft.mkdir()
+    (draft / "rest").write_text("")
+    assert save(tmp_path, state(3)).is_dir()
 
 
 def test_another_plan_is_refused(tmp_path: Path) -> None:
@@ -97,7 +115,7 @@ def test_the_card_keeps_its_history_without_repeats(tmp_path: Path) -> None:
     for recipe, plan, steps in (("uss", "1", 3), ("dpc", "2", 4), ("uss", "1", 3), ("uss", "9", 8)):
         update_card(tmp_path, {"recipe": recipe, "plan": plan, "steps": steps})
     card = json.loads((tmp_path / "card.json").read_text())
-    assert [(old["recipe"], old["steps"]) for old in card["history"]] == [("dpc", 4), ("uss", 3), ("uss", 8)]
+    assert [(old["recipe"], old["steps"]) for old in card["history"]] == [("uss", 3), ("dpc", 4), ("uss", 8)]
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"history": 3}', '{"history": ["x"]}'])
@@ -105,3 +123,10 @@ def test_a_card_that_is_none_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "card.json").write_text(text)
     with pytest.raises(DataError, match=r"card\.json: cannot be read as a card"):
         update_card(tmp_path, {"recipe": "uss", "plan": "1"})
+
+
+def test_the_card_knows_what_was_exported(tmp_path: Path) -> None:
+    assert checkpoint.exported(tmp_path, "uss", "1") is None
+    update_card(tmp_path, {"recipe": "uss", "plan": "1", "steps": 3})
+    assert checkpoint.exported(tmp_path, "uss", "2") is None
+    assert checkpoint.exported(tmp_path, "uss", "1") == {"recipe": "uss", "plan": "1", "steps": 3}

@@ -14,7 +14,9 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.systems.baseline.train.trainer import class_aware_loss, track_loss
+from s5eval.systems.training.data import batches
 from s5eval.systems.training.loop import train
+from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import read_plan
 from s5eval.systems.training.sitting import Sitting
 
@@ -60,6 +62,17 @@ def test_only_sources_of_one_class_may_be_exchanged() -> None:
 def test_a_part_that_the_baseline_lacks_is_refused() -> None:
     with pytest.raises(UsageError, match=r"tagger.trains is \['uss'\], expected one of tagger, separator"):
         read_plan("baseline/tagger", {"trains": ["uss"]})
+
+
+@pytest.mark.parametrize("name", ["tagger", "separator"])
+def test_whatever_is_trained_gets_a_gradient(name: str, tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
+    data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5}
+    plan = read_plan(f"baseline/{name}", {"system": SYSTEM, "data": data, "starts_from": {name: None}})
+    job = plan.trainer.make_job(plan, PartsFolder(tmp_path, torch.device("cpu")))
+    job.task.train()
+    terms = job.task(next(batches(plan.recipe.data, 2, 4, first=0, last=1)))
+    torch.stack([value for key, value in terms.items() if not key.startswith("_")]).sum().backward()
+    assert not [key for key, p in job.task.named_parameters() if p.requires_grad and p.grad is None]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

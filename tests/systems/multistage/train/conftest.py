@@ -33,8 +33,9 @@ def toy_plan(tiny_dev_set: SimpleNamespace) -> Callable[..., Plan]:
     """`toy_plan("uss", steps=3)`: a recipe of preset mini at toy size, half a second of two scenes a step."""
 
     def make(name: str, **changes: Any) -> Plan:
+        system = {**SYSTEM, **changes.pop("system", {})}
         data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5, **changes.pop("data", {})}
-        return read_plan(f"mini/{name}", {"system": SYSTEM, "steps": 2, "data": data, **changes})
+        return read_plan(f"mini/{name}", {"system": system, "steps": 2, "data": data, **changes})
 
     return make
 

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from s5eval.systems.multistage.configuration import load_preset
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
 from s5eval.systems.multistage.train.extraction import Slots, choose_slots, disturb
 from s5eval.systems.multistage.train.recipe import ClueSettings
 from s5eval.systems.multistage.train.separation import frame_loss
@@ -16,7 +18,7 @@ def slots(n: int = 400) -> Slots:
     labels = torch.full((n,), 3)
     labels[n // 2 :] = -1
     target = torch.randn(n, 64) * (labels >= 0).unsqueeze(1)
-    return Slots(torch.randn(n, 4, 64), torch.randn(n, 64), target, labels, torch.full((n,), 7), 18)
+    return Slots(torch.randn(n, 4, 64), torch.randn(n, 64), target, labels, torch.full((n,), 7), torch.arange(n), 18)
 
 
 def settings(**changes: float) -> ClueSettings:
@@ -59,7 +61,7 @@ def test_true_enrollments_are_noisy_references() -> None:
     assert decibels.std() > 3
 
 
-@pytest.mark.parametrize(("active", "silent", "chosen"), [(4, 8, 6), (4, 1, 5), (0, 6, 1), (3, 0, 3)])
+@pytest.mark.parametrize(("active", "silent", "chosen"), [(4, 8, 6), (3, 8, 4), (4, 1, 5), (0, 6, 1), (3, 0, 3)])
 def test_few_silent_slots_are_trained_on(active: int, silent: int, chosen: int) -> None:
     mask = torch.cat([torch.ones(active), torch.zeros(silent)]).bool()
     rows = choose_slots(mask, 0.5)
@@ -98,6 +100,26 @@ def test_frames_are_told_the_classes_that_sound_in_them() -> None:
     wanted = torch.full((2, 10, 18), -20.0)
     wanted[0, 5:, 4] = 20
     wanted[0, :, 9] = 20
-    assert frame_loss(wanted, b).item() < 1e-6
+    assert frame_loss(wanted, b, 640, 0).item() < 1e-6
     wanted[1, :, 0] = 20
-    assert frame_loss(wanted, b).item() == pytest.approx(10, rel=1e-3)
+    assert frame_loss(wanted, b, 640, 0).item() == pytest.approx(10, rel=1e-3)
+
+
+def test_frames_lie_where_the_map_has_them() -> None:
+    dry = torch.zeros(1, 4096)
+    dry[0, 1200:1210] = 1
+    uss = DeFTMambaUSS(load_preset("mini"))  # two frames of 512 samples to a cell: centres at 256, 1280, 2304, …
+    assert uss.raster == (1024, 256)
+    assert frame_activity(dry, 4, *uss.raster).tolist() == [[False, True, False, False]]
+
+
+def test_estimates_are_put_back_among_all_slots() -> None:
+    b = batch()
+    every = Slots.of(b, torch.zeros(6, 6400), 18)
+    some = every.pick(torch.tensor([1, 5]))
+    audio = torch.randn(2, 6400)
+    whole = some.spread(audio, b)
+    assert whole.shape == b.targets.shape
+    assert torch.equal(whole[0, 1], audio[0])
+    assert torch.equal(whole[1, 2], audio[1])
+    assert not whole[0, 0].any()

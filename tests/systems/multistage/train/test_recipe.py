@@ -30,6 +30,21 @@ def test_changes_reach_recipe_and_system() -> None:
     assert read_plan("mini/uss", {"data": {"workers": 3}}).digest() == read_plan("mini/uss").digest()
 
 
+def test_parts_of_ones_own_may_be_named_where_keys_are_parts() -> None:
+    plan = read_plan("mini/dpc", {"optimiser": {"factors": {"dpc1": 2.0}}})
+    assert plan.recipe.optimiser.factors == {"uss": 0.25, "dpc1": 2.0}
+
+
+@pytest.mark.parametrize(("key", "value"), [("preset", "small"), ("recipes", {"mine": [1]}), ("package", "os")])
+def test_values_of_a_file_that_cannot_be(tmp_path: Path, key: str, value: object) -> None:
+    content = yaml.safe_load((Path(train.__file__).parent / "mini.yaml").read_text())
+    content["recipes"] = {"mine": {"trains": ["uss"]}}
+    content[key] = value
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UsageError):
+        read_plan(f"{tmp_path}/own.yaml/mine")
+
+
 def test_null_takes_a_start_back() -> None:
     assert read_plan("mini/tse2", {"starts_from": {"tse2": None}}).recipe.starts_from == {"dpc2": "dpc1"}
 
@@ -43,11 +58,24 @@ def test_null_takes_a_start_back() -> None:
         ({"trains": ["tse2"]}, r"uss.trains is \['tse2'\], expected some of uss, dpc1"),
         ({"trains": []}, "uss.trains"),
         ({"stage": 4}, "uss.stage is 4, expected 1, 2 or 3"),
-        ({"data": {"target_counts": [0.5, 0.2]}}, "expected chances that add up to 1"),
+        ({"data": {"target_counts": [0.5, 0.2, 0.1, 0.1]}}, "expected chances that add up to 1"),
         ({"data": {"seconds": 0}}, "data.seconds is 0"),
         ({"data": {"duration_augmentation": "yes"}}, "expected off or pool or concat"),
         ({"optimiser": {"average": 1.0}}, "optimiser.average is 1.0"),
         ({"optimiser": 3}, "expected a mapping"),
+        ({"optimiser": {"learning_rate": -1}}, "learning_rate is -1"),
+        ({"optimiser": {"clip": 0}}, "clip is 0"),
+        ({"optimiser": {"factors": {"us": 2.0}}}, "optimiser.factors names 'us', which it does not train"),
+        ({"starts_from": {"us": "uss"}}, "starts_from names 'us'"),
+        ({"seed": -1}, "seed -1"),
+        ({"clues": {"true_class": 2}}, "clues.true_class is 2"),
+        ({"clues": {"true_class": 0.8, "random_class": 0.8}}, "add up to more than 1"),
+        ({"data": {"target_counts": [0.5, 0.5]}}, "expected one for each of 0 to 3"),
+        ({"system": {"objects": {"interference": 1}}}, "expected interference 0 or 2"),
+        ({"system": {"objects": {"interference": -1}}}, "interference is -1"),
+        ({"system": {"m2d": {"heads": 0}}}, "m2d.heads is 0"),
+        ({"system": {"separator": {"bands": [[0, 4]]}}}, "bands is .* expected positive numbers"),
+        ({"system": 5}, "system is 5, expected a mapping"),
         ({"system": {"separator": {"kernel": 2}}}, "system.separator.kernel is 2, expected an odd number"),
     ],
 )
@@ -69,6 +97,8 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
     plan = read_plan(f"{tmp_path}/own.yaml/mine")
     assert (plan.name, plan.recipe.steps, plan.configuration.separator.blocks) == ("own/mine", 3, 1)
+    deeper = read_plan(f"{tmp_path}/own.yaml/mine", {"system": {"separator": {"heads": 1}}})
+    assert (deeper.configuration.separator.blocks, deeper.configuration.separator.heads) == (1, 1)
     with pytest.raises(UsageError, match="has no recipe 'other'"):
         read_plan(f"{tmp_path}/own.yaml/other")
 

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.systems.training.data import batches
 from s5eval.systems.training.loop import TrainingResult, rate, train
+from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import OptimiserSettings, Plan
 from s5eval.systems.training.sitting import Sitting
 
@@ -55,7 +57,7 @@ def test_the_recipes_make_a_system_that_runs(
 
 
 def test_a_part_that_is_missing_is_named_with_where_it_comes_from(toy_train: ToyTrain) -> None:
-    with pytest.raises(DataError, match=r"m2d\.safetensors.*earlier recipe"):
+    with pytest.raises(DataError, match=r"m2d\.safetensors.*--m2d-weights.*recipe mini/m2d"):
         toy_train("dpc", starts_from={"uss": None})
 
 
@@ -166,8 +168,100 @@ def test_a_loss_that_is_not_finite_stops_with_the_terms(toy_plan: ToyPlan, tmp_p
 
 def test_a_folder_that_cannot_be_written_stops_before_any_step(toy_plan: ToyPlan, tmp_path: Path) -> None:
     (tmp_path / "c").write_text("a file where the folder should be")
-    with pytest.raises((DataError, FileExistsError)):
-        train(toy_plan("uss"), Sitting(tmp_path / "w", tmp_path / "c", device="cpu"))
+    for weights, out in (("w", "c"), ("c", "o")):
+        with pytest.raises(DataError, match="cannot be written"):
+            train(toy_plan("uss"), Sitting(tmp_path / weights, tmp_path / out, device="cpu"))
+
+
+def test_bf16_takes_a_step(toy_train: ToyTrain) -> None:
+    assert toy_train("uss", precision="bf16", checkpointing=True, steps=1).finished
+
+
+def test_a_resume_never_lacks_a_checkpoint(toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    train(toy_plan("uss", steps=5), sitting)
+
+    def kill(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("s5eval.systems.training.checkpoint._write", kill)
+        with pytest.raises(KeyboardInterrupt):
+            train(toy_plan("uss", steps=5), sitting)
+    assert train(toy_plan("uss", steps=5), sitting).step == 2
+
+
+def test_a_finished_recipe_is_left_alone(toy_train: ToyTrain, tmp_path: Path) -> None:
+    first = toy_train("uss")
+    card = (tmp_path / "weights" / "card.json").read_text()
+    file = tmp_path / "weights" / "uss.safetensors"
+    file.write_bytes(b"what a later recipe made of it")
+    again = toy_train("uss")
+    assert file.read_bytes() == b"what a later recipe made of it"
+    assert (tmp_path / "weights" / "card.json").read_text() == card
+    assert (again.finished, again.digests, again.figures) == (True, first.digests, first.figures)
+
+
+def test_other_frozen_parts_are_noticed(toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path) -> None:
+    for name in ("m2d", "uss", "dpc"):
+        toy_train(name)
+    sitting = Sitting(tmp_path / "weights", tmp_path / "c", device="cpu", max_minutes=0)
+    train(toy_plan("tse2", steps=5), sitting)
+    path = tmp_path / "weights" / "m2d.safetensors"
+    table = load_file(path)
+    save_file({name: value + 1 for name, value in table.items()}, path)
+    with pytest.raises(UsageError, match=r"trained on another m2d"):
+        train(toy_plan("tse2", steps=5), sitting)
+
+
+def test_frame_embeddings_that_are_asked_for_must_be_there(
+    toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path
+) -> None:
+    for name in ("m2d", "uss", "dpc"):
+        toy_train(name)
+    sitting = Sitting(tmp_path / "weights", tmp_path / "c", device="cpu", af_whisper_weights=tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"nowhere.*no such file"):
+        train(toy_plan("tse2"), sitting)
+    toy_train("tse2")
+    entry = json.loads((tmp_path / "weights" / "card.json").read_text())["history"][-1]
+    assert entry["frame_embeddings"] == "none: the null embedding alone"
+
+
+def test_the_mixture_can_be_embedded_instead(toy_train: ToyTrain, toy_plan: ToyPlan, tmp_path: Path) -> None:
+    for name in ("encoder", "m2d", "uss", "dpc"):
+        toy_train(name)
+    plan = toy_plan("tse2", steps=1, system={"af_source": "mixture"})
+    assert train(plan, Sitting(tmp_path / "weights", tmp_path / "c", device="cpu")).finished
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "cuda:x"}, "expected auto, cpu, cuda or cuda:N"),
+        ({"device": "cuda:99"}, "CUDA devices; --device cpu"),
+        ({"device": "cpu", "devices": "many"}, "devices is 'many'"),
+        ({"device": "cpu", "devices": 0}, "devices is 0"),
+    ],
+)
+def test_devices_that_are_not_there(toy_plan: ToyPlan, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        train(toy_plan("uss"), Sitting(tmp_path / "w", tmp_path / "c", **settings))
+
+
+@pytest.mark.parametrize("name", ["encoder", "m2d", "uss", "dpc", "tse2"])
+def test_whatever_is_trained_gets_a_gradient(name: str, toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path) -> None:
+    if name in ("dpc", "tse2"):
+        toy_train("m2d")
+        toy_train("uss")
+    if name == "tse2":
+        toy_train("dpc")
+    plan = toy_plan(name, seed=2)
+    job = plan.trainer.make_job(plan, PartsFolder(tmp_path / "weights", torch.device("cpu")))
+    batch = next(batches(plan.recipe.data, 2, 4, first=0, last=1))
+    terms = job.task(batch)
+    torch.stack([value for key, value in terms.items() if not key.startswith("_")]).sum().backward()
+    missing = [key for key, p in job.task.named_parameters() if p.requires_grad and p.grad is None]
+    assert not [key for key in missing if not key.endswith("frame_clue.null")]
 
 
 @pytest.mark.parametrize("counts", [[1, 0, 0, 0], [0, 0, 0, 1]])
