@@ -45,7 +45,8 @@ def check_positive(record: Any, where: str, *, but: Sequence[str] = ()) -> None:
         if is_dataclass(value):
             check_positive(value, f"{where}.{field.name}", but=but)
         elif field.name not in but and min(_whole_numbers(value), default=1) < 1:
-            raise UsageError(f"{where}.{field.name} is {value}, expected positive numbers")
+            expected = "a positive number" if isinstance(value, int) else "positive numbers"
+            raise UsageError(f"{where}.{field.name} is {value}, expected {expected}")
 
 
 def _whole_numbers(value: object) -> list[int]:

@@ -138,8 +138,6 @@ def _check(c: Configuration) -> None:
         )
     if not s.widths or len(s.widths) != len(s.pools):
         raise UsageError("system.separator.widths and system.separator.pools must be equally long")
-    if min(*s.widths, *(size for pool in s.pools for size in pool)) < 1:
-        raise UsageError("system.separator.widths and system.separator.pools must be positive")
     bins = prod(bins for _, bins in s.pools)
     if s.window % (2 * bins):
         raise UsageError(

@@ -149,7 +149,7 @@ def test_shipped_weights_serve_mini_with_four_channels_alone(
         ({"separator": {"hop": 512}}, "system.separator.hop is 512, expected at most a third"),
         ({"separator": {"widths": [8]}}, "must be equally long"),
         ({"separator": {"window": 1000}}, "system.separator.window is 1000, expected a multiple of 128"),
-        ({"separator": {"widths": [8, 8, 0, 8, 8, 8]}}, "must be positive"),
+        ({"separator": {"widths": [8, 8, 0, 8, 8, 8]}}, "expected positive numbers"),
         ({"m2d": {"heads": 5}}, "system.m2d.heads is 5, expected a divisor"),
         ({"tracks": 0}, "system.tracks is 0, expected a positive number"),
         ({"weights": 3}, "system.weights is 3, expected a path"),
