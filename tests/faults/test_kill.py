@@ -94,7 +94,7 @@ def test_killed_at_random_moments_until_done(data: Path, tmp_path: Path) -> None
     for _ in range(60):
         process = start(*arguments, "--resume", out)
         try:
-            if process.wait(timeout=rng.uniform(0.2, 1.6)) == 0:
+            if process.wait(timeout=rng.uniform(0.2, 0.9)) == 0:
                 break
         except subprocess.TimeoutExpired:
             process.kill()

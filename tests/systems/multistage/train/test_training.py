@@ -291,29 +291,21 @@ def test_the_rate_rises_and_falls() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes", [2])
-def test_two_processes_share_a_batch(toy_plan: ToyPlan, tmp_path: Path, processes: int) -> None:
-    plan = toy_plan("uss", steps=2, export="float32")
+def test_two_processes_share_a_batch_in_two_sittings(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    plan = toy_plan("uss", steps=2, batch=2, export="float32")
     train(plan, Sitting(tmp_path / "one", tmp_path / "a", device="cpu"))
-    program = (
-        "import json, sys; from pathlib import Path\n"
-        "from s5eval.systems.training.recipe import read_plan\n"
-        "from s5eval.systems.training.loop import train; from s5eval.systems.training.sitting import Sitting\n"
-        "if __name__ == '__main__':\n"
-        "    changes = {**json.loads(sys.argv[1]), 'system': json.loads(sys.argv[2])}\n"
-        "    train(read_plan('mini/uss', changes), Sitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "
-        "devices=2, threads=1))\n"
-    )
     script = tmp_path / "program.py"
-    script.write_text(program)
+    script.write_text("import json, sys\nfrom s5eval.harness.cli import main\nif __name__ == '__main__':\n    main()\n")
     content = plan.as_dict()
-    arguments = [
-        json.dumps(content["recipe"]),
-        json.dumps(content["system"]),
-        str(tmp_path / "two"),
-        str(tmp_path / "b"),
-    ]
-    subprocess.run([sys.executable, str(script), *arguments], check=True, timeout=300, capture_output=True)
+    changes = {**content["recipe"], **{f"system.{key}": value for key, value in content["system"].items()}}
+    sets = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    call = [sys.executable, str(script), "train", "mini/uss", "--weights", str(tmp_path / "two")]
+    call += ["--out", str(tmp_path / "b"), "--device", "cpu", "--devices", "2", "--threads", "1", "--json", *sets]
+    for last in (["--max-minutes", "0"], []):
+        done = subprocess.run([*call, *last], check=False, timeout=300, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)  # of one process alone
+        assert said["finished"] is (last == [])
     one, two = load_file(tmp_path / "one" / "uss.safetensors"), load_file(tmp_path / "two" / "uss.safetensors")
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-2)
