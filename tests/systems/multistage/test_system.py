@@ -329,4 +329,5 @@ def test_the_fingerprint_counts_the_parameters_in_use() -> None:
         return sum(value.numel() for part in parts for value in part.parameters())
 
     assert build({"stages": 1}, "cpu").fingerprint()["parameters"] == size("m2d", *PARTS[1])
-    assert build({"stages": 2}, "cpu").fingerprint()["parameters"] == size("m2d", *PARTS[1], *PARTS[2])
+    two = build({"stages": 2, "af_whisper": False}, "cpu").fingerprint()["parameters"]
+    assert two == size("m2d", *PARTS[1], *PARTS[2])

@@ -1,0 +1,32 @@
+"""The weights that ship with preset mini: they load, their card tells of them, and they are small."""
+
+import json
+
+import pytest
+
+from s5eval.systems.loading import file_digest
+from s5eval.systems.multistage.system import SHIPPED, build
+
+pytestmark = pytest.mark.skipif(not (SHIPPED / "card.json").is_file(), reason="no weights ship")
+
+
+def test_they_are_what_is_run() -> None:
+    pytest.importorskip("transformers")
+    facts = build({}, "cpu").fingerprint()
+    assert str(facts["weights"]).startswith("sha256:")
+    assert str(facts["m2d"]).startswith("sha256:")
+    assert str(facts["af_whisper"]).startswith("sha256:")
+
+
+def test_the_card_tells_where_every_file_comes_from() -> None:
+    card = json.loads((SHIPPED / "card.json").read_text(encoding="utf-8"))
+    last = {part: digest for entry in card["history"] for part, digest in entry["files"].items()}
+    files = {path.stem: path for path in SHIPPED.glob("*.safetensors")}
+    files["encoder"] = SHIPPED / "af_whisper" / "model.safetensors"
+    assert {part: file_digest(path) for part, path in files.items()} == last
+    for entry in card["history"]:
+        assert {"recipe", "steps", "scenes", "seed", "hours", "device", "figures"} <= entry.keys()
+
+
+def test_they_are_small() -> None:
+    assert sum(path.stat().st_size for path in SHIPPED.rglob("*")) < 20e6
