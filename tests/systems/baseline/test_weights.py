@@ -1,0 +1,24 @@
+"""The weights that ship with the baseline's preset mini: they load, their card tells of them, and they are small."""
+
+import json
+
+import pytest
+
+from s5eval.systems.baseline.system import SHIPPED, build_4c
+from s5eval.systems.loading import file_digest
+
+pytestmark = pytest.mark.skipif(not (SHIPPED / "card.json").is_file(), reason="no weights ship")
+
+
+def test_they_are_what_is_run() -> None:
+    assert str(build_4c({"preset": "mini"}, "cpu").fingerprint()["weights"]).startswith("sha256:")
+
+
+def test_the_card_tells_where_every_file_comes_from() -> None:
+    card = json.loads((SHIPPED / "card.json").read_text(encoding="utf-8"))
+    last = {part: digest for entry in card["history"] for part, digest in entry["files"].items()}
+    assert {path.stem: file_digest(path) for path in SHIPPED.glob("*.safetensors")} == last
+
+
+def test_they_are_small() -> None:
+    assert sum(path.stat().st_size for path in SHIPPED.rglob("*")) < 10e6
