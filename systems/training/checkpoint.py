@@ -195,17 +195,20 @@ def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
     Raises:
         DataError: the card cannot be read.
     """
-    found = [old for old in _read_card(folder) if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
+    found = [old for old in _read_card(folder)["history"] if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
     return found[-1] if found else None
 
 
 def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
     """Add what was done to `card.json` of a weights folder, or replace what it said of the same recipe and plan.
 
+    What else the card holds, such as scores, stays.
+
     Raises:
         DataError: the card that is there cannot be read, or the new one not be written.
     """
-    history = _read_card(folder)
+    card = _read_card(folder)
+    history = card["history"]
     same = [k for k, old in enumerate(history) if all(old.get(key) == entry[key] for key in ("recipe", "plan"))]
     if same:
         history[same[-1]] = dict(entry)
@@ -214,19 +217,20 @@ def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
     path = folder / "card.json"
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        text = json.dumps({"history": history}, indent=1, allow_nan=False)
+        text = json.dumps(card, indent=1, allow_nan=False)
         draft.write_text(text + "\n", encoding="utf-8")
         draft.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _read_card(folder: Path) -> list[dict[str, Any]]:
+def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / "card.json"
     if not path.is_file():
-        return []
+        return {"history": []}
     try:
-        return [dict(old) for old in json.loads(path.read_text(encoding="utf-8"))["history"]]
+        card = dict(json.loads(path.read_text(encoding="utf-8")))
+        return {**card, "history": [dict(old) for old in card["history"]]}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error
 

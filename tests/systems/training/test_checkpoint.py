@@ -112,9 +112,11 @@ def test_the_optimiser_comes_back(tmp_path: Path) -> None:
 
 
 def test_the_card_keeps_its_history_without_repeats(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text('{"history": [], "scores": {"test": 1.0}}')
     for recipe, plan, steps in (("uss", "1", 3), ("dpc", "2", 4), ("uss", "1", 3), ("uss", "9", 8)):
         update_card(tmp_path, {"recipe": recipe, "plan": plan, "steps": steps})
     card = json.loads((tmp_path / "card.json").read_text())
+    assert card["scores"] == {"test": 1.0}
     assert [(old["recipe"], old["steps"]) for old in card["history"]] == [("uss", 3), ("dpc", 4), ("uss", 8)]
 
 
