@@ -18,7 +18,7 @@ test-slow: $(STAMP)  ## the long tests
 bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/run.py $(ONLY)
 
-# Each recipe goes on from its last checkpoint; one that is done exports again and takes no time.
+# Each recipe goes on from its last checkpoint; one that is done and on the card of the weights is left alone.
 train-mini: $(STAMP)  ## train the weights that ship with the mini presets (hours; may be interrupted and repeated)
 	for recipe in mini/encoder mini/m2d mini/uss mini/dpc mini/tse2 mini/tse3 baseline/tagger baseline/separator; do \
 	  $(BIN)/s5eval train $$recipe --weights training/weights --out training/$$recipe || exit $$?; \
