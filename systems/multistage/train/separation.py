@@ -47,11 +47,10 @@ class SeparationTask(nn.Module):
         """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
         out = self.uss(batch.mixture, foreground_only=not self.train_uss)
         order = assign(out.foreground, batch.targets)
+        estimates = order.estimates(out.foreground)
         terms: dict[str, Tensor] = {}
         if self.train_uss:
-            terms |= separation_terms(
-                order.estimates(out.foreground), batch.targets, batch.active, batch.omni, self.weights
-            )
+            terms |= separation_terms(estimates, batch.targets, batch.active, batch.omni, self.weights)
             if out.interference is not None and out.interference.shape[1]:
                 others = batch.interference
                 matched = assign(out.interference, others).estimates(out.interference)
@@ -69,7 +68,7 @@ class SeparationTask(nn.Module):
                 self.dpc,
                 self._frozen[0],
                 features=order.estimates(out.features).flatten(0, 1),
-                audio=order.estimates(out.foreground).flatten(0, 1),
+                audio=estimates.flatten(0, 1),
                 mixture=batch.mixture.repeat_interleave(slots, 0),
                 labels=batch.labels.flatten(),
                 weights=self.weights,

@@ -49,6 +49,7 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
     network = networks[separator] if separator in networks else parts.frozen(new[separator], separator)
     dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     set_checkpointing(network, recipe.checkpointing)
+    facts: dict[str, str] = {}
     if recipe.stage == 1:
         uss = _typed(network, DeFTMambaUSS)
         m2d = _m2d(config, parts) if dpc is not None else None
@@ -57,8 +58,6 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
         tse = _typed(network, DeFTMambaTSE)
         earlier = _earlier(recipe.stage, config, parts)
         task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
-    facts = {}
-    if recipe.stage > 1:
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
     return Job(task, {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}, facts)
 
