@@ -1,15 +1,10 @@
 """Sizes small enough for tests, and files as the published ones are laid out."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 
-from s5eval.data_manifests.records import Mixture
 from s5eval.systems.multistage.configuration import Configuration, load_preset
 
 TINY: dict[str, Any] = {
@@ -37,19 +32,6 @@ def tiny() -> dict[str, Any]:
 @pytest.fixture
 def tiny_configuration() -> Configuration:
     return load_preset("mini", TINY)
-
-
-@pytest.fixture
-def noise(tmp_path: Path) -> Callable[..., Mixture]:
-    """A recording of noise: `noise(samples, seed)`."""
-
-    def make(samples: int, seed: int = 0, level: float = 0.1) -> Mixture:
-        audio = np.random.default_rng(seed).normal(0, level, (samples, 4)).astype(np.float32)
-        path = tmp_path / f"noise_{samples}_{seed}.wav"
-        soundfile.write(path, audio, 32_000, subtype="FLOAT")
-        return Mixture(path.stem, path)
-
-    return make
 
 
 @pytest.fixture(autouse=True)
