@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s5eval.systems.multistage.models.activation import mish
 from s5eval.systems.multistage.models.precision import full_precision
 
 _FLOOR = 1e-3
@@ -119,7 +120,7 @@ class BandDecoder(_Bands):
 
     def forward(self, features: Tensor, arranged: list[Tensor], frames: int, bins: int) -> Tensor:
         """(B, width, T', bands) and what `arrange` gave → (B, frames, bins) complex."""
-        hidden = F.mish(self.hidden(self.norm(features.permute(3, 0, 2, 1))))
+        hidden = mish(self.hidden(self.norm(features.permute(3, 0, 2, 1))))
         batch, cells = hidden.shape[1:3]
         pieces, band = [], 0
         for k, ((count, width), weight) in enumerate(zip(self.layout, self.weights, strict=True)):

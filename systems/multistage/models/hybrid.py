@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from s5eval.systems.multistage.configuration import Mamba2Sizes, SeparatorSizes
+from s5eval.systems.multistage.models.activation import mish
 from s5eval.systems.multistage.models.state_space import BiMamba2
 
 _SLAB_STEPS = {"cpu": 1 << 14}
@@ -42,7 +43,7 @@ class GatedConvolution(nn.Module):
         for k in range(kernel):
             taps = taps + F.pad(self.weight[k], (0, 0, 0, 0, k, kernel - 1 - k))
         a, g = F.linear(windows(x, len(taps), kernel // 2), taps.flatten(0, 1).t(), self.bias).chunk(2, -1)
-        return a * F.mish(g)
+        return a * mish(g)
 
 
 class Restore(nn.Module):
@@ -100,7 +101,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, width) → (B, L, width)."""
-        out: Tensor = self.narrow(self.dropout(F.mish(self.wide(x))))
+        out: Tensor = self.narrow(self.dropout(mish(self.wide(x))))
         return out
 
 

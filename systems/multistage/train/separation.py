@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.systems.multistage.models.activation import mish
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
@@ -60,7 +61,7 @@ class SeparationTask(nn.Module):
                 loss = sa_sdr_loss(out.noise, batch.noise, batch.omni).mean()
                 terms["noise"] = self.weights.noise * loss
             if self.frames is not None:
-                heard = F.mish(out.features).mean(-1).flatten(1, 2).transpose(1, 2)
+                heard = mish(out.features).mean(-1).flatten(1, 2).transpose(1, 2)
                 terms["frames"] = self.weights.frames * frame_loss(self.frames(heard), batch, *self.raster)
         if self.dpc is not None:
             slots = out.foreground.shape[1]

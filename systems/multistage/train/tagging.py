@@ -1,8 +1,11 @@
-"""Training of the small encoders that stand in preset `mini` for published ones: a clip tagger that becomes its M2D,
-and a frame tagger that becomes its AF-Whisper.
+"""Training of the small encoders that stand in preset `mini` for published ones: a tagger of clips that becomes its
+M2D, and one of frames that becomes its AF-Whisper.
 
-Both hear what they will hear in the system: one source with some of everything else left in it.
+Both hear what they will hear in the system: one source with some, or all, of everything else left in it. They learn
+every class that sounds, and how much of it is left: in step with sound event detection, by frames.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,67 +17,102 @@ from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.multistage.models.m2d import M2D
 from s5eval.systems.training.data import Batch
 
-_LEAKS = (0.0, 0.3)
-"""Least and largest amplitude that the rest of the mixture keeps; small ones are likelier."""
-
 _AUDIBLE = 10 ** (-40 / 10)
 """Power of a frame relative to the source's loudest one from which on the source counts as sounding: −40 dB."""
 
+_MEL_HOP = 320
+_EMBEDDING_HOP = 640
 
-def leaky_sources(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Sources as a separator delivers them.
+
+class Blends(NamedTuple):
+    """Waveforms of a batch of B scenes with K slots each.
+
+    Attributes:
+        audio: (N, T).
+        shares: (N, K), how much (0 … 1) of every slot of its scene is in a waveform.
+        scene: (N,), which scene it is of.
+        own: (N,), the slot it is a blend of; −1 for a mixture.
+    """
+
+    audio: Tensor
+    shares: Tensor
+    scene: Tensor
+    own: Tensor
+
+
+def blended_sources(batch: Batch) -> Blends:
+    """Sources as separators of all qualities deliver them, and the mixtures as they are.
+
+    Every source gets the rest of its mixture at an amplitude drawn from [0, 1]; every mixture comes last.
+    """
+    scene, slot = torch.nonzero(batch.active, as_tuple=True)
+    dry = batch.targets[scene, slot]
+    leak = torch.rand(len(scene), 1).to(dry.device)
+    shares = leak.expand(-1, batch.active.shape[1]).scatter(1, slot.unsqueeze(1), 1.0)
+    every = torch.arange(len(batch.omni), device=scene.device)
+    return Blends(
+        torch.cat([dry + leak * (batch.omni[scene] - dry), batch.omni]),
+        torch.cat([shares, torch.ones_like(batch.labels, dtype=shares.dtype)]),
+        torch.cat([scene, every]),
+        torch.cat([slot, torch.full_like(every, -1)]),
+    )
+
+
+def tagging_terms(logits: Tensor, batch: Batch, blends: Blends, *, step: int, first: int) -> dict[str, Tensor]:
+    """Binary cross-entropy of the classes that sound in every frame, summed over classes.
+
+    Args:
+        logits: (N, frames, classes).
+        batch: the scenes.
+        blends: what was heard.
+        step: samples between frames.
+        first: sample at which the first frame is centred.
 
     Returns:
-        Waveforms (N, T) with part of the rest of the mixture in them, the dry sources (N, T), and classes (N,).
+        The loss, and the share of frames with the waveform's own source in which its class is the likeliest.
     """
-    active = batch.active
-    dry, labels = batch.targets[active], batch.labels[active]
-    mixture = batch.omni.unsqueeze(1).expand(-1, active.shape[1], -1)[active]
-    leak = _LEAKS[0] + (_LEAKS[1] - _LEAKS[0]) * torch.rand(len(dry), 1).square().to(dry.device)
-    return dry + leak * (mixture - dry), dry, labels
+    frames, slots = logits.shape[1], batch.labels.shape[1]
+    sounding = frame_activity(batch.targets.flatten(0, 1), frames, step, first).view(-1, slots, frames)
+    sounding = (sounding & batch.active.unsqueeze(-1))[blends.scene]
+    labels = batch.labels[blends.scene]
+    classes = F.one_hot(labels.clamp_min(0), len(CLASSES)).to(logits.dtype)
+    heard = sounding.to(logits.dtype) * blends.shares.unsqueeze(-1)
+    wanted = torch.einsum("nkt,nkc->ntc", heard, classes).clamp_max(1.0)
+    loss = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1).mean()
+    row = torch.nonzero(blends.own >= 0)[:, 0]
+    there = sounding[row, blends.own[row]]
+    right = logits[row].argmax(-1) == labels[row, blends.own[row]].unsqueeze(-1)
+    return {"classes": loss, "_frame_accuracy": (right & there).double().sum() / there.sum().clamp_min(1)}
 
 
 class ClipTagging(nn.Module):
-    """Cross-entropy of one class per source, from the mean of the tokens; the head is thrown away afterwards."""
+    """A linear head on the mean of every column of tokens; it is thrown away afterwards."""
 
     def __init__(self, m2d: M2D, width: int) -> None:
         super().__init__()
         self.m2d, self.head = m2d, nn.Linear(width, len(CLASSES))
+        self.patch = m2d.backbone.patch
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """As `SeparationTask.forward`."""
-        audio, _, labels = leaky_sources(batch)
-        if len(labels) == 0:
-            return {"classes": _nothing(self)}
-        logits = self.head(self.m2d(normalise_level(audio)).mean((1, 2)))
-        return {
-            "classes": F.cross_entropy(logits, labels),
-            "_class_accuracy": (logits.argmax(1) == labels).double().mean(),
-        }
+        blends = blended_sources(batch)
+        logits = self.head(self.m2d(normalise_level(blends.audio)).mean(1))
+        return tagging_terms(logits, batch, blends, step=self.patch * _MEL_HOP, first=(self.patch - 1) * _MEL_HOP // 2)
 
 
 class FrameTagging(nn.Module):
-    """Cross-entropy of every 20-ms frame's class, with one more for frames in which the source does not sound."""
+    """A linear head on every 20-ms frame; it is thrown away afterwards."""
 
     def __init__(self, encoder: AFWhisper) -> None:
         super().__init__()
-        self.network, self.head = encoder.network, nn.Linear(encoder.dimension, len(CLASSES) + 1)
+        self.network, self.head = encoder.network, nn.Linear(encoder.dimension, len(CLASSES))
         self._encoder = (encoder,)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """As `SeparationTask.forward`."""
-        audio, dry, labels = leaky_sources(batch)
-        if len(labels) == 0:
-            return {"classes": _nothing(self)}
-        states = self._encoder[0].states(audio)
-        logits = self.head(states)
-        sounding = frame_activity(dry, logits.shape[1])
-        target = torch.where(sounding, labels.unsqueeze(1), len(CLASSES))
-        chosen = logits.argmax(-1)
-        return {
-            "classes": F.cross_entropy(logits.flatten(0, 1), target.flatten()),
-            "_frame_accuracy": (chosen == target).double().mean(),
-        }
+        blends = blended_sources(batch)
+        logits = self.head(self._encoder[0].states(blends.audio))
+        return tagging_terms(logits, batch, blends, step=_EMBEDDING_HOP, first=0)
 
 
 def frame_activity(dry: Tensor, frames: int, step: int = 640, first: int = 0) -> Tensor:
@@ -83,8 +121,3 @@ def frame_activity(dry: Tensor, frames: int, step: int = 640, first: int = 0) ->
     power = padded[:, : frames * step].reshape(len(dry), frames, step).square().mean(-1)
     sounding: Tensor = power > _AUDIBLE * power.amax(1, keepdim=True).clamp_min(1e-12)
     return sounding
-
-
-def _nothing(module: nn.Module) -> Tensor:
-    # no source in the batch: a loss of zero that has a gradient
-    return torch.stack([parameter.sum() for parameter in module.parameters()]).sum() * 0.0
