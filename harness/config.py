@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +115,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
         if not equals or not key:
             raise UsageError(f"--set {assignment!r}: expected KEY=VALUE, such as data.seconds=4")
         try:
-            value = yaml.safe_load(text)
+            value = parse_value(text)
         except yaml.YAMLError as error:
             raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
         try:
@@ -130,3 +131,21 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             node = child
         node[leaf] = value
     return result
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 takes 1e-4, without a point, for a word; YAML 1.2 and everybody who sets a learning rate do not."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def parse_value(text: str) -> Any:
+    """The value of a `--set`: YAML, in which 1e-4 is a number.
+
+    >>> parse_value("1e-4"), parse_value("[0, 1]"), parse_value("none")
+    (0.0001, [0, 1], 'none')
+    """
+    return yaml.load(text, _Loader)  # a safe loader

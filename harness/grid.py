@@ -12,7 +12,7 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
-from s5eval.harness.config import parse_settings
+from s5eval.harness.config import parse_settings, parse_value
 
 _KEYS = ("system", "base", "axes", "skip", "rows", "baseline")
 _OPTION_KEYS = ("name", "set")
@@ -82,7 +82,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
     """`--set KEY=VALUE` texts as dotted assignments; raises `UsageError` as `parse_settings`."""
     parse_settings(texts)
     pairs = (text.partition("=") for text in texts)
-    return {key: yaml.safe_load(value) for key, _, value in pairs}
+    return {key: parse_value(value) for key, _, value in pairs}
 
 
 def _read(path: Path | None, where: str) -> Mapping[str, Any]:

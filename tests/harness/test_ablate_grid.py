@@ -66,3 +66,10 @@ def test_wrong_grids(tmp_path: Path, content: str, message: str) -> None:
 def test_a_missing_grid(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         load_grid(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("2e-3", 2e-3), ("1E5", 1e5), ("-1.5e-2", -0.015), ("3e", "3e"), ("e3", "e3"), ("12", 12)]
+)
+def test_numbers_with_an_exponent_need_no_point(text: str, value: object) -> None:
+    assert parse_assignments([f"system.b={text}"]) == {"system.b": value}
