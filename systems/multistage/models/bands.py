@@ -86,6 +86,18 @@ class BandEncoder(_Bands):
         normed: Tensor = self.activation(self.norm(y.permute(0, 3, 1, 2)))
         return normed.permute(0, 2, 3, 1)
 
+    def pool(self, power: Tensor) -> Tensor:
+        """Power (N, frames, bins) → its mean in every cell, (N, T', bands)."""
+        stride = self.time_stride
+        x = F.pad(power, (0, max(0, self.covered - power.shape[2]), 0, -power.shape[1] % stride))
+        x = x.reshape(len(x), -1, stride, x.shape[2]).mean(2)
+        cells, low = [], 0
+        for count, bins in self.layout:
+            part = x[..., low : low + count * bins]
+            cells.append(part.reshape(*part.shape[:2], count, bins).mean(-1))
+            low += count * bins
+        return torch.cat(cells, -1)
+
 
 class BandDecoder(_Bands):
     """Object features → the object's spectrum; bins above the last band get zero.

@@ -56,7 +56,7 @@ class AudioEncoder(nn.Module):
         sizes = config.separator
         self.inputs = sizes.inputs
         maps = input_channels(channels, sizes.inputs)
-        self.body: nn.Module = (
+        self.body: BandEncoder | ConvolutionEncoder = (
             BandEncoder(maps, sizes.width, sizes.time_stride, sizes.bands)
             if sizes.bands
             else ConvolutionEncoder(maps, sizes.width, (sizes.time_stride, sizes.frequency_stride))
@@ -67,6 +67,10 @@ class AudioEncoder(nn.Module):
         maps = cues(spectrum) if self.inputs == "cues" else torch.cat([spectrum.real, spectrum.imag], 1)
         cells: Tensor = self.body(maps)
         return cells
+
+    def pool(self, power: Tensor) -> Tensor:
+        """Power (N, frames, bins) → its mean in every cell, (N, T', F')."""
+        return self.body.pool(power)
 
 
 class ConvolutionEncoder(nn.Module):
@@ -85,6 +89,11 @@ class ConvolutionEncoder(nn.Module):
         x = F.pad(x, (0, extra[1], 0, extra[0])).contiguous(memory_format=torch.channels_last)
         y: Tensor = self.activation(self.norm(self.conv(x)))
         return y.permute(0, 2, 3, 1)
+
+    def pool(self, power: Tensor) -> Tensor:
+        """Power (N, frames, bins) → its mean in every cell, (N, T', F')."""
+        extra = [-size % stride for size, stride in zip(power.shape[1:], self.strides, strict=True)]
+        return F.avg_pool2d(F.pad(power, (0, extra[1], 0, extra[0])).unsqueeze(1), self.strides).squeeze(1)
 
 
 class AudioDecoder(nn.Module):
@@ -171,31 +180,45 @@ class DeFTMambaUSS(nn.Module):
         self.object_decoder = nn.Linear(config.separator.width, sum(self.counts) * config.separator.width)
         self.audio_decoder = AudioDecoder(channels, config)
 
-    @property
-    def raster(self) -> tuple[int, int]:
-        """Samples between the map's frames, and the centre of the first; a cell joins `time_stride` frames."""
-        return self.stft.hop * self.time_stride, self.stft.hop * (self.time_stride - 1) // 2
+    def objects(self, mixture: Tensor) -> Tensor:
+        """Foreground objects' features (B, K, D, T', F') of (B, channels, T), nothing decoded."""
+        features = self._object(self._analyse(self._spectrum(mixture)), 0, self.counts[0])
+        return features.view(*features.shape[:3], self.counts[0], -1).permute(0, 3, 4, 1, 2)
+
+    def cell_power(self, audio: Tensor) -> Tensor:
+        """Mean power (N, T', F') of waveforms (N, T) in the cells of the map."""
+        spectrum = self.stft(audio)
+        power: Tensor = self.encoder.pool(spectrum.real.square() + spectrum.imag.square())
+        return power
+
+    def _spectrum(self, mixture: Tensor) -> Tensor:
+        spectrum: Tensor = self.stft(mixture / deviation(mixture))
+        return spectrum
+
+    def _analyse(self, spectrum: Tensor) -> Tensor:
+        x: Tensor = self.encoder(spectrum)
+        for pair in self.pairs:
+            x = pair(x)
+        return x
+
+    def _object(self, x: Tensor, first: int, last: int) -> Tensor:
+        rows = slice(first * x.shape[-1], last * x.shape[-1])
+        return F.linear(x, self.object_decoder.weight[rows], self.object_decoder.bias[rows])
 
     def forward(self, mixture: Tensor, *, foreground_only: bool = False) -> USSOutput:
         """Separate (B, channels, T), any T from 1 on; `foreground_only` leaves the other objects undecoded."""
-        level = deviation(mixture)
-        spectrum = self.stft(mixture / level)
-        x = self.encoder(spectrum)
-        for pair in self.pairs:
-            x = pair(x)
+        spectrum = self._spectrum(mixture)
+        x = self._analyse(spectrum)
         wanted = self.counts[0] if foreground_only else sum(self.counts)
-        width = x.shape[-1]
         arranged = self.audio_decoder.arrange(spectrum)
         features, waveforms = [], []
         for k in range(wanted):  # one at a time: all together would be the largest map of the network
-            rows = slice(k * width, (k + 1) * width)
-            weight, bias = self.object_decoder.weight[rows], self.object_decoder.bias[rows]
-            feature = F.linear(x, weight, bias).permute(0, 3, 1, 2)
+            feature = self._object(x, k, k + 1).permute(0, 3, 1, 2)
             decoded = self.audio_decoder(feature, arranged, *spectrum.shape[2:])
             waveforms.append(self.stft.inverse(decoded, mixture.shape[-1]))
             if k < self.counts[0]:
                 features.append(feature)
-        audio = torch.stack(waveforms, 1) * level
+        audio = torch.stack(waveforms, 1) * deviation(mixture)
         if foreground_only:
             return USSOutput(audio, None, None, torch.stack(features, 1))
         foreground, interference, noise = torch.split(audio, list(self.counts), 1)

@@ -18,23 +18,25 @@ class LossSettings:
     """Weights of the loss terms (SYSTEM 4.3).
 
     Attributes:
+        separation: weight of the separation term; 0, with `segmentation`: nothing is decoded in stage 1.
         source: share of the mean SNR of single sources in the separation term, beside SA-SDR.
         silent_mixture: weight of SA-SDR's counterpart for mixtures without a target.
         silent_slot: weight of the loudness of slots that should be silent.
         interference: weight of the interference objects' SA-SDR.
         noise: weight of the noise object's SNR.
-        frames: weight of the frame-wise classes that a head on stage 1's object features tells; 0: no such head.
+        segmentation: weight of the classes that a head on stage 1's object features tells of every cell; 0: no head.
         classes: weight of ArcFace.
         silence: weight of the silence head's cross-entropy.
         object_gradient: factor on the gradient that reaches the separator through its object features.
     """
 
+    separation: float
     source: float
     silent_mixture: float
     silent_slot: float
     interference: float
     noise: float
-    frames: float
+    segmentation: float
     classes: float
     silence: float
     object_gradient: float

@@ -1,5 +1,7 @@
 """Training of stage 1: universal separation with exact assignment, and the classifier on what comes out."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,7 +12,6 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
 from s5eval.systems.multistage.train.recipe import LossSettings
-from s5eval.systems.multistage.train.tagging import frame_activity
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import (
     assign,
@@ -21,6 +22,9 @@ from s5eval.systems.training.losses import (
     silent_slot_loss,
     source_snr_loss,
 )
+
+_LOUDNESS = 0.25
+"""A cell's weight in the segmentation loss is its power to this power."""
 
 
 class SeparationTask(nn.Module):
@@ -41,12 +45,15 @@ class SeparationTask(nn.Module):
         self._frozen = (m2d,)  # not a submodule: it is neither trained nor saved
         self.weights, self.train_uss = weights, train_uss
         width = uss.object_decoder.in_features
-        self.raster = uss.raster
-        self.frames = nn.Linear(uss.counts[0] * width, len(CLASSES)) if train_uss and weights.frames else None
+        told = train_uss and weights.segmentation > 0
+        self.segmentation = nn.Linear(uss.counts[0] * width, len(CLASSES)) if told else None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
-        out = self.uss(batch.mixture, foreground_only=not self.train_uss)
+        if self.weights.separation == 0 and self.segmentation is not None:
+            return {"segmentation": self._segment(self.uss.objects(batch.mixture), batch)}
+        everything = self.train_uss and (self.weights.interference > 0 or self.weights.noise > 0)
+        out = self.uss(batch.mixture, foreground_only=not everything)
         order = assign(out.foreground, batch.targets)
         estimates = order.estimates(out.foreground)
         terms: dict[str, Tensor] = {}
@@ -60,9 +67,8 @@ class SeparationTask(nn.Module):
             if out.noise is not None and out.noise.shape[1]:
                 loss = sa_sdr_loss(out.noise, batch.noise, batch.omni).mean()
                 terms["noise"] = self.weights.noise * loss
-            if self.frames is not None:
-                heard = mish(out.features).mean(-1).flatten(1, 2).transpose(1, 2)
-                terms["frames"] = self.weights.frames * frame_loss(self.frames(heard), batch, *self.raster)
+            if self.segmentation is not None:
+                terms["segmentation"] = self._segment(out.features, batch)
         if self.dpc is not None:
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
@@ -76,20 +82,35 @@ class SeparationTask(nn.Module):
             )
         return terms
 
+    def _segment(self, features: Tensor, batch: Batch) -> Tensor:
+        if self.segmentation is None:
+            raise ValueError("no segmentation head")
+        heard = mish(features).flatten(1, 2).permute(0, 2, 3, 1)
+        loss = segmentation_loss(self.segmentation(heard), batch, self.uss.cell_power)
+        return self.weights.segmentation * loss
 
-def frame_loss(logits: Tensor, batch: Batch, step: int, first: int) -> Tensor:
-    """Which classes of targets sound in every frame (B, T', classes): cross-entropy, summed over classes.
 
-    Frames are `step` samples apart, the first centred at sample `first`.
+def segmentation_loss(logits: Tensor, batch: Batch, power: Callable[[Tensor], Tensor]) -> Tensor:
+    """Which class every cell of the map belongs to: cross-entropy, summed over classes.
 
-    It tells the separator early what a target is and what is not; the head is thrown away afterwards.
+    A cell is told what share of its power is every class's; loud cells count for more than quiet ones. It teaches
+    the separator early what a target is, without any assignment of slots; the head is thrown away afterwards.
+
+    Args:
+        logits: (B, T', F', classes).
+        batch: the scenes.
+        power: waveforms (N, T) → mean power (N, T', F') in every cell.
     """
-    frames = logits.shape[1]
-    sounding = frame_activity(batch.targets.flatten(0, 1), frames, step, first).view(*batch.labels.shape, frames)
-    classes = F.one_hot(batch.labels.clamp_min(0), logits.shape[2]).to(logits.dtype)
-    present = (sounding & batch.active.unsqueeze(-1)).to(logits.dtype)
-    wanted = torch.einsum("bkt,bkc->btc", present, classes).clamp_max(1.0)
-    return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1).mean()
+    slots = batch.labels.shape[1]
+    mixture = power(batch.omni)
+    targets = power(batch.targets.flatten(0, 1)).view(-1, slots, *mixture.shape[1:])
+    share = targets / (mixture.unsqueeze(1) + 1e-12)
+    classes = F.one_hot(batch.labels.clamp_min(0), logits.shape[-1]).to(logits.dtype) * batch.active.unsqueeze(-1)
+    wanted = torch.einsum("bktf,bkc->btfc", share, classes).clamp_max(1.0)
+    weight = mixture.pow(_LOUDNESS) + 1e-12
+    weight = weight / weight.mean((1, 2), keepdim=True)
+    loss = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1)
+    return (weight * loss).mean()
 
 
 def separation_terms(
@@ -107,7 +128,7 @@ def separation_terms(
     joint = (1 - weights.source) * aggregated + weights.source * single.sum(1) / count
     zero = weights.silent_mixture * aggregated
     return {
-        "separation": joint.where(some, zero).mean(),
+        "separation": weights.separation * joint.where(some, zero).mean(),
         "silent_slots": weights.silent_slot * silent.mean(),
         "_sdr": (-aggregated.detach() * some).sum() / some.sum().clamp_min(1),
     }

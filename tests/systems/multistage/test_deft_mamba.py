@@ -65,6 +65,29 @@ def test_foreground_alone_is_the_same_foreground(tiny_configuration: Configurati
     assert part.noise is None
 
 
+def test_features_need_no_decoding(tiny_configuration: Configuration) -> None:
+    uss = DeFTMambaUSS(tiny_configuration).eval()
+    mixture = torch.randn(2, 4, 5001)
+    torch.testing.assert_close(uss.objects(mixture), uss(mixture).features)
+
+
+@pytest.mark.parametrize(
+    ("front", "rows", "bins"),
+    [
+        ({"bands": [[4, 8], [2, 240]], "time_stride": 2}, 2, 8),
+        ({"bands": [], "frequency_stride": 4, "time_stride": 1}, 1, 4),
+    ],
+)
+def test_power_is_pooled_over_the_cells_of_the_map(front: dict[str, Any], rows: int, bins: int) -> None:
+    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, **front}
+    uss = DeFTMambaUSS(tiny_with(separator=separator))
+    audio = torch.randn(3, 5001)
+    power = uss.cell_power(audio)
+    assert power.shape == (3, *uss.objects(audio.unsqueeze(1).expand(-1, 4, -1)).shape[-2:])
+    spectrum = uss.stft(audio).abs().square()
+    torch.testing.assert_close(power[:, 1, 2], spectrum[:, rows : 2 * rows, 2 * bins : 3 * bins].mean((1, 2)))
+
+
 def test_a_louder_mixture_gives_louder_estimates(tiny_configuration: Configuration) -> None:
     uss, mixture = DeFTMambaUSS(tiny_configuration).eval(), torch.randn(1, 4, 3000)
     assert torch.allclose(8 * uss(mixture).foreground, uss(8 * mixture).foreground, rtol=1e-3, atol=1e-3)

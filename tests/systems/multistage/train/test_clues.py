@@ -5,12 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from s5eval.systems.multistage.configuration import load_preset
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
 from s5eval.systems.multistage.train.extraction import Slots, choose_slots, disturb
 from s5eval.systems.multistage.train.recipe import ClueSettings
-from s5eval.systems.multistage.train.separation import frame_loss
-from s5eval.systems.multistage.train.tagging import frame_activity
 from s5eval.systems.training.data import Batch
 
 
@@ -77,24 +73,6 @@ def batch() -> Batch:
     labels = torch.tensor([[4, 9, -1], [-1, -1, -1]])
     mixture = torch.randn(2, 4, 6400)
     return Batch(mixture, targets, labels, torch.zeros(2, 2, 6400), torch.zeros(2, 1, 6400))
-
-
-def test_frames_are_told_the_classes_that_sound_in_them() -> None:
-    b = batch()
-    wanted = torch.full((2, 10, 18), -20.0)
-    wanted[0, 5:, 4] = 20
-    wanted[0, :, 9] = 20
-    assert frame_loss(wanted, b, 640, 0).item() < 1e-6
-    wanted[1, :, 0] = 20
-    assert frame_loss(wanted, b, 640, 0).item() == pytest.approx(10, rel=1e-3)
-
-
-def test_frames_lie_where_the_map_has_them() -> None:
-    dry = torch.zeros(1, 4096)
-    dry[0, 1200:1210] = 1
-    uss = DeFTMambaUSS(load_preset("mini"))  # two frames of 512 samples to a cell: centres at 256, 1280, 2304, …
-    assert uss.raster == (1024, 256)
-    assert frame_activity(dry, 4, *uss.raster).tolist() == [[False, True, False, False]]
 
 
 def test_estimates_are_put_back_among_all_slots() -> None:

@@ -16,7 +16,7 @@ from s5eval.systems.training.recipe import read_plan, recipe_names
 def test_every_shipped_recipe_resolves(preset: str) -> None:
     names = recipe_names(preset)
     expected = ["uss", "dpc", "tse2", "tse3", "refine"]
-    assert names == (["encoder", "m2d", *expected] if preset == "mini" else expected)
+    assert names == (["encoder", "m2d", "segmentation", *expected] if preset == "mini" else expected)
     for name in names:
         plan = read_plan(f"{preset}/{name}")
         assert plan.preset == preset
