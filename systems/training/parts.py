@@ -14,6 +14,9 @@ from s5eval.systems.loading import file_digest, load_strictly, read_tensors
 EXPORTED = "an earlier recipe of the same preset, run with the same --weights"
 """Where parts come from, for errors."""
 
+Adaptation = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
+"""Makes the weights of one network fit another."""
+
 _M = TypeVar("_M", bound=nn.Module)
 
 
@@ -79,13 +82,14 @@ class PartsFolder:
         self.built_on[name] = file_digest(path)
         return module.eval().requires_grad_(False).to(self.device)
 
-    def trained(self, module: _M, start: str | None, *, prefix: str = "") -> _M:
+    def trained(self, module: _M, start: str | None, *, prefix: str = "", adapt: Adaptation | None = None) -> _M:
         """A module to train: anew, or with the weights of the exported part `start`, where names and shapes agree.
 
         Args:
             module: with weights of its own.
             start: name of a part; None: the module stays as it is.
             prefix: what precedes the part's names within the module.
+            adapt: makes weights of another kind of network fit the module first.
 
         Raises:
             DataError: the part is not there, or has nothing in common with the module.
@@ -93,10 +97,11 @@ class PartsFolder:
         if start is not None:
             path = self.folder / f"{start}.safetensors"
             own = module.state_dict()
+            content = {k: v for k, v in read_tensors(path, EXPORTED).items() if isinstance(v, Tensor)}
             kept = {
                 prefix + key: value
-                for key, value in read_tensors(path, EXPORTED).items()
-                if isinstance(value, Tensor) and prefix + key in own and own[prefix + key].shape == value.shape
+                for key, value in (content if adapt is None else adapt(content)).items()
+                if prefix + key in own and own[prefix + key].shape == value.shape
             }
             if not kept:
                 raise DataError(f"{path}: has no tensor in common with what starts from it; it comes from {EXPORTED}")

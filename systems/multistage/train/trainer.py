@@ -25,7 +25,8 @@ from s5eval.systems.multistage.train.extraction import EarlierStages, Extraction
 from s5eval.systems.multistage.train.recipe import MultistageRecipe, check_recipe
 from s5eval.systems.multistage.train.separation import SeparationTask
 from s5eval.systems.multistage.train.tagging import ClipTagging, FrameTagging
-from s5eval.systems.training.parts import Job, Part, PartsFolder
+from s5eval.systems.multistage.train.widening import widen
+from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
 from s5eval.systems.training.recipe import Plan, Trainer
 
 _M = TypeVar("_M", bound=nn.Module)
@@ -44,7 +45,8 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
     separator, classifier = PARTS[recipe.stage]
     new = {name: new_part(name, config) for name in PARTS[recipe.stage]}
     networks = {
-        name: parts.trained(new[name], recipe.starts_from.get(name)).requires_grad_(True) for name in recipe.trains
+        name: parts.trained(new[name], recipe.starts_from.get(name), adapt=_adaptation(new[name])).requires_grad_(True)
+        for name in recipe.trains
     }
     network = networks[separator] if separator in networks else parts.frozen(new[separator], separator)
     dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
@@ -60,6 +62,10 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
         task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
     return Job(task, {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}, facts)
+
+
+def _adaptation(module: nn.Module) -> Adaptation | None:
+    return functools.partial(widen, extractor=module) if isinstance(module, DeFTMambaTSE) else None
 
 
 def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierStages:
