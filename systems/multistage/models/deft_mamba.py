@@ -226,7 +226,10 @@ class DeFTMambaUSS(nn.Module):
 
 
 class DeFTMambaTSE(nn.Module):
-    """Target sound extraction: one source of a mixture, given an earlier estimate, its class and frame embeddings."""
+    """Target sound extraction: one source of a mixture, given an earlier estimate, its class and frame embeddings.
+
+    The clues act after every pair of blocks, so that the last ones choose among what the network has made out.
+    """
 
     def __init__(self, config: Configuration, classes: int, channels: int = MIXTURE_CHANNELS) -> None:
         super().__init__()
@@ -256,7 +259,7 @@ class DeFTMambaTSE(nn.Module):
         x = self.encoder(spectrum)
         clue = self.frame_clue(embeddings, self.positions(x.shape[1]).to(x.device), len(x))
         for class_film, frame_film, pair in zip(self.class_films, self.frame_films, self.pairs, strict=True):
-            x = pair(frame_film(class_film(x, classes), clue))
+            x = frame_film(class_film(pair(x), classes), clue)
         features = x.permute(0, 3, 1, 2)
         decoded = self.audio_decoder(features, self.audio_decoder.arrange(spectrum), *spectrum.shape[2:])
         estimate = self.stft.inverse(decoded, mixture.shape[-1])

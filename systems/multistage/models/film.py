@@ -8,8 +8,9 @@ from torch.nn import functional as F
 class ResFiLM(nn.Module):
     """Residual pair of convolutions whose first output is shifted and scaled by the class clue.
 
-    `h = (h + β) · (1 + γ)`, shift first; β and γ start at zero. Group instead of batch normalisation: batches are
-    a few slots.
+    `h = (h + β) · (1 + γ)`, shift first; β and γ start at zero, and so does what is added to the input: the whole
+    begins as the identity, and a network that has learned to separate is not disturbed. Group instead of batch
+    normalisation: batches are a few slots.
     """
 
     def __init__(self, width: int, classes: int) -> None:
@@ -21,6 +22,7 @@ class ResFiLM(nn.Module):
         self.norm2 = nn.GroupNorm(1, width)
         nn.init.zeros_(self.clue.weight)
         nn.init.zeros_(self.clue.bias)
+        nn.init.zeros_(self.norm2.weight)
 
     def forward(self, x: Tensor, classes: Tensor) -> Tensor:
         """Map (B, T, F, width) and class vectors (B, classes) → (B, T, F, width)."""

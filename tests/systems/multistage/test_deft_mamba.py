@@ -109,6 +109,7 @@ def test_slots_are_extracted_each_for_itself(tiny_configuration: Configuration) 
     tse = DeFTMambaTSE(tiny_configuration, 18).eval()
     for film in tse.class_films:
         torch.nn.init.normal_(film.clue.weight)  # type: ignore[union-attr, arg-type]
+        torch.nn.init.ones_(film.norm2.weight)  # type: ignore[union-attr, arg-type]
     mixture, enrollment = torch.randn(3, 4, 3000), torch.randn(3, 3000)
     classes, embeddings = torch.eye(18)[[1, 5, 5]], torch.randn(3, 5, 32)
     together = tse(mixture, enrollment, classes, embeddings).estimate
