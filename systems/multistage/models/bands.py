@@ -103,18 +103,30 @@ class BandDecoder(_Bands):
     """Object features → the object's spectrum; bins above the last band get zero.
 
     With `mask` a cell holds a complex weight for every input channel, frame and bin in it, and the spectrum is the
-    weighted sum of the inputs; otherwise the cell holds the spectrum itself.
+    weighted sum of the inputs; otherwise the cell holds the spectrum itself. With `residual` the last input, an
+    estimate to improve, is added to that sum, and all weights start at zero.
     """
 
     def __init__(
-        self, channels: int, width: int, time_stride: int, layout: Sequence[tuple[int, int]], *, mask: bool
+        self,
+        channels: int,
+        width: int,
+        time_stride: int,
+        layout: Sequence[tuple[int, int]],
+        *,
+        mask: bool,
+        residual: bool = False,
     ) -> None:
         """`channels` inputs, features with `width` channels."""
         super().__init__(layout)
+        self.residual = residual
         self.channels, self.time_stride, self.mask = (channels if mask else 1), time_stride, mask
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, width)
         self.weights = self.linear([(width, time_stride * bins * self.channels * 2) for _, bins in layout])
+        if residual:
+            for weight in self.weights:
+                nn.init.zeros_(weight)
 
     def arrange(self, spectrum: Tensor) -> list[Tensor]:
         """The inputs' spectra (B, channels, frames, bins) in the order of the cells' values, once for all objects."""
@@ -141,6 +153,8 @@ class BandDecoder(_Bands):
             values = values.view(count, batch, cells, self.time_stride, width, self.channels, 2)
             joint = torch.view_as_complex(values)
             single = (joint * arranged[k]).sum(-1) if self.mask else joint[..., 0]
+            if self.residual:
+                single = single + arranged[k][..., -1]
             pieces.append(single.permute(1, 2, 3, 0, 4).reshape(batch, cells * self.time_stride, count * width))
             band += count
         missing = max(0, bins - self.covered)

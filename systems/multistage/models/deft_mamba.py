@@ -4,6 +4,7 @@ DeFT-Mamba: arXiv 2409.12413; front end and decoding after DeFTAN-II; clues as i
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -97,16 +98,21 @@ class ConvolutionEncoder(nn.Module):
 
 
 class AudioDecoder(nn.Module):
-    """Object features → the object's spectrum, directly (`map`) or through a complex mask on every input channel."""
+    """Object features → the object's spectrum, directly (`map`) or through a complex mask on every input channel.
 
-    def __init__(self, channels: int, config: Configuration) -> None:
+    With `enrolled`, masks begin as those that pass the last channel, the enrollment, and nothing else.
+    """
+
+    def __init__(self, channels: int, config: Configuration, *, enrolled: bool = False) -> None:
         super().__init__()
         sizes = config.separator
         mask = config.decoder == "cmask"
+        strides = (sizes.time_stride, sizes.frequency_stride)
+        residual = mask and enrolled
         self.body: BandDecoder | ConvolutionDecoder = (
-            BandDecoder(channels, sizes.width, sizes.time_stride, sizes.bands, mask=mask)
+            BandDecoder(channels, sizes.width, sizes.time_stride, sizes.bands, mask=mask, residual=residual)
             if sizes.bands
-            else ConvolutionDecoder(channels, sizes.width, (sizes.time_stride, sizes.frequency_stride), mask=mask)
+            else ConvolutionDecoder(channels, sizes.width, strides, mask=mask, residual=residual)
         )
 
     def arrange(self, spectrum: Tensor) -> list[Tensor]:
@@ -120,13 +126,18 @@ class AudioDecoder(nn.Module):
 
 
 class ConvolutionDecoder(nn.Module):
-    """The encoder's convolution, transposed."""
+    """The encoder's convolution, transposed; `residual` as in `BandDecoder`."""
 
-    def __init__(self, channels: int, width: int, strides: tuple[int, int], *, mask: bool) -> None:
+    def __init__(
+        self, channels: int, width: int, strides: tuple[int, int], *, mask: bool, residual: bool = False
+    ) -> None:
         super().__init__()
         kernel = (strides[0] + 2, strides[1] + 2)
-        self.mask = mask
+        self.mask, self.residual = mask, residual
         self.conv = nn.ConvTranspose2d(width, 2 * channels if mask else 2, kernel, stride=strides, padding=1)
+        if residual:
+            nn.init.zeros_(self.conv.weight)
+            nn.init.zeros_(cast(Tensor, self.conv.bias))
 
     def arrange(self, spectrum: Tensor) -> list[Tensor]:
         """The spectra as they are."""
@@ -136,7 +147,10 @@ class ConvolutionDecoder(nn.Module):
         """As `AudioDecoder.forward`."""
         real, imag = self.conv(features)[:, :, :frames, :bins].float().chunk(2, 1)
         values = torch.complex(real.contiguous(), imag.contiguous())
-        return (values * arranged[0]).sum(1) if self.mask else values[:, 0]
+        if not self.mask:
+            return values[:, 0]
+        masked = (values * arranged[0]).sum(1)
+        return masked + arranged[0][:, -1] if self.residual else masked
 
 
 class HybridPair(nn.Module):
@@ -158,6 +172,12 @@ class HybridPair(nn.Module):
 def deviation(mixture: Tensor) -> Tensor:
     """Level (B, 1, 1) that a mixture (B, channels, T) is divided by, and estimates multiplied with."""
     return mixture.std((1, 2), keepdim=True, unbiased=False).clamp_min(_QUIET)
+
+
+def cell_power(network: "DeFTMambaUSS | DeFTMambaTSE", audio: Tensor) -> Tensor:
+    """Mean power (N, T', F') of waveforms (N, T) in the cells of a separator's map."""
+    spectrum = network.stft(audio)
+    return network.encoder.pool(spectrum.real.square() + spectrum.imag.square())
 
 
 def set_checkpointing(network: nn.Module, enabled: bool) -> None:
@@ -184,12 +204,6 @@ class DeFTMambaUSS(nn.Module):
         """Foreground objects' features (B, K, D, T', F') of (B, channels, T), nothing decoded."""
         features = self._object(self._analyse(self._spectrum(mixture)), 0, self.counts[0])
         return features.view(*features.shape[:3], self.counts[0], -1).permute(0, 3, 4, 1, 2)
-
-    def cell_power(self, audio: Tensor) -> Tensor:
-        """Mean power (N, T', F') of waveforms (N, T) in the cells of the map."""
-        spectrum = self.stft(audio)
-        power: Tensor = self.encoder.pool(spectrum.real.square() + spectrum.imag.square())
-        return power
 
     def _spectrum(self, mixture: Tensor) -> Tensor:
         spectrum: Tensor = self.stft(mixture / deviation(mixture))
@@ -228,12 +242,13 @@ class DeFTMambaUSS(nn.Module):
 class DeFTMambaTSE(nn.Module):
     """Target sound extraction: one source of a mixture, given an earlier estimate, its class and frame embeddings.
 
-    The clues act after every pair of blocks, so that the last ones choose among what the network has made out.
+    The clues act after every pair of blocks, so that the last ones choose among what the network has made out. With
+    masks, an untrained extractor hands its enrollment on: it begins where the stage before it ended.
     """
 
     def __init__(self, config: Configuration, classes: int, channels: int = MIXTURE_CHANNELS) -> None:
         super().__init__()
-        width = config.separator.width
+        self.width = width = config.separator.width
         self.time_stride = config.separator.time_stride
         self.stft = STFT(config.stft.window, config.stft.hop)
         self.encoder = AudioEncoder(channels + 1, config)
@@ -241,7 +256,7 @@ class DeFTMambaTSE(nn.Module):
         self.class_films = nn.ModuleList(ResFiLM(width, classes) for _ in range(config.separator.blocks))
         self.frame_films = nn.ModuleList(TemporalFiLM(config.clue.width, width) for _ in range(config.separator.blocks))
         self.pairs = nn.ModuleList(HybridPair(config) for _ in range(config.separator.blocks))
-        self.audio_decoder = AudioDecoder(channels + 1, config)
+        self.audio_decoder = AudioDecoder(channels + 1, config, enrolled=True)
 
     def forward(
         self, mixture: Tensor, enrollment: Tensor, classes: Tensor, embeddings: Tensor | None = None

@@ -8,9 +8,9 @@ from torch.nn import functional as F
 class ResFiLM(nn.Module):
     """Residual pair of convolutions whose first output is shifted and scaled by the class clue.
 
-    `h = (h + β) · (1 + γ)`, shift first; β and γ start at zero, and so does what is added to the input: the whole
-    begins as the identity, and a network that has learned to separate is not disturbed. Group instead of batch
-    normalisation: batches are a few slots.
+    `h = (h + β) · (1 + γ)`, shift first. What is added to the input starts at zero: the whole begins as the identity,
+    and a network that has learned to separate is not disturbed. β and γ start at random, so that classes differ from
+    the first step on. Group instead of batch normalisation: batches are a few slots.
     """
 
     def __init__(self, width: int, classes: int) -> None:
@@ -20,7 +20,7 @@ class ResFiLM(nn.Module):
         self.norm1 = nn.GroupNorm(1, width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.norm2 = nn.GroupNorm(1, width)
-        nn.init.zeros_(self.clue.weight)
+        nn.init.normal_(self.clue.weight, std=0.5)
         nn.init.zeros_(self.clue.bias)
         nn.init.zeros_(self.norm2.weight)
 

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s5eval.systems.multistage.models.activation import mish
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
 from s5eval.systems.multistage.train.recipe import ClueSettings, LossSettings
-from s5eval.systems.multistage.train.separation import classifier_terms, separation_terms
+from s5eval.systems.multistage.train.separation import cell_loss, classifier_terms, separation_terms
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import assign
 
@@ -130,6 +131,8 @@ class ExtractionTask(nn.Module):
         self.tse, self.dpc = tse, dpc
         self._earlier = (earlier,)  # not a submodule: frozen, neither trained nor saved
         self.weights, self.clues, self.train_tse = weights, clues, train_tse
+        told = train_tse and weights.segmentation > 0
+        self.segmentation = nn.Linear(tse.width, 1) if told else None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """As `SeparationTask.forward`; draws from torch's generator."""
@@ -147,6 +150,11 @@ class ExtractionTask(nn.Module):
         if self.train_tse:
             whole = slots.spread(out.estimate, batch)
             terms |= separation_terms(whole, batch.targets, batch.active, batch.omni, self.weights)
+            if self.segmentation is not None:
+                logits = self.segmentation(mish(out.features).permute(0, 2, 3, 1))
+                mixture = cell_power(self.tse, slots.mixture[:, 0])
+                share = cell_power(self.tse, slots.target) / (mixture + 1e-12)
+                terms["segmentation"] = self.weights.segmentation * cell_loss(logits, share.unsqueeze(-1), mixture)
         if self.dpc is not None:
             terms |= classifier_terms(
                 self.dpc,

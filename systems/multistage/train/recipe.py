@@ -24,7 +24,9 @@ class LossSettings:
         silent_slot: weight of the loudness of slots that should be silent.
         interference: weight of the interference objects' SA-SDR.
         noise: weight of the noise object's SNR.
-        segmentation: weight of the classes that a head on stage 1's object features tells of every cell; 0: no head.
+        segmentation: weight of what a head on the separator's features tells of every cell: shares of the classes
+            in stage 1, of the target in stages 2 and 3; 0: no head.
+        assignment: of stage 1's slots, the best `permutation`, or in the order of the `class`, which begins sooner.
         classes: weight of ArcFace.
         silence: weight of the silence head's cross-entropy.
         object_gradient: factor on the gradient that reaches the separator through its object features.
@@ -37,6 +39,7 @@ class LossSettings:
     interference: float
     noise: float
     segmentation: float
+    assignment: Literal["permutation", "class"]
     classes: float
     silence: float
     object_gradient: float

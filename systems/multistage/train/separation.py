@@ -1,19 +1,18 @@
 """Training of stage 1: universal separation with exact assignment, and the classifier on what comes out."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.models.activation import mish
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
 from s5eval.systems.multistage.train.recipe import LossSettings
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import (
+    Assignment,
     assign,
     classification_loss,
     sa_sdr_loss,
@@ -54,7 +53,7 @@ class SeparationTask(nn.Module):
             return {"segmentation": self._segment(self.uss.objects(batch.mixture), batch)}
         everything = self.train_uss and (self.weights.interference > 0 or self.weights.noise > 0)
         out = self.uss(batch.mixture, foreground_only=not everything)
-        order = assign(out.foreground, batch.targets)
+        order = self._assign(out.foreground, batch)
         estimates = order.estimates(out.foreground)
         terms: dict[str, Tensor] = {}
         if self.train_uss:
@@ -82,34 +81,62 @@ class SeparationTask(nn.Module):
             )
         return terms
 
+    def _assign(self, foreground: Tensor, batch: Batch) -> Assignment:
+        if self.weights.assignment == "class":
+            return assign_by_class(batch)
+        return assign(foreground, batch.targets)
+
     def _segment(self, features: Tensor, batch: Batch) -> Tensor:
         if self.segmentation is None:
             raise ValueError("no segmentation head")
         heard = mish(features).flatten(1, 2).permute(0, 2, 3, 1)
-        loss = segmentation_loss(self.segmentation(heard), batch, self.uss.cell_power)
+        loss = segmentation_loss(self.segmentation(heard), batch, self.uss)
         return self.weights.segmentation * loss
 
 
-def segmentation_loss(logits: Tensor, batch: Batch, power: Callable[[Tensor], Tensor]) -> Tensor:
+def assign_by_class(batch: Batch) -> Assignment:
+    """Slots in the order of the classes; sources of one class, the louder first; slots without a source last.
+
+    With exact assignment, slots that are nearly alike get hardly any gradient that tells them apart. An order that
+    the network can make out breaks the tie; exact assignment takes over afterwards.
+    """
+    power = batch.targets.square().sum(-1)
+    louder = power / (power.amax(1, keepdim=True) + 1e-12)
+    label = torch.where(batch.active, batch.labels, len(CLASSES))
+    rank = (label - 0.5 * louder).argsort(1)  # which reference comes k-th
+    return Assignment(rank.argsort(1))
+
+
+def segmentation_loss(logits: Tensor, batch: Batch, network: DeFTMambaUSS) -> Tensor:
     """Which class every cell of the map belongs to: cross-entropy, summed over classes.
 
-    A cell is told what share of its power is every class's; loud cells count for more than quiet ones. It teaches
-    the separator early what a target is, without any assignment of slots; the head is thrown away afterwards.
+    A cell is told what share of its power is every class's. It teaches the separator early what a target is, without
+    any assignment of slots; the head is thrown away afterwards.
 
     Args:
         logits: (B, T', F', classes).
         batch: the scenes.
-        power: waveforms (N, T) → mean power (N, T', F') in every cell.
+        network: has the map.
     """
     slots = batch.labels.shape[1]
-    mixture = power(batch.omni)
-    targets = power(batch.targets.flatten(0, 1)).view(-1, slots, *mixture.shape[1:])
+    mixture = cell_power(network, batch.omni)
+    targets = cell_power(network, batch.targets.flatten(0, 1)).view(-1, slots, *mixture.shape[1:])
     share = targets / (mixture.unsqueeze(1) + 1e-12)
     classes = F.one_hot(batch.labels.clamp_min(0), logits.shape[-1]).to(logits.dtype) * batch.active.unsqueeze(-1)
-    wanted = torch.einsum("bktf,bkc->btfc", share, classes).clamp_max(1.0)
+    return cell_loss(logits, torch.einsum("bktf,bkc->btfc", share, classes), mixture)
+
+
+def cell_loss(logits: Tensor, share: Tensor, mixture: Tensor) -> Tensor:
+    """Binary cross-entropy of shares of the cells' power, summed over classes; loud cells count for more.
+
+    Args:
+        logits: (N, T', F', classes).
+        share: of the same shape; above one counts as one.
+        mixture: (N, T', F'), power of the mixture.
+    """
     weight = mixture.pow(_LOUDNESS) + 1e-12
     weight = weight / weight.mean((1, 2), keepdim=True)
-    loss = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1)
+    loss = F.binary_cross_entropy_with_logits(logits, share.clamp_max(1.0), reduction="none").sum(-1)
     return (weight * loss).mean()
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from s5eval.data_manifests.records import MIXTURE_CHANNELS
-from s5eval.systems.multistage.models.bands import BandDecoder, BandEncoder, input_channels
+from s5eval.systems.multistage.models.bands import BandEncoder, input_channels
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE
 
 
@@ -18,10 +18,11 @@ def widen(tensors: Mapping[str, Tensor], extractor: DeFTMambaTSE) -> dict[str, T
         extractor: tells the shapes.
 
     Returns:
-        The same names; weights that look at input channels, or weigh them, have zeros for the new one.
+        The same names; weights that look at input channels have zeros for the new one. Masks have other shapes and
+        stay as they are: those of an extractor begin by passing its enrollment.
     """
     own = extractor.state_dict()
-    encoder, decoder = extractor.encoder.body, extractor.audio_decoder.body
+    encoder = extractor.encoder.body
     maps = _places(extractor.encoder.inputs)
     result = dict(tensors)
     for name, value in tensors.items():
@@ -35,19 +36,8 @@ def widen(tensors: Mapping[str, Tensor], extractor: DeFTMambaTSE) -> dict[str, T
                 parts = wide.view(count, -1, rows // inputs, width)
                 parts[:, maps] = value.view(count, inputs, rows // inputs, width)
                 result[name] = wide
-        elif name.startswith("audio_decoder.body.weights."):
-            if isinstance(decoder, BandDecoder) and wide.shape[:2] == value.shape[:2]:
-                joint = (*value.shape[:2], -1)
-                wide.view(*joint, MIXTURE_CHANNELS + 1, 2)[..., :MIXTURE_CHANNELS, :] = value.view(
-                    *joint, MIXTURE_CHANNELS, 2
-                )
-                result[name] = wide
         elif name == "encoder.body.conv.weight" and wide.shape[2:] == value.shape[2:]:
             wide[:, maps] = value
-            result[name] = wide
-        elif name in ("audio_decoder.body.conv.weight", "audio_decoder.body.conv.bias"):
-            dim = value.dim() - 3 if value.dim() == 4 else 0
-            wide.index_copy_(dim, torch.tensor(_places("complex")), value)
             result[name] = wide
     return result
 

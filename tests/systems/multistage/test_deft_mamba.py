@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from s5eval.systems.multistage.configuration import Configuration, load_preset
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, cell_power, set_checkpointing
 from s5eval.systems.multistage.models.hybrid import Hybrid
 
 
@@ -82,7 +82,7 @@ def test_power_is_pooled_over_the_cells_of_the_map(front: dict[str, Any], rows: 
     separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, **front}
     uss = DeFTMambaUSS(tiny_with(separator=separator))
     audio = torch.randn(3, 5001)
-    power = uss.cell_power(audio)
+    power = cell_power(uss, audio)
     assert power.shape == (3, *uss.objects(audio.unsqueeze(1).expand(-1, 4, -1)).shape[-2:])
     spectrum = uss.stft(audio).abs().square()
     torch.testing.assert_close(power[:, 1, 2], spectrum[:, rows : 2 * rows, 2 * bins : 3 * bins].mean((1, 2)))
@@ -110,6 +110,8 @@ def test_slots_are_extracted_each_for_itself(tiny_configuration: Configuration) 
     for film in tse.class_films:
         torch.nn.init.normal_(film.clue.weight)  # type: ignore[union-attr, arg-type]
         torch.nn.init.ones_(film.norm2.weight)  # type: ignore[union-attr, arg-type]
+    for parameter in tse.audio_decoder.parameters():
+        torch.nn.init.normal_(parameter)
     mixture, enrollment = torch.randn(3, 4, 3000), torch.randn(3, 3000)
     classes, embeddings = torch.eye(18)[[1, 5, 5]], torch.randn(3, 5, 32)
     together = tse(mixture, enrollment, classes, embeddings).estimate
@@ -119,6 +121,17 @@ def test_slots_are_extracted_each_for_itself(tiny_configuration: Configuration) 
     assert not torch.allclose(alone, other, atol=1e-3)
     silent = tse(mixture[1:2], torch.zeros(1, 3000), classes[1:2], embeddings[1:2]).estimate
     assert not torch.allclose(alone, silent, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "front", [{"bands": [[4, 8], [1, 481]], "time_stride": 2}, {"bands": [], "frequency_stride": 4, "time_stride": 2}]
+)
+def test_an_untrained_extractor_with_masks_hands_its_enrollment_on(front: dict[str, Any]) -> None:
+    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, **front}
+    tse = DeFTMambaTSE(tiny_with(separator=separator), 18).eval()
+    enrollment = torch.randn(2, 5000)
+    given = tse(torch.randn(2, 4, 5000), enrollment, torch.eye(18)[:2]).estimate
+    torch.testing.assert_close(given, enrollment, atol=1e-4, rtol=1e-4)
 
 
 def test_the_paper_s_separator_has_its_size() -> None:

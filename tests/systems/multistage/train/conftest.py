@@ -28,11 +28,19 @@ SYSTEM: dict[str, Any] = {
 }
 
 
+ALONE: dict[str, dict[str, Any]] = {
+    "uss": {"trains": ["uss"], "starts_from": {"uss": None}},
+    "dpc": {"trains": ["uss", "dpc1"], "starts_from": {"uss": "uss", "dpc1": None}},
+}
+"""What lets a recipe that goes on from an earlier one be run without it."""
+
+
 @pytest.fixture
 def toy_plan(tiny_dev_set: SimpleNamespace) -> Callable[..., Plan]:
     """`toy_plan("uss", steps=3)`: a recipe of preset mini at toy size, half a second of two scenes a step."""
 
     def make(name: str, **changes: Any) -> Plan:
+        changes = {**ALONE.get(name, {}), **changes}
         system = {**SYSTEM, **changes.pop("system", {})}
         data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5, **changes.pop("data", {})}
         return read_plan(f"mini/{name}", {"system": system, "steps": 2, "data": data, **changes})

@@ -32,7 +32,7 @@ def test_changes_reach_recipe_and_system() -> None:
 
 def test_parts_of_ones_own_may_be_named_where_keys_are_parts() -> None:
     plan = read_plan("mini/dpc", {"optimiser": {"factors": {"dpc1": 2.0}}})
-    assert plan.recipe.optimiser.factors == {"uss": 0.25, "dpc1": 2.0}
+    assert plan.recipe.optimiser.factors == {"dpc1": 2.0}
 
 
 @pytest.mark.parametrize(("key", "value"), [("preset", "small"), ("recipes", {"mine": [1]}), ("package", "os")])

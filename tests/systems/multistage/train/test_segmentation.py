@@ -1,16 +1,20 @@
 """The segmentation loss against a loop over cells, and training with it alone."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from s5eval.systems.multistage.configuration import load_preset
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
-from s5eval.systems.multistage.train.separation import segmentation_loss
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
+from s5eval.systems.multistage.train.separation import SeparationTask, assign_by_class, segmentation_loss
 from s5eval.systems.training.data import Batch
+from s5eval.systems.training.recipe import read_plan
 
 SAMPLES = 8000
+SMALL: dict[str, Any] = {"mamba2": {"d_state": 4, "headdim": 8, "chunk": 8}, "clue": {"dimension": 6, "width": 4}}
 
 
 def batch() -> Batch:
@@ -26,7 +30,7 @@ def batch() -> Batch:
 def test_every_cell_is_told_its_classes_shares_of_its_power() -> None:
     b = batch()
     uss = DeFTMambaUSS(load_preset("mini"))
-    mixture, targets = uss.cell_power(b.omni), [uss.cell_power(b.targets[:, k]) for k in range(3)]
+    mixture, targets = cell_power(uss, b.omni), [cell_power(uss, b.targets[:, k]) for k in range(3)]
     logits = torch.randn(*mixture.shape, 18)
     total = 0.0
     for scene in range(2):
@@ -41,7 +45,7 @@ def test_every_cell_is_told_its_classes_shares_of_its_power() -> None:
                 for label, share in enumerate(wanted):
                     probability = 1 / (1 + math.exp(-float(logits[scene, frame, band, label])))
                     total -= weight * (share * math.log(probability) + (1 - share) * math.log(1 - probability))
-    loss = segmentation_loss(logits, b, uss.cell_power).item()
+    loss = segmentation_loss(logits, b, uss).item()
     assert loss == pytest.approx(total / mixture.numel(), rel=1e-4)
 
 
@@ -49,9 +53,36 @@ def test_silence_has_a_finite_loss() -> None:
     b = batch()
     silent = b._replace(mixture=torch.zeros_like(b.mixture), targets=torch.zeros_like(b.targets))
     uss = DeFTMambaUSS(load_preset("mini"))
-    logits = torch.zeros(*uss.cell_power(b.omni).shape, 18, requires_grad=True)
-    loss = segmentation_loss(logits, silent, uss.cell_power)
+    logits = torch.zeros(*cell_power(uss, b.omni).shape, 18, requires_grad=True)
+    loss = segmentation_loss(logits, silent, uss)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == pytest.approx(18 * math.log(2), rel=1e-4)
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+def test_slots_in_the_order_of_the_classes() -> None:
+    targets = torch.zeros(3, 3, 100)
+    targets[0, 0], targets[0, 1], targets[0, 2] = 0.1, 0.2, 0.3
+    targets[1, 1] = 0.5
+    labels = torch.tensor([[9, 2, 9], [-1, 5, -1], [-1, -1, -1]])
+    b = Batch(torch.zeros(3, 4, 100), targets, labels, torch.zeros(3, 2, 100), torch.zeros(3, 1, 100))
+    order = assign_by_class(b).order
+    assert order[0].tolist() == [2, 0, 1]  # class 2 first, then the louder of class 9
+    assert order[1, 1] == 0
+    assert all(sorted(row) == [0, 1, 2] for row in order.tolist())
+
+
+def test_stages_learn_the_cells_too() -> None:
+    config = load_preset("mini", {"separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4}, **SMALL})
+    weights = read_plan("mini/uss", {"loss": {"separation": 0, "segmentation": 2.0}}).recipe.loss
+    b = batch()
+    alone = SeparationTask(DeFTMambaUSS(config), None, None, weights, train_uss=True)(b)
+    assert set(alone) == {"segmentation"}
+    doubled = alone["segmentation"].item()
+    alone["segmentation"].backward()
+    weights = replace(weights, separation=1.0)
+    task = SeparationTask(DeFTMambaUSS(config), None, None, weights, train_uss=True)
+    assert {"segmentation", "separation"} <= set(task(b))
+    assert "interference" not in task(b)
+    assert doubled > 0

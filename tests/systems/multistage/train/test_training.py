@@ -40,13 +40,17 @@ def same(one: Path, other: Path) -> bool:
 def test_the_recipes_make_a_system_that_runs(
     toy_train: ToyTrain, tmp_path: Path, system_settings: list[str], s5eval: Any, make_set: Any
 ) -> None:
-    for name in ("encoder", "m2d", "uss", "dpc", "tse2", "tse3", "refine"):
-        result = toy_train(name)
+    whole = {  # as shipped
+        "uss": {"trains": ["uss", "dpc1"], "starts_from": {"uss": "uss"}},
+        "dpc": {"trains": ["dpc1"], "starts_from": {"dpc1": "dpc1"}},
+    }
+    for name in ("encoder", "m2d", "segmentation", "uss", "dpc", "tse2", "tse3", "refine"):
+        result = toy_train(name, **whole.get(name, {}))
         assert result.finished
         assert all(math.isfinite(value) for value in result.figures.values()), name
     card = json.loads((tmp_path / "weights" / "card.json").read_text())
     assert [entry["recipe"] for entry in card["history"]][-1] == "mini/refine"
-    assert card["history"][0]["scenes"] == 4
+    assert card["history"][0]["scenes"] == 8
     data = make_set(tmp_path / "set", {"a": ["Speech"]}, seconds=0.5)
     run = tmp_path / "run"
     outcome = s5eval("run", "--system", "multistage", "--data", data, "--out", run, *system_settings)
@@ -58,7 +62,7 @@ def test_the_recipes_make_a_system_that_runs(
 
 def test_a_part_that_is_missing_is_named_with_where_it_comes_from(toy_train: ToyTrain) -> None:
     with pytest.raises(DataError, match=r"m2d\.safetensors.*--m2d-weights.*recipe mini/m2d"):
-        toy_train("dpc", starts_from={"uss": None})
+        toy_train("dpc", starts_from={"uss": None, "dpc1": None})
 
 
 def test_the_next_part_starts_from_the_one_before(toy_train: ToyTrain, tmp_path: Path) -> None:
@@ -278,7 +282,7 @@ def test_batches_without_any_source_train_too(toy_train: ToyTrain, name: str, co
 
 def test_accumulation_and_averages(toy_train: ToyTrain, tmp_path: Path) -> None:
     assert toy_train("uss", accumulate=2, optimiser={"average": 0.0}).finished
-    assert json.loads((tmp_path / "weights" / "card.json").read_text())["history"][0]["scenes"] == 12
+    assert json.loads((tmp_path / "weights" / "card.json").read_text())["history"][0]["scenes"] == 8
 
 
 def test_the_rate_rises_and_falls() -> None:
