@@ -38,7 +38,7 @@ def test_a_missing_part_is_a_data_error(s5eval: Call, tmp_path: Path) -> None:
     pytest.importorskip("lightning.fabric")
     result = s5eval("train", "mini/dpc", "--weights", tmp_path / "w", "--out", tmp_path / "o")
     assert result.code == 3
-    assert "uss.safetensors" in result.err
+    assert "dpc1.safetensors" in result.err
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
