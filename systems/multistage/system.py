@@ -27,7 +27,7 @@ from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
 from s5eval.systems.pipeline import Pipeline
 
-REVISION = 1
+REVISION = 2
 """Raised whenever the code changes what a stage computes from the same weights and settings."""
 
 UNTRAINED = "untrained"
@@ -37,7 +37,7 @@ SHIPPED = Path(__file__).parent / "weights"
 """The weights of preset `mini` that come with the package, if they do."""
 
 PARTS = {1: ("uss", "dpc1"), 2: ("tse2", "dpc2"), 3: ("tse3", "dpc3")}
-"""The trained parts of every stage; a weights folder holds `<part>.safetensors` of each."""
+"""The trained parts of every stage; a weights folder holds `<part>.safetensors` of each (`part_file`)."""
 
 _M = TypeVar("_M", bound=nn.Module)
 _TRAINING = "`s5eval train`, which exports such a folder"
@@ -89,6 +89,12 @@ def new_part(name: str, config: Configuration) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed + zlib.crc32(name.encode()))
         return factories[kind]()
+
+
+def part_file(folder: Path, name: str) -> Path:
+    """The file of a part in a weights folder; where there is no `tse3`, the extractor of stage 2 refines once more."""
+    path = folder / f"{name}.safetensors"
+    return folder / "tse2.safetensors" if name == "tse3" and not path.is_file() else path
 
 
 class _Builder:
@@ -146,7 +152,7 @@ class _Builder:
         if self.folder is None:
             self.digests[name] = UNTRAINED
         else:
-            path = self.folder / f"{name}.safetensors"
+            path = part_file(self.folder, name)
             load_strictly(module, read_tensors(path, _TRAINING), path=path, source=_TRAINING)
             self.digests[name] = file_digest(path)
         return self.settle(module, kind)

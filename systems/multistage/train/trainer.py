@@ -20,7 +20,7 @@ from s5eval.systems.multistage.models.af_whisper import (
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
-from s5eval.systems.multistage.system import PARTS, new_part
+from s5eval.systems.multistage.system import PARTS, new_part, part_file
 from s5eval.systems.multistage.train.extraction import EarlierStages, ExtractionTask
 from s5eval.systems.multistage.train.recipe import MultistageRecipe, check_recipe
 from s5eval.systems.multistage.train.separation import SeparationTask
@@ -48,7 +48,11 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
         name: parts.trained(new[name], recipe.starts_from.get(name), adapt=_adaptation(new[name])).requires_grad_(True)
         for name in recipe.trains
     }
-    network = networks[separator] if separator in networks else parts.frozen(new[separator], separator)
+    network = (
+        networks[separator]
+        if separator in networks
+        else parts.frozen(new[separator], part_file(parts.folder, separator).stem)
+    )
     dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     set_checkpointing(network, recipe.checkpointing)
     facts: dict[str, str] = {}

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.interface import Candidates, Json
+from s5eval.systems.loading import file_digest
 from s5eval.systems.multistage import system as module
 from s5eval.systems.multistage.configuration import load_preset, read_settings
 from s5eval.systems.multistage.stages import ExtractionStage
@@ -254,6 +255,20 @@ def test_another_file_changes_its_own_stage_alone(tiny: dict[str, Any], tmp_path
     assert before["weights"] != after["weights"]
     changed = [n for n in (1, 2, 3) if before["stages"][f"stage{n}"] != after["stages"][f"stage{n}"]]  # type: ignore[index, call-overload]
     assert changed == [3]
+
+
+def test_without_an_extractor_of_its_own_stage_3_takes_stage_2s(tiny: dict[str, Any], tmp_path: Path) -> None:
+    folder = export(tmp_path / "weights", tiny)
+    own = build({**tiny, "weights": str(folder)}, "cpu").fingerprint()["stages"]["stage3"]  # type: ignore[index, call-overload]
+    (folder / "tse3.safetensors").unlink()
+    pipeline = build({**tiny, "weights": str(folder)}, "cpu")
+    shared = pipeline.fingerprint()["stages"]["stage3"]  # type: ignore[index, call-overload]
+    assert shared["weights"]["tse3"] == file_digest(folder / "tse2.safetensors")
+    assert shared["weights"]["tse3"] != own["weights"]["tse3"]
+    assert shared["weights"]["dpc3"] == own["weights"]["dpc3"]
+    (folder / "dpc3.safetensors").unlink()
+    with pytest.raises(DataError, match=r"dpc3.safetensors: no such file"):
+        build({**tiny, "weights": str(folder)}, "cpu")
 
 
 def test_incomplete_weights_say_what_is_missing(tiny: dict[str, Any], noise: Noise, tmp_path: Path) -> None:
