@@ -53,7 +53,8 @@ def test_two_sittings(s5eval: Call, tmp_path: Path, tiny_dev_set: SimpleNamespac
     }
     words = [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
     sets = [item for word in words for item in ("--set", word)]
-    call = ("train", "mini/segmentation", "--weights", tmp_path / "w", "--out", tmp_path / "o", "--device", "cpu", *sets)
+    folders = ("--weights", tmp_path / "w", "--out", tmp_path / "o")
+    call = ("train", "mini/segmentation", *folders, "--device", "cpu", *sets)
     first = s5eval(*call, "--max-minutes", 0)
     assert first.code == 0
     assert "1 of 2 steps done; the same command goes on" in first.out
