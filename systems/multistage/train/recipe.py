@@ -95,6 +95,12 @@ def check_recipe(recipe: MultistageRecipe, config: Configuration, where: str) ->
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected some of {', '.join(known)}")
     if recipe.task == "tagging" and len(recipe.trains) != 1:
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected one of {', '.join(known)}")
+    undecoded = recipe.task == "stage" and recipe.stage == 1 and recipe.loss.separation == 0
+    if undecoded and (recipe.trains != ("uss",) or recipe.loss.segmentation <= 0):
+        raise UsageError(
+            f"{where}.loss.separation is 0: then only segmentation is trained; expected trains [uss] and "
+            f"loss.segmentation above 0, not {list(recipe.trains)} and {recipe.loss.segmentation}"
+        )
     slots = len(recipe.data.target_counts) - 1
     if recipe.task == "stage" and slots != config.objects.foreground:
         raise UsageError(

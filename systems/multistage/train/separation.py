@@ -50,7 +50,9 @@ class SeparationTask(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
         if self.weights.separation == 0 and self.segmentation is not None:
-            return {"segmentation": self._segment(self.uss.objects(batch.mixture), batch)}
+            # Nothing is decoded; a decoder without a gradient would make several devices wait for it in vain.
+            idle = torch.stack([parameter.sum() for parameter in self.uss.audio_decoder.parameters()]).sum() * 0.0
+            return {"segmentation": self._segment(self.uss.objects(batch.mixture), batch) + idle}
         everything = self.train_uss and (self.weights.interference > 0 or self.weights.noise > 0)
         out = self.uss(batch.mixture, foreground_only=not everything)
         order = self._assign(out.foreground, batch)

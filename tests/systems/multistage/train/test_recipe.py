@@ -58,6 +58,7 @@ def test_null_takes_a_start_back() -> None:
         ({"trains": ["tse2"]}, r"uss.trains is \['tse2'\], expected some of uss, dpc1"),
         ({"trains": []}, "uss.trains"),
         ({"stage": 4}, "uss.stage is 4, expected 1, 2 or 3"),
+        ({"loss": {"separation": 0}}, "uss.loss.separation is 0: then only segmentation is trained"),
         ({"data": {"target_counts": [0.5, 0.2, 0.1, 0.1]}}, "expected chances that add up to 1"),
         ({"data": {"seconds": 0}}, "data.seconds is 0"),
         ({"data": {"duration_augmentation": "yes"}}, "expected off or pool or concat"),
