@@ -93,7 +93,8 @@ def test_killed_at_random_and_resumed_reaches_the_same_bits(toy_plan: ToyPlan, t
         train(toy_plan(name), Sitting(tmp_path / "kill", tmp_path / name, device="cpu"))
     begin = (tmp_path / "kill" / "uss.safetensors").read_bytes()
     plan = toy_plan("dpc", steps=12, export="float32")
-    settings, system = (json.dumps(plan.as_dict()[key]) for key in ("recipe", "system"))
+    recipe = {**plan.as_dict()["recipe"], "starts_from": {"uss": "uss", "dpc1": None}}
+    settings, system = json.dumps(recipe), json.dumps(plan.as_dict()["system"])
     program = (
         "import json, sys; from pathlib import Path\n"
         "from s5eval.systems.training.recipe import read_plan\n"
@@ -295,15 +296,19 @@ def test_the_rate_rises_and_falls() -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_batch_in_two_sittings(toy_plan: ToyPlan, tmp_path: Path) -> None:
-    plan = toy_plan("uss", steps=2, batch=2, export="float32")
+@pytest.mark.parametrize(("name", "starts"), [("uss", {"uss": None}), ("segmentation", {})])
+def test_two_processes_share_a_batch_in_two_sittings(
+    toy_plan: ToyPlan, tmp_path: Path, name: str, starts: dict[str, None]
+) -> None:
+    plan = toy_plan(name, steps=2, batch=2, export="float32")
     train(plan, Sitting(tmp_path / "one", tmp_path / "a", device="cpu"))
     script = tmp_path / "program.py"
     script.write_text("import json, sys\nfrom s5eval.harness.cli import main\nif __name__ == '__main__':\n    main()\n")
     content = plan.as_dict()
-    changes = {**content["recipe"], **{f"system.{key}": value for key, value in content["system"].items()}}
+    recipe = {**content["recipe"], "starts_from": starts}
+    changes = {**recipe, **{f"system.{key}": value for key, value in content["system"].items()}}
     sets = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-    call = [sys.executable, str(script), "train", "mini/uss", "--weights", str(tmp_path / "two")]
+    call = [sys.executable, str(script), "train", f"mini/{name}", "--weights", str(tmp_path / "two")]
     call += ["--out", str(tmp_path / "b"), "--device", "cpu", "--devices", "2", "--threads", "1", "--json", *sets]
     for last in (["--max-minutes", "0"], []):
         done = subprocess.run([*call, *last], check=False, timeout=300, capture_output=True, text=True)
