@@ -100,7 +100,7 @@ def assign_by_class(batch: Batch) -> Assignment:
     """Slots in the order of the classes; sources of one class, the louder first; slots without a source last.
 
     With exact assignment, slots that are nearly alike get hardly any gradient that tells them apart. An order that
-    the network can make out breaks the tie; exact assignment takes over afterwards.
+    the network can make out breaks the tie; exact assignment can take over afterwards.
     """
     power = batch.targets.square().sum(-1)
     louder = power / (power.amax(1, keepdim=True) + 1e-12)

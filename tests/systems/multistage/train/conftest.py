@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from s5eval.systems.training.data import Batch
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import Plan, read_plan
 from s5eval.systems.training.sitting import Sitting
@@ -64,3 +66,14 @@ def system_settings(tmp_path: Path) -> list[str]:
     """`--set` words for the command line that give the trained toy system."""
     flat = [f"system.{key}={json.dumps(value)}" for key, value in SYSTEM.items()]
     return [word for value in [*flat, f"system.weights={tmp_path / 'weights'}"] for word in ("--set", value)]
+
+
+@pytest.fixture
+def batch() -> Batch:
+    """Two scenes of 6400 samples: classes 4 (second half) and 9 (throughout), and none."""
+    targets = torch.zeros(2, 3, 6400)
+    targets[0, 0, 3200:] = 0.1 * torch.randn(3200)
+    targets[0, 1] = 0.1 * torch.randn(6400)
+    labels = torch.tensor([[4, 9, -1], [-1, -1, -1]])
+    mixture = torch.randn(2, 4, 6400)
+    return Batch(mixture, targets, labels, torch.zeros(2, 2, 6400), torch.zeros(2, 1, 6400))

@@ -66,17 +66,8 @@ def test_few_silent_slots_are_trained_on(active: int, silent: int, chosen: int) 
     assert rows.tolist() == sorted(set(rows.tolist()))
 
 
-def batch() -> Batch:
-    targets = torch.zeros(2, 3, 6400)
-    targets[0, 0, 3200:] = 0.1 * torch.randn(3200)
-    targets[0, 1] = 0.1 * torch.randn(6400)
-    labels = torch.tensor([[4, 9, -1], [-1, -1, -1]])
-    mixture = torch.randn(2, 4, 6400)
-    return Batch(mixture, targets, labels, torch.zeros(2, 2, 6400), torch.zeros(2, 1, 6400))
-
-
-def test_estimates_are_put_back_among_all_slots() -> None:
-    b = batch()
+def test_estimates_are_put_back_among_all_slots(batch: Batch) -> None:
+    b = batch
     every = Slots.of(b, torch.zeros(6, 6400), 18)
     some = every.pick(torch.tensor([1, 5]))
     audio = torch.randn(2, 6400)

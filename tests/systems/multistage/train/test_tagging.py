@@ -9,17 +9,8 @@ from s5eval.systems.multistage.train.tagging import blended_sources, frame_activ
 from s5eval.systems.training.data import Batch
 
 
-def batch() -> Batch:
-    targets = torch.zeros(2, 3, 6400)
-    targets[0, 0, 3200:] = 0.1 * torch.randn(3200)
-    targets[0, 1] = 0.1 * torch.randn(6400)
-    labels = torch.tensor([[4, 9, -1], [-1, -1, -1]])
-    mixture = torch.randn(2, 4, 6400)
-    return Batch(mixture, targets, labels, torch.zeros(2, 2, 6400), torch.zeros(2, 1, 6400))
-
-
-def test_taggers_hear_sources_with_some_of_the_rest_and_mixtures() -> None:
-    b = batch()
+def test_taggers_hear_sources_with_some_of_the_rest_and_mixtures(batch: Batch) -> None:
+    b = batch
     blends = blended_sources(b)
     assert blends.own.tolist() == [0, 1, -1, -1]
     assert blends.scene.tolist() == [0, 0, 0, 1]
@@ -33,21 +24,21 @@ def test_taggers_hear_sources_with_some_of_the_rest_and_mixtures() -> None:
         torch.testing.assert_close(blends.audio[row], dry + leak * (b.omni[0] - dry))
 
 
-def test_leaks_are_of_all_sizes() -> None:
-    leaks = torch.stack([blended_sources(batch()).shares[0, 1] for _ in range(200)])
+def test_leaks_are_of_all_sizes(batch: Batch) -> None:
+    leaks = torch.stack([blended_sources(batch).shares[0, 1] for _ in range(200)])
     assert leaks.min() < 0.05
     assert leaks.max() > 0.95
     assert leaks.mean().item() == pytest.approx(0.5, abs=0.1)
 
 
-def test_activity_follows_the_source() -> None:
-    activity = frame_activity(batch().targets[0], 10)
+def test_activity_follows_the_source(batch: Batch) -> None:
+    activity = frame_activity(batch.targets[0], 10)
     assert activity[0].tolist() == [False] * 5 + [True] * 5
     assert activity[1].all()
 
 
-def test_the_loss_is_the_cross_entropy_of_what_is_left_of_every_class() -> None:
-    b = batch()
+def test_the_loss_is_the_cross_entropy_of_what_is_left_of_every_class(batch: Batch) -> None:
+    b = batch
     blends = blended_sources(b)
     logits = torch.randn(4, 10, 18)
     total = 0.0
@@ -65,8 +56,8 @@ def test_the_loss_is_the_cross_entropy_of_what_is_left_of_every_class() -> None:
     assert terms["classes"].item() == pytest.approx(total / 40, rel=1e-5)
 
 
-def test_accuracy_counts_frames_in_which_the_waveforms_own_source_sounds() -> None:
-    b = batch()
+def test_accuracy_counts_frames_in_which_the_waveforms_own_source_sounds(batch: Batch) -> None:
+    b = batch
     blends = blended_sources(b)
     logits = torch.zeros(4, 10, 18)
     logits[0, :, 4] = 1.0  # right in its five frames
@@ -76,8 +67,8 @@ def test_accuracy_counts_frames_in_which_the_waveforms_own_source_sounds() -> No
     assert terms["_frame_accuracy"].item() == pytest.approx(13 / 15)
 
 
-def test_a_batch_without_sources_has_a_loss_with_a_gradient() -> None:
-    b = batch()
+def test_a_batch_without_sources_has_a_loss_with_a_gradient(batch: Batch) -> None:
+    b = batch
     silent = b._replace(labels=torch.full_like(b.labels, -1), targets=torch.zeros_like(b.targets))
     blends = blended_sources(silent)
     logits = torch.zeros(2, 10, 18, requires_grad=True)
