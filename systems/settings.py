@@ -128,6 +128,9 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin in (Union, UnionType):  # only `X | None` occurs
         return None if value is None else _value(next(arg for arg in inner if arg is not NoneType), value, where)
     if origin is Literal:
+        if isinstance(value, bool):  # how YAML reads the words on and off
+            word = "on" if value else "off"
+            value = word if word in inner else value
         if value not in inner:
             raise UsageError(f"{where} is {value!r}; expected {' or '.join(map(str, inner))}")
         return value

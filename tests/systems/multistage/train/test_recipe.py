@@ -45,6 +45,13 @@ def test_values_of_a_file_that_cannot_be(tmp_path: Path, key: str, value: object
         read_plan(f"{tmp_path}/own.yaml/mine")
 
 
+def test_the_word_off_is_not_taken_for_a_truth_value() -> None:
+    changes = yaml.safe_load("data: {duration_augmentation: off}")
+    assert read_plan("mini/dpc", changes).recipe.data.duration_augmentation == "off"
+    with pytest.raises(UsageError, match=r"duration_augmentation is True"):
+        read_plan("mini/dpc", {"data": {"duration_augmentation": True}})
+
+
 def test_null_takes_a_start_back() -> None:
     assert read_plan("mini/tse2", {"starts_from": {"tse2": None}}).recipe.starts_from == {"dpc2": "dpc1"}
 
