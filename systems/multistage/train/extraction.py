@@ -18,7 +18,8 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
 from s5eval.systems.multistage.train.recipe import ClueSettings, LossSettings
-from s5eval.systems.multistage.train.separation import cell_loss, classifier_terms, separation_terms
+from s5eval.systems.multistage.train.segmentation import cell_loss
+from s5eval.systems.multistage.train.separation import classifier_terms, separation_terms
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import assign
 

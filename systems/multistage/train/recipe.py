@@ -18,7 +18,7 @@ class LossSettings:
     """Weights of the loss terms (SYSTEM 4.3).
 
     Attributes:
-        separation: weight of the separation term; 0, with `segmentation`: nothing is decoded in stage 1.
+        separation: weight of the separation term.
         source: share of the mean SNR of single sources in the separation term, beside SA-SDR.
         silent_mixture: weight of SA-SDR's counterpart for mixtures without a target.
         silent_slot: weight of the loudness of slots that should be silent.
@@ -69,13 +69,14 @@ class MultistageRecipe(Recipe):
     """One training run of the multi-stage system.
 
     Attributes:
-        task: `tagging` trains an encoder as a clip or frame tagger; `stage` trains the parts of a stage.
-        stage: which stage, 1 to 3; unused by `tagging`.
+        task: `tagging` trains an encoder as a clip or frame tagger; `segmentation` trains `uss` to tell the classes
+            of cells, and decodes nothing; `stage` trains the parts of a stage.
+        stage: which stage, 1 to 3; `segmentation` belongs to 1; unused by `tagging`.
         checkpointing: recompute the activations of hybrid blocks instead of keeping them.
         loss, clues: see there.
     """
 
-    task: Literal["tagging", "stage"]
+    task: Literal["tagging", "segmentation", "stage"]
     stage: int
     checkpointing: bool
     loss: LossSettings
@@ -88,21 +89,21 @@ def check_recipe(recipe: MultistageRecipe, config: Configuration, where: str) ->
     Raises:
         UsageError: names the key, and what was expected.
     """
-    known = ("encoder", "m2d") if recipe.task == "tagging" else PARTS.get(recipe.stage, ())
+    alone = {"tagging": ("encoder", "m2d"), "segmentation": PARTS[1][:1]}
+    known = alone.get(recipe.task) or PARTS.get(recipe.stage, ())
     if not known:
         raise UsageError(f"{where}.stage is {recipe.stage}, expected 1, 2 or 3")
     if not recipe.trains or any(part not in known for part in recipe.trains):
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected some of {', '.join(known)}")
     if recipe.task == "tagging" and len(recipe.trains) != 1:
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected one of {', '.join(known)}")
-    undecoded = recipe.task == "stage" and recipe.stage == 1 and recipe.loss.separation == 0
-    if undecoded and (recipe.trains != ("uss",) or recipe.loss.segmentation <= 0):
+    if recipe.task == "segmentation" and (recipe.stage != 1 or recipe.loss.segmentation <= 0):
         raise UsageError(
-            f"{where}.loss.separation is 0: then only segmentation is trained; expected trains [uss] and "
-            f"loss.segmentation above 0, not {list(recipe.trains)} and {recipe.loss.segmentation}"
+            f"{where}: task segmentation expects stage 1 and loss.segmentation above 0, "
+            f"not {recipe.stage} and {recipe.loss.segmentation}"
         )
     slots = len(recipe.data.target_counts) - 1
-    if recipe.task == "stage" and slots != config.objects.foreground:
+    if recipe.task != "tagging" and slots != config.objects.foreground:
         raise UsageError(
             f"{where}.data.target_counts gives chances for up to {slots} targets; expected one for each of 0 to "
             f"{config.objects.foreground}, which is system.objects.foreground"

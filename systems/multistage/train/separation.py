@@ -2,14 +2,13 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.multistage.models.activation import mish
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
 from s5eval.systems.multistage.train.recipe import LossSettings
+from s5eval.systems.multistage.train.segmentation import SegmentationHead
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import (
     Assignment,
@@ -21,9 +20,6 @@ from s5eval.systems.training.losses import (
     silent_slot_loss,
     source_snr_loss,
 )
-
-_LOUDNESS = 0.25
-"""A cell's weight in the segmentation loss is its power to this power."""
 
 
 class SeparationTask(nn.Module):
@@ -43,16 +39,10 @@ class SeparationTask(nn.Module):
         self.uss, self.dpc = uss, dpc
         self._frozen = (m2d,)  # not a submodule: it is neither trained nor saved
         self.weights, self.train_uss = weights, train_uss
-        width = uss.object_decoder.in_features
-        told = train_uss and weights.segmentation > 0
-        self.segmentation = nn.Linear(uss.counts[0] * width, len(CLASSES)) if told else None
+        self.segmentation = SegmentationHead(uss) if train_uss and weights.segmentation > 0 else None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
-        if self.weights.separation == 0 and self.segmentation is not None:
-            # Nothing is decoded; a decoder without a gradient would make several devices wait for it in vain.
-            idle = torch.stack([parameter.sum() for parameter in self.uss.audio_decoder.parameters()]).sum() * 0.0
-            return {"segmentation": self._segment(self.uss.objects(batch.mixture), batch) + idle}
         everything = self.train_uss and (self.weights.interference > 0 or self.weights.noise > 0)
         out = self.uss(batch.mixture, foreground_only=not everything)
         order = self._assign(out.foreground, batch)
@@ -69,7 +59,7 @@ class SeparationTask(nn.Module):
                 loss = sa_sdr_loss(out.noise, batch.noise, batch.omni).mean()
                 terms["noise"] = self.weights.noise * loss
             if self.segmentation is not None:
-                terms["segmentation"] = self._segment(out.features, batch)
+                terms["segmentation"] = self.weights.segmentation * self.segmentation(out.features, batch, self.uss)
         if self.dpc is not None:
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
@@ -88,13 +78,6 @@ class SeparationTask(nn.Module):
             return assign_by_class(batch)
         return assign(foreground, batch.targets)
 
-    def _segment(self, features: Tensor, batch: Batch) -> Tensor:
-        if self.segmentation is None:
-            raise ValueError("no segmentation head")
-        heard = mish(features).flatten(1, 2).permute(0, 2, 3, 1)
-        loss = segmentation_loss(self.segmentation(heard), batch, self.uss)
-        return self.weights.segmentation * loss
-
 
 def assign_by_class(batch: Batch) -> Assignment:
     """Slots in the order of the classes; sources of one class, the louder first; slots without a source last.
@@ -107,39 +90,6 @@ def assign_by_class(batch: Batch) -> Assignment:
     label = torch.where(batch.active, batch.labels, len(CLASSES))
     rank = (label - 0.5 * louder).argsort(1)  # which reference comes k-th
     return Assignment(rank.argsort(1))
-
-
-def segmentation_loss(logits: Tensor, batch: Batch, network: DeFTMambaUSS) -> Tensor:
-    """Which class every cell of the map belongs to: cross-entropy, summed over classes.
-
-    A cell is told what share of its power is every class's. It teaches the separator early what a target is, without
-    any assignment of slots; the head is thrown away afterwards.
-
-    Args:
-        logits: (B, T', F', classes).
-        batch: the scenes.
-        network: has the map.
-    """
-    slots = batch.labels.shape[1]
-    mixture = cell_power(network, batch.omni)
-    targets = cell_power(network, batch.targets.flatten(0, 1)).view(-1, slots, *mixture.shape[1:])
-    share = targets / (mixture.unsqueeze(1) + 1e-12)
-    classes = F.one_hot(batch.labels.clamp_min(0), logits.shape[-1]).to(logits.dtype) * batch.active.unsqueeze(-1)
-    return cell_loss(logits, torch.einsum("bktf,bkc->btfc", share, classes), mixture)
-
-
-def cell_loss(logits: Tensor, share: Tensor, mixture: Tensor) -> Tensor:
-    """Binary cross-entropy of shares of the cells' power, summed over classes; loud cells count for more.
-
-    Args:
-        logits: (N, T', F', classes).
-        share: of the same shape; above one counts as one.
-        mixture: (N, T', F'), power of the mixture.
-    """
-    weight = mixture.pow(_LOUDNESS) + 1e-12
-    weight = weight / weight.mean((1, 2), keepdim=True)
-    loss = F.binary_cross_entropy_with_logits(logits, share.clamp_max(1.0), reduction="none").sum(-1)
-    return (weight * loss).mean()
 
 
 def separation_terms(

@@ -23,6 +23,7 @@ from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.multistage.system import PARTS, new_part, part_file
 from s5eval.systems.multistage.train.extraction import EarlierStages, ExtractionTask
 from s5eval.systems.multistage.train.recipe import MultistageRecipe, check_recipe
+from s5eval.systems.multistage.train.segmentation import SegmentationTask
 from s5eval.systems.multistage.train.separation import SeparationTask
 from s5eval.systems.multistage.train.tagging import ClipTagging, FrameTagging
 from s5eval.systems.multistage.train.widening import widen
@@ -56,10 +57,12 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
     dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     set_checkpointing(network, recipe.checkpointing)
     facts: dict[str, str] = {}
-    if recipe.stage == 1:
+    if recipe.task == "segmentation":
+        task: nn.Module = SegmentationTask(_typed(network, DeFTMambaUSS), recipe.loss.segmentation)
+    elif recipe.stage == 1:
         uss = _typed(network, DeFTMambaUSS)
         m2d = _m2d(config, parts) if dpc is not None else None
-        task: nn.Module = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks)
+        task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks)
     else:
         tse = _typed(network, DeFTMambaTSE)
         earlier = _earlier(recipe.stage, config, parts)

@@ -1,7 +1,6 @@
 """The segmentation loss against a loop over cells, and training with it alone."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +8,8 @@ import torch
 
 from s5eval.systems.multistage.configuration import load_preset
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
-from s5eval.systems.multistage.train.separation import SeparationTask, assign_by_class, segmentation_loss
+from s5eval.systems.multistage.train.segmentation import SegmentationTask, segmentation_loss
+from s5eval.systems.multistage.train.separation import SeparationTask, assign_by_class
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.recipe import read_plan
 
@@ -75,17 +75,15 @@ def test_slots_in_the_order_of_the_classes() -> None:
 
 def test_stages_learn_the_cells_too() -> None:
     config = load_preset("mini", {"separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4}, **SMALL})
-    weights = read_plan("mini/segmentation", {"loss": {"segmentation": 2.0}}).recipe.loss
     b = batch()
     uss = DeFTMambaUSS(config)
-    task = SeparationTask(uss, None, None, weights, train_uss=True)
+    task = SegmentationTask(uss, 2.0)
     alone = task(b)
     assert set(alone) == {"segmentation"}
-    assert task.segmentation is not None
     heard = torch.nn.functional.mish(uss(b.mixture).features).flatten(1, 2).permute(0, 2, 3, 1)
-    expected = segmentation_loss(task.segmentation(heard), b, uss)
+    expected = segmentation_loss(task.segmentation.head(heard), b, uss)
     torch.testing.assert_close(alone["segmentation"], 2.0 * expected)
-    weights = replace(weights, separation=1.0, interference=0.0, noise=0.0)
+    weights = read_plan("mini/uss").recipe.loss
     beside = SeparationTask(uss, None, None, weights, train_uss=True)(b)
     assert {"segmentation", "separation"} <= set(beside)
     assert "interference" not in beside
