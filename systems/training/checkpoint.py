@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,6 +38,7 @@ class State:
         moments: per kind (`exp_avg`, …), values by name.
         figures: running means of the terms.
         built_on: digests of the frozen parts.
+        started_from: digests of what the trained parts began with, where they did not begin at random.
     """
 
     step: int
@@ -48,6 +49,7 @@ class State:
     moments: Mapping[str, Mapping[str, Tensor]]
     figures: Mapping[str, float]
     built_on: Mapping[str, str]
+    started_from: Mapping[str, str] = field(default_factory=dict)
 
 
 def save(folder: Path, state: State) -> Path:
@@ -78,6 +80,7 @@ def save(folder: Path, state: State) -> Path:
             "tables": sorted(tables),
             "figures": dict(state.figures),
             "built_on": dict(state.built_on),
+            "started_from": dict(state.started_from),
         }
         (draft / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
         for file in draft.iterdir():
@@ -109,7 +112,9 @@ def load(folder: Path, digest: str) -> State | None:
         step, seconds, plan = int(content["step"]), float(content["seconds"]), str(content["plan"])
         tables = [str(name) for name in content["tables"]]
         figures = {str(name): float(value) for name, value in content["figures"].items()}
-        built_on = {str(name): str(value) for name, value in content["built_on"].items()}
+        built_on, started_from = (
+            {str(name): str(value) for name, value in content[key].items()} for key in ("built_on", "started_from")
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{newest / 'state.json'}: cannot be read ({error}); expected {_AGAIN}") from error
     if plan != digest:
@@ -127,7 +132,17 @@ def load(folder: Path, digest: str) -> State | None:
         for name in tables
     }
     moments = {name.partition(".")[2]: table for name, table in read.items() if name.startswith("optimiser.")}
-    return State(step, seconds, plan, read.get("weights", {}), read.get("average", {}), moments, figures, built_on)
+    return State(
+        step=step,
+        seconds=seconds,
+        digest=plan,
+        weights=read.get("weights", {}),
+        average=read.get("average", {}),
+        moments=moments,
+        figures=figures,
+        built_on=built_on,
+        started_from=started_from,
+    )
 
 
 def optimiser_moments(

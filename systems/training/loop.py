@@ -82,7 +82,7 @@ def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> Trai
     parts = PartsFolder(sitting.weights, fabric.device, sitting.m2d_weights, sitting.af_whisper_weights)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
     job = plan.trainer.make_job(plan, parts)
-    loop = _Loop(plan, job, fabric, parts.built_on)
+    loop = _Loop(plan, job, fabric, parts)
     if state is not None:
         loop.restore(state)
     fabric.barrier()  # everybody has read before anybody writes
@@ -128,8 +128,10 @@ class _Meter:
 
 
 class _Loop:
-    def __init__(self, plan: Plan, job: Job, fabric: Any, built_on: Mapping[str, str]) -> None:
-        self.plan, self.job, self.fabric, self.built_on = plan, job, fabric, built_on
+    def __init__(self, plan: Plan, job: Job, fabric: Any, parts: PartsFolder) -> None:
+        self.plan, self.job, self.fabric = plan, job, fabric
+        self.built_on: Mapping[str, str] = parts.built_on
+        self.started_from: Mapping[str, str] = parts.started_from
         job.task.train()
         for module in job.task.children():
             if not any(p.requires_grad for p in module.parameters()):
@@ -157,6 +159,7 @@ class _Loop:
         device = self.fabric.device
         self.average = {name: value.to(device) for name, value in state.average.items()}
         self.step, self.seconds = state.step, state.seconds
+        self.started_from = state.started_from  # a file of that name may be another one by now
         self.meter = _Meter(state.figures)
 
     def save(self, folder: Path) -> None:
@@ -169,6 +172,7 @@ class _Loop:
             moments=checkpoint.optimiser_moments(self.raw, self.names),
             figures=self.meter.means(),
             built_on=self.built_on,
+            started_from=self.started_from,
         )
         checkpoint.save(folder, state)
 
@@ -266,6 +270,7 @@ class _Loop:
             "device": device_name(self.fabric.device),
             "torch": torch.__version__,
             "built_on": dict(self.built_on),
+            "started_from": dict(self.started_from),
             **self.job.facts,
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
             "files": digests,

@@ -63,6 +63,7 @@ class PartsFolder:
         m2d_weights: published M2D weights in place of the folder's own; None: the folder's.
         af_whisper_weights: published AF-Whisper weights likewise.
         built_on: digests of the frozen parts that were read so far.
+        started_from: digests of what trained parts began with, by name of the part that was read.
     """
 
     folder: Path
@@ -70,6 +71,7 @@ class PartsFolder:
     m2d_weights: Path | None = None
     af_whisper_weights: Path | None = None
     built_on: dict[str, str] = field(default_factory=dict)
+    started_from: dict[str, str] = field(default_factory=dict)
 
     def frozen(self, module: _M, name: str) -> _M:
         """A module with the weights that an earlier recipe has exported as `name`, for evaluation.
@@ -106,4 +108,5 @@ class PartsFolder:
             if not kept:
                 raise DataError(f"{path}: has no tensor in common with what starts from it; it comes from {EXPORTED}")
             module.load_state_dict({**own, **kept})
+            self.started_from[start] = file_digest(path)
         return module.to(self.device)

@@ -90,6 +90,7 @@ def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierSt
         _m2d(config, parts),
         _encoder(config, parts),
         config.af_source,
+        config.tau_skip,
         len(CLASSES),
     )
 
@@ -120,13 +121,16 @@ def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
 
 def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> Job:
     (name,) = recipe.trains
+    start = recipe.starts_from.get(name)
     if name == "m2d":
         m2d = _typed(new_part("m2d", config), M2D)
+        parts.trained(m2d.backbone, start)
         m2d.backbone.norm_stats.requires_grad_(False)
         task: nn.Module = ClipTagging(m2d, config.m2d.width)
         part = Part(m2d.backbone, "m2d.safetensors")
     else:
         encoder = new_seeded_encoder(config)
+        parts.trained(encoder.network, start)
         task = FrameTagging(encoder)
         part = Part(
             encoder.network,

@@ -17,7 +17,15 @@ from s5eval.systems.training.checkpoint import State, load, save, update_card
 def state(step: int) -> State:
     table = {"a": torch.full((3,), float(step)), "n": torch.tensor(step)}
     return State(
-        step, 1.5, "sha256:x", table, {}, {"exp_avg": {"a": torch.ones(3)}}, {"loss": 2.0}, {"m2d": "sha256:m"}
+        step=step,
+        seconds=1.5,
+        digest="sha256:x",
+        weights=table,
+        average={},
+        moments={"exp_avg": {"a": torch.ones(3)}},
+        figures={"loss": 2.0},
+        built_on={"m2d": "sha256:m"},
+        started_from={"uss": "sha256:u"},
     )
 
 
@@ -28,6 +36,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert found is not None
     assert (found.step, found.seconds, found.average) == (5, 1.5, {})
     assert (found.figures, found.built_on) == ({"loss": 2.0}, {"m2d": "sha256:m"})
+    assert found.started_from == {"uss": "sha256:u"}
     assert torch.equal(found.weights["a"], torch.full((3,), 5.0))
     assert found.weights["n"].item() == 5
     assert torch.equal(found.moments["exp_avg"]["a"], torch.ones(3))

@@ -44,7 +44,7 @@ def test_the_recipes_make_a_system_that_runs(
         "uss": {"trains": ["uss", "dpc1"], "starts_from": {"uss": "uss"}},
         "dpc": {"trains": ["dpc1"], "starts_from": {"dpc1": "dpc1"}},
     }
-    for name in ("encoder", "m2d", "segmentation", "uss", "dpc", "tse2", "tse3", "refine"):
+    for name in ("encoder", "m2d", "segmentation", "uss", "uss_exact", "dpc", "tse2", "tse3", "refine"):
         result = toy_train(name, **whole.get(name, {}))
         assert result.finished
         assert all(math.isfinite(value) for value in result.figures.values()), name
@@ -74,6 +74,39 @@ def test_the_next_part_starts_from_the_one_before(toy_train: ToyTrain, tmp_path:
     shared = [key for key in uss if key.startswith("pairs.")]
     assert shared
     assert all(torch.equal(uss[key].float(), tse[key]) for key in shared)
+    history = json.loads((tmp_path / "weights" / "card.json").read_text())["history"]
+    files = {entry["recipe"]: entry["files"] for entry in history}
+    assert history[-1]["started_from"] == {"uss": files["mini/dpc"]["uss"], "dpc1": files["mini/dpc"]["dpc1"]}
+    assert history[0]["started_from"] == {}
+
+
+@pytest.mark.parametrize(("name", "start", "file"), [("m2d", "m2d", "m2d"), ("encoder", "af_whisper/model", "model")])
+def test_a_tagger_goes_on_from_what_it_is_told(
+    toy_plan: ToyPlan, tmp_path: Path, name: str, start: str, file: str
+) -> None:
+    weights = tmp_path / "weights"
+    path = (weights / start).parent / f"{file}.safetensors"
+    train(toy_plan(name, export="float32"), Sitting(weights, tmp_path / "a", device="cpu"))
+    before = load_file(path)
+    idle = {"learning_rate": 0.0, "weight_decay": 0.0}
+    changes = {"starts_from": {name: start}, "optimiser": idle, "system": {"seed": 5}, "export": "float32"}
+    train(toy_plan(name, **changes), Sitting(weights, tmp_path / "b", device="cpu"))
+    after = load_file(path)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_resumed_training_remembers_what_it_started_from(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    train(toy_plan("segmentation"), Sitting(weights, tmp_path / "a", device="cpu"))
+    train(toy_plan("m2d"), Sitting(weights, tmp_path / "m", device="cpu"))
+    first = json.loads((weights / "card.json").read_text())["history"][0]["files"]["uss"]
+    plan = toy_plan("uss", starts_from={"uss": "uss"})
+    train(plan, Sitting(weights, tmp_path / "b", device="cpu", max_minutes=0))
+    other = {key: value + 1 for key, value in load_file(weights / "uss.safetensors").items()}
+    save_file(other, weights / "uss.safetensors")
+    train(plan, Sitting(weights, tmp_path / "b", device="cpu"))
+    assert json.loads((weights / "card.json").read_text())["history"][-1]["started_from"] == {"uss": first}
 
 
 def test_sittings_add_up_to_one(toy_plan: ToyPlan, tmp_path: Path) -> None:
