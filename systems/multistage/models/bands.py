@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s5eval.data_manifests.records import MIXTURE_CHANNELS
 from s5eval.systems.multistage.models.activation import mish
 from s5eval.systems.multistage.models.precision import full_precision
 
@@ -26,7 +27,8 @@ def cues(spectrum: Tensor) -> Tensor:
     Returns:
         (B, 4·channels − 1, frames, bins) real: real and imaginary parts compressed to the square root of their
         magnitude, natural log of every channel's magnitude over 4, and for every channel after the first the real
-        part of its product with the first, over the energy of all (active intensity, −½ … ½).
+        part of its product with the first, over the mixture's energy (active intensity, −½ … ½). Channels beyond the
+        mixture's count in their own denominator alone: what they hold leaves the others' cues as they are.
     """
     with full_precision(spectrum):
         power = spectrum.real.square() + spectrum.imag.square()
@@ -34,7 +36,9 @@ def cues(spectrum: Tensor) -> Tensor:
         level = 0.125 * torch.log(power + _FLOOR**2)
         first, rest = spectrum[:, :1], spectrum[:, 1:]
         intensity = first.real * rest.real + first.imag * rest.imag
-        intensity = intensity / (power.sum(1, keepdim=True) + _FLOOR**2)
+        energy = power[:, :MIXTURE_CHANNELS].sum(1, keepdim=True).repeat(1, rest.shape[1], 1, 1)
+        energy[:, MIXTURE_CHANNELS - 1 :] += power[:, MIXTURE_CHANNELS:]
+        intensity = intensity / (energy + _FLOOR**2)
         return torch.cat([compressed.real, compressed.imag, level, intensity], 1)
 
 

@@ -65,6 +65,16 @@ def test_silence_gives_finite_cues() -> None:
     assert torch.isfinite(cues(torch.zeros(1, 4, 3, 5, dtype=torch.complex64))).all()
 
 
+def test_an_enrollment_leaves_the_cues_of_the_mixture_as_they_are() -> None:
+    mixture = torch.randn(2, 4, 3, 5, dtype=torch.complex64)
+    enrollment = 30 * torch.randn(2, 1, 3, 5, dtype=torch.complex64)
+    alone, both = cues(mixture), cues(torch.cat([mixture, enrollment], 1))
+    kept = [group * 5 + channel for group in range(4) for channel in range(4)][:15]
+    assert torch.equal(both[:, kept], alone)
+    assert both[:, -1].abs().max() <= 0.5
+    assert alone[:, -3:].abs().max() <= 0.5
+
+
 @pytest.mark.parametrize("level", [1e-6, 1.0, 1e3])
 def test_compression_takes_the_square_root_of_the_magnitude(level: float) -> None:
     x = torch.full((1, 1, 1, 1), level, dtype=torch.complex64)

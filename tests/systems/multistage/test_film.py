@@ -79,6 +79,7 @@ def test_class_clue_shifts_first_then_scales() -> None:
         film.norm2.weight.fill_(0.7)
         film.clue.weight[:, 3] = torch.tensor([1.0, 1, 1, 1, 0.5, 0.5, 0.5, 0.5])
     h = (film.norm1(film.conv1(x.permute(0, 3, 1, 2))) + 1.0) * 1.5
-    expected = x + film.norm2(film.conv2(torch.nn.functional.leaky_relu(h, 0.01))).permute(0, 2, 3, 1)
+    added = film.norm2(film.conv2(torch.nn.functional.leaky_relu(h, 0.01))).permute(0, 2, 3, 1)
+    expected = x + x.square().mean((1, 2, 3), keepdim=True).sqrt() * added
     assert torch.allclose(film(x, classes)[0], expected[0], atol=1e-5)
     assert not torch.allclose(film(x, classes)[1], expected[1], atol=1e-3)

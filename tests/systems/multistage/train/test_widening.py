@@ -15,6 +15,7 @@ FRONTS: list[dict[str, Any]] = [
     {"bands": [[4, 8], [2, 100]], "inputs": "complex", "time_stride": 2},
     {"bands": [], "inputs": "complex", "frequency_stride": 8, "time_stride": 2},
     {"bands": [], "inputs": "cues", "frequency_stride": 4, "time_stride": 1},
+    {"bands": [[4, 8], [2, 100]], "inputs": "cues", "time_stride": 2},
 ]
 
 
@@ -33,7 +34,9 @@ def test_without_clues_it_is_the_separator(front: dict[str, Any], decoder: str) 
     mixture = torch.randn(2, 4, 3000)
     spectrum = uss.stft(mixture)
     silent = torch.cat([spectrum, torch.zeros_like(spectrum[:, :1])], 1)
+    enrolled = torch.cat([spectrum, torch.randn_like(spectrum[:, :1])], 1)
     torch.testing.assert_close(tse.encoder(silent), uss.encoder(spectrum))
+    torch.testing.assert_close(tse.encoder(enrolled), uss.encoder(spectrum))
     if decoder == "map":
         features = torch.randn(2, 8, *uss.encoder(spectrum).shape[1:3])
         torch.testing.assert_close(
