@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from s5eval.systems.multistage.models.activation import mish
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, cell_power
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, TSEOutput, cell_power
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
 from s5eval.systems.multistage.train.recipe import ClueSettings, LossSettings
@@ -34,6 +34,7 @@ class EarlierStages:
     m2d: M2D
     encoder: AFWhisper | None
     af_source: Literal["estimate", "mixture"]
+    tau_skip: float
     classes: int
 
     @torch.no_grad()
@@ -44,13 +45,14 @@ class EarlierStages:
         audio = order.estimates(out.foreground).flatten(0, 1)
         features = order.estimates(out.features).flatten(0, 1)
         slots = Slots.of(batch, audio, self.classes)
-        slots.predicted = self._classify(self.dpc1, features, slots)
+        self._classify(self.dpc1, features, slots)
         for extractor, classifier in self.refinements:
+            kept, dead = slots.audio, slots.dead.clone()
             classes = F.one_hot(slots.predicted, slots.classes).to(audio.dtype)
-            embeddings = self.embed(slots.audio, slots.mixture)
-            extracted = extractor(slots.mixture, slots.audio, classes, embeddings)
-            slots.audio = extracted.estimate
-            slots.predicted = self._classify(classifier, extracted.features, slots)
+            extracted = extractor(slots.mixture, kept, classes, self.embed(kept, slots.mixture))
+            slots.audio = torch.where(dead.unsqueeze(1), kept, extracted.estimate)
+            self._classify(classifier, extracted.features, slots)
+            slots.dead |= dead
         return slots
 
     def embed(self, audio: Tensor, mixture: Tensor) -> Tensor | None:
@@ -59,11 +61,11 @@ class EarlierStages:
             return None
         return self.encoder.embed(mixture[:, 0] if self.af_source == "mixture" else audio)
 
-    def _classify(self, dpc: DualPathClassifier, features: Tensor, slots: "Slots") -> Tensor:
+    def _classify(self, dpc: DualPathClassifier, features: Tensor, slots: "Slots") -> None:
         tokens = self.m2d(normalise_level(slots.audio))
         out = dpc(features, tokens, relative_level(slots.audio, slots.mixture))
-        chosen: Tensor = out.plain.argmax(1)
-        return chosen
+        slots.predicted = out.plain.argmax(1)
+        slots.dead = out.silence.sigmoid() > self.tau_skip
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Slots:
         target: (N, T), zero where there is no source.
         labels: (N,), true class, −1 where there is none.
         predicted: (N,), class by the stage before.
+        dead: (N,), whether later stages leave the slot as it is, being so surely silent.
         place: (N,), which slot of the batch's B·K each is.
         classes: number of classes.
     """
@@ -85,6 +88,7 @@ class Slots:
     target: Tensor
     labels: Tensor
     predicted: Tensor
+    dead: Tensor
     place: Tensor
     classes: int
 
@@ -95,7 +99,8 @@ class Slots:
         labels = batch.labels.flatten()
         mixture = batch.mixture.repeat_interleave(slots, 0)
         place = torch.arange(len(labels), device=labels.device)
-        return cls(mixture, audio, batch.targets.flatten(0, 1), labels, torch.zeros_like(labels), place, classes)
+        predicted, dead = torch.zeros_like(labels), torch.zeros_like(labels, dtype=torch.bool)
+        return cls(mixture, audio, batch.targets.flatten(0, 1), labels, predicted, dead, place, classes)
 
     def spread(self, audio: Tensor, batch: Batch) -> Tensor:
         """Estimates (N, T) at their places among all slots of the batch, (B, K, T); zeros elsewhere."""
@@ -109,6 +114,7 @@ class Slots:
             self.target[rows],
             self.labels[rows],
             self.predicted[rows],
+            self.dead[rows],
             self.place[rows],
             self.classes,
         )
@@ -139,14 +145,14 @@ class ExtractionTask(nn.Module):
         """As `SeparationTask.forward`; draws from torch's generator."""
         earlier = self._earlier[0]
         slots = earlier(batch)
-        slots = slots.pick(choose_slots(slots.labels >= 0, self.clues.silent_share))
-        enrollment, told = disturb(slots, self.clues)
+        slots = slots.pick(choose_slots(slots.labels >= 0, slots.dead, self.clues.silent_share))
+        enrollment, told, undisturbed = disturb(slots, self.clues)
         classes = F.one_hot(told, slots.classes).to(enrollment.dtype)
-        embeddings = earlier.embed(enrollment, slots.mixture)
-        if embeddings is not None:
-            absent = torch.rand(len(embeddings), device=embeddings.device) < self.clues.no_embedding
-            embeddings = self.tse.frame_clue.replace(embeddings, absent)
-        out = self.tse(slots.mixture, enrollment, classes, embeddings)
+        absent = torch.rand(len(classes)).to(classes.device) < self.clues.no_embedding
+        if torch.rand(()) < self.clues.second_pass:
+            with torch.no_grad():
+                enrollment = self._extract(slots, enrollment, classes, absent).estimate
+        out = self._extract(slots, enrollment, classes, absent)
         terms: dict[str, Tensor] = {}
         if self.train_tse:
             whole = slots.spread(out.estimate, batch)
@@ -160,36 +166,54 @@ class ExtractionTask(nn.Module):
             terms |= classifier_terms(
                 self.dpc,
                 earlier.m2d,
-                features=out.features,
-                audio=out.estimate,
-                mixture=slots.mixture,
-                labels=slots.labels,
+                features=out.features[undisturbed],
+                audio=out.estimate[undisturbed],
+                mixture=slots.mixture[undisturbed],
+                labels=slots.labels[undisturbed],
                 weights=self.weights,
             )
         return terms
 
+    def _extract(self, slots: Slots, enrollment: Tensor, classes: Tensor, absent: Tensor) -> TSEOutput:
+        """One pass; `absent` (N,): slots that are not told their frame embeddings."""
+        embeddings = self._earlier[0].embed(enrollment, slots.mixture)
+        if embeddings is not None:
+            embeddings = self.tse.frame_clue.replace(embeddings, absent)
+        out: TSEOutput = self.tse(slots.mixture, enrollment, classes, embeddings)
+        return out
 
-def choose_slots(active: Tensor, silent_share: float) -> Tensor:
-    """Rows (M,) to train on: every slot with a source, and a few of those without, at least one slot in all.
+
+def choose_slots(active: Tensor, dead: Tensor, silent_share: float) -> Tensor:
+    """Rows (M,) to train on: every slot with a source, and some of those without, at least one slot in all.
 
     Args:
         active: (N,).
-        silent_share: silent slots per slot with a source, at most.
+        dead: (N,), slots that a stage leaves as they are; silent ones of them are the last to be taken.
+        silent_share: silent slots per slot with a source, at most, on average over calls: the remainder is left to
+            chance, or small batches would never have any.
     """
-    some, none = torch.nonzero(active)[:, 0], torch.nonzero(~active)[:, 0]
-    count = min(len(none), max(int(silent_share * len(some)), 0 if len(some) else 1))
+    some, none = torch.nonzero(active)[:, 0], torch.nonzero(~active & ~dead)[:, 0]
+    if not len(some) and not len(none):
+        none = torch.nonzero(~active)[:, 0]
+    wished = int(silent_share * len(some) + float(torch.rand(())))
+    count = min(len(none), max(wished, 0 if len(some) else 1))
     chosen = none[torch.randperm(len(none), device="cpu")[:count].to(none.device)]
     return torch.cat([some, chosen]).sort().values
 
 
-def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor]:
-    """Enrollments (N, T) and classes (N,) as the extractor is told them."""
+def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor, Tensor]:
+    """Enrollments (N, T) and classes (N,) as the extractor is told them; rows that are told what they are at inference.
+
+    There is at least one such row, so that a classifier always has something to learn from.
+    """
     device = slots.labels.device
     active = slots.labels >= 0
 
     def chance(probability: float) -> Tensor:
         return (torch.rand(len(active)) < probability).to(device)
 
+    undisturbed = chance(clues.undisturbed)
+    undisturbed[int(torch.randint(len(active), ()))] = True
     draw = torch.rand(len(active)).to(device)
     anything = torch.randint(slots.classes, (len(active),)).to(device)
     told = torch.where((draw < clues.true_class) & active, slots.labels, slots.predicted)
@@ -198,6 +222,12 @@ def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor]:
     noise = torch.randn(slots.target.shape).to(device)
     power = slots.target.square().mean(-1, keepdim=True)
     level = 10 ** (-torch.rand(len(active), 1).to(device))  # amplitude, 0 to 20 dB below the source's
-    noisy = slots.target + noise * power.sqrt() * level
     clean = (chance(clues.true_enrollment) & active).unsqueeze(-1)
-    return torch.where(clean, noisy, slots.audio), told
+    enrollment = torch.where(clean, slots.target + noise * power.sqrt() * level, slots.audio)
+    leak = (torch.rand(len(active)).to(device) * (chance(clues.leak) & active)).unsqueeze(-1)
+    enrollment = torch.lerp(enrollment, slots.mixture[:, 0], leak)
+    return (
+        torch.where(undisturbed.unsqueeze(-1), slots.audio, enrollment),
+        torch.where(undisturbed, slots.predicted, told),
+        torch.nonzero(undisturbed)[:, 0],
+    )

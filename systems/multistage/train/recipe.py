@@ -50,17 +50,26 @@ class ClueSettings:
     """How the clues of stages 2 and 3 are disturbed, so that they are not trusted blindly.
 
     Attributes:
-        true_class: chance that a slot with a source is told its true class instead of the predicted one.
-        random_class: chance that it is told any class.
-        true_enrollment: chance that it is given the reference with noise at 0–20 dB as enrollment.
-        no_embedding: chance that the learned null embedding stands for the frame embeddings.
-        silent_share: silent slots per slot with a source, at most.
+        undisturbed: chance that a slot is told what it is told at inference. The classifier learns from these alone:
+            one that hears true classes through the extractor would learn to repeat them. The next four are chances
+            among the others.
+        true_class: that a slot with a source is told its true class instead of the predicted one.
+        random_class: that a slot is told any class.
+        true_enrollment: that a slot with a source is given the reference with noise at 0–20 dB as enrollment.
+        leak: that the rest of the mixture is left in the enrollment of a slot with a source, at an amplitude drawn
+            from [0, 1]: then its class alone tells which source is meant.
+        no_embedding: chance that the learned null embedding stands for the frame embeddings, of any slot.
+        second_pass: chance that a batch's enrollments are the extractor's own estimates, as where it refines twice.
+        silent_share: silent slots per slot with a source, at most, on average.
     """
 
+    undisturbed: float
     true_class: float
     random_class: float
     true_enrollment: float
+    leak: float
     no_embedding: float
+    second_pass: float
     silent_share: float
 
 

@@ -14,33 +14,64 @@ def slots(n: int = 400) -> Slots:
     labels = torch.full((n,), 3)
     labels[n // 2 :] = -1
     target = torch.randn(n, 64) * (labels >= 0).unsqueeze(1)
-    return Slots(torch.randn(n, 4, 64), torch.randn(n, 64), target, labels, torch.full((n,), 7), torch.arange(n), 18)
+    dead = torch.zeros(n, dtype=torch.bool)
+    places = torch.arange(n)
+    return Slots(torch.randn(n, 4, 64), torch.randn(n, 64), target, labels, torch.full((n,), 7), dead, places, 18)
 
 
 def settings(**changes: float) -> ClueSettings:
     none: dict[str, Any] = {
-        "true_class": 0.0, "random_class": 0.0, "true_enrollment": 0.0, "no_embedding": 0.0, "silent_share": 0.5,
+        "undisturbed": 0.0, "true_class": 0.0, "random_class": 0.0, "true_enrollment": 0.0, "leak": 0.0,
+        "no_embedding": 0.0, "second_pass": 0.0, "silent_share": 0.5,
     }  # fmt: skip
     return ClueSettings(**{**none, **changes})
 
 
 def test_without_disturbance_the_earlier_stage_is_believed() -> None:
     s = slots()
-    enrollment, told = disturb(s, settings())
+    enrollment, told, _ = disturb(s, settings())
     assert torch.equal(enrollment, s.audio)
     assert torch.equal(told, s.predicted)
 
 
+def test_undisturbed_slots_are_told_what_they_are_at_inference() -> None:
+    s = slots(4000)
+    all_of_it = {"true_class": 1.0, "true_enrollment": 1.0, "leak": 1.0}
+    enrollment, told, undisturbed = disturb(s, settings(undisturbed=0.3, **all_of_it))
+    assert len(undisturbed) == pytest.approx(1200, abs=120)
+    assert torch.equal(enrollment[undisturbed], s.audio[undisturbed])
+    assert torch.equal(told[undisturbed], s.predicted[undisturbed])
+    others = torch.ones(4000, dtype=torch.bool)
+    others[undisturbed] = False
+    others[2000:] = False
+    assert (told[others] == 3).all()
+    assert not (enrollment[others] == s.audio[others]).all(1).any()
+    assert len(disturb(s, settings(**all_of_it))[2]) == 1  # a classifier has something to learn from
+
+
+def test_the_rest_of_the_mixture_leaks_into_slots_with_a_source() -> None:
+    s = slots(4000)
+    enrollment, _, undisturbed = disturb(s, settings(leak=0.5))
+    rest = s.mixture[:, 0] - s.audio
+    leak = ((enrollment - s.audio) * rest).sum(1) / rest.square().sum(1)
+    torch.testing.assert_close(enrollment, s.audio + leak.unsqueeze(1) * rest, atol=1e-4, rtol=1e-4)
+    assert (leak[:2000] > 0).double().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert leak[:2000][leak[:2000] > 0].mean().item() == pytest.approx(0.5, abs=0.05)
+    assert not leak[2000:].any()
+    assert not leak[undisturbed].any()
+
+
 def test_true_classes_go_to_slots_with_a_source_only() -> None:
     s = slots()
-    _, told = disturb(s, settings(true_class=1.0))
+    _, told, undisturbed = disturb(s, settings(true_class=1.0))
+    told[undisturbed] = torch.where(undisturbed < 200, 3, 7)
     assert (told[:200] == 3).all()
     assert (told[200:] == 7).all()
 
 
 def test_shares_are_as_asked_for() -> None:
     s = slots(4000)
-    _, told = disturb(s, settings(true_class=0.5, random_class=0.1))
+    _, told, _ = disturb(s, settings(true_class=0.5, random_class=0.1))
     active = told[:2000]
     assert (active == 3).double().mean().item() == pytest.approx(0.5, abs=0.05)
     assert ((active != 3) & (active != 7)).double().mean().item() == pytest.approx(0.1 * 16 / 18, abs=0.03)
@@ -48,22 +79,37 @@ def test_shares_are_as_asked_for() -> None:
 
 def test_true_enrollments_are_noisy_references() -> None:
     s = slots()
-    enrollment, _ = disturb(s, settings(true_enrollment=1.0))
+    enrollment, _, undisturbed = disturb(s, settings(true_enrollment=1.0))
     assert torch.equal(enrollment[200:], s.audio[200:])
     error = (enrollment - s.target)[:200].square().sum(1) / s.target[:200].square().sum(1)
+    error = error[[row for row in range(200) if row not in undisturbed]]
     decibels = -10 * torch.log10(error)
     assert decibels.min() > -4
     assert decibels.max() < 24
     assert decibels.std() > 3
 
 
-@pytest.mark.parametrize(("active", "silent", "chosen"), [(4, 8, 6), (3, 8, 4), (4, 1, 5), (0, 6, 1), (3, 0, 3)])
-def test_few_silent_slots_are_trained_on(active: int, silent: int, chosen: int) -> None:
+@pytest.mark.parametrize(
+    ("active", "silent", "dead", "chosen"),
+    [(4, 8, 0, 6), (4, 8, 7, 5), (4, 1, 0, 5), (0, 6, 0, 1), (0, 6, 6, 1), (3, 0, 0, 3)],
+)
+def test_some_silent_slots_are_trained_on(active: int, silent: int, dead: int, chosen: int) -> None:
     mask = torch.cat([torch.ones(active), torch.zeros(silent)]).bool()
-    rows = choose_slots(mask, 0.5)
+    left = torch.zeros(active + silent, dtype=torch.bool)
+    left[active : active + dead] = True
+    rows = choose_slots(mask, left, 0.5)
     assert len(rows) == chosen
     assert set(range(active)) <= set(rows.tolist())
     assert rows.tolist() == sorted(set(rows.tolist()))
+    if active or silent > dead:
+        assert not left[rows].any()
+
+
+@pytest.mark.parametrize(("active", "share", "expected"), [(1, 0.4, 0.4), (2, 0.4, 0.8), (3, 0.5, 1.5)])
+def test_scenes_one_by_one_have_as_many_silent_slots_as_batches(active: int, share: float, expected: float) -> None:
+    mask = torch.cat([torch.ones(active), torch.zeros(4)]).bool()
+    counts = [len(choose_slots(mask, torch.zeros_like(mask), share)) - active for _ in range(2000)]
+    assert sum(counts) / 2000 == pytest.approx(expected, abs=0.06)
 
 
 def test_estimates_are_put_back_among_all_slots(batch: Batch) -> None:
