@@ -215,7 +215,10 @@ class _Loop:
             with fabric.no_backward_sync(self.model, enabled=part + 1 < recipe.accumulate):
                 terms = self.model(batch)
                 loss = torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum()
-                if not torch.isfinite(loss):
+                finite = torch.isfinite(loss)
+                if fabric.world_size > 1:  # all stop together: nobody waits for the gradient of one that has stopped
+                    finite = fabric.all_reduce(finite.float(), reduce_op="sum") == fabric.world_size
+                if not finite:
                     listed = {name: float(value.detach()) for name, value in terms.items()}
                     raise DataError(
                         f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}; lower "
@@ -280,8 +283,8 @@ class _Loop:
 
 
 def _groups(job: Job, settings: OptimiserSettings) -> list[dict[str, Any]]:
-    """Parameters by part, and within a part those that decay (matrices) and those that do not (all else: norms,
-    biases, and Mamba's A_log, D and dt_bias, which decay would change the meaning of).
+    """Parameters by part, and within a part those that decay (whatever has two dimensions or more) and those that do
+    not (norms, most biases, and Mamba's A_log, D and dt_bias, which decay would change the meaning of).
     """
     owner = {p: name for name, part in job.parts.items() for p in part.network.parameters()}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

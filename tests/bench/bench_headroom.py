@@ -84,5 +84,5 @@ def snr(reference: Tensor, estimate: Tensor) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--scenes", type=int, default=40)
+    parser.add_argument("--scenes", type=int, default=30)
     main(parser.parse_args().scenes)
