@@ -80,6 +80,7 @@ class Slots:
         predicted: (N,), class by the stage before.
         dead: (N,), whether later stages leave the slot as it is, being so surely silent.
         place: (N,), which slot of the batch's B·K each is.
+        scene: (N,), which scene of the batch each is of.
         classes: number of classes.
     """
 
@@ -90,6 +91,7 @@ class Slots:
     predicted: Tensor
     dead: Tensor
     place: Tensor
+    scene: Tensor
     classes: int
 
     @classmethod
@@ -100,7 +102,7 @@ class Slots:
         mixture = batch.mixture.repeat_interleave(slots, 0)
         place = torch.arange(len(labels), device=labels.device)
         predicted, dead = torch.zeros_like(labels), torch.zeros_like(labels, dtype=torch.bool)
-        return cls(mixture, audio, batch.targets.flatten(0, 1), labels, predicted, dead, place, classes)
+        return cls(mixture, audio, batch.targets.flatten(0, 1), labels, predicted, dead, place, place // slots, classes)
 
     def spread(self, audio: Tensor, batch: Batch) -> Tensor:
         """Estimates (N, T) at their places among all slots of the batch, (B, K, T); zeros elsewhere."""
@@ -116,6 +118,7 @@ class Slots:
             self.predicted[rows],
             self.dead[rows],
             self.place[rows],
+            self.scene[rows],
             self.classes,
         )
 
@@ -224,10 +227,21 @@ def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor, Tensor]:
     level = 10 ** (-torch.rand(len(active), 1).to(device))  # amplitude, 0 to 20 dB below the source's
     clean = (chance(clues.true_enrollment) & active).unsqueeze(-1)
     enrollment = torch.where(clean, slots.target + noise * power.sqrt() * level, slots.audio)
-    leak = (torch.rand(len(active)).to(device) * (chance(clues.leak) & active)).unsqueeze(-1)
+    leaking = chance(clues.leak)
+    leak = (torch.rand(len(active)).to(device) * leaking).unsqueeze(-1)
     enrollment = torch.lerp(enrollment, slots.mixture[:, 0], leak)
+    told = torch.where(leaking, torch.where(active, slots.labels, absent_classes(slots)), told)
     return (
         torch.where(undisturbed.unsqueeze(-1), slots.audio, enrollment),
         torch.where(undisturbed, slots.predicted, told),
         torch.nonzero(undisturbed)[:, 0],
     )
+
+
+def absent_classes(slots: Slots) -> Tensor:
+    """For every slot (N,) a class that no slot of its scene has, drawn at random."""
+    present = F.one_hot(slots.labels.clamp_min(0), slots.classes) * (slots.labels >= 0).unsqueeze(1)
+    in_scene = (slots.scene.unsqueeze(1) == slots.scene).to(present.dtype) @ present
+    draw = torch.rand(in_scene.shape).to(in_scene.device)
+    chosen: Tensor = draw.masked_fill(in_scene > 0, -1.0).argmax(1)
+    return chosen

@@ -56,8 +56,8 @@ class ClueSettings:
         true_class: that a slot with a source is told its true class instead of the predicted one.
         random_class: that a slot is told any class.
         true_enrollment: that a slot with a source is given the reference with noise at 0–20 dB as enrollment.
-        leak: that the rest of the mixture is left in the enrollment of a slot with a source, at an amplitude drawn
-            from [0, 1]: then its class alone tells which source is meant.
+        leak: that the rest of the mixture is left in the enrollment, at an amplitude drawn from [0, 1]. The class is
+            then the true one, or for a silent slot one that the scene has not: it alone tells what is meant.
         no_embedding: chance that the learned null embedding stands for the frame embeddings, of any slot.
         second_pass: chance that a batch's enrollments are the extractor's own estimates, as where it refines twice.
         silent_share: silent slots per slot with a source, at most, on average.

@@ -16,7 +16,9 @@ def slots(n: int = 400) -> Slots:
     target = torch.randn(n, 64) * (labels >= 0).unsqueeze(1)
     dead = torch.zeros(n, dtype=torch.bool)
     places = torch.arange(n)
-    return Slots(torch.randn(n, 4, 64), torch.randn(n, 64), target, labels, torch.full((n,), 7), dead, places, 18)
+    scenes = places % (n // 2)  # of two slots each, one with a source
+    predicted = torch.full((n,), 7)
+    return Slots(torch.randn(n, 4, 64), torch.randn(n, 64), target, labels, predicted, dead, places, scenes, 18)
 
 
 def settings(**changes: float) -> ClueSettings:
@@ -49,16 +51,20 @@ def test_undisturbed_slots_are_told_what_they_are_at_inference() -> None:
     assert len(disturb(s, settings(**all_of_it))[2]) == 1  # a classifier has something to learn from
 
 
-def test_the_rest_of_the_mixture_leaks_into_slots_with_a_source() -> None:
+def test_the_rest_of_the_mixture_leaks_into_slots_whose_class_tells_what_is_meant() -> None:
     s = slots(4000)
-    enrollment, _, undisturbed = disturb(s, settings(leak=0.5))
+    enrollment, told, undisturbed = disturb(s, settings(leak=0.5))
     rest = s.mixture[:, 0] - s.audio
     leak = ((enrollment - s.audio) * rest).sum(1) / rest.square().sum(1)
     torch.testing.assert_close(enrollment, s.audio + leak.unsqueeze(1) * rest, atol=1e-4, rtol=1e-4)
-    assert (leak[:2000] > 0).double().mean().item() == pytest.approx(0.5, abs=0.05)
-    assert leak[:2000][leak[:2000] > 0].mean().item() == pytest.approx(0.5, abs=0.05)
-    assert not leak[2000:].any()
-    assert not leak[undisturbed].any()
+    leaking = leak > 1e-6
+    assert leaking.double().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert leak[leaking].mean().item() == pytest.approx(0.5, abs=0.05)
+    assert not leaking[undisturbed].any()
+    assert (told[:2000][leaking[:2000]] == 3).all()
+    drawn = told[2000:][leaking[2000:]]
+    assert set(drawn.tolist()) == set(range(18)) - {3}  # every class but the scene's
+    assert (told[~leaking] == 7).all()
 
 
 def test_true_classes_go_to_slots_with_a_source_only() -> None:
