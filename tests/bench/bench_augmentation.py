@@ -2,7 +2,7 @@
 
 The classifier of stage 1 is trained from random weights beside the shipped separator, once without and once with the
 duration-based augmentation (Kwon et al., arXiv 2606.24512), everything else equal. Both are then run on scenes of the
-embedded `valid` kind, half of them with Percussion, and compared. Half an hour on one core.
+embedded `valid` kind, half of them with Percussion, and compared. A quarter of an hour on one core.
 
     python tests/bench/bench_augmentation.py [--steps N] [--scenes N] [--out FOLDER]
 """
@@ -85,8 +85,8 @@ def report(comparison: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=450)
-    parser.add_argument("--scenes", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

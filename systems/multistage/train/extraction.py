@@ -240,8 +240,9 @@ def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor, Tensor]:
 
 def absent_classes(slots: Slots) -> Tensor:
     """For every slot (N,) a class that no slot of its scene has, drawn at random."""
-    present = F.one_hot(slots.labels.clamp_min(0), slots.classes) * (slots.labels >= 0).unsqueeze(1)
-    in_scene = (slots.scene.unsqueeze(1) == slots.scene).to(present.dtype) @ present
+    present = F.one_hot(slots.labels.clamp_min(0), slots.classes).bool() & (slots.labels >= 0).unsqueeze(1)
+    together = slots.scene.unsqueeze(1) == slots.scene
+    in_scene = (together.unsqueeze(2) & present).any(1)
     draw = torch.rand(in_scene.shape).to(in_scene.device)
-    chosen: Tensor = draw.masked_fill(in_scene > 0, -1.0).argmax(1)
+    chosen: Tensor = draw.masked_fill(in_scene, -1.0).argmax(1)
     return chosen
