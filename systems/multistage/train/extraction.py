@@ -229,7 +229,7 @@ def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor, Tensor]:
     enrollment = torch.where(clean, slots.target + noise * power.sqrt() * level, slots.audio)
     leaking = chance(clues.leak)
     leak = (torch.rand(len(active)).to(device) * leaking).unsqueeze(-1)
-    enrollment = torch.lerp(enrollment, slots.mixture[:, 0], leak)
+    enrollment = enrollment + leak * (slots.mixture[:, 0] - enrollment)  # of two types under autocast
     told = torch.where(leaking, torch.where(active, slots.labels, absent_classes(slots)), told)
     return (
         torch.where(undisturbed.unsqueeze(-1), slots.audio, enrollment),
