@@ -47,6 +47,7 @@ class SeparatorSizes:
             where hearing is fine; bins above the last band are not decoded. Empty: the convolutional encoder.
         inputs: what the encoder sees: the spectra (`complex`), or compressed spectra with level and direction of
             intensity (`cues`).
+        directions: how many directions the encoder tells the cells of a mixture apart by; 0: it does not.
     """
 
     width: int
@@ -60,6 +61,7 @@ class SeparatorSizes:
     time_stride: int
     bands: tuple[tuple[int, int], ...]
     inputs: Literal["complex", "cues"]
+    directions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,12 @@ class Configuration:
     dpc: ClassifierSizes
     m2d: M2DSizes
 
+    @property
+    def rows(self) -> int:
+        """F', how many cells the separator's map has along frequency."""
+        bins = self.stft.window // 2 + 1
+        return sum(count for count, _ in self.separator.bands) or -(-bins // self.separator.frequency_stride)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -201,7 +209,7 @@ def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configur
 
 
 def _check(c: Configuration) -> None:
-    check_positive(c, "system", but=("seed", "interference", "noise"))
+    check_positive(c, "system", but=("seed", "interference", "noise", "directions"))
     for name in ("interference", "noise"):
         if getattr(c.objects, name) < 0:
             raise UsageError(f"system.objects.{name} is {getattr(c.objects, name)}, expected 0 or more")

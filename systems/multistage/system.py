@@ -81,7 +81,11 @@ def new_part(name: str, config: Configuration) -> nn.Module:
         "uss": lambda: DeFTMambaUSS(config),
         "tse": lambda: DeFTMambaTSE(config, len(CLASSES)),
         "dpc": lambda: DualPathClassifier(
-            config.dpc, features=config.separator.width, tokens=config.m2d.width, classes=len(CLASSES)
+            config.dpc,
+            features=config.separator.width,
+            rows=config.rows,
+            tokens=config.m2d.width,
+            classes=len(CLASSES),
         ),
         "m2d": lambda: M2D(config.m2d),
     }

@@ -96,8 +96,8 @@ class ArcFace(nn.Module):
 class DualPathClassifier(nn.Module):
     """Which class an object is, and whether there is one at all."""
 
-    def __init__(self, sizes: ClassifierSizes, *, features: int, tokens: int, classes: int) -> None:
-        """Widths of the object features and of the M2D tokens, and the number of classes."""
+    def __init__(self, sizes: ClassifierSizes, *, features: int, rows: int, tokens: int, classes: int) -> None:
+        """Width and rows F' of the object features, width of the M2D tokens, and the number of classes."""
         super().__init__()
         layers: list[nn.Module] = []
         width = features
@@ -107,7 +107,8 @@ class DualPathClassifier(nn.Module):
                 nn.GroupNorm(1, wide),
                 nn.SiLU(),
             ]
-            width = wide
+            width, rows = wide, -(-rows // frequency_stride)
+        layers.append(nn.Conv2d(width, width, (1, rows)))  # not a mean: at which frequency something is tells classes
         self.object_path = nn.Sequential(*layers)
         self.object_pooling = AttentiveStatistics(width, sizes.attention)
         self.token_norm = nn.LayerNorm(tokens)
@@ -131,7 +132,7 @@ class DualPathClassifier(nn.Module):
             level: (B,) of `relative_level`: it lets the silence head see that next to nothing came out.
             labels: (B,) true classes, for training: the logits then carry ArcFace's margin.
         """
-        objects = self.object_pooling(self.object_path(features).mean(-1).transpose(1, 2))
+        objects = self.object_pooling(self.object_path(features).squeeze(-1).transpose(1, 2))
         semantics = self.token_pooling(self.token_norm(tokens.mean(1)))
         fused = self.fusion(torch.cat([objects, semantics], -1))
         embeddings = F.normalize(self.embedding(fused).float(), dim=-1)

@@ -61,7 +61,7 @@ def test_levels() -> None:
 
 
 def test_shapes_and_training(tiny_configuration: Configuration) -> None:
-    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, tokens=16, classes=18)
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18)
     features, tokens = torch.randn(4, 8, 20, 9, requires_grad=True), torch.randn(4, 5, 6, 16)
     level = torch.tensor([0.0, -1.0, -10.0, -2.0])
     out = dpc(features, tokens, level, torch.tensor([0, 3, 17, 3]))
@@ -74,7 +74,7 @@ def test_shapes_and_training(tiny_configuration: Configuration) -> None:
 
 
 def test_the_silence_head_sees_the_level(tiny_configuration: Configuration) -> None:
-    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, tokens=16, classes=18).eval()
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18).eval()
     features, tokens = torch.randn(1, 8, 20, 9), torch.randn(1, 5, 6, 16)
     loud, quiet = dpc(features, tokens, torch.zeros(1)), dpc(features, tokens, torch.full((1,), -10.0))
     assert torch.equal(loud.logits, quiet.logits)
