@@ -49,9 +49,9 @@ def assign(estimates: Tensor, references: Tensor) -> Assignment:
         return Assignment(orders[total.argmax(1)])
 
 
-def permutations(slots: int, device: torch.device) -> Tensor:
-    """All orders of `slots` slots, (slots!, slots)."""
-    return torch.tensor(list(itertools.permutations(range(slots))), device=device)
+def permutations(slots: int, device: torch.device, of: int | None = None) -> Tensor:
+    """All orders of `slots` slots, (slots!, slots); with `of`, all orders of `slots` things out of so many."""
+    return torch.tensor(list(itertools.permutations(range(of or slots), slots)), device=device)
 
 
 def sa_sdr_loss(estimates: Tensor, references: Tensor, mixture: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from s5eval.systems.multistage.configuration import Configuration
 from s5eval.systems.multistage.models.bands import BandDecoder, BandEncoder, cues, input_channels
 from s5eval.systems.multistage.models.film import FrameClue, ResFiLM, TemporalFiLM
 from s5eval.systems.multistage.models.hybrid import Hybrid
+from s5eval.systems.multistage.models.objects import ChooseClusters, Directed, DirectedObjects
 from s5eval.systems.multistage.models.stft import STFT
 
 EMBEDDING_SECONDS = 0.02
@@ -33,12 +34,16 @@ class USSOutput:
         interference: (B, interference objects, T); None when only the foreground was asked for.
         noise: (B, noise objects, T); None likewise.
         features: (B, foreground objects, D, T', F') object features for the classifier.
+        map: (B, T', F', D), what all objects were decoded from.
+        directed: with directions, the clusters of directions that the foreground was made of; None without.
     """
 
     foreground: Tensor
     interference: Tensor | None
     noise: Tensor | None
     features: Tensor
+    map: Tensor
+    directed: Directed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +198,20 @@ class DeFTMambaUSS(nn.Module):
     def __init__(self, config: Configuration, channels: int = MIXTURE_CHANNELS) -> None:
         super().__init__()
         self.counts = (config.objects.foreground, config.objects.interference, config.objects.noise)
+        self.width = config.separator.width
         self.time_stride = config.separator.time_stride
         self.stft = STFT(config.stft.window, config.stft.hop)
         self.encoder = AudioEncoder(channels, config)
         self.pairs = nn.ModuleList(HybridPair(config) for _ in range(config.separator.blocks))
-        self.object_decoder = nn.Linear(config.separator.width, sum(self.counts) * config.separator.width)
+        clusters = config.separator.directions if channels >= MIXTURE_CHANNELS else 0  # fewer tell no direction
+        self.directed = DirectedObjects(self.width, clusters, self.counts[0]) if clusters else None
+        fixed = sum(self.counts) - (self.counts[0] if clusters else 0)
+        self.object_decoder = nn.Linear(self.width, fixed * self.width)
         self.audio_decoder = AudioDecoder(channels, config)
 
-    def objects(self, mixture: Tensor) -> Tensor:
-        """Foreground objects' features (B, K, D, T', F') of (B, channels, T), nothing decoded."""
-        features = self._object(self._analyse(self._spectrum(mixture)), 0, self.counts[0])
-        return features.view(*features.shape[:3], self.counts[0], -1).permute(0, 3, 4, 1, 2)
+    def map(self, mixture: Tensor) -> Tensor:
+        """The map (B, T', F', D) of (B, channels, T) that objects are decoded from."""
+        return self._analyse(self._spectrum(mixture))
 
     def _spectrum(self, mixture: Tensor) -> Tensor:
         spectrum: Tensor = self.stft(mixture / deviation(mixture))
@@ -215,28 +223,45 @@ class DeFTMambaUSS(nn.Module):
             x = pair(x)
         return x
 
-    def _object(self, x: Tensor, first: int, last: int) -> Tensor:
-        rows = slice(first * x.shape[-1], last * x.shape[-1])
+    def _object(self, x: Tensor, k: int) -> Tensor:
+        """Features (B, T', F', D) of the k-th object that the map is decoded to by a layer of its own."""
+        rows = slice(k * self.width, (k + 1) * self.width)
         return F.linear(x, self.object_decoder.weight[rows], self.object_decoder.bias[rows])
 
-    def forward(self, mixture: Tensor, *, foreground_only: bool = False) -> USSOutput:
-        """Separate (B, channels, T), any T from 1 on; `foreground_only` leaves the other objects undecoded."""
+    def forward(
+        self, mixture: Tensor, *, foreground_only: bool = False, choose: ChooseClusters | None = None
+    ) -> USSOutput:
+        """Separate (B, channels, T), any T from 1 on.
+
+        Args:
+            mixture: (B, channels, T).
+            foreground_only: leave the other objects undecoded.
+            choose: with directions, which cluster every foreground object is made of; None: the likeliest ones.
+        """
         spectrum = self._spectrum(mixture)
         x = self._analyse(spectrum)
+        directed = None if self.directed is None else self.directed(x, spectrum, self.encoder.pool, choose)
         wanted = self.counts[0] if foreground_only else sum(self.counts)
         arranged = self.audio_decoder.arrange(spectrum)
         features, waveforms = [], []
         for k in range(wanted):  # one at a time: all together would be the largest map of the network
-            feature = self._object(x, k, k + 1).permute(0, 3, 1, 2)
+            if directed is None:
+                feature = self._object(x, k)
+            elif k < self.counts[0]:
+                feature = directed.features(k)
+            else:
+                feature = self._object(x, k - self.counts[0])
+            feature = feature.permute(0, 3, 1, 2)
             decoded = self.audio_decoder(feature, arranged, *spectrum.shape[2:])
             waveforms.append(self.stft.inverse(decoded, mixture.shape[-1]))
             if k < self.counts[0]:
                 features.append(feature)
         audio = torch.stack(waveforms, 1) * deviation(mixture)
+        objects = torch.stack(features, 1)
         if foreground_only:
-            return USSOutput(audio, None, None, torch.stack(features, 1))
+            return USSOutput(audio, None, None, objects, x, directed)
         foreground, interference, noise = torch.split(audio, list(self.counts), 1)
-        return USSOutput(foreground, interference, noise, torch.stack(features, 1))
+        return USSOutput(foreground, interference, noise, objects, x, directed)
 
 
 class DeFTMambaTSE(nn.Module):

@@ -26,7 +26,9 @@ class LossSettings:
         noise: weight of the noise object's SNR.
         segmentation: weight of what a head on the separator's features tells of every cell: shares of the classes
             in stage 1, of the target in stages 2 and 3; 0: no head.
-        assignment: of stage 1's slots, the best `permutation`, or in the order of the `class`, which begins sooner.
+        assignment: of stage 1's slots, the best `permutation`, or an order that is learned sooner: of the `class`, or
+            of the `direction` (with `separator.directions`).
+        directions: with `separator.directions`, weight of telling which clusters hold a target.
         classes: weight of ArcFace.
         silence: weight of the silence head's cross-entropy.
         object_gradient: factor on the gradient that reaches the separator through its object features.
@@ -39,7 +41,8 @@ class LossSettings:
     interference: float
     noise: float
     segmentation: float
-    assignment: Literal["permutation", "class"]
+    assignment: Literal["permutation", "class", "direction"]
+    directions: float
     classes: float
     silence: float
     object_gradient: float

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.multistage.models.activation import mish
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.training.data import Batch
 
@@ -27,23 +26,25 @@ class SegmentationTask(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """As `SeparationTask.forward`."""
-        loss = self.segmentation(self.uss.objects(batch.mixture), batch, self.uss)
-        # A decoder without a gradient would make several devices wait for it in vain.
-        idle = torch.stack([parameter.sum() for parameter in self.uss.audio_decoder.parameters()]).sum() * 0.0
-        return {"segmentation": self.weight * loss + idle}
+        loss = self.segmentation(self.uss.map(batch.mixture), batch, self.uss)
+        return {"segmentation": self.weight * loss + idle(self.uss)}
+
+
+def idle(module: nn.Module) -> Tensor:
+    """Zero, with a gradient of zero for every parameter: several devices would wait in vain for one that has none."""
+    return torch.stack([parameter.sum() for parameter in module.parameters()]).sum() * 0.0
 
 
 class SegmentationHead(nn.Module):
-    """Tells from the features of all foreground slots what share of a cell is every class's; thrown away afterwards."""
+    """Tells from the separator's map what share of a cell is every class's; thrown away afterwards."""
 
     def __init__(self, uss: DeFTMambaUSS) -> None:
         super().__init__()
-        self.head = nn.Linear(uss.counts[0] * uss.object_decoder.in_features, len(CLASSES))
+        self.head = nn.Sequential(nn.LayerNorm(uss.width), nn.Linear(uss.width, len(CLASSES)))
 
-    def forward(self, features: Tensor, batch: Batch, uss: DeFTMambaUSS) -> Tensor:
-        """The loss of features (B, slots, D, T', F') of `uss` for a batch."""
-        heard = mish(features).flatten(1, 2).permute(0, 2, 3, 1)
-        return segmentation_loss(self.head(heard), batch, uss)
+    def forward(self, cells: Tensor, batch: Batch, uss: DeFTMambaUSS) -> Tensor:
+        """The loss of the map (B, T', F', D) of `uss` for a batch."""
+        return segmentation_loss(self.head(cells), batch, uss)
 
 
 def segmentation_loss(logits: Tensor, batch: Batch, network: DeFTMambaUSS) -> Tensor:

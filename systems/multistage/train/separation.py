@@ -1,19 +1,24 @@
 """Training of stage 1: universal separation with exact assignment, and the classifier on what comes out."""
 
+import functools
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
+from s5eval.systems.multistage.models.objects import Directed
 from s5eval.systems.multistage.train.recipe import LossSettings
-from s5eval.systems.multistage.train.segmentation import SegmentationHead
+from s5eval.systems.multistage.train.segmentation import SegmentationHead, idle
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import (
     Assignment,
     assign,
     classification_loss,
+    permutations,
     sa_sdr_loss,
     scale_gradient,
     silence_loss,
@@ -44,12 +49,15 @@ class SeparationTask(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
         everything = self.train_uss and (self.weights.interference > 0 or self.weights.noise > 0)
-        out = self.uss(batch.mixture, foreground_only=not everything)
+        told = self.weights.assignment == "direction"
+        choose = functools.partial(choose_clusters, batch=batch, uss=self.uss) if told else None
+        out = self.uss(batch.mixture, foreground_only=not everything, choose=choose)
         order = self._assign(out.foreground, batch)
         estimates = order.estimates(out.foreground)
         terms: dict[str, Tensor] = {}
         if self.train_uss:
             terms |= separation_terms(estimates, batch.targets, batch.active, batch.omni, self.weights)
+            terms["separation"] = terms["separation"] + idle(self.uss)
             if out.interference is not None and out.interference.shape[1]:
                 others = batch.interference
                 matched = assign(out.interference, others).estimates(out.interference)
@@ -59,7 +67,9 @@ class SeparationTask(nn.Module):
                 loss = sa_sdr_loss(out.noise, batch.noise, batch.omni).mean()
                 terms["noise"] = self.weights.noise * loss
             if self.segmentation is not None:
-                terms["segmentation"] = self.weights.segmentation * self.segmentation(out.features, batch, self.uss)
+                terms["segmentation"] = self.weights.segmentation * self.segmentation(out.map, batch, self.uss)
+            if out.directed is not None:
+                terms["directions"] = self.weights.directions * cluster_loss(out.directed, batch, self.uss)
         if self.dpc is not None:
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
@@ -76,6 +86,8 @@ class SeparationTask(nn.Module):
     def _assign(self, foreground: Tensor, batch: Batch) -> Assignment:
         if self.weights.assignment == "class":
             return assign_by_class(batch)
+        if self.weights.assignment == "direction":
+            return Assignment(torch.arange(foreground.shape[1], device=foreground.device).expand(len(foreground), -1))
         return assign(foreground, batch.targets)
 
 
@@ -90,6 +102,36 @@ def assign_by_class(batch: Batch) -> Assignment:
     label = torch.where(batch.active, batch.labels, len(CLASSES))
     rank = (label - 0.5 * louder).argsort(1)  # which reference comes k-th
     return Assignment(rank.argsort(1))
+
+
+def choose_clusters(shares: Tensor, logits: Tensor, *, batch: Batch, uss: DeFTMambaUSS) -> Tensor:
+    """Which cluster of directions every reference is to be extracted from, (B, slots).
+
+    Of all choices the one by which most of the sources' power, the total of each counting one, lies in the cells of
+    their own clusters. Slots without a source get the likeliest of the other clusters, as at inference.
+
+    Args:
+        shares: (B, T', F', K + 1) of `direction_shares`.
+        logits: (B, K), how likely each is to hold a target.
+        batch: the scenes.
+        uss: has the map.
+    """
+    with torch.no_grad():
+        power = cell_power(uss, batch.targets.flatten(0, 1)).view(*batch.targets.shape[:2], -1)
+        power = power / power.sum(-1, keepdim=True).clamp_min(1e-12)
+        overlap = power @ shares[..., :-1].flatten(1, 2).to(power.dtype)  # (B, slots, K)
+        overlap = torch.where(batch.active.unsqueeze(-1), overlap, 1e-3 * logits.sigmoid().unsqueeze(1))
+        slots, clusters = overlap.shape[1:]
+        orders = permutations(slots, overlap.device, of=clusters)
+        total = overlap[:, torch.arange(slots, device=overlap.device), orders].sum(-1)
+        return orders[total.argmax(1)]
+
+
+def cluster_loss(directed: Directed, batch: Batch, uss: DeFTMambaUSS) -> Tensor:
+    """Mean binary cross-entropy of which clusters hold a target, by `choose_clusters`."""
+    holding = choose_clusters(directed.shares, directed.logits, batch=batch, uss=uss)
+    wanted = torch.zeros_like(directed.logits).scatter(1, holding, batch.active.to(directed.logits.dtype))
+    return F.binary_cross_entropy_with_logits(directed.logits, wanted)
 
 
 def separation_terms(

@@ -48,7 +48,10 @@ def test_switches(mamba: str, decoder: str, front: dict[str, Any]) -> None:
     separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, **front}
     config = tiny_with(mamba=mamba, decoder=decoder, separator=separator)
     uss = DeFTMambaUSS(config)
-    loss = uss(torch.randn(1, 4, 700)).foreground.square().sum()
+    out = uss(torch.randn(1, 4, 700))
+    assert out.interference is not None
+    assert out.directed is not None
+    loss = out.foreground.square().sum() + out.interference.square().sum() + out.directed.logits.sum()
     loss.backward()
     without = {name for name, p in uss.named_parameters() if p.grad is None}
     assert not without
@@ -65,10 +68,10 @@ def test_foreground_alone_is_the_same_foreground(tiny_configuration: Configurati
     assert part.noise is None
 
 
-def test_features_need_no_decoding(tiny_configuration: Configuration) -> None:
+def test_the_map_needs_no_decoding(tiny_configuration: Configuration) -> None:
     uss = DeFTMambaUSS(tiny_configuration).eval()
     mixture = torch.randn(2, 4, 5001)
-    torch.testing.assert_close(uss.objects(mixture), uss(mixture).features)
+    torch.testing.assert_close(uss.map(mixture), uss(mixture).map)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,7 @@ def test_power_is_pooled_over_the_cells_of_the_map(front: dict[str, Any], rows: 
     uss = DeFTMambaUSS(tiny_with(separator=separator))
     audio = torch.randn(3, 5001)
     power = cell_power(uss, audio)
-    assert power.shape == (3, *uss.objects(audio.unsqueeze(1).expand(-1, 4, -1)).shape[-2:])
+    assert power.shape == (3, *uss.map(audio.unsqueeze(1).expand(-1, 4, -1)).shape[1:3])
     spectrum = uss.stft(audio).abs().square()
     torch.testing.assert_close(power[:, 1, 2], spectrum[:, rows : 2 * rows, 2 * bins : 3 * bins].mean((1, 2)))
 

@@ -307,6 +307,8 @@ def test_shipped_weights_serve_mini_alone(
 
 def test_bfloat16_gives_nearly_the_same(tiny: dict[str, Any], noise: Noise) -> None:
     mixture = noise(6000)
+    # by random weights all clusters of directions are about as likely, and rounding would choose among them
+    tiny = {**tiny, "separator": {**tiny["separator"], "directions": 0}}
     (exact,) = build({**tiny, "stages": 1}, "cpu").propose([mixture])
     (half,) = build({**tiny, "stages": 1, "precision": "bf16"}, "cpu").propose([mixture])
     assert half.audio.dtype == np.float32

@@ -80,8 +80,7 @@ def test_stages_learn_the_cells_too() -> None:
     task = SegmentationTask(uss, 2.0)
     alone = task(b)
     assert set(alone) == {"segmentation"}
-    heard = torch.nn.functional.mish(uss(b.mixture).features).flatten(1, 2).permute(0, 2, 3, 1)
-    expected = segmentation_loss(task.segmentation.head(heard), b, uss)
+    expected = segmentation_loss(task.segmentation.head(uss(b.mixture).map), b, uss)
     torch.testing.assert_close(alone["segmentation"], 2.0 * expected)
     weights = read_plan("mini/uss").recipe.loss
     beside = SeparationTask(uss, None, None, weights, train_uss=True)(b)

@@ -44,7 +44,7 @@ def test_the_recipes_make_a_system_that_runs(
         "uss": {"trains": ["uss", "dpc1"], "starts_from": {"uss": "uss"}},
         "dpc": {"trains": ["dpc1"], "starts_from": {"dpc1": "dpc1"}},
     }
-    for name in ("encoder", "m2d", "segmentation", "uss", "uss_exact", "dpc", "tse2", "tse3", "refine"):
+    for name in ("encoder", "m2d", "segmentation", "uss", "dpc", "tse2", "tse3", "refine"):
         result = toy_train(name, **whole.get(name, {}))
         assert result.finished
         assert all(math.isfinite(value) for value in result.figures.values()), name
@@ -305,7 +305,12 @@ def test_whatever_is_trained_gets_a_gradient(name: str, toy_plan: ToyPlan, toy_t
             if p.grad is not None:
                 seen[key] = max(seen[key], float(p.grad.abs().max()))
         optimiser.step()
-    assert [key for key, largest in seen.items() if largest == 0 and not key.endswith("frame_clue.null")] == []
+    loss = plan.recipe.loss if name in ("uss", "dpc", "tse2") else None
+    excused = ["frame_clue.null"]
+    if loss is not None and loss.interference == loss.noise == 0:
+        excused.append("object_decoder.weight")
+        excused.append("object_decoder.bias")
+    assert [key for key, largest in seen.items() if largest == 0 and not key.endswith(tuple(excused))] == []
 
 
 @pytest.mark.parametrize("counts", [[1, 0, 0, 0], [0, 0, 0, 1]])
