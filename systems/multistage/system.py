@@ -27,7 +27,7 @@ from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
 from s5eval.systems.pipeline import Pipeline
 
-REVISION = 3
+REVISION = 4
 """Raised whenever the code changes what a stage computes from the same weights and settings."""
 
 UNTRAINED = "untrained"

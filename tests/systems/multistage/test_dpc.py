@@ -79,3 +79,12 @@ def test_the_silence_head_sees_the_level(tiny_configuration: Configuration) -> N
     loud, quiet = dpc(features, tokens, torch.zeros(1)), dpc(features, tokens, torch.full((1,), -10.0))
     assert torch.equal(loud.logits, quiet.logits)
     assert not torch.equal(loud.silence, quiet.silence)
+
+
+def test_the_same_sound_an_octave_higher_is_another(tiny_configuration: Configuration) -> None:
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=32, tokens=16, classes=18).eval()
+    features, tokens = torch.zeros(1, 8, 20, 32), torch.randn(1, 5, 6, 16)
+    features[..., 10:12] = torch.randn(1, 8, 20, 2)
+    low = dpc(features, tokens, torch.zeros(1)).logits
+    high = dpc(features.roll(8, -1), tokens, torch.zeros(1)).logits  # far from both ends, where padding would tell
+    assert (low - high).abs().max() > 1e-3
