@@ -47,7 +47,8 @@ class SeparatorSizes:
             where hearing is fine; bins above the last band are not decoded. Empty: the convolutional encoder.
         inputs: what the encoder sees: the spectra (`complex`), or compressed spectra with level and direction of
             intensity (`cues`).
-        directions: how many directions the encoder tells the cells of a mixture apart by; 0: it does not.
+        directions: how many clusters of directions stage 1's foreground objects are chosen from; 0: every object has
+            weights of its own instead.
     """
 
     width: int
@@ -213,6 +214,11 @@ def _check(c: Configuration) -> None:
     for name in ("interference", "noise"):
         if getattr(c.objects, name) < 0:
             raise UsageError(f"system.objects.{name} is {getattr(c.objects, name)}, expected 0 or more")
+    if c.separator.directions != 0 and c.separator.directions < c.objects.foreground:
+        raise UsageError(
+            f"system.separator.directions is {c.separator.directions}, expected 0 or at least "
+            f"system.objects.foreground, {c.objects.foreground}"
+        )
     if not 1 <= c.stages <= 3:
         raise UsageError(f"system.stages is {c.stages}, expected 1, 2 or 3")
     if not 0 <= c.tau_skip <= 1:

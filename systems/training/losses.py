@@ -1,4 +1,4 @@
-"""What training minimises: separation in dB with exact assignment, and a classifier's two heads.
+"""What training minimises: separation in dB with assigned slots, and a classifier's two heads.
 
 Signals are (B, K, T) with a mask of slots (B, K) that hold a source. All losses are in dB per mixture, or in nats for
 the classifier. SA-SDR: von Neumann et al., arXiv 2110.00820; loss of silent mixtures: Wisdom et al., FUSS,
@@ -49,9 +49,9 @@ def assign(estimates: Tensor, references: Tensor) -> Assignment:
         return Assignment(orders[total.argmax(1)])
 
 
-def permutations(slots: int, device: torch.device, of: int | None = None) -> Tensor:
-    """All orders of `slots` slots, (slots!, slots); with `of`, all orders of `slots` things out of so many."""
-    return torch.tensor(list(itertools.permutations(range(of or slots), slots)), device=device)
+def permutations(slots: int, device: torch.device, among: int | None = None) -> Tensor:
+    """All ways to give each of `slots` slots another of `among` numbers (by default as many), (ways, slots)."""
+    return torch.tensor(list(itertools.permutations(range(among or slots), slots)), device=device)
 
 
 def sa_sdr_loss(estimates: Tensor, references: Tensor, mixture: Tensor) -> Tensor:

@@ -206,7 +206,7 @@ class DeFTMambaUSS(nn.Module):
         clusters = config.separator.directions if channels >= MIXTURE_CHANNELS else 0  # fewer tell no direction
         self.directed = DirectedObjects(self.width, clusters, self.counts[0]) if clusters else None
         fixed = sum(self.counts) - (self.counts[0] if clusters else 0)
-        self.object_decoder = nn.Linear(self.width, fixed * self.width)
+        self.object_decoder = nn.Linear(self.width, fixed * self.width) if fixed else None
         self.audio_decoder = AudioDecoder(channels, config)
 
     def map(self, mixture: Tensor) -> Tensor:
@@ -225,8 +225,8 @@ class DeFTMambaUSS(nn.Module):
 
     def _object(self, x: Tensor, k: int) -> Tensor:
         """Features (B, T', F', D) of the k-th object that the map is decoded to by a layer of its own."""
-        rows = slice(k * self.width, (k + 1) * self.width)
-        return F.linear(x, self.object_decoder.weight[rows], self.object_decoder.bias[rows])
+        layer, rows = cast(nn.Linear, self.object_decoder), slice(k * self.width, (k + 1) * self.width)
+        return F.linear(x, layer.weight[rows], layer.bias[rows])
 
     def forward(
         self, mixture: Tensor, *, foreground_only: bool = False, choose: ChooseClusters | None = None

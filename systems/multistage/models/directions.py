@@ -38,9 +38,9 @@ def direction_shares(spectrum: Tensor, pool: Callable[[Tensor], Tensor], cluster
         clusters: K, how many directions are told apart.
 
     Returns:
-        (B, T', F', K + 1) without gradient, adding up to 1: clusters by falling weight, then the uniform part; cells
-        without sound belong to all of them by weight. (B, T', F'), weights of the cells, of mean 1 in a scene with
-        sound.
+        (B, T', F', K + 1) without gradient, adding up to 1: clusters by falling weight, then the uniform part, to
+        which silence belongs; clusters may lie in one place. (B, T', F'), weights of the cells, of mean 1 in a scene
+        with sound.
     """
     with torch.no_grad(), full_precision(spectrum):
         omni, rest = spectrum[:, :1], spectrum[:, 1:MIXTURE_CHANNELS]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from s5eval.data_manifests.errors import UsageError
 from s5eval.systems.multistage.models.directions import direction_shares
+from s5eval.systems.multistage.models.precision import full_precision
 
 ChooseClusters = Callable[[Tensor, Tensor], Tensor]
 """From shares (B, T', F', K + 1) and logits (B, K) to the clusters (B, slots) that foreground objects are made of."""
@@ -50,9 +50,7 @@ class DirectedObjects(nn.Module):
         """D channels of the map, K clusters, foreground objects."""
         super().__init__()
         if slots > clusters:
-            raise UsageError(
-                f"system.separator.directions is {clusters}, expected at least system.objects.foreground, {slots}"
-            )
+            raise ValueError(f"{clusters} clusters are too few for {slots} objects")
         self.clusters, self.slots = clusters, slots
         self.norm = nn.LayerNorm(width)
         self.shared = nn.Linear(width, width)
@@ -72,13 +70,14 @@ class DirectedObjects(nn.Module):
         """
         shares, weight = direction_shares(spectrum, pool, self.clusters)
         x = self.norm(x)
-        inside = shares[..., :-1] * weight.unsqueeze(-1)
-        amount = inside.sum((1, 2)).clamp_min(1e-12)
-        beside = torch.cat([x.float(), shares], -1)
-        mean = torch.einsum("btfk,btfd->bkd", inside, beside) / amount.unsqueeze(-1)
-        loudness = torch.log(amount / amount.sum(1, keepdim=True)).unsqueeze(-1)
-        heard = self.pooled(torch.cat([mean, loudness.to(mean.dtype)], -1))
-        logits = self.target(heard).squeeze(-1).float()
+        with full_precision(x):  # rounding must not choose
+            inside = shares[..., :-1] * weight.unsqueeze(-1)
+            amount = inside.sum((1, 2)).clamp_min(1e-12)
+            beside = torch.cat([x.float(), shares], -1)
+            mean = torch.einsum("btfk,btfd->bkd", inside, beside) / amount.unsqueeze(-1)
+            loudness = torch.log(amount / amount.sum(1, keepdim=True)).unsqueeze(-1)
+            heard = self.pooled(torch.cat([mean, loudness], -1))
+            logits = self.target(heard).squeeze(-1)
         chosen = logits.topk(self.slots, 1).indices if choose is None else choose(shares, logits)
         own = shares.gather(-1, chosen[:, None, None].expand(*shares.shape[:3], -1))
         context = self.context(heard).gather(1, chosen.unsqueeze(-1).expand(-1, -1, x.shape[-1]))

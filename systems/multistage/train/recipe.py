@@ -24,10 +24,10 @@ class LossSettings:
         silent_slot: weight of the loudness of slots that should be silent.
         interference: weight of the interference objects' SA-SDR.
         noise: weight of the noise object's SNR.
-        segmentation: weight of what a head on the separator's features tells of every cell: shares of the classes
-            in stage 1, of the target in stages 2 and 3; 0: no head.
-        assignment: of stage 1's slots, the best `permutation`, or an order that is learned sooner: of the `class`, or
-            of the `direction` (with `separator.directions`).
+        segmentation: weight of what a head on the separator's map tells of every cell: shares of the classes in
+            stage 1, of the target in stages 2 and 3; 0: no head.
+        assignment: of stage 1's slots: the best `permutation`, the order of the `class`, or with
+            `separator.directions` the `direction`: to every source the cluster that holds most of it.
         directions: with `separator.directions`, weight of telling which clusters hold a target.
         classes: weight of ArcFace.
         silence: weight of the silence head's cross-entropy.
@@ -114,6 +114,14 @@ def check_recipe(recipe: MultistageRecipe, config: Configuration, where: str) ->
             f"{where}: task segmentation expects stage 1 and loss.segmentation above 0, "
             f"not {recipe.stage} and {recipe.loss.segmentation}"
         )
+    if recipe.task == "stage" and recipe.stage == 1:
+        directions = config.separator.directions
+        order = "direction" if directions else "class"
+        if recipe.loss.assignment not in ("permutation", order):
+            raise UsageError(
+                f"{where}.loss.assignment is {recipe.loss.assignment}; with system.separator.directions {directions} "
+                f"expected permutation or {order}"
+            )
     slots = len(recipe.data.target_counts) - 1
     if recipe.task != "tagging" and slots != config.objects.foreground:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Training of stage 1: universal separation with exact assignment, and the classifier on what comes out."""
+"""Training of stage 1: universal separation with assigned slots, and the classifier on what comes out."""
 
 import functools
 
@@ -10,7 +10,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.m2d import M2D
-from s5eval.systems.multistage.models.objects import Directed
+from s5eval.systems.multistage.models.precision import full_precision
 from s5eval.systems.multistage.train.recipe import LossSettings
 from s5eval.systems.multistage.train.segmentation import SegmentationHead, idle
 from s5eval.systems.training.data import Batch
@@ -49,9 +49,9 @@ class SeparationTask(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
         everything = self.train_uss and (self.weights.interference > 0 or self.weights.noise > 0)
-        told = self.weights.assignment == "direction"
-        choose = functools.partial(choose_clusters, batch=batch, uss=self.uss) if told else None
-        out = self.uss(batch.mixture, foreground_only=not everything, choose=choose)
+        by_direction = self.weights.assignment == "direction"
+        choose = functools.partial(choose_clusters, batch=batch, uss=self.uss)
+        out = self.uss(batch.mixture, foreground_only=not everything, choose=choose if by_direction else None)
         order = self._assign(out.foreground, batch)
         estimates = order.estimates(out.foreground)
         terms: dict[str, Tensor] = {}
@@ -69,7 +69,9 @@ class SeparationTask(nn.Module):
             if self.segmentation is not None:
                 terms["segmentation"] = self.weights.segmentation * self.segmentation(out.map, batch, self.uss)
             if out.directed is not None:
-                terms["directions"] = self.weights.directions * cluster_loss(out.directed, batch, self.uss)
+                chosen = out.directed.chosen if by_direction else choose(out.directed.shares, out.directed.logits)
+                loss = cluster_loss(out.directed.logits, chosen, batch.active)
+                terms["directions"] = self.weights.directions * loss
         if self.dpc is not None:
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
@@ -95,7 +97,7 @@ def assign_by_class(batch: Batch) -> Assignment:
     """Slots in the order of the classes; sources of one class, the louder first; slots without a source last.
 
     With exact assignment, slots that are nearly alike get hardly any gradient that tells them apart. An order that
-    the network can make out breaks the tie; exact assignment can take over afterwards.
+    the network can make out breaks the tie.
     """
     power = batch.targets.square().sum(-1)
     louder = power / (power.amax(1, keepdim=True) + 1e-12)
@@ -108,7 +110,8 @@ def choose_clusters(shares: Tensor, logits: Tensor, *, batch: Batch, uss: DeFTMa
     """Which cluster of directions every reference is to be extracted from, (B, slots).
 
     Of all choices the one by which most of the sources' power, the total of each counting one, lies in the cells of
-    their own clusters. Slots without a source get the likeliest of the other clusters, as at inference.
+    their own clusters, up to 0.001 per slot; slots without a source get the likeliest of the other clusters, as at
+    inference.
 
     Args:
         shares: (B, T', F', K + 1) of `direction_shares`.
@@ -116,22 +119,27 @@ def choose_clusters(shares: Tensor, logits: Tensor, *, batch: Batch, uss: DeFTMa
         batch: the scenes.
         uss: has the map.
     """
-    with torch.no_grad():
+    with torch.no_grad(), full_precision(shares):
         power = cell_power(uss, batch.targets.flatten(0, 1)).view(*batch.targets.shape[:2], -1)
         power = power / power.sum(-1, keepdim=True).clamp_min(1e-12)
-        overlap = power @ shares[..., :-1].flatten(1, 2).to(power.dtype)  # (B, slots, K)
+        overlap = power @ shares[..., :-1].flatten(1, 2)  # (B, slots, K)
         overlap = torch.where(batch.active.unsqueeze(-1), overlap, 1e-3 * logits.sigmoid().unsqueeze(1))
         slots, clusters = overlap.shape[1:]
-        orders = permutations(slots, overlap.device, of=clusters)
+        orders = permutations(slots, overlap.device, among=clusters)
         total = overlap[:, torch.arange(slots, device=overlap.device), orders].sum(-1)
         return orders[total.argmax(1)]
 
 
-def cluster_loss(directed: Directed, batch: Batch, uss: DeFTMambaUSS) -> Tensor:
-    """Mean binary cross-entropy of which clusters hold a target, by `choose_clusters`."""
-    holding = choose_clusters(directed.shares, directed.logits, batch=batch, uss=uss)
-    wanted = torch.zeros_like(directed.logits).scatter(1, holding, batch.active.to(directed.logits.dtype))
-    return F.binary_cross_entropy_with_logits(directed.logits, wanted)
+def cluster_loss(logits: Tensor, chosen: Tensor, active: Tensor) -> Tensor:
+    """Mean binary cross-entropy of which clusters hold a target.
+
+    Args:
+        logits: (B, K).
+        chosen: (B, slots) of `choose_clusters`.
+        active: (B, slots), which of those have a source.
+    """
+    wanted = torch.zeros_like(logits).scatter(1, chosen, active.to(logits.dtype))
+    return F.binary_cross_entropy_with_logits(logits, wanted)
 
 
 def separation_terms(

@@ -64,7 +64,7 @@ def test_what_comes_from_everywhere_is_the_uniform_part() -> None:
 def test_silence_is_finite_and_scenes_do_not_mix(two_sources: Tensor) -> None:
     silence = torch.zeros_like(two_sources)
     both = direction_shares(torch.cat([silence, two_sources]), as_it_is, 2)
-    assert torch.isfinite(both).all()
+    assert (both[0, ..., -1] > 0.97).all()
     torch.testing.assert_close(both[1:], direction_shares(two_sources, as_it_is, 2))
 
 

@@ -81,7 +81,7 @@ def test_the_silence_head_sees_the_level(tiny_configuration: Configuration) -> N
     assert not torch.equal(loud.silence, quiet.silence)
 
 
-def test_the_same_sound_an_octave_higher_is_another(tiny_configuration: Configuration) -> None:
+def test_the_same_sound_at_higher_frequencies_is_another(tiny_configuration: Configuration) -> None:
     dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=32, tokens=16, classes=18).eval()
     features, tokens = torch.zeros(1, 8, 20, 32), torch.randn(1, 5, 6, 16)
     features[..., 10:12] = torch.randn(1, 8, 20, 2)

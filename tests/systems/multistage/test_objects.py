@@ -2,12 +2,12 @@
 
 import itertools
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from s5eval.data_manifests.errors import UsageError
 from s5eval.systems.multistage.configuration import Configuration, load_preset
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.models.directions import direction_shares
@@ -56,13 +56,38 @@ def test_a_source_is_extracted_from_where_it_is(tiny_configuration: Configuratio
     out = uss(b.mixture, foreground_only=True, choose=partial(choose_clusters, batch=b, uss=uss))
     wanted = torch.zeros(2, 5)
     wanted[0, list(expected)] = 1.0
-    loss = cluster_loss(out.directed, b, uss)
+    loss = cluster_loss(out.directed.logits, chosen, b.active)
     torch.testing.assert_close(loss, F.binary_cross_entropy_with_logits(out.directed.logits, wanted))
 
 
+def test_half_precision_chooses_and_hears_the_same(tiny_configuration: Configuration) -> None:
+    uss, mixture = DeFTMambaUSS(tiny_configuration).eval(), torch.randn(2, 4, 6000)
+
+    def choose(_shares: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        assert logits.dtype == torch.float32
+        return torch.tensor([[0, 2, 4]] * 2)
+
+    exact = uss(mixture, foreground_only=True, choose=choose)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = uss(mixture, foreground_only=True, choose=choose)
+    half.foreground.square().sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in uss.parameters() if p.grad is not None)
+    torch.testing.assert_close(half.directed.shares, exact.directed.shares)
+    torch.testing.assert_close(half.features.float(), exact.features, atol=0.1, rtol=0.1)
+
+
 def test_fewer_clusters_than_objects_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"directions is 2, expected at least system.objects.foreground, 3"):
+    with pytest.raises(ValueError, match="2 clusters are too few for 3 objects"):
         DirectedObjects(8, 2, 3)
+
+
+def test_nothing_but_foreground(tiny: dict[str, Any]) -> None:
+    objects = {"foreground": 3, "interference": 0, "noise": 0}
+    config = load_preset("mini", {"separator": tiny["separator"], "mamba2": tiny["mamba2"], "objects": objects})
+    out = DeFTMambaUSS(config)(torch.randn(1, 4, 3000))
+    assert out.foreground.shape == (1, 3, 3000)
+    assert out.interference is not None
+    assert out.interference.shape == (1, 0, 3000)
 
 
 def test_without_directions_every_object_has_its_own_weights() -> None:
@@ -70,6 +95,7 @@ def test_without_directions_every_object_has_its_own_weights() -> None:
     assert paper.separator.directions == 0
     plain = DeFTMambaUSS(load_preset("mini", {"separator": {"directions": 0}}))
     assert plain.directed is None
+    assert plain.object_decoder is not None
     assert len(plain.object_decoder.weight) == 6 * plain.width
     mixture = torch.randn(1, 4, 3000)
     assert torch.equal(plain(mixture).foreground, plain(mixture, foreground_only=True).foreground)
