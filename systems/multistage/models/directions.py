@@ -23,6 +23,11 @@ ITERATIONS = 15
 LOUDNESS = 0.3
 """A cell counts by its power to this power, or one loud source would draw all clusters."""
 
+NEAR_DEGREES = 25.0
+"""Centres that come nearer to each other than this are of one source."""
+
+_SPARE = 3
+_AFTERWARDS = 5
 _GRID = 192
 _PEAK = 20.0
 _MASKED = 6.0
@@ -38,9 +43,9 @@ def direction_shares(spectrum: Tensor, pool: Callable[[Tensor], Tensor], cluster
         clusters: K, how many directions are told apart.
 
     Returns:
-        (B, T', F', K + 1) without gradient, adding up to 1: clusters by falling weight, then the uniform part, to
-        which silence belongs; clusters may lie in one place. (B, T', F'), weights of the cells, of mean 1 in a scene
-        with sound.
+        (B, T', F', K + 1) without gradient, adding up to 1: clusters by falling weight, zero for those that a scene
+        does not need, then the uniform part, to which silence belongs. (B, T', F'), weights of the cells, of mean 1
+        in a scene with sound.
     """
     with torch.no_grad(), full_precision(spectrum):
         omni, rest = spectrum[:, :1], spectrum[:, 1:MIXTURE_CHANNELS]
@@ -58,18 +63,41 @@ def direction_shares(spectrum: Tensor, pool: Callable[[Tensor], Tensor], cluster
 
 
 def _cluster(unit: Tensor, weight: Tensor, clusters: int) -> Tensor:
-    """Directions (B, N, 3) with weights (B, N) → posteriors (B, N, K + 1)."""
-    centres = _peaks(unit, weight, clusters)
-    prior = unit.new_full((len(unit), clusters + 1), 1 / (clusters + 1))
+    """Directions (B, N, 3) with weights (B, N) → posteriors (B, N, K + 1); clusters that are not needed have none."""
+    centres = _peaks(unit, weight, clusters + _SPARE)
+    prior = unit.new_full((len(unit), centres.shape[1] + 1), 1 / (centres.shape[1] + 1))
+    centres, prior = _merge(*_heaviest(*_fit(unit, weight, centres, prior, ITERATIONS)))
+    centres, prior = _fit(unit, weight, *_heaviest(centres, prior, clusters), _AFTERWARDS)
+    return _posterior(unit, *_heaviest(centres, prior))
+
+
+def _heaviest(centres: Tensor, prior: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
+    """So many of the clusters, or all, by falling prior."""
+    order = prior[:, :-1].argsort(dim=1, descending=True, stable=True)[:, :count]
+    centres = centres.gather(1, order.unsqueeze(-1).expand(-1, -1, centres.shape[-1]))
+    return centres, torch.cat([prior.gather(1, order), prior[:, -1:]], 1)
+
+
+def _fit(unit: Tensor, weight: Tensor, centres: Tensor, prior: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Centres (B, K, 3) and priors (B, K + 1) after so many steps; a prior of zero stays."""
     total = weight.sum(1, keepdim=True).clamp_min(_SMALL)
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         counts = _posterior(unit, centres, prior) * weight.unsqueeze(-1)
         prior = counts.sum(1) / total
+        prior = torch.cat([prior[:, :-1], prior[:, -1:].clamp_min(_SMALL)], 1)  # silence has to belong somewhere
         centres = F.normalize(counts[..., :-1].transpose(1, 2) @ unit, dim=-1)
-    order = prior[:, :-1].argsort(dim=1, descending=True, stable=True)
-    centres = centres.gather(1, order.unsqueeze(-1).expand_as(centres))
-    prior = torch.cat([prior.gather(1, order), prior[:, -1:]], 1)
-    return _posterior(unit, centres, prior)
+    return centres, prior
+
+
+def _merge(centres: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+    """Join to every centre, the heaviest first, those that are near it: two of one source would share its cells."""
+    weights = list(prior[:, :-1].unbind(1))
+    near = centres @ centres.transpose(1, 2) > math.cos(math.radians(NEAR_DEGREES))
+    for i in range(len(weights)):
+        for j in range(i + 1, len(weights)):
+            joined = torch.where(near[:, i, j] & (weights[i] > 0), weights[j], torch.zeros_like(weights[j]))
+            weights[i], weights[j] = weights[i] + joined, weights[j] - joined
+    return centres, torch.cat([torch.stack(weights, 1), prior[:, -1:]], 1)
 
 
 def _posterior(unit: Tensor, centres: Tensor, prior: Tensor) -> Tensor:
@@ -77,7 +105,7 @@ def _posterior(unit: Tensor, centres: Tensor, prior: Tensor) -> Tensor:
     # A von Mises-Fisher density over the uniform one is 2κ / (1 − e^−2κ) · e^{κ(cos − 1)}.
     height = 2 * CONCENTRATION / (1 - math.exp(-2 * CONCENTRATION))
     ratio = height * (CONCENTRATION * (unit @ centres.transpose(1, 2) - 1)).exp()
-    joint = prior.unsqueeze(1).clamp_min(_SMALL) * F.pad(ratio, (0, 1), value=1.0)
+    joint = prior.unsqueeze(1) * F.pad(ratio, (0, 1), value=1.0)
     return joint / joint.sum(-1, keepdim=True)
 
 

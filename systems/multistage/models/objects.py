@@ -9,6 +9,12 @@ from torch import Tensor, nn
 from s5eval.systems.multistage.models.directions import direction_shares
 from s5eval.systems.multistage.models.precision import full_precision
 
+_LITTLE = 1e-4
+"""Part of a scene below which it does not matter how little a cluster is."""
+
+_NEVER = -20.0
+"""Logit of a cluster that the scene does not need."""
+
 ChooseClusters = Callable[[Tensor, Tensor], Tensor]
 """From shares (B, T', F', K + 1) and logits (B, K) to the clusters (B, slots) that foreground objects are made of."""
 
@@ -75,9 +81,9 @@ class DirectedObjects(nn.Module):
             amount = inside.sum((1, 2)).clamp_min(1e-12)
             beside = torch.cat([x.float(), shares], -1)
             mean = torch.einsum("btfk,btfd->bkd", inside, beside) / amount.unsqueeze(-1)
-            loudness = torch.log(amount / amount.sum(1, keepdim=True)).unsqueeze(-1)
+            loudness = torch.log((amount / amount.sum(1, keepdim=True)).clamp_min(_LITTLE)).unsqueeze(-1)
             heard = self.pooled(torch.cat([mean, loudness], -1))
-            logits = self.target(heard).squeeze(-1)
+            logits = self.target(heard).squeeze(-1).masked_fill(inside.amax((1, 2)) == 0, _NEVER)
         chosen = logits.topk(self.slots, 1).indices if choose is None else choose(shares, logits)
         own = shares.gather(-1, chosen[:, None, None].expand(*shares.shape[:3], -1))
         context = self.context(heard).gather(1, chosen.unsqueeze(-1).expand(-1, -1, x.shape[-1]))

@@ -4,12 +4,15 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 
 from s5eval.systems.multistage.models import directions
+from s5eval.systems.multistage.models.bands import BandEncoder
 
+Array = npt.NDArray[np.float64]
 EAST, NORTH = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
 
 
@@ -68,38 +71,84 @@ def test_silence_is_finite_and_scenes_do_not_mix(two_sources: Tensor) -> None:
     torch.testing.assert_close(both[1:], direction_shares(two_sources, as_it_is, 2))
 
 
-def test_as_a_literal_twin(two_sources: Tensor) -> None:
-    """Cell by cell and cluster by cluster, in float64, from the same first centres."""
-    k = 2
-    fast = direction_shares(two_sources, as_it_is, k)[0].reshape(-1, k + 1).numpy()
-    spectrum = two_sources[0].numpy().astype(complex)
+def test_a_source_has_one_cluster_however_many_there_might_be(two_sources: Tensor) -> None:
+    shares = direction_shares(two_sources, as_it_is, 5)
+    assert (shares[0, :8, :, 0] > 0.9).all()
+    assert (shares[0, 8:, :, 1] > 0.9).all()
+    assert (shares[..., 2:-1] == 0).all()
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 4])
+def test_as_a_literal_twin(two_sources: Tensor, clusters: int) -> None:
+    """Cell by cell and cluster by cluster, in float64; cells are two frames and three bands of the encoder."""
+    torch.manual_seed(3)
+    third = wave((0.0, 0.0, -1.0), 0.7 * torch.ones(12, 10))
+    scene = two_sources + third * (torch.rand(12, 10) < 0.3)
+    pool = BandEncoder(3, 4, 2, [(2, 2), (1, 6)]).pool
+    fast, weight = directions.direction_shares(scene, pool, clusters)
+    spectrum = scene[0].numpy().astype(complex)
     units, weights = [], []
-    for t in range(12):
-        for f in range(10):
-            w, *rest = spectrum[:, t, f]
-            vector = np.array([(w.conjugate() * channel).real for channel in rest])
-            power = sum(abs(channel) ** 2 for channel in spectrum[:, t, f]) / 2
+    for t in range(0, 12, 2):
+        for low, high in ((0, 2), (2, 4), (4, 10)):
+            cell = spectrum[:, t : t + 2, low:high].reshape(4, -1)
+            vector = np.array([(cell[0].conjugate() * channel).real.mean() for channel in cell[1:]])
+            power = float((np.abs(cell) ** 2).sum(0).mean() / 2)
             units.append(vector / np.linalg.norm(vector))
             weights.append(power**directions.LOUDNESS * np.linalg.norm(vector) / power)
-    start = torch.tensor(np.array(units), dtype=torch.float32)[None]
-    centres = directions._peaks(start, torch.tensor(weights, dtype=torch.float32)[None], k)[0].numpy().astype(float)
-    kappa, prior = directions.CONCENTRATION, [1 / (k + 1)] * (k + 1)
+    slow = twin(np.array(units), np.array(weights), clusters)
+    np.testing.assert_allclose(fast[0].reshape(-1, clusters + 1).numpy(), slow, atol=1e-3)
+    np.testing.assert_allclose(weight[0].flatten().numpy(), np.array(weights) / np.mean(weights), rtol=1e-4)
 
-    def posterior(unit: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+
+def twin(units: Array, weights: Array, clusters: int) -> Array:
+    """Posteriors (cells, K + 1), everything written out."""
+    kappa, count = directions.CONCENTRATION, clusters + directions._SPARE
+    places = []
+    for k in range(directions._GRID):
+        z = 1 - (2 * k + 1) / directions._GRID
+        angle = math.pi * (1 + math.sqrt(5)) * (k + 0.5)
+        places.append(np.array([math.cos(angle) * math.sqrt(1 - z * z), math.sin(angle) * math.sqrt(1 - z * z), z]))
+    height = [
+        sum(w * math.exp(directions._PEAK * (u @ p - 1)) for u, w in zip(units, weights, strict=True)) for p in places
+    ]
+    centres = []
+    for _ in range(count):
+        top = places[int(np.argmax(height))]
+        centres.append(top)
+        height = [h * (1 - math.exp(directions._MASKED * (p @ top - 1))) for h, p in zip(height, places, strict=True)]
+    prior = [1 / (count + 1)] * (count + 1)
+
+    def posterior(unit: Array) -> Array:
         density = [
             kappa / (2 * math.pi * (1 - math.exp(-2 * kappa))) * math.exp(kappa * (unit @ c - 1)) for c in centres
         ]
         joint = np.array([p * d for p, d in zip(prior, [*density, 1 / (4 * math.pi)], strict=True)])
         return joint / joint.sum()
 
-    for _ in range(directions.ITERATIONS):
-        counts = np.array([w * posterior(u) for u, w in zip(units, weights, strict=True)])
-        prior = list(counts.sum(0) / sum(weights))
-        sums = counts[:, :k].T @ np.array(units)
-        centres = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-    order = [*np.argsort([-p for p in prior[:k]]), k]
-    slow = np.array([posterior(u) for u in units])[:, order]
-    np.testing.assert_allclose(fast, slow, atol=1e-4)
+    def fit(times: int) -> None:
+        nonlocal centres, prior
+        for _ in range(times):
+            counts = [w * posterior(u) for u, w in zip(units, weights, strict=True)]
+            prior = [sum(c[k] for c in counts) / sum(weights) for k in range(len(prior))]
+            sums = [sum(c[k] * u for c, u in zip(counts, units, strict=True)) for k in range(len(centres))]
+            centres = [total / max(np.linalg.norm(total), 1e-12) for total in sums]
+
+    def sort() -> None:
+        nonlocal centres, prior
+        order = sorted(range(len(centres)), key=lambda k: -prior[k])
+        centres, prior = [centres[k] for k in order], [*(prior[k] for k in order), prior[-1]]
+
+    fit(directions.ITERATIONS)
+    sort()
+    for i in range(count):
+        for j in range(i + 1, count):
+            if prior[i] > 0 and centres[i] @ centres[j] > math.cos(math.radians(directions.NEAR_DEGREES)):
+                prior[i], prior[j] = prior[i] + prior[j], 0.0
+    sort()
+    centres, prior = centres[:clusters], [*prior[:clusters], prior[-1]]
+    fit(directions._AFTERWARDS)
+    sort()
+    return np.array([posterior(u) for u in units])
 
 
 def test_cells_count_by_their_level_and_direction(two_sources: Tensor) -> None:

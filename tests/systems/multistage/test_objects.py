@@ -76,6 +76,18 @@ def test_half_precision_chooses_and_hears_the_same(tiny_configuration: Configura
     torch.testing.assert_close(half.features.float(), exact.features, atol=0.1, rtol=0.1)
 
 
+def test_a_cluster_that_the_scene_does_not_need_comes_last(tiny_configuration: Configuration) -> None:
+    wave = torch.randn(6000)
+    uss = DeFTMambaUSS(tiny_configuration)
+    out = uss(torch.stack([wave, 0 * wave, 0 * wave, wave])[None], foreground_only=True)  # all of it from ahead
+    needed = out.directed.shares[..., :-1].amax((0, 1, 2)) > 0
+    assert needed.tolist() == [True, False, False, False, False]
+    assert out.directed.chosen[0, 0] == 0
+    assert (out.directed.logits[0, 1:] == -20).all()
+    (out.foreground.square().sum() + out.directed.logits.sum()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in uss.parameters() if p.grad is not None)
+
+
 def test_fewer_clusters_than_objects_are_refused() -> None:
     with pytest.raises(ValueError, match="2 clusters are too few for 3 objects"):
         DirectedObjects(8, 2, 3)
