@@ -40,13 +40,17 @@ def assign(estimates: Tensor, references: Tensor) -> Assignment:
         estimates: (B, K, T).
         references: (B, K, T).
     """
-    slots = estimates.shape[1]
     with torch.no_grad():
         # |s − y|² = |s|² − 2 s·y + |y|²; the outer terms are the same for every permutation
-        gain = torch.bmm(references.double(), estimates.double().transpose(1, 2))
-        orders = permutations(slots, estimates.device)
-        total = gain[:, torch.arange(slots, device=estimates.device), orders].sum(-1)
-        return Assignment(orders[total.argmax(1)])
+        return Assignment(best_choice(torch.bmm(references.double(), estimates.double().transpose(1, 2))))
+
+
+def best_choice(gain: Tensor) -> Tensor:
+    """Which of N numbers each of K slots is given, no two the same, so that gains (B, K, N) add up to most: (B, K)."""
+    slots, among = gain.shape[1:]
+    orders = permutations(slots, gain.device, among=among)
+    total = gain[:, torch.arange(slots, device=gain.device), orders].sum(-1)
+    return orders[total.argmax(1)]
 
 
 def permutations(slots: int, device: torch.device, among: int | None = None) -> Tensor:

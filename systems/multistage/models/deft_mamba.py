@@ -241,17 +241,15 @@ class DeFTMambaUSS(nn.Module):
         spectrum = self._spectrum(mixture)
         x = self._analyse(spectrum)
         directed = None if self.directed is None else self.directed(x, spectrum, self.encoder.pool, choose)
+        by_clusters = 0 if directed is None else self.counts[0]
         wanted = self.counts[0] if foreground_only else sum(self.counts)
         arranged = self.audio_decoder.arrange(spectrum)
         features, waveforms = [], []
         for k in range(wanted):  # one at a time: all together would be the largest map of the network
-            if directed is None:
-                feature = self._object(x, k)
-            elif k < self.counts[0]:
-                feature = directed.features(k)
+            if directed is not None and k < by_clusters:
+                feature = directed.features(k).permute(0, 3, 1, 2)
             else:
-                feature = self._object(x, k - self.counts[0])
-            feature = feature.permute(0, 3, 1, 2)
+                feature = self._object(x, k - by_clusters).permute(0, 3, 1, 2)
             decoded = self.audio_decoder(feature, arranged, *spectrum.shape[2:])
             waveforms.append(self.stft.inverse(decoded, mixture.shape[-1]))
             if k < self.counts[0]:

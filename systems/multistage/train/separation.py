@@ -17,8 +17,8 @@ from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import (
     Assignment,
     assign,
+    best_choice,
     classification_loss,
-    permutations,
     sa_sdr_loss,
     scale_gradient,
     silence_loss,
@@ -123,11 +123,7 @@ def choose_clusters(shares: Tensor, logits: Tensor, *, batch: Batch, uss: DeFTMa
         power = cell_power(uss, batch.targets.flatten(0, 1)).view(*batch.targets.shape[:2], -1)
         power = power / power.sum(-1, keepdim=True).clamp_min(1e-12)
         overlap = power @ shares[..., :-1].flatten(1, 2)  # (B, slots, K)
-        overlap = torch.where(batch.active.unsqueeze(-1), overlap, 1e-3 * logits.sigmoid().unsqueeze(1))
-        slots, clusters = overlap.shape[1:]
-        orders = permutations(slots, overlap.device, among=clusters)
-        total = overlap[:, torch.arange(slots, device=overlap.device), orders].sum(-1)
-        return orders[total.argmax(1)]
+        return best_choice(torch.where(batch.active.unsqueeze(-1), overlap, 1e-3 * logits.sigmoid().unsqueeze(1)))
 
 
 def cluster_loss(logits: Tensor, chosen: Tensor, active: Tensor) -> Tensor:
