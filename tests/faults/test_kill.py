@@ -86,15 +86,19 @@ def test_killed_before_the_run_began_starts_over(data: Path, tmp_path: Path, s5e
 @pytest.mark.slow
 def test_killed_at_random_moments_until_done(data: Path, tmp_path: Path) -> None:
     options = ("run", "--system", "plugins:build", "--data", data)
-    assert finish(*options, "--out", tmp_path / "whole", "--set", "system.slow=0.05") == 0
+    began = time.monotonic()
+    assert finish(*options, "--out", tmp_path / "whole") == 0
+    alone = time.monotonic() - began
+    # The whole run takes at least six times as long as this, and no process lives for more than one and a half: three
+    # kills at least, however fast the machine is.
+    arguments = (*options, "--set", f"system.slow={alone / 2:.3f}")
     rng = random.Random(2026)
     out = tmp_path / "broken"
-    arguments = (*options, "--set", "system.slow=0.05")
     kills = 0
     for _ in range(60):
         process = start(*arguments, "--resume", out)
         try:
-            if process.wait(timeout=rng.uniform(0.2, 0.9)) == 0:
+            if process.wait(timeout=rng.uniform(0.2, 1.5) * alone) == 0:
                 break
         except subprocess.TimeoutExpired:
             process.kill()
