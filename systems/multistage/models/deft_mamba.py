@@ -211,11 +211,7 @@ class DeFTMambaUSS(nn.Module):
 
     def map(self, mixture: Tensor) -> Tensor:
         """The map (B, T', F', D) of (B, channels, T) that objects are decoded from."""
-        return self._analyse(self._spectrum(mixture))
-
-    def _spectrum(self, mixture: Tensor) -> Tensor:
-        spectrum: Tensor = self.stft(mixture / deviation(mixture))
-        return spectrum
+        return self._analyse(self.stft(mixture / deviation(mixture)))
 
     def _analyse(self, spectrum: Tensor) -> Tensor:
         x: Tensor = self.encoder(spectrum)
@@ -238,7 +234,8 @@ class DeFTMambaUSS(nn.Module):
             foreground_only: leave the other objects undecoded.
             choose: with directions, which cluster every foreground object is made of; None: the likeliest ones.
         """
-        spectrum = self._spectrum(mixture)
+        level = deviation(mixture)
+        spectrum = self.stft(mixture / level)
         x = self._analyse(spectrum)
         directed = None if self.directed is None else self.directed(x, spectrum, self.encoder.pool, choose)
         by_clusters = 0 if directed is None else self.counts[0]
@@ -254,7 +251,7 @@ class DeFTMambaUSS(nn.Module):
             waveforms.append(self.stft.inverse(decoded, mixture.shape[-1]))
             if k < self.counts[0]:
                 features.append(feature)
-        audio = torch.stack(waveforms, 1) * deviation(mixture)
+        audio = torch.stack(waveforms, 1) * level
         objects = torch.stack(features, 1)
         if foreground_only:
             return USSOutput(audio, None, None, objects, x, directed)
