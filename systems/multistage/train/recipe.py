@@ -103,6 +103,8 @@ def check_recipe(recipe: MultistageRecipe, config: Configuration, where: str) ->
     """
     alone = {"tagging": ("encoder", "m2d"), "segmentation": PARTS[1][:1]}
     known = alone.get(recipe.task) or PARTS.get(recipe.stage, ())
+    if recipe.task == "stage" and recipe.stage == 1 and "dpc1" in recipe.trains:
+        known = (*known, "m2d")  # later stages share it: it is theirs to hear through, not to change
     if not known:
         raise UsageError(f"{where}.stage is {recipe.stage}, expected 1, 2 or 3")
     if not recipe.trains or any(part not in known for part in recipe.trains):

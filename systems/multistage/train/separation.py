@@ -28,7 +28,7 @@ from s5eval.systems.training.losses import (
 
 
 class SeparationTask(nn.Module):
-    """The loss of a batch for `uss`, `dpc1`, or both."""
+    """The loss of a batch for `uss`, `dpc1`, or both; with `dpc1` for the M2D it hears through, too."""
 
     def __init__(
         self,
@@ -38,11 +38,13 @@ class SeparationTask(nn.Module):
         weights: LossSettings,
         *,
         train_uss: bool,
+        train_m2d: bool = False,
     ) -> None:
-        """`dpc` None: no classifier is trained. `m2d` is frozen. `train_uss` False: the separator is frozen."""
+        """`dpc` None: no classifier is trained. `train_uss`, `train_m2d` False: what they name is frozen."""
         super().__init__()
         self.uss, self.dpc = uss, dpc
-        self._frozen = (m2d,)  # not a submodule: it is neither trained nor saved
+        self.m2d = m2d if train_m2d else None
+        self._m2d = (m2d,)  # frozen, it is no submodule: neither trained nor saved
         self.weights, self.train_uss = weights, train_uss
         self.segmentation = SegmentationHead(uss) if train_uss and weights.segmentation > 0 else None
 
@@ -76,7 +78,7 @@ class SeparationTask(nn.Module):
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
                 self.dpc,
-                self._frozen[0],
+                self._m2d[0],
                 features=order.estimates(out.features).flatten(0, 1),
                 audio=estimates.flatten(0, 1),
                 mixture=batch.mixture.repeat_interleave(slots, 0),
@@ -173,7 +175,7 @@ def classifier_terms(
 
     Args:
         dpc: trained.
-        m2d: frozen.
+        m2d: frozen or trained.
         features: (N, D, T', F') object features.
         audio: (N, T) estimates.
         mixture: (N, 4, T).

@@ -5,6 +5,7 @@ Both hear what they will hear in the system: one source with some, or all, of ev
 every class that sounds, and how much of it is left: in step with sound event detection, by frames.
 """
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,10 @@ from s5eval.systems.training.data import Batch
 
 _AUDIBLE = 10 ** (-40 / 10)
 """Power of a frame relative to the source's loudest one from which on the source counts as sounding: −40 dB."""
+
+_WINDOW = 1024
+_BLURS = (1, 3, 5)
+"""Cells, in time and in frequency, over which a mask may be blurred."""
 
 _MEL_HOP = 320
 _EMBEDDING_HOP = 640
@@ -43,19 +48,54 @@ class Blends(NamedTuple):
 def blended_sources(batch: Batch) -> Blends:
     """Sources as separators of all qualities deliver them, and the mixtures as they are.
 
-    Every source gets the rest of its mixture at an amplitude drawn from [0, 1]; every mixture comes last.
+    Every source gets the rest of its mixture at an amplitude drawn from [0, 1]: half of them all of the rest, the
+    others only where the source is the weaker, as with a mask. Every mixture comes last.
     """
     scene, slot = torch.nonzero(batch.active, as_tuple=True)
     dry = batch.targets[scene, slot]
     leak = torch.rand(len(scene), 1).to(dry.device)
+    masked = torch.nonzero(torch.rand(len(scene)).to(dry.device) < 0.5)[:, 0]
     shares = leak.expand(-1, batch.active.shape[1]).scatter(1, slot.unsqueeze(1), 1.0)
     every = torch.arange(len(batch.omni), device=scene.device)
+    blended = dry + leak * (batch.omni[scene] - dry)
+    if len(masked):
+        blended[masked] = masked_mixtures(dry[masked], batch.omni[scene[masked]], leak[masked])
     return Blends(
-        torch.cat([dry + leak * (batch.omni[scene] - dry), batch.omni]),
+        torch.cat([blended, batch.omni]),
         torch.cat([shares, torch.ones_like(batch.labels, dtype=shares.dtype)]),
         torch.cat([scene, every]),
         torch.cat([slot, torch.full_like(every, -1)]),
     )
+
+
+def masked_mixtures(dry: Tensor, mixture: Tensor, leak: Tensor) -> Tensor:
+    """What masks let through: the source's share of the power, blurred, to a power drawn from [0.3, 1.5].
+
+    Args:
+        dry: (N, T), the sources.
+        mixture: (N, T), what they are masked out of.
+        leak: (N, 1), amplitude of what the mask should hold back.
+
+    Returns:
+        (N, T).
+    """
+    window = torch.hann_window(_WINDOW, device=dry.device)
+
+    def spectrum(audio: Tensor) -> Tensor:
+        return torch.stft(audio, _WINDOW, _WINDOW // 2, window=window, return_complex=True)
+
+    heard, own = spectrum(mixture), spectrum(dry)
+    power, rest = own.abs().square(), (heard - own).abs().square()
+    blur = int(torch.randint(0, len(_BLURS), ()))
+    smooth = functools.partial(
+        F.avg_pool2d, kernel_size=_BLURS[blur], stride=1, padding=_BLURS[blur] // 2, count_include_pad=False
+    )
+    power, rest = smooth(power), smooth(rest)
+    exponent = 0.3 + 1.2 * torch.rand(len(dry), 1, 1).to(dry.device)
+    mask = (power / (power + rest).clamp_min(1e-12)).clamp(0.0, 1.0) ** exponent
+    mask = mask + leak.unsqueeze(-1) * (1.0 - mask)
+    out: Tensor = torch.istft(heard * mask, _WINDOW, _WINDOW // 2, window=window, length=dry.shape[1])
+    return out
 
 
 def tagging_terms(logits: Tensor, batch: Batch, blends: Blends, *, step: int, first: int) -> dict[str, Tensor]:

@@ -48,6 +48,7 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
     networks = {
         name: parts.trained(new[name], recipe.starts_from.get(name), adapt=_adaptation(new[name])).requires_grad_(True)
         for name in recipe.trains
+        if name in new
     }
     network = (
         networks[separator]
@@ -57,18 +58,25 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
     dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     set_checkpointing(network, recipe.checkpointing)
     facts: dict[str, str] = {}
+    made = {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}
     if recipe.task == "segmentation":
         task: nn.Module = SegmentationTask(_typed(network, DeFTMambaUSS), recipe.loss.segmentation)
     elif recipe.stage == 1:
         uss = _typed(network, DeFTMambaUSS)
-        m2d = _m2d(config, parts) if dpc is not None else None
-        task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks)
+        adapts = "m2d" in recipe.trains
+        m2d = None
+        if adapts:
+            m2d = _trained_m2d(recipe, config, parts)
+            made["m2d"] = _m2d_part(m2d)
+        elif dpc is not None:
+            m2d = _m2d(config, parts)
+        task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
     else:
         tse = _typed(network, DeFTMambaTSE)
         earlier = _earlier(recipe.stage, config, parts)
         task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
-    return Job(task, {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}, facts)
+    return Job(task, made, facts)
 
 
 def _adaptation(module: nn.Module) -> Adaptation | None:
@@ -107,6 +115,18 @@ def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
     return module.eval().requires_grad_(False).to(parts.device)
 
 
+def _trained_m2d(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> M2D:
+    """An M2D to train."""
+    module = _typed(new_part("m2d", config), M2D)
+    parts.trained(module.backbone, recipe.starts_from.get("m2d"))
+    module.backbone.norm_stats.requires_grad_(False)
+    return module.to(parts.device)
+
+
+def _m2d_part(m2d: M2D) -> Part:
+    return Part(m2d.backbone, "m2d.safetensors")
+
+
 def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
     """The frozen frame encoder: published weights, else those of recipe `encoder`, else none."""
     given = parts.af_whisper_weights
@@ -121,16 +141,13 @@ def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
 
 def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> Job:
     (name,) = recipe.trains
-    start = recipe.starts_from.get(name)
     if name == "m2d":
-        m2d = _typed(new_part("m2d", config), M2D)
-        parts.trained(m2d.backbone, start)
-        m2d.backbone.norm_stats.requires_grad_(False)
+        m2d = _trained_m2d(recipe, config, parts)
         task: nn.Module = ClipTagging(m2d, config.m2d.width)
-        part = Part(m2d.backbone, "m2d.safetensors")
+        part = _m2d_part(m2d)
     else:
         encoder = new_seeded_encoder(config)
-        parts.trained(encoder.network, start)
+        parts.trained(encoder.network, recipe.starts_from.get(name))
         task = FrameTagging(encoder)
         part = Part(
             encoder.network,

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from s5eval.systems.multistage.train.tagging import blended_sources, frame_activity, tagging_terms
+from s5eval.systems.multistage.train.tagging import blended_sources, frame_activity, masked_mixtures, tagging_terms
 from s5eval.systems.training.data import Batch
 
 
@@ -16,12 +16,40 @@ def test_taggers_hear_sources_with_some_of_the_rest_and_mixtures(batch: Batch) -
     assert blends.scene.tolist() == [0, 0, 0, 1]
     assert torch.equal(blends.audio[2:], b.omni)
     assert torch.equal(blends.shares[2:], torch.ones(2, 3))
-    for row, other in ((0, 1), (1, 0)):
-        assert blends.shares[row, row] == 1
-        leak = blends.shares[row, other].item()
-        assert 0 <= leak < 1
-        dry = b.targets[0, row]
-        torch.testing.assert_close(blends.audio[row], dry + leak * (b.omni[0] - dry))
+    assert blends.shares[0, 0] == blends.shares[1, 1] == 1
+    assert 0 <= blends.shares[0, 1] < 1
+
+
+def test_about_half_of_the_sources_get_all_of_the_rest_and_the_others_what_a_mask_lets_through(batch: Batch) -> None:
+    b = batch
+    whole = 0
+    for _ in range(50):
+        blends = blended_sources(b)
+        for row, other in ((0, 1), (1, 0)):
+            dry, rest = b.targets[0, row], b.omni[0] - b.targets[0, row]
+            leak = blends.shares[row, other].item()
+            added = blends.audio[row] - dry
+            if torch.allclose(added, leak * rest, atol=1e-5):
+                whole += 1
+            else:
+                assert added.square().sum() < rest.square().sum()
+    assert 30 < whole < 70
+
+
+def test_masks_keep_the_cells_of_the_source_and_leak_what_they_are_told() -> None:
+    time = torch.arange(32000) / 32000
+    low, high = torch.sin(2 * math.pi * 500 * time), torch.sin(2 * math.pi * 5000 * time)
+    dry, mixture = torch.stack([low, high]), (low + high).expand(2, -1)
+    for leak in (0.0, 0.25, 1.0):
+        heard = masked_mixtures(dry, mixture, torch.full((2, 1), leak))
+        wanted = dry + leak * (mixture - dry)
+        inner = slice(2048, -2048)
+        torch.testing.assert_close(heard[:, inner], wanted[:, inner], atol=0.05, rtol=0)
+
+
+def test_a_mask_over_silence_is_finite() -> None:
+    heard = masked_mixtures(torch.zeros(1, 6400), torch.zeros(1, 6400), torch.zeros(1, 1))
+    assert torch.equal(heard, torch.zeros(1, 6400))
 
 
 def test_leaks_are_of_all_sizes(batch: Batch) -> None:

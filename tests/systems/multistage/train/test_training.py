@@ -96,6 +96,26 @@ def test_a_tagger_goes_on_from_what_it_is_told(
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_m2d_learns_with_the_classifier_that_hears_through_it(toy_train: ToyTrain, tmp_path: Path) -> None:
+    toy_train("m2d", export="float32")
+    path = tmp_path / "weights" / "m2d.safetensors"
+    before = load_file(path)
+    for part, changes in (("uss", True), ("dpc", False)):
+        trains = ["uss", "dpc1", "m2d"] if changes else ["uss", "dpc1"]
+        starts = {"uss": None, **({"m2d": "m2d"} if changes else {"dpc1": None})}
+        toy_train(part, trains=trains, starts_from=starts, export="float32")
+        after = load_file(path)
+        assert torch.equal(before["norm_stats"], after["norm_stats"])
+        moved = [key for key in before if not torch.equal(before[key], after[key])]
+        assert set(before) - {"norm_stats"} == set(moved) if changes else not moved
+        before = after
+    history = json.loads((tmp_path / "weights" / "card.json").read_text())["history"]
+    files = [entry["files"].get("m2d") for entry in history]
+    assert history[1]["started_from"] == {"m2d": files[0]}
+    assert "m2d" not in history[1]["built_on"]
+    assert history[2]["built_on"] == {"m2d": files[1]}
+
+
 def test_a_resumed_training_remembers_what_it_started_from(toy_plan: ToyPlan, tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     train(toy_plan("segmentation"), Sitting(weights, tmp_path / "a", device="cpu"))
