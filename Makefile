@@ -20,7 +20,7 @@ bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 
 # Each recipe goes on from its last checkpoint; one that is done and on the card of the weights is left alone.
 train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (hours; may be interrupted and repeated)
-	for recipe in mini/encoder mini/m2d mini/segmentation mini/uss mini/dpc mini/tse2 mini/tse3 baseline/tagger baseline/separator; do \
+	for recipe in mini/encoder mini/m2d mini/segmentation mini/uss mini/dpc mini/adapt mini/tse2 mini/tse3 baseline/tagger baseline/separator; do \
 	  $(BIN)/s5eval train $$recipe --weights training/weights --out training/$$recipe || exit $$?; \
 	done
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def command(recipe: str, **options: Any) -> int:
     """Train parts of a system by RECIPE.
 
-    Recipes: mini/encoder, m2d, segmentation, uss, dpc, tse2, tse3, refine; paper/uss, dpc, tse2, tse3,
+    Recipes: mini/encoder, m2d, segmentation, uss, dpc, adapt, tse2, tse3, refine; paper/uss, dpc, tse2, tse3,
     refine; baseline/tagger, separator.
 
     A recipe builds on the parts that those before it have exported to the same --weights. An interrupted or killed

@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.loading import file_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, load_preset
@@ -38,6 +39,7 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
 
     Raises:
         DataError: a part that the recipe builds on is missing.
+        UsageError: published M2D weights for a recipe that trains M2D.
     """
     recipe: MultistageRecipe = plan.recipe
     config: Configuration = plan.configuration
@@ -116,7 +118,9 @@ def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
 
 
 def _trained_m2d(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> M2D:
-    """An M2D to train."""
+    """An M2D to train; published weights are not for that."""
+    if parts.m2d_weights is not None:
+        raise UsageError(f"the recipe trains M2D, and {parts.m2d_weights} would stay unused; leave --m2d-weights out")
     module = _typed(new_part("m2d", config), M2D)
     parts.trained(module.backbone, recipe.starts_from.get("m2d"))
     module.backbone.norm_stats.requires_grad_(False)

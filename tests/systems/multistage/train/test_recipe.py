@@ -16,7 +16,8 @@ from s5eval.systems.training.recipe import read_plan, recipe_names
 def test_every_shipped_recipe_resolves(preset: str) -> None:
     names = recipe_names(preset)
     more = {"mini": ["encoder", "m2d", "segmentation", "uss"], "paper": ["uss"]}
-    assert names == [*more[preset], "dpc", "tse2", "tse3", "refine"]
+    adapt = ["adapt"] if preset == "mini" else []
+    assert names == [*more[preset], "dpc", *adapt, "tse2", "tse3", "refine"]
     for name in names:
         plan = read_plan(f"{preset}/{name}")
         assert plan.preset == preset

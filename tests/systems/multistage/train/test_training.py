@@ -44,7 +44,7 @@ def test_the_recipes_make_a_system_that_runs(
         "uss": {"trains": ["uss", "dpc1"], "starts_from": {"uss": "uss"}},
         "dpc": {"trains": ["dpc1"], "starts_from": {"dpc1": "dpc1"}},
     }
-    for name in ("encoder", "m2d", "segmentation", "uss", "dpc", "tse2", "tse3", "refine"):
+    for name in ("encoder", "m2d", "segmentation", "uss", "dpc", "adapt", "tse2", "tse3", "refine"):
         result = toy_train(name, **whole.get(name, {}))
         assert result.finished
         assert all(math.isfinite(value) for value in result.figures.values()), name
@@ -100,10 +100,8 @@ def test_m2d_learns_with_the_classifier_that_hears_through_it(toy_train: ToyTrai
     toy_train("m2d", export="float32")
     path = tmp_path / "weights" / "m2d.safetensors"
     before = load_file(path)
-    for part, changes in (("uss", True), ("dpc", False)):
-        trains = ["uss", "dpc1", "m2d"] if changes else ["uss", "dpc1"]
-        starts = {"uss": None, **({"m2d": "m2d"} if changes else {"dpc1": None})}
-        toy_train(part, trains=trains, starts_from=starts, export="float32")
+    for part, changes in (("adapt", True), ("dpc", False)):
+        toy_train(part, **({"starts_from": {"uss": None, "dpc1": None}} if changes else {}), export="float32")
         after = load_file(path)
         assert torch.equal(before["norm_stats"], after["norm_stats"])
         moved = [key for key in before if not torch.equal(before[key], after[key])]
@@ -114,6 +112,12 @@ def test_m2d_learns_with_the_classifier_that_hears_through_it(toy_train: ToyTrai
     assert history[1]["started_from"] == {"m2d": files[0]}
     assert "m2d" not in history[1]["built_on"]
     assert history[2]["built_on"] == {"m2d": files[1]}
+
+
+def test_published_m2d_weights_are_not_for_training_m2d(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    sitting = Sitting(tmp_path / "weights", tmp_path / "a", device="cpu", m2d_weights=tmp_path / "published.pth")
+    with pytest.raises(UsageError, match=r"trains M2D, and .*published\.pth would stay unused"):
+        train(toy_plan("m2d"), sitting)
 
 
 def test_a_resumed_training_remembers_what_it_started_from(toy_plan: ToyPlan, tmp_path: Path) -> None:
