@@ -1,4 +1,4 @@
-"""M2D-DPC, the dual-path classifier: the separator's object features beside frozen M2D tokens of the waveform.
+"""M2D-DPC, the dual-path classifier: the separator's object features beside M2D's tokens of the waveform.
 
 Dual-path classification: arXiv 2509.15899, 2606.24512. Pooling: attentive statistics (Okabe et al., 2018).
 Class head: ArcFace (Deng et al., 2019).
@@ -128,7 +128,7 @@ class DualPathClassifier(nn.Module):
 
         Args:
             features: (B, D, T', F') of the separator; detach or scale their gradient outside.
-            tokens: (B, rows, columns, width) of frozen M2D, for `normalise_level` of the waveform.
+            tokens: (B, rows, columns, width) of M2D, for `normalise_level` of the waveform.
             level: (B,) of `relative_level`: it lets the silence head see that next to nothing came out.
             labels: (B,) true classes, for training: the logits then carry ArcFace's margin.
         """

@@ -101,14 +101,16 @@ def check_recipe(recipe: MultistageRecipe, config: Configuration, where: str) ->
     Raises:
         UsageError: names the key, and what was expected.
     """
-    alone = {"tagging": ("encoder", "m2d"), "segmentation": PARTS[1][:1]}
-    known = alone.get(recipe.task) or PARTS.get(recipe.stage, ())
+    alone: dict[str, tuple[str, ...]] = {"tagging": ("encoder", "m2d"), "segmentation": PARTS[1][:1]}
+    known = alone[recipe.task] if recipe.task in alone else PARTS.get(recipe.stage, ())
     if recipe.task == "stage" and recipe.stage == 1 and "dpc1" in recipe.trains:
         known = (*known, "m2d")  # later stages share it: it is theirs to hear through, not to change
     if not known:
         raise UsageError(f"{where}.stage is {recipe.stage}, expected 1, 2 or 3")
     if not recipe.trains or any(part not in known for part in recipe.trains):
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected some of {', '.join(known)}")
+    if recipe.task == "stage" and "m2d" in recipe.trains and "m2d" not in recipe.starts_from:
+        raise UsageError(f"{where}: trains m2d, but starts_from names none; expected m2d, of a tagging recipe")
     if recipe.task == "tagging" and len(recipe.trains) != 1:
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected one of {', '.join(known)}")
     if recipe.task == "segmentation" and (recipe.stage != 1 or recipe.loss.segmentation <= 0):

@@ -44,7 +44,7 @@ class SeparationTask(nn.Module):
         super().__init__()
         self.uss, self.dpc = uss, dpc
         self.m2d = m2d if train_m2d else None
-        self._m2d = (m2d,)  # frozen, it is no submodule: neither trained nor saved
+        self._hears = (m2d,)  # not a submodule by this: a frozen one is neither trained nor saved
         self.weights, self.train_uss = weights, train_uss
         self.segmentation = SegmentationHead(uss) if train_uss and weights.segmentation > 0 else None
 
@@ -78,7 +78,7 @@ class SeparationTask(nn.Module):
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
                 self.dpc,
-                self._m2d[0],
+                self._hears[0],
                 features=order.estimates(out.features).flatten(0, 1),
                 audio=estimates.flatten(0, 1),
                 mixture=batch.mixture.repeat_interleave(slots, 0),

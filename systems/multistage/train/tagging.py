@@ -1,8 +1,9 @@
 """Training of the small encoders that stand in preset `mini` for published ones: a tagger of clips that becomes its
 M2D, and one of frames that becomes its AF-Whisper.
 
-Both hear what they will hear in the system: one source with some, or all, of everything else left in it. They learn
-every class that sounds, and how much of it is left: in step with sound event detection, by frames.
+Both hear what they will hear in the system: one source with some, or all, of everything else left in it, or what a
+mask lets through. They learn every class that sounds, and how much of it is left: in step with sound event detection,
+by frames.
 """
 
 import functools
@@ -34,7 +35,8 @@ class Blends(NamedTuple):
 
     Attributes:
         audio: (N, T).
-        shares: (N, K), how much (0 … 1) of every slot of its scene is in a waveform.
+        shares: (N, K), how much (0 … 1) of every slot of its scene is in a waveform; of a masked mixture, how much the
+            mask leaks of the other slots where they are alone.
         scene: (N,), which scene it is of.
         own: (N,), the slot it is a blend of; −1 for a mixture.
     """
@@ -48,8 +50,8 @@ class Blends(NamedTuple):
 def blended_sources(batch: Batch) -> Blends:
     """Sources as separators of all qualities deliver them, and the mixtures as they are.
 
-    Every source gets the rest of its mixture at an amplitude drawn from [0, 1]: half of them all of the rest, the
-    others only where the source is the weaker, as with a mask. Every mixture comes last.
+    To about half of the sources, the rest of the mixture is added at an amplitude drawn from [0, 1]; for the others
+    the mixture is masked, and the mask leaks as much. Every mixture comes last.
     """
     scene, slot = torch.nonzero(batch.active, as_tuple=True)
     dry = batch.targets[scene, slot]
@@ -69,7 +71,9 @@ def blended_sources(batch: Batch) -> Blends:
 
 
 def masked_mixtures(dry: Tensor, mixture: Tensor, leak: Tensor) -> Tensor:
-    """What masks let through: the source's share of the power, blurred, to a power drawn from [0.3, 1.5].
+    """What masks let through: the source's share of the power, to a power drawn for every source from [0.3, 1.5].
+
+    Source and rest are blurred before, all of a batch alike.
 
     Args:
         dry: (N, T), the sources.
@@ -79,7 +83,9 @@ def masked_mixtures(dry: Tensor, mixture: Tensor, leak: Tensor) -> Tensor:
     Returns:
         (N, T).
     """
-    window = torch.hann_window(_WINDOW, device=dry.device)
+    length, window = dry.shape[1], torch.hann_window(_WINDOW, device=dry.device)
+    rest_of_hop = -length % (_WINDOW // 2)  # the end of a cut hop lies under one window's slope, which istft divides by
+    dry, mixture = F.pad(dry, (0, rest_of_hop)), F.pad(mixture, (0, rest_of_hop))
 
     def spectrum(audio: Tensor) -> Tensor:
         return torch.stft(audio, _WINDOW, _WINDOW // 2, window=window, return_complex=True)
@@ -95,7 +101,7 @@ def masked_mixtures(dry: Tensor, mixture: Tensor, leak: Tensor) -> Tensor:
     mask = (power / (power + rest).clamp_min(1e-12)).clamp(0.0, 1.0) ** exponent
     mask = mask + leak.unsqueeze(-1) * (1.0 - mask)
     out: Tensor = torch.istft(heard * mask, _WINDOW, _WINDOW // 2, window=window, length=dry.shape[1])
-    return out
+    return out[:, :length]
 
 
 def tagging_terms(logits: Tensor, batch: Batch, blends: Blends, *, step: int, first: int) -> dict[str, Tensor]:

@@ -106,7 +106,7 @@ def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierSt
 
 
 def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
-    """The frozen M2D of all classifiers: published weights, else those of recipe `m2d`."""
+    """The frozen M2D of all classifiers: published weights, else those that recipes have exported."""
     module = _typed(new_part("m2d", config), M2D)
     path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
     if parts.m2d_weights is not None:
@@ -120,7 +120,10 @@ def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
 def _trained_m2d(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> M2D:
     """An M2D to train; published weights are not for that."""
     if parts.m2d_weights is not None:
-        raise UsageError(f"the recipe trains M2D, and {parts.m2d_weights} would stay unused; leave --m2d-weights out")
+        raise UsageError(
+            "the recipe trains an M2D of its own, and published weights cannot be trained: expected no --m2d-weights, "
+            f"got {parts.m2d_weights}"
+        )
     module = _typed(new_part("m2d", config), M2D)
     parts.trained(module.backbone, recipe.starts_from.get("m2d"))
     module.backbone.norm_stats.requires_grad_(False)

@@ -65,6 +65,7 @@ def test_null_takes_a_start_back() -> None:
         ({"steps": "many"}, "uss.steps is 'many', expected a whole number"),
         ({"trains": ["tse2"]}, r"uss.trains is \['tse2'\], expected some of uss, dpc1"),
         ({"trains": ["uss", "m2d"]}, r"uss.trains is \['uss', 'm2d'\], expected some of uss, dpc1"),
+        ({"trains": ["uss", "dpc1", "m2d"]}, "trains m2d, but starts_from names none"),
         ({"trains": ["tse2", "dpc2", "m2d"], "stage": 2}, "expected some of tse2, dpc2"),
         ({"trains": []}, "uss.trains"),
         ({"stage": 4}, "uss.stage is 4, expected 1, 2 or 3"),

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from s5eval.systems.multistage.train import tagging
 from s5eval.systems.multistage.train.tagging import blended_sources, frame_activity, masked_mixtures, tagging_terms
 from s5eval.systems.training.data import Batch
 
@@ -20,20 +21,57 @@ def test_taggers_hear_sources_with_some_of_the_rest_and_mixtures(batch: Batch) -
     assert 0 <= blends.shares[0, 1] < 1
 
 
-def test_about_half_of_the_sources_get_all_of_the_rest_and_the_others_what_a_mask_lets_through(batch: Batch) -> None:
-    b = batch
-    whole = 0
+def test_about_half_of_the_sources_get_all_of_the_rest_and_the_others_are_masked(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = batch.targets.clone()
+    targets[1, 2] = 0.1 * torch.randn(6400)
+    mixture = batch.mixture.clone()
+    mixture[:, 0] = targets.sum(1) + 0.1 * torch.randn(2, 6400)
+    b = batch._replace(targets=targets, mixture=mixture, labels=torch.tensor([[4, 9, -1], [-1, -1, 2]]))
+    asked: list[tuple[torch.Tensor, ...]] = []
+
+    def mark(*arguments: torch.Tensor) -> torch.Tensor:
+        asked.append(arguments)
+        return torch.full_like(arguments[0], 7.0)
+
+    monkeypatch.setattr(tagging, "masked_mixtures", mark)
+    count = 0
     for _ in range(50):
+        asked.clear()
         blends = blended_sources(b)
-        for row, other in ((0, 1), (1, 0)):
-            dry, rest = b.targets[0, row], b.omni[0] - b.targets[0, row]
-            leak = blends.shares[row, other].item()
-            added = blends.audio[row] - dry
-            if torch.allclose(added, leak * rest, atol=1e-5):
-                whole += 1
-            else:
-                assert added.square().sum() < rest.square().sum()
-    assert 30 < whole < 70
+        rows = [row for row in range(3) if blends.audio[row, 0] == 7.0]
+        for row, (scene, own, other) in enumerate(((0, 0, 1), (0, 1, 0), (1, 2, 0))):
+            dry, leak = b.targets[scene, own], blends.shares[row, other]
+            if row not in rows:
+                torch.testing.assert_close(blends.audio[row], dry + leak * (b.omni[scene] - dry))
+                continue
+            place = rows.index(row)
+            assert torch.equal(asked[0][0][place], dry)
+            assert torch.equal(asked[0][1][place], b.omni[scene])
+            assert asked[0][2][place] == leak
+        count += len(rows)
+    assert 50 < count < 100
+
+
+@pytest.mark.parametrize("length", [6655, 6656, 6657])
+def test_a_masks_end_is_no_louder_than_the_rest(length: int) -> None:
+    dry, rest = 0.1 * torch.randn(2, 1, length)
+    for _ in range(5):
+        heard = masked_mixtures(dry, dry + rest, torch.zeros(1, 1))
+        assert heard.shape == (1, length)
+        assert heard[0, -600:].abs().max() < 2 * heard[0, :-600].abs().max()
+
+
+def test_masks_let_less_of_the_rest_through_the_less_they_leak() -> None:
+    dry, rest = 0.1 * torch.randn(2, 4, 16384)
+    dry[:, 8192:] = 0.0  # the second half is the rest alone
+    power = []
+    for leak in (0.0, 0.5, 1.0):
+        torch.manual_seed(3)
+        power.append(masked_mixtures(dry, dry + rest, torch.full((4, 1), leak))[:, 9216:15360].square().mean())
+    whole = rest[:, 9216:15360].square().mean()
+    torch.testing.assert_close(torch.stack(power), whole * torch.tensor([0.0, 0.25, 1.0]), atol=2e-4, rtol=0.02)
 
 
 def test_masks_keep_the_cells_of_the_source_and_leak_what_they_are_told() -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,7 +117,7 @@ def test_m2d_learns_with_the_classifier_that_hears_through_it(toy_train: ToyTrai
 
 def test_published_m2d_weights_are_not_for_training_m2d(toy_plan: ToyPlan, tmp_path: Path) -> None:
     sitting = Sitting(tmp_path / "weights", tmp_path / "a", device="cpu", m2d_weights=tmp_path / "published.pth")
-    with pytest.raises(UsageError, match=r"trains M2D, and .*published\.pth would stay unused"):
+    with pytest.raises(UsageError, match=r"expected no --m2d-weights, got .*published\.pth"):
         train(toy_plan("m2d"), sitting)
 
 
@@ -142,6 +143,25 @@ def test_sittings_add_up_to_one(toy_plan: ToyPlan, tmp_path: Path) -> None:
     assert same(tmp_path / "one" / "uss.safetensors", tmp_path / "many" / "uss.safetensors")
     kept = [path.name for path in (tmp_path / "b").iterdir() if path.name.startswith("step-")]
     assert kept == ["step-00000004"]
+
+
+@pytest.mark.parametrize("name", ["m2d", "adapt"])
+def test_sittings_of_an_m2d_add_up_to_one(name: str, toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path) -> None:
+    if name == "adapt":
+        for part in ("m2d", "uss", "dpc"):
+            toy_train(part)
+    ends = []
+    for folder, minutes in (("one", None), ("many", 0)):
+        weights = tmp_path / folder
+        if name == "adapt":
+            shutil.copytree(tmp_path / "weights", weights)
+        sitting = Sitting(weights, tmp_path / f"{folder}-steps", device="cpu", max_minutes=minutes)
+        plan = toy_plan(name, steps=3, export="float32")
+        while not train(plan, sitting).finished:
+            pass
+        ends.append(weights)
+    for file in sorted(path.name for path in ends[0].glob("*.safetensors")):
+        assert same(ends[0] / file, ends[1] / file), file
 
 
 @pytest.mark.slow
@@ -310,12 +330,12 @@ def test_devices_that_are_not_there(toy_plan: ToyPlan, tmp_path: Path, settings:
         train(toy_plan("uss"), Sitting(tmp_path / "w", tmp_path / "c", **settings))
 
 
-@pytest.mark.parametrize("name", ["encoder", "m2d", "uss", "dpc", "tse2"])
+@pytest.mark.parametrize("name", ["encoder", "m2d", "uss", "dpc", "adapt", "tse2"])
 def test_whatever_is_trained_gets_a_gradient(name: str, toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path) -> None:
-    if name in ("dpc", "tse2"):
+    if name in ("dpc", "adapt", "tse2"):
         toy_train("m2d")
         toy_train("uss")
-    if name == "tse2":
+    if name in ("adapt", "tse2"):
         toy_train("dpc")
     plan = toy_plan(name, seed=2)
     job = plan.trainer.make_job(plan, PartsFolder(tmp_path / "weights", torch.device("cpu")))
@@ -330,18 +350,18 @@ def test_whatever_is_trained_gets_a_gradient(name: str, toy_plan: ToyPlan, toy_t
                 seen[key] = max(seen[key], float(p.grad.abs().max()))
         optimiser.step()
     excused = ["frame_clue.null"]
-    if name == "uss" and plan.recipe.loss.interference == plan.recipe.loss.noise == 0:  # whose objects are no others
+    if name in ("uss", "adapt") and plan.recipe.loss.interference == plan.recipe.loss.noise == 0:  # no other objects
         excused += ["object_decoder.weight", "object_decoder.bias"]
     assert [key for key, largest in seen.items() if largest == 0 and not key.endswith(tuple(excused))] == []
 
 
 @pytest.mark.parametrize("counts", [[1, 0, 0, 0], [0, 0, 0, 1]])
-@pytest.mark.parametrize("name", ["uss", "dpc", "tse2"])
+@pytest.mark.parametrize("name", ["uss", "dpc", "adapt", "tse2"])
 def test_batches_without_any_source_train_too(toy_train: ToyTrain, name: str, counts: list[float]) -> None:
     if name != "uss":
         toy_train("m2d")
         toy_train("uss")
-    if name == "tse2":
+    if name in ("adapt", "tse2"):
         toy_train("dpc")
     result = toy_train(name, data={"target_counts": counts}, seed=5)
     assert all(math.isfinite(value) for value in result.figures.values())
