@@ -17,6 +17,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.multistage.models.m2d import M2D
+from s5eval.systems.multistage.models.stft import STFT
 from s5eval.systems.training.data import Batch
 
 _AUDIBLE = 10 ** (-40 / 10)
@@ -83,14 +84,8 @@ def masked_mixtures(dry: Tensor, mixture: Tensor, leak: Tensor) -> Tensor:
     Returns:
         (N, T).
     """
-    length, window = dry.shape[1], torch.hann_window(_WINDOW, device=dry.device)
-    rest_of_hop = -length % (_WINDOW // 2)  # the end of a cut hop lies under one window's slope, which istft divides by
-    dry, mixture = F.pad(dry, (0, rest_of_hop)), F.pad(mixture, (0, rest_of_hop))
-
-    def spectrum(audio: Tensor) -> Tensor:
-        return torch.stft(audio, _WINDOW, _WINDOW // 2, window=window, return_complex=True)
-
-    heard, own = spectrum(mixture), spectrum(dry)
+    stft = STFT(_WINDOW, _WINDOW // 2).to(dry.device)
+    heard, own = stft(mixture), stft(dry)
     power, rest = own.abs().square(), (heard - own).abs().square()
     blur = int(torch.randint(0, len(_BLURS), ()))
     smooth = functools.partial(
@@ -100,8 +95,7 @@ def masked_mixtures(dry: Tensor, mixture: Tensor, leak: Tensor) -> Tensor:
     exponent = 0.3 + 1.2 * torch.rand(len(dry), 1, 1).to(dry.device)
     mask = (power / (power + rest).clamp_min(1e-12)).clamp(0.0, 1.0) ** exponent
     mask = mask + leak.unsqueeze(-1) * (1.0 - mask)
-    out: Tensor = torch.istft(heard * mask, _WINDOW, _WINDOW // 2, window=window, length=dry.shape[1])
-    return out[:, :length]
+    return stft.inverse(heard * mask, dry.shape[1])
 
 
 def tagging_terms(logits: Tensor, batch: Batch, blends: Blends, *, step: int, first: int) -> dict[str, Tensor]:
