@@ -25,6 +25,9 @@ train-mini: $(STAMP)  ## train the like of the weights that ship with the mini p
 	    mini/tse3; do \
 	  $(BIN)/s5eval train $$recipe --weights training/weights --out training/$$recipe || exit $$?; \
 	done
+	rm -rf training/valid training/weights/thresholds.yaml
+	$(BIN)/s5eval run --system multistage --set system.weights=training/weights --dataset mini --split valid --out training/valid
+	$(BIN)/s5eval tune training/valid --out training/weights/thresholds.yaml
 
 lint: $(STAMP) types
 	$(BIN)/ruff check .
