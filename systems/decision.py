@@ -127,6 +127,12 @@ def load_decision(path: Path) -> Decision:
     return parse_decision(content, where=f"decision file {path}")
 
 
+def thresholds_file(weights: Path | None) -> Path | None:
+    """The decision file that was tuned for the weights in folder `weights`, beside them; None: there is none."""
+    path = None if weights is None else weights / "thresholds.yaml"
+    return path if path is not None and path.is_file() else None
+
+
 def parse_decision(content: object, *, where: str) -> Decision:
     """Check the content of a decision file; keys left out have their defaults. `where` names it in errors."""
     if not isinstance(content, Mapping):

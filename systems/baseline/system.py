@@ -18,7 +18,7 @@ from s5eval.systems.baseline.models.frozen import frozen_tensors
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger, Tagger1c, Tagger4c
 from s5eval.systems.baseline.stages import SeparationStage, TaggingStage
-from s5eval.systems.decision import Decision, load_decision
+from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json
 from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.models.m2d import SOURCE as M2D_SOURCE
@@ -124,8 +124,7 @@ class _Builder:
     def pipeline(self) -> Pipeline:
         tagger = cast(Tagger, self.part("tagger", f"tagger-{self.kind}"))
         separator = cast(ResUNetK, self.part("separator", "separator"))
-        tuned = None if self.folder is None else self.folder / "thresholds.yaml"
-        tuned = tuned if tuned is not None and tuned.is_file() else None
+        tuned = thresholds_file(self.folder)
         facts: dict[str, Json] = {
             "system": self.name,
             "revision": REVISION,

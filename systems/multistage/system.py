@@ -11,7 +11,7 @@ from torch import nn
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.decision import Decision, load_decision
+from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json, Stage
 from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
@@ -65,13 +65,6 @@ def weights_folder(settings: Settings) -> Path | None:
     return SHIPPED if settings.preset == "mini" and (SHIPPED / "card.json").is_file() else None
 
 
-def thresholds_file(config: Mapping[str, Any]) -> Path | None:
-    """The tuned decision beside the weights that `config` (the `system.*` keys) names; None: there is none."""
-    folder = weights_folder(read_settings(config))
-    path = None if folder is None else folder / "thresholds.yaml"
-    return path if path is not None and path.is_file() else None
-
-
 def new_part(name: str, config: Configuration) -> nn.Module:
     """A part with random weights: `uss`, `tse2`, `tse3`, `dpc1`, `dpc2`, `dpc3` or `m2d`.
 
@@ -117,15 +110,13 @@ class _Builder:
         encoder, af_whisper = self.af_whisper()
         stages: list[Stage] = [self.separation(m2d)]
         stages += [self.extraction(n, m2d, encoder, af_whisper) for n in range(2, self.config.stages + 1)]
-        folder, tuned = self.folder, None
-        if folder is not None and (folder / "thresholds.yaml").is_file():
-            tuned = folder / "thresholds.yaml"
+        tuned = thresholds_file(self.folder)
         trained = {name: digest for name, digest in self.digests.items() if name != "m2d"}
         facts: dict[str, Json] = {
             "system": "multistage",
             "revision": REVISION,
             "preset": self.settings.preset,
-            "weights": UNTRAINED if folder is None else joint_digest(trained),
+            "weights": UNTRAINED if self.folder is None else joint_digest(trained),
             "m2d": self.digests["m2d"],
             "parameters": sum(value.numel() for module in self.modules.values() for value in module.parameters()),
             "af_whisper": af_whisper if self.config.stages > 1 else "not used by stage 1",

@@ -11,12 +11,13 @@ from safetensors.torch import save_file
 
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
+from s5eval.systems.decision import thresholds_file
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.loading import file_digest
 from s5eval.systems.multistage import system as module
 from s5eval.systems.multistage.configuration import load_preset, read_settings
 from s5eval.systems.multistage.stages import ExtractionStage
-from s5eval.systems.multistage.system import PARTS, build, new_part, thresholds_file
+from s5eval.systems.multistage.system import PARTS, build, new_part, weights_folder
 from s5eval.systems.registry import load_factory
 
 Noise = Callable[..., Mixture]
@@ -241,9 +242,10 @@ def test_exported_weights(tiny: dict[str, Any], noise: Noise, tmp_path: Path) ->
     assert equal(loaded, random)
     assert pipeline.decision.threshold("Percussion") == 0.5
     (folder / "thresholds.yaml").write_text("silence_thresholds: {default: 0.5, Percussion: 0.8}\n")
-    assert thresholds_file({**tiny, "weights": str(folder)}) == folder / "thresholds.yaml"
-    assert build({**tiny, "weights": str(folder)}, "cpu").decision.threshold("Percussion") == 0.8
-    assert thresholds_file(tiny) is None
+    given = {**tiny, "weights": str(folder)}
+    assert thresholds_file(weights_folder(read_settings(given))) == folder / "thresholds.yaml"
+    assert build(given, "cpu").decision.threshold("Percussion") == 0.8
+    assert thresholds_file(weights_folder(read_settings(tiny))) is None
 
 
 def test_another_file_changes_its_own_stage_alone(tiny: dict[str, Any], tmp_path: Path) -> None:
