@@ -4,13 +4,20 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: run test test-slow bench train-mini lint types clean
+.PHONY: run test test-kernels test-slow bench train-mini lint types clean
 
 run: $(STAMP)  ## install, run the multi-stage system on the embedded set, print the table and the run folder
 	$(BIN)/s5eval run --system multistage --limit 24
 
 test: $(STAMP) lint  ## style, types and the fast tests
 	$(BIN)/python -m pytest -q -m "not slow"
+
+# numpy and scipy choose their linear algebra by the processor; the last bits of sums differ from one to the other.
+test-kernels: $(STAMP) lint  ## the fast tests as three kinds of processors would run them
+	for kernel in Haswell Zen $$(grep -qw avx512f /proc/cpuinfo && echo SkylakeX); do \
+	  echo "OPENBLAS_CORETYPE=$$kernel"; \
+	  OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q -m "not slow" || exit $$?; \
+	done
 
 test-slow: $(STAMP)  ## the long tests
 	$(BIN)/python -m pytest -q -m slow

@@ -12,6 +12,8 @@ from s5eval.harness.errors import GateError
 from s5eval.harness.journal import read_run, read_scores
 from s5eval.harness.paired import Difference, paired_differences
 from s5eval.harness.records import MixtureScore
+from s5eval.harness.report.text import number
+from s5eval.metrics.tolerance import equal, settled
 
 GATE_METRIC = "capi_sdri"
 
@@ -96,7 +98,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
     changes = [
         (x.mixture_id, y.capi_sdri - x.capi_sdri)
         for x, y in zip(a, b, strict=True)
-        if x.capi_sdri is not None and y.capi_sdri is not None and x.capi_sdri != y.capi_sdri
+        if x.capi_sdri is not None and y.capi_sdri is not None and not equal(x.capi_sdri, y.capi_sdri)
     ]
     return Comparison(
         first=_facts(first, records[0]),
@@ -106,7 +108,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
         differences=_differences(a, b, columns),
         fixed=tuple(y.mixture_id for x, y in zip(a, b, strict=True) if y.exact and not x.exact),
         broken=tuple(y.mixture_id for x, y in zip(a, b, strict=True) if x.exact and not y.exact),
-        changes=tuple(sorted(changes, key=lambda change: change[1])),
+        changes=tuple(sorted(changes, key=lambda change: settled(change[1]))),
         decomposition=_decompositions(a, b),
         warnings=tuple(warnings),
     )
@@ -129,8 +131,8 @@ def check_not_worse(comparison: Comparison) -> None:
         raise GateError(f"gate not met: CAPI-SDRi of {comparison.second['path']} is undefined")
     if difference.significant and difference.delta is not None and difference.delta < 0:
         raise GateError(
-            f"gate not met: CAPI-SDRi changes by {difference.delta:+.3f} dB "
-            f"[{difference.ci_low:+.3f}, {difference.ci_high:+.3f}]"
+            f"gate not met: CAPI-SDRi changes by {number(difference.delta, 3, signed=True)} dB "
+            f"[{number(difference.ci_low, 3, signed=True)}, {number(difference.ci_high, 3, signed=True)}]"
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from s5eval.harness.records import MixtureScore
+from s5eval.metrics.tolerance import LAST_BITS, settled
 
 TERMS = ("separation", "miss", "false_alarm", "confusion", "repeated_class")
 """The terms of the gap between a run and the references themselves; they sum to it."""
@@ -47,6 +48,7 @@ def decompose_run(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
     ceiling = sum(score.bounds["oracle"] or 0.0 for score, _ in targets) / n
     terms = {"separation": ceiling - bound}
     terms |= {term: sum((v for (kind, _, _), v in by_cause.items() if kind == term), 0.0) for term in TERMS[1:]}
+    terms = {term: value if abs(value) > LAST_BITS else 0.0 for term, value in terms.items()}
     value = total / (n + len(alarms))
     return {
         "value": value,
@@ -58,10 +60,15 @@ def decompose_run(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
         "classes": _by_class(by_cause),
         "confusions": [
             {"reference": label, "estimate": other, "loss": loss, "mixtures": counts["confusion", label, other]}
-            for (kind, label, other), loss in sorted(by_cause.items(), key=lambda item: -item[1])
+            for (kind, label, other), loss in sorted(by_cause.items(), key=_largest_first)
             if kind == "confusion"
         ],
     }
+
+
+def _largest_first(item: tuple[tuple[str, str, str | None], float]) -> tuple[float, str, str]:
+    (_, label, other), loss = item
+    return -settled(loss), label, other or ""
 
 
 def _by_class(by_cause: Mapping[tuple[str, str, str | None], float]) -> dict[str, dict[str, float]]:

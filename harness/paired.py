@@ -10,8 +10,12 @@ from s5eval.harness.columns import Column, fractions
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.summary import finite
 from s5eval.metrics.bootstrap import paired_bootstrap, ratios
+from s5eval.metrics.tolerance import LAST_BITS
 
 Array = npt.NDArray[np.float64]
+
+LEAST_MIXTURES = 6
+"""Below, no difference is called significant: all of five mixtures fall to one side by chance in 1 case of 16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,13 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """The interval excludes 0: a difference at the 5 % level, were this the only one looked at."""
-        return self.ci_low is not None and self.ci_high is not None and not self.ci_low <= 0 <= self.ci_high
+        """The interval excludes 0, by more than last bits, and rests on `LEAST_MIXTURES` or more.
+
+        A difference at the 5 % level, were this the only one looked at.
+        """
+        if self.ci_low is None or self.ci_high is None or self.n < LEAST_MIXTURES:
+            return False
+        return self.ci_low > LAST_BITS or self.ci_high < -LAST_BITS
 
 
 def paired_differences(
@@ -104,5 +113,5 @@ def sign_test(better: int, worse: int) -> float | None:
 def _signs(a: Array, b: Array) -> tuple[int, int, int, float | None]:
     both = (a[:, 1] > 0) & (b[:, 1] > 0)
     change = b[both, 0] / b[both, 1] - a[both, 0] / a[both, 1]
-    better, worse = int((change > 0).sum()), int((change < 0).sum())
+    better, worse = int((change > LAST_BITS).sum()), int((change < -LAST_BITS).sum())
     return better, worse, int(both.sum()) - better - worse, sign_test(better, worse)

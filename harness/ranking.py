@@ -15,7 +15,9 @@ from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.journal import read_run, read_scores
 from s5eval.harness.paired import Difference, paired_differences
 from s5eval.harness.report.table import aligned
+from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.run import Progress, RunResult, resume, run
+from s5eval.metrics.tolerance import equal, settled
 from s5eval.submissions.layout import EVAL_IDS, OFFICIAL_DATASET
 
 RANKED_EVAL_MIXTURES = 1512
@@ -155,7 +157,7 @@ def ranking_table(ranking: Ranking) -> str:
     header = ("", "CAPI-SDRi dB", "behind the first dB", "mixture acc. %", "source acc. %", "n (defined)")
     rows = [(entry.value if entry.rank else None, _row(entry)) for entry in ranking.entries]
     rows += [(row.capi_sdri, _published_row(row)) for row in ranking.published]
-    ordered = sorted(rows, key=lambda row: (row[0] is None, -(row[0] or 0.0)))
+    ordered = sorted(rows, key=lambda row: (row[0] is None, -settled(row[0] or 0.0)))
     lines = [f"data: {ranking.data} | {ranking.n} mixtures | 95 % intervals", ""]
     lines += aligned([header, *(row for _, row in ordered)])
     partial = [entry for entry in ranking.entries if entry.result.summary["status"] != "complete"]
@@ -178,7 +180,7 @@ def _failures(entry: Entry) -> str:
 def _ranked(entries: Sequence[Entry]) -> list[Entry]:
     def key(entry: Entry) -> tuple[bool, bool, float, str]:
         partial = entry.result.summary["status"] != "complete"
-        return partial, entry.value is None, -(entry.value or 0.0), entry.name
+        return partial, entry.value is None, -settled(entry.value or 0.0), entry.name
 
     ordered = sorted(entries, key=key)
     if not ordered or key(ordered[0])[:2] != (False, False):
@@ -186,7 +188,7 @@ def _ranked(entries: Sequence[Entry]) -> list[Entry]:
     ranked: list[Entry] = []
     for position, entry in enumerate(ordered, start=1):
         complete = key(entry)[:2] == (False, False)
-        tied = complete and ranked and ranked[-1].value == entry.value
+        tied = complete and ranked and equal(ranked[-1].value or 0.0, entry.value or 0.0)
         place = None if not complete else ranked[-1].rank if tied else position
         difference = None if position == 1 or entry.value is None else _difference(ordered[0], entry)
         ranked.append(replace(entry, rank=place, difference=difference))
@@ -231,7 +233,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     place = "  – " if entry.rank is None else f"{entry.rank:3d} "
     behind = ""
     if difference is not None and difference.delta is not None:
-        behind = _interval(difference.delta, difference.ci_low, difference.ci_high, 3)
+        behind = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3)
     return (
         f"{place}{entry.name}{'' if status == 'complete' else f' ({status})'}",
         _metric(metrics["capi_sdri"], 3),
@@ -243,19 +245,12 @@ def _row(entry: Entry) -> tuple[str, ...]:
 
 
 def _metric(metric: Mapping[str, Any], digits: int) -> str:
-    return _interval(metric["value"], metric["ci_low"], metric["ci_high"], digits)
-
-
-def _interval(value: float | None, low: float | None, high: float | None, digits: int) -> str:
-    if value is None:
-        return "–"
-    bounds = "" if low is None or high is None or low == high else f" [{low:.2f}, {high:.2f}]"
-    return f"{value:.{digits}f}{bounds}"
+    return number_and_interval(metric["value"], metric["ci_low"], metric["ci_high"], digits)
 
 
 def _published_row(row: Published) -> tuple[str, ...]:
     note = f"published, {row.note}" if row.note else "published"
-    return f"    {row.system} ({note})", f"{row.capi_sdri:.2f}", "", f"{row.mixture_accuracy:.2f}", "", ""
+    return f"    {row.system} ({note})", number(row.capi_sdri, 2), "", number(row.mixture_accuracy, 2), "", ""
 
 
 def _entry_dict(entry: Entry) -> dict[str, Any]:

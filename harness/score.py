@@ -9,6 +9,7 @@ from s5eval.metrics.capi import CapiScore, capi_sdri
 from s5eval.metrics.decompose import decompose, subset
 from s5eval.metrics.labels import count_labels
 from s5eval.metrics.sdr import EPSILON, PairScores
+from s5eval.metrics.tolerance import LAST_BITS
 from s5eval.systems.decision import Decision, Selection, candidate_labels, decide
 
 BOUNDS = ("oracle-mixture", "oracle-zeros", "oracle-gain", "oracle")
@@ -46,7 +47,7 @@ def score_mixture(
         return MixtureScore(mixture_id, "predicted", estimates=estimates, seconds=seconds)
     capi = _capi(table, selections)
     counts = count_labels(estimate=[s.label for s in selections], reference=table.reference_labels)
-    differs = capi.value is not None and capi.optimal is not None and capi.optimal - capi.value > 1e-9
+    differs = capi.value is not None and capi.optimal is not None and capi.optimal - capi.value > LAST_BITS
     return MixtureScore(
         mixture_id,
         "scored",

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from s5eval.harness.sweep import Array, Indices, Objective, SweepTable
+from s5eval.metrics.tolerance import LAST_BITS, settled
 
 ROUNDS = 3
 SHRINKAGE = 50.0
 
 _GRID = 100  # values of a threshold common to all classes
 _DIGITS = 6  # of the thresholds in a file
-_GAIN = 1e-9  # a smaller gain is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ def fit(
     rng = np.random.default_rng(seed)
     everywhere = np.full_like(base, common)
     found = [_climb(table, start, base, objective, rng) for start in (base, everywhere, *starts)]
-    best = max(found, key=score)
+    best = max(found, key=lambda thresholds: settled(score(thresholds)))
     counts = table.counts()
     for strength in (shrinkage, shrinkage / 2, shrinkage / 4, 0.0):
         shrunk = best if strength == 0 else (counts * best + strength * common) / (counts + strength)
-        shrunk = np.where(shrunk == base, base, np.round(shrunk, _DIGITS))
-        if score(shrunk) >= untuned:
+        shrunk = np.where(np.abs(shrunk - base) <= LAST_BITS, base, np.round(shrunk, _DIGITS))
+        if score(shrunk) >= untuned - LAST_BITS:
             return Fit(shrunk, common if strength else float(np.median(base)), strength)
     return Fit(base, float(np.median(base)), 0.0)  # rounding alone has cost the gain
 
@@ -76,13 +76,13 @@ def _climb(table: SweepTable, start: Array, base: Array, objective: Objective, r
             if len(edges) > 1 and edges[1] <= 0:
                 edges, values = edges[1:], values[1:]
             best = float(values.max())
-            if best <= current + _GAIN:
+            if best <= current + LAST_BITS:
                 continue
             centres = _centres(edges, float(base[label]))
-            ties = np.flatnonzero(values >= best - _GAIN)
-            thresholds[label] = centres[ties[np.abs(centres[ties] - base[label]).argmin()]]
+            ties = np.flatnonzero(values >= best - LAST_BITS)
+            thresholds[label] = centres[ties[np.abs(centres[ties] - base[label]).round(_DIGITS).argmin()]]
             current = best
-        if current <= before + _GAIN:
+        if current <= before + LAST_BITS:
             break
     return thresholds
 
@@ -102,4 +102,5 @@ def _best_common(table: SweepTable, base: Array, objective: Objective) -> float:
     quantiles = np.quantile(table.p_silence, np.linspace(0, 1, _GRID + 1))
     values = np.concatenate([[np.median(base)], (quantiles[1:] + quantiles[:-1]) / 2])
     scores = [float(objective(table.sums(np.full_like(base, value)))) for value in values]
-    return float(np.round(values[int(np.argmax(scores))], _DIGITS))
+    best = max(scores) - LAST_BITS
+    return float(np.round(values[next(k for k, score in enumerate(scores) if score >= best)], _DIGITS))

@@ -19,7 +19,7 @@ from s5eval.harness.records import PairTable
 from s5eval.harness.score import select
 from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.decompose import subset
-from s5eval.systems.decision import Decision, candidate_labels, decide
+from s5eval.systems.decision import PLACES, Decision, candidate_labels, decide
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -151,7 +151,9 @@ def sweep_table(tables: Sequence[PairTable], decision: Decision) -> SweepTable:
         groups = _groups(table)
         stride = 1
         for label, rows in groups:
-            events += [(label, float(table.p_silence[k]), i, stride, rank) for rank, k in enumerate(rows)]
+            events += [
+                (label, round(float(table.p_silence[k]), PLACES), i, stride, rank) for rank, k in enumerate(rows)
+            ]
             stride *= len(rows) + 1
         if stride > MAX_STATES:
             raise DataError(
@@ -170,7 +172,7 @@ def _groups(table: PairTable) -> list[tuple[int, list[int]]]:
     """Class → candidates of that class, the least silent first."""
     groups: dict[int, list[int]] = {}
     names = candidate_labels(table.class_scores, table.labels)
-    for k in np.argsort(table.p_silence, kind="stable"):
+    for k in np.argsort(table.p_silence.round(PLACES), kind="stable"):
         groups.setdefault(CLASS_INDEX[names[k]], []).append(int(k))
     return sorted(groups.items())
 

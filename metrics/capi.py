@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.metrics.sdr import PairScores
+from s5eval.metrics.tolerance import LAST_BITS, PLACES, settled
 
 _ENUMERABLE = 720  # pairings tried one by one; beyond, the Hungarian method, whose import costs half a second
 
@@ -109,7 +110,7 @@ def capi_sdri(pair_scores: PairScores, *, estimate_labels: Sequence[str], refere
 
 
 def _best_of_each_class(pairs: Sequence[Pair]) -> list[Pair]:
-    ordered = sorted(pairs, key=lambda pair: pair.sdr)
+    ordered = sorted(pairs, key=lambda pair: settled(pair.sdr))
     return list({pair.label: pair for pair in ordered}.values())
 
 
@@ -117,7 +118,8 @@ def assign(scores: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.N
     """The one-to-one pairing of rows and columns with the highest sum (hence mean); min(rows, columns) pairs.
 
     Returns:
-        Row and column indices, rows ascending. Between equal sums the choice is deterministic but unspecified.
+        Row and column indices, rows ascending. Sums that differ in their last bits alone are equal, and between
+        equals the choice is deterministic: the first in lexicographic order, where pairings are listed.
     """
     n, m = scores.shape
     if n > m:
@@ -129,10 +131,11 @@ def assign(scores: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.N
     if perm(m, n) > _ENUMERABLE:
         from scipy.optimize import linear_sum_assignment
 
-        return linear_sum_assignment(scores, maximize=True)
+        return linear_sum_assignment(scores.round(PLACES), maximize=True)
     choices = _pairings(n, m)
     rows = np.arange(n)
-    return rows, choices[scores[rows, choices].sum(axis=1).argmax()]
+    sums = scores[rows, choices].sum(axis=1)
+    return rows, choices[(sums >= sums.max() - LAST_BITS).argmax()]
 
 
 @cache

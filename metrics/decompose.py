@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from s5eval.metrics.capi import CapiScore, assign, capi_sdri
 from s5eval.metrics.sdr import PairScores
+from s5eval.metrics.tolerance import LAST_BITS, PLACES
 
 LossKind = Literal["miss", "confusion", "repeated_class", "false_alarm"]
 KINDS: tuple[LossKind, ...] = ("miss", "confusion", "repeated_class", "false_alarm")
@@ -117,7 +118,7 @@ def decompose(
 
     owner = match_waveforms(pair_scores, range(len(candidate_labels)))
     true_labels = {k: reference_labels[r] for k, r in match_waveforms(pair_scores, selected).items()}
-    least_silent = np.lexsort((np.arange(len(p_silence)), p_silence))[: len(reference_labels)]
+    least_silent = np.lexsort((np.arange(len(p_silence)), p_silence.round(PLACES)))[: len(reference_labels)]
     improvements = [float(pair_scores.sdr[k, r] - pair_scores.sdr_mixture[r]) for k, r in owner.items()]
     return Decomposition(
         value=as_given(selected).value,
@@ -165,7 +166,7 @@ def _losses(
     thinning = scored.value / len(references) if scored.value is not None and references else 0.0
     for k in sorted(set(selected) - set(used.values())):
         sums[_mislabelled(k, labels, references, owner)] += thinning
-    return tuple(Loss(*cause, value) for cause, value in sums.items())
+    return tuple(Loss(*cause, value if abs(value) > LAST_BITS else 0.0) for cause, value in sums.items())
 
 
 def _mislabelled(

@@ -16,6 +16,9 @@ import yaml
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES, suggestion
 
+PLACES = 9
+"""Decimals of probabilities and correlations that count: no choice hangs on the last bit of a sum."""
+
 _KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "provenance")
 
 
@@ -68,7 +71,7 @@ def candidate_labels(class_scores: npt.NDArray[np.float64], labels: Sequence[str
     """The class of every candidate: as given, else the arg-max of its scores."""
     if labels is not None:
         return tuple(labels)
-    return tuple(CLASSES[index] for index in class_scores.argmax(axis=1))
+    return tuple(CLASSES[index] for index in _settled(class_scores).argmax(axis=1))
 
 
 def decide(
@@ -90,21 +93,26 @@ def decide(
 
     Returns:
         The selections in candidate order. Rules act in this order: threshold, duplicates, maximum count;
-        between equals the lower index stays.
+        between equals (to `PLACES` decimals) the lower index stays.
     """
     names = candidate_labels(class_scores, labels)
-    alive = [k for k, name in enumerate(names) if p_silence[k] <= decision.threshold(name)]
-    alive.sort(key=lambda k: (p_silence[k], k))
+    silence, alike = _settled(p_silence), _settled(correlation)
+    alive = [k for k, name in enumerate(names) if silence[k] <= decision.threshold(name)]
+    alive.sort(key=lambda k: (silence[k], k))
     kept: list[int] = []
     for k in alive:
         if decision.duplicate_correlation is not None and any(
-            names[k] == names[j] and correlation[k, j] > decision.duplicate_correlation for j in kept
+            names[k] == names[j] and alike[k, j] > decision.duplicate_correlation for j in kept
         ):
             continue
         kept.append(k)
     if decision.max_sources is not None:
         kept = kept[: decision.max_sources]
     return tuple(Selection(k, names[k], _confidence(class_scores[k], names[k], p_silence[k])) for k in sorted(kept))
+
+
+def _settled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(values, np.float64).round(PLACES)
 
 
 def _confidence(scores: npt.NDArray[np.float64], label: str, p_silence: float) -> float:

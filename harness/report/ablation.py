@@ -11,6 +11,7 @@ from typing import Any
 from s5eval.data_manifests.files import write_atomically
 from s5eval.harness.ablate import Ablation, AblationRow
 from s5eval.harness.report.table import BOUND_NOTES, aligned
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
 """The three metrics of the table; `table.json` and `table.csv` have the floors as well."""
@@ -61,7 +62,7 @@ def ablation_table(ablation: Ablation) -> str:
     rows: list[tuple[str, ...]] = [("", *HEADLINES.values(), "zero floor", "stage runs", "seconds")]
     for row in ablation.rows:
         floor = row.metrics.get(_FLOOR, {}).get("value")
-        costs = (f"{row.executed} (+{row.reused})", f"{row.seconds:.1f}")
+        costs = (f"{row.executed} (+{row.reused})", number(row.seconds, 1))
         rows.append((_title(row, ablation), *_cells(row), number(floor, 3), *costs))
     rows += [(), *((f"  {row.name} ({BOUND_NOTES[row.name]})", *_cells(row), "", "", "") for row in ablation.bounds)]
     published = published_rows(ablation.about)
@@ -89,7 +90,7 @@ def ablation_markdown(ablation: Ablation) -> str:
             cell for metric in HEADLINES for cell in (_cell(row, metric), _delta_or_baseline(row, metric, ablation))
         ]
         lines.append(
-            _line([f"**{_title(row, ablation)}**", *cells, f"{row.executed} (+{row.reused})", f"{row.seconds:.1f}"])
+            _line([f"**{_title(row, ablation)}**", *cells, f"{row.executed} (+{row.reused})", number(row.seconds, 1)])
         )
     for row in ablation.bounds:
         cells = [cell for metric in HEADLINES for cell in (_cell(row, metric), _delta(row, metric))]
@@ -132,11 +133,6 @@ def ablation_csv(ablation: Ablation) -> str:
     return buffer.getvalue()
 
 
-def number(value: float | None, digits: int) -> str:
-    """A value of the table; a dash where it is undefined."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
 def _title(row: AblationRow, ablation: Ablation) -> str:
     letters = ["failed"] if row.error is not None else [ablation.notes[mark] for mark in row.marks]
     return f"{row.name} ({', '.join(letters)})" if letters else row.name
@@ -148,20 +144,15 @@ def _cells(row: AblationRow) -> tuple[str, ...]:
 
 def _cell(row: AblationRow, metric: str) -> str:
     entry = row.metrics[metric]
-    text = number(entry["value"], DIGITS[metric])
-    if entry["ci_low"] is None or entry["ci_low"] == entry["ci_high"]:
-        return text
-    return f"{text} [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}]"
+    return number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], DIGITS[metric])
 
 
 def _delta(row: AblationRow, metric: str) -> str:
     entry = row.delta[metric]
     if entry["value"] is None:
-        return "–"
-    star = " *" if entry["significant"] else ""
-    if entry["ci_low"] is None or entry["ci_low"] == entry["ci_high"]:
-        return f"{entry['value']:+.{DIGITS[metric]}f}{star}"
-    return f"{entry['value']:+.{DIGITS[metric]}f} [{entry['ci_low']:+.2f}, {entry['ci_high']:+.2f}]{star}"
+        return ABSENT
+    text = number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], DIGITS[metric], signed=True)
+    return f"{text} *" if entry["significant"] else text
 
 
 def _delta_or_baseline(row: AblationRow, metric: str, ablation: Ablation) -> str:

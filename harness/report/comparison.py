@@ -5,9 +5,10 @@ from typing import Any
 
 from s5eval.harness.compare import Comparison
 from s5eval.harness.decomposition import ORACLES
-from s5eval.harness.paired import Difference
+from s5eval.harness.paired import LEAST_MIXTURES, Difference
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES
 from s5eval.harness.report.table import SECONDARY_TITLES, aligned
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
 _OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice that the text shows; --json has all
 _SHOWN = 8  # mixtures of a list; --json has all
@@ -41,6 +42,8 @@ def comparison_table(comparison: Comparison) -> str:
         rows += [(title, *[""] * 5)] if title else []
         rows += [*entries, ()]
     lines += ["", *aligned(rows[:-1]), "", "* the 95 % paired interval excludes 0; among many rows some do by chance"]
+    if comparison.n < LEAST_MIXTURES:
+        lines.append(f"no star below {LEAST_MIXTURES} mixtures: so few can all fall to one side by chance")
     lines += ["", *_decomposition(comparison.decomposition)]
     lines += _flips(comparison)
     return "\n".join(lines)
@@ -65,18 +68,16 @@ def _row(path: tuple[str, ...], difference: Difference) -> tuple[str, ...]:
     title = TITLES.get(path[-1], path[-1])
     name = title if len(path) == 2 else f"  {path[2]}: {title}"
     counts = f"{difference.better} / {difference.worse} / {difference.ties}"
-    p = "–" if difference.p_sign is None else f"{difference.p_sign:.3f}" if difference.p_sign >= 0.001 else "< 0.001"
-    return name, _number(difference.first), _number(difference.second), delta_text(difference), counts, p
+    p = number(difference.p_sign, 3) if difference.p_sign is None or difference.p_sign >= 0.001 else "< 0.001"
+    return name, number(difference.first, 3), number(difference.second, 3), delta_text(difference), counts, p
 
 
 def delta_text(difference: Difference) -> str:
     """`+0.412 [+0.10, +0.73] *`; the star when the interval excludes 0."""
     if difference.delta is None:
-        return "–"
-    star = " *" if difference.significant else ""
-    if difference.ci_low is None or difference.ci_low == difference.ci_high:
-        return f"{difference.delta:+.3f}{star}"
-    return f"{difference.delta:+.3f} [{difference.ci_low:+.2f}, {difference.ci_high:+.2f}]{star}"
+        return ABSENT
+    text = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3, signed=True)
+    return f"{text} *" if difference.significant else text
 
 
 def _decomposition(rows: Mapping[str, Mapping[str, float | None]] | None) -> list[str]:
@@ -92,13 +93,13 @@ def _decomposition(rows: Mapping[str, Mapping[str, float | None]] | None) -> lis
 
 
 def _cells(row: Mapping[str, float | None]) -> tuple[str, ...]:
-    delta = row["delta"]
-    return _number(row["first"]), _number(row["second"]), "–" if delta is None else f"{delta:+.3f}"
+    return number(row["first"], 3), number(row["second"], 3), number(row["delta"], 3, signed=True)
 
 
 def _flips(comparison: Comparison) -> list[str]:
-    worst = [f"{id_} {change:+.2f}" for id_, change in comparison.changes if change < 0][:_SHOWN]
-    best = [f"{id_} {change:+.2f}" for id_, change in reversed(comparison.changes) if change > 0][:_SHOWN]
+    shown = [(f"{id_} {number(change, 2, signed=True)}", round(change, 2)) for id_, change in comparison.changes]
+    worst = [text for text, change in shown if change < 0][:_SHOWN]
+    best = [text for text, change in reversed(shown) if change > 0][:_SHOWN]
     lines = ["", f"{comparison.n} mixtures compared"]
     for title, ids in (("labels exact only in B", comparison.fixed), ("labels exact only in A", comparison.broken)):
         more = f", … and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
@@ -106,7 +107,3 @@ def _flips(comparison: Comparison) -> list[str]:
     lines += [f"largest gains, dB: {', '.join(best)}"] if best else []
     lines += [f"largest losses, dB: {', '.join(worst)}"] if worst else []
     return lines
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from s5eval.harness.decomposition import ORACLES, TERMS
 from s5eval.harness.report.table import aligned
+from s5eval.harness.report.text import number
 
 _CONFUSIONS = 3
 
@@ -43,11 +44,11 @@ def decomposition_lines(decomposition: Mapping[str, Any]) -> list[str]:
     rows: list[tuple[str, ...]] = [("where the decibels went", "dB", "")]
     for title, value, note in ladder(decomposition):
         extra = notes["confusion"] if title == f"+ {LOSS_TITLES['confusion']}" else ""
-        rows.append((title, f"{value:.3f}", f"{note}{extra}"))
+        rows.append((title, number(value, 3), f"{note}{extra}"))
     width = max(len(row[2]) for row in rows)
     lines = aligned([(*row[:2], row[2].ljust(width)) for row in rows])
     what_if = (
-        f"{name.removeprefix('oracle_')} {decomposition[name]:.3f}"
+        f"{name.removeprefix('oracle_')} {number(decomposition[name], 3)}"
         for name in ORACLES
         if decomposition[name] is not None
     )
@@ -55,6 +56,6 @@ def decomposition_lines(decomposition: Mapping[str, Any]) -> list[str]:
 
 
 def _confusions(decomposition: Mapping[str, Any]) -> str:
-    largest = [c for c in decomposition["confusions"] if c["loss"] > 0][:_CONFUSIONS]
-    listed = ", ".join(f"{c['reference']} → {c['estimate']} {c['loss']:.2f}" for c in largest)
+    largest = [c for c in decomposition["confusions"] if round(c["loss"], 2) > 0][:_CONFUSIONS]
+    listed = ", ".join(f"{c['reference']} → {c['estimate']} {number(c['loss'], 2)}" for c in largest)
     return f": {listed}" if listed else ""

@@ -5,6 +5,7 @@ from typing import Any
 
 from s5eval.data_manifests.files import atomic_path
 from s5eval.harness.ablate import Ablation
+from s5eval.harness.report.text import number
 
 _INK = "#1c2430"
 _SOFT = "#6b7683"
@@ -70,7 +71,7 @@ def _levels(axes: Any, ablation: Ablation) -> None:
         if value is None or row.name == "oracle-mixture":  # 0 dB by definition, as silence is
             continue
         if value > highest + _FAR:
-            far.append(f"{row.name} {value:.1f} dB")
+            far.append(f"{row.name} {number(value, 1)} dB")
         else:
             axes.axvline(value, color=_SOFT, linestyle=dashes, linewidth=1, zorder=0, label=row.name)
     axes.set_xlabel("CAPI-SDRi, dB" + (f"   (beyond the right edge: {', '.join(far)})" if far else ""))

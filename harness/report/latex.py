@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from s5eval.harness.ablate import Ablation, AblationRow
 from s5eval.harness.report.ablation import HEADLINES, caption, published_rows
+from s5eval.harness.report.text import has_width, number
 
 _DIGITS = {"capi_sdri": 2, "mixture_accuracy": 1, "source_accuracy": 1}
 _COLUMNS = len(HEADLINES) + 2
@@ -83,11 +84,11 @@ def _lines(name: str, row: AblationRow, stage_runs: str, *, compared: bool) -> l
     values, differences = [name], [""]
     for metric, places in _DIGITS.items():
         entry, delta = row.metrics[metric], row.delta[metric]
-        values.append(_value(entry["value"], places) + _interval(entry["ci_low"], entry["ci_high"], f".{places}f"))
+        values.append(_value(entry["value"], places) + _interval(entry["ci_low"], entry["ci_high"], places))
         if compared and delta["value"] is not None:
             star = "^{*}" if delta["significant"] else ""
-            change = rf"{{\scriptsize $\Delta\,{delta['value']:+.{places}f}{star}$}}"
-            differences.append(change + _interval(delta["ci_low"], delta["ci_high"], f"+.{places}f"))
+            change = rf"{{\scriptsize $\Delta\,{number(delta['value'], places, signed=True)}{star}$}}"
+            differences.append(change + _interval(delta["ci_low"], delta["ci_high"], places, signed=True))
         else:
             differences.append("")
     lines = [_line([*values, stage_runs])]
@@ -95,13 +96,13 @@ def _lines(name: str, row: AblationRow, stage_runs: str, *, compared: bool) -> l
 
 
 def _value(value: float | None, places: int) -> str:
-    return "--" if value is None else f"${value:.{places}f}$"
+    return "--" if value is None else f"${number(value, places)}$"
 
 
-def _interval(low: float | None, high: float | None, form: str) -> str:
-    if low is None or high is None or low == high:
+def _interval(low: float | None, high: float | None, places: int, *, signed: bool = False) -> str:
+    if not has_width(low, high):
         return ""
-    return rf" {{\scriptsize $[{low:{form}}, {high:{form}}]$}}"
+    return rf" {{\scriptsize $[{number(low, places, signed=signed)}, {number(high, places, signed=signed)}]$}}"
 
 
 def _line(cells: Sequence[str]) -> str:

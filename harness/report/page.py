@@ -11,6 +11,8 @@ from s5eval.harness.journal import read_run, read_scores, read_summary
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.metrics.tolerance import LAST_BITS, settled
 
 
 def write_page(run: Path) -> Path:
@@ -27,6 +29,7 @@ def write_page(run: Path) -> Path:
     template = files("s5eval.harness.report").joinpath("page.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"metric": _metric, "number": _number}
+    environment.tests["more_than_nothing"] = lambda value: value > LAST_BITS
     html = environment.from_string(template).render(
         summary=summary,
         record=record,
@@ -45,7 +48,7 @@ def write_page(run: Path) -> Path:
 def _worst_first(score: MixtureScore) -> tuple[int, float, str]:
     if score.status == "failed":
         return 0, 0.0, score.mixture_id
-    return (2, 0.0, score.mixture_id) if score.capi_sdri is None else (1, score.capi_sdri, score.mixture_id)
+    return (2, 0.0, score.mixture_id) if score.capi_sdri is None else (1, settled(score.capi_sdri), score.mixture_id)
 
 
 def _mixture_row(run: Path, score: MixtureScore) -> dict[str, Any]:
@@ -68,12 +71,8 @@ def _mixture_row(run: Path, score: MixtureScore) -> dict[str, Any]:
 
 
 def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
+    return number(value, digits)
 
 
 def _metric(entry: dict[str, Any] | None) -> str:
-    if entry is None or entry["value"] is None:
-        return "–"
-    text = _number(entry["value"])
-    exact = entry["ci_low"] is None or entry["ci_low"] == entry["ci_high"]
-    return text if exact else f"{text} [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}]"
+    return ABSENT if entry is None else number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], 2)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from s5eval.harness.decomposition import TERMS
+from s5eval.harness.report.text import number, number_and_interval
+from s5eval.metrics.tolerance import LAST_BITS
 
 BOUND_NOTES = {
     "silence": "no output",
@@ -41,7 +43,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         lines += ["", _as_written(written)]
     if summary.get("secondary"):
         lines += ["", _secondary(summary["secondary"])]
-    if (parts := summary.get("decomposition")) and any(parts["terms"][term] for term in TERMS[1:]):
+    if (parts := summary.get("decomposition")) and any(abs(parts["terms"][term]) > LAST_BITS for term in TERMS[1:]):
         from s5eval.harness.report.decibels import decomposition_lines
 
         lines += ["", *decomposition_lines(parts)]
@@ -76,7 +78,7 @@ def _row(name: str, metrics: Mapping[str, Any], kind: str = "system") -> tuple[s
     return (
         f"  {name}" if kind == "bound" else name,
         _interval(capi, digits),
-        "" if floor is None else _number(floor["value"], digits),
+        "" if floor is None else number(floor["value"], digits),
         _interval(metrics["mixture_accuracy"], digits),
         _interval(metrics["source_accuracy"], digits),
         f"{capi['n']} ({capi['n_defined']})",
@@ -84,19 +86,11 @@ def _row(name: str, metrics: Mapping[str, Any], kind: str = "system") -> tuple[s
 
 
 def _interval(metric: Mapping[str, Any], digits: int) -> str:
-    if metric["value"] is None:
-        return "–"
-    if metric["ci_low"] is None or metric["ci_low"] == metric["ci_high"]:
-        return _number(metric["value"], digits)
-    return f"{_number(metric['value'], digits)} [{metric['ci_low']:.2f}, {metric['ci_high']:.2f}]"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.000"
+    return number_and_interval(metric["value"], metric["ci_low"], metric["ci_high"], digits)
 
 
 def _as_written(written: Mapping[str, Any]) -> str:
-    value = _number(written["capi_sdri"]["value"], 3)
+    value = number(written["capi_sdri"]["value"], 3)
     return f"as written to 16-bit wavs: CAPI-SDRi {value} dB, {written['clipped_samples']} samples clipped"
 
 
@@ -110,7 +104,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[k]) for row in rows if row) for k in range(len(rows[0]))]
     rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
     lines = []
-    for number, row in enumerate(rows):
+    for position, row in enumerate(rows):
         if not row:
             lines.append(rule)
             continue
@@ -119,6 +113,6 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
             for k, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
-        if number == 0:
+        if position == 0:
             lines.append(rule)
     return lines

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from s5eval.harness.report.table import aligned
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.tune import TuneResult
+from s5eval.metrics.tolerance import LAST_BITS
 
 _NAMES = {"untuned": "untuned", "fitted": "fitted (on the same mixtures)", "cross_validated": "cross-validated"}
 
@@ -16,7 +18,7 @@ def tuning_table(result: TuneResult) -> str:
         rows.append(
             (
                 title,
-                *(_number(values[key]) for key in ("capi_sdri", "mixture_accuracy", "source_accuracy", "objective")),
+                *(number(values[key], 3) for key in ("capi_sdri", "mixture_accuracy", "source_accuracy", "objective")),
             )
         )
     classes: list[tuple[str, ...]] = [("class", "candidates", "before", "after", "revived (right)", "silenced (right)")]
@@ -24,14 +26,14 @@ def tuning_table(result: TuneResult) -> str:
     provenance = result.decision.provenance or {}
     left_out = f"; {result.n_left_out} without a score left out" if result.n_left_out else ""
     gain = result.gain
-    verdict = "" if (gain["value"] or 0.0) > 0 else ": none, so keep the untuned thresholds"
-    interval = "" if gain["ci_low"] is None else f" [{gain['ci_low']:+.3f}, {gain['ci_high']:+.3f}]"
+    verdict = "" if (gain["value"] or 0.0) > LAST_BITS else ": none, so keep the untuned thresholds"
+    gained = number_and_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
     lines = [
         f"objective: {provenance['objective']}, {provenance['folds']} folds, {result.n_mixtures} mixtures{left_out}",
         "",
         *aligned(rows),
         "",
-        f"gain in CAPI-SDRi, cross-validated: {_signed(gain['value'])}{interval} dB{verdict}",
+        f"gain in CAPI-SDRi, cross-validated: {gained} dB{verdict}",
         "",
         *aligned(classes),
     ]
@@ -42,15 +44,7 @@ def tuning_table(result: TuneResult) -> str:
 
 def _changes(row: Mapping[str, float]) -> tuple[str, ...]:
     changes = (
-        f"{row[change]:.0f} ({row[f'{change}_right']:.0f})" if row[change] else "–"
+        f"{row[change]:.0f} ({row[f'{change}_right']:.0f})" if row[change] else ABSENT
         for change in ("revived", "silenced")
     )
-    return (f"{row['candidates']:.0f}", f"{row['before']:.3f}", f"{row['after']:.3f}", *changes)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.3f}"
+    return (f"{row['candidates']:.0f}", number(row["before"], 3), number(row["after"], 3), *changes)

@@ -228,3 +228,15 @@ def test_the_same_differences_come_out_of_the_comparison_itself() -> None:
     difference = paired_differences(scores(a[:, 0]), scores(b[:, 0]), COLUMNS[:2])[0]
     assert difference.significant == bool(significant(a, b)[0])
     assert difference.delta == pytest.approx(float(b.mean() - a.mean()))
+
+
+@pytest.mark.parametrize(
+    ("n", "change", "significant"), [(1, 1e-15, False), (100, 1e-15, False), (5, 0.5, False), (6, 0.5, True)]
+)
+def test_a_change_of_one_bit_or_of_five_mixtures_is_no_verdict(n: int, change: float, significant: bool) -> None:
+    """Five mixtures fall all to one side by chance once in 16 times: that is no 5 % level."""
+    before = [MixtureScore(f"m_{k}", "scored", capi_sdri=1.0) for k in range(n)]
+    after = [MixtureScore(f"m_{k}", "scored", capi_sdri=1.0 - change) for k in range(n)]
+    difference = paired_differences(before, after, COLUMNS[:1])[0]
+    assert difference.significant is significant
+    assert (difference.worse, difference.ties) == ((n, 0) if change > 0.1 else (0, n))

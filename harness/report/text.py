@@ -1,0 +1,40 @@
+"""Numbers as text: the one formatter of tables, pages and messages.
+
+A number is rounded before its sign is written, and settled at nine digits before that: what a reader sees never
+depends on the last bit of a sum, which differs from processor to processor.
+"""
+
+from s5eval.metrics.tolerance import PLACES, equal
+
+ABSENT = "–"
+
+
+def number(value: float | None, digits: int, *, signed: bool = False) -> str:
+    """A value with so many decimals, a dash where it is undefined.
+
+    >>> number(-1e-17, 3), number(0.4124, 3, signed=True)
+    ('0.000', '+0.412')
+    """
+    if value is None:
+        return ABSENT
+    settled = round(round(value, PLACES), digits) + 0.0  # + 0.0: no "-0.000"
+    return f"{settled:+.{digits}f}" if signed else f"{settled:.{digits}f}"
+
+
+def number_and_interval(
+    value: float | None, low: float | None, high: float | None, digits: int, *, signed: bool = False, places: int = 2
+) -> str:
+    """`value [low, high]`, the bounds with `places` decimals; without them where they say nothing.
+
+    >>> number_and_interval(1.5, 1.0, 2.0, 3)
+    '1.500 [1.00, 2.00]'
+    """
+    text = number(value, digits, signed=signed)
+    if value is None or not has_width(low, high):
+        return text
+    return f"{text} [{number(low, places, signed=signed)}, {number(high, places, signed=signed)}]"
+
+
+def has_width(low: float | None, high: float | None) -> bool:
+    """Whether an interval is known and more than a point."""
+    return low is not None and high is not None and not equal(low, high)
