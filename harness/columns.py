@@ -71,11 +71,11 @@ class Column:
 
 
 def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
-    """Metrics, bounds and slices that the scored mixtures give rise to."""
+    """Metrics, bounds and slices that the scored mixtures give rise to; secondary metrics where all have them."""
     columns = [Column(("metrics", metric.name), metric, _any) for metric in METRICS]
     for bound in ("silence", *BOUNDS):
         columns += bound_columns(bound)
-    if any(score.secondary is not None for score in scored):
+    if scored and all(score.secondary is not None for score in scored):
         columns += [Column(("secondary", metric.name), metric, _any) for metric in SECONDARY]
     counts = sorted({len(score.reference_labels or ()) for score in scored})
     conditions: list[tuple[str, str, Member]] = [

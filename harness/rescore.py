@@ -46,7 +46,7 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         scores = {id_: _rescored(run, score, decision) for id_, score in known.items()}
         if any(score.estimates != known[id_].estimates for id_, score in scores.items()):
             # What needs audio is known for unchanged estimates only, and a mean over those would mislead.
-            scores = {id_: without_bss(score) for id_, score in scores.items()}
+            scores = {id_: _without_audio(score) for id_, score in scores.items()}
         summary = summarize(
             list(scores.values()),
             n_expected=record["n_expected"],
@@ -80,6 +80,12 @@ def _rescored(run: Path, score: MixtureScore, decision: Decision) -> MixtureScor
         clipped = tuple(flag for flag in score.flags if flag.startswith("clipped-samples"))
         return replace(fresh, as_written=score.as_written, secondary=score.secondary, flags=(*fresh.flags, *clipped))
     return fresh
+
+
+def _without_audio(score: MixtureScore) -> MixtureScore:
+    """The score without what only the waveforms or the written files tell."""
+    flags = tuple(flag for flag in score.flags if not flag.startswith("clipped-samples"))
+    return replace(without_bss(score), as_written=None, flags=flags)
 
 
 def _record(record: Mapping[str, Any], decision: Decision, status: str) -> dict[str, Any]:

@@ -61,8 +61,8 @@ def gather_submission(
     Args:
         run: folder of the evaluation run.
         dev_run: folder of the other run; may be the same one.
-        nparams: parameters of the whole system; default: what the run's fingerprint says, 0 for a system without
-            weights, otherwise None.
+        nparams: parameters of the whole system, every network once, frozen ones too; default: what the run's
+            fingerprint says, 0 for a system without weights, otherwise None.
         allow_partial: accept runs that are not complete. Mixtures of the run without a result are answered with
             silence, and so are those of the official evaluation set that a run on it lacks; a split's other mixtures
             are left out.
@@ -91,7 +91,7 @@ def gather_submission(
     submission = Submission(
         outputs=[_outputs(evaluated, id_) for id_ in _to_answer(evaluated)],
         dev=_dev_results(dev),
-        nparams=_nparams(evaluated, nparams),
+        nparams=_nparams(evaluated, nparams, warnings),
         config=_config(evaluated),
         dev_config=_config(dev),
         frames=EVAL_FRAMES if evaluated.about["dataset"] == OFFICIAL_DATASET else None,
@@ -219,9 +219,11 @@ def _dev_score(score: MixtureScore) -> DevScore:
     )
 
 
-def _nparams(run: _Run, given: int | None) -> int | None:
+def _nparams(run: _Run, given: int | None, warnings: list[Finding]) -> int | None:
     stated = run.record["fingerprint"].get("parameters")
     if given is not None:
+        if isinstance(stated, int) and stated != given:
+            warnings.append(_warning("nparams-differs", run, f"--nparams says {given:,}, the system itself {stated:,}"))
         return given
     if isinstance(stated, int) and not isinstance(stated, bool):
         return stated

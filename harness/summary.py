@@ -40,7 +40,6 @@ def summarize(
         for key in column.path[:-1]:
             node = node.setdefault(key, {})
         node[column.path[-1]] = value
-    written = [score.as_written for score in scores if score.as_written is not None]
     return {
         "schema_version": SCHEMA_VERSION,
         "status": status,
@@ -52,7 +51,7 @@ def summarize(
         "undefined_reason": _undefined_reason(scores, scored),
         **tree,
         "decomposition": decompose_run(scored),
-        "as_written": _as_written([score for score in scores if score.as_written is not None]) if written else None,
+        "as_written": _as_written([score for score in scores if score.status != "failed"]),
         "flags": _flag_counts(scores),
         "failures": {score.mixture_id: score.error for score in failed},
         "interval": {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED},
@@ -91,8 +90,11 @@ def _undefined_reason(scores: Sequence[MixtureScore], scored: Sequence[MixtureSc
     return None
 
 
-def _as_written(scores: Sequence[MixtureScore]) -> dict[str, Any]:
+def _as_written(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
+    """Of the files that were written; None unless every mixture that was answered has its own."""
     written = [score.as_written for score in scores if score.as_written is not None]
+    if not written or len(written) < len(scores):
+        return None
     values = [entry.capi_sdri for entry in written if entry.capi_sdri is not None]
     return {
         "capi_sdri": {"value": float(np.mean(values)) if values else None, "n_defined": len(values)},

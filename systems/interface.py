@@ -85,8 +85,9 @@ class System(Protocol):
         """What the output depends on: at least `weights` (a sha256, `untrained`, or `none`) and the configuration.
 
         Two further keys are optional, and go into a submission: `parameters`, a whole number, of all networks
-        together with frozen ones (taken as 0 where `weights` is `none`); and `external_resources`, a list of
-        objects with `name` and `url`, for data and pre-trained models from outside the development set.
+        together, each network once, with frozen ones (taken as 0 where `weights` is `none`); and
+        `external_resources`, a list of objects with `name` and `url`, for data and pre-trained models from outside
+        the development set.
         """
         ...
 

@@ -21,18 +21,20 @@ from s5eval.systems.interface import Candidates, Stage
 
 @dataclass(frozen=True, slots=True)
 class PartCost:
-    """One network, applied once.
+    """A kind of network: the parameters of all that the system has of it, and the cost of applying one once.
 
     Attributes:
         name: the part.
-        parameters: number of values.
-        macs_per_second: multiply-adds of matrix products, convolutions and attention per second of audio;
+        parameters: number of values, of all `networks` together.
+        macs_per_second: of one: multiply-adds of matrix products, convolutions and attention per second of audio;
             transforms and element-wise work do not count. Attention grows with the length that is profiled.
+        networks: how many the system has, with weights of their own; those that share weights are one.
     """
 
     name: str
     parameters: int
     macs_per_second: float
+    networks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,20 @@ class StageCost:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Costs of the parts and of the stages."""
+    """Costs of the parts and of the stages; `trainable` is what the system's fingerprint says of its parameters."""
 
     parts: tuple[PartCost, ...]
     stages: tuple[StageCost, ...]
+    trainable: int
 
     def as_dict(self) -> dict[str, Any]:
-        """`{"parts": [{…}], "stages": [{…}]}`."""
-        return {"parts": [asdict(part) for part in self.parts], "stages": [asdict(stage) for stage in self.stages]}
+        """`{"parameters": n, "trainable_parameters": n, "parts": [{…}], "stages": [{…}]}`; n of all parts."""
+        return {
+            "parameters": sum(part.parameters for part in self.parts),
+            "trainable_parameters": self.trainable,
+            "parts": [asdict(part) for part in self.parts],
+            "stages": [asdict(stage) for stage in self.stages],
+        }
 
 
 def count_macs(network: nn.Module, *inputs: torch.Tensor, **options: bool) -> tuple[float, Any]:
@@ -70,11 +78,6 @@ def count_macs(network: nn.Module, *inputs: torch.Tensor, **options: bool) -> tu
     with FlopCounterMode(display=False) as counter:
         output = network(*inputs, **options)
     return counter.get_total_flops() / 2, output
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Number of values in all parameters, frozen ones included."""
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def time_stages(stages: Sequence[Stage], device: torch.device, seconds: float) -> Iterator[StageCost]:

@@ -35,11 +35,23 @@ def command(
     return 0
 
 
+def _counted(costs: dict[str, Any]) -> str:
+    several = ", ".join(f"{part['networks']} {part['name']}" for part in costs["parts"] if part["networks"] > 1)
+    return (
+        f"parameters: every network once{f' ({several})' if several else ''}, frozen ones too; "
+        f"{costs['trainable_parameters']:,} are trainable, fixed tables and transforms are not"
+    )
+
+
 def _table(costs: dict[str, Any]) -> str:
     lines = [f"{'part':12} {'parameters':>14} {'multiply-adds/s':>16}"]
     lines += [f"{p['name']:12} {p['parameters']:14,} {p['macs_per_second'] / 1e9:14.2f} G" for p in costs["parts"]]
-    total = sum(part["parameters"] for part in costs["parts"])
-    lines += [f"{'total':12} {total:14,}", "", f"{'stage':12} {'seconds':>14} {'peak MB':>16} {'real-time factor':>17}"]
+    lines += [
+        f"{'total':12} {costs['parameters']:14,}",
+        _counted(costs),
+        "",
+        f"{'stage':12} {'seconds':>14} {'peak MB':>16} {'real-time factor':>17}",
+    ]
     lines += [
         f"{s['name']:12} {s['seconds']:14.2f} {s['peak_mb']:16,.0f} {s['real_time_factor']:17.3f}"
         for s in costs["stages"]

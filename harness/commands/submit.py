@@ -96,6 +96,8 @@ def _built_facts(built: "Built", gathered: "Gathered") -> dict[str, Any]:
 
 
 def _built_text(built: "Built", gathered: "Gathered") -> str:
+    from s5eval.harness.report.text import number
+
     size = built.archive.stat().st_size
     nparams = gathered.submission.nparams
     parameters = "parameters not stated" if nparams is None else f"{nparams:,} parameters"
@@ -104,8 +106,8 @@ def _built_text(built: "Built", gathered: "Gathered") -> str:
         scores = gathered.scores[role]
         if scores["capi_sdri"] is not None:
             written = scores["capi_sdri_as_written"]
-            beside = "" if written is None else f" in memory, {written:.3f} dB as written to 16-bit wavs"
-            lines.append(f"{title}: CAPI-SDRi {scores['capi_sdri']:.3f} dB{beside}")
+            beside = "" if written is None else f" in memory, {number(written, 3)} dB as written to 16-bit wavs"
+            lines.append(f"{title}: CAPI-SDRi {number(scores['capi_sdri'], 3)} dB{beside}")
     lines.append(f"{built.report.clipped_samples} samples clipped at full scale")
     lines += _listed([*gathered.warnings, *built.report.findings])
     lines += ["", f"zip: {built.archive} ({size / 1e6:.1f} MB)", f"sha256: {built.sha256}"]

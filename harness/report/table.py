@@ -94,8 +94,14 @@ def _as_written(written: Mapping[str, Any]) -> str:
     return f"as written to 16-bit wavs: CAPI-SDRi {value} dB, {written['clipped_samples']} samples clipped"
 
 
+def _part(metric: Mapping[str, Any]) -> str:
+    """What a mean is over, where it is defined for some of the mixtures only."""
+    partial = metric["value"] is not None and metric["n_defined"] < metric["n"]
+    return f" (over {metric['n_defined']} of {metric['n']} mixtures)" if partial else ""
+
+
 def _secondary(metrics: Mapping[str, Any]) -> str:
-    values = (f"{SECONDARY_TITLES[name]} {_interval(metric, 2)}" for name, metric in metrics.items())
+    values = (f"{SECONDARY_TITLES[name]} {_interval(metric, 2)}{_part(metric)}" for name, metric in metrics.items())
     return f"secondary metrics, dB (they rank nothing): {', '.join(values)}"
 
 

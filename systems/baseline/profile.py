@@ -9,7 +9,8 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.baseline.configuration import Configuration, read_settings
 from s5eval.systems.baseline.system import UNTRAINED, Kind, build, new_part
-from s5eval.systems.profiling import PartCost, Profile, count_macs, count_parameters, time_stages
+from s5eval.systems.parameters import count_parameters
+from s5eval.systems.profiling import PartCost, Profile, count_macs, time_stages
 
 
 def profile_1c(config: Mapping[str, Any], device: str, *, seconds: float = 10.0) -> Profile:
@@ -39,6 +40,7 @@ def profile(kind: Kind, config: Mapping[str, Any], device: str, *, seconds: floa
     return Profile(
         count_parts(kind, configuration, seconds=seconds),
         tuple(time_stages(pipeline.stages, torch.device(device), seconds)),
+        trainable=int(str(pipeline.fingerprint()["trainable_parameters"])),
     )
 
 

@@ -22,6 +22,7 @@ from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json
 from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.models.m2d import SOURCE as M2D_SOURCE
+from s5eval.systems.parameters import ParameterCount
 from s5eval.systems.pipeline import Pipeline
 
 Kind = Literal["1c", "4c"]
@@ -120,6 +121,7 @@ class _Builder:
             if folder is not None and not folder.is_dir():
                 raise DataError(f"system.{key}: {folder} is no folder; expected one from {source}")
         self.digests: dict[str, str] = {}
+        self.parameters = ParameterCount()
 
     def pipeline(self) -> Pipeline:
         tagger = cast(Tagger, self.part("tagger", f"tagger-{self.kind}"))
@@ -130,7 +132,7 @@ class _Builder:
             "revision": REVISION,
             "preset": self.settings.preset,
             "weights": UNTRAINED if UNTRAINED in self.digests.values() else joint_digest(self.digests),
-            "parameters": sum(value.numel() for part in (tagger, separator) for value in part.parameters()),
+            **self.parameters.facts(),
             "thresholds": "default" if tuned is None else file_digest(tuned),
         }
         if self.checkpoints is not None:
@@ -167,6 +169,7 @@ class _Builder:
             self.digests[role] = file_digest(path)
         else:
             self.digests[role] = UNTRAINED
+        self.parameters.add(module)
         return module.eval().requires_grad_(False).to(self.device)
 
     def fingerprint(self, role: str, sizes: Mapping[str, Json]) -> dict[str, Json]:

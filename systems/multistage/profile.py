@@ -9,9 +9,11 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.multistage.configuration import Configuration, read_settings
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
-from s5eval.systems.multistage.stages import ExtractionStage
+from s5eval.systems.multistage.stages import ExtractionStage, SeparationStage
 from s5eval.systems.multistage.system import build, new_part
-from s5eval.systems.profiling import PartCost, Profile, count_macs, count_parameters, time_stages
+from s5eval.systems.parameters import count_parameters
+from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.profiling import PartCost, Profile, count_macs, time_stages
 
 
 def profile(config: Mapping[str, Any], device: str, *, seconds: float = 10.0) -> Profile:
@@ -27,19 +29,34 @@ def profile(config: Mapping[str, Any], device: str, *, seconds: float = 10.0) ->
     encoder = next((s.encoder for s in pipeline.stages if isinstance(s, ExtractionStage) and s.encoder), None)
     configuration = read_settings(config).configuration
     return Profile(
-        count_parts(configuration, encoder, seconds=seconds),
+        count_parts(configuration, encoder, seconds=seconds, networks=_networks(pipeline)),
         tuple(time_stages(pipeline.stages, torch.device(device), seconds)),
+        trainable=int(str(pipeline.fingerprint()["trainable_parameters"])),
     )
 
 
+def _networks(pipeline: Pipeline) -> dict[str, int]:
+    """How many networks with weights of their own there are of the kinds that several stages have."""
+    stages = [stage for stage in pipeline.stages if isinstance(stage, SeparationStage | ExtractionStage)]
+    return {
+        "tse": len({id(stage.extractor) for stage in stages if isinstance(stage, ExtractionStage)}),
+        "dpc": len({id(stage.classifier.dpc) for stage in stages}),
+    }
+
+
 def count_parts(
-    config: Configuration, encoder: AFWhisper | None = None, *, seconds: float = 10.0
+    config: Configuration,
+    encoder: AFWhisper | None = None,
+    *,
+    seconds: float = 10.0,
+    networks: Mapping[str, int] | None = None,
 ) -> tuple[PartCost, ...]:
     """Parameters and multiply-adds of every part, without computing anything; no encoder counts as zero.
 
     `uss` is applied to a mixture, `tse`, `dpc`, `m2d` and `af_whisper` to one slot each; object and audio decoders
-    count within the separators.
+    count within the separators. `networks` says how many of `tse` and `dpc` the system has; default: one.
     """
+    count = {"tse": 1, "dpc": 1, **(networks or {})}
     length = round(seconds * SAMPLE_RATE)
     mixture = torch.empty(1, MIXTURE_CHANNELS, length, device="meta")
     audio, classes = mixture[:, 0], torch.empty(1, len(CLASSES), device="meta")
@@ -52,10 +69,10 @@ def count_parts(
         dpc, _ = count_macs(parts["dpc1"], extracted.features, tokens, torch.empty(1, device="meta"))
     costs = [
         PartCost("uss", count_parameters(parts["uss"]), uss / seconds),
-        PartCost("tse", count_parameters(parts["tse2"]), tse / seconds),
-        PartCost("dpc", count_parameters(parts["dpc1"]), dpc / seconds),
+        PartCost("tse", count["tse"] * count_parameters(parts["tse2"]), tse / seconds, count["tse"]),
+        PartCost("dpc", count["dpc"] * count_parameters(parts["dpc1"]), dpc / seconds, count["dpc"]),
         PartCost("m2d", count_parameters(parts["m2d"]), m2d / seconds),
     ]
     if encoder is None:
-        return (*costs, PartCost("af_whisper", 0, 0.0))
+        return (*costs, PartCost("af_whisper", 0, 0.0, 0))
     return (*costs, PartCost("af_whisper", count_parameters(encoder.network), encoder.macs(length) / seconds))

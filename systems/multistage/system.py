@@ -25,6 +25,7 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
+from s5eval.systems.parameters import ParameterCount
 from s5eval.systems.pipeline import Pipeline
 
 REVISION = 4
@@ -103,7 +104,8 @@ class _Builder:
         if self.folder is not None and not self.folder.is_dir():
             raise DataError(f"system.weights: {self.folder} is no folder; expected one from {_TRAINING}")
         self.digests: dict[str, str] = {}
-        self.modules: dict[int, nn.Module] = {}
+        self.parameters = ParameterCount()
+        self.loaded: dict[Path, nn.Module] = {}
 
     def pipeline(self) -> Pipeline:
         m2d = self.m2d()
@@ -118,7 +120,7 @@ class _Builder:
             "preset": self.settings.preset,
             "weights": UNTRAINED if self.folder is None else joint_digest(trained),
             "m2d": self.digests["m2d"],
-            "parameters": sum(value.numel() for module in self.modules.values() for value in module.parameters()),
+            **self.parameters.facts(),
             "af_whisper": af_whisper if self.config.stages > 1 else "not used by stage 1",
             "thresholds": "default" if tuned is None else file_digest(tuned),
         }
@@ -148,8 +150,12 @@ class _Builder:
             self.digests[name] = UNTRAINED
         else:
             path = part_file(self.folder, name)
+            if isinstance(shared := self.loaded.get(path), kind):  # stages that share a file share the network
+                self.digests[name] = file_digest(path)
+                return shared
             load_strictly(module, read_tensors(path, _TRAINING), path=path, source=_TRAINING)
             self.digests[name] = file_digest(path)
+            self.loaded[path] = module
         return self.settle(module, kind)
 
     def m2d(self) -> M2D:
@@ -189,13 +195,13 @@ class _Builder:
             bf16=self.config.precision == "bf16",
         )
         check_dimension(encoder, self.config.clue.dimension, directory)
-        self.modules[id(encoder.network)] = encoder.network
+        self.parameters.add(encoder.network, fixed=("embed_positions.weight",))
         return encoder, encoder.digest
 
     def settle(self, module: nn.Module, kind: type[_M]) -> _M:
         if not isinstance(module, kind):
             raise TypeError(f"expected a {kind.__name__}, not a {type(module).__name__}")
-        self.modules[id(module)] = module
+        self.parameters.add(module)
         return module.eval().requires_grad_(False).to(self.device)
 
     def fingerprint(self, stage: int, extra: Mapping[str, Json]) -> dict[str, Json]:

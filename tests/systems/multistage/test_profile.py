@@ -21,7 +21,9 @@ def test_multiply_adds_of_known_networks() -> None:
 def test_shape_of_the_result(tiny: dict[str, Any]) -> None:
     content = profile({**tiny, "stages": 2}, "cpu", seconds=0.3).as_dict()
     assert [part["name"] for part in content["parts"]] == ["uss", "tse", "dpc", "m2d", "af_whisper"]
-    assert set(content["parts"][0]) == {"name", "parameters", "macs_per_second"}
+    assert set(content["parts"][0]) == {"name", "parameters", "macs_per_second", "networks"}
+    assert content["parameters"] == sum(part["parameters"] for part in content["parts"])
+    assert [part["networks"] for part in content["parts"][:4]] == [1, 1, 2, 1]
     assert [stage["name"] for stage in content["stages"]] == ["stage1", "stage2"]
     assert all(part["parameters"] > 0 and part["macs_per_second"] > 0 for part in content["parts"][:4])
     for stage in content["stages"]:
