@@ -8,14 +8,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import suggestion
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scenes_digest
+from s5eval.data_manifests.yaml_text import load_yaml
 
 FOLDER = "folder"
 """Name of the data set, and of its only split, when `--data` holds `soundscape/` itself."""
@@ -97,7 +96,7 @@ def known_datasets() -> Mapping[str, Dataset]:
     datasets = {}
     for entry in sorted(files("s5eval.data_manifests").iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):
-            content = yaml.safe_load(entry.read_text(encoding="utf-8"))
+            content = load_yaml(entry.read_text(encoding="utf-8"))
             splits = {name: Split(name=name, **fields) for name, fields in content["splits"].items()}
             datasets[content["name"]] = Dataset(content["name"], splits)
     return datasets

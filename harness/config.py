@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.yaml_text import load_yaml
 
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
@@ -115,7 +115,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
         if not equals or not key:
             raise UsageError(f"--set {assignment!r}: expected KEY=VALUE, such as data.seconds=4")
         try:
-            value = parse_value(text)
+            value = load_yaml(text)
         except yaml.YAMLError as error:
             raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
         try:
@@ -131,21 +131,3 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             node = child
         node[leaf] = value
     return result
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 takes 1e-4, without a point, for a word; YAML 1.2 and everybody who sets a learning rate do not."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def parse_value(text: str) -> Any:
-    """The value of a `--set`: YAML, in which 1e-4 is a number.
-
-    >>> parse_value("1e-4"), parse_value("[0, 1]"), parse_value("none")
-    (0.0001, [0, 1], 'none')
-    """
-    return yaml.load(text, _Loader)  # a safe loader

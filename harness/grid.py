@@ -12,7 +12,8 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
-from s5eval.harness.config import parse_settings, parse_value
+from s5eval.data_manifests.yaml_text import load_yaml
+from s5eval.harness.config import parse_settings
 
 _KEYS = ("system", "base", "axes", "skip", "rows", "baseline")
 _OPTION_KEYS = ("name", "set")
@@ -82,13 +83,13 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
     """`--set KEY=VALUE` texts as dotted assignments; raises `UsageError` as `parse_settings`."""
     parse_settings(texts)
     pairs = (text.partition("=") for text in texts)
-    return {key: parse_value(value) for key, _, value in pairs}
+    return {key: load_yaml(value) for key, _, value in pairs}
 
 
 def _read(path: Path | None, where: str) -> Mapping[str, Any]:
     try:
         source = files("s5eval.harness").joinpath("ablation_grid.yaml") if path is None else path
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        content = load_yaml(source.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{where}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,7 +23,7 @@ def collect_provenance(device: str) -> dict[str, Any]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": sys.argv,
         "working_folder": str(Path.cwd()),
-        "git": git_state(Path(__file__).parent),
+        "git": git_state(Path(__file__).resolve()),
         "packages": package_versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -42,12 +43,21 @@ def package_versions() -> dict[str, str | None]:
     return versions
 
 
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether the tree is dirty, when the code runs from a checkout; None otherwise."""
+def git_state(file: Path) -> dict[str, Any] | None:
+    """Commit and whether the tree is dirty, when a file of ours lies in our checkout; None otherwise.
+
+    An environment may lie inside a repository of somebody else, whose commit says nothing about this code: the file
+    has to be one that the repository tracks, and the repository one of this project.
+    """
+    folder = file.parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", "--", file.name)
+        project = Path(_git(folder, "rev-parse", "--show-toplevel")) / "pyproject.toml"
+        if tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name") != PACKAGES[0]:
+            return None
         commit = _git(folder, "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
 
 
@@ -76,5 +86,8 @@ def resolve_device(device: str) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+    here = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # as a hook sets them
+    result = subprocess.run(
+        ["git", *arguments], cwd=folder, env=here, capture_output=True, text=True, timeout=10, check=True
+    )
     return result.stdout.strip()

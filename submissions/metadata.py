@@ -8,6 +8,7 @@ template is its own rule: every key of it must be there, and what holds a TODO i
 import json
 import re
 from collections.abc import Mapping
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.yaml_text import load_yaml
 from s5eval.submissions.layout import SubmissionName, finding
 
 TODO = "TODO"
@@ -57,7 +59,7 @@ def load_template(path: Path | None) -> str:
         if name not in PLACEHOLDERS:
             raise UsageError(f"--template {path}: unknown placeholder {{{{{name}}}}}; known: {', '.join(PLACEHOLDERS)}")
     try:
-        parsed = yaml.safe_load(fill_template(text, {}))
+        parsed = load_yaml(fill_template(text, {}))
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"--template {path}: not YAML: {_one_line(error)}") from error
     if not isinstance(parsed, dict):
@@ -111,7 +113,7 @@ def check_meta(path: Path, name: SubmissionName, template: str, facts: Mapping[s
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             note("meta-invalid", "holds YAML aliases (*name); write the values out")
             return found
-        parsed = yaml.safe_load(text)
+        parsed = load_yaml(text)
     except OSError as error:
         note("meta-missing", f"no meta file at {path}: {error.strerror}; `s5eval submit init` writes one to fill in")
         return found
@@ -121,8 +123,11 @@ def check_meta(path: Path, name: SubmissionName, template: str, facts: Mapping[s
     if not isinstance(parsed, dict):
         note("meta-invalid", "expected a YAML mapping with the keys of the template")
         return found
-    for field, problem in _differences(yaml.safe_load(fill_template(template, {})), parsed, ""):
+    wanted = load_yaml(fill_template(template, {}))
+    for field, problem in _differences(wanted, parsed, ""):
         note("meta-field", f"{field}: {problem}")
+    for field, problem in _misread(wanted, parsed, ""):
+        note("meta-value", f"{field}: {problem}")
     for field, problem in _wrong_values(parsed, name):
         note("meta-value", f"{field}: {problem}")
     for field, key, tolerance in _COMPARED:
@@ -162,6 +167,34 @@ def _differences(wanted: Any, found: Any, path: str) -> list[tuple[str, str]]:
     if _has_todo(wanted) and (found is None or (isinstance(found, str) and not found.strip())):
         return [(path, "must not be empty")]
     return []
+
+
+_TEXTS = frozenset(
+    ("label", "name", "abbreviation", "lastname", "firstname", "email", "institute", "department", "location")
+)
+"""Fields that hold text whatever the template says; a number there is an unquoted name such as 1e3 or 2026."""
+
+
+def _misread(wanted: Any, found: Any, path: str) -> list[tuple[str, str]]:
+    """Words that YAML takes for something else, such as No, on, 2026-06-01 or 12:30, and truth values that are none."""
+    if isinstance(found, dict):
+        known = wanted if isinstance(wanted, dict) else {}
+        return [p for k, v in found.items() for p in _misread(known.get(k), v, f"{path}.{k}" if path else str(k))]
+    if isinstance(found, list):
+        first = wanted[0] if isinstance(wanted, list) and wanted else None
+        return [p for k, value in enumerate(found) for p in _misread(first, value, f"{path}[{k}]")]
+    if isinstance(wanted, bool):
+        return [] if isinstance(found, bool) else [(path, f"expected true or false, found {found!r}")]
+    numeric = _is_number(found) and re.sub(r"\[\d+\]$", "", path).rpartition(".")[2] in _TEXTS
+    if isinstance(found, bool | date) or numeric:
+        return [(path, f'YAML reads this word as {_kind(found)}; if it is text, put it in quotes: "…"')]
+    return []
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"the truth value {str(value).lower()}"
+    return f"the date {value}" if isinstance(value, date) else f"the number {value}"
 
 
 def _has_todo(value: Any) -> bool:

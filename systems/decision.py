@@ -15,6 +15,7 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES, suggestion
+from s5eval.data_manifests.yaml_text import load_yaml
 
 PLACES = 9
 """Decimals of probabilities and correlations that count: no choice hangs on the last bit of a sum."""
@@ -127,7 +128,7 @@ def load_decision(path: Path) -> Decision:
         UsageError: the file is missing or not YAML, or a key or value is not what a decision has.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"decision file {path}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

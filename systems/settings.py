@@ -6,10 +6,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-import yaml
-
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.yaml_text import load_yaml
 
 _T = TypeVar("_T")
 
@@ -29,7 +28,7 @@ def read_preset(
     Raises:
         UsageError: an unknown key, or a value of the wrong type; names the key and what was expected.
     """
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = load_yaml(path.read_text(encoding="utf-8"))
     merged = merge(content, changes, "system", owner=f"system {system!r}", others=other_keys)
     return build_record(kind, merged, "system")
 

@@ -16,6 +16,7 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.yaml_text import load_yaml
 from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def _trainer(package: str, file: Path) -> Trainer:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = load_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"{file}: cannot be read as YAML: {error}") from error
     if not isinstance(content, dict) or set(content) != set(_KEYS):
