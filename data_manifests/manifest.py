@@ -89,6 +89,11 @@ class Manifest:
         """Whether the split ships references, so that its runs are scored."""
         return self.split.references is not None
 
+    @property
+    def n_split(self) -> int:
+        """How many mixtures the whole split has: as known of it, else as found, before filters."""
+        return max(len(self.all_ids), self.split.mixtures or 0)
+
 
 @cache
 def known_datasets() -> Mapping[str, Dataset]:

@@ -159,7 +159,8 @@ def ablate(
     baseline = next(outcome for outcome in outcomes if outcome.row.name == grid.baseline)
     reference = _scored(baseline)
     first = next((outcome for outcome in outcomes if outcome.summary is not None), None)
-    about = {} if first is None or first.summary is None else {key: first.summary[key] for key in _ABOUT}
+    facts = {} if first is None or first.summary is None else first.summary
+    about = {key: facts[key] for key in _ABOUT if key in facts}
     return Ablation(
         about,
         grid.baseline,
@@ -168,7 +169,7 @@ def ablate(
     )
 
 
-_ABOUT = ("system", "weights", "dataset", "split", "n_expected")
+_ABOUT = ("system", "weights", "dataset", "split", "n_split", "n_expected")
 
 
 def _slug(name: str) -> str:

@@ -14,7 +14,7 @@ from s5eval.harness.config import RunConfig
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.journal import read_run, read_scores
 from s5eval.harness.paired import Difference, paired_differences
-from s5eval.harness.report.table import aligned
+from s5eval.harness.report.table import aligned, part_mark
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.run import Progress, RunResult, resume, run
 from s5eval.metrics.tolerance import equal, settled
@@ -69,6 +69,7 @@ class Ranking:
         out: folder that holds a run folder per submission.
         data: data set and split.
         n: mixtures of each run.
+        n_split: mixtures of the whole split; where there are more than `n`, the ranking is of a part.
         entries: what could be scored.
         unusable: name → why it could not be read.
         published: results on the same mixtures; empty when these are not the official ones.
@@ -78,6 +79,7 @@ class Ranking:
     out: Path
     data: str
     n: int
+    n_split: int
     entries: tuple[Entry, ...]
     unusable: Mapping[str, str]
     published: tuple[Published, ...]
@@ -96,6 +98,7 @@ class Ranking:
         return {
             "data": self.data,
             "n": self.n,
+            "n_split": self.n_split,
             "ranking": [_entry_dict(entry) for entry in self.entries],
             "unusable": dict(self.unusable),
             "published": [asdict(row) for row in self.published],
@@ -149,7 +152,7 @@ def rank(
     ids = [scene.mixture.id for scene in manifest.scenes]
     published, note = _published(manifest.dataset, manifest.split.name, ids)
     data = manifest.dataset if manifest.dataset == manifest.split.name else f"{manifest.dataset}/{manifest.split.name}"
-    return Ranking(out, data, len(ids), tuple(_ranked(entries)), unusable, published, note)
+    return Ranking(out, data, len(ids), manifest.n_split, tuple(_ranked(entries)), unusable, published, note)
 
 
 def ranking_table(ranking: Ranking) -> str:
@@ -158,9 +161,10 @@ def ranking_table(ranking: Ranking) -> str:
     rows = [(entry.value if entry.rank else None, _row(entry)) for entry in ranking.entries]
     rows += [(row.capi_sdri, _published_row(row)) for row in ranking.published]
     ordered = sorted(rows, key=lambda row: (row[0] is None, -settled(row[0] or 0.0)))
-    lines = [f"data: {ranking.data} | {ranking.n} mixtures | 95 % intervals", ""]
+    mixtures = part_mark({"n_expected": ranking.n, "n_split": ranking.n_split}) or f"{ranking.n} mixtures"
+    lines = [f"data: {ranking.data} | {mixtures} | 95 % intervals", ""]
     lines += aligned([header, *(row for _, row in ordered)])
-    partial = [entry for entry in ranking.entries if entry.result.summary["status"] != "complete"]
+    partial = [entry for entry in ranking.entries if not _is_whole(entry)]
     if partial:
         lines += ["", "without a rank: mixtures that failed are in none of its numbers"]
         lines += [_failures(entry) for entry in partial]
@@ -177,10 +181,15 @@ def _failures(entry: Entry) -> str:
     return f"  {entry.name}: {len(failures)} of {entry.result.summary['n_expected']} failed, such as {id_}: {error}"
 
 
+def _is_whole(entry: Entry) -> bool:
+    """Every mixture that all were to answer has a score; a filter is the same for all and keeps nobody from a rank."""
+    summary = entry.result.summary
+    return bool(summary["n_scored"] + summary["n_predicted"] == summary["n_expected"])
+
+
 def _ranked(entries: Sequence[Entry]) -> list[Entry]:
     def key(entry: Entry) -> tuple[bool, bool, float, str]:
-        partial = entry.result.summary["status"] != "complete"
-        return partial, entry.value is None, -settled(entry.value or 0.0), entry.name
+        return not _is_whole(entry), entry.value is None, -settled(entry.value or 0.0), entry.name
 
     ordered = sorted(entries, key=key)
     if not ordered or key(ordered[0])[:2] != (False, False):
@@ -229,7 +238,7 @@ def _published(dataset: str, split: str, ids: Sequence[str]) -> tuple[tuple[Publ
 
 def _row(entry: Entry) -> tuple[str, ...]:
     metrics, difference = entry.result.summary["metrics"], entry.difference
-    status = entry.result.summary["status"]
+    status = "complete" if _is_whole(entry) else entry.result.summary["status"]
     place = "  – " if entry.rank is None else f"{entry.rank:3d} "
     behind = ""
     if difference is not None and difference.delta is not None:

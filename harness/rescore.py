@@ -57,7 +57,8 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
             for id_ in scores:
                 if pairs_path(run, id_).is_file():
                     pairs_path(folder.path, id_).write_bytes(pairs_path(run, id_).read_bytes())
-        changed = _record({**record, "about": about}, decision, summary["status"])
+        status = record["status"] if record["status"] == "complete" else summary["status"]
+        changed = _record({**record, "about": about}, decision, status)
         folder.write_run(changed if out is None else {**changed, "rescored_from": str(run)})
         folder.rewrite(scores.values())
         folder.write_summary(summary)

@@ -232,7 +232,9 @@ def _carry_out(
         if finished:
             write_page(folder.path)
         sittings = [*earlier, {**sitting, **_costs(plan, time.perf_counter() - start)}]
-        folder.write_run({**record, "status": summary["status"], "sittings": sittings, **_total_costs(sittings)})
+        # `run.json` says how the run went: one that did all of a part of a split has come to its end
+        status = "complete" if finished and not summary["n_failed"] else summary["status"]
+        folder.write_run({**record, "status": status, "sittings": sittings, **_total_costs(sittings)})
     return RunResult(folder.path, summary)
 
 
@@ -265,6 +267,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "oracle": plan.oracle,
             "dataset": manifest.dataset,
             "split": manifest.split.name,
+            "n_split": manifest.n_split,
             "tune": manifest.split.tune,
             **decision_marks(plan.decision, plan.thresholds),
             "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),

@@ -25,14 +25,16 @@ def summarize(
         scores: one per mixture, in order of the manifest.
         n_expected: how many mixtures the run was to evaluate.
         finished: whether it came to its end.
-        about: facts of the run that are copied in (`system`, `weights`, `oracle`, …).
+        about: facts of the run that are copied in (`system`, `weights`, `oracle`, …). Where `n_split`, the size of
+            the whole split, is more than `n_expected`, the result is *partial*, however well the run went.
     """
     failed = [score for score in scores if score.status == "failed"]
     scored = [score for score in scores if score.status == "scored"]
     if scores and len(failed) == len(scores) == n_expected:
         status = "failed"
     else:
-        status = "complete" if finished and not failed and len(scores) == n_expected else "partial"
+        whole = n_expected >= about.get("n_split", n_expected)
+        status = "complete" if finished and whole and not failed and len(scores) == n_expected else "partial"
     columns = all_columns(scored)
     tree: dict[str, Any] = {"metrics": {}, "bounds": {}, "slices": {}}
     for column, value in zip(columns, _evaluate(scored, columns), strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 from s5eval.data_manifests.files import write_atomically
 from s5eval.harness.ablate import Ablation, AblationRow
-from s5eval.harness.report.table import BOUND_NOTES, aligned
+from s5eval.harness.report.table import BOUND_NOTES, aligned, part_mark
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
@@ -51,8 +51,9 @@ def caption(ablation: Ablation) -> str:
     if not about:
         return "no row could be run"
     data = about["split"] if about["dataset"] == about["split"] else f"{about['dataset']}/{about['split']}"
+    mixtures = part_mark(about) or f"{about['n_expected']} mixtures"
     return (
-        f"{about['system']} | weights: {about['weights']} | data: {data} | {about['n_expected']} mixtures | "
+        f"{about['system']} | weights: {about['weights']} | data: {data} | {mixtures} | "
         f"stage runs: {ablation.executed} executed, {ablation.reused} reused"
     )
 

@@ -10,7 +10,7 @@ from s5eval.data_manifests.naming import format_source_name
 from s5eval.harness.journal import read_run, read_scores, read_summary
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
-from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline
+from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, whole
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
@@ -34,6 +34,7 @@ def write_page(run: Path) -> Path:
         summary=summary,
         record=record,
         headline=headline(summary),
+        whole=whole(summary),
         ladder=ladder(summary["decomposition"]) if summary.get("decomposition") else [],
         loss_titles=LOSS_TITLES,
         secondary_titles=SECONDARY_TITLES,

@@ -68,7 +68,18 @@ def headline(summary: Mapping[str, Any]) -> str:
     data = f"{summary['dataset']}/{summary['split']}" if summary["dataset"] != summary["split"] else summary["split"]
     parts = [f"{summary['system']}", f"weights: {summary['weights']}", f"data: {data}", *marks]
     counted = summary["n_scored"] + summary.get("n_predicted", 0) + summary["n_failed"]
-    return " | ".join([*parts, f"{counted} of {summary['n_expected']} mixtures" if marks else f"{counted} mixtures"])
+    return " | ".join([*parts, f"{counted} of {whole(summary)} mixtures" if marks else f"{counted} mixtures"])
+
+
+def whole(facts: Mapping[str, Any]) -> int:
+    """How many mixtures there would be to evaluate, of a summary or the facts of a run: those of the whole split."""
+    return max(int(facts["n_expected"]), int(facts.get("n_split", 0)))
+
+
+def part_mark(facts: Mapping[str, Any]) -> str:
+    """`PARTIAL: 24 of the split's 96 mixtures`, where a run was to evaluate a part only; else nothing."""
+    partial = whole(facts) > facts["n_expected"]
+    return f"PARTIAL: {facts['n_expected']} of the split's {whole(facts)} mixtures" if partial else ""
 
 
 def _row(name: str, metrics: Mapping[str, Any], kind: str = "system") -> tuple[str, ...]:
