@@ -12,6 +12,7 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.structured import parse_yaml
 
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
@@ -116,7 +117,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"--set {assignment!r}: expected KEY=VALUE, such as data.seconds=4")
         try:
             value = parse_value(text)
-        except yaml.YAMLError as error:
+        except ValueError as error:
             raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
         try:
             json.dumps(value, allow_nan=False)
@@ -148,4 +149,4 @@ def parse_value(text: str) -> Any:
     >>> parse_value("1e-4"), parse_value("[0, 1]"), parse_value("none")
     (0.0001, [0, 1], 'none')
     """
-    return yaml.load(text, _Loader)  # a safe loader
+    return parse_yaml(text, _Loader)

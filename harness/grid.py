@@ -8,10 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.structured import parse_yaml
 from s5eval.harness.config import parse_settings, parse_value
 
 _KEYS = ("system", "base", "axes", "skip", "rows", "baseline")
@@ -88,10 +87,10 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
 def _read(path: Path | None, where: str) -> Mapping[str, Any]:
     try:
         source = files("s5eval.harness").joinpath("ablation_grid.yaml") if path is None else path
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        content = parse_yaml(source.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{where}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{where}: not readable as YAML: {error}") from error
     _check_keys(content, _KEYS, where)
     if ("axes" in content) == ("rows" in content):

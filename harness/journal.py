@@ -20,8 +20,11 @@ from typing import IO, Any, Self
 
 from s5eval.data_manifests.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.files import write_atomically
+from s5eval.data_manifests.safe_names import check_name
+from s5eval.data_manifests.structured import check_shape, parse_json, read_json
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.records import MixtureScore, PairTable
+from s5eval.harness.shapes import RUN, summary_shape
 
 SCHEMA_VERSION = 1
 
@@ -169,18 +172,19 @@ def read_run(path: Path) -> dict[str, Any]:
 
     Raises:
         UsageError: `path` is no run folder.
-        DataError: the file is damaged.
+        DataError: the file is damaged, or a mixture's id leads elsewhere; names the key.
     """
+    file = path / "run.json"
     try:
-        content = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        content: dict[str, Any] = read_json(file, what="what a run writes; start a new run")
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{path} is not a run folder (it has no run.json)") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path / 'run.json'}: not readable: {error}") from error
-    if not isinstance(content, dict) or not {"config", "about", "mixtures", "status"} <= content.keys():
-        raise DataError(f"{path / 'run.json'}: not what a run writes; start a new run")
+    check_shape(content, {"schema_version?": int}, str(file), "not what a run writes; start a new run")
     if content.get("schema_version", 0) > SCHEMA_VERSION:
-        raise DataError(f"{path / 'run.json'}: of a later version of s5eval; update it to read this run")
+        raise DataError(f"{file}: of a later version of s5eval; update it to read this run")
+    check_shape(content, RUN, str(file), "not what a run writes; start a new run")
+    for id_ in content["mixtures"]:
+        check_name(id_, str(file))
     return content
 
 
@@ -190,10 +194,12 @@ def read_summary(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it is missing or damaged; it is derived, and `rescore` makes it again.
     """
+    file, advice = path / "summary.json", f"`s5eval rescore {path}` makes it again"
     try:
-        content: dict[str, Any] = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path / 'summary.json'}: not readable ({error}); `s5eval rescore {path}` makes it") from error
+        content: dict[str, Any] = read_json(file, what=f"a summary; {advice}")
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: no such file; {advice}") from error
+    check_shape(content, summary_shape(content), str(file), advice)
     return content
 
 
@@ -201,6 +207,9 @@ def read_scores(path: Path) -> dict[str, MixtureScore]:
     """Read the journal of a run folder: mixture id → score, in order of writing.
 
     A torn last line (the process was killed while writing) is left out; so is any line that cannot be read.
+
+    Raises:
+        DataError: a line names a mixture or a class by which a path would lead elsewhere.
     """
     journal = path / "mixtures.jsonl"
     scores: dict[str, MixtureScore] = {}
@@ -208,7 +217,7 @@ def read_scores(path: Path) -> dict[str, MixtureScore]:
         return scores
     for line in journal.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
-            score = MixtureScore.from_dict(json.loads(line))
+            score = MixtureScore.from_dict(parse_json(line))
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
         scores[score.mixture_id] = score

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES, suggestion
+from s5eval.data_manifests.structured import parse_yaml
 
 _KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "provenance")
 
@@ -119,10 +119,10 @@ def load_decision(path: Path) -> Decision:
         UsageError: the file is missing or not YAML, or a key or value is not what a decision has.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"decision file {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"decision file {path}: not readable as YAML: {error}") from error
     return parse_decision(content, where=f"decision file {path}")
 
