@@ -17,7 +17,10 @@ from s5eval.data_manifests.structured import parse_yaml
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
 
-RESUMABLE = frozenset({"batch_size", "device", "cache"})
+TRUST = "trust_checkpoint"
+"""The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
+
+RESUMABLE = frozenset({"batch_size", "device", "cache", "mixture_timeout"})
 """Options that may differ when a run is resumed: they change how fast, not what."""
 
 
@@ -40,6 +43,8 @@ class RunConfig:
         cache: use the stage store.
         strict: findings about the files (orphans, missing estimates, odd suffixes) are errors.
         metrics: `ranking`, or `all` for the secondary metrics as well (CASA-SDR, and BSS Eval, which is slow).
+        mixture_timeout: seconds that the system may take for a mixture; None: any.
+        trust_checkpoint: read checkpoints that have to run code. Given with each call, never written down or read.
     """
 
     system: str
@@ -56,10 +61,14 @@ class RunConfig:
     cache: bool = True
     strict: bool = False
     metrics: Literal["ranking", "all"] = "ranking"
+    mixture_timeout: float | None = None
+    trust_checkpoint: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """The configuration as JSON can hold it; `from_dict` reads it back."""
+        """The configuration as JSON can hold it; `from_dict` reads it back. Trust is not part of it."""
         values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        del values["trust_checkpoint"]
+        values["settings"] = _without_trust(self.settings)
         for name in ("data", "decision_file"):
             values[name] = None if values[name] is None else str(values[name])
         values["only"] = list(self.only)
@@ -67,12 +76,13 @@ class RunConfig:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "RunConfig":
-        """Read what `as_dict` wrote; keys of later versions are ignored."""
-        known = {entry.name for entry in dataclasses.fields(RunConfig)}
+        """Read what `as_dict` wrote; keys of later versions are ignored, and so is any word of trust."""
+        known = {entry.name for entry in dataclasses.fields(RunConfig)} - {"trust_checkpoint"}
         kept = {key: value for key, value in values.items() if key in known}
         for name in ("data", "decision_file"):
             kept[name] = None if kept[name] is None else Path(kept[name])
         kept["only"] = tuple(kept["only"])
+        kept["settings"] = _without_trust(kept["settings"])
         return RunConfig(**kept)
 
     def differences(self, other: "RunConfig") -> list[str]:
@@ -83,6 +93,26 @@ class RunConfig:
             for key in mine
             if key not in RESUMABLE and mine[key] != theirs[key]
         ]
+
+
+def _without_trust(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        section: {key: value for key, value in values.items() if (section, key) != ("system", TRUST)}
+        for section, values in settings.items()
+    }
+
+
+def take_trust(settings: Mapping[str, Any], flag: bool) -> tuple[dict[str, Any], bool]:
+    """Split what `--set` gave into the settings proper and whether trust is given, by `--trust-checkpoint` or there.
+
+    Raises:
+        UsageError: `system.trust_checkpoint` is neither true nor false.
+    """
+    said = settings.get("system", {}).get(TRUST, False)
+    if not isinstance(said, bool):
+        raise UsageError(f"system.{TRUST} is {said!r}, expected true or false")
+    kept = _without_trust(settings)
+    return {section: values for section, values in kept.items() if values or settings[section] == {}}, said or flag
 
 
 def parse_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -28,6 +28,9 @@ from s5eval.harness.shapes import RUN, summary_shape
 
 SCHEMA_VERSION = 1
 
+_WRITTEN = ("pairs", "audio", "mixtures.jsonl", "log.txt", ".lock", ".started")
+"""What a run that goes on writes into, rather than anew."""
+
 _OURS = re.compile(r"pairs|log\.txt|\.lock|\.{1,2}(probe|run|summary|mixtures)(\.[0-9a-f]+)?(\.jsonl?)?")
 
 
@@ -64,10 +67,16 @@ class RunFolder:
 
         Raises:
             UsageError: there is no such run.
+            DataError: a part of it is a link to somewhere else.
             RunFolderError: another process is at work in it, or it cannot be written.
         """
         if not path.is_dir():
             raise UsageError(f"--resume: no run folder at {path}")
+        for name in _WRITTEN:
+            if (path / name).is_symlink():
+                raise DataError(
+                    f"{path / name} is a link, and would be written through; put what it names in its place"
+                )
         if not (path / "run.json").is_file() and not _only_ours(path):
             raise UsageError(f"--resume: {path} is not a run folder (it has no run.json)")
         return _prepared(path)

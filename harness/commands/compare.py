@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from s5eval.harness.commands.options import PathType
+from s5eval.harness.terminal import echo
 
 
 @click.command("compare")
@@ -20,7 +21,7 @@ def command(first: Path, second: Path, fail_if_worse: bool, allow_different: boo
     from s5eval.harness.report.comparison import comparison_table
 
     comparison = compare(first, second, allow_different=allow_different)
-    click.echo(json.dumps(comparison.as_dict(), indent=1) if as_json else comparison_table(comparison))
+    echo(json.dumps(comparison.as_dict(), indent=1) if as_json else comparison_table(comparison))
     if fail_if_worse:
         check_not_worse(comparison)
     return 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from s5eval.harness.commands.options import PathType
+from s5eval.harness.terminal import echo
 
 
 @click.command("report")
@@ -16,5 +17,5 @@ def command(run: Path, as_json: bool) -> int:
     from s5eval.harness.report.page import write_page
 
     page = write_page(run)
-    click.echo(json.dumps({"page": str(page)}) if as_json else page)
+    echo(json.dumps({"page": str(page)}) if as_json else page)
     return 0

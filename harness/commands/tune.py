@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from s5eval.harness.commands.options import PathType
+from s5eval.harness.terminal import echo
 
 
 @click.command("tune")
@@ -57,8 +58,8 @@ def command(run: Path, **options: Any) -> int:
         allow_test=options["allow_test"],
     )
     if options["as_json"]:
-        click.echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
+        echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
         return 0
-    click.echo(tuning_table(result))
-    click.echo(f"\ndecision file: {out}")
+    echo(tuning_table(result))
+    echo(f"\ndecision file: {out}")
     return 0
