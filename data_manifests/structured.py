@@ -18,8 +18,18 @@ from s5eval.data_manifests.errors import DataError
 Shape = Any
 """What a value must be: a type, a tuple of types, a list of one shape (each entry), or a mapping of keys to shapes.
 
-In a mapping `key?` may be missing, and `*` stands for every other key. `float` takes whole numbers as well.
+`Either` is one of several shapes. In a mapping `key?` may be missing, and `*` stands for every other key. `float` takes
+whole numbers as well.
 """
+
+
+class Either:
+    """One of several shapes; errors speak of the last of them."""
+
+    def __init__(self, *shapes: Shape) -> None:
+        """Take the shapes, the one that is meant last."""
+        self.shapes = shapes
+
 
 _DEEPEST = 64
 """Levels of nesting; ours have less than ten, and what is deeper than the stack could be read but not written again."""
@@ -114,6 +124,9 @@ def check_shape(content: object, shape: Shape, where: str, advice: str) -> None:
 
 
 def _problem(content: object, shape: Shape, key: str) -> str | None:
+    if isinstance(shape, Either):
+        problems = [_problem(content, inner, key) for inner in shape.shapes]
+        return None if None in problems else problems[-1]
     if isinstance(shape, Mapping):
         if not isinstance(content, Mapping):
             return _wrong(content, dict, key)

@@ -72,6 +72,10 @@ class Guard:
             f"code, os._exit, memory, a limit of time); remove {self._path} to try it once more"
         )
 
+    def survived(self, mixture_id: str) -> None:
+        """A mixture has an outcome: what happened before does not count any more."""
+        self._deaths.pop(mixture_id, None)
+
     @contextmanager
     def working_on(self, ids: Sequence[str]) -> Iterator[None]:
         """Mark mixtures as under way, and watch the time.

@@ -13,7 +13,8 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -24,7 +25,7 @@ from s5eval.data_manifests.safe_names import check_name
 from s5eval.data_manifests.structured import check_shape, parse_json, read_json
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.records import MixtureScore, PairTable
-from s5eval.harness.shapes import RUN, summary_shape
+from s5eval.harness.shapes import RUN, SUMMARY
 
 SCHEMA_VERSION = 1
 
@@ -208,7 +209,7 @@ def read_summary(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = read_json(file, what=f"a summary; {advice}")
     except FileNotFoundError as error:
         raise DataError(f"{file}: no such file; {advice}") from error
-    check_shape(content, summary_shape(content), str(file), advice)
+    check_shape(content, SUMMARY, str(file), advice)
     return content
 
 
@@ -231,6 +232,30 @@ def read_scores(path: Path) -> dict[str, MixtureScore]:
             continue
         scores[score.mixture_id] = score
     return scores
+
+
+@contextmanager
+def coherent(*runs: Path) -> Iterator[None]:
+    """For work on the records of finished runs: where they do not fit together, that is said, once and clearly.
+
+    Every file by itself has been checked when it was read; here what one says contradicts what another says.
+
+    Raises:
+        DataError: in place of whatever came of the contradiction.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, _OF_RECORDS) and type(error).__module__.partition(".")[0] != "jinja2":
+            raise
+        named = " and ".join(map(str, dict.fromkeys(runs)))
+        raise DataError(
+            f"{named}: the records do not fit together ({type(error).__name__}: {error}); they were damaged or edited. "
+            "Make the run again; --debug shows where they part"
+        ) from error
+
+
+_OF_RECORDS = (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
 
 
 def _prepared(path: Path) -> RunFolder:

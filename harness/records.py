@@ -18,7 +18,7 @@ from s5eval.data_manifests.files import atomic_path
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.safe_names import check_name
 from s5eval.data_manifests.structured import check_shape
-from s5eval.harness.shapes import line_shape
+from s5eval.harness.shapes import LINE
 from s5eval.metrics.sdr import PairScores
 
 Status = Literal["scored", "predicted", "failed"]
@@ -102,7 +102,7 @@ def _labels(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[str, ...
 def _check_line(values: Mapping[str, Any]) -> None:
     """Refuse what is no line; names become paths (tables, wavs, links of the page), so they are checked as such."""
     try:
-        check_shape(values, line_shape(values), "a line", "expected one that a run has written")
+        check_shape(values, LINE, "a line", "expected one that a run has written")
     except DataError as error:
         raise ValueError(str(error)) from error
     where = f"mixtures.jsonl, {values['mixture_id'][:60]!r}"
@@ -112,7 +112,10 @@ def _check_line(values: Mapping[str, Any]) -> None:
             raise DataError(
                 f"{where}: {problem or 'an estimate has a negative index'}; the file is not as it was written"
             )
-    losses = (values.get("decomposition") or {}).get("losses", ())
+    parts = values.get("decomposition") or {"bound": 0.0, "losses": ()}
+    if values.get("reference_labels") and (parts["bound"] is None or "oracle" not in values.get("bounds", {})):
+        raise ValueError("a scene with targets has no bound")
+    losses = parts["losses"]
     if any(len(loss) != 4 or type(loss[3]) not in (int, float) for loss in losses):
         raise ValueError("a loss is not [kind, class, given class, dB]")
     if any(not isinstance(word, str | None) for loss in losses for word in loss[:3]):

@@ -30,6 +30,7 @@ from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.harness.store import DiskStore
 from s5eval.harness.summary import summarize
+from s5eval.harness.terminal import printable
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
@@ -240,6 +241,8 @@ def _carry_out(
     try:
         for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
             folder.append(outcome.score, outcome.table)
+            if outcome.score.status != "failed":
+                guard.survived(outcome.score.mixture_id)
             scores[outcome.score.mixture_id] = outcome.score
         finished = True
     finally:
@@ -326,10 +329,17 @@ def _total_costs(sittings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"seconds": round(sum(sitting.get("seconds", 0.0) for sitting in sittings), 3), "stages": stages}
 
 
+class _Printable(logging.Formatter):
+    """A log is read on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("s5eval")
     root.addHandler(handler)
     root.setLevel(logging.INFO)

@@ -1,12 +1,14 @@
 """What the files of a run folder must hold to be used: whoever made them, and whatever became of them since."""
 
-from typing import Any
-
-from s5eval.data_manifests.structured import Shape
+from s5eval.data_manifests.structured import Either, Shape
 
 _NUMBER = (float, type(None))
 _TEXT = (str, type(None))
-_METRIC = {"value": _NUMBER, "ci_low": _NUMBER, "ci_high": _NUMBER, "n": int, "n_defined": int}
+_NULL = type(None)
+_METRIC = Either(
+    {"value": _NUMBER, "ci_low": _NULL, "ci_high": _NULL, "n": int, "n_defined": int},
+    {"value": float, "ci_low": float, "ci_high": float, "n": int, "n_defined": int},
+)
 _BOUND = {"capi_sdri": _METRIC, "mixture_accuracy": _METRIC, "source_accuracy": _METRIC}
 _SLICE = {**_BOUND, "capi_sdri_zero_floor": _METRIC, "capi_sdri_gain_floor": _METRIC}
 
@@ -59,7 +61,7 @@ RUN: dict[str, Shape] = {
         "python": str,
         "argv": [str],
         "packages": {"*": _TEXT},
-        "git": (dict, type(None)),
+        "git": Either(_NULL, {"commit": str, "dirty": bool}),
     },
     "sittings?": [
         {"seconds?": float, "stages?": {"*": {"executed": int, "reused": int, "seconds": float}}, "provenance?": dict}
@@ -87,18 +89,10 @@ SUMMARY: dict[str, Shape] = {
     "secondary?": {"*": _METRIC},
     "flags": {"*": int},
     "failures": {"*": _TEXT},
+    "decomposition?": Either(_NULL, _DECOMPOSITION),
+    "as_written?": Either(_NULL, {"capi_sdri": {"value": _NUMBER}, "clipped_samples": int}),
 }
-"""`summary.json`, without its sections that may be null; see `summary_shape`."""
-
-
-def summary_shape(summary: Any) -> dict[str, Shape]:
-    """The shape of a summary, with the sections that this one has."""
-    shape = dict(SUMMARY)
-    if isinstance(summary, dict) and summary.get("decomposition") is not None:
-        shape["decomposition"] = _DECOMPOSITION
-    if isinstance(summary, dict) and summary.get("as_written") is not None:
-        shape["as_written"] = {"capi_sdri": {"value": _NUMBER}, "clipped_samples": int}
-    return shape
+"""`summary.json`."""
 
 
 LINE: dict[str, Shape] = {
@@ -114,20 +108,15 @@ LINE: dict[str, Shape] = {
     "bounds?": {"*": _NUMBER},
     "flags?": [str],
     "error?": _TEXT,
+    "reference_labels?": Either(_NULL, [str]),
+    "decomposition?": Either(
+        _NULL,
+        {
+            **dict.fromkeys(("bound", "oracle_labels", "oracle_count", "oracle_silence"), _NUMBER),
+            "losses": [list],
+        },
+    ),
+    "secondary?": Either(_NULL, {"*": _NUMBER}),
+    "as_written?": Either(_NULL, {"capi_sdri": _NUMBER, "clipped_samples": int}),
 }
-"""A line of `mixtures.jsonl`, without the parts that may be null; see `line_shape`."""
-
-
-def line_shape(line: Any) -> dict[str, Shape]:
-    """The shape of a line, with the parts that this one has."""
-    shape = dict(LINE)
-    parts: dict[str, Shape] = {
-        "reference_labels": [str],
-        "decomposition": {"bound": _NUMBER, "oracle_labels": _NUMBER, "oracle_count": _NUMBER,
-                          "oracle_silence": _NUMBER, "losses": [list]},
-        "secondary": {"*": _NUMBER},
-        "as_written": {"capi_sdri": _NUMBER, "clipped_samples": int},
-    }  # fmt: skip
-    if isinstance(line, dict):
-        shape |= {name: part for name, part in parts.items() if line.get(name) is not None}
-    return shape
+"""A line of `mixtures.jsonl`."""

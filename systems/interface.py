@@ -116,7 +116,11 @@ class Prediction:
 
 @runtime_checkable
 class System(Protocol):
-    """A separation system. Nothing but mixtures reaches it."""
+    """A separation system. Nothing but mixtures reaches it.
+
+    One that reads files may have a method `inspect(mixture_ids, expected)` too, which returns a list of `Finding`
+    before anything is proposed: what it cannot use, of all ids of the split and those that are expected.
+    """
 
     decision: Decision
 

@@ -154,11 +154,14 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:
+    from s5eval.harness.journal import coherent
     from s5eval.harness.report.table import summary_table
 
     if as_json:
         echo(json.dumps(result.summary, indent=1))
         echo(f"run: {result.path}", err=True)
     else:
-        echo(summary_table(result.summary))
+        with coherent(result.path):
+            table = summary_table(result.summary)
+        echo(table)
         echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

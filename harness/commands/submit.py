@@ -46,19 +46,21 @@ def build(run: Path, as_json: bool, **options: Any) -> int:
 
     The zip appears under its name only when it is whole and passes every check of `submit validate`.
     """
+    from s5eval.harness.journal import coherent
     from s5eval.harness.submit import gather_submission
     from s5eval.submissions.build import build_submission
     from s5eval.submissions.errors import SubmissionError
     from s5eval.submissions.layout import make_name
 
     name = make_name(options["author"], options["affiliation"], options["number"])
-    gathered = gather_submission(
-        run,
-        options["dev_run"],
-        nparams=options["nparams"],
-        allow_partial=options["allow_partial"],
-        allow_untrained=options["allow_untrained"],
-    )
+    with coherent(run, options["dev_run"]):
+        gathered = gather_submission(
+            run,
+            options["dev_run"],
+            nparams=options["nparams"],
+            allow_partial=options["allow_partial"],
+            allow_untrained=options["allow_untrained"],
+        )
     try:
         built = build_submission(
             gathered.submission,

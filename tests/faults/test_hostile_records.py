@@ -147,7 +147,7 @@ def test_the_reader_refuses_what_is_not_plain_data(tmp_path: Path) -> None:
         ({}, "the key 'a' is missing"),
         ({"a": {"b": True}}, "'a.b' is True, expected a whole number"),
         ({"a": {"b": 1, "c": [1, "x"]}}, r"'a.c\[1\]' is 'x', expected a number"),
-        ({"a": {"b": 10**30}}, "expected a whole number"),
+        ({"a": {"b": 10**30}}, "'a.b' is 10*, expected a whole number"),
         ([], "it holds .*, expected an object"),
     ],
 )

@@ -69,6 +69,7 @@ def test_no_command_lets_control_characters_of_files_through(hostile_set: Path, 
     ]
     for result in results:
         clean(result)
+    assert not OBEYED.search((out / "log.txt").read_text())
     assert any("\\x1b" in result.out for result in results)
 
 
