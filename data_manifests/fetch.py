@@ -7,7 +7,6 @@ record is written down here but its number. Proxies are those of the environment
 import errno
 import hashlib
 import http.client
-import json
 import shutil
 import time
 import urllib.error
@@ -22,8 +21,11 @@ from s5eval.data_manifests.archives import extract
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.files import make_folder
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.structured import parse_json
 
 ZENODO = "https://zenodo.org"
+
+_MOST_JSON = 1 << 26  # bytes of a record's description, which has some thousands
 
 RECORDS: Mapping[str, str] = {
     "dev": "19328046",
@@ -124,7 +126,7 @@ def list_record(record: str, *, base_url: str = ZENODO, timeout: float = 60.0) -
     url = f"{base_url}/api/records/{record}"
     try:
         with _open(url, {}, timeout) as answer:
-            content = json.load(answer)
+            content = parse_json(answer.read(_MOST_JSON).decode())
         return [_remote_file(entry, url) for entry in content["files"]]
     except urllib.error.HTTPError as error:
         error.close()

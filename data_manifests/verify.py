@@ -1,6 +1,5 @@
 """Is a set of scenes complete and sound? Every finding in one pass."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
+from s5eval.data_manifests.structured import read_json
 from s5eval.data_manifests.synthesis.write import list_records, read_record
 
 MIXTURE_SAMPLES = 10 * SAMPLE_RATE
@@ -89,8 +89,8 @@ def _check_against_metadata(manifest: Manifest, path: Path) -> list[Finding]:
     if not path.is_file():
         return []
     try:
-        listed = _listed_targets(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        listed = _listed_targets(read_json(path, what="a list of scenes"))
+    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"expected a list of objects with 'soundscape' and 'events': {type(error).__name__}: {error}"
         return [Finding("metadata", "error", str(path), message)]
     mixtures = manifest.root / manifest.split.soundscape

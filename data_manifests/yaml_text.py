@@ -24,6 +24,11 @@ def load_yaml(text: str) -> Any:
     (0.0003, [0, 1], 'none')
 
     Raises:
-        yaml.YAMLError: it is not YAML.
+        ValueError: it is not YAML, or nested too deeply to be read.
     """
-    return yaml.load(text, _Loader)  # a safe loader
+    try:
+        return yaml.load(text, _Loader)  # a safe loader
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error

@@ -208,7 +208,8 @@ def _notes(error: Exception) -> list[str]:
 
 def _result(config: RunConfig, path: Path, progress: Progress | None) -> RunResult:
     if path.exists():
-        return resume(path, given={}, fresh=config, progress=progress)
+        given = {"system": config.system, "trust_checkpoint": config.trust_checkpoint}
+        return resume(path, given=given, fresh=config, progress=progress)
     return run(config, path, progress=progress)
 
 
@@ -268,6 +269,7 @@ def _marks(path: Path, summary: Mapping[str, Any]) -> tuple[str, ...]:
     marks = []
     if _mentions(read_run(path)["fingerprint"], NULL_EMBEDDING):
         marks.append(f"{NULL_EMBEDDING}: the encoder of AF-Whisper is absent")
+    marks += [f"without {part}" for part in summary.get("missing_parts", ()) if part != "tuned thresholds"]
     if str(summary.get("thresholds", "")).startswith("default ("):
         marks.append("these weights have no tuned thresholds: equals the default")
     if summary.get("tuned_on_forbidden"):

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 unexpected; 2 usage; 3 data missing or wrong; 4 finished w
 5 submission invalid; 6 gate not met; 130 interrupted, resumable.
 """
 
+import io
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ from s5eval.harness.commands import (
     tune,
 )
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
+from s5eval.harness.terminal import echo
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -63,24 +65,39 @@ def main() -> None:
     except S5Error as error:
         code = _report(f"error: {error}", error.exit_code, debug)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        echo(shown.getvalue().rstrip("\n"), err=True)
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort) as error:
-        where = "; ".join(getattr(error, "__notes__", ["--resume RUN"]))
-        code = _report(f"interrupted; what is done stands, and {where} goes on from there", EXIT_INTERRUPTED, debug)
+    except click.Abort as error:  # click's word for an interruption, and for the end of any input whatever
+        cause = error.__cause__
+        code = _unexpected(cause, debug) if isinstance(cause, EOFError) else _interrupted(cause or error, debug)
+    except KeyboardInterrupt as error:
+        code = _interrupted(error, debug)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) and error.code else _unexpected(error, debug)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - nobody reads any more; lets the interpreter end
         code = EXIT_DONE
     except Exception as error:  # noqa: BLE001 - the last resort: one line, not a traceback
-        notes = "; ".join(getattr(error, "__notes__", ["--debug shows the traceback"]))
-        code = _report(f"unexpected {type(error).__name__}: {error} ({notes})", EXIT_UNEXPECTED, debug)
+        code = _unexpected(error, debug)
     sys.exit(code)
+
+
+def _interrupted(error: BaseException, debug: bool) -> int:
+    where = "; ".join(getattr(error, "__notes__", ["--resume RUN"]))
+    return _report(f"interrupted; what is done stands, and {where} goes on from there", EXIT_INTERRUPTED, debug)
+
+
+def _unexpected(error: BaseException, debug: bool) -> int:
+    notes = "; ".join(getattr(error, "__notes__", ["--debug shows the traceback"]))
+    return _report(f"unexpected {type(error).__name__}: {error} ({notes})", EXIT_UNEXPECTED, debug)
 
 
 def _report(message: str, code: int, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
-    click.echo(message, err=True)
+        echo(traceback.format_exc(), err=True)
+    echo(message, err=True)
     return code
 
 

@@ -34,7 +34,7 @@ class Comparison:
         broken: mixtures whose labels only the first run has exactly right.
         changes: mixture and change in CAPI-SDRi, dB, largest loss first.
         decomposition: losses in dB of both runs, term by term (`first`, `second`, `delta`); None without targets.
-        warnings: what makes the two not comparable, when that was allowed.
+        warnings: what makes the two not comparable, when that was allowed, and how the systems differ in parts.
     """
 
     first: Mapping[str, Any]
@@ -110,7 +110,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
         broken=tuple(y.mixture_id for x, y in zip(a, b, strict=True) if x.exact and not y.exact),
         changes=tuple(sorted(changes, key=lambda change: settled(change[1]))),
         decomposition=_decompositions(a, b),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *_unlike_parts(records)),
     )
 
 
@@ -148,6 +148,13 @@ def _obstacles(records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str
             "(`s5eval rescore` brings a run up to date)"
         )
     return found
+
+
+def _unlike_parts(records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
+    """A system without one of its parts is another system, though its name and weights be the same."""
+    a, b = (set(record["about"].get("missing_parts", ())) for record in records)
+    sides = (("A", a - b), ("B", b - a))
+    return [f"the systems differ: {side} is without {', '.join(sorted(parts))}" for side, parts in sides if parts]
 
 
 def _paired(

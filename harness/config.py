@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
 from s5eval.data_manifests.yaml_text import load_yaml
@@ -16,7 +14,10 @@ from s5eval.data_manifests.yaml_text import load_yaml
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
 
-RESUMABLE = frozenset({"batch_size", "device", "cache"})
+TRUST = "trust_checkpoint"
+"""The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
+
+RESUMABLE = frozenset({"batch_size", "device", "cache", "mixture_timeout"})
 """Options that may differ when a run is resumed: they change how fast, not what."""
 
 
@@ -39,6 +40,8 @@ class RunConfig:
         cache: use the stage store.
         strict: findings about the files (orphans, missing estimates, odd suffixes) are errors.
         metrics: `ranking`, or `all` for the secondary metrics as well (CASA-SDR, and BSS Eval, which is slow).
+        mixture_timeout: seconds that the system may take for a mixture; None: any.
+        trust_checkpoint: read checkpoints that have to run code. Given with each call, never written down or read.
     """
 
     system: str
@@ -55,10 +58,14 @@ class RunConfig:
     cache: bool = True
     strict: bool = False
     metrics: Literal["ranking", "all"] = "ranking"
+    mixture_timeout: float | None = None
+    trust_checkpoint: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """The configuration as JSON can hold it; `from_dict` reads it back."""
+        """The configuration as JSON can hold it; `from_dict` reads it back. Trust is not part of it."""
         values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        del values["trust_checkpoint"]
+        values["settings"] = _without_trust(self.settings)
         for name in ("data", "decision_file"):
             values[name] = None if values[name] is None else str(values[name])
         values["only"] = list(self.only)
@@ -66,12 +73,13 @@ class RunConfig:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "RunConfig":
-        """Read what `as_dict` wrote; keys of later versions are ignored."""
-        known = {entry.name for entry in dataclasses.fields(RunConfig)}
+        """Read what `as_dict` wrote; keys of later versions are ignored, and so is any word of trust."""
+        known = {entry.name for entry in dataclasses.fields(RunConfig)} - {"trust_checkpoint"}
         kept = {key: value for key, value in values.items() if key in known}
         for name in ("data", "decision_file"):
             kept[name] = None if kept[name] is None else Path(kept[name])
         kept["only"] = tuple(kept["only"])
+        kept["settings"] = _without_trust(kept["settings"])
         return RunConfig(**kept)
 
     def differences(self, other: "RunConfig") -> list[str]:
@@ -82,6 +90,26 @@ class RunConfig:
             for key in mine
             if key not in RESUMABLE and mine[key] != theirs[key]
         ]
+
+
+def _without_trust(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        section: {key: value for key, value in values.items() if (section, key) != ("system", TRUST)}
+        for section, values in settings.items()
+    }
+
+
+def take_trust(settings: Mapping[str, Any], flag: bool) -> tuple[dict[str, Any], bool]:
+    """Split what `--set` gave into the settings proper and whether trust is given, by `--trust-checkpoint` or there.
+
+    Raises:
+        UsageError: `system.trust_checkpoint` is neither true nor false.
+    """
+    said = settings.get("system", {}).get(TRUST, False)
+    if not isinstance(said, bool):
+        raise UsageError(f"system.{TRUST} is {said!r}, expected true or false")
+    kept = _without_trust(settings)
+    return {section: values for section, values in kept.items() if values or settings[section] == {}}, said or flag
 
 
 def parse_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -116,7 +144,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"--set {assignment!r}: expected KEY=VALUE, such as data.seconds=4")
         try:
             value = load_yaml(text)
-        except yaml.YAMLError as error:
+        except ValueError as error:
             raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
         try:
             json.dumps(value, allow_nan=False)

@@ -5,6 +5,7 @@ import logging
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, Audio, Scene
+from s5eval.harness.contract import check_proposals
 from s5eval.harness.errors import RunFolderError
+from s5eval.harness.guard import Guard, OverTime
 from s5eval.harness.records import AsWritten, MixtureScore, PairTable
 from s5eval.harness.score import score_mixture, select
 from s5eval.harness.secondary import with_secondary
@@ -49,6 +52,7 @@ class Engine:
         batch_size: how many mixtures the system gets at once.
         audio_folder: where estimates are written as 16-bit wavs; None: not written.
         secondary: compute the metrics that rank nothing as well.
+        guard: keeps a mixture that ends the process, or takes for ever, from doing so again; None: nothing does.
     """
 
     system: System | OracleSystem
@@ -56,6 +60,7 @@ class Engine:
     batch_size: int = 1
     audio_folder: Path | None = None
     secondary: bool = False
+    guard: Guard | None = None
 
     def evaluate(self, scenes: Sequence[Scene]) -> Iterator[Outcome]:
         """Outcomes of all scenes, in order, as they come.
@@ -64,14 +69,23 @@ class Engine:
             RunFolderError: an estimate cannot be written. Nothing else a mixture does ends the evaluation.
         """
         keep_freed_memory()
-        for batch in _batched(scenes, self.batch_size):
+        for batch in self._batches(scenes):
             yield from self._evaluate_batch(batch)
+
+    def _batches(self, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, ...]]:
+        """In order; a mixture during which an earlier process ended stands alone."""
+        guard = self.guard
+        for single, group in itertools.groupby(scenes, lambda s: guard is not None and guard.alone(s.mixture.id)):
+            yield from _batched(group, 1 if single else self.batch_size)
 
     def _evaluate_batch(self, batch: Sequence[Scene]) -> list[Outcome]:
         start = time.perf_counter()
+        if self.guard is not None and (reason := self.guard.given_up(batch[0].mixture.id)) is not None:
+            return [_failed(batch[0], DataError(reason))]
         try:
-            proposals = self._propose(batch)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything; its mixture is failed
+            with nullcontext() if self.guard is None else self.guard.working_on([s.mixture.id for s in batch]):
+                proposals = self._propose(batch)
+        except (Exception, SystemExit, OverTime) as error:  # noqa: BLE001 - a plugin may raise anything
             if len(batch) == 1:
                 return [_failed(batch[0], error)]
             log.info("a batch failed (%s); its mixtures are run one by one", error)
@@ -81,12 +95,8 @@ class Engine:
 
     def _propose(self, batch: Sequence[Scene]) -> Sequence[Candidates]:
         if isinstance(self.system, OracleSystem):
-            proposals = self.system.propose_with_references(batch)
-        else:
-            proposals = self.system.propose([scene.mixture for scene in batch])
-        if len(proposals) != len(batch):
-            raise ValueError(f"the system returned {len(proposals)} proposals for {len(batch)} mixtures")
-        return proposals
+            return check_proposals(self.system.propose_with_references(batch), len(batch))
+        return check_proposals(self.system.propose([scene.mixture for scene in batch]), len(batch))
 
     def _evaluate(self, scene: Scene, candidates: Candidates, seconds: float) -> Outcome:
         try:

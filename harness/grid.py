@@ -8,8 +8,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
 from s5eval.data_manifests.yaml_text import load_yaml
@@ -74,7 +72,8 @@ def load_grid(
     if chosen not in names:
         raise UsageError(f"{where}: no row {chosen!r} to be the baseline{suggestion(str(chosen), names)}")
     for row in named:
-        row.settings()
+        if "trust_checkpoint" in row.settings().get("system", {}):
+            raise UsageError(f"{where}: trust is not read from a file; say --trust-checkpoint with the call")
     system = content.get("system")
     return Grid(None if system is None else str(system), tuple(named), str(chosen))
 
@@ -92,7 +91,7 @@ def _read(path: Path | None, where: str) -> Mapping[str, Any]:
         content = load_yaml(source.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{where}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{where}: not readable as YAML: {error}") from error
     _check_keys(content, _KEYS, where)
     if ("axes" in content) == ("rows" in content):

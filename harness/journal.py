@@ -13,17 +13,24 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from s5eval.data_manifests.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.files import write_atomically
+from s5eval.data_manifests.safe_names import check_name
+from s5eval.data_manifests.structured import check_shape, parse_json, read_json
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.records import MixtureScore, PairTable
+from s5eval.harness.shapes import RUN, SUMMARY
 
 SCHEMA_VERSION = 1
+
+_WRITTEN = ("pairs", "audio", "mixtures.jsonl", "log.txt", ".lock", ".started")
+"""What a run that goes on writes into, rather than anew."""
 
 _OURS = re.compile(r"pairs|log\.txt|\.lock|\.{1,2}(probe|run|summary|mixtures)(\.[0-9a-f]+)?(\.jsonl?)?")
 
@@ -61,10 +68,16 @@ class RunFolder:
 
         Raises:
             UsageError: there is no such run.
+            DataError: a part of it is a link to somewhere else.
             RunFolderError: another process is at work in it, or it cannot be written.
         """
         if not path.is_dir():
             raise UsageError(f"--resume: no run folder at {path}")
+        for name in _WRITTEN:
+            if (path / name).is_symlink():
+                raise DataError(
+                    f"{path / name} is a link, and would be written through; put what it names in its place"
+                )
         if not (path / "run.json").is_file() and not _only_ours(path):
             raise UsageError(f"--resume: {path} is not a run folder (it has no run.json)")
         return _prepared(path)
@@ -169,18 +182,19 @@ def read_run(path: Path) -> dict[str, Any]:
 
     Raises:
         UsageError: `path` is no run folder.
-        DataError: the file is damaged.
+        DataError: the file is damaged, or a mixture's id leads elsewhere; names the key.
     """
+    file = path / "run.json"
     try:
-        content = json.loads((path / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        content: dict[str, Any] = read_json(file, what="what a run writes; start a new run")
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{path} is not a run folder (it has no run.json)") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path / 'run.json'}: not readable: {error}") from error
-    if not isinstance(content, dict) or not {"config", "about", "mixtures", "status"} <= content.keys():
-        raise DataError(f"{path / 'run.json'}: not what a run writes; start a new run")
+    check_shape(content, {"schema_version?": int}, str(file), "not what a run writes; start a new run")
     if content.get("schema_version", 0) > SCHEMA_VERSION:
-        raise DataError(f"{path / 'run.json'}: of a later version of s5eval; update it to read this run")
+        raise DataError(f"{file}: of a later version of s5eval; update it to read this run")
+    check_shape(content, RUN, str(file), "not what a run writes; start a new run")
+    for id_ in content["mixtures"]:
+        check_name(id_, str(file))
     return content
 
 
@@ -190,10 +204,12 @@ def read_summary(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it is missing or damaged; it is derived, and `rescore` makes it again.
     """
+    file, advice = path / "summary.json", f"`s5eval rescore {path}` makes it again"
     try:
-        content: dict[str, Any] = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path / 'summary.json'}: not readable ({error}); `s5eval rescore {path}` makes it") from error
+        content: dict[str, Any] = read_json(file, what=f"a summary; {advice}")
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: no such file; {advice}") from error
+    check_shape(content, SUMMARY, str(file), advice)
     return content
 
 
@@ -201,6 +217,9 @@ def read_scores(path: Path) -> dict[str, MixtureScore]:
     """Read the journal of a run folder: mixture id → score, in order of writing.
 
     A torn last line (the process was killed while writing) is left out; so is any line that cannot be read.
+
+    Raises:
+        DataError: a line names a mixture or a class by which a path would lead elsewhere.
     """
     journal = path / "mixtures.jsonl"
     scores: dict[str, MixtureScore] = {}
@@ -208,11 +227,35 @@ def read_scores(path: Path) -> dict[str, MixtureScore]:
         return scores
     for line in journal.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
-            score = MixtureScore.from_dict(json.loads(line))
+            score = MixtureScore.from_dict(parse_json(line))
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
         scores[score.mixture_id] = score
     return scores
+
+
+@contextmanager
+def coherent(*runs: Path) -> Iterator[None]:
+    """For work on the records of finished runs: where they do not fit together, that is said, once and clearly.
+
+    Every file by itself has been checked when it was read; here what one says contradicts what another says.
+
+    Raises:
+        DataError: in place of whatever came of the contradiction.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, _OF_RECORDS) and type(error).__module__.partition(".")[0] != "jinja2":
+            raise
+        named = " and ".join(map(str, dict.fromkeys(runs)))
+        raise DataError(
+            f"{named}: the records do not fit together ({type(error).__name__}: {error}); they were damaged or edited. "
+            "Make the run again; --debug shows where they part"
+        ) from error
+
+
+_OF_RECORDS = (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
 
 
 def _prepared(path: Path) -> RunFolder:

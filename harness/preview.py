@@ -10,7 +10,7 @@ from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.cache import cache_folder
 from s5eval.data_manifests.errors import AudioError
 from s5eval.data_manifests.records import Scene
-from s5eval.harness.run import Plan
+from s5eval.harness.run import Plan, missing_parts
 from s5eval.systems.pipeline import Pipeline
 
 _SLOTS = 3  # candidates a mixture, as in every system of the challenge so far
@@ -34,8 +34,10 @@ def _facts(plan: Plan) -> dict[str, Any]:
     facts: dict[str, Any] = {
         **plan.config.as_dict(),
         "device": plan.device,
-        "fingerprint": dict(plan.system.fingerprint()),
+        "fingerprint": dict(plan.fingerprint),
+        "missing_parts": missing_parts(plan),
         "decision": plan.decision.as_dict(),
+        "decided_by": plan.chosen.decided_by,
         "findings": len(plan.findings),
         "mixtures": [scene.mixture.id for scene in scenes],
     }

@@ -15,6 +15,10 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.files import atomic_path
+from s5eval.data_manifests.labels import label_problem
+from s5eval.data_manifests.safe_names import check_name
+from s5eval.data_manifests.structured import check_shape
+from s5eval.harness.shapes import LINE
 from s5eval.metrics.sdr import PairScores
 
 Status = Literal["scored", "predicted", "failed"]
@@ -95,6 +99,29 @@ def _labels(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[str, ...
     return tuple(str(label) for label in arrays[name]) if name in arrays else None
 
 
+def _check_line(values: Mapping[str, Any]) -> None:
+    """Refuse what is no line; names become paths (tables, wavs, links of the page), so they are checked as such."""
+    try:
+        check_shape(values, LINE, "a line", "expected one that a run has written")
+    except DataError as error:
+        raise ValueError(str(error)) from error
+    where = f"mixtures.jsonl, {values['mixture_id'][:60]!r}"
+    check_name(values["mixture_id"], where)
+    for estimate in values.get("estimates", ()):
+        if (problem := label_problem(estimate["label"])) or estimate["index"] < 0:
+            raise DataError(
+                f"{where}: {problem or 'an estimate has a negative index'}; the file is not as it was written"
+            )
+    parts = values.get("decomposition") or {"bound": 0.0, "losses": ()}
+    if values.get("reference_labels") and (parts["bound"] is None or "oracle" not in values.get("bounds", {})):
+        raise ValueError("a scene with targets has no bound")
+    losses = parts["losses"]
+    if any(len(loss) != 4 or type(loss[3]) not in (int, float) for loss in losses):
+        raise ValueError("a loss is not [kind, class, given class, dB]")
+    if any(not isinstance(word, str | None) for loss in losses for word in loss[:3]):
+        raise ValueError("a loss is not [kind, class, given class, dB]")
+
+
 @dataclass(frozen=True, slots=True)
 class AsWritten:
     """The score of the estimates after they went through 16-bit files, and how many samples were clipped there."""
@@ -166,8 +193,10 @@ class MixtureScore:
         """Read a line back; keys of later versions are ignored.
 
         Raises:
-            TypeError, KeyError: the line is not one of ours.
+            ValueError: the line is not one of ours.
+            DataError: it names a mixture or a class by which a path would lead elsewhere.
         """
+        _check_line(values)
         known = {entry.name for entry in dataclasses.fields(MixtureScore)}
         kept: dict[str, Any] = {}
         for key, value in values.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.errors import DataError
-from s5eval.harness.decisions import decision_marks
+from s5eval.harness.decisions import describe_decision, forbidden_mark
 from s5eval.harness.journal import RunFolder, pairs_path, read_run, read_scores
 from s5eval.harness.provenance import METRIC_VERSION
 from s5eval.harness.records import MixtureScore, PairTable
@@ -37,8 +37,9 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         else load_decision(decision_file)
     )
     folder = RunFolder.open_existing(run) if out is None else RunFolder.open_new(out)
-    about = {**record["about"], **decision_marks(decision)}
+    about = {**record["about"], **forbidden_mark(decision)}
     if decision_file is not None:
+        about["decided_by"] = describe_decision(decision, decision_file, weights=about["weights"])
         about.pop("thresholds", None)  # it answered a question about the decision that is replaced
     with folder:
         recorded = read_scores(run)
@@ -54,8 +55,8 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
             about=about,
         )
         if out is not None:
-            for id_ in scores:
-                if pairs_path(run, id_).is_file():
+            for id_, score in scores.items():
+                if score.status != "failed":
                     pairs_path(folder.path, id_).write_bytes(pairs_path(run, id_).read_bytes())
         status = record["status"] if record["status"] == "complete" else summary["status"]
         changed = _record({**record, "about": about}, decision, status)

@@ -18,20 +18,23 @@ from s5eval.data_manifests.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.manifest import MakeProgress, Manifest, open_manifest
 from s5eval.data_manifests.records import Scene
-from s5eval.harness.config import RunConfig
-from s5eval.harness.decisions import choose_decision, decision_marks
+from s5eval.harness.config import TRUST, RunConfig
+from s5eval.harness.contract import build_system, inspect_files, read_fingerprint
+from s5eval.harness.decisions import ChosenDecision, choose_decision, decision_marks
 from s5eval.harness.engine import Engine, Outcome
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
+from s5eval.harness.guard import Guard, check_timeout
 from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_scores, read_summary
 from s5eval.harness.provenance import METRIC_VERSION, collect_provenance, resolve_device
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.harness.store import DiskStore
 from s5eval.harness.summary import summarize
+from s5eval.harness.terminal import printable
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
-from s5eval.systems.registry import load_factory
+from s5eval.systems.registry import is_installed, load_factory
 
 log = logging.getLogger("s5eval.run")
 
@@ -56,16 +59,21 @@ class RunResult:
 class Plan:
     """A run before its first mixture: manifest, system, decision, and what the file checks found.
 
-    `thresholds` is the answer to `--set decision.thresholds`, None when that was not given.
+    `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it back.
     """
 
     config: RunConfig
     manifest: Manifest
     system: System | OracleSystem
-    decision: Decision
+    chosen: ChosenDecision
+    fingerprint: Mapping[str, Any]
     device: str
     findings: tuple[Finding, ...]
-    thresholds: str | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """What turns candidates into the prediction."""
+        return self.chosen.decision
 
     @property
     def oracle(self) -> bool:
@@ -84,31 +92,35 @@ def plan_run(config: RunConfig, *, making: MakeProgress | None = None) -> Plan:
         UsageError: the system, a setting or the decision file is unknown or wrong.
         DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
     """
+    check_timeout(config.mixture_timeout)
+    # A system may change the working folder: whatever is relative is resolved before any of its code is run.
+    config = replace(config, data=_absolute(config.data), decision_file=_absolute(config.decision_file))
+    store = DiskStore(cache_folder() / "stages")
     factory = load_factory(config.system)
     manifest = open_manifest(
         config.data, dataset=config.dataset, split=config.split, limit=config.limit, only=config.only, progress=making
     )
     device = resolve_device(config.device)
-    built: object = factory(dict(config.settings.get("system", {})), device)
-    if not isinstance(built, System | OracleSystem):
-        what = type(built).__name__
-        raise UsageError(
-            f"the factory of {config.system!r} returned a {what}, expected an object with decision, "
-            "fingerprint() and propose()"
-        )
-    system: System | OracleSystem = built
+    settings = dict(config.settings.get("system", {}))
+    system = build_system(
+        config.system, factory, {**settings, TRUST: True} if config.trust_checkpoint else settings, device
+    )
     if isinstance(system, OracleSystem) and not manifest.has_references:
         raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
     if isinstance(system, Pipeline) and config.cache:
-        system.store = DiskStore(cache_folder() / "stages")
-    chosen = choose_decision(config, system)
-    findings = list(manifest.findings)
-    if hasattr(system, "inspect"):
-        findings += system.inspect(manifest.all_ids, [scene.mixture.id for scene in manifest.scenes])
+        system.store = store
+    fingerprint = read_fingerprint(config.system, system)
+    chosen = choose_decision(config, system, fingerprint)
+    expected = [scene.mixture.id for scene in manifest.scenes]
+    findings = [*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected)]
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
         raise DataError(f"--strict: {len(findings)} findings about the files\n{listed}")
-    return Plan(config, manifest, system, chosen.decision, device, tuple(findings), chosen.thresholds)
+    return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings))
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.expanduser().absolute()
 
 
 def default_run_path(config: RunConfig) -> Path:
@@ -141,8 +153,9 @@ def run(
         RunFolderError: the folder cannot be written.
         KeyboardInterrupt: passed on; what is done stands, and the run can be resumed.
     """
-    with RunFolder.open_new(out) as folder, _logging_to(folder.log):
-        return _carry_out(plan_run(config, making=making), folder, {}, progress)
+    home = out.absolute()
+    with RunFolder.open_new(home) as folder, _logging_to(folder.log):
+        return replace(_carry_out(plan_run(config, making=making), folder, {}, progress), path=out)
 
 
 def resume(
@@ -168,13 +181,14 @@ def resume(
     """
     if not out.exists() and fresh is not None:
         return run(fresh, out, progress=progress, making=making)
+    shown, out = out, out.absolute()
     with RunFolder.open_existing(out) as folder, _logging_to(folder.log):
         if not folder.has_begun():
             if fresh is None:
                 raise UsageError(
                     f"{out} was killed before it began; repeat the options of the first call to start over"
                 )
-            return _carry_out(plan_run(fresh, making=making), folder, {}, progress)
+            return replace(_carry_out(plan_run(fresh, making=making), folder, {}, progress), path=shown)
         record = read_run(out)
         recorded = RunConfig.from_dict(record["config"])
         config = replace(recorded, **given)
@@ -182,20 +196,25 @@ def resume(
             raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
         done = {id_: score for id_, score in read_scores(out).items() if score.status != "failed"}
         if record["status"] == "complete":
-            return RunResult(out, read_summary(out))
+            return RunResult(shown, read_summary(out))
         if "rescored_from" in record:
             raise UsageError(
                 f"{out} was rescored from {record['rescored_from']}; resume that run, then rescore it again"
             )
+        if "system" not in given and not is_installed(config.system):
+            raise UsageError(
+                f"{shown} was made with the system {config.system!r}, which is code that would be looked for and run "
+                f"here. If you trust it, name it again: --resume {shown} --system {config.system}"
+            )
         plan = plan_run(config, making=making)
         if plan.manifest.sha256 != record["manifest_sha256"]:
             raise DataError(f"{plan.manifest.root} is not as it was when {out} began; start a new run")
-        if json.loads(json.dumps(plan.system.fingerprint())) != record["fingerprint"]:
+        if plan.fingerprint != record["fingerprint"]:
             raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
         if json.loads(json.dumps(plan.decision.as_dict())) != record["decision"]:
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(done.values())
-        return _carry_out(plan, folder, done, progress, record.get("sittings", ()))
+        return replace(_carry_out(plan, folder, done, progress, record.get("sittings", ())), path=shown)
 
 
 def _carry_out(
@@ -206,7 +225,9 @@ def _carry_out(
     earlier: Sequence[Mapping[str, Any]] = (),
 ) -> RunResult:
     start = time.perf_counter()
-    sitting = {"provenance": collect_provenance(plan.device)}
+    sitting: dict[str, Any] = {"provenance": collect_provenance(plan.device)}
+    if plan.config.trust_checkpoint:
+        sitting["trusted_checkpoint"] = True  # a fact for readers; nothing acts on it
     record = {**_run_record(plan), **sitting, "sittings": [*earlier, sitting]}
     folder.write_run(record)
     if plan.config.save_audio:
@@ -216,12 +237,16 @@ def _carry_out(
     scores = dict(done)
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
     finished = False
+    guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
     try:
-        for outcome in _outcomes(plan, folder, remaining, progress, len(done)):
+        for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
             folder.append(outcome.score, outcome.table)
+            if outcome.score.status != "failed":
+                guard.survived(outcome.score.mixture_id)
             scores[outcome.score.mixture_id] = outcome.score
         finished = True
     finally:
+        guard.close()
         summary = summarize(
             [scores[scene.mixture.id] for scene in plan.manifest.scenes if scene.mixture.id in scores],
             n_expected=len(plan.manifest.scenes),
@@ -239,7 +264,7 @@ def _carry_out(
 
 
 def _outcomes(
-    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: Progress | None, n_done: int
+    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: Progress | None, n_done: int, guard: Guard
 ) -> Iterable[Outcome]:
     engine = Engine(
         system=plan.system,
@@ -247,13 +272,14 @@ def _outcomes(
         batch_size=plan.config.batch_size,
         audio_folder=folder.audio if plan.config.save_audio else None,
         secondary=plan.config.metrics == "all",
+        guard=guard,
     )
     outcomes = engine.evaluate(scenes)
     return outcomes if progress is None else progress(outcomes, n_done + len(scenes), n_done)
 
 
 def _run_record(plan: Plan) -> dict[str, Any]:
-    manifest, fingerprint = plan.manifest, dict(plan.system.fingerprint())
+    manifest, fingerprint = plan.manifest, dict(plan.fingerprint)
     return {
         "schema_version": SCHEMA_VERSION,
         "metric_version": METRIC_VERSION,
@@ -269,7 +295,8 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "split": manifest.split.name,
             "n_split": manifest.n_split,
             "tune": manifest.split.tune,
-            **decision_marks(plan.decision, plan.thresholds),
+            **decision_marks(plan.chosen),
+            "missing_parts": missing_parts(plan),
             "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
         },
         "manifest_sha256": manifest.sha256,
@@ -277,6 +304,11 @@ def _run_record(plan: Plan) -> dict[str, Any]:
         "mixtures": [scene.mixture.id for scene in manifest.scenes],
         "findings": [str(finding) for finding in plan.findings[:1000]],
     }
+
+
+def missing_parts(plan: Plan) -> list[str]:
+    """What was asked for, by a preset or a switch, and is not there."""
+    return [*plan.fingerprint.get("missing_parts", []), *plan.chosen.missing]
 
 
 def _costs(plan: Plan, seconds: float) -> dict[str, Any]:
@@ -300,10 +332,17 @@ def _total_costs(sittings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"seconds": round(sum(sitting.get("seconds", 0.0) for sitting in sittings), 3), "stages": stages}
 
 
+class _Printable(logging.Formatter):
+    """A log is read on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("s5eval")
     root.addHandler(handler)
     root.setLevel(logging.INFO)

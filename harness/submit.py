@@ -78,6 +78,8 @@ def gather_submission(
         _refuse_oracle(role, source)
         _check_weights(role, source, allow_untrained, warnings)
         _check_complete(role, source, allow_partial, warnings)
+        missing = source.about.get("missing_parts", ())
+        warnings += [_warning("missing-part", source, f"the system was run without {part}") for part in missing]
         if source.about.get("tuned_on_forbidden"):
             warnings.append(_warning("tuned-on-forbidden", source, "the thresholds were tuned on a forbidden split"))
     evaluated, dev = runs.values()

@@ -100,6 +100,7 @@ def tune(
         "dataset": about["dataset"],
         "split": about["split"],
         "tuned_on_forbidden": forbidden,
+        **({"missing_parts": about["missing_parts"]} if about.get("missing_parts") else {}),
         "manifest_sha256": record["manifest_sha256"],
         "metric_version": METRIC_VERSION,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -60,7 +60,7 @@ def load_template(path: Path | None) -> str:
             raise UsageError(f"--template {path}: unknown placeholder {{{{{name}}}}}; known: {', '.join(PLACEHOLDERS)}")
     try:
         parsed = load_yaml(fill_template(text, {}))
-    except (yaml.YAMLError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"--template {path}: not YAML: {_one_line(error)}") from error
     if not isinstance(parsed, dict):
         raise UsageError(f"--template {path}: expected a YAML mapping")

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES, suggestion
@@ -131,7 +130,7 @@ def load_decision(path: Path) -> Decision:
         content = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"decision file {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"decision file {path}: not readable as YAML: {error}") from error
     return parse_decision(content, where=f"decision file {path}")
 

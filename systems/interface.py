@@ -6,8 +6,9 @@ Networks end in candidates, with every slot alive; the decision that follows is 
 """
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -39,6 +40,13 @@ class Candidates:
     labels: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        _check_kind("candidate audio", self.audio, "a float32 array (N, T)", lambda kind: kind == np.float32)
+        for name, values in (("class scores", self.class_scores), ("silence probabilities", self.p_silence)):
+            _check_kind(name, values, "an array of floating-point numbers", lambda kind: kind.kind == "f")
+        if self.labels is not None and not (
+            isinstance(self.labels, tuple | list) and all(isinstance(label, str) for label in self.labels)
+        ):
+            raise ValueError(f"labels are {self.labels!r:.60}, expected a tuple of class names in order, or None")
         if self.audio.ndim != 2:
             raise ValueError(f"candidate audio has shape {self.audio.shape}, expected (N, T)")
         n = len(self.audio)
@@ -55,6 +63,37 @@ class Candidates:
         for array in (self.audio, self.class_scores, self.p_silence):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def _check_kind(name: str, values: object, expected: str, fits: Callable[[np.dtype[Any]], bool]) -> None:
+    """Refuse what would have to be guessed: the scale of whole numbers, the meaning of a complex one."""
+    if not isinstance(values, np.ndarray):
+        raise ValueError(f"{name}: a {type(values).__name__}, expected {expected}")
+    if not fits(values.dtype):
+        raise ValueError(f"{name}: of type {values.dtype}, expected {expected}")
+
+
+def sharing(batch: Sequence[Candidates]) -> tuple[int, int] | None:
+    """The first two of a batch whose arrays overlap in memory, by their positions; None: each stands for itself.
+
+    A system that fills one buffer again for every mixture has lost all but the last by the time it returns.
+    """
+    for (i, first), (j, second) in itertools.combinations(enumerate(batch), 2):
+        for a, b in itertools.product(_arrays(first), _arrays(second)):
+            if np.may_share_memory(a, b) and _overlap(a, b):
+                return i, j
+    return None
+
+
+def _arrays(candidates: Candidates) -> tuple[npt.NDArray[Any], ...]:
+    return candidates.audio, candidates.class_scores, candidates.p_silence
+
+
+def _overlap(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    try:
+        return bool(np.shares_memory(a, b, max_work=10_000))
+    except np.exceptions.TooHardError:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +116,11 @@ class Prediction:
 
 @runtime_checkable
 class System(Protocol):
-    """A separation system. Nothing but mixtures reaches it."""
+    """A separation system. Nothing but mixtures reaches it.
+
+    One that reads files may have a method `inspect(mixture_ids, expected)` too, which returns a list of `Finding`
+    before anything is proposed: what it cannot use, of all ids of the split and those that are expected.
+    """
 
     decision: Decision
 
@@ -87,12 +130,16 @@ class System(Protocol):
         Two further keys are optional, and go into a submission: `parameters`, a whole number, of all networks
         together, each network once, with frozen ones (taken as 0 where `weights` is `none`); and
         `external_resources`, a list of objects with `name` and `url`, for data and pre-trained models from outside
-        the development set.
+        the development set. A third, `missing_parts`, a list of texts, names what the configuration asks for and is
+        not there; it stands in every table, page and comparison.
         """
         ...
 
     def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Candidates]:
-        """Candidates of every mixture, in order. A raised exception fails the mixture it was raised for."""
+        """Candidates of every mixture, in order, in arrays of their own: no two share memory, and none is filled again.
+
+        A raised exception fails the mixture it was raised for. What is printed goes to standard error.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import Decision
-from s5eval.systems.interface import Candidates, Json, Stage, StageStore
+from s5eval.systems.interface import Candidates, Json, Stage, StageStore, sharing
 
 
 @dataclass(slots=True)
@@ -101,6 +101,8 @@ class Pipeline:
         results = list(stage.run(mixtures, inputs))
         if len(results) != len(mixtures):
             raise ValueError(f"stage {stage.name} returned {len(results)} results for {len(mixtures)} mixtures")
+        if (pair := sharing(results)) is not None:
+            raise ValueError(f"stage {stage.name}: results {pair[0] + 1} and {pair[1] + 1} of a batch share memory")
         tally = self.tally[stage.name]
         tally.seconds += time.perf_counter() - start
         tally.executed += len(mixtures)

@@ -21,6 +21,11 @@ def installed_systems() -> dict[str, str]:
     return {point.name: point.value for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 
 
+def is_installed(name: str) -> bool:
+    """Whether `name` is an installed system; any other name is code that is found by looking for it."""
+    return name in installed_systems()
+
+
 def load_factory(name: str) -> Factory:
     """The factory of an installed system, or of any `module:factory` on the Python path or in the working folder.
 
@@ -46,6 +51,8 @@ def load_factory(name: str) -> Factory:
         missing = getattr(error, "name", None)
         hint = f" (module {missing!r} is not installed)" if isinstance(error, ModuleNotFoundError) else ""
         raise UsageError(f"system {name!r} cannot be imported: {error}{hint}") from error
+    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+        raise UsageError(f"system {name!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(loaded):
         raise UsageError(f"system {name!r} names a {type(loaded).__name__}, expected a factory build(config, device)")
     return cast(Factory, loaded)

@@ -3,7 +3,6 @@
 Source: nttcslab/SpAudSyn (commit cc44461) and the data set class of nttcslab/dcase2026_task4_baseline (20e6992).
 """
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,8 @@ import soxr
 
 from s5eval.data_manifests.errors import AudioError, DataError
 from s5eval.data_manifests.records import Audio
+from s5eval.data_manifests.safe_names import path_below
+from s5eval.data_manifests.structured import read_json
 from s5eval.data_manifests.synthesis.render import (
     PlacedEvent,
     Signal,
@@ -34,11 +35,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
         DataError: missing, or not the JSON of a scene.
     """
     try:
-        metadata = json.loads(path.read_text())
-    except OSError as error:
+        metadata = read_json(path, what="scene metadata")
+    except FileNotFoundError as error:
         raise DataError(f"{path}: cannot be read as scene metadata: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: cannot be read as scene metadata: {error}") from error
     if not isinstance(metadata, dict) or not {"config", "fg_events", "bg_events", "room"} <= metadata.keys():
         raise DataError(f"{path}: not the metadata of a scene: expected config, fg_events, bg_events, int_events, room")
     return metadata
@@ -50,8 +49,11 @@ def list_metadata(listing: Path) -> list[tuple[str, Path]]:
     Ids are `soundscape_0000`, … by position in the list, whatever the files are called; paths are relative to the list.
     """
     try:
-        entries = json.loads(listing.read_text())
-        return [(f"soundscape_{i:04d}", listing.parent / entry["metadata_path"]) for i, entry in enumerate(entries)]
+        entries = read_json(listing, what="a list of scenes")
+        return [
+            (f"soundscape_{i:04d}", path_below(listing.parent, entry["metadata_path"], str(listing)))
+            for i, entry in enumerate(entries)
+        ]
     except OSError as error:
         raise DataError(f"{listing}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -137,7 +139,8 @@ def _resolve(root: Path, folder: str, file: str) -> Path:
 
 def _below(root: Path, path: str) -> Path:
     # Official paths begin with the baseline's `data/`; where the data lie elsewhere that step is left out.
-    return root / path if (root / path).exists() else root / path.removeprefix("data/")
+    below = path_below(root, path, "the metadata")
+    return below if below.exists() else root / path.removeprefix("data/")
 
 
 def read_excerpt(path: Path, start: float, seconds: float | None, rate: int) -> Audio:

@@ -25,6 +25,7 @@ from s5eval.data_manifests.files import atomic_path, write_atomically
 from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE
+from s5eval.data_manifests.structured import read_json
 from s5eval.data_manifests.synthesis.render import Signal, SynthesizedScene
 
 SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS = "soundscape", "oracle_target", "checksums"
@@ -173,7 +174,7 @@ def read_record(path: Path) -> Record:
         DataError: it is damaged, or names files that are not in `soundscape/` or `oracle_target/`.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, what="a record of checksums")
         record = Record(content["job"], dict(content["files"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a record of checksums: {type(error).__name__}: {error}") from error

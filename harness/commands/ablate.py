@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.errors import UsageError
-from s5eval.harness.commands.options import PathType, data_options, show_progress, trust_option, with_trust
+from s5eval.harness.commands.options import PathType, data_options, show_progress, timeout_option, trust_option
+from s5eval.harness.terminal import echo, plugin_output
 
 
 @click.command("ablate")
@@ -19,6 +20,7 @@ from s5eval.harness.commands.options import PathType, data_options, show_progres
 @data_options
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting that all rows share.")
 @trust_option
+@timeout_option
 @click.option("--baseline", metavar="ROW", help="Row that the others are compared with; default: the first.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
@@ -32,38 +34,50 @@ def command(grid: Path | None, **options: Any) -> int:
     failed; the others stand.
     """
     from s5eval.harness.ablate import ablate
-    from s5eval.harness.config import RunConfig
+    from s5eval.harness.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.grid import load_grid, parse_assignments
     from s5eval.harness.report.ablation import ablation_table, write_ablation
     from s5eval.harness.run import default_run_path
+    from s5eval.systems.registry import is_installed
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]
+    _, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
+    base = parse_assignments(options["settings"])
     chosen = load_grid(
         grid,
         axes=axes,
-        base=parse_assignments(with_trust(options["settings"], options["trust_checkpoint"])),
+        base={key: value for key, value in base.items() if key != f"system.{TRUST}"},
         baseline=options["baseline"],
     )
     system = options["system"] or chosen.system
     if system is None:
         raise UsageError("--system is missing, and the grid names none; `s5eval systems` lists what is installed")
+    if options["system"] is None and not is_installed(system):
+        raise UsageError(
+            f"{grid} names the system {system!r}, which is code that would be looked for and run here. "
+            f"If you trust it, name it yourself: --system {system}"
+        )
     config = RunConfig(
         system=system,
+        trust_checkpoint=trusted,
+        mixture_timeout=options["mixture_timeout"],
         data=None if options["data"] is None else options["data"].expanduser().resolve(),
         **{name: options[name] for name in ("dataset", "split", "limit", "only", "strict", "batch_size", "device")},
     )
     run_path = default_run_path(config)
     out: Path = options["out"] or run_path.with_name(f"{run_path.name}_ablation")
-    result = ablate(chosen, config, out, progress=show_progress, announce=_announce)
-    write_ablation(result, out)
+    home = out.absolute()  # a system may change the working folder
+    with plugin_output():
+        result = ablate(chosen, config, home, progress=show_progress, announce=_announce)
+    write_ablation(result, home)
     if options["as_json"]:
-        click.echo((out / "table.json").read_text(encoding="utf-8").rstrip())
+        echo((home / "table.json").read_text(encoding="utf-8").rstrip())
     else:
-        click.echo(ablation_table(result))
-        click.echo(f"\ntables and figure: {out}/table.{{md,csv,tex,json,svg,png}}")
+        echo(ablation_table(result))
+        echo(f"\ntables and figure: {out}/table.{{md,csv,tex,json,svg,png}}")
     return result.exit_code
 
 
 def _announce(text: str) -> None:
     if sys.stderr.isatty():
-        click.echo(text, err=True)
+        echo(text, err=True)

@@ -4,6 +4,8 @@ import json
 
 import click
 
+from s5eval.harness.terminal import echo
+
 
 @click.group("cache")
 def command() -> None:
@@ -24,11 +26,11 @@ def list_entries(as_json: bool) -> int:
         counts["entries"] += 1
         counts["bytes"] += entry.size
     if as_json:
-        click.echo(json.dumps({"folder": str(store.root), "stages": stages}, indent=1))
+        echo(json.dumps({"folder": str(store.root), "stages": stages}, indent=1))
         return 0
-    click.echo(f"{store.root}")
+    echo(f"{store.root}")
     for stage, counts in sorted(stages.items()):
-        click.echo(f"{stage:12} {counts['entries']:7d} entries  {counts['bytes'] / 1e9:8.2f} GB")
+        echo(f"{stage:12} {counts['entries']:7d} entries  {counts['bytes'] / 1e9:8.2f} GB")
     return 0
 
 
@@ -45,7 +47,7 @@ def prune(keep_gb: float, as_json: bool) -> int:
     store = DiskStore(cache_folder() / "stages")
     removed, freed = store.prune(keep_bytes=int(keep_gb * 1e9))
     if as_json:
-        click.echo(json.dumps({"folder": str(store.root), "removed": removed, "bytes": freed}))
+        echo(json.dumps({"folder": str(store.root), "removed": removed, "bytes": freed}))
         return 0
-    click.echo(f"removed {removed} entries, {freed / 1e9:.2f} GB")
+    echo(f"removed {removed} entries, {freed / 1e9:.2f} GB")
     return 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from s5eval.harness.commands.options import PathType
+from s5eval.harness.terminal import echo
 
 
 @click.command("compare")
@@ -17,10 +18,13 @@ from s5eval.harness.commands.options import PathType
 def command(first: Path, second: Path, fail_if_worse: bool, allow_different: bool, as_json: bool) -> int:
     """Compare run B with run A on every metric and slice: paired bootstrap, sign test, what flipped."""
     from s5eval.harness.compare import check_not_worse, compare
+    from s5eval.harness.journal import coherent
     from s5eval.harness.report.comparison import comparison_table
 
-    comparison = compare(first, second, allow_different=allow_different)
-    click.echo(json.dumps(comparison.as_dict(), indent=1) if as_json else comparison_table(comparison))
+    with coherent(first, second):
+        comparison = compare(first, second, allow_different=allow_different)
+        shown = json.dumps(comparison.as_dict(), indent=1) if as_json else comparison_table(comparison)
+    echo(shown)
     if fail_if_worse:
         check_not_worse(comparison)
     return 0

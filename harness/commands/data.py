@@ -11,6 +11,7 @@ import click
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.findings import Finding
 from s5eval.harness.commands.options import PathType, data_options, refuse_folder_of_mini, show_making
+from s5eval.harness.terminal import echo, printable
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.fetch import Progress
@@ -45,14 +46,14 @@ def list_sets(data: Path | None, as_json: bool) -> int:
         for split in dataset.splits.values()
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
         return 0
-    click.echo(f"{'set':10} {'split':9} {'mixtures':>8}  {'references':10}  {'tuning':9}  here")
+    echo(f"{'set':10} {'split':9} {'mixtures':>8}  {'references':10}  {'tuning':9}  here")
     for row in rows:
         here = ("made on first use" if row["made_from"] else "yes") if row["available"] else "no"
         references = "yes" if row["references"] else "no"
         count = row["mixtures"] or "?"
-        click.echo(f"{row['dataset']:10} {row['split']:9} {count!s:>8}  {references:10}  {row['tune']:9}  {here}")
+        echo(f"{row['dataset']:10} {row['split']:9} {count!s:>8}  {references:10}  {row['tune']:9}  {here}")
     return 0
 
 
@@ -81,11 +82,11 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
         findings = [Finding("set", "error", "" if root is None else str(root), str(error))]
     if as_json:
         listed = [{"rule": f.rule, "severity": f.severity, "file": f.file, "message": f.message} for f in findings]
-        click.echo(json.dumps({"ok": not findings, "mixtures": mixtures, "findings": listed}, indent=1))
+        echo(json.dumps({"ok": not findings, "mixtures": mixtures, "findings": listed}, indent=1))
     else:
         for finding in findings:
-            click.echo(str(finding))
-        click.echo(f"{mixtures} mixtures, {len(findings)} findings")
+            echo(str(finding))
+        echo(f"{mixtures} mixtures, {len(findings)} findings")
     return DataError.exit_code if findings else 0
 
 
@@ -105,9 +106,9 @@ def fetch_record(
     with _show_bytes() as progress:
         paths = fetch(record, out, only=only, unpack=not no_unpack, base_url=base_url or ZENODO, progress=progress)
     if as_json:
-        click.echo(json.dumps({"folder": str(out), "files": [str(path) for path in paths]}, indent=1))
+        echo(json.dumps({"folder": str(out), "files": [str(path) for path in paths]}, indent=1))
         return 0
-    click.echo(f"{len(paths)} files in {out}; point --data or S5EVAL_DATA at it")
+    echo(f"{len(paths)} files in {out}; point --data or S5EVAL_DATA at it")
     return 0
 
 
@@ -124,7 +125,7 @@ def make_set(dataset: str, split: str, out: Path | None, count: int | None, work
 
     with show_making() as making:
         folder = make_mini(split, out=out, count=count, workers=workers, progress=making)
-    click.echo(json.dumps({"folder": str(folder)}) if as_json else folder)
+    echo(json.dumps({"folder": str(folder)}) if as_json else folder)
     return 0
 
 
@@ -140,7 +141,7 @@ def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, worke
 
     with show_making() as making:
         folder = synthesize_files(metadata, root=root, out=out, workers=workers, progress=making)
-    click.echo(json.dumps({"folder": str(folder)}) if as_json else folder)
+    echo(json.dumps({"folder": str(folder)}) if as_json else folder)
     return 0
 
 
@@ -154,7 +155,7 @@ def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
     from s5eval.data_manifests.preview import write_preview
 
     page = write_preview(out, draws=draws, seed=seed)
-    click.echo(json.dumps({"folder": str(out), "page": str(page)}) if as_json else page)
+    echo(json.dumps({"folder": str(out), "page": str(page)}) if as_json else page)
     return 0
 
 
@@ -167,7 +168,7 @@ def _show_bytes() -> "Iterator[Progress]":
     with tqdm(unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
 
         def show(name: str, done: int, total: int) -> None:
-            bar.set_description(name)
+            bar.set_description(printable(name))
             bar.total = total
             bar.update(done - bar.n)
 

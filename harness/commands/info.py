@@ -7,6 +7,8 @@ import shutil
 
 import click
 
+from s5eval.harness.terminal import echo
+
 
 @click.command("info")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
@@ -28,12 +30,12 @@ def command(as_json: bool) -> int:
         "packages": package_versions(),
     }
     if as_json:
-        click.echo(json.dumps(facts, indent=1))
+        echo(json.dumps(facts, indent=1))
         return 0
     for name, value in facts.items():
         if isinstance(value, dict):
             for package, version in value.items():
-                click.echo(f"{package:16} {version or 'not installed'}")
+                echo(f"{package:16} {version or 'not installed'}")
         else:
-            click.echo(f"{name:16} {'not set' if value is None else value}")
+            echo(f"{name:16} {'not set' if value is None else value}")
     return 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from s5eval.data_manifests.errors import UsageError
+from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.manifest import MakeProgress
@@ -48,9 +49,13 @@ trust_option = click.option(
 )
 
 
-def with_trust(settings: tuple[str, ...], trusted: bool) -> tuple[str, ...]:
-    """The `--set` values, with the one that `--trust-checkpoint` stands for."""
-    return (*settings, "system.trust_checkpoint=true") if trusted else settings
+timeout_option = click.option(
+    "--mixture-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Fail a mixture for which the system takes longer. Native code that does not return is ended with the "
+    "process; --resume then goes on without the mixture.",
+)
 
 
 def data_options(command: Command) -> Command:
@@ -149,11 +154,14 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:
+    from s5eval.harness.journal import coherent
     from s5eval.harness.report.table import summary_table
 
     if as_json:
-        click.echo(json.dumps(result.summary, indent=1))
-        click.echo(f"run: {result.path}", err=True)
+        echo(json.dumps(result.summary, indent=1))
+        echo(f"run: {result.path}", err=True)
     else:
-        click.echo(summary_table(result.summary))
-        click.echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")
+        with coherent(result.path):
+            table = summary_table(result.summary)
+        echo(table)
+        echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

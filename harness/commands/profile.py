@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from s5eval.harness.commands.options import trust_option, with_trust
+from s5eval.harness.commands.options import trust_option
+from s5eval.harness.terminal import echo, plugin_output
 
 
 @click.command("profile")
@@ -24,14 +25,16 @@ def command(
 
     The mixture is made-up noise; no weights and no data are needed.
     """
-    from s5eval.harness.config import parse_settings
+    from s5eval.harness.config import TRUST, parse_settings, take_trust
     from s5eval.harness.provenance import resolve_device
     from s5eval.systems.registry import load_profile
 
     profile = load_profile(system)
-    config = parse_settings(with_trust(settings, trust_checkpoint)).get("system", {})
-    costs = profile(config, resolve_device(device), seconds=seconds).as_dict()
-    click.echo(json.dumps(costs, indent=1) if as_json else _table(costs))
+    parsed, trusted = take_trust(parse_settings(settings), trust_checkpoint)
+    config = {**parsed.get("system", {}), **({TRUST: True} if trusted else {})}
+    with plugin_output():
+        costs = profile(config, resolve_device(device), seconds=seconds).as_dict()
+    echo(json.dumps(costs, indent=1) if as_json else _table(costs))
     return 0
 
 

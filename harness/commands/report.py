@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from s5eval.harness.commands.options import PathType
+from s5eval.harness.terminal import echo
 
 
 @click.command("report")
@@ -13,8 +14,10 @@ from s5eval.harness.commands.options import PathType
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(run: Path, as_json: bool) -> int:
     """Write RUN/report.html again: one static page with numbers, bounds, every mixture, and players."""
+    from s5eval.harness.journal import coherent
     from s5eval.harness.report.page import write_page
 
-    page = write_page(run)
-    click.echo(json.dumps({"page": str(page)}) if as_json else page)
+    with coherent(run):
+        page = write_page(run)
+    echo(json.dumps({"page": str(page)}) if as_json else page)
     return 0

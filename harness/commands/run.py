@@ -17,9 +17,10 @@ from s5eval.harness.commands.options import (
     show_making,
     show_progress,
     show_result,
+    timeout_option,
     trust_option,
-    with_trust,
 )
+from s5eval.harness.terminal import echo, plugin_output
 
 
 @click.command("run")
@@ -28,6 +29,7 @@ from s5eval.harness.commands.options import (
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as system.stages=2.")
 @trust_option
 @click.option("--decision", type=PathType, metavar="FILE", help="Decision file (YAML) in place of the system's own.")
+@timeout_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @metrics_option
@@ -41,17 +43,19 @@ def command(context: click.Context, /, **options: Any) -> int:
 
     Without --data and $S5EVAL_DATA the embedded set is used; its scenes are made on first use.
     """
-    from s5eval.harness.config import RunConfig, parse_settings
+    from s5eval.harness.config import RunConfig, parse_settings, take_trust
     from s5eval.harness.preview import describe_plan
     from s5eval.harness.run import default_run_path, plan_run, resume, run
 
     refuse_folder_of_mini(context)
+    settings, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
     values: dict[str, Any] = {
         "system": options["system"],
         "data": options["data"],
         "dataset": options["dataset"],
         "split": options["split"],
-        "settings": parse_settings(with_trust(options["settings"], options["trust_checkpoint"])),
+        "settings": settings,
+        "trust_checkpoint": trusted,
         "decision_file": options["decision"],
         "limit": options["limit"],
         "only": options["only"],
@@ -61,6 +65,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         "cache": not options["no_cache"],
         "strict": options["strict"],
         "metrics": options["metrics"],
+        "mixture_timeout": options["mixture_timeout"],
     }
     values = {name: _absolute(value) for name, value in values.items()}
     folder = values["settings"].get("system", {})
@@ -71,7 +76,9 @@ def command(context: click.Context, /, **options: Any) -> int:
             folder[key] = str(_absolute(Path(folder[key])))
     renamed = {"decision": "decision_file", "no_cache": "cache"}
     typed = {renamed.get(name, name) for name in given_options(context)}
-    given = {name: values[name] for name in typed & values.keys()}
+    given = {name: values[name] for name in typed & values.keys()} | {"trust_checkpoint": trusted}
+    if trusted and not settings:
+        given.pop("settings", None)  # trust alone was set, which is none of the run's settings
     out = options["out"]
     resumed = resumed_folder(out, options["resume"])
     if resumed is not None and options["dry_run"]:
@@ -79,14 +86,16 @@ def command(context: click.Context, /, **options: Any) -> int:
     if resumed is None and values["system"] is None:
         raise UsageError("--system is missing; `s5eval systems` lists what is installed")
     config = None if values["system"] is None else RunConfig(**values)
-    with show_making() as making:
+    with show_making() as making, plugin_output():
         if config is not None and options["dry_run"]:
-            click.echo(describe_plan(plan_run(config, making=making), as_json=options["as_json"]))
-            return 0
-        if resumed is not None:
+            described = describe_plan(plan_run(config, making=making), as_json=options["as_json"])
+        elif resumed is not None:
             result = resume(resumed, given=given, fresh=config, progress=show_progress, making=making)
         elif config is not None:
             result = run(config, out or default_run_path(config), progress=show_progress, making=making)
+    if options["dry_run"]:
+        echo(described)
+        return 0
     return show_result(result, options["as_json"])
 
 

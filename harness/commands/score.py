@@ -19,6 +19,7 @@ from s5eval.harness.commands.options import (
     show_progress,
     show_result,
 )
+from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
     from s5eval.harness.config import RunConfig
@@ -92,7 +93,7 @@ def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -
         progress=show_progress,
     )
     if options["as_json"]:
-        click.echo(json.dumps(ranking.as_dict(), indent=1))
+        echo(json.dumps(ranking.as_dict(), indent=1))
     else:
-        click.echo(f"{ranking_table(ranking)}\n\nruns: {ranking.out}")
+        echo(f"{ranking_table(ranking)}\n\nruns: {ranking.out}")
     return ranking.exit_code

@@ -11,6 +11,7 @@ import click
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.harness.commands.options import PathType, show_making
+from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
     from s5eval.harness.submit import Gathered
@@ -45,19 +46,21 @@ def build(run: Path, as_json: bool, **options: Any) -> int:
 
     The zip appears under its name only when it is whole and passes every check of `submit validate`.
     """
+    from s5eval.harness.journal import coherent
     from s5eval.harness.submit import gather_submission
     from s5eval.submissions.build import build_submission
     from s5eval.submissions.errors import SubmissionError
     from s5eval.submissions.layout import make_name
 
     name = make_name(options["author"], options["affiliation"], options["number"])
-    gathered = gather_submission(
-        run,
-        options["dev_run"],
-        nparams=options["nparams"],
-        allow_partial=options["allow_partial"],
-        allow_untrained=options["allow_untrained"],
-    )
+    with coherent(run, options["dev_run"]):
+        gathered = gather_submission(
+            run,
+            options["dev_run"],
+            nparams=options["nparams"],
+            allow_partial=options["allow_partial"],
+            allow_untrained=options["allow_untrained"],
+        )
     try:
         built = build_submission(
             gathered.submission,
@@ -70,12 +73,12 @@ def build(run: Path, as_json: bool, **options: Any) -> int:
         )
     except SubmissionError as error:
         if as_json:
-            click.echo(json.dumps({"ok": False, "findings": [*map(_as_dict, error.findings)]}, indent=1))
+            echo(json.dumps({"ok": False, "findings": [*map(_as_dict, error.findings)]}, indent=1))
         raise
     if as_json:
-        click.echo(json.dumps(_built_facts(built, gathered), indent=1))
+        echo(json.dumps(_built_facts(built, gathered), indent=1))
         return 0
-    click.echo(_built_text(built, gathered))
+    echo(_built_text(built, gathered))
     return 0
 
 
@@ -154,12 +157,12 @@ def validate(path: Path, no_audio: bool, as_json: bool, **options: Any) -> int:
         raise UsageError(f"{path} is no submission, but holds {', '.join(inside)}; name one of them")
     report = check(path, expected=_expected(options), audio=not no_audio, progress=_checking)
     if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=1))
+        echo(json.dumps(report.as_dict(), indent=1))
     else:
         nparams = "" if report.nparams is None else f", {report.nparams:,} parameters"
-        click.echo(f"{path}: {report.files} outputs, {report.mixtures} mixtures listed{nparams}")
-        click.echo(f"mixtures to be answered: {report.expected.source}")
-        click.echo("\n".join([*_listed(report.findings), _verdict(report.findings, no_audio)]))
+        echo(f"{path}: {report.files} outputs, {report.mixtures} mixtures listed{nparams}")
+        echo(f"mixtures to be answered: {report.expected.source}")
+        echo("\n".join([*_listed(report.findings), _verdict(report.findings, no_audio)]))
     return 0 if report.ok else EXIT_INVALID
 
 
@@ -198,13 +201,13 @@ def init(
     names = list(built) or [make_name(author or "", affiliation or "", k + 1) for k in range(systems)]
     written, kept = init_package(names, built, out, template)
     if as_json:
-        click.echo(json.dumps({"written": [*map(str, written)], "kept": [*map(str, kept)]}, indent=1))
+        echo(json.dumps({"written": [*map(str, written)], "kept": [*map(str, kept)]}, indent=1))
         return 0
     for path in written:
-        click.echo(f"written: {path}")
+        echo(f"written: {path}")
     for path in kept:
-        click.echo(f"kept as it is: {path}")
-    click.echo("Fill in every TODO; `s5eval submit package` names those that are left.")
+        echo(f"kept as it is: {path}")
+    echo("Fill in every TODO; `s5eval submit package` names those that are left.")
     return 0
 
 
@@ -240,11 +243,11 @@ def package(submissions: Sequence[Path], as_json: bool, **options: Any) -> int:
     if as_json:
         archive = None if packaged.archive is None else str(packaged.archive)
         findings = [_as_dict(found) for found in packaged.findings]
-        click.echo(json.dumps({"ok": packaged.ok, "package": archive, "findings": findings}, indent=1))
+        echo(json.dumps({"ok": packaged.ok, "package": archive, "findings": findings}, indent=1))
     else:
         end = f"package: {packaged.archive}" if packaged.ok else "nothing was written"
         verdict = _verdict(packaged.findings, options["no_audio"])
-        click.echo("\n".join([*_listed(packaged.findings), verdict, end]))
+        echo("\n".join([*_listed(packaged.findings), verdict, end]))
     return 0 if packaged.ok else EXIT_INVALID
 
 

@@ -4,6 +4,8 @@ import json
 
 import click
 
+from s5eval.harness.terminal import echo
+
 
 @click.command("systems")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
@@ -14,5 +16,5 @@ def command(as_json: bool) -> int:
     systems = installed_systems()
     width = max(map(len, systems), default=0)
     lines = (f"{name:{width}}  {factory}" for name, factory in systems.items())
-    click.echo(json.dumps(systems, indent=1) if as_json else "\n".join(lines))
+    echo(json.dumps(systems, indent=1) if as_json else "\n".join(lines))
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.harness.commands.options import PathType
+from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
     from s5eval.systems.training.loop import Watcher
@@ -56,7 +57,7 @@ def command(recipe: str, **options: Any) -> int:
 
     plan = read_plan(recipe, parse_assignments(options["settings"]))
     if options["dry_run"]:
-        click.echo(json.dumps(plan.as_dict(), indent=1))
+        echo(json.dumps(plan.as_dict(), indent=1))
         return 0
     from s5eval.systems.training.loop import train
     from s5eval.systems.training.sitting import Sitting
@@ -90,11 +91,11 @@ def command(recipe: str, **options: Any) -> int:
             "figures": dict(result.figures),
             "files": dict(result.digests),
         }
-        click.echo(json.dumps(content, indent=1))
+        echo(json.dumps(content, indent=1))
     elif result.finished:
-        click.echo(f"{plan.name}: {result.step} steps done; exported to {options['weights']}")
+        echo(f"{plan.name}: {result.step} steps done; exported to {options['weights']}")
     else:
-        click.echo(f"{plan.name}: {result.step} of {plan.recipe.steps} steps done; the same command goes on from {out}")
+        echo(f"{plan.name}: {result.step} of {plan.recipe.steps} steps done; the same command goes on from {out}")
     return 0
 
 
@@ -114,6 +115,6 @@ def _show() -> "Iterator[Watcher]":
                 bar.update(step - bar.n)
                 bar.set_postfix(shown, refresh=False)
             elif step % 100 == 0 or step == steps:
-                click.echo(f"step {step} of {steps}: " + ", ".join(f"{k} {v}" for k, v in shown.items()), err=True)
+                echo(f"step {step} of {steps}: " + ", ".join(f"{k} {v}" for k, v in shown.items()), err=True)
 
         yield watch

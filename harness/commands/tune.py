@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from s5eval.harness.commands.options import PathType
+from s5eval.harness.terminal import echo
 
 
 @click.command("tune")
@@ -42,23 +43,25 @@ def command(run: Path, **options: Any) -> int:
 
     The file it writes is for `s5eval run --decision FILE` and `s5eval rescore RUN --decision FILE --out RUN2`.
     """
+    from s5eval.harness.journal import coherent
     from s5eval.harness.report.tuning import tuning_table
     from s5eval.harness.sweep import Objective
     from s5eval.harness.tune import tune
 
     out: Path = options["out"] or run / "thresholds.yaml"
-    result = tune(
-        run,
-        out=out,
-        objective=Objective(options["objective"], options["weight"]),
-        folds=options["folds"],
-        shrinkage=options["shrinkage"],
-        seed=options["seed"],
-        allow_test=options["allow_test"],
-    )
+    with coherent(run):
+        result = tune(
+            run,
+            out=out,
+            objective=Objective(options["objective"], options["weight"]),
+            folds=options["folds"],
+            shrinkage=options["shrinkage"],
+            seed=options["seed"],
+            allow_test=options["allow_test"],
+        )
     if options["as_json"]:
-        click.echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
+        echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
         return 0
-    click.echo(tuning_table(result))
-    click.echo(f"\ndecision file: {out}")
+    echo(tuning_table(result))
+    echo(f"\ndecision file: {out}")
     return 0

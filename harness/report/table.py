@@ -34,7 +34,9 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     if summary["n_scored"]:
         rows.append(())
         rows += [_row(f"{name} ({note})", summary["bounds"][name], "bound") for name, note in BOUND_NOTES.items()]
-    lines = [headline(summary), "", *aligned(rows)]
+    lines = [headline(summary)]
+    lines += [f"decision: {summary['decided_by']}"] if summary.get("decided_by") else []
+    lines += ["", *aligned(rows)]
     if summary.get("undefined_reason"):
         lines += ["", f"CAPI-SDRi is undefined: {summary['undefined_reason']}"]
     if summary["dataset"] == "dcase2025":
@@ -65,6 +67,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     marks = [] if summary["status"] == "complete" else [str(summary["status"]).upper()]
     marks += ["oracle: sees the references"] if summary.get("oracle") else []
     marks += ["thresholds tuned on a forbidden split"] if summary.get("tuned_on_forbidden") else []
+    marks += missing_marks(summary)
     data = f"{summary['dataset']}/{summary['split']}" if summary["dataset"] != summary["split"] else summary["split"]
     parts = [f"{summary['system']}", f"weights: {summary['weights']}", f"data: {data}", *marks]
     counted = summary["n_scored"] + summary.get("n_predicted", 0) + summary["n_failed"]
@@ -80,6 +83,11 @@ def part_mark(facts: Mapping[str, Any]) -> str:
     """`PARTIAL: 24 of the split's 96 mixtures`, where a run was to evaluate a part only; else nothing."""
     partial = whole(facts) > facts["n_expected"]
     return f"PARTIAL: {facts['n_expected']} of the split's {whole(facts)} mixtures" if partial else ""
+
+
+def missing_marks(about: Mapping[str, Any]) -> list[str]:
+    """What a table says of parts that the system should have, and has not."""
+    return [f"WITHOUT {part}" for part in about.get("missing_parts", ())]
 
 
 def _row(name: str, metrics: Mapping[str, Any], kind: str = "system") -> tuple[str, ...]:

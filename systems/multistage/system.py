@@ -15,6 +15,7 @@ from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json, Stage
 from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
+from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
     check_dimension,
@@ -56,7 +57,8 @@ def build(config: Mapping[str, Any], device: str) -> Pipeline:
         UsageError: an unknown key or an impossible value.
         DataError: a weight file is missing or wrong; names the tensor, the expected shape and the file's source.
     """
-    return _Builder(read_settings(config), device).pipeline()
+    asked = config.get("af_whisper") is True or config.get("af_whisper_weights") is not None
+    return _Builder(read_settings(config), device, asked_for_encoder=asked).pipeline()
 
 
 def weights_folder(settings: Settings) -> Path | None:
@@ -98,7 +100,9 @@ def part_file(folder: Path, name: str) -> Path:
 class _Builder:
     """Makes the parts that are needed, loads their weights, and keeps the digest of each."""
 
-    def __init__(self, settings: Settings, device: str) -> None:
+    def __init__(self, settings: Settings, device: str, *, asked_for_encoder: bool = False) -> None:
+        self.asked_for_encoder = asked_for_encoder
+        self.missing: list[str] = []
         self.settings, self.config, self.device = settings, settings.configuration, device
         self.folder = weights_folder(settings)
         if self.folder is not None and not self.folder.is_dir():
@@ -123,6 +127,7 @@ class _Builder:
             **self.parameters.facts(),
             "af_whisper": af_whisper if self.config.stages > 1 else "not used by stage 1",
             "thresholds": "default" if tuned is None else file_digest(tuned),
+            **({"missing_parts": self.missing} if self.missing else {}),
         }
         return Pipeline(stages, Decision() if tuned is None else load_decision(tuned), facts=facts)
 
@@ -181,12 +186,26 @@ class _Builder:
         return self.settle(module, M2D)
 
     def af_whisper(self) -> tuple[AFWhisper | None, str]:
-        """The encoder, and what to call it: its digest, `off`, or `null embedding` where it is wanted but absent."""
+        """The encoder, and what to call it: its digest, `off`, or `null embedding` where it is wanted but absent.
+
+        Raises:
+            DataError: it was asked for by name, and is absent; says how to get it.
+        """
         if not self.config.af_whisper:
             return None, "off"
         own = None if self.folder is None else self.folder / "af_whisper"
         directory = self.settings.af_whisper_weights or (own if own is not None and own.is_dir() else None)
-        if directory is None or self.config.stages == 1 or not transformers_available():
+        if self.config.stages == 1:
+            return None, "null embedding"
+        if directory is None or not transformers_available():
+            reason, advice = (
+                ("no weights of it", f"give system.af_whisper_weights=DIR, a copy of {AF_WHISPER}")
+                if directory is None
+                else ("its extra is not installed", "pip install 's5eval[af-whisper]'")
+            )
+            if self.asked_for_encoder:
+                raise DataError(f"AF-Whisper, which was asked for, is not there: {reason}; {advice}")
+            self.missing.append(f"AF-Whisper ({reason})")
             return None, "null embedding"
         encoder = load_af_whisper(
             directory,

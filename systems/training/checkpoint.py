@@ -19,6 +19,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.safe_names import check_name
+from s5eval.data_manifests.structured import read_json
 from s5eval.systems.loading import file_digest, read_tensors
 
 _NAME = re.compile(r"^step-(\d+)$")
@@ -108,9 +110,9 @@ def load(folder: Path, digest: str) -> State | None:
         return None
     newest = found[-1]
     try:
-        content = json.loads((newest / "state.json").read_text(encoding="utf-8"))
+        content = read_json(newest / "state.json", what=_AGAIN)
         step, seconds, plan = int(content["step"]), float(content["seconds"]), str(content["plan"])
-        tables = [str(name) for name in content["tables"]]
+        tables = [check_name(name, str(newest / "state.json")) for name in content["tables"]]
         figures = {str(name): float(value) for name, value in content["figures"].items()}
         built_on, started_from = (
             {str(name): str(value) for name, value in content[key].items()} for key in ("built_on", "started_from")
@@ -244,7 +246,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {"history": []}
     try:
-        card = dict(json.loads(path.read_text(encoding="utf-8")))
+        card = dict(read_json(path, what="the card of a weights folder; remove it to begin a new one"))
         return {**card, "history": [dict(old) for old in card["history"]]}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error

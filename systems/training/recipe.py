@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
 from s5eval.data_manifests.yaml_text import load_yaml
@@ -215,7 +213,7 @@ def _trainer(package: str, file: Path) -> Trainer:
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = load_yaml(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"{file}: cannot be read as YAML: {error}") from error
     if not isinstance(content, dict) or set(content) != set(_KEYS):
         raise UsageError(f"{file}: expected the keys {', '.join(_KEYS)}")

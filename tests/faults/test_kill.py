@@ -51,7 +51,7 @@ def test_killed_in_the_middle_and_resumed(data: Path, tmp_path: Path, after: int
     assert record["status"] == "running"
     del record["config"]["settings"]["system"]["kill_after"], record["fingerprint"]["kill_after"]
     (broken / "run.json").write_text(json.dumps(record))
-    assert finish("run", "--resume", broken) == 0
+    assert finish("run", "--system", "plugins:build", "--resume", broken) == 0
     assert values(broken) == values(tmp_path / "whole")
     seen = log.read_text().split()
     assert len(seen) == 13, "only the mixture that was under way is run again"
@@ -65,7 +65,7 @@ def test_a_torn_last_line_is_run_again(data: Path, tmp_path: Path) -> None:
     journal.write_bytes(journal.read_bytes()[:-40])
     record = json.loads((tmp_path / "torn" / "run.json").read_text())
     (tmp_path / "torn" / "run.json").write_text(json.dumps({**record, "status": "running"}))
-    assert finish("run", "--resume", tmp_path / "torn") == 0
+    assert finish("run", "--system", "plugins:build", "--resume", tmp_path / "torn") == 0
     assert values(tmp_path / "torn") == values(tmp_path / "whole")
 
 
@@ -128,7 +128,7 @@ def test_two_processes_do_not_write_one_run(data: Path, tmp_path: Path, s5eval: 
         while not (out / "run.json").exists():
             time.sleep(0.05)
             assert process.poll() is None
-        second = s5eval("run", "--resume", out)
+        second = s5eval("run", "--system", "plugins:build", "--resume", out)
         assert (second.code, "another process is at work" in second.err) == (1, True)
     finally:
         process.kill()

@@ -118,7 +118,7 @@ def test_a_decision_that_changed_cannot_be_resumed(small_set: Path, tmp_path: Pa
     decision.write_text("max_sources: 3\n")
     run(s5eval, small_set, out, "--decision", decision, "--set", "system.raise_on=m_3")
     decision.write_text("max_sources: 0\n")
-    result = s5eval("run", "--resume", out)
+    result = s5eval("run", "--system", "plugins:build", "--resume", out)
     assert (result.code, "the decision is not as it was" in result.err) == (2, True)
 
 
@@ -126,7 +126,7 @@ def test_a_rescored_part_is_not_resumed(small_set: Path, tmp_path: Path, s5eval:
     run(s5eval, small_set, tmp_path / "run", "--set", "system.raise_on=m_3")
     (tmp_path / "d.yaml").write_text("max_sources: 0\n")
     s5eval("rescore", tmp_path / "run", "--decision", tmp_path / "d.yaml", "--out", tmp_path / "other")
-    result = s5eval("run", "--resume", tmp_path / "other")
+    result = s5eval("run", "--system", "plugins:build", "--resume", tmp_path / "other")
     assert (result.code, "was rescored from" in result.err) == (2, True)
 
 
@@ -136,7 +136,7 @@ def test_the_page_and_the_costs_of_all_sittings_stand_after_a_resume(
     out = tmp_path / "run"
     run(s5eval, small_set, out, "--set", "system.interrupt_on=m_3")
     assert not (out / "report.html").exists()
-    s5eval("run", "--resume", out)  # is interrupted at the same place
+    s5eval("run", "--system", "plugins:build", "--resume", out)  # is interrupted at the same place
     record = json.loads((out / "run.json").read_text())
     assert len(record["sittings"]) == 2
     assert record["seconds"] == pytest.approx(sum(sitting["seconds"] for sitting in record["sittings"]), abs=0.002)
@@ -180,7 +180,7 @@ def test_interrupted_and_resumed_is_as_if_never_interrupted(
     del record["config"]["settings"]["system"]["interrupt_on"]
     del record["fingerprint"]["interrupt_on"]
     (broken / "run.json").write_text(json.dumps(record))
-    assert s5eval("run", "--resume", broken).code == 0
+    assert s5eval("run", "--system", "plugins:build", "--resume", broken).code == 0
     assert log.read_text().split() == ["m_1", "m_10", "m_2", "m_3", "m_3", "m_4"], "nothing is run twice"
     strip = lambda found: {id_: {**line, "seconds": 0} for id_, line in found.items()}  # noqa: E731
     assert strip(lines(broken)) == strip(lines(whole))
@@ -218,10 +218,10 @@ def test_failed_mixtures_are_tried_again_and_keep_one_line(
     path.write_bytes(bytes(len(content)))  # the same size: only its content is bad
     out = tmp_path / "run"
     assert run(s5eval, small_set, out).code == 4
-    assert s5eval("run", "--resume", out).code == 4
+    assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 4
     assert lines(out)["m_2"]["status"] == "failed"
     path.write_bytes(content)
-    assert s5eval("run", "--resume", out).code == 0
+    assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 0
     assert {line["status"] for line in lines(out).values()} == {"scored"}
 
 
@@ -239,7 +239,7 @@ def test_resuming_with_other_options_is_refused(
     run(s5eval, small_set, tmp_path / "run", "--limit", "4" if "--limit" not in options else "1")
     if "--limit" in options:
         message = message.replace("None", "1")
-    result = s5eval("run", "--resume", tmp_path / "run", *options)
+    result = s5eval("run", "--system", "plugins:build", "--resume", tmp_path / "run", *options)
     assert result.code == 2
     assert message in result.err
 
@@ -248,7 +248,7 @@ def test_data_that_changed_cannot_be_resumed(small_set: Path, tmp_path: Path, s5
     out = tmp_path / "run"
     run(s5eval, small_set, out, "--set", "system.raise_on=m_2")
     (small_set / "oracle_target" / "m_3_0_Dishes.wav").unlink()
-    result = s5eval("run", "--resume", out)
+    result = s5eval("run", "--system", "plugins:build", "--resume", out)
     assert (result.code, "is not as it was" in result.err) == (3, True)
 
 

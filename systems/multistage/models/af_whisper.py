@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE
+from s5eval.data_manifests.safe_names import path_below
+from s5eval.data_manifests.structured import read_json
 from s5eval.systems.loading import file_digest, joint_digest, load_strictly
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.multistage.models.mel import WhisperLogMel
@@ -28,6 +30,7 @@ RATE = 16_000
 
 _WINDOW = 30 * RATE
 _TOWER = "audio_tower."
+_ACTIVATION = "activation_function"
 
 SOURCE = "https://huggingface.co/nvidia/audio-flamingo-3-hf (NVIDIA OneWay Noncommercial licence)"
 """Where the published weights come from."""
@@ -157,7 +160,12 @@ def load_af_whisper(directory: Path, *, pad_to_30s: bool, device: str, bf16: boo
     config_file = directory / "config.json"
     sizes = _read_json(config_file)
     sizes = cast(dict[str, Any], sizes.get("audio_config", sizes))
-    config = transformers.AudioFlamingo3EncoderConfig.from_dict(sizes)
+    # Sizes only: a text there can name code to fetch and run (an attention kernel, a class of its own).
+    plain = {key: value for key, value in sizes.items() if isinstance(value, int | float) or key == _ACTIVATION}
+    try:
+        config = transformers.AudioFlamingo3EncoderConfig.from_dict(plain)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{config_file}: not the sizes of an encoder ({error}); get it again from {SOURCE}") from error
     shards = _shards(directory)
     tensors: dict[str, object] = {}
     for shard, names in shards.items():
@@ -183,11 +191,9 @@ def check_dimension(encoder: AFWhisper, wanted: int, directory: Path) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, what=f"a local copy of {SOURCE}")
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; expected a local copy of {SOURCE}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error}); get it again from {SOURCE}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, expected a mapping; get it again from {SOURCE}")
     return content
@@ -200,7 +206,7 @@ def _shards(directory: Path) -> dict[Path, list[str]]:
         table = _read_json(index).get("weight_map")
         if not isinstance(table, Mapping):
             raise DataError(f"{index}: has no weight_map; get it again from {SOURCE}")
-        located = {str(name): directory / str(file) for name, file in table.items()}
+        located = {str(name): path_below(directory, str(file), str(index)) for name, file in table.items()}
     else:
         single = directory / "model.safetensors"
         located = dict.fromkeys(_names(single), single)

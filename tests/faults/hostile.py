@@ -1,0 +1,209 @@
+"""Systems that misbehave on purpose, as somebody else's package might: `tests/faults` on the path, `hostile:NAME`."""
+
+import contextlib
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s5eval.data_manifests.records import Mixture
+from s5eval.systems.decision import Decision
+from s5eval.systems.interface import Candidates
+
+SPEECH = 15
+
+
+class Plain:
+    """Answers with channel 0 as Speech; subclasses do something else in one place."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self.decision: Any = Decision()
+
+    def fingerprint(self) -> Any:
+        return {"weights": "none"}
+
+    def propose(self, mixtures: Sequence[Mixture]) -> Any:
+        return [self.one(mixture) for mixture in mixtures]
+
+    def one(self, mixture: Mixture) -> Any:
+        return Candidates(mixture.audio()[:1], self.scores(), np.array([0.1]))
+
+    def scores(self) -> Any:
+        scores = np.zeros((1, 18))
+        scores[0, SPEECH] = 1.0
+        return scores
+
+
+class OneBuffer(Plain):
+    """Fills one buffer again and again, and returns views of it: whole batches end up with the last mixture."""
+
+    def one(self, mixture: Mixture) -> Any:
+        audio = mixture.audio()[:1]
+        if not hasattr(self, "buffer"):
+            self.buffer = np.empty_like(audio)
+        self.buffer[:] = audio
+        return Candidates(self.buffer[:], self.scores(), np.array([0.1]))
+
+
+class Killer(Plain):
+    """Ends the process, or never ends, on the mixture `on`."""
+
+    def one(self, mixture: Mixture) -> Any:
+        if log := self.config.get("log"):
+            with Path(log).open("a") as file:
+                file.write(mixture.id + "\n")
+        if mixture.id == self.config["on"]:
+            way = self.config.get("way", "exit")
+            if way == "exit":
+                os._exit(0)
+            if way == "segfault":
+                ctypes.string_at(0)
+            while way == "loop":
+                time.sleep(0.01)
+            while way == "swallow":
+                with contextlib.suppress(BaseException):
+                    time.sleep(0.01)
+        return super().one(mixture)
+
+
+class Wanderer(Plain):
+    """Changes the working folder."""
+
+    def one(self, mixture: Mixture) -> Any:
+        os.chdir("/")
+        return super().one(mixture)
+
+
+class Talker(Plain):
+    """Prints, in Python and past it."""
+
+    def one(self, mixture: Mixture) -> Any:
+        print("hello from the plugin")
+        os.write(1, b"hello from native code\n")
+        return super().one(mixture)
+
+
+class Kinds(Plain):
+    """Returns candidates of other kinds than the contract's."""
+
+    def one(self, mixture: Mixture) -> Any:
+        audio, scores, silence, labels = mixture.audio()[:1], self.scores(), np.array([0.1]), None
+        kind = self.config["kind"]
+        if kind in ("int16", "complex64", "float64", "bool"):
+            audio = audio.astype(kind)
+        elif kind == "int scores":
+            scores = scores.astype(int)
+        elif kind == "nan scores":
+            scores[0, 3] = np.nan
+        elif kind == "set of labels":
+            labels = {"Speech"}
+        elif kind == "bool silence":
+            silence = np.array([False])
+        elif kind == "list audio":
+            audio = audio.tolist()
+        return Candidates(audio, scores, silence, labels)
+
+
+class Answers(Plain):
+    """Returns something else than a list of candidates."""
+
+    def propose(self, mixtures: Sequence[Mixture]) -> Any:
+        answer = self.config["answer"]
+        if answer == "array":
+            return mixtures[0].audio()
+        if answer == "arrays":
+            return [mixture.audio()[:1] for mixture in mixtures]
+        if answer == "generator":
+            return (self.one(mixture) for mixture in mixtures)
+        return None
+
+
+class Fingerprint(Plain):
+    def fingerprint(self) -> Any:
+        how = self.config["how"]
+        if how == "raise":
+            raise RuntimeError("no fingerprint today")
+        if how == "exit":
+            sys.exit(0)
+        if how == "none":
+            return None
+        return {"weights": np.float32(3)} if how == "array" else {"weights": "none", "x": float("nan")}
+
+
+class Inspect(Plain):
+    def inspect(self, mixture_ids: Sequence[str], expected: Sequence[str]) -> Any:
+        how = self.config["how"]
+        if how == "raise":
+            raise RuntimeError("cannot look")
+        if how == "exit":
+            sys.exit(0)
+        return None if how == "none" else ["text"]
+
+
+class Decides(Plain):
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.decision = None if config["how"] == "none" else Decision({"default": "high"})  # type: ignore[dict-item]
+
+
+def plain(config: Any, device: str) -> Plain:
+    return Plain(config)
+
+
+def one_buffer(config: Any, device: str) -> Plain:
+    return OneBuffer(config)
+
+
+def killer(config: Any, device: str) -> Plain:
+    return Killer(config)
+
+
+def wanderer(config: Any, device: str) -> Plain:
+    return Wanderer(config)
+
+
+def talker(config: Any, device: str) -> Plain:
+    print("hello from the factory")
+    return Talker(config)
+
+
+def kinds(config: Any, device: str) -> Plain:
+    return Kinds(config)
+
+
+def answers(config: Any, device: str) -> Plain:
+    return Answers(config)
+
+
+def fingerprint(config: Any, device: str) -> Plain:
+    return Fingerprint(config)
+
+
+def inspects(config: Any, device: str) -> Plain:
+    return Inspect(config)
+
+
+def decides(config: Any, device: str) -> Plain:
+    return Decides(config)
+
+
+def one_argument(config: Any) -> Plain:
+    return Plain(config)
+
+
+def raises(config: Any, device: str) -> Plain:
+    raise {"eof": EOFError, "value": ValueError, "deep": RecursionError}[config["what"]]("the factory is out of order")
+
+
+def exits(config: Any, device: str) -> Plain:
+    sys.exit(0)
+
+
+def returns_none(config: Any, device: str) -> None:
+    return None

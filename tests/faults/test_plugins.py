@@ -1,0 +1,192 @@
+"""Other people's systems, misbehaving: each costs its mixtures, or the call with the contract named, and no more."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+Call = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _hostile_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+
+
+def run(s5eval: Call, name: str, data: Path, out: Path, *options: object) -> Any:
+    return s5eval("run", "--system", f"hostile:{name}", "--data", data, "--out", out, *options)
+
+
+def in_a_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    command = [sys.executable, "-m", "s5eval.harness.cli", *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+
+
+@pytest.mark.parametrize("batch_size", [2, 5])
+def test_one_buffer_for_a_whole_batch_scores_as_arrays_of_their_own(
+    small_set: Path, tmp_path: Path, s5eval: Call, batch_size: int
+) -> None:
+    right = run(s5eval, "plain", small_set, tmp_path / "right", "--json").json
+    reused = run(s5eval, "one_buffer", small_set, tmp_path / "reused", "--json", "--batch-size", batch_size)
+    assert (reused.code, reused.json["metrics"]) == (0, right["metrics"])
+    assert "share memory" in (tmp_path / "reused" / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("int16", "candidate audio: of type int16"),
+        ("complex64", "candidate audio: of type complex64"),
+        ("bool", "candidate audio: of type bool"),
+        ("float64", "candidate audio: of type float64"),
+        ("list audio", "candidate audio: a list"),
+        ("int scores", "class scores: of type int64"),
+        ("nan scores", "NaN or infinite class scores"),
+        ("bool silence", "silence probabilities: of type bool"),
+        ("set of labels", "labels are {'Speech'}"),
+    ],
+)
+def test_candidates_of_another_kind_are_refused_with_the_mixture_named(
+    small_set: Path, tmp_path: Path, s5eval: Call, lines: Call, kind: str, message: str
+) -> None:
+    result = run(s5eval, "kinds", small_set, tmp_path / "run", "--set", f"system.kind={kind}", "--only", "m_2")
+    assert result.code == 4
+    assert message in lines(tmp_path / "run")["m_2"]["error"]
+
+
+@pytest.mark.parametrize("answer", ["array", "arrays", "generator", "none"])
+def test_an_answer_that_is_no_list_of_candidates_names_the_contract(
+    small_set: Path, tmp_path: Path, s5eval: Call, lines: Call, answer: str
+) -> None:
+    result = run(s5eval, "answers", small_set, tmp_path / "run", "--set", f"system.answer={answer}", "--only", "m_2")
+    assert result.code == 4
+    assert "expected" in lines(tmp_path / "run")["m_2"]["error"]
+    assert "systems/interface.py" in lines(tmp_path / "run")["m_2"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("one_argument", None, "cannot be called as build(config, device)"),
+        ("exits", None, "ended the process (exit code 0)"),
+        ("returns_none", None, "returned a NoneType"),
+        ("raises", "what=eof", "raised EOFError: the factory is out of order"),
+        ("raises", "what=value", "raised ValueError"),
+        ("raises", "what=deep", "raised RecursionError"),
+        ("fingerprint", "how=raise", "fingerprint() raised RuntimeError"),
+        ("fingerprint", "how=exit", "fingerprint() ended the process"),
+        ("fingerprint", "how=none", "fingerprint() is a NoneType"),
+        ("fingerprint", "how=array", "fingerprint()['weights'] is not what JSON can hold"),
+        ("fingerprint", "how=nan", "fingerprint()['x'] is not what JSON can hold"),
+        ("inspects", "how=raise", "raised RuntimeError: cannot look"),
+        ("inspects", "how=exit", "ended the process"),
+        ("inspects", "how=none", "inspect() returned a NoneType"),
+        ("inspects", "how=text", "inspect() returned a list"),
+        ("decides", "how=none", "its decision is a NoneType"),
+        ("decides", "how=text", "its decision: silence_thresholds.default is 'high'"),
+    ],
+)
+def test_what_breaks_the_contract_before_the_first_mixture_is_a_usage_error(
+    small_set: Path, tmp_path: Path, s5eval: Call, name: str, setting: str | None, message: str
+) -> None:
+    options = [] if setting is None else ["--set", f"system.{setting}"]
+    for more in ([], ["--dry-run"]):
+        result = run(s5eval, name, small_set, tmp_path / "run", *options, *more)
+        assert result.code == 2
+        assert message in result.err
+        assert "unexpected" not in result.err
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("code", ["raise RuntimeError('at import')", "import sys; sys.exit(0)", "def f(:"])
+def test_a_module_that_breaks_when_imported_is_a_usage_error(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    (tmp_path / "broken_at_import.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_at_import", raising=False)
+    result = s5eval("run", "--system", "broken_at_import:build", "--data", small_set, "--out", tmp_path / "run")
+    assert (result.code, "cannot be imported" in result.err) == (2, True)
+
+
+def test_the_end_of_an_input_is_no_interruption(s5eval: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from s5eval.systems import registry
+
+    def end() -> dict[str, str]:
+        raise EOFError("marshal data too short")
+
+    monkeypatch.setattr(registry, "installed_systems", end)
+    result = s5eval("systems")
+    assert (result.code, "unexpected EOFError: marshal data too short" in result.err) == (1, True)
+
+
+@pytest.mark.parametrize("way", ["exit", "segfault"])
+def test_a_mixture_that_ends_the_process_twice_is_failed_by_name_and_the_others_are_scored(
+    small_set: Path, tmp_path: Path, lines: Call, way: str
+) -> None:
+    out, log = tmp_path / "run", tmp_path / "log"
+    options = ["--system", "hostile:killer", "--batch-size", 3]
+    settings = ["--set", "system.on=m_2", "--set", f"system.way={way}", "--set", f"system.log={log}"]
+    first = in_a_process("run", *options, *settings, "--data", small_set, "--out", out)
+    assert "m_2" not in ((out / "mixtures.jsonl").read_text() if (out / "mixtures.jsonl").exists() else "")
+    second = in_a_process("run", "--resume", out, *options)
+    assert {first.returncode, second.returncode} <= ({0} if way == "exit" else {-11, 139, 245})
+    assert set(lines(out)) == {"m_1", "m_10"}, "those beside it in the batch are done alone, before and after"
+    third = in_a_process("run", "--resume", out, *options)
+    assert third.returncode == 4
+    failed = {id_: line["error"] for id_, line in lines(out).items() if line["status"] == "failed"}
+    assert list(failed) == ["m_2"]
+    assert "the process ended while the system was at work on it" in failed["m_2"]
+    assert {id_ for id_, line in lines(out).items() if line["status"] == "scored"} == {"m_1", "m_10", "m_3", "m_4"}
+    assert log.read_text().split().count("m_2") == 2, "it is not tried a third time"
+
+
+def test_a_mixture_that_takes_too_long_is_failed_by_name(
+    small_set: Path, tmp_path: Path, s5eval: Call, lines: Call
+) -> None:
+    settings = ["--set", "system.on=m_2", "--set", "system.way=loop", "--mixture-timeout", 1]
+    result = run(s5eval, "killer", small_set, tmp_path / "run", *settings)
+    assert result.code == 4
+    assert "more than 1 s (--mixture-timeout)" in lines(tmp_path / "run")["m_2"]["error"]
+    assert sum(line["status"] == "scored" for line in lines(tmp_path / "run").values()) == 4
+    assert not (tmp_path / "run" / ".started").exists()
+
+
+@pytest.mark.slow
+def test_code_that_cannot_be_interrupted_is_ended_with_the_process_and_failed_on_resume(
+    small_set: Path, tmp_path: Path, lines: Call
+) -> None:
+    out, system = tmp_path / "run", ["--system", "hostile:killer"]
+    settings = ["--set", "system.on=m_2", "--set", "system.way=swallow", "--mixture-timeout", 1]
+    first = in_a_process("run", *system, *settings, "--data", small_set, "--out", out)
+    assert first.returncode == -9
+    assert "cannot be interrupted" in first.stderr
+    second = in_a_process("run", "--resume", out, *system)
+    assert second.returncode == 4
+    assert [id_ for id_, line in lines(out).items() if line["status"] == "failed"] == ["m_2"]
+
+
+def test_a_system_that_changes_the_working_folder_does_not_move_the_run(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_set.parent)
+    result = run(s5eval, "wanderer", Path(small_set.name), Path("here"))
+    assert (result.code, Path.cwd()) == (0, Path("/"))
+    assert json.loads((small_set.parent / "here" / "summary.json").read_text())["n_scored"] == 5
+    assert (small_set.parent / "here" / "report.html").is_file()
+
+
+def test_json_stays_json_when_a_system_prints(small_set: Path, tmp_path: Path) -> None:
+    options = ["--system", "hostile:talker", "--data", small_set, "--json"]
+    result = in_a_process("run", *options, "--out", tmp_path / "run")
+    assert json.loads(result.stdout)["n_scored"] == 5
+    for said in ("hello from the factory", "hello from the plugin", "hello from native code"):
+        assert said in result.stderr
+    assert json.loads(in_a_process("run", *options, "--dry-run").stdout)["mixtures"]
