@@ -5,10 +5,8 @@ Exit codes: 0 done; 1 unexpected; 2 usage; 3 data missing or wrong; 4 finished w
 """
 
 import os
-import signal
 import sys
 import traceback
-from types import FrameType
 
 # One thread for numpy's products: they are small here, and idle BLAS threads burn the cores that work. Torch has
 # its own threads. Must stand before numpy is imported; an explicit setting wins.
@@ -34,6 +32,7 @@ from s5eval.harness.commands import (
     tune,
 )
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
+from s5eval.harness.process import interrupt_on_signals, interrupted, mend_standard_streams
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -54,7 +53,8 @@ for _module in (run, score, submit, rescore, tune, ablate, compare, report, data
 
 def main() -> None:
     """Entry point of the console script; ends the process with an exit code of the table above."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    mend_standard_streams()
+    interrupt_on_signals()
     debug = "--debug" in sys.argv
     try:
         # --debug is the group's option; whoever types it after the command means the same.
@@ -66,15 +66,21 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
-        where = "; ".join(getattr(error, "__notes__", ["--resume RUN"]))
-        code = _report(f"interrupted; what is done stands, and {where} goes on from there", EXIT_INTERRUPTED, debug)
+        if isinstance(error.__cause__, EOFError):  # click takes one for Ctrl-D at a prompt; here it is a file's
+            code = _unexpected(error.__cause__, debug)
+        else:
+            code = _report(interrupted(error), EXIT_INTERRUPTED, debug)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - nobody reads any more; lets the interpreter end
         code = EXIT_DONE
     except Exception as error:  # noqa: BLE001 - the last resort: one line, not a traceback
-        notes = "; ".join(getattr(error, "__notes__", ["--debug shows the traceback"]))
-        code = _report(f"unexpected {type(error).__name__}: {error} ({notes})", EXIT_UNEXPECTED, debug)
+        code = _unexpected(error, debug)
     sys.exit(code)
+
+
+def _unexpected(error: BaseException, debug: bool) -> int:
+    notes = "; ".join(getattr(error, "__notes__", ["--debug shows the traceback"]))
+    return _report(f"unexpected {type(error).__name__}: {error} ({notes})", EXIT_UNEXPECTED, debug)
 
 
 def _report(message: str, code: int, debug: bool) -> int:
@@ -82,10 +88,6 @@ def _report(message: str, code: int, debug: bool) -> int:
         traceback.print_exc()
     click.echo(message, err=True)
     return code
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from s5eval.harness.decisions import choose_decision, decision_marks
 from s5eval.harness.engine import Engine, Outcome
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_scores, read_summary
+from s5eval.harness.process import resume_command, this_command
 from s5eval.harness.provenance import METRIC_VERSION, collect_provenance, resolve_device
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.page import write_page
@@ -311,7 +312,8 @@ def _logging_to(path: Path) -> Iterator[None]:
         log.error("%s", error)
         raise
     except KeyboardInterrupt as error:
-        error.add_note(f"--resume {path.parent}")
+        begun = (path.parent / "run.json").is_file()
+        error.add_note(resume_command(path.parent) if begun else this_command("--out", path.parent))
         raise
     except Exception as error:
         log.exception("unexpected")

@@ -1,6 +1,5 @@
 """`s5eval ablate`: run the rows of a grid."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import click
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.harness.commands.options import PathType, data_options, show_progress, trust_option, with_trust
+from s5eval.harness.process import goes_on_with, this_command
 
 
 @click.command("ablate")
@@ -54,7 +54,9 @@ def command(grid: Path | None, **options: Any) -> int:
     )
     run_path = default_run_path(config)
     out: Path = options["out"] or run_path.with_name(f"{run_path.name}_ablation")
-    result = ablate(chosen, config, out, progress=show_progress, announce=_announce)
+    click.echo(f"folder: {out}", err=True)
+    with goes_on_with(this_command("--out", out)):
+        result = ablate(chosen, config, out, progress=show_progress, announce=_announce)
     write_ablation(result, out)
     if options["as_json"]:
         click.echo((out / "table.json").read_text(encoding="utf-8").rstrip())
@@ -65,5 +67,4 @@ def command(grid: Path | None, **options: Any) -> int:
 
 
 def _announce(text: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(text, err=True)
+    click.echo(text, err=True)

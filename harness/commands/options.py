@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from s5eval.data_manifests.errors import UsageError
+from s5eval.harness.commands.progress import show_count
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.manifest import MakeProgress
     from s5eval.harness.engine import Outcome
-    from s5eval.harness.run import RunResult
+    from s5eval.harness.run import Progress, RunResult
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -100,17 +101,23 @@ def given_options(context: click.Context) -> set[str]:
 
 
 def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":
-    """A progress bar on standard error, only where that is a terminal."""
-    from tqdm import tqdm
-
+    """How many mixtures are done, on standard error."""
     failed = 0
-    with tqdm(total=total, initial=done, unit="mixture", disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
-        for outcome in outcomes:
+    with show_count("mixture", start=done) as show:
+        for number, outcome in enumerate(outcomes, start=done + 1):
             failed += outcome.score.status == "failed"
-            if failed:
-                bar.set_postfix(failed=failed)
-            bar.update()
             yield outcome
+            show(number, total, f"failed={failed}" if failed else "")
+
+
+def announcing(folder: Path) -> "Progress":
+    """`show_progress` that first says where the run is kept."""
+
+    def show(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":
+        click.echo(f"run: {folder}", err=True)
+        yield from show_progress(outcomes, total, done)
+
+    return show
 
 
 def refuse_folder_of_mini(context: click.Context) -> None:
@@ -127,15 +134,8 @@ def refuse_folder_of_mini(context: click.Context) -> None:
 
 @contextmanager
 def show_making() -> "Iterator[MakeProgress]":
-    """A progress bar for scenes that are being made before a run; drawn only if some are, and on a terminal."""
-    from tqdm import tqdm
-
-    with tqdm(total=0, unit="scene", desc="making scenes", leave=False, disable=not sys.stderr.isatty()) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    """How many scenes are made before a run, on standard error; nothing where none is."""
+    with show_count("scene", "making scenes", keep=False) as show:
         yield show
 
 
@@ -153,7 +153,6 @@ def _print_result(result: "RunResult", as_json: bool) -> None:
 
     if as_json:
         click.echo(json.dumps(result.summary, indent=1))
-        click.echo(f"run: {result.path}", err=True)
     else:
         click.echo(summary_table(result.summary))
         click.echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

@@ -8,6 +8,7 @@ import click
 from s5eval.data_manifests.errors import UsageError
 from s5eval.harness.commands.options import (
     PathType,
+    announcing,
     data_options,
     given_options,
     metrics_option,
@@ -15,7 +16,6 @@ from s5eval.harness.commands.options import (
     refuse_folder_of_mini,
     resumed_folder,
     show_making,
-    show_progress,
     show_result,
     trust_option,
     with_trust,
@@ -84,9 +84,10 @@ def command(context: click.Context, /, **options: Any) -> int:
             click.echo(describe_plan(plan_run(config, making=making), as_json=options["as_json"]))
             return 0
         if resumed is not None:
-            result = resume(resumed, given=given, fresh=config, progress=show_progress, making=making)
+            result = resume(resumed, given=given, fresh=config, progress=announcing(resumed), making=making)
         elif config is not None:
-            result = run(config, out or default_run_path(config), progress=show_progress, making=making)
+            out = out or default_run_path(config)
+            result = run(config, out, progress=announcing(out), making=making)
     return show_result(result, options["as_json"])
 
 

@@ -10,6 +10,7 @@ import click
 from s5eval.data_manifests.errors import UsageError
 from s5eval.harness.commands.options import (
     PathType,
+    announcing,
     data_options,
     given_options,
     metrics_option,
@@ -19,6 +20,7 @@ from s5eval.harness.commands.options import (
     show_progress,
     show_result,
 )
+from s5eval.harness.process import goes_on_with, this_command
 
 if TYPE_CHECKING:
     from s5eval.harness.config import RunConfig
@@ -56,9 +58,10 @@ def command(context: click.Context, /, **options: Any) -> int:
         given = {} if config is None else {name: getattr(config, name) for name in given_options(context) & _SHARED}
         if config is not None:
             given["settings"] = config.settings
-        result = resume(resumed, given=given, fresh=config, progress=show_progress)
+        result = resume(resumed, given=given, fresh=config, progress=announcing(resumed))
     elif config is not None:
-        result = run(config, options["out"] or default_run_path(config), progress=show_progress)
+        out = options["out"] or default_run_path(config)
+        result = run(config, out, progress=announcing(out))
     return show_result(result, options["as_json"])
 
 
@@ -84,13 +87,15 @@ def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -
     if folder is None:
         single = default_run_path(_config(estimates[0], options))
         folder = single.with_name(single.name.replace("_folder_", "_ranking_", 1))
-    ranking = rank(
-        estimates,
-        lambda path: _config(path, options),
-        folder,
-        resuming=None if options["resume"] is None else {*typed, "settings"},
-        progress=show_progress,
-    )
+    click.echo(f"runs: {folder}", err=True)
+    with goes_on_with(this_command("--resume", folder)):
+        ranking = rank(
+            estimates,
+            lambda path: _config(path, options),
+            folder,
+            resuming=None if options["resume"] is None else {*typed, "settings"},
+            progress=show_progress,
+        )
     if options["as_json"]:
         click.echo(json.dumps(ranking.as_dict(), indent=1))
     else:
