@@ -207,7 +207,7 @@ def _notes(error: Exception) -> list[str]:
 
 def _result(config: RunConfig, path: Path, progress: Progress | None) -> RunResult:
     if path.exists():
-        return resume(path, given={}, fresh=config, progress=progress)
+        return resume(path, given={"data": config.data}, fresh=config, progress=progress)
     return run(config, path, progress=progress)
 
 

@@ -16,8 +16,11 @@ from s5eval.data_manifests.labels import suggestion
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
 
-RESUMABLE = frozenset({"batch_size", "device", "cache"})
-"""Options that may differ when a run is resumed: they change how fast, not what."""
+RESUMABLE = frozenset({"batch_size", "device", "cache", "data", "name"})
+"""Options that may differ when a run is resumed: they change how fast, where and under which name, not what.
+
+Whether other data are the same is for the manifest's digest to say.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class RunConfig:
         cache: use the stage store.
         strict: findings about the files (orphans, missing estimates, odd suffixes) are errors.
         metrics: `ranking`, or `all` for the secondary metrics as well (CASA-SDR, and BSS Eval, which is slow).
+        name: what tables call the run; None: the system's name.
     """
 
     system: str
@@ -55,6 +59,7 @@ class RunConfig:
     cache: bool = True
     strict: bool = False
     metrics: Literal["ranking", "all"] = "ranking"
+    name: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON can hold it; `from_dict` reads it back."""
@@ -75,12 +80,15 @@ class RunConfig:
         return RunConfig(**kept)
 
     def differences(self, other: "RunConfig") -> list[str]:
-        """What keeps `other` from continuing a run of this configuration, one phrase an option."""
+        """What keeps `other` from continuing a run of this configuration, one phrase an option.
+
+        Audio may be asked for later: what was evaluated without is then evaluated again.
+        """
         mine, theirs = ({**config.as_dict(), "only": sorted(config.only)} for config in (self, other))
         return [
             f"{key}: {theirs[key]!r}, the run was started with {mine[key]!r}"
             for key in mine
-            if key not in RESUMABLE and mine[key] != theirs[key]
+            if key not in RESUMABLE and mine[key] != theirs[key] and not (key == "save_audio" and theirs[key])
         ]
 
 

@@ -181,8 +181,9 @@ def resume(
         config = replace(recorded, **given)
         if differences := recorded.differences(config):
             raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
-        done = {id_: score for id_, score in read_scores(out).items() if score.status != "failed"}
-        if record["status"] == "complete":
+        done = {id_: score for id_, score in read_scores(out).items() if _stands(score, config)}
+        as_recorded = config.data == recorded.data and config.save_audio == recorded.save_audio
+        if record["status"] == "complete" and as_recorded:
             return RunResult(out, read_summary(out))
         if "rescored_from" in record:
             raise UsageError(
@@ -190,13 +191,18 @@ def resume(
             )
         plan = plan_run(config, making=making)
         if plan.manifest.sha256 != record["manifest_sha256"]:
-            raise DataError(f"{plan.manifest.root} is not as it was when {out} began; start a new run")
+            raise DataError(f"{plan.manifest.root} does not hold the data that {out} began with; start a new run")
         if json.loads(json.dumps(plan.system.fingerprint())) != record["fingerprint"]:
             raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
         if json.loads(json.dumps(plan.decision.as_dict())) != record["decision"]:
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(done.values())
         return _carry_out(plan, folder, done, progress, record.get("sittings", ()))
+
+
+def _stands(score: MixtureScore, config: RunConfig) -> bool:
+    """Whether a resumed run keeps a score: neither failed, nor without the audio that is asked for now."""
+    return score.status != "failed" and not (config.save_audio and score.as_written is None)
 
 
 def _carry_out(

@@ -76,8 +76,9 @@ def command(recipe: str, **options: Any) -> int:
         m2d_weights=options["m2d_weights"],
         af_whisper_weights=options["af_whisper_weights"],
     )
+    click.echo(f"training: {out}", err=True)
     with _show() as watch, goes_on_with(this_command()):
-        result = train(plan, sitting, watch=watch)
+        result = train(plan, sitting, watch=watch, say=lambda text: click.echo(text, err=True))
     if result.rank:
         return 0  # the first process speaks for all
     if options["as_json"]:

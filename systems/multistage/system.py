@@ -13,7 +13,7 @@ from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json, Stage
-from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.loading import check_recorded, file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
@@ -148,6 +148,7 @@ class _Builder:
             self.digests[name] = UNTRAINED
         else:
             path = part_file(self.folder, name)
+            check_recorded(path, path.stem)
             load_strictly(module, read_tensors(path, _TRAINING), path=path, source=_TRAINING)
             self.digests[name] = file_digest(path)
         return self.settle(module, kind)
@@ -160,6 +161,7 @@ class _Builder:
             path, source = given, SOURCE
         elif own is not None and own.is_file():
             path, source = own, _TRAINING
+            check_recorded(path, "m2d")
         elif self.folder is not None:
             raise DataError(
                 f"{self.folder}: the weights there need those of M2D, which are not among them: "
@@ -182,6 +184,8 @@ class _Builder:
         directory = self.settings.af_whisper_weights or (own if own is not None and own.is_dir() else None)
         if directory is None or self.config.stages == 1 or not transformers_available():
             return None, "null embedding"
+        if directory == own and self.folder is not None:
+            check_recorded(directory / "model.safetensors", "encoder", self.folder)
         encoder = load_af_whisper(
             directory,
             pad_to_30s=self.config.pad_to_30s,

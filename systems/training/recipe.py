@@ -16,6 +16,7 @@ import yaml
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.training import recordings_digest
 from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:
@@ -144,9 +145,15 @@ class Plan:
         return {"preset": self.preset, "system": asdict(self.configuration), "recipe": asdict(self.recipe)}
 
     def digest(self) -> str:
-        """`sha256:` of `as_dict` without what changes no result: loader processes."""
+        """`sha256:` of `as_dict` without what changes no result: loader processes, and where recordings lie.
+
+        Raises:
+            DataError: the folder of recordings cannot be read.
+        """
         content = self.as_dict()
         del content["recipe"]["data"]["workers"]
+        if (folder := content["recipe"]["data"]["folder"]) is not None:
+            content["recipe"]["data"]["folder"] = recordings_digest(Path(folder).expanduser().absolute())
         return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

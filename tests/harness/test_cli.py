@@ -133,7 +133,10 @@ def test_systems_info_and_cache_answer(s5eval: Call) -> None:
     assert s5eval("info", "--json").json["packages"]["torch"]
     assert "s5eval" in s5eval("info").out
     assert "stages" in s5eval("cache", "ls", "--json").json
-    assert "removed" in s5eval("cache", "prune").out
+    refused = s5eval("cache", "prune")
+    assert (refused.code, "say --yes" in refused.err) == (2, True)
+    assert "removed" in s5eval("cache", "prune", "--yes").out
+    assert "removed" in s5eval("cache", "prune", "--keep-gb", 1).out
 
 
 def test_runs_get_a_folder_of_their_own_by_default(
