@@ -25,6 +25,7 @@ from s5eval.harness.commands import (
     report,
     rescore,
     run,
+    runs,
     score,
     submit,
     systems,
@@ -47,7 +48,23 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for _module in (run, score, submit, rescore, tune, ablate, compare, report, data, profile, train, systems, cache, info):
+for _module in (
+    run,
+    score,
+    runs,
+    submit,
+    rescore,
+    tune,
+    ablate,
+    compare,
+    report,
+    data,
+    profile,
+    train,
+    systems,
+    cache,
+    info,
+):
     cli.add_command(_module.command)
 
 

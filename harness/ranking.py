@@ -14,7 +14,7 @@ from s5eval.harness.config import RunConfig
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.journal import read_run, read_scores
 from s5eval.harness.paired import Difference, paired_differences
-from s5eval.harness.report.table import aligned
+from s5eval.harness.report.layout import aligned
 from s5eval.harness.run import Progress, RunResult, resume, run
 from s5eval.submissions.layout import EVAL_IDS, OFFICIAL_DATASET
 
@@ -126,7 +126,7 @@ def rank(
     """
     names: dict[str, Path] = {}
     for path in paths:
-        name = path.resolve().name if path.is_dir() else path.stem
+        name = submission_name(path)
         if name in names:
             raise UsageError(f"{names[name]} and {path} have the same name; rename one of them")
         names[name] = path
@@ -148,6 +148,11 @@ def rank(
     published, note = _published(manifest.dataset, manifest.split.name, ids)
     data = manifest.dataset if manifest.dataset == manifest.split.name else f"{manifest.dataset}/{manifest.split.name}"
     return Ranking(out, data, len(ids), tuple(_ranked(entries)), unusable, published, note)
+
+
+def submission_name(path: Path) -> str:
+    """What estimates are called: their folder, or the archive without its ending."""
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def ranking_table(ranking: Ranking) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -116,7 +117,7 @@ def default_run_path(config: RunConfig) -> Path:
     """`runs/<utc>_<system>_<split>_<short hash>`, new for every second and configuration."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     short = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode()).hexdigest()[:6]
-    name = config.system.replace(":", ".").replace("/", ".")
+    name = re.sub(r"[^\w.-]+", "-", config.name or config.system.replace(":", ".").replace("/", "."))[:80]
     data = config.split or ("mini" if config.data is None else config.data.name)
     path = Path("runs") / f"{stamp}_{name}_{data}_{short}"
     return next(choice for n in itertools.count(1) if not (choice := path if n == 1 else _numbered(path, n)).exists())
@@ -268,6 +269,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "about": {
             "system": plan.config.system,
+            "name": plan.config.name,
             "weights": str(fingerprint.get("weights", "not stated")),
             "oracle": plan.oracle,
             "dataset": manifest.dataset,

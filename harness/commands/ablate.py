@@ -35,6 +35,7 @@ def command(grid: Path | None, **options: Any) -> int:
     from s5eval.harness.config import RunConfig
     from s5eval.harness.grid import load_grid, parse_assignments
     from s5eval.harness.report.ablation import ablation_table, write_ablation
+    from s5eval.harness.report.layout import fitted
     from s5eval.harness.run import default_run_path
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]
@@ -61,7 +62,7 @@ def command(grid: Path | None, **options: Any) -> int:
     if options["as_json"]:
         click.echo((out / "table.json").read_text(encoding="utf-8").rstrip())
     else:
-        click.echo(ablation_table(result))
+        click.echo(fitted(ablation_table(result)))
         click.echo(f"\ntables and figure: {out}/table.{{md,csv,tex,json,svg,png}}")
     return result.exit_code
 

@@ -18,9 +18,10 @@ def command(first: Path, second: Path, fail_if_worse: bool, allow_different: boo
     """Compare run B with run A on every metric and slice: paired bootstrap, sign test, what flipped."""
     from s5eval.harness.compare import check_not_worse, compare
     from s5eval.harness.report.comparison import comparison_table
+    from s5eval.harness.report.layout import fitted
 
     comparison = compare(first, second, allow_different=allow_different)
-    click.echo(json.dumps(comparison.as_dict(), indent=1) if as_json else comparison_table(comparison))
+    click.echo(json.dumps(comparison.as_dict(), indent=1) if as_json else fitted(comparison_table(comparison)))
     if fail_if_worse:
         check_not_worse(comparison)
     return 0

@@ -77,11 +77,12 @@ def data_options(command: Command) -> Command:
 
 
 def output_options(command: Command) -> Command:
-    """`--out`, `--resume`, `--json`."""
+    """`--name`, `--out`, `--resume`, `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines."),
         click.option("--resume", type=PathType, metavar="RUN", help="Continue an interrupted run in its folder."),
         click.option("--out", type=PathType, metavar="RUN", help="Run folder to make; default: a new one in runs/."),
+        click.option("--name", metavar="WORD", help="What tables, page and run folder call it."),
     ):
         command = option(command)
     return command
@@ -149,10 +150,11 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:
+    from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.table import summary_table
 
     if as_json:
         click.echo(json.dumps(result.summary, indent=1))
     else:
-        click.echo(summary_table(result.summary))
+        click.echo(fitted(summary_table(result.summary)))
         click.echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

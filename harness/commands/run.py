@@ -61,6 +61,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         "cache": not options["no_cache"],
         "strict": options["strict"],
         "metrics": options["metrics"],
+        "name": options["name"],
     }
     values = {name: _absolute(value) for name, value in values.items()}
     folder = values["settings"].get("system", {})

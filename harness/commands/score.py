@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,14 @@ def command(context: click.Context, /, **options: Any) -> int:
     has_data = options["data"] is not None or options["dataset"] == "mini"
     if not has_data and resumed is None:
         raise UsageError("--data DIR (or S5EVAL_DATA) is missing: the folder that holds the mixtures and references")
+    if len(estimates) > 1 and options["name"] is not None:
+        raise UsageError("--name names one run; a ranking takes the names of its files")
     if len(estimates) > 1:
         return _rank(estimates, options, given_options(context) & _SHARED)
     config = _config(estimates[0], options) if estimates and has_data else None
     if resumed is not None:
-        given = {} if config is None else {name: getattr(config, name) for name in given_options(context) & _SHARED}
+        typed = given_options(context) & {*_SHARED, "name"}
+        given = {} if config is None else {name: getattr(config, name) for name in typed}
         if config is not None:
             given["settings"] = config.settings
         result = resume(resumed, given=given, fresh=config, progress=announcing(resumed))
@@ -70,10 +74,12 @@ _SHARED = {"data", "dataset", "metrics", "split", "limit", "only", "strict"}
 
 def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
     from s5eval.harness.config import RunConfig
+    from s5eval.harness.ranking import submission_name
 
     return RunConfig(
         system="folder",
         settings={"system": {"path": str(estimates.expanduser().resolve())}},
+        name=options["name"] or submission_name(estimates),
         data=None if options["data"] is None else options["data"].expanduser().resolve(),
         **{name: options[name] for name in _SHARED - {"data"}},
     )
@@ -81,12 +87,12 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:
     from s5eval.harness.ranking import rank, ranking_table
+    from s5eval.harness.report.layout import fitted
     from s5eval.harness.run import default_run_path
 
     folder = options["resume"] or options["out"]
     if folder is None:
-        single = default_run_path(_config(estimates[0], options))
-        folder = single.with_name(single.name.replace("_folder_", "_ranking_", 1))
+        folder = default_run_path(replace(_config(estimates[0], options), name="ranking"))
     click.echo(f"runs: {folder}", err=True)
     with goes_on_with(this_command("--resume", folder)):
         ranking = rank(
@@ -99,5 +105,5 @@ def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -
     if options["as_json"]:
         click.echo(json.dumps(ranking.as_dict(), indent=1))
     else:
-        click.echo(f"{ranking_table(ranking)}\n\nruns: {ranking.out}")
+        click.echo(f"{fitted(ranking_table(ranking))}\n\nruns: {ranking.out}")
     return ranking.exit_code

@@ -42,6 +42,7 @@ def command(run: Path, **options: Any) -> int:
 
     The file it writes is for `s5eval run --decision FILE` and `s5eval rescore RUN --decision FILE --out RUN2`.
     """
+    from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.tuning import tuning_table
     from s5eval.harness.sweep import Objective
     from s5eval.harness.tune import tune
@@ -59,6 +60,6 @@ def command(run: Path, **options: Any) -> int:
     if options["as_json"]:
         click.echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
         return 0
-    click.echo(tuning_table(result))
+    click.echo(fitted(tuning_table(result)))
     click.echo(f"\ndecision file: {out}")
     return 0

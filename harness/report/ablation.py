@@ -10,7 +10,8 @@ from typing import Any
 
 from s5eval.data_manifests.files import write_atomically
 from s5eval.harness.ablate import Ablation, AblationRow
-from s5eval.harness.report.table import BOUND_NOTES, aligned
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
 """The three metrics of the table; `table.json` and `table.csv` have the floors as well."""
@@ -63,7 +64,7 @@ def ablation_table(ablation: Ablation) -> str:
         floor = row.metrics.get(_FLOOR, {}).get("value")
         costs = (f"{row.executed} (+{row.reused})", f"{row.seconds:.1f}")
         rows.append((_title(row, ablation), *_cells(row), number(floor, 3), *costs))
-    rows += [(), *((f"  {row.name} ({BOUND_NOTES[row.name]})", *_cells(row), "", "", "") for row in ablation.bounds)]
+    rows += [(), *((f"  {bound_title(row.name)}", *_cells(row), "", "", "") for row in ablation.bounds)]
     published = published_rows(ablation.about)
     if published:
         rows += [(), *((f"  published: {p['name']}", *_published(p), "", "", "") for p in published)]
@@ -77,6 +78,7 @@ def ablation_table(ablation: Ablation) -> str:
     lines += ["95 % intervals, differences paired; * the interval excludes 0; stage runs: executed (+ reused)"]
     lines += [f"({letter}) {mark}" for mark, letter in ablation.notes.items()]
     lines += [f"{row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
+    lines += bounds_explained()
     return "\n".join(lines)
 
 

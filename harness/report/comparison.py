@@ -7,7 +7,8 @@ from s5eval.harness.compare import Comparison
 from s5eval.harness.decomposition import ORACLES
 from s5eval.harness.paired import Difference
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES
-from s5eval.harness.report.table import SECONDARY_TITLES, aligned
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, shown_name
 
 _OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice that the text shows; --json has all
 _SHOWN = 8  # mixtures of a list; --json has all
@@ -47,10 +48,7 @@ def comparison_table(comparison: Comparison) -> str:
 
 
 def _title(facts: Mapping[str, Any]) -> str:
-    marks = [] if facts["status"] == "complete" else [str(facts["status"]).upper()]
-    marks += ["oracle: sees the references"] if facts.get("oracle") else []
-    marks += ["thresholds tuned on a forbidden split"] if facts.get("tuned_on_forbidden") else []
-    return " | ".join([f"{facts['path']} ({facts['system']})", f"weights: {facts['weights']}", *marks])
+    return " | ".join([f"{facts['path']} ({shown_name(facts)})", f"weights: {facts['weights']}", *marks_of(facts)])
 
 
 def _group(path: tuple[str, ...]) -> str:

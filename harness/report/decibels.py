@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from s5eval.harness.decomposition import ORACLES, TERMS
-from s5eval.harness.report.table import aligned
+from s5eval.harness.report.layout import aligned
 
 _CONFUSIONS = 3
 
@@ -44,8 +44,7 @@ def decomposition_lines(decomposition: Mapping[str, Any]) -> list[str]:
     for title, value, note in ladder(decomposition):
         extra = notes["confusion"] if title == f"+ {LOSS_TITLES['confusion']}" else ""
         rows.append((title, f"{value:.3f}", f"{note}{extra}"))
-    width = max(len(row[2]) for row in rows)
-    lines = aligned([(*row[:2], row[2].ljust(width)) for row in rows])
+    lines = aligned(rows, left=(0, 2))
     what_if = (
         f"{name.removeprefix('oracle_')} {decomposition[name]:.3f}"
         for name in ORACLES

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from s5eval.harness.report.table import aligned
+from s5eval.harness.report.layout import aligned
 from s5eval.harness.tune import TuneResult
 
 _NAMES = {"untuned": "untuned", "fitted": "fitted (on the same mixtures)", "cross_validated": "cross-validated"}
