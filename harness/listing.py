@@ -87,7 +87,7 @@ def _listed(path: Path) -> ListedRun:
             str(data),
             str(record["status"]),
             len(record["mixtures"]),
-            None if summary is None else int(summary["n_scored"]) + int(summary["n_predicted"]),
+            None if summary is None else max(int(summary["n_scored"]), int(summary["n_predicted"])),
             {name: {key: metrics[name][key] for key in ("value", "ci_low", "ci_high")} for name in METRICS if metrics},
             tuple(mark for mark in marks_of(facts) if mark != str(facts["status"]).upper()),
         )

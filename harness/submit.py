@@ -79,8 +79,8 @@ def gather_submission(
     problems: list[str] = []
     if run.resolve() == dev_run.resolve():
         problems.append(
-            f"RUN and --dev-run are both {run}: the challenge asks for an evaluation run and for the scores of a run of "
-            "the same system on the development test set; make one of each"
+            f"RUN and --dev-run are both {run}: the challenge asks for an evaluation run and for the scores of a run "
+            "of the same system on the development test set; make one of each"
         )
     for role, source in runs.items():
         problems += _oracle_problem(role, source)

@@ -90,7 +90,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     name = shown_name(summary)
     system = name if name == summary["system"] else f"{name} ({summary['system']})"
     parts = [system, f"weights: {summary['weights']}", f"data: {data}", *marks]
-    counted = summary["n_scored"] + summary.get("n_predicted", 0) + summary["n_failed"]
+    counted = max(summary["n_scored"], summary.get("n_predicted", 0)) + summary["n_failed"]
     return " | ".join([*parts, f"{counted} of {summary['n_expected']} mixtures" if marks else f"{counted} mixtures"])
 
 

@@ -77,6 +77,7 @@ def test_a_set_without_references_is_predicted_and_complete(
     (small_set / "oracle_target").rename(tmp_path / "away")
     result = run(s5eval, small_set, tmp_path / "run", "--save-audio", "--json")
     assert (result.code, result.json["status"]) == (0, "complete")
+    assert (result.json["n_predicted"], result.json["n_scored"], result.json["n_failed"]) == (5, 0, 0)
     assert all(metric["value"] is None for metric in result.json["metrics"].values())
     for line in lines(tmp_path / "run").values():
         assert (line["status"], line["capi_sdri"], line["tp"]) == ("predicted", None, None)
@@ -223,6 +224,8 @@ def test_failed_mixtures_are_tried_again_and_keep_one_line(
     path.write_bytes(content)
     assert s5eval("run", "--resume", out).code == 0
     assert {line["status"] for line in lines(out).values()} == {"scored"}
+    found = json.loads((out / "summary.json").read_text())
+    assert (found["n_predicted"], found["n_scored"], found["n_failed"]) == (5, 5, 0)
 
 
 @pytest.mark.parametrize(
