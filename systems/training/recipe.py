@@ -176,7 +176,7 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
     content = _read(file)
     recipes = content["recipes"]
     if key not in recipes:
-        raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))} It has {', '.join(recipes)}")
+        raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))}; it has {', '.join(recipes)}")
     trainer = _trainer(str(content["package"]), file)
     owner = f"recipe {name!r}"
     rest = dict(changes or {})
