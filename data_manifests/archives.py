@@ -29,6 +29,8 @@ _SMALL = 64 << 20
 def extract(files: Sequence[Path], folder: Path, *, roots: Sequence[str] = ()) -> list[Path]:
     """Unpack the zip archives among `files` into `folder`; what is there unchanged is left as it is.
 
+    Hidden members, and `__MACOSX`, are passed over.
+
     Args:
         files: whole archives (`x.zip`), and parts: `x.zip.001`, `x.zip.002`, … (cut anywhere), or `x.z01`, `x.z02`,
             …, `x.zip` (a split archive). Other files are passed over.
@@ -100,7 +102,7 @@ def _checked_members(
             raise DataError(f"{path}: hostile archive: the member {name!r} leads out of {folder}; nothing was unpacked")
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise DataError(f"{path}: hostile archive: {name!r} is a link or a device; nothing was unpacked")
-        if member.is_dir():
+        if member.is_dir() or _is_litter(place):
             continue
         first = next((i for i, part in enumerate(place.parts) if part in roots), 0)
         place = PurePosixPath(*place.parts[first:])
@@ -121,6 +123,11 @@ def _checked_members(
     if new > (free := shutil.disk_usage(_nearest(folder)).free):
         raise DataError(f"{path}: unpacks to {new / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; make room first")
     return members
+
+
+def _is_litter(place: PurePosixPath) -> bool:
+    """What file managers leave in archives: hidden files (`._a.wav` is no sound) and macOS's own folder."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in place.parts)
 
 
 def _require_free(folder: Path, place: PurePosixPath) -> None:

@@ -4,6 +4,7 @@ A record's list of files, sizes and checksums comes from the repository's API wh
 record is written down here but its number. Proxies are those of the environment (`https_proxy`, `no_proxy`).
 """
 
+import contextlib
 import errno
 import hashlib
 import http.client
@@ -13,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +40,10 @@ RECORDS: Mapping[str, str] = {
 _ROOTS = ("dev_set", "eval_set")
 
 _CHUNK = 1 << 20
+_LISTING = 64 << 20  # bytes of a record's description, at most: real ones have some kilobytes
+_LONGEST_NAME = 200  # bytes: what file systems take, with room for `.part`
+_LEAST_RATE, _RATE_WINDOW = 1000.0, 60.0  # bytes a second, over so many seconds
+_LONGEST_WAIT = 300.0  # seconds that a server may ask for and get
 _RETRIED_STATUS = (408, 429, 500, 502, 503, 504)
 
 Progress = Callable[[str, int, int], None]
@@ -78,7 +84,9 @@ def fetch(
         base_url: of the repository.
         attempts: tries per file, each going on from the last, before giving up.
         pause: seconds before the second try; twice as long before each further one.
-        timeout: seconds without an answer after which a try counts as failed.
+        timeout: seconds without an answer after which a try counts as failed, as one does that brings less than a
+            kilobyte a second over a minute. What a busy server asks to be waited (`Retry-After`) is waited, up to
+            five minutes.
         progress: is told about every megabyte.
 
     Returns:
@@ -98,7 +106,7 @@ def fetch(
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
         raise UsageError(f"{base_url!r} is no address of a web server, such as {ZENODO}")
     make_folder(folder)  # before anything is asked: a file in its way needs no network to be seen
-    files = list_record(record, base_url=base_url, timeout=timeout)
+    files = list_record(record, base_url=base_url, timeout=timeout, attempts=attempts, pause=pause)
     if only:
         names = [file.name for file in files]
         for name in only:
@@ -117,37 +125,76 @@ def fetch(
     return paths
 
 
-def list_record(record: str, *, base_url: str = ZENODO, timeout: float = 60.0) -> list[RemoteFile]:
+def list_record(
+    record: str, *, base_url: str = ZENODO, timeout: float = 60.0, attempts: int = 5, pause: float = 2.0
+) -> list[RemoteFile]:
     """The files of a record, by its number.
 
     Raises:
         DataError: the repository cannot be reached, has no such record, or its answer is not a list of files.
     """
     url = f"{base_url}/api/records/{record}"
+    for attempt in range(attempts):
+        last = attempt + 1 == attempts
+        try:
+            with _open(url, {}, timeout) as answer:
+                text = answer.read(_LISTING + 1)
+            break
+        except urllib.error.HTTPError as error:
+            error.close()
+            wait = _wait_for(error, url, pause, attempt)
+            if last or error.code not in _RETRIED_STATUS:
+                which = f"is {record} the right record?" if error.code not in _RETRIED_STATUS else "try again later"
+                raise DataError(f"{url}: the server answers {error.code} {error.reason}; {which}") from error
+        except (OSError, http.client.HTTPException) as error:
+            wait = pause * 2**attempt
+            if last:
+                raise DataError(
+                    f"{url}: cannot be reached: {error}; check the network and the proxy variables"
+                ) from error
+        time.sleep(wait)
     try:
-        with _open(url, {}, timeout) as answer:
-            content = parse_json(answer.read(_MOST_JSON).decode())
-        return [_remote_file(entry, url) for entry in content["files"]]
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise DataError(
-            f"{url}: the server answers {error.code} {error.reason}; is {record} the right record?"
-        ) from error
-    except (OSError, http.client.HTTPException) as error:
-        raise DataError(f"{url}: cannot be reached: {error}; check the network and the proxy variables") from error
-    except (ValueError, KeyError, TypeError) as error:
+        if len(text) > _LISTING:
+            raise ValueError(f"longer than {_LISTING >> 20} MB")
+        return [_remote_file(entry, url) for entry in parse_json(text.decode())["files"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{url}: not the description of a record: {type(error).__name__}: {error}") from error
+
+
+def _wait_for(error: urllib.error.HTTPError, url: str, pause: float, attempt: int) -> float:
+    """Seconds until the next try: what the server asks for, and no less than the tries' own pauses.
+
+    Raises:
+        DataError: it asks for more than anybody would sit and wait.
+    """
+    asked = error.headers.get("Retry-After", "").strip() if error.headers else ""
+    seconds = 0.0
+    if asked.isdecimal():
+        seconds = float(asked)
+    elif asked:
+        with contextlib.suppress(ValueError, TypeError):
+            seconds = parsedate_to_datetime(asked).timestamp() - time.time()
+    if seconds > _LONGEST_WAIT:
+        raise DataError(
+            f"{url}: the server is busy and asks to be left alone for {seconds:.0f} s; run again after that"
+        )
+    return max(pause * 2**attempt, seconds)
 
 
 def _remote_file(entry: Mapping[str, Any], listing: str) -> RemoteFile:
     name, checksum, url = str(entry["key"]), str(entry["checksum"]), str(entry["links"]["self"])
-    if name != PurePosixPath(name).name or "\\" in name or name.startswith("."):
-        raise DataError(f"{listing}: {name!r} is not a plain file name; the record is not to be trusted")
+    plain = name == PurePosixPath(name).name and "\\" not in name and name.isprintable()
+    if not name or not plain or name.startswith(".") or len(name.encode()) > _LONGEST_NAME:
+        shown = name if len(name) <= 60 else f"{name[:60]}…"
+        raise DataError(f"{listing}: {shown!r} is not a plain file name; the record is not to be trusted")
     if urlsplit(url).scheme not in ("http", "https"):
         raise DataError(f"{listing}: {url!r} is no address of a web server")
     if checksum.partition(":")[0] not in hashlib.algorithms_available:
         raise DataError(f"{listing}: {name} has a checksum of an unknown kind, {checksum!r}")
-    return RemoteFile(name, int(entry["size"]), checksum, url)
+    size = int(entry["size"])
+    if size < 0:
+        raise DataError(f"{listing}: {name} has a size of {size} bytes; the record is not to be trusted")
+    return RemoteFile(name, size, checksum, url)
 
 
 def _open(url: str, headers: Mapping[str, str], timeout: float) -> http.client.HTTPResponse:
@@ -186,10 +233,10 @@ def _download(
     file: RemoteFile, target: Path, attempts: int, pause: float, timeout: float, progress: Progress | None
 ) -> None:
     partial = _partial(target)
-    problem = ""
+    problem, wait = "", 0.0
     for attempt in range(attempts):
-        if attempt:
-            time.sleep(pause * 2 ** (attempt - 1))
+        time.sleep(wait)
+        wait = pause * 2**attempt
         try:
             _continue(file, partial, timeout, progress)
         except urllib.error.HTTPError as error:
@@ -199,6 +246,7 @@ def _download(
                 partial.unlink(missing_ok=True)
             elif error.code not in _RETRIED_STATUS:
                 break
+            wait = _wait_for(error, file.url, pause, attempt)
             continue
         except (http.client.HTTPException, OSError) as error:
             if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
@@ -232,11 +280,17 @@ def _continue(file: RemoteFile, partial: Path, timeout: float, progress: Progres
         if resumed and not (answer.headers.get("Content-Range") or "").startswith(f"bytes {start}-"):
             raise http.client.HTTPException(f"asked for bytes from {start}, got {answer.headers.get('Content-Range')}")
         done = start if resumed else 0
+        counted, since = done, time.monotonic()
         with partial.open("ab" if resumed else "wb") as output:
             while done < file.size and (chunk := answer.read1(min(_CHUNK, file.size - done))):
                 output.write(chunk)
                 done += len(chunk)
                 if progress is not None:
                     progress(file.name, done, file.size)
+                now = time.monotonic()
+                if now - since > _RATE_WINDOW:
+                    if done - counted < _LEAST_RATE * (now - since):
+                        raise TimeoutError(f"only {done - counted} bytes in {now - since:.0f} s")
+                    counted, since = done, now
             if done == file.size and answer.read1(1):
                 output.write(b"\0")  # longer than announced: the size tells

@@ -4,6 +4,8 @@
 every process, because a scene is a function of its index alone. Nothing here imports torch.
 """
 
+import functools
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
@@ -13,13 +15,15 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
-from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.mini import RECIPE, mini_material
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.scene import Material, Recipe, Rooms, draw_scene, render_scene
 from s5eval.data_manifests.synthesis.sofa import open_sofa
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FolderSources, Sources
+from s5eval.data_manifests.workers import begin_worker
+
+_SAMPLED = 4096  # bytes of a place of a file that its digest covers
 
 NO_SOURCE = -1
 """Label index of a slot without a source."""
@@ -164,9 +168,34 @@ def recorded_training(
     return TrainingScenes(material, replace(recipe, duration=duration), seed, scenes_per_epoch)
 
 
+@functools.cache
+def recordings_digest(dev_set: Path, split: str = "train") -> str:
+    """Digest of the recordings that `recorded_training` takes, wherever they lie; computed once per process.
+
+    It covers names, sizes, and of each file its beginning, middle and end (a set has tens of gigabytes).
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        for kind in ("sound_event", "interference", "noise", "room_ir"):
+            root = dev_set / kind / split
+            for path in sorted(path for path in root.rglob("[!.]*") if path.is_file()):
+                size = path.stat().st_size
+                digest.update(f"{kind}/{path.relative_to(root).as_posix()}\0{size}\0".encode())
+                with path.open("rb") as file:
+                    for start in (0, size // 2, max(0, size - _SAMPLED)):
+                        file.seek(start)
+                        digest.update(file.read(_SAMPLED))
+    except OSError as error:
+        raise DataError(f"{error.filename or dev_set}: cannot be read: {error.strerror or error}") from error
+    return f"recordings:{digest.hexdigest()}"
+
+
 def start_worker(worker: int) -> None:
-    """For `DataLoader(worker_init_fn=…)`: makes scenes a third faster where the C library is glibc.
+    """For `DataLoader(worker_init_fn=…)`: ends with its parent, and makes scenes a third faster with glibc.
 
     No seeding is needed: a scene's chance comes from its index.
     """
-    keep_freed_memory()
+    begin_worker()

@@ -208,7 +208,7 @@ def _notes(error: Exception) -> list[str]:
 
 def _result(config: RunConfig, path: Path, progress: Progress | None) -> RunResult:
     if path.exists():
-        given = {"system": config.system, "trust_checkpoint": config.trust_checkpoint}
+        given = {"system": config.system, "trust_checkpoint": config.trust_checkpoint, "data": config.data}
         return resume(path, given=given, fresh=config, progress=progress)
     return run(config, path, progress=progress)
 

@@ -6,10 +6,8 @@ Exit codes: 0 done; 1 unexpected; 2 usage; 3 data missing or wrong; 4 finished w
 
 import io
 import os
-import signal
 import sys
 import traceback
-from types import FrameType
 
 # One thread for numpy's products: they are small here, and idle BLAS threads burn the cores that work. Torch has
 # its own threads. Must stand before numpy is imported; an explicit setting wins.
@@ -28,6 +26,7 @@ from s5eval.harness.commands import (
     report,
     rescore,
     run,
+    runs,
     score,
     submit,
     systems,
@@ -35,6 +34,7 @@ from s5eval.harness.commands import (
     tune,
 )
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
+from s5eval.harness.process import interrupt_on_signals, interrupted, mend_standard_streams
 from s5eval.harness.terminal import echo
 
 
@@ -50,13 +50,30 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for _module in (run, score, submit, rescore, tune, ablate, compare, report, data, profile, train, systems, cache, info):
+for _module in (
+    run,
+    score,
+    runs,
+    submit,
+    rescore,
+    tune,
+    ablate,
+    compare,
+    report,
+    data,
+    profile,
+    train,
+    systems,
+    cache,
+    info,
+):
     cli.add_command(_module.command)
 
 
 def main() -> None:
     """Entry point of the console script; ends the process with an exit code of the table above."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    mend_standard_streams()
+    interrupt_on_signals()
     debug = "--debug" in sys.argv
     try:
         # --debug is the group's option; whoever types it after the command means the same.
@@ -69,12 +86,12 @@ def main() -> None:
         error.show(shown)
         echo(shown.getvalue().rstrip("\n"), err=True)
         code = error.exit_code
-    except click.Abort as error:  # click's word for an interruption, and for the end of any input whatever
-        cause = error.__cause__
-        code = _unexpected(cause, debug) if isinstance(cause, EOFError) else _interrupted(cause or error, debug)
-    except KeyboardInterrupt as error:
-        code = _interrupted(error, debug)
-    except SystemExit as error:
+    except (KeyboardInterrupt, click.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes one for Ctrl-D at a prompt; here it is a file's
+            code = _unexpected(error.__cause__, debug)
+        else:
+            code = _report(interrupted(error), EXIT_INTERRUPTED, debug)
+    except SystemExit as error:  # somebody else's code wants to end the process: not as if all were done
         code = error.code if isinstance(error.code, int) and error.code else _unexpected(error, debug)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - nobody reads any more; lets the interpreter end
@@ -82,11 +99,6 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last resort: one line, not a traceback
         code = _unexpected(error, debug)
     sys.exit(code)
-
-
-def _interrupted(error: BaseException, debug: bool) -> int:
-    where = "; ".join(getattr(error, "__notes__", ["--resume RUN"]))
-    return _report(f"interrupted; what is done stands, and {where} goes on from there", EXIT_INTERRUPTED, debug)
 
 
 def _unexpected(error: BaseException, debug: bool) -> int:
@@ -99,10 +111,6 @@ def _report(message: str, code: int, debug: bool) -> int:
         echo(traceback.format_exc(), err=True)
     echo(message, err=True)
     return code
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -17,8 +17,11 @@ SECTIONS = ("system", "decision")
 TRUST = "trust_checkpoint"
 """The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
 
-RESUMABLE = frozenset({"batch_size", "device", "cache", "mixture_timeout"})
-"""Options that may differ when a run is resumed: they change how fast, not what."""
+RESUMABLE = frozenset({"batch_size", "device", "cache", "data", "name", "mixture_timeout"})
+"""Options that may differ when a run is resumed: they change how fast, where and under which name, not what.
+
+Whether other data are the same is for the manifest's digest to say.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class RunConfig:
         metrics: `ranking`, or `all` for the secondary metrics as well (CASA-SDR, and BSS Eval, which is slow).
         mixture_timeout: seconds that the system may take for a mixture; None: any.
         trust_checkpoint: read checkpoints that have to run code. Given with each call, never written down or read.
+        name: what tables call the run; None: the system's name.
     """
 
     system: str
@@ -60,6 +64,7 @@ class RunConfig:
     metrics: Literal["ranking", "all"] = "ranking"
     mixture_timeout: float | None = None
     trust_checkpoint: bool = False
+    name: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON can hold it; `from_dict` reads it back. Trust is not part of it."""
@@ -83,12 +88,15 @@ class RunConfig:
         return RunConfig(**kept)
 
     def differences(self, other: "RunConfig") -> list[str]:
-        """What keeps `other` from continuing a run of this configuration, one phrase an option."""
+        """What keeps `other` from continuing a run of this configuration, one phrase an option.
+
+        Audio may be asked for later: what was evaluated without is then evaluated again.
+        """
         mine, theirs = ({**config.as_dict(), "only": sorted(config.only)} for config in (self, other))
         return [
             f"{key}: {theirs[key]!r}, the run was started with {mine[key]!r}"
             for key in mine
-            if key not in RESUMABLE and mine[key] != theirs[key]
+            if key not in RESUMABLE and mine[key] != theirs[key] and not (key == "save_audio" and theirs[key])
         ]
 
 

@@ -9,7 +9,6 @@ log.txt           tracebacks and messages
 """
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from typing import IO, Any, Self
 
 from s5eval.data_manifests.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.files import write_atomically
+from s5eval.data_manifests.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.safe_names import check_name
 from s5eval.data_manifests.structured import check_shape, parse_json, read_json
 from s5eval.harness.errors import RunFolderError
@@ -32,7 +32,7 @@ SCHEMA_VERSION = 1
 _WRITTEN = ("pairs", "audio", "mixtures.jsonl", "log.txt", ".lock", ".started")
 """What a run that goes on writes into, rather than anew."""
 
-_OURS = re.compile(r"pairs|log\.txt|\.lock|\.{1,2}(probe|run|summary|mixtures)(\.[0-9a-f]+)?(\.jsonl?)?")
+_OURS = re.compile(r"pairs|log\.txt|\.lock(\.held)?|\.{1,2}(probe|run|summary|mixtures)(\.[0-9a-f]+)?(\.jsonl?)?")
 
 
 class RunFolder:
@@ -42,7 +42,7 @@ class RunFolder:
         """Use `open_new` or `open_existing` instead."""
         self.path = path
         self._made = False
-        self._lock: IO[str] | None = None
+        self._lock: FolderLock | None = None
         self._journal: IO[str] | None = None
 
     @staticmethod
@@ -92,9 +92,10 @@ class RunFolder:
         """Close the journal and release the lock; a run that could not begin leaves no folder."""
         if isinstance(error, S5Error):
             self._discard()
-        for file in (self._journal, self._lock):
-            if file is not None:
-                file.close()
+        if self._journal is not None:
+            self._journal.close()
+        if self._lock is not None:
+            self._lock.release()
 
     @property
     def audio(self) -> Path:
@@ -164,12 +165,12 @@ class RunFolder:
 
     def lock(self) -> None:
         """Take the folder for this process; released when it ends, however it ends."""
-        self._lock = (self.path / ".lock").open("a", encoding="utf-8")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            raise RunFolderError(f"another process is at work in {self.path}; wait for it, or end it") from error
+            self._lock = take_lock(self.path)
+        except InUseError as error:
+            raise RunFolderError(
+                f"another process is at work in {self.path}; wait for it, or end it ({error})"
+            ) from error
 
 
 def pairs_path(run: Path, mixture_id: str) -> Path:

@@ -14,7 +14,8 @@ from s5eval.harness.config import RunConfig
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.journal import read_run, read_scores
 from s5eval.harness.paired import Difference, paired_differences
-from s5eval.harness.report.table import aligned, part_mark
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.table import part_mark
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.run import Progress, RunResult, resume, run
 from s5eval.metrics.tolerance import equal, settled
@@ -131,7 +132,7 @@ def rank(
     """
     names: dict[str, Path] = {}
     for path in paths:
-        name = path.resolve().name if path.is_dir() else path.stem
+        name = submission_name(path)
         if name in names:
             raise UsageError(f"{names[name]} and {path} have the same name; rename one of them")
         names[name] = path
@@ -153,6 +154,11 @@ def rank(
     published, note = _published(manifest.dataset, manifest.split.name, ids)
     data = manifest.dataset if manifest.dataset == manifest.split.name else f"{manifest.dataset}/{manifest.split.name}"
     return Ranking(out, data, len(ids), manifest.n_split, tuple(_ranked(entries)), unusable, published, note)
+
+
+def submission_name(path: Path) -> str:
+    """What estimates are called: their folder, or the archive without its ending."""
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def ranking_table(ranking: Ranking) -> str:

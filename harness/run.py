@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from s5eval.harness.engine import Engine, Outcome
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.guard import Guard, check_timeout
 from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_scores, read_summary
+from s5eval.harness.process import resume_command, this_command
 from s5eval.harness.provenance import METRIC_VERSION, collect_provenance, resolve_device
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.page import write_page
@@ -127,7 +129,7 @@ def default_run_path(config: RunConfig) -> Path:
     """`runs/<utc>_<system>_<split>_<short hash>`, new for every second and configuration."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     short = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode()).hexdigest()[:6]
-    name = config.system.replace(":", ".").replace("/", ".")
+    name = re.sub(r"[^\w.-]+", "-", config.name or config.system.replace(":", ".").replace("/", "."))[:80]
     data = config.split or ("mini" if config.data is None else config.data.name)
     path = Path("runs") / f"{stamp}_{name}_{data}_{short}"
     return next(choice for n in itertools.count(1) if not (choice := path if n == 1 else _numbered(path, n)).exists())
@@ -194,8 +196,9 @@ def resume(
         config = replace(recorded, **given)
         if differences := recorded.differences(config):
             raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
-        done = {id_: score for id_, score in read_scores(out).items() if score.status != "failed"}
-        if record["status"] == "complete":
+        done = {id_: score for id_, score in read_scores(out).items() if _stands(score, config)}
+        as_recorded = config.data == recorded.data and config.save_audio == recorded.save_audio
+        if record["status"] == "complete" and as_recorded:
             return RunResult(shown, read_summary(out))
         if "rescored_from" in record:
             raise UsageError(
@@ -208,13 +211,18 @@ def resume(
             )
         plan = plan_run(config, making=making)
         if plan.manifest.sha256 != record["manifest_sha256"]:
-            raise DataError(f"{plan.manifest.root} is not as it was when {out} began; start a new run")
+            raise DataError(f"{plan.manifest.root} does not hold the data that {out} began with; start a new run")
         if plan.fingerprint != record["fingerprint"]:
             raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
         if json.loads(json.dumps(plan.decision.as_dict())) != record["decision"]:
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(done.values())
         return replace(_carry_out(plan, folder, done, progress, record.get("sittings", ())), path=shown)
+
+
+def _stands(score: MixtureScore, config: RunConfig) -> bool:
+    """Whether a resumed run keeps a score: neither failed, nor without the audio that is asked for now."""
+    return score.status != "failed" and not (config.save_audio and score.as_written is None)
 
 
 def _carry_out(
@@ -289,6 +297,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "about": {
             "system": plan.config.system,
+            "name": plan.config.name,
             "weights": str(fingerprint.get("weights", "not stated")),
             "oracle": plan.oracle,
             "dataset": manifest.dataset,
@@ -353,7 +362,8 @@ def _logging_to(path: Path) -> Iterator[None]:
         log.error("%s", error)
         raise
     except KeyboardInterrupt as error:
-        error.add_note(f"--resume {path.parent}")
+        begun = (path.parent / "run.json").is_file()
+        error.add_note(resume_command(path.parent) if begun else this_command("--out", path.parent))
         raise
     except Exception as error:
         log.exception("unexpected")

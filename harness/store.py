@@ -8,6 +8,7 @@ of another key is as good as none.
 import hashlib
 import json
 import logging
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -54,7 +55,7 @@ class DiskStore:
             candidates = Candidates(arrays["audio"], arrays["class_scores"], arrays["p_silence"], labels)
             if str(arrays["key"]) != canonical(key) or str(arrays["content"]) != candidates.sha256():
                 raise ValueError("the content does not match its digest")
-            path.touch()
+            os.utime(path)  # not touch(): it would make an empty file of one that was pruned a moment ago
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -89,7 +90,10 @@ class DiskStore:
         """All entries, in no order."""
         for path in self.root.glob("*/*/*.npz"):
             if not path.name.startswith("."):
-                stat = path.stat()
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:  # another process has pruned it
+                    continue
                 yield Entry(path, path.parent.parent.name, stat.st_size, stat.st_mtime)
 
     def prune(self, *, keep_bytes: int) -> tuple[int, int]:

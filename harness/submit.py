@@ -10,6 +10,7 @@ from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.manifest import known_datasets
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.harness.journal import read_run, read_scores
+from s5eval.harness.process import resume_command
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.summary import summarize
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET
@@ -60,7 +61,7 @@ def gather_submission(
 
     Args:
         run: folder of the evaluation run.
-        dev_run: folder of the other run; may be the same one.
+        dev_run: folder of the other run.
         nparams: parameters of the whole system, every network once, frozen ones too; default: what the run's
             fingerprint says, 0 for a system without weights, otherwise None.
         allow_partial: accept runs that are not complete. Mixtures of the run without a result are answered with
@@ -69,26 +70,37 @@ def gather_submission(
         allow_untrained: accept untrained weights.
 
     Raises:
-        UsageError: a run may not be submitted, was made without `--save-audio`, or has no scores.
+        UsageError: a run may not be submitted, was made without `--save-audio`, or has no scores, or both are one;
+            a line for each of these.
         DataError: a run folder is damaged.
     """
     runs = {"RUN": _read(run), "--dev-run": _read(dev_run)}
     warnings: list[Finding] = []
+    problems: list[str] = []
+    if run.resolve() == dev_run.resolve():
+        problems.append(
+            f"RUN and --dev-run are both {run}: the challenge asks for an evaluation run and for the scores of a run "
+            "of the same system on the development test set; make one of each"
+        )
     for role, source in runs.items():
-        _refuse_oracle(role, source)
-        _check_weights(role, source, allow_untrained, warnings)
-        _check_complete(role, source, allow_partial, warnings)
+        problems += _oracle_problem(role, source)
+        problems += _weights_problem(role, source, allow_untrained, warnings)
+        problems += _partial_problem(role, source, allow_partial, warnings)
         missing = source.about.get("missing_parts", ())
         warnings += [_warning("missing-part", source, f"the system was run without {part}") for part in missing]
         if source.about.get("tuned_on_forbidden"):
             warnings.append(_warning("tuned-on-forbidden", source, "the thresholds were tuned on a forbidden split"))
     evaluated, dev = runs.values()
     if not evaluated.record["config"].get("save_audio"):
-        raise UsageError(f"{run} was made without --save-audio and holds no wavs; make the run again with it")
-    if not (run / "audio").is_dir():
-        raise UsageError(f"{run} has no audio/ (a rescored run has none); make it again with --save-audio --decision")
+        problems.append(
+            f"{run} was made without --save-audio and holds no wavs; `{resume_command(run)} --save-audio` adds them"
+        )
+    elif not (run / "audio").is_dir():
+        problems.append(f"{run} has no audio/ (a rescored run has none); make it again with --save-audio --decision")
     if not any(score.status == "scored" for score in dev.scores.values()):
-        raise UsageError(f"--dev-run {dev_run}: has no scores; give a run on the development test set")
+        problems.append(f"--dev-run {dev_run}: has no scores; give a run on the development test set")
+    if problems:
+        raise UsageError("\n".join(problems))
     warnings += _slips(evaluated, dev)
     submission = Submission(
         outputs=[_outputs(evaluated, id_) for id_ in _to_answer(evaluated)],
@@ -117,27 +129,27 @@ def _read(path: Path) -> _Run:
         raise DataError(f"{path}: run.json is damaged or of another version ({error!r}); make the run again") from error
 
 
-def _refuse_oracle(role: str, run: _Run) -> None:
-    if run.about.get("oracle"):
-        raise UsageError(
-            f"{role} {run.path}: system {run.about['system']!r} sees the references; its output is no submission"
-        )
+def _oracle_problem(role: str, run: _Run) -> list[str]:
+    if not run.about.get("oracle"):
+        return []
+    return [f"{role} {run.path}: system {run.about['system']!r} sees the references; its output is no submission"]
 
 
-def _check_weights(role: str, run: _Run, allowed: bool, warnings: list[Finding]) -> None:
+def _weights_problem(role: str, run: _Run, allowed: bool, warnings: list[Finding]) -> list[str]:
     if run.about.get("weights") != "untrained":
-        return
+        return []
     if not allowed:
-        raise UsageError(f"{role} {run.path}: the weights are untrained; --allow-untrained packs it nevertheless")
+        return [f"{role} {run.path}: the weights are untrained; --allow-untrained packs it nevertheless"]
     warnings.append(_warning("untrained", run, "the weights are untrained"))
+    return []
 
 
-def _check_complete(role: str, run: _Run, allowed: bool, warnings: list[Finding]) -> None:
+def _partial_problem(role: str, run: _Run, allowed: bool, warnings: list[Finding]) -> list[str]:
     problem = _incompleteness(run)
     if problem is None:
-        return
+        return []
     if not allowed:
-        raise UsageError(f"{role} {run.path} is partial: {problem}; --allow-partial packs it nevertheless")
+        return [f"{role} {run.path} is partial: {problem}; --allow-partial packs it nevertheless"]
     if role == "--dev-run":
         effect = "only mixtures that were scored stand in the results and their means"
     elif _is_official_eval(run):
@@ -145,6 +157,7 @@ def _check_complete(role: str, run: _Run, allowed: bool, warnings: list[Finding]
     else:
         effect = "mixtures of the run without a result are answered with silence, the split's others are left out"
     warnings.append(_warning("partial", run, f"{problem}; {effect}"))
+    return []
 
 
 def _incompleteness(run: _Run) -> str | None:

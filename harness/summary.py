@@ -21,6 +21,8 @@ def summarize(
 ) -> dict[str, Any]:
     """Build the content of `summary.json`; depends on the scores alone, not on how long they took.
 
+    `n_predicted` counts the mixtures that were answered, `n_scored` those of them whose references are known.
+
     Args:
         scores: one per mixture, in order of the manifest.
         n_expected: how many mixtures the run was to evaluate.
@@ -48,7 +50,7 @@ def summarize(
         **about,
         "n_expected": n_expected,
         "n_scored": len(scored),
-        "n_predicted": sum(score.status == "predicted" for score in scores),
+        "n_predicted": len(scores) - len(failed),
         "n_failed": len(failed),
         "undefined_reason": _undefined_reason(scores, scored),
         **tree,

@@ -4,12 +4,10 @@ Both appear under their final names only when they are whole and without an erro
 leaves hidden files that the next call into the same folder removes.
 """
 
-import fcntl
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.files import atomic_path
+from s5eval.data_manifests.lock import InUseError, locked
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, printable
@@ -136,19 +135,17 @@ def _sweep(out: Path, label: str) -> None:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise UsageError(f"--out {out}: cannot be used as a folder: {error.strerror or error}") from error
-    try:
+    with ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"another process is building in {out}; wait for it, or choose another --out") from error
+            out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(out))
+        except InUseError as error:
+            raise UsageError(
+                f"another process is building in {out}; wait for it, or choose another --out ({error})"
+            ) from error
+        except OSError as error:
+            raise UsageError(f"--out {out}: cannot be used as a folder: {error.strerror or error}") from error
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

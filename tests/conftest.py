@@ -22,6 +22,7 @@ RATE = 32_000
 def _private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("S5EVAL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("S5EVAL_DATA", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)  # tables in one width, whatever the terminal
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ rooms lose their high frequencies first. Sources lie on the spheres of the offic
 elevations -20, 0 and 20 degrees.
 """
 
+import json
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from s5eval.data_manifests.cache import cache_folder
+from s5eval.data_manifests.cache import cache_folder, file_sha256
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.foley.ambience import DIFFUSE, ambience
@@ -32,6 +33,7 @@ _MIXING_S = (0.055, 0.075)
 _RADII_M = (0.75, 1.5)
 _ELEVATIONS = (-20.0, 0.0, 20.0)
 _FORMAT = 1
+_DIGESTS = "digests.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ class RoomBank:
                 np.save(unfinished / "positions.npy", room.positions)
                 np.save(unfinished / "responses.npy", room.responses)
                 np.save(unfinished / "ambience.npy", room.ambience)
+                digests = {path.name: file_sha256(path) for path in unfinished.iterdir()}
+                (unfinished / _DIGESTS).write_text(json.dumps(digests, indent=1), encoding="utf-8")
                 unfinished.rename(folder)
             except OSError:
                 if not folder.is_dir():  # somebody else was faster: theirs is the same
@@ -188,10 +192,15 @@ class RoomBank:
     @staticmethod
     def _read(folder: Path) -> SimulatedRoom:
         try:
+            if (folder / _DIGESTS).is_file():  # a room of an earlier version has none
+                recorded = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
+                for name, digest in recorded.items():
+                    if file_sha256(folder / name) != digest:
+                        raise ValueError(f"{name} is not what was written: its digest differs")
             return SimulatedRoom(
                 np.load(folder / "positions.npy"),
                 np.load(folder / "responses.npy", mmap_mode="r"),
                 np.load(folder / "ambience.npy", mmap_mode="r"),
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, AttributeError, TypeError) as error:
             raise DataError(f"{folder}: a cached room cannot be read ({error}); delete the folder") from error

@@ -22,11 +22,11 @@ import soundfile
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.files import atomic_path, write_atomically
-from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.structured import read_json
 from s5eval.data_manifests.synthesis.render import Signal, SynthesizedScene
+from s5eval.data_manifests.workers import begin_worker
 
 SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS = "soundscape", "oracle_target", "checksums"
 
@@ -97,7 +97,7 @@ def _write_all(jobs: Sequence[SceneJob], folder: Path, suffix: str, subtype: Sub
             yield
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=keep_freed_memory) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=begin_worker) as pool:
         futures = [pool.submit(write_scene, job, folder, suffix, subtype) for job in jobs]
         try:
             for future in as_completed(futures):

@@ -1,13 +1,19 @@
 """`s5eval ablate`: run the rows of a grid."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from s5eval.data_manifests.errors import UsageError
-from s5eval.harness.commands.options import PathType, data_options, show_progress, timeout_option, trust_option
+from s5eval.harness.commands.options import (
+    PathType,
+    data_options,
+    show_progress,
+    timeout_option,
+    trust_option,
+)
+from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, plugin_output
 
 
@@ -37,6 +43,7 @@ def command(grid: Path | None, **options: Any) -> int:
     from s5eval.harness.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.grid import load_grid, parse_assignments
     from s5eval.harness.report.ablation import ablation_table, write_ablation
+    from s5eval.harness.report.layout import fitted
     from s5eval.harness.run import default_run_path
     from s5eval.systems.registry import is_installed
 
@@ -67,17 +74,17 @@ def command(grid: Path | None, **options: Any) -> int:
     run_path = default_run_path(config)
     out: Path = options["out"] or run_path.with_name(f"{run_path.name}_ablation")
     home = out.absolute()  # a system may change the working folder
-    with plugin_output():
+    echo(f"folder: {out}", err=True)
+    with goes_on_with(this_command("--out", out)), plugin_output():
         result = ablate(chosen, config, home, progress=show_progress, announce=_announce)
     write_ablation(result, home)
     if options["as_json"]:
         echo((home / "table.json").read_text(encoding="utf-8").rstrip())
     else:
-        echo(ablation_table(result))
+        echo(fitted(ablation_table(result)))
         echo(f"\ntables and figure: {out}/table.{{md,csv,tex,json,svg,png}}")
     return result.exit_code
 
 
 def _announce(text: str) -> None:
-    if sys.stderr.isatty():
-        echo(text, err=True)
+    echo(text, err=True)

@@ -1,9 +1,11 @@
 """`s5eval cache`: look at the stage store, and make it smaller."""
 
 import json
+import sys
 
 import click
 
+from s5eval.data_manifests.errors import UsageError
 from s5eval.harness.terminal import echo
 
 
@@ -38,13 +40,25 @@ def list_entries(as_json: bool) -> int:
 @click.option(
     "--keep-gb", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Keep the latest so many GB."
 )
+@click.option("--yes", is_flag=True, help="Do not ask before everything is removed.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def prune(keep_gb: float, as_json: bool) -> int:
-    """Remove the entries that were used longest ago."""
+def prune(keep_gb: float, yes: bool, as_json: bool) -> int:
+    """Remove the entries that were used longest ago; without --keep-gb all of them, which is asked before.
+
+    Runs under way may go on: what they miss they make again.
+    """
     from s5eval.data_manifests.cache import cache_folder
     from s5eval.harness.store import DiskStore
 
     store = DiskStore(cache_folder() / "stages")
+    if keep_gb == 0 and not yes:
+        entries = list(store.entries())
+        what = f"all {len(entries)} entries, {sum(entry.size for entry in entries) / 1e9:.2f} GB, of {store.root}"
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(f"this would remove {what}: say --yes, or how much to keep with --keep-gb")
+        if not click.confirm(f"Remove {what}?", err=True):
+            echo("nothing was removed", err=True)
+            return 0
     removed, freed = store.prune(keep_bytes=int(keep_gb * 1e9))
     if as_json:
         echo(json.dumps({"folder": str(store.root), "removed": removed, "bytes": freed}))

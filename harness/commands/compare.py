@@ -20,10 +20,11 @@ def command(first: Path, second: Path, fail_if_worse: bool, allow_different: boo
     from s5eval.harness.compare import check_not_worse, compare
     from s5eval.harness.journal import coherent
     from s5eval.harness.report.comparison import comparison_table
+    from s5eval.harness.report.layout import fitted
 
     with coherent(first, second):
         comparison = compare(first, second, allow_different=allow_different)
-        shown = json.dumps(comparison.as_dict(), indent=1) if as_json else comparison_table(comparison)
+        shown = json.dumps(comparison.as_dict(), indent=1) if as_json else fitted(comparison_table(comparison))
     echo(shown)
     if fail_if_worse:
         check_not_worse(comparison)

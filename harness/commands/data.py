@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ import click
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.findings import Finding
 from s5eval.harness.commands.options import PathType, data_options, refuse_folder_of_mini, show_making
+from s5eval.harness.commands.progress import Show, show_count
+from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ def fetch_record(
     """Download an official record (dev, eval, or a number): resumable, checked against its checksums."""
     from s5eval.data_manifests.fetch import ZENODO, fetch
 
-    with _show_bytes() as progress:
+    with _show_bytes() as progress, goes_on_with(this_command()):
         paths = fetch(record, out, only=only, unpack=not no_unpack, base_url=base_url or ZENODO, progress=progress)
     if as_json:
         echo(json.dumps({"folder": str(out), "files": [str(path) for path in paths]}, indent=1))
@@ -123,7 +125,7 @@ def make_set(dataset: str, split: str, out: Path | None, count: int | None, work
     """Make a split of the embedded set as wavs in the official layout; what is there and whole is kept."""
     from s5eval.data_manifests.mini import make_mini
 
-    with show_making() as making:
+    with show_making() as making, goes_on_with(this_command()):
         folder = make_mini(split, out=out, count=count, workers=workers, progress=making)
     echo(json.dumps({"folder": str(folder)}) if as_json else folder)
     return 0
@@ -139,7 +141,7 @@ def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, worke
     """Make the scenes of official metadata files, sample-exact."""
     from s5eval.data_manifests.official import synthesize_files
 
-    with show_making() as making:
+    with show_making() as making, goes_on_with(this_command()):
         folder = synthesize_files(metadata, root=root, out=out, workers=workers, progress=making)
     echo(json.dumps({"folder": str(folder)}) if as_json else folder)
     return 0
@@ -161,15 +163,12 @@ def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
 
 @contextmanager
 def _show_bytes() -> "Iterator[Progress]":
-    import sys
-
-    from tqdm import tqdm
-
-    with tqdm(unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+    files: dict[str, Show] = {}
+    with ExitStack() as bars:
 
         def show(name: str, done: int, total: int) -> None:
-            bar.set_description(printable(name))
-            bar.total = total
-            bar.update(done - bar.n)
+            if name not in files:
+                files[name] = bars.enter_context(show_count("byte", printable(name), start=done, unit_scale=True))
+            files[name](done, total)
 
         yield show

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from s5eval.data_manifests.errors import UsageError
+from s5eval.harness.commands.progress import show_count
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.manifest import MakeProgress
     from s5eval.harness.engine import Outcome
-    from s5eval.harness.run import RunResult
+    from s5eval.harness.run import Progress, RunResult
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -81,11 +82,12 @@ def data_options(command: Command) -> Command:
 
 
 def output_options(command: Command) -> Command:
-    """`--out`, `--resume`, `--json`."""
+    """`--name`, `--out`, `--resume`, `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines."),
         click.option("--resume", type=PathType, metavar="RUN", help="Continue an interrupted run in its folder."),
         click.option("--out", type=PathType, metavar="RUN", help="Run folder to make; default: a new one in runs/."),
+        click.option("--name", metavar="WORD", help="What tables, page and run folder call it."),
     ):
         command = option(command)
     return command
@@ -105,17 +107,23 @@ def given_options(context: click.Context) -> set[str]:
 
 
 def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":
-    """A progress bar on standard error, only where that is a terminal."""
-    from tqdm import tqdm
-
+    """How many mixtures are done, on standard error."""
     failed = 0
-    with tqdm(total=total, initial=done, unit="mixture", disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
-        for outcome in outcomes:
+    with show_count("mixture", start=done) as show:
+        for number, outcome in enumerate(outcomes, start=done + 1):
             failed += outcome.score.status == "failed"
-            if failed:
-                bar.set_postfix(failed=failed)
-            bar.update()
             yield outcome
+            show(number, total, f"failed={failed}" if failed else "")
+
+
+def announcing(folder: Path) -> "Progress":
+    """`show_progress` that first says where the run is kept."""
+
+    def show(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":
+        echo(f"run: {folder}", err=True)
+        yield from show_progress(outcomes, total, done)
+
+    return show
 
 
 def refuse_folder_of_mini(context: click.Context) -> None:
@@ -132,15 +140,8 @@ def refuse_folder_of_mini(context: click.Context) -> None:
 
 @contextmanager
 def show_making() -> "Iterator[MakeProgress]":
-    """A progress bar for scenes that are being made before a run; drawn only if some are, and on a terminal."""
-    from tqdm import tqdm
-
-    with tqdm(total=0, unit="scene", desc="making scenes", leave=False, disable=not sys.stderr.isatty()) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    """How many scenes are made before a run, on standard error; nothing where none is."""
+    with show_count("scene", "making scenes", keep=False) as show:
         yield show
 
 
@@ -155,13 +156,13 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 
 def _print_result(result: "RunResult", as_json: bool) -> None:
     from s5eval.harness.journal import coherent
+    from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.table import summary_table
 
     if as_json:
         echo(json.dumps(result.summary, indent=1))
-        echo(f"run: {result.path}", err=True)
     else:
         with coherent(result.path):
-            table = summary_table(result.summary)
+            table = fitted(summary_table(result.summary))
         echo(table)
         echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

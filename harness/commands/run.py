@@ -8,6 +8,7 @@ import click
 from s5eval.data_manifests.errors import UsageError
 from s5eval.harness.commands.options import (
     PathType,
+    announcing,
     data_options,
     given_options,
     metrics_option,
@@ -15,7 +16,6 @@ from s5eval.harness.commands.options import (
     refuse_folder_of_mini,
     resumed_folder,
     show_making,
-    show_progress,
     show_result,
     timeout_option,
     trust_option,
@@ -66,6 +66,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         "strict": options["strict"],
         "metrics": options["metrics"],
         "mixture_timeout": options["mixture_timeout"],
+        "name": options["name"],
     }
     values = {name: _absolute(value) for name, value in values.items()}
     folder = values["settings"].get("system", {})
@@ -90,9 +91,10 @@ def command(context: click.Context, /, **options: Any) -> int:
         if config is not None and options["dry_run"]:
             described = describe_plan(plan_run(config, making=making), as_json=options["as_json"])
         elif resumed is not None:
-            result = resume(resumed, given=given, fresh=config, progress=show_progress, making=making)
+            result = resume(resumed, given=given, fresh=config, progress=announcing(resumed), making=making)
         elif config is not None:
-            result = run(config, out or default_run_path(config), progress=show_progress, making=making)
+            out = out or default_run_path(config)
+            result = run(config, out, progress=announcing(out), making=making)
     if options["dry_run"]:
         echo(described)
         return 0

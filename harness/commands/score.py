@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from s5eval.data_manifests.errors import UsageError
 from s5eval.harness.commands.options import (
     PathType,
+    announcing,
     data_options,
     given_options,
     metrics_option,
@@ -19,6 +21,7 @@ from s5eval.harness.commands.options import (
     show_progress,
     show_result,
 )
+from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -50,16 +53,20 @@ def command(context: click.Context, /, **options: Any) -> int:
     has_data = options["data"] is not None or options["dataset"] == "mini"
     if not has_data and resumed is None:
         raise UsageError("--data DIR (or S5EVAL_DATA) is missing: the folder that holds the mixtures and references")
+    if len(estimates) > 1 and options["name"] is not None:
+        raise UsageError("--name names one run; a ranking takes the names of its files")
     if len(estimates) > 1:
         return _rank(estimates, options, given_options(context) & _SHARED)
     config = _config(estimates[0], options) if estimates and has_data else None
     if resumed is not None:
-        given = {} if config is None else {name: getattr(config, name) for name in given_options(context) & _SHARED}
+        typed = given_options(context) & {*_SHARED, "name"}
+        given = {} if config is None else {name: getattr(config, name) for name in typed}
         if config is not None:
             given["settings"] = config.settings
-        result = resume(resumed, given=given, fresh=config, progress=show_progress)
+        result = resume(resumed, given=given, fresh=config, progress=announcing(resumed))
     elif config is not None:
-        result = run(config, options["out"] or default_run_path(config), progress=show_progress)
+        out = options["out"] or default_run_path(config)
+        result = run(config, out, progress=announcing(out))
     return show_result(result, options["as_json"])
 
 
@@ -68,10 +75,12 @@ _SHARED = {"data", "dataset", "metrics", "split", "limit", "only", "strict"}
 
 def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
     from s5eval.harness.config import RunConfig
+    from s5eval.harness.ranking import submission_name
 
     return RunConfig(
         system="folder",
         settings={"system": {"path": str(estimates.expanduser().resolve())}},
+        name=options["name"] or submission_name(estimates),
         data=None if options["data"] is None else options["data"].expanduser().resolve(),
         **{name: options[name] for name in _SHARED - {"data"}},
     )
@@ -79,21 +88,23 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:
     from s5eval.harness.ranking import rank, ranking_table
+    from s5eval.harness.report.layout import fitted
     from s5eval.harness.run import default_run_path
 
     folder = options["resume"] or options["out"]
     if folder is None:
-        single = default_run_path(_config(estimates[0], options))
-        folder = single.with_name(single.name.replace("_folder_", "_ranking_", 1))
-    ranking = rank(
-        estimates,
-        lambda path: _config(path, options),
-        folder,
-        resuming=None if options["resume"] is None else {*typed, "settings"},
-        progress=show_progress,
-    )
+        folder = default_run_path(replace(_config(estimates[0], options), name="ranking"))
+    echo(f"runs: {folder}", err=True)
+    with goes_on_with(this_command("--resume", folder)):
+        ranking = rank(
+            estimates,
+            lambda path: _config(path, options),
+            folder,
+            resuming=None if options["resume"] is None else {*typed, "settings"},
+            progress=show_progress,
+        )
     if options["as_json"]:
         echo(json.dumps(ranking.as_dict(), indent=1))
     else:
-        echo(f"{ranking_table(ranking)}\n\nruns: {ranking.out}")
+        echo(f"{fitted(ranking_table(ranking))}\n\nruns: {ranking.out}")
     return ranking.exit_code

@@ -1,7 +1,6 @@
 """`s5eval submit`: build, check and package challenge submissions."""
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.harness.commands.options import PathType, show_making
+from s5eval.harness.commands.progress import show_count
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -260,10 +260,11 @@ def _expected(options: Mapping[str, Any]) -> "Expected | None":
 
 
 def show_work(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
-    """A progress bar on standard error, only where that is a terminal."""
-    from tqdm import tqdm
-
-    yield from tqdm(items, what, total, unit="file", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+    """How many files are done, on standard error."""
+    with show_count("file", what, keep=False) as show:
+        for number, item in enumerate(items, start=1):
+            yield item
+            show(number, total)
 
 
 def _checking(items: Iterable[str], total: int) -> Iterable[str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.harness.commands.options import PathType
+from s5eval.harness.commands.progress import show_count
+from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -75,12 +77,9 @@ def command(recipe: str, **options: Any) -> int:
         m2d_weights=options["m2d_weights"],
         af_whisper_weights=options["af_whisper_weights"],
     )
-    try:
-        with _show() as watch:
-            result = train(plan, sitting, watch=watch)
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note("the same command")
-        raise
+    echo(f"training: {out}", err=True)
+    with _show() as watch, goes_on_with(this_command()):
+        result = train(plan, sitting, watch=watch, say=lambda text: echo(text, err=True))
     if result.rank:
         return 0  # the first process speaks for all
     if options["as_json"]:
@@ -101,20 +100,13 @@ def command(recipe: str, **options: Any) -> int:
 
 @contextmanager
 def _show() -> "Iterator[Watcher]":
-    """A progress bar on standard error where that is a terminal, else a line now and then."""
-    from tqdm import tqdm
-
-    terminal = sys.stderr.isatty()
-    with tqdm(unit="step", disable=not terminal, dynamic_ncols=True) as bar:
+    """How many steps are done, with the figures, on standard error; the last step always."""
+    with show_count("step") as show:
 
         def watch(step: int, steps: int, figures: Mapping[str, float]) -> None:
-            shown = {name: f"{value:.3g}" for name, value in figures.items()}
-            if terminal:
-                if bar.total is None:
-                    bar.total, bar.initial, bar.n = steps, step - 1, step - 1
-                bar.update(step - bar.n)
-                bar.set_postfix(shown, refresh=False)
-            elif step % 100 == 0 or step == steps:
-                echo(f"step {step} of {steps}: " + ", ".join(f"{k} {v}" for k, v in shown.items()), err=True)
+            note = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+            show(step, steps, note)
+            if step == steps and not sys.stderr.isatty():
+                echo(f"step {step} of {steps}: {note}", err=True)
 
         yield watch

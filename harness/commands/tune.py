@@ -44,6 +44,7 @@ def command(run: Path, **options: Any) -> int:
     The file it writes is for `s5eval run --decision FILE` and `s5eval rescore RUN --decision FILE --out RUN2`.
     """
     from s5eval.harness.journal import coherent
+    from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.tuning import tuning_table
     from s5eval.harness.sweep import Objective
     from s5eval.harness.tune import tune
@@ -62,6 +63,6 @@ def command(run: Path, **options: Any) -> int:
     if options["as_json"]:
         echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
         return 0
-    echo(tuning_table(result))
+    echo(fitted(tuning_table(result)))
     echo(f"\ndecision file: {out}")
     return 0

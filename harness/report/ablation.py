@@ -10,7 +10,8 @@ from typing import Any
 
 from s5eval.data_manifests.files import write_atomically
 from s5eval.harness.ablate import Ablation, AblationRow
-from s5eval.harness.report.table import BOUND_NOTES, aligned, part_mark
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained, part_mark
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
@@ -65,7 +66,7 @@ def ablation_table(ablation: Ablation) -> str:
         floor = row.metrics.get(_FLOOR, {}).get("value")
         costs = (f"{row.executed} (+{row.reused})", number(row.seconds, 1))
         rows.append((_title(row, ablation), *_cells(row), number(floor, 3), *costs))
-    rows += [(), *((f"  {row.name} ({BOUND_NOTES[row.name]})", *_cells(row), "", "", "") for row in ablation.bounds)]
+    rows += [(), *((f"  {bound_title(row.name)}", *_cells(row), "", "", "") for row in ablation.bounds)]
     published = published_rows(ablation.about)
     if published:
         rows += [(), *((f"  published: {p['name']}", *_published(p), "", "", "") for p in published)]
@@ -79,6 +80,7 @@ def ablation_table(ablation: Ablation) -> str:
     lines += ["95 % intervals, differences paired; * the interval excludes 0; stage runs: executed (+ reused)"]
     lines += [f"({letter}) {mark}" for mark, letter in ablation.notes.items()]
     lines += [f"{row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
+    lines += bounds_explained()
     return "\n".join(lines)
 
 

@@ -7,7 +7,8 @@ from s5eval.harness.compare import Comparison
 from s5eval.harness.decomposition import ORACLES
 from s5eval.harness.paired import LEAST_MIXTURES, Difference
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES
-from s5eval.harness.report.table import SECONDARY_TITLES, aligned, missing_marks, part_mark
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, shown_name
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
 _OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice that the text shows; --json has all
@@ -50,13 +51,9 @@ def comparison_table(comparison: Comparison) -> str:
 
 
 def _title(facts: Mapping[str, Any]) -> str:
-    marks = [] if facts["status"] == "complete" else [str(facts["status"]).upper()]
-    marks += [mark] if (mark := part_mark(facts)) else []
-    marks += ["oracle: sees the references"] if facts.get("oracle") else []
-    marks += ["thresholds tuned on a forbidden split"] if facts.get("tuned_on_forbidden") else []
-    marks += missing_marks(facts)
-    marks += [f"decision: {facts['decided_by']}"] if facts.get("decided_by") else []
-    return " | ".join([f"{facts['path']} ({facts['system']})", f"weights: {facts['weights']}", *marks])
+    decided = [f"decision: {facts['decided_by']}"] if facts.get("decided_by") else []
+    marks = [*marks_of(facts), *([mark] if (mark := part_mark(facts)) else []), *decided]
+    return " | ".join([f"{facts['path']} ({shown_name(facts)})", f"weights: {facts['weights']}", *marks])
 
 
 def _group(path: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from s5eval.harness.decomposition import ORACLES, TERMS
-from s5eval.harness.report.table import aligned
+from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.text import number
 
 _CONFUSIONS = 3
@@ -45,8 +45,7 @@ def decomposition_lines(decomposition: Mapping[str, Any]) -> list[str]:
     for title, value, note in ladder(decomposition):
         extra = notes["confusion"] if title == f"+ {LOSS_TITLES['confusion']}" else ""
         rows.append((title, number(value, 3), f"{note}{extra}"))
-    width = max(len(row[2]) for row in rows)
-    lines = aligned([(*row[:2], row[2].ljust(width)) for row in rows])
+    lines = aligned(rows, left=(0, 2))
     what_if = (
         f"{name.removeprefix('oracle_')} {number(decomposition[name], 3)}"
         for name in ORACLES

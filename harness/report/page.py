@@ -10,7 +10,7 @@ from s5eval.data_manifests.naming import format_source_name
 from s5eval.harness.journal import read_run, read_scores, read_summary
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
-from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, whole
+from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, shown_name, whole
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
@@ -33,6 +33,7 @@ def write_page(run: Path) -> Path:
     html = environment.from_string(template).render(
         summary=summary,
         record=record,
+        name=shown_name(summary),
         headline=headline(summary),
         whole=whole(summary),
         ladder=ladder(summary["decomposition"]) if summary.get("decomposition") else [],

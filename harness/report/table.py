@@ -1,9 +1,10 @@
 """Summaries as text: one table for the terminal, systems above, bounds apart below."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from s5eval.harness.decomposition import TERMS
+from s5eval.harness.report.layout import aligned, is_narrow
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.metrics.tolerance import LAST_BITS
 
@@ -30,13 +31,13 @@ _HEADER = ("", "CAPI-SDRi dB", "zero floor", "mixture acc. %", "source acc. %", 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
     """The result of a run: what it is, its metrics with 95 % intervals, the bounds, and what went wrong."""
-    rows = [_HEADER, _row(str(summary["system"]), summary["metrics"])]
+    rows = [_HEADER, _row(shown_name(summary), summary["metrics"])]
     if summary["n_scored"]:
         rows.append(())
-        rows += [_row(f"{name} ({note})", summary["bounds"][name], "bound") for name, note in BOUND_NOTES.items()]
+        rows += [_row(bound_title(name), summary["bounds"][name], "bound") for name in BOUND_NOTES]
     lines = [headline(summary)]
     lines += [f"decision: {summary['decided_by']}"] if summary.get("decided_by") else []
-    lines += ["", *aligned(rows)]
+    lines += ["", *aligned(rows), *(bounds_explained() if summary["n_scored"] else [])]
     if summary.get("undefined_reason"):
         lines += ["", f"CAPI-SDRi is undefined: {summary['undefined_reason']}"]
     if summary["dataset"] == "dcase2025":
@@ -62,16 +63,28 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def headline(summary: Mapping[str, Any]) -> str:
-    """One line: system, weights, data, and the words a reader must not miss."""
-    marks = [] if summary["status"] == "complete" else [str(summary["status"]).upper()]
-    marks += ["oracle: sees the references"] if summary.get("oracle") else []
-    marks += ["thresholds tuned on a forbidden split"] if summary.get("tuned_on_forbidden") else []
-    marks += missing_marks(summary)
-    data = f"{summary['dataset']}/{summary['split']}" if summary["dataset"] != summary["split"] else summary["split"]
-    parts = [f"{summary['system']}", f"weights: {summary['weights']}", f"data: {data}", *marks]
-    counted = summary["n_scored"] + summary.get("n_predicted", 0) + summary["n_failed"]
-    return " | ".join([*parts, f"{counted} of {whole(summary)} mixtures" if marks else f"{counted} mixtures"])
+def bound_title(name: str) -> str:
+    """A bound as it stands in a table: with what it is, where there is room."""
+    return name if is_narrow() else f"{name} ({BOUND_NOTES[name]})"
+
+
+def bounds_explained() -> list[str]:
+    """What the bounds are, as a line below a table that has no room for it."""
+    listed = "; ".join(f"{name}: {note}" for name, note in BOUND_NOTES.items())
+    return ["", f"bounds: {listed}"] if is_narrow() else []
+
+
+def shown_name(facts: Mapping[str, Any]) -> str:
+    """What a run is called: the name it was given, else its system's."""
+    return str(facts.get("name") or facts["system"])
+
+
+def marks_of(facts: Mapping[str, Any]) -> list[str]:
+    """The words a reader must not miss beside any number of a run; none for a complete and honest one."""
+    marks = [] if facts["status"] == "complete" else [str(facts["status"]).upper()]
+    marks += ["oracle: sees the references"] if facts.get("oracle") else []
+    marks += ["thresholds tuned on a forbidden split"] if facts.get("tuned_on_forbidden") else []
+    return marks + [f"WITHOUT {part}" for part in facts.get("missing_parts", ())]
 
 
 def whole(facts: Mapping[str, Any]) -> int:
@@ -85,9 +98,15 @@ def part_mark(facts: Mapping[str, Any]) -> str:
     return f"PARTIAL: {facts['n_expected']} of the split's {whole(facts)} mixtures" if partial else ""
 
 
-def missing_marks(about: Mapping[str, Any]) -> list[str]:
-    """What a table says of parts that the system should have, and has not."""
-    return [f"WITHOUT {part}" for part in about.get("missing_parts", ())]
+def headline(summary: Mapping[str, Any]) -> str:
+    """One line: system, weights, data, and the words a reader must not miss."""
+    marks = marks_of(summary)
+    data = f"{summary['dataset']}/{summary['split']}" if summary["dataset"] != summary["split"] else summary["split"]
+    name = shown_name(summary)
+    system = name if name == summary["system"] else f"{name} ({summary['system']})"
+    parts = [system, f"weights: {summary['weights']}", f"data: {data}", *marks]
+    counted = max(summary["n_scored"], summary.get("n_predicted", 0)) + summary["n_failed"]
+    return " | ".join([*parts, f"{counted} of {whole(summary)} mixtures" if marks else f"{counted} mixtures"])
 
 
 def _row(name: str, metrics: Mapping[str, Any], kind: str = "system") -> tuple[str, ...]:
@@ -122,22 +141,3 @@ def _part(metric: Mapping[str, Any]) -> str:
 def _secondary(metrics: Mapping[str, Any]) -> str:
     values = (f"{SECONDARY_TITLES[name]} {_interval(metric, 2)}{_part(metric)}" for name, metric in metrics.items())
     return f"secondary metrics, dB (they rank nothing): {', '.join(values)}"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines of equal columns, the first to the left; rules below the header and for empty rows."""
-    widths = [max(len(row[k]) for row in rows if row) for k in range(len(rows[0]))]
-    rule = "─" * (sum(widths) + 2 * (len(widths) - 1))
-    lines = []
-    for position, row in enumerate(rows):
-        if not row:
-            lines.append(rule)
-            continue
-        cells = [
-            cell.ljust(width) if k == 0 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-        if position == 0:
-            lines.append(rule)
-    return lines

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from s5eval.harness.report.table import aligned
+from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.tune import TuneResult
 from s5eval.metrics.tolerance import LAST_BITS

@@ -13,7 +13,7 @@ from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json, Stage
-from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.loading import check_recorded, file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
 from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
 from s5eval.systems.multistage.models.af_whisper import (
@@ -158,6 +158,7 @@ class _Builder:
             if isinstance(shared := self.loaded.get(path), kind):  # stages that share a file share the network
                 self.digests[name] = file_digest(path)
                 return shared
+            check_recorded(path, path.stem)
             load_strictly(module, read_tensors(path, _TRAINING), path=path, source=_TRAINING)
             self.digests[name] = file_digest(path)
             self.loaded[path] = module
@@ -171,6 +172,7 @@ class _Builder:
             path, source = given, SOURCE
         elif own is not None and own.is_file():
             path, source = own, _TRAINING
+            check_recorded(path, "m2d")
         elif self.folder is not None:
             raise DataError(
                 f"{self.folder}: the weights there need those of M2D, which are not among them: "
@@ -207,6 +209,8 @@ class _Builder:
                 raise DataError(f"AF-Whisper, which was asked for, is not there: {reason}; {advice}")
             self.missing.append(f"AF-Whisper ({reason})")
             return None, "null embedding"
+        if directory == own and self.folder is not None:
+            check_recorded(directory / "model.safetensors", "encoder", self.folder)
         encoder = load_af_whisper(
             directory,
             pad_to_30s=self.config.pad_to_30s,

@@ -1,15 +1,16 @@
 """Checkpoints that survive being killed, and the export of trained parts.
 
 A checkpoint is a folder `step-<number>` of safetensors files, one per kind of value and each no larger than the part
-itself, with `state.json`. It is written under another name and renamed when it is complete, so what carries the right
-name can be read; older ones are removed afterwards. Nothing in it is pickled.
+itself, with `state.json`, which has their digests. It is written under another name and renamed when it is complete;
+the last two are kept, so that damage to one costs some steps only. Nothing in it is pickled.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -18,12 +19,14 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.safe_names import check_name
 from s5eval.data_manifests.structured import read_json
 from s5eval.systems.loading import file_digest, read_tensors
 
 _NAME = re.compile(r"^step-(\d+)$")
+_KEPT = 2
 _AGAIN = "an earlier sitting of this training; remove the folder to begin anew"
 
 
@@ -55,7 +58,7 @@ class State:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Write a checkpoint and remove the older ones; one of the same step stands already.
+    """Write a checkpoint and remove all but the one before it; one of the same step stands already.
 
     Returns:
         Its folder.
@@ -80,6 +83,7 @@ def save(folder: Path, state: State) -> Path:
             "seconds": state.seconds,
             "plan": state.digest,
             "tables": sorted(tables),
+            "digests": {name: file_sha256(draft / f"{name}.safetensors") for name in sorted(tables)},
             "figures": dict(state.figures),
             "built_on": dict(state.built_on),
             "started_from": dict(state.started_from),
@@ -92,27 +96,51 @@ def save(folder: Path, state: State) -> Path:
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise DataError(f"{final}: the checkpoint cannot be written: {error.strerror or error}") from error
-    for path in folder.iterdir():
-        if path != final and (_NAME.match(path.name) or path.name.startswith(".step-")):
-            shutil.rmtree(path, ignore_errors=True)
+    drafts = [path for path in folder.iterdir() if path.name.startswith(".step-")]
+    for path in [*_checkpoints(folder)[:-_KEPT], *drafts]:
+        shutil.rmtree(path, ignore_errors=True)
     return final
 
 
-def load(folder: Path, digest: str) -> State | None:
-    """The newest checkpoint in a folder; None where there is none.
+def _checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, the oldest first."""
+    return sorted(path for path in folder.iterdir() if _NAME.match(path.name)) if folder.is_dir() else []
+
+
+def load(folder: Path, digest: str, say: Callable[[str], None] | None = None) -> State | None:
+    """The newest checkpoint in a folder that is whole; None where there is none at all.
+
+    Args:
+        folder: of checkpoints.
+        digest: of the plan.
+        say: is told of a damaged one that is passed over, and removed by the next `save`.
 
     Raises:
         UsageError: it belongs to another plan.
-        DataError: it cannot be read.
+        DataError: none can be read.
     """
-    found = sorted(path for path in folder.iterdir() if _NAME.match(path.name)) if folder.is_dir() else []
-    if not found:
-        return None
-    newest = found[-1]
+    found = _checkpoints(folder)
+    for number, path in reversed(list(enumerate(found))):
+        try:
+            state = _read(path, digest)
+        except DataError as error:
+            if number == 0:
+                raise
+            if say is not None:
+                say(f"{error}; going on from the checkpoint before it, {found[number - 1].name}")
+            with contextlib.suppress(FileNotFoundError):  # another process of the same training was faster
+                path.rename(path.with_name(f".{path.name}.damaged"))
+        else:
+            return state
+    return None
+
+
+def _read(newest: Path, digest: str) -> State:
     try:
         content = read_json(newest / "state.json", what=_AGAIN)
         step, seconds, plan = int(content["step"]), float(content["seconds"]), str(content["plan"])
         tables = [check_name(name, str(newest / "state.json")) for name in content["tables"]]
+        recorded = {str(name): str(value) for name, value in content.get("digests", {}).items()}
         figures = {str(name): float(value) for name, value in content["figures"].items()}
         built_on, started_from = (
             {str(name): str(value) for name, value in content[key].items()} for key in ("built_on", "started_from")
@@ -121,10 +149,15 @@ def load(folder: Path, digest: str) -> State | None:
         raise DataError(f"{newest / 'state.json'}: cannot be read ({error}); expected {_AGAIN}") from error
     if plan != digest:
         raise UsageError(
-            f"{newest} was made by another recipe or other settings; give them again, or another --out, "
+            f"{newest} was made by another recipe or other settings, or on other recordings; give them again, or "
+            "another --out, "
             "or remove that folder to begin anew"
         )
 
+    for name in tables:
+        file = newest / f"{name}.safetensors"
+        if name in recorded and file.is_file() and file_sha256(file) != recorded[name]:
+            raise DataError(f"{file}: damaged, it is not what was written (its digest differs); expected {_AGAIN}")
     read = {
         name: {
             key: value

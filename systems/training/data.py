@@ -1,16 +1,21 @@
 """Batches of scenes made on the fly: scene i of a run is the same in every process, at every attempt, on any device."""
 
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.mini import RECIPE
+from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.training import (
     NO_SOURCE,
     TrainingItem,
@@ -56,19 +61,25 @@ class Batch(NamedTuple):
         return Batch(*(value.to(device) for value in self))
 
 
+Stack = Mapping[str, npt.NDArray[Any]]
+"""Scenes of a batch, stacked, by the names of `TrainingItem`."""
+
+
+def stack(items: list[TrainingItem]) -> Stack:
+    """Stack scenes as arrays: a loader's process sends these through a pipe, where tensors need shared memory."""
+    keys = ("mixture", "targets", "labels", "interference", "noise")
+    return {key: np.stack([item[key] for item in items]) for key in keys}  # type: ignore[literal-required]
+
+
+def as_batch(stacked: Stack) -> Batch:
+    """The tensors of a batch."""
+    tensors = {key: torch.from_numpy(array) for key, array in stacked.items()}
+    return Batch(**{**tensors, "noise": tensors["noise"].unsqueeze(1)})
+
+
 def collate(items: list[TrainingItem]) -> Batch:
-    """Stack scenes."""
-
-    def stacked(key: str) -> Tensor:
-        return torch.from_numpy(np.stack([item[key] for item in items]))  # type: ignore[literal-required]
-
-    return Batch(
-        stacked("mixture"),
-        stacked("targets"),
-        stacked("labels"),
-        stacked("interference"),
-        stacked("noise").unsqueeze(1),
-    )
+    """Stack scenes as tensors."""
+    return as_batch(stack(items))
 
 
 def scenes(settings: DataSettings, seed: int) -> TrainingScenes:
@@ -127,13 +138,35 @@ def batches(
         rank: which of the devices this is.
         ranks: how many there are.
     """
-    start_worker(0)
-    loader: DataLoader[Batch] = DataLoader(
-        cast(Any, scenes(settings, seed)),
+    keep_freed_memory()
+    series = scenes(settings, seed)
+    shared = settings.workers > 0 and _shared_memory_takes(
+        settings.workers * _PREFETCHED * _bytes(series, batch // ranks)
+    )
+    loader: DataLoader[Any] = DataLoader(
+        cast(Any, series),
         batch_sampler=_Rows(first, last, batch, rank, ranks),
         num_workers=settings.workers,
-        collate_fn=collate,
+        collate_fn=collate if shared else stack,
         worker_init_fn=start_worker,
         multiprocessing_context="spawn" if settings.workers else None,
+        prefetch_factor=_PREFETCHED if settings.workers else None,
     )
-    return iter(loader)
+    return iter(loader) if shared else map(as_batch, loader)
+
+
+_PREFETCHED = 2  # batches that a loader's process makes ahead, torch's default
+_SHARED_MEMORY = Path("/dev/shm")  # where Linux keeps it; a container's often has 64 MB
+
+
+def _shared_memory_takes(size: int) -> bool:
+    """Whether batches may travel in shared memory: a process that finds it full dies, and its batch never comes."""
+    try:
+        return shutil.disk_usage(_SHARED_MEMORY).free > 2 * size
+    except OSError:
+        return not sys.platform.startswith("linux")
+
+
+def _bytes(series: TrainingScenes, count: int) -> int:
+    channels = 5 + len(series.recipe.target_counts) + len(series.recipe.interference_counts)  # mixture, noise, sources
+    return int(4 * channels * count * series.recipe.duration * SAMPLE_RATE)

@@ -8,7 +8,8 @@ was not (on a CPU, where sums have a fixed order).
 import math
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -17,11 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.lock import FolderLock, InUseError, take_lock
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches
 from s5eval.systems.training.parts import Job, PartsFolder
 from s5eval.systems.training.recipe import OptimiserSettings, Plan
 from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
+from s5eval.systems.training.stopping import Stop, stopping
 
 _TYPES = {"float32": torch.float32, "float16": torch.float16}
 
@@ -55,15 +58,24 @@ class Watcher(Protocol):
         ...
 
 
-def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> TrainingResult:
+def train(
+    plan: Plan, sitting: Sitting, *, watch: Watcher | None = None, say: Callable[[str], None] | None = None
+) -> TrainingResult:
     """Train until the recipe is done or the sitting is over; goes on from the newest checkpoint in `sitting.out`.
 
     A recipe that is done and stands on the card of `sitting.weights` is left alone: later recipes may have gone on
-    with its parts.
+    with its parts. Of these, a file that is gone is exported again.
+
+    Args:
+        plan: what is trained.
+        sitting: where and for how long.
+        watch: is told of every step.
+        say: is told what a reader must not miss, such as a damaged checkpoint that is passed over.
 
     Raises:
+        KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP; the step under way is ended and saved first.
         UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, or
-            the batch does not divide among the devices.
+            the batch does not divide among the devices, or another process is at work in `sitting.out`.
         DataError: a part that the recipe builds on is missing, a file cannot be read or written, or the loss is not
             finite.
     """
@@ -74,14 +86,44 @@ def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> Trai
     recipe = plan.recipe
     if recipe.batch % ranks:
         raise UsageError(f"{plan.name}: a batch of {recipe.batch} scenes does not divide among {ranks} devices")
-    state = checkpoint.load(sitting.out, plan.digest())
+    with ExitStack() as held:
+        if rank == 0:
+            held.callback(_lock(sitting.out).release)
+        state = checkpoint.load(sitting.out, plan.digest(), say=say if rank == 0 else None)
+        return _train(plan, sitting, fabric, state, watch, say)
+
+
+def _lock(out: Path) -> FolderLock:
+    checkpoint.probe(out)
+    try:
+        return take_lock(out)
+    except InUseError as error:
+        raise UsageError(f"another process trains in {out}; wait for it, or give another --out ({error})") from error
+
+
+def _train(
+    plan: Plan,
+    sitting: Sitting,
+    fabric: Any,
+    state: checkpoint.State | None,
+    watch: Watcher | None,
+    say: Callable[[str], None] | None,
+) -> TrainingResult:
+    recipe, rank = plan.recipe, fabric.global_rank
     done = state is not None and state.step >= recipe.steps
     known = checkpoint.exported(sitting.weights, plan.name, plan.digest()) if done else None
-    if state is not None and known is not None:
-        return TrainingResult(state.step, True, state.seconds, state.figures, dict(known.get("files", {})), rank)
+    digests = {} if known is None else dict(known.get("files", {}))
+    if state is not None and known is not None and _all_there(sitting.weights, digests):
+        return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
     parts = PartsFolder(sitting.weights, fabric.device, sitting.m2d_weights, sitting.af_whisper_weights)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
     job = plan.trainer.make_job(plan, parts)
+    if (
+        state is not None
+        and known is not None
+        and all((sitting.weights / p.file).is_file() for p in job.parts.values())
+    ):
+        return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
     loop = _Loop(plan, job, fabric, parts)
     if state is not None:
         loop.restore(state)
@@ -90,10 +132,15 @@ def train(plan: Plan, sitting: Sitting, *, watch: Watcher | None = None) -> Trai
         checkpoint.probe(sitting.weights)
         loop.save(sitting.out)
     if not done:
-        loop.run(sitting, watch)
+        loop.run(sitting, watch, say if rank == 0 else None)
     finished = loop.step >= recipe.steps
-    digests = loop.export(sitting.weights) if rank == 0 and finished else {}
+    digests = loop.export(sitting.weights, digests) if rank == 0 and finished else {}
     return TrainingResult(loop.step, finished, loop.seconds, loop.meter.means(), digests, rank)
+
+
+def _all_there(weights: Path, digests: Mapping[str, str]) -> bool:
+    """Whether every exported part has its file, as far as the parts' names tell."""
+    return all((weights / f"{name}.safetensors").is_file() for name in digests)
 
 
 def rate(step: int, steps: int, settings: OptimiserSettings) -> float:
@@ -176,7 +223,13 @@ class _Loop:
         )
         checkpoint.save(folder, state)
 
-    def run(self, sitting: Sitting, watch: Watcher | None) -> None:
+    def run(self, sitting: Sitting, watch: Watcher | None, say: Callable[[str], None] | None) -> None:
+        with stopping(say) as stop:
+            self._run(sitting, watch, stop)
+        if stop.asked and self.step < self.plan.recipe.steps:
+            raise KeyboardInterrupt
+
+    def _run(self, sitting: Sitting, watch: Watcher | None, stop: Stop) -> None:
         recipe, fabric = self.plan.recipe, self.fabric
         source = batches(
             recipe.data,
@@ -190,10 +243,15 @@ class _Loop:
         begun = saved = time.monotonic()
         earlier = self.seconds
         while self.step < recipe.steps:
-            self._advance(source)
+            try:
+                self._advance(source)
+            except RuntimeError as error:
+                if not stop.asked:
+                    raise
+                raise KeyboardInterrupt from error  # the loader's processes were sent the signal too
             now = time.monotonic()
             self.seconds = earlier + now - begun
-            over = sitting.max_minutes is not None and now - begun > 60 * sitting.max_minutes
+            over = stop.asked or (sitting.max_minutes is not None and now - begun > 60 * sitting.max_minutes)
             over = bool(fabric.broadcast(over)) if fabric.world_size > 1 else over
             last = over or self.step == recipe.steps
             if fabric.global_rank == 0:
@@ -202,7 +260,7 @@ class _Loop:
                     saved = time.monotonic()
                 if watch is not None:
                     watch(self.step, recipe.steps, self.meter.means())
-                if fabric.logger is not None and (last or self.step % 20 == 0):
+                if fabric.loggers and (last or self.step % 20 == 0):
                     fabric.log_dict(self.meter.means(), step=self.step)
             if over:
                 return
@@ -250,13 +308,20 @@ class _Loop:
             else:
                 kept.copy_(value)
 
-    def export(self, folder: Path) -> dict[str, str]:
-        """Write the trained parts, averaged where there is an average, and what they are to the card."""
+    def export(self, folder: Path, known: Mapping[str, str]) -> dict[str, str]:
+        """Write the trained parts, averaged where there is an average, and what they are to the card.
+
+        Of parts that were exported before (`known`, their digests) only those that are gone: what is there may be a
+        later recipe's.
+        """
         values = self.average or self.job.task.state_dict()
         self.job.task.load_state_dict(values)
         digests = {}
         for name, part in self.job.parts.items():
             path = folder / part.file
+            if name in known and path.is_file():
+                digests[name] = known[name]
+                continue
             digests[name] = checkpoint.export(path, part.tensors(part.network), _TYPES[self.plan.recipe.export])
             if part.beside is not None:
                 part.beside(path.parent)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.training import recordings_digest
 from s5eval.data_manifests.yaml_text import load_yaml
 from s5eval.systems.settings import build_record, merge, overlay
 
@@ -143,9 +144,15 @@ class Plan:
         return {"preset": self.preset, "system": asdict(self.configuration), "recipe": asdict(self.recipe)}
 
     def digest(self) -> str:
-        """`sha256:` of `as_dict` without what changes no result: loader processes."""
+        """`sha256:` of `as_dict` without what changes no result: loader processes, and where recordings lie.
+
+        Raises:
+            DataError: the folder of recordings cannot be read.
+        """
         content = self.as_dict()
         del content["recipe"]["data"]["workers"]
+        if (folder := content["recipe"]["data"]["folder"]) is not None:
+            content["recipe"]["data"]["folder"] = recordings_digest(Path(folder).expanduser().absolute())
         return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -168,7 +175,7 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
     content = _read(file)
     recipes = content["recipes"]
     if key not in recipes:
-        raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))} It has {', '.join(recipes)}")
+        raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))}; it has {', '.join(recipes)}")
     trainer = _trainer(str(content["package"]), file)
     owner = f"recipe {name!r}"
     rest = dict(changes or {})

@@ -48,6 +48,7 @@ def make_fabric(sitting: Sitting, *, precision: str) -> Any:
     try:
         from lightning.fabric import Fabric
         from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+        from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
     except ImportError as error:
         raise UsageError(f"training needs Lightning ({error}): pip install 's5eval[train]'") from error
     kind, devices = _devices(sitting)
@@ -59,6 +60,8 @@ def make_fabric(sitting: Sitting, *, precision: str) -> Any:
         devices=devices,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         loggers=logger,
+        # Never what the batch system's variables say (SLURM_NTASKS of a whole job): processes are --devices' to count.
+        plugins=[] if TorchElasticEnvironment.detect() else [LightningEnvironment()],
     )
     fabric.launch()
     return fabric

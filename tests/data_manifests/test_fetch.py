@@ -2,9 +2,13 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import threading
+import time
+import zipfile
 from collections.abc import Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +37,8 @@ class Server(ThreadingHTTPServer):
         self.status: list[int] = []  # answers with an error first
         self.asked: list[str | None] = []
         self.listing: bytes | None = None
+        self.listing_status: list[int] = []  # answers to the question for the list, first
+        self.retry_after: str | None = None
 
     @property
     def url(self) -> str:
@@ -47,7 +53,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         server = self.server
-        if self.path == "/api/records/12":
+        if self.path == "/api/records/12" and server.listing_status:
+            self.answer(server.listing_status.pop(0), b"")
+        elif self.path == "/api/records/12":
             files = [
                 {
                     "key": server.names.get(name, name),
@@ -74,6 +82,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status: int, body: bytes, content_range: str | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if status >= 400 and self.server.retry_after is not None:
+            self.send_header("Retry-After", self.server.retry_after)
         if content_range:
             self.send_header("Content-Range", content_range)
         self.end_headers()
@@ -153,6 +163,52 @@ def test_a_damaged_file_is_loaded_again(server: Server, tmp_path: Path) -> None:
     assert load(server, tmp_path)[0].read_bytes() == AUDIO
 
 
+@pytest.mark.parametrize("status", [503, 429])
+def test_the_list_is_asked_for_again(server: Server, tmp_path: Path, status: int) -> None:
+    server.listing_status = [status, status]
+    assert load(server, tmp_path)[0].read_bytes() == AUDIO
+    server.listing_status = [status] * 9
+    with pytest.raises(DataError, match=rf"{status}.*try again later"):
+        load(server, tmp_path)
+
+
+@pytest.mark.parametrize("what", ["status", "listing_status"])
+def test_what_a_busy_server_asks_to_be_waited_is_waited(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", waited.append)
+    in_a_minute = formatdate(time.time() + 60, usegmt=True)
+    for asked, least, most in (("7", 7, 7), (in_a_minute, 50, 61), ("soon", 0, 0)):
+        waited.clear()
+        setattr(server, what, [429])
+        server.retry_after = asked
+        assert load(server, tmp_path / asked)[0].read_bytes() == AUDIO
+        assert least <= max(waited) <= most
+    setattr(server, what, [503])
+    server.retry_after = "86400"
+    with pytest.raises(DataError, match="asks to be left alone for 86400 s"):
+        load(server, tmp_path / "never")
+
+
+def test_a_trickle_counts_as_a_failed_try(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 1000)
+    monkeypatch.setattr(module, "_RATE_WINDOW", 0.0)
+    monkeypatch.setattr(module, "_LEAST_RATE", 1e12)
+    with pytest.raises(DataError, match=r"the connection failed: only 1000 bytes in .*2 of 2 tries"):
+        load(server, tmp_path, attempts=2)
+
+
+def test_what_file_managers_leave_in_archives_is_not_unpacked(server: Server, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name in ("dev_set/a.wav", "dev_set/._a.wav", "__MACOSX/dev_set/._a.wav", "dev_set/.DS_Store", ".x/b.wav"):
+            opened.writestr(name, b"sound")
+    server.files = {"d.zip": buffer.getvalue()}
+    load(server, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".zip"] == ["a.wav"]
+
+
 @pytest.mark.parametrize("status", [503, 416])
 def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path, status: int) -> None:
     server.status = [status]
@@ -179,14 +235,19 @@ def test_nobody_answers(tmp_path: Path, server: Server) -> None:
         fetch("12", tmp_path, base_url=url, timeout=2.0)
 
 
-@pytest.mark.parametrize("listing", [b"<html>", b"[]", b'{"files": [{}]}'])
+@pytest.mark.parametrize(
+    "listing", [b"<html>", b"[]", b'{"files": [{}]}', b'{"files": ' + b"[" * 100_000, b'{"files": [7]}']
+)
 def test_an_answer_that_is_no_record(server: Server, tmp_path: Path, listing: bytes) -> None:
     server.listing = listing
     with pytest.raises(DataError, match="not the description of a record"):
         load(server, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../evil.bin", "/etc/evil", "..", "a\\b", ".hidden"])
+@pytest.mark.parametrize(
+    "name",
+    ["../evil.bin", "/etc/evil", "..", "a\\b", ".hidden", "", ".", "a\0b", "a\nb", "a\x1b[2Jb", "x" * 300, "é" * 120],
+)
 def test_names_that_lead_elsewhere(server: Server, tmp_path: Path, name: str) -> None:
     server.names["audio.bin"] = name
     with pytest.raises(DataError, match="not a plain file name"):
@@ -245,9 +306,6 @@ def test_only_some_files_and_unknown_ones(server: Server, tmp_path: Path) -> Non
 
 
 def test_archives_are_unpacked_and_hostile_ones_are_not(server: Server, tmp_path: Path) -> None:
-    import io
-    import zipfile
-
     def archive(name: str) -> bytes:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as opened:

@@ -99,7 +99,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_in_the_log(
     out = tmp_path / "run"
     result = s5eval("run", "--system", "silence", "--data", small_set, "--out", out)
     assert result.code == 1
-    assert result.err.count("\n") == 1
+    assert result.err.count("\n") == 2  # the folder, the error
     assert str(out / "log.txt") in result.err
     assert "ZeroDivisionError: a defect" in (out / "log.txt").read_text()
     debug = s5eval("--debug", "run", "--system", "silence", "--data", small_set, "--out", tmp_path / "other")
@@ -122,8 +122,9 @@ def test_json_output_is_the_summary_and_nothing_else(small_set: Path, tmp_path: 
     assert result.json == json.loads((tmp_path / "run" / "summary.json").read_text())
 
 
-def test_no_progress_bar_where_there_is_no_terminal(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
-    assert s5eval("run", "--system", "silence", "--data", small_set, "--out", tmp_path / "run").err == ""
+def test_off_a_terminal_the_folder_is_said_and_no_bar_drawn(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    out = tmp_path / "run"
+    assert s5eval("run", "--system", "silence", "--data", small_set, "--out", out).err == f"run: {out}\n"
 
 
 def test_systems_info_and_cache_answer(s5eval: Call) -> None:
@@ -132,7 +133,10 @@ def test_systems_info_and_cache_answer(s5eval: Call) -> None:
     assert s5eval("info", "--json").json["packages"]["torch"]
     assert "s5eval" in s5eval("info").out
     assert "stages" in s5eval("cache", "ls", "--json").json
-    assert "removed" in s5eval("cache", "prune").out
+    refused = s5eval("cache", "prune")
+    assert (refused.code, "say --yes" in refused.err) == (2, True)
+    assert "removed" in s5eval("cache", "prune", "--yes").out
+    assert "removed" in s5eval("cache", "prune", "--keep-gb", 1).out
 
 
 def test_runs_get_a_folder_of_their_own_by_default(

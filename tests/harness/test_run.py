@@ -77,6 +77,7 @@ def test_a_set_without_references_is_predicted_and_complete(
     (small_set / "oracle_target").rename(tmp_path / "away")
     result = run(s5eval, small_set, tmp_path / "run", "--save-audio", "--json")
     assert (result.code, result.json["status"]) == (0, "complete")
+    assert (result.json["n_predicted"], result.json["n_scored"], result.json["n_failed"]) == (5, 0, 0)
     assert all(metric["value"] is None for metric in result.json["metrics"].values())
     for line in lines(tmp_path / "run").values():
         assert (line["status"], line["capi_sdri"], line["tp"]) == ("predicted", None, None)
@@ -223,6 +224,8 @@ def test_failed_mixtures_are_tried_again_and_keep_one_line(
     path.write_bytes(content)
     assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 0
     assert {line["status"] for line in lines(out).values()} == {"scored"}
+    found = json.loads((out / "summary.json").read_text())
+    assert (found["n_predicted"], found["n_scored"], found["n_failed"]) == (5, 5, 0)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +252,42 @@ def test_data_that_changed_cannot_be_resumed(small_set: Path, tmp_path: Path, s5
     run(s5eval, small_set, out, "--set", "system.raise_on=m_2")
     (small_set / "oracle_target" / "m_3_0_Dishes.wav").unlink()
     result = s5eval("run", "--system", "plugins:build", "--resume", out)
-    assert (result.code, "is not as it was" in result.err) == (3, True)
+    assert (result.code, "does not hold the data that" in result.err) == (3, True)
+
+
+def test_moved_data_go_on_and_other_data_do_not(
+    small_set: Path, tmp_path: Path, s5eval: Call, lines: Call, make_set: Call
+) -> None:
+    out, moved = tmp_path / "run", tmp_path / "moved"
+    assert run(s5eval, small_set, out, "--set", "system.raise_on=m_2").code == 4
+    before = lines(out)["m_3"]
+    small_set.rename(moved)
+    gone = s5eval("run", "--resume", out)
+    assert (gone.code, "no data folder at" in gone.err) == (3, True)
+    assert s5eval("run", "--resume", out, "--data", moved).code == 4, "m_2 fails again, the others stand"
+    assert lines(out)["m_3"] == before
+    assert json.loads((out / "run.json").read_text())["config"]["data"] == str(moved)
+    labels = {"m_1": ["Speech"], "m_10": [], "m_2": ["Cough", "Pour"], "m_3": ["Dishes"], "m_4": ["Typing"]}
+    other = make_set(tmp_path / "other", labels)
+    for folder in (out, tmp_path / "complete"):
+        if not folder.exists():
+            assert run(s5eval, moved, folder).code == 0
+        refused = s5eval("run", "--resume", folder, "--data", other)
+        assert (refused.code, "does not hold the data that" in refused.err) == (3, True)
+
+
+def test_audio_may_be_asked_for_later(small_set: Path, tmp_path: Path, s5eval: Call, lines: Call) -> None:
+    out, log = tmp_path / "run", tmp_path / "log"
+    options = ("--set", f"system.log={log}")
+    assert run(s5eval, small_set, out, *options).code == 0
+    again = s5eval("run", "--resume", out, "--save-audio")
+    assert again.code == 0, again.err
+    assert len(list((out / "audio").glob("*.wav"))) == 5
+    assert all(line["as_written"] is not None for line in lines(out).values())
+    assert len(log.read_text().split()) == 10
+    assert s5eval("run", "--resume", out).code == 0
+    assert s5eval("run", "--resume", out, "--save-audio").code == 0
+    assert len(log.read_text().split()) == 10, "what is there is not made again"
 
 
 def test_only_and_limit_choose(small_set: Path, tmp_path: Path, s5eval: Call, lines: Call) -> None:

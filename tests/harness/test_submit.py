@@ -31,10 +31,15 @@ def run(s5eval: Call, data: Path, tmp_path: Path, plugin: str) -> Path:
     return tmp_path / "run"
 
 
+def copied(run: Path) -> Path:
+    """A run of its own with the same content, as it is now: the other run that a submission needs."""
+    return shutil.copytree(run, run.with_name(f"{run.name}_dev"), dirs_exist_ok=True)
+
+
 @pytest.fixture
 def build(s5eval: Call, run: Path, tmp_path: Path) -> Call:
-    def call(*options: object, run_: Path = run, dev: Path = run) -> Any:
-        where = ("--dev-run", dev, "--out", tmp_path / "out")
+    def call(*options: object, run_: Path = run, dev: Path | None = None) -> Any:
+        where = ("--dev-run", copied(run) if dev is None else dev, "--out", tmp_path / "out")
         return s5eval("submit", "build", run_, *NAMED, "--number", 1, *where, "--nparams", 1000, *options)
 
     return call
@@ -141,12 +146,38 @@ def test_what_runs_cannot_be_built_from(s5eval: Call, data: Path, build: Call, r
     assert build().code == 3
 
 
+def test_one_run_is_not_both_and_everything_that_is_wrong_is_said_at_once(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path
+) -> None:
+    same = build(dev=run)
+    assert (same.code, "are both" in same.err, "make one of each" in same.err) == (2, True, True)
+    oracle = tmp_path / "oracle"
+    s5eval("run", "--system", "oracle-mixture", "--data", data, "--out", oracle, "--limit", 2)
+    refused = build(run_=oracle, dev=oracle)
+    assert refused.code == 2
+    for reason in ("are both", "sees the references", "made with --limit", "made without --save-audio"):
+        assert reason in refused.err
+
+
+def test_audio_that_a_run_lacks_is_added_as_the_error_says(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path, plugin: str
+) -> None:
+    bare = tmp_path / "bare"
+    s5eval("run", "--system", plugin, "--data", data, "--out", bare)
+    refused = build(run_=bare)
+    assert f"`s5eval run --resume {bare} --save-audio` adds them" in refused.err
+    assert s5eval("run", "--resume", bare, "--save-audio").code == 0
+    assert build(run_=bare).code == 0
+
+
 def test_parameters_come_from_the_run(s5eval: Call, run: Path, tmp_path: Path) -> None:
     def built(**about: str) -> Any:
         record = json.loads((run / "run.json").read_text())
         record["about"] |= about
         (run / "run.json").write_text(json.dumps(record))
-        return s5eval("submit", "build", run, *NAMED, "--dev-run", run, "--out", tmp_path / "out", "--json").json
+        return s5eval(
+            "submit", "build", run, *NAMED, "--dev-run", copied(run), "--out", tmp_path / "out", "--json"
+        ).json
 
     plain = built()
     assert (plain["ok"], plain["nparams"], plain["findings"]) == (True, 0, [])
@@ -254,7 +285,7 @@ def test_init_without_submissions(s5eval: Call, tmp_path: Path) -> None:
 def test_real_recordings(s5eval: Call, shared: Path, tmp_path: Path, plugin: str) -> None:
     data = shared / "audio" / "realtest"
     s5eval("run", "--system", plugin, "--data", data, "--out", tmp_path / "r", "--save-audio", "--limit", 4)
-    common = ("submit", "build", tmp_path / "r", *NAMED, "--dev-run", tmp_path / "r", "--out", tmp_path / "o")
+    common = ("submit", "build", tmp_path / "r", *NAMED, "--dev-run", copied(tmp_path / "r"), "--out", tmp_path / "o")
     assert s5eval(*common, "--nparams", 1, "--allow-partial").code == 0
     checked = s5eval("submit", "validate", tmp_path / "o" / "Choi_KAIST_task4_1.zip", "--json").json
     assert (checked["ok"], checked["findings"]) == (True, [])
@@ -265,9 +296,9 @@ def test_the_embedded_set(s5eval: Call, build: Call, tmp_path: Path, plugin: str
     """A submission built from a run on the set that ships with s5eval validates clean, whoever looks at it."""
     out = tmp_path / "embedded"
     assert s5eval("run", "--system", plugin, "--out", out, "--save-audio", "--limit", 5).code == 0
-    refused = build(run_=out, dev=out)
+    refused = build(run_=out, dev=copied(out))
     assert (refused.code, "--allow-partial" in refused.err) == (2, True)
-    built = build("--allow-partial", "--json", run_=out, dev=out)
+    built = build("--allow-partial", "--json", run_=out, dev=copied(out))
     assert {found["rule"] for found in built.json["findings"]} == {"partial"}
     checked = s5eval("submit", "validate", built.json["archive"], "--json")
     assert (checked.code, checked.json["findings"], checked.json["mixtures"]) == (0, [], 5)

@@ -62,3 +62,16 @@ def test_a_damaged_room_says_so(one_room: RoomBank, tmp_path: Path) -> None:
     (bank.folder / "room_000" / "responses.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(DataError, match="room_000"):
         bank[0]
+
+
+def test_flipped_bits_of_a_cached_room_are_noticed(one_room: RoomBank, tmp_path: Path) -> None:
+    one_room.prepare(0)
+    for name in ("responses.npy", "positions.npy", "ambience.npy"):
+        bank = RoomBank(seed=77, n_rooms=2, n_positions=8, folder=tmp_path / name)
+        shutil.copytree(one_room.folder, bank.folder)
+        path = bank.folder / "room_000" / name
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=rf"{name} is not what was written"):
+            bank[0]

@@ -1,9 +1,12 @@
 """The weights that ship with the baseline's preset mini: they load, their card tells of them, and they are small."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
+from s5eval.data_manifests.errors import DataError
 from s5eval.systems.baseline.system import SHIPPED, build_4c
 from s5eval.systems.loading import file_digest
 
@@ -18,6 +21,17 @@ def test_the_card_tells_where_every_file_comes_from() -> None:
     card = json.loads((SHIPPED / "card.json").read_text(encoding="utf-8"))
     last = {part: digest for entry in card["history"] for part, digest in entry["files"].items()}
     assert {path.stem: file_digest(path) for path in SHIPPED.glob("*.safetensors")} == last
+
+
+@pytest.mark.parametrize("file", ["tagger", "separator"])
+def test_a_flipped_bit_is_an_error_that_names_the_file(file: str, tmp_path: Path) -> None:
+    copy = shutil.copytree(SHIPPED, tmp_path / "copy")
+    path = copy / f"{file}.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{file}\.safetensors: not the weights that .*card\.json lists"):
+        build_4c({"preset": "mini", "weights": str(copy)}, "cpu")
 
 
 def test_they_are_small() -> None:

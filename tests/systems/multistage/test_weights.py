@@ -1,9 +1,12 @@
 """The weights that ship with preset mini: they load, their card tells of them, and they are small."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
+from s5eval.data_manifests.errors import DataError
 from s5eval.systems.loading import file_digest
 from s5eval.systems.multistage.system import SHIPPED, build
 
@@ -26,6 +29,20 @@ def test_the_card_tells_where_every_file_comes_from() -> None:
     assert {part: file_digest(path) for part, path in files.items()} == last
     for entry in card["history"]:
         assert {"recipe", "steps", "scenes", "seed", "hours", "device", "figures"} <= entry.keys()
+
+
+@pytest.mark.parametrize("file", ["uss", "dpc1", "m2d", "tse2", "af_whisper/model"])
+def test_a_flipped_bit_is_an_error_that_names_the_file(file: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    copy = shutil.copytree(SHIPPED, tmp_path / "copy")
+    path = copy / f"{file}.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{file}\.safetensors: not the weights that .*card\.json lists"):
+        build({"weights": str(copy)}, "cpu")
+    (copy / "card.json").unlink()
+    build({"weights": str(copy)}, "cpu")  # weights of one's own
 
 
 def test_they_are_small() -> None:

@@ -40,7 +40,34 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert torch.equal(found.weights["a"], torch.full((3,), 5.0))
     assert found.weights["n"].item() == 5
     assert torch.equal(found.moments["exp_avg"]["a"], torch.ones(3))
-    assert [path.name for path in tmp_path.iterdir()] == ["step-00000005"]
+    save(tmp_path, state(7))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000005", "step-00000007"], "the last two"
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "optimiser.exp_avg.safetensors", "state.json"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it_with_a_word(tmp_path: Path, file: str) -> None:
+    save(tmp_path, state(3))
+    path = save(tmp_path, state(5)) / file
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1 << 4  # a bit of a weight, or of the record
+    path.write_bytes(content)
+    said: list[str] = []
+    found = load(tmp_path, "sha256:x", said.append)
+    assert found is not None and found.step == 3
+    assert file in said[0] and "going on from the checkpoint before it, step-00000003" in said[0]
+    save(tmp_path, state(5))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000003", "step-00000005"]
+    again = load(tmp_path, "sha256:x", said.append)
+    assert again is not None and again.step == 5 and len(said) == 1
+
+
+def test_flipped_bits_in_the_only_checkpoint_are_an_error(tmp_path: Path) -> None:
+    path = save(tmp_path, state(3)) / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"weights\.safetensors: damaged"):
+        load(tmp_path, "sha256:x")
 
 
 def test_files_can_be_read_by_others(tmp_path: Path) -> None:

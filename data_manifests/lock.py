@@ -1,0 +1,77 @@
+"""One process at a time in a folder: a lock that goes with its process, also where the file system knows none."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("s5eval.lock")
+
+_NAME, _SOFT = ".lock", ".lock.held"
+
+
+class InUseError(Exception):
+    """Another process holds the lock; the message names the file that stands for it."""
+
+
+class FolderLock:
+    """The lock of a folder, held from `take_lock` until `release` or until the process ends, however it ends."""
+
+    def __init__(self, held: Any | None) -> None:
+        """Use `take_lock`; None stands for a folder that could not be locked."""
+        self._held = held
+
+    def release(self) -> None:
+        """Give the folder free; again does nothing."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
+
+def take_lock(folder: Path) -> FolderLock:
+    """Lock an existing folder for this process.
+
+    The lock is the operating system's (`flock`, which dies with the process). A file system without it, as some
+    network file systems of clusters are, gets a file with the holder's process number in its place, which a later
+    process of the same machine removes when the holder is gone. Where that cannot be written either, the folder is
+    used without a lock, and the log says so.
+
+    Raises:
+        InUseError: another process holds it.
+        OSError: the folder cannot be written.
+    """
+    from filelock import FileLock, SoftFileLock, Timeout
+
+    try:
+        lock: Any = FileLock(folder / _NAME, timeout=0, fallback_to_soft=False)
+        try:
+            return _taken(lock)
+        except Timeout as error:
+            raise InUseError(str(folder / _NAME)) from error
+    except (OSError, NotImplementedError) as error:
+        (folder / _NAME).touch()  # a folder that cannot be written is an error, and not one of locking
+        log.warning("%s: the file system has no locks (%s); a file stands in for one", folder, error)
+    try:
+        return _taken(SoftFileLock(folder / _SOFT, timeout=0))
+    except Timeout as error:
+        raise InUseError(f"{folder / _SOFT}; remove that file if no process is") from error
+    except OSError as error:
+        log.warning("%s: cannot be locked (%s); see that only one process works in it", folder, error)
+        return FolderLock(None)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder within a block, and leave no file of it; see `take_lock`."""
+    lock = take_lock(folder)
+    try:
+        yield
+    finally:
+        (folder / _NAME).unlink(missing_ok=True)  # while it is held: whoever opened it meanwhile sees that it is gone
+        lock.release()
+
+
+def _taken(lock: Any) -> FolderLock:
+    lock.acquire()
+    return FolderLock(lock)

@@ -1,0 +1,92 @@
+"""How far it is, on standard error: a bar on a terminal, elsewhere a line a minute."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from s5eval.harness.terminal import echo
+
+SECONDS_BETWEEN_LINES = 60.0
+"""A batch system's log is read afterwards, or followed: so often says that it is alive, and is no flood."""
+
+
+class Show(Protocol):
+    """Is told how far it is."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """`done` of `total`; `note` is what else to say, such as `failed=1`."""
+        ...
+
+
+@contextmanager
+def show_count(unit: str, what: str = "", *, keep: bool = True, start: int = 0, **bar_options: Any) -> Iterator[Show]:
+    """Show a count as it grows.
+
+    Args:
+        unit: what is counted, such as `mixture`.
+        what: stands before it, such as `making scenes`.
+        keep: leave the bar on the terminal when it is done.
+        start: what had been done before.
+        **bar_options: of tqdm, such as `unit_scale`.
+
+    Yields:
+        A function to tell; nothing is drawn before it is told of anything to do.
+    """
+    if sys.stderr.isatty():
+        with _bar(unit, what, keep=keep, start=start, **bar_options) as show:
+            yield show
+    else:
+        yield _Lines(unit, what, start)
+
+
+@contextmanager
+def _bar(unit: str, what: str, *, keep: bool, start: int, **options: Any) -> Iterator[Show]:
+    from tqdm import tqdm
+
+    bar: Any = None
+
+    def show(done: int, total: int, note: str = "") -> None:
+        nonlocal bar
+        if bar is None:
+            if done >= total:
+                return  # nothing to do, nothing to draw
+            first = max(start, done)
+            bar = tqdm(
+                desc=what or None, total=total, initial=first, unit=unit, leave=keep, dynamic_ncols=True, **options
+            )
+        bar.total = total
+        if note:
+            bar.set_postfix_str(note, refresh=False)
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+class _Lines:
+    def __init__(self, unit: str, what: str, start: int) -> None:
+        self.unit, self.what, self.start = unit, what, start
+        self.begun = self.told = time.monotonic()
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if now - self.told < SECONDS_BETWEEN_LINES:
+            return
+        self.told = now
+        parts = [f"{done:,} of {total:,} {self.unit}s", note]
+        if self.start < done < total:
+            left = (now - self.begun) / (done - self.start) * (total - done)
+            parts.append(f"about {_duration(left)} left")
+        text = ", ".join(part for part in parts if part)
+        echo(f"{self.what}: {text}" if self.what else text, err=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

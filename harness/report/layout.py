@@ -1,0 +1,125 @@
+"""Tables and sentences within the width of the terminal; in a file or a pipe every row is one line."""
+
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+
+_LEAST = 40
+_NARROW = 120
+_TIED = "\N{WORD JOINER}"  # stands for a blank that no line ends at
+_GAP = 2  # blanks between columns
+_WHOLE = re.compile(r"(\[[^\]]*\]\S*|\S+)")
+_PIECES = (_WHOLE, re.compile(r"(\S+)"), re.compile(r"([^\s/_\-]*[/_\-]|[^\s/_\-]+)"), re.compile(r"(\S{1,4})"))
+"""What a cell may be cut into, the first that fits: an interval stays whole, then a word, then what `/ _ -` part."""
+
+
+def terminal_width() -> int | None:
+    """Columns to print in: `$COLUMNS`, else the terminal's; None where standard output is neither."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return max(_LEAST, int(asked))
+    return max(_LEAST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+
+
+def is_narrow() -> bool:
+    """Whether explanations stand better below a table than in it."""
+    width = terminal_width()
+    return width is not None and width < _NARROW
+
+
+def fitted(text: str) -> str:
+    """A text whose sentences are wrapped to the terminal; tables fit already (`aligned`), paths are never cut."""
+    width = terminal_width()
+    if width is None:
+        return text
+    return "\n".join(line if len(line) <= width else _wrapped(line, width) for line in text.split("\n"))
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    kept = re.sub(r"\[[^\]]*\]", lambda interval: interval[0].replace(" ", _TIED), line.strip())
+    return textwrap.fill(
+        kept,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    ).replace(_TIED, " ")
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> list[str]:
+    """Rows as lines of equal columns; rules below the header and for empty rows.
+
+    Where the terminal is too narrow, cells go on in further lines: a name between words, a value above its interval.
+
+    Args:
+        rows: the header first; all of one length, or empty.
+        left: columns that stand to the left.
+    """
+    widths, pieces = _column_widths(rows, terminal_width())
+    rule = "─" * (sum(widths) + _GAP * (len(widths) - 1))
+    lines: list[str] = []
+    for number, row in enumerate(rows):
+        if not row:
+            lines.append(rule)
+            continue
+        cells = [_folded(*cell) for cell in zip(row, widths, pieces, strict=True)]
+        for height in range(max(map(len, cells))):
+            parts = [cell[height] if height < len(cell) else "" for cell in cells]
+            justified = (
+                part.ljust(width) if k in left else part.rjust(width)
+                for k, (part, width) in enumerate(zip(parts, widths, strict=True))
+            )
+            lines.append((" " * _GAP).join(justified).rstrip())
+        if number == 0:
+            lines.append(rule)
+    return lines
+
+
+def _column_widths(rows: Sequence[Sequence[str]], total: int | None) -> tuple[list[int], list[re.Pattern[str]]]:
+    """Natural widths, or, from the widest column down, those that fit into `total`; and what cells are cut into."""
+    columns = [[row[k] for row in rows if row] for k in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in columns]
+    levels = [0] * len(widths)
+    room = sum(widths) if total is None else total - _GAP * (len(widths) - 1)
+    least = [_longest(column, 0) for column in columns]
+    while sum(least) > room and min(levels) < len(_PIECES) - 1:
+        finer = [k for k, level in enumerate(levels) if level < len(_PIECES) - 1]
+        k = max(finer, key=lambda k: (least[k], -k))
+        levels[k] += 1
+        least[k] = _longest(columns[k], levels[k])
+    while sum(widths) > room:
+        shrinking = [k for k in range(len(widths)) if widths[k] > least[k]]
+        if not shrinking:
+            break
+        widths[max(shrinking, key=lambda k: widths[k])] -= 1
+    return widths, [_PIECES[level] for level in levels]
+
+
+def _longest(column: Sequence[str], level: int) -> int:
+    """The longest piece that cells of a column are cut into, with the cell's indent."""
+    pieces = ((_indent(cell), _PIECES[level].findall(cell)) for cell in column)
+    return max((indent + max(map(len, found), default=0) for indent, found in pieces), default=0)
+
+
+def _indent(cell: str) -> int:
+    return len(cell) - len(cell.lstrip())
+
+
+def _folded(cell: str, width: int, pieces: re.Pattern[str]) -> list[str]:
+    """A cell in lines of at most `width` characters, as long as its pieces are that short."""
+    if len(cell) <= width:
+        return [cell]
+    indent = " " * _indent(cell)
+    lines: list[str] = []
+    for match in pieces.finditer(cell):
+        before = " " if match.start() and cell[match.start() - 1] == " " else ""
+        if lines and len(lines[-1]) + len(before) + len(match[0]) <= width:
+            lines[-1] += before + match[0]
+        else:
+            lines.append(indent + match[0])
+    return lines or [""]

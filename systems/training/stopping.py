@@ -1,0 +1,49 @@
+"""An interrupted training ends after the step under way, with a checkpoint: no step is lost, and none is half done."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether somebody has asked for the end."""
+
+    asked: bool = False
+
+
+@contextmanager
+def stopping(say: Callable[[str], None] | None = None) -> Iterator[Stop]:
+    """Take note of the first Ctrl-C, SIGTERM or SIGHUP within the block; a second one interrupts at once.
+
+    Where the signals cannot be taken, as in another thread than the first, the block is interrupted as ever.
+
+    Args:
+        say: is told that the step under way is ended first.
+    """
+    stop = Stop()
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before: dict[int, Any] = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+        if say is not None:
+            say("the step under way is ended and saved; once more ends at once")
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,104 @@
+"""Tables on terminals of any width: nothing wider than the screen, nothing lost."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s5eval.harness.report.layout import aligned, fitted
+
+Call = Callable[..., Any]
+ROWS = [
+    ("", "CAPI-SDRi dB", "mixture acc. %"),
+    ("a_system/of-a-long name (with what it is)", "6.959 [1.66, 12.61]", "60.000 [20.00, 100.00]"),
+    (),
+    ("  bound", "–", ""),
+]
+
+
+def test_without_a_terminal_a_row_is_a_line() -> None:
+    assert len(aligned(ROWS)) == 5
+    assert fitted("word " * 60) == "word " * 60
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_every_line_fits_and_every_character_stays(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = aligned(ROWS)
+    assert max(map(len, lines)) <= width
+    shown = sorted(re.sub(r"[\s─]", "", "".join(lines)))
+    assert shown == sorted("".join(cell for row in ROWS for cell in row).replace(" ", ""))
+    if width >= 60:
+        assert any("[1.66, 12.61]" in line for line in lines), "an interval is not cut where there is room"
+
+
+def test_sentences_are_wrapped_and_intervals_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    text = fitted("  metrics: " + ", ".join(["SDR 14.11 [14.05, 14.15]"] * 6))
+    assert max(map(len, text.split("\n"))) <= 50
+    assert text.count("[14.05, 14.15]") == 6
+    assert all(line.startswith("  ") for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_no_command_prints_a_table_wider_than_the_screen(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(small_set / "estimate", "team-a")
+    shutil.copytree(small_set / "estimate", "a_team_of_a_long_name-and-more-to-it_v2")
+    monkeypatch.setenv("COLUMNS", str(width))
+    teams = ("team-a", "a_team_of_a_long_name-and-more-to-it_v2")
+    data = ("--data", small_set)
+    printed = [
+        s5eval("score", "team-a", *data, "--out", "one", "--metrics", "all"),
+        s5eval("score", *teams, *data, "--out", "all"),
+        s5eval("compare", "one", f"all/{teams[1]}"),
+        s5eval("runs", "."),
+    ]
+    for result in printed:
+        assert result.code == 0, result.err
+        assert max(map(len, result.out.split("\n"))) <= width, result.out
+
+
+def test_what_was_scored_has_its_name_everywhere(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    archive = shutil.make_archive(str(tmp_path / "team"), "zip", small_set / "estimate")
+    result = s5eval("score", archive, "--data", small_set)
+    (run,) = (tmp_path / "runs").iterdir()
+    assert "_team_small_" in run.name
+    assert result.out.startswith("team (folder) | ")
+    assert "<h1>team</h1>" in (run / "report.html").read_text()
+    assert json.loads((run / "summary.json").read_text())["name"] == "team"
+    named = s5eval("score", archive, "--data", small_set, "--name", "ours, 2nd", "--out", "x")
+    assert named.out.startswith("ours, 2nd (folder) | ")
+    both = s5eval("score", archive, small_set / "estimate", "--data", small_set, "--name", "x")
+    assert (both.code, "--name names one run" in both.err) == (2, True)
+
+
+def test_runs_are_listed_with_scores_and_marks(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert s5eval("runs").out == "no runs in runs\n"
+    assert s5eval("runs", "nowhere").code == 2
+    s5eval("score", small_set / "estimate", "--data", small_set, "--out", "runs/a", "--name", "ours")
+    s5eval("run", "--system", "oracle", "--data", small_set, "--out", "runs/rows/b", "--limit", 2)
+    (tmp_path / "runs" / "c").mkdir()
+    (tmp_path / "runs" / "c" / "run.json").write_text("{")
+    listed = {entry["path"]: entry for entry in s5eval("runs", "--json").json}
+    assert list(listed) == ["runs/a", "runs/c", "runs/rows/b"]
+    summary = json.loads((tmp_path / "runs/a/summary.json").read_text())
+    assert listed["runs/a"]["metrics"]["capi_sdri"]["value"] == summary["metrics"]["capi_sdri"]["value"]
+    assert (listed["runs/a"]["name"], listed["runs/a"]["n_done"], listed["runs/a"]["n_expected"]) == ("ours", 5, 5)
+    assert "oracle: sees the references" in listed["runs/rows/b"]["marks"]
+    assert (listed["runs/c"]["status"], "not readable" in listed["runs/c"]["marks"][0]) == ("damaged", True)
+    text = s5eval("runs", "runs/a", "runs").out
+    assert text.count("ours") == 1
+    assert "(1) " in text and "oracle: sees the references" in text
