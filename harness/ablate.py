@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.errors import S5Error, UsageError
+from s5eval.data_manifests.files import sweep
 from s5eval.harness.columns import METRICS, Column, all_columns, bound_columns
 from s5eval.harness.config import RunConfig
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
@@ -151,6 +152,7 @@ def ablate(
     plans = [(row, replace(config, settings=row.settings()), out / "rows" / _slug(row.name)) for row in grid.rows]
     for _, row_config, path in plans:
         _check_same(path, row_config)
+    sweep(out)
     outcomes = []
     for number, (row, row_config, path) in enumerate(plans, start=1):
         if announce is not None:

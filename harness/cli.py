@@ -20,6 +20,7 @@ from s5eval.data_manifests.errors import S5Error
 from s5eval.harness.commands import (
     ablate,
     cache,
+    check,
     compare,
     data,
     info,
@@ -48,7 +49,25 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for _module in (run, score, submit, rescore, tune, ablate, compare, report, data, profile, train, systems, cache, info):
+_COMMANDS = (
+    run,
+    score,
+    submit,
+    rescore,
+    tune,
+    ablate,
+    compare,
+    report,
+    check,
+    data,
+    profile,
+    train,
+    systems,
+    cache,
+    info,
+)
+
+for _module in _COMMANDS:
     cli.add_command(_module.command)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError
+from s5eval.systems.card import check_digest
 
 
 class NeedsTrustError(DataError):
@@ -106,6 +107,15 @@ def file_digest(path: Path) -> str:
     """`sha256:` and the hexadecimal digest of a file, computed once per content."""
     status = path.stat()
     return _file_digest(path, status.st_mtime_ns, status.st_size)
+
+
+def checked_digest(folder: Path, name: str) -> str:
+    """The digest of a file of a weights folder, which its card, where it lists the file, has to confirm.
+
+    Raises:
+        DataError: it is damaged, or another file (see `s5eval.systems.card`).
+    """
+    return check_digest(folder, name, file_digest(folder / name))
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json, Stage
-from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.loading import checked_digest, file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
@@ -148,8 +148,9 @@ class _Builder:
             self.digests[name] = UNTRAINED
         else:
             path = part_file(self.folder, name)
+            # before the tensors: a damaged file is named as such, not by what is odd about its content
+            self.digests[name] = self.digest(path)
             load_strictly(module, read_tensors(path, _TRAINING), path=path, source=_TRAINING)
-            self.digests[name] = file_digest(path)
         return self.settle(module, kind)
 
     def m2d(self) -> M2D:
@@ -169,9 +170,9 @@ class _Builder:
             self.digests["m2d"] = UNTRAINED
             return self.settle(module, M2D)
         backbone = self.settle(module, M2D).backbone
+        self.digests["m2d"] = self.digest(path)
         tensors = backbone_weights(read_tensors(path, source), backbone.state_dict())
         load_strictly(backbone, tensors, path=path, source=source)
-        self.digests["m2d"] = file_digest(path)
         return self.settle(module, M2D)
 
     def af_whisper(self) -> tuple[AFWhisper | None, str]:
@@ -182,6 +183,9 @@ class _Builder:
         directory = self.settings.af_whisper_weights or (own if own is not None and own.is_dir() else None)
         if directory is None or self.config.stages == 1 or not transformers_available():
             return None, "null embedding"
+        if directory == own:
+            for file in sorted(path for path in directory.iterdir() if path.is_file()):
+                self.digest(file)
         encoder = load_af_whisper(
             directory,
             pad_to_30s=self.config.pad_to_30s,
@@ -191,6 +195,12 @@ class _Builder:
         check_dimension(encoder, self.config.clue.dimension, directory)
         self.modules[id(encoder.network)] = encoder.network
         return encoder, encoder.digest
+
+    def digest(self, path: Path) -> str:
+        """The digest of a file, confirmed by the card where it lies in the folder of weights; an absent one has none."""
+        if self.folder is None or not path.is_file() or not path.is_relative_to(self.folder):
+            return file_digest(path) if path.is_file() else UNTRAINED
+        return checked_digest(self.folder, str(path.relative_to(self.folder)))
 
     def settle(self, module: nn.Module, kind: type[_M]) -> _M:
         if not isinstance(module, kind):

@@ -1,11 +1,13 @@
 """Checkpoints that survive being killed, and the export of trained parts.
 
 A checkpoint is a folder `step-<number>` of safetensors files, one per kind of value and each no larger than the part
-itself, with `state.json`. It is written under another name and renamed when it is complete, so what carries the right
-name can be read; older ones are removed afterwards. Nothing in it is pickled.
+itself, with `state.json`, which lists their digests and closes with its own. It is written under another name, handed
+over to the disk, and renamed when it is complete; all but the last two are removed afterwards. One that a disk has
+damaged is noticed when it is read, and the one before it goes on: a training resumes to the bit from any of them.
+Nothing in it is pickled.
 """
 
-import json
+import logging
 import os
 import re
 import shutil
@@ -18,9 +20,16 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.systems.loading import file_digest, read_tensors
+from s5eval.data_manifests.files import sweep, sync_folder, write_atomically
+from s5eval.data_manifests.sealed import DamagedError, seal, unseal
+from s5eval.systems.card import read_card, write_card
+from s5eval.systems.loading import read_tensors
 
+log = logging.getLogger("s5eval.train")
+
+_KEPT = 2  # checkpoints
 _NAME = re.compile(r"^step-(\d+)$")
 _AGAIN = "an earlier sitting of this training; remove the folder to begin anew"
 
@@ -53,7 +62,7 @@ class State:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Write a checkpoint and remove the older ones; one of the same step stands already.
+    """Write a checkpoint and remove all older ones but the last; one of the same step stands already.
 
     Returns:
         Its folder.
@@ -71,46 +80,61 @@ def save(folder: Path, state: State) -> Path:
         tables = {"weights": state.weights, "average": state.average}
         tables |= {f"optimiser.{kind}": table for kind, table in state.moments.items()}
         tables = {name: table for name, table in tables.items() if table}
-        for name, table in tables.items():
-            _write(draft / f"{name}.safetensors", table)
+        files = {
+            f"{name}.safetensors": _write(draft / f"{name}.safetensors", table) for name, table in tables.items()
+        }
         content = {
             "step": state.step,
             "seconds": state.seconds,
             "plan": state.digest,
             "tables": sorted(tables),
+            "files": files,
             "figures": dict(state.figures),
             "built_on": dict(state.built_on),
             "started_from": dict(state.started_from),
         }
-        (draft / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-        for file in draft.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+        write_atomically(draft / "state.json", seal(content, indent=1))
         draft.rename(final)
+        sync_folder(folder)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise DataError(f"{final}: the checkpoint cannot be written: {error.strerror or error}") from error
+    kept = sorted(path.name for path in folder.iterdir() if _NAME.match(path.name))[-_KEPT:]
     for path in folder.iterdir():
-        if path != final and (_NAME.match(path.name) or path.name.startswith(".step-")):
+        if path.name not in kept and (_NAME.match(path.name) or path.name.startswith(".step-")):
             shutil.rmtree(path, ignore_errors=True)
     return final
 
 
 def load(folder: Path, digest: str) -> State | None:
-    """The newest checkpoint in a folder; None where there is none.
+    """The newest checkpoint in a folder that is as it was written; None where there is none at all.
 
     Raises:
         UsageError: it belongs to another plan.
-        DataError: it cannot be read.
+        DataError: none can be read.
     """
     found = sorted(path for path in folder.iterdir() if _NAME.match(path.name)) if folder.is_dir() else []
-    if not found:
-        return None
-    newest = found[-1]
+    first: DataError | None = None
+    for path in reversed(found):
+        try:
+            return _load(path, digest)
+        except DataError as error:
+            log.warning("%s; the checkpoint before it is taken, if there is one", error)
+            first = first or error
+    if first is not None:
+        raise first
+    return None
+
+
+def _load(newest: Path, digest: str) -> State:
     try:
-        content = json.loads((newest / "state.json").read_text(encoding="utf-8"))
+        found = unseal((newest / "state.json").read_bytes())
+        content = found.content
+        if "files" in content and not found.sealed:
+            raise DamagedError("its digest is gone")
         step, seconds, plan = int(content["step"]), float(content["seconds"]), str(content["plan"])
         tables = [str(name) for name in content["tables"]]
+        files = dict(content.get("files", {}))  # checkpoints of before have none
         figures = {str(name): float(value) for name, value in content["figures"].items()}
         built_on, started_from = (
             {str(name): str(value) for name, value in content[key].items()} for key in ("built_on", "started_from")
@@ -123,6 +147,10 @@ def load(folder: Path, digest: str) -> State | None:
             "or remove that folder to begin anew"
         )
 
+    for name, recorded in files.items():
+        path = newest / str(name)
+        if path.is_file() and file_sha256(path) != recorded:
+            raise DataError(f"{path}: not what was written: its digest is another one; expected {_AGAIN}")
     read = {
         name: {
             key: value
@@ -177,16 +205,13 @@ def export(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
     Raises:
         DataError: the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     table = {key: value.to(kind) if value.is_floating_point() else value for key, value in weights.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(draft, table)
-        draft.replace(path)
+        sweep(path.parent)
+        return f"sha256:{_write(path, table)}"
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise DataError(f"{path}: cannot be written: {error.strerror or error}; make room and call again") from error
-    return file_digest(path)
 
 
 def probe(folder: Path) -> None:
@@ -210,7 +235,7 @@ def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
     Raises:
         DataError: the card cannot be read.
     """
-    found = [old for old in _read_card(folder)["history"] if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
+    found = [old for old in read_card(folder)["history"] if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
     return found[-1] if found else None
 
 
@@ -222,34 +247,18 @@ def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
     Raises:
         DataError: the card that is there cannot be read, or the new one not be written.
     """
-    card = _read_card(folder)
+    card = read_card(folder)
     history = card["history"]
     same = [k for k, old in enumerate(history) if all(old.get(key) == entry[key] for key in ("recipe", "plan"))]
     if same:
         history[same[-1]] = dict(entry)
     else:
         history.append(dict(entry))
-    path = folder / "card.json"
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        text = json.dumps(card, indent=1, allow_nan=False)
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_card(folder, card)
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
-    path = folder / "card.json"
-    if not path.is_file():
-        return {"history": []}
-    try:
-        card = dict(json.loads(path.read_text(encoding="utf-8")))
-        return {**card, "history": [dict(old) for old in card["history"]]}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error
-
-
-def _write(path: Path, table: Mapping[str, Tensor]) -> None:
+def _write(path: Path, table: Mapping[str, Tensor]) -> str:
+    """Write tensors, atomically and synced; returns the file's hexadecimal SHA-256."""
     # not `save_file`: that one leaves files that only their owner can read
-    path.write_bytes(save_tensors({name: value.detach().cpu().contiguous() for name, value in table.items()}))
+    content = save_tensors({name: value.detach().cpu().contiguous() for name, value in table.items()})
+    return write_atomically(path, content)
