@@ -84,9 +84,7 @@ def check_run(run: Path) -> Check:
     return Check(run, str(record["status"]), len(record["mixtures"]), len(found.whole), tuple(damage), tuple(notes))
 
 
-def repair_run(
-    run: Path, *, given: Mapping[str, Any] | None = None, progress: Progress | None = None
-) -> Check:
+def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: Progress | None = None) -> Check:
     """Redo what is not whole: mixtures by running them, summary and page by deriving them.
 
     Args:

@@ -82,13 +82,13 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
         DataError: a run folder is damaged.
     """
     records = read_run(first), read_run(second)
+    sides = read_scores(first), read_scores(second)
     obstacles = _obstacles(records)
     if obstacles and not allow_different:
         raise UsageError(
             f"{first} and {second} cannot be compared: {'; '.join(obstacles)}. "
             "--allow-different compares what both have all the same"
         )
-    sides = read_scores(first), read_scores(second)
     common, left_out = _paired(sides)
     if not common:
         raise UsageError(f"{first} and {second} have no scored mixture in common")

@@ -102,7 +102,9 @@ class Engine:
                 score = with_secondary(score, table, selections, candidates.audio, references)
             audio: Mapping[str, str] = {}
             if self.audio_folder is not None:
-                score, audio = _write_estimates(self.audio_folder, score, candidates, selections, table, references, mixture)
+                score, audio = _write_estimates(
+                    self.audio_folder, score, candidates, selections, table, references, mixture
+                )
         except RunFolderError:
             raise
         except Exception as error:  # noqa: BLE001 - as above

@@ -75,10 +75,7 @@ class RunFolder:
             raise UsageError(f"{path} holds a run already; go on with --resume {path}, or choose another --out")
         if path.exists() and (not path.is_dir() or not _only_ours(path)):
             raise UsageError(f"{path} exists and is not an empty folder; choose another --out")
-        made = not path.exists()
-        folder = _prepared(path)
-        folder._made = made
-        return folder
+        return _prepared(path, made=not path.exists())
 
     @staticmethod
     def open_existing(path: Path) -> "RunFolder":
@@ -366,8 +363,9 @@ def _unsealed(file: Path) -> Unsealed:
     return unseal(file.read_bytes())
 
 
-def _prepared(path: Path) -> RunFolder:
+def _prepared(path: Path, *, made: bool = False) -> RunFolder:
     folder = RunFolder(path)
+    folder._made = made
     try:
         (path / "pairs").mkdir(parents=True, exist_ok=True)
         folder.lock()
@@ -377,7 +375,9 @@ def _prepared(path: Path) -> RunFolder:
         write_atomically(path / ".probe", b"s5eval")
         (path / ".probe").unlink()
     except OSError as error:
-        raise _unwritable(path, error) from error
+        problem = _unwritable(path, error)
+        folder.__exit__(type(problem), problem, None)
+        raise problem from error
     return folder
 
 

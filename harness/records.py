@@ -81,7 +81,9 @@ class PairTable:
                 _labels(arrays, "reference_labels"),
             )  # fmt: skip
         except (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, *DAMAGE) as error:
-            raise DataError(f"{path}: not a readable pair table ({error}); `s5eval check RUN --repair` runs the mixture again") from error
+            raise DataError(
+                f"{path}: not a readable pair table ({error}); `s5eval check RUN --repair` runs the mixture again"
+            ) from error
 
 
 def _read_arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:

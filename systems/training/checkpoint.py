@@ -80,9 +80,7 @@ def save(folder: Path, state: State) -> Path:
         tables = {"weights": state.weights, "average": state.average}
         tables |= {f"optimiser.{kind}": table for kind, table in state.moments.items()}
         tables = {name: table for name, table in tables.items() if table}
-        files = {
-            f"{name}.safetensors": _write(draft / f"{name}.safetensors", table) for name, table in tables.items()
-        }
+        files = {f"{name}.safetensors": _write(draft / f"{name}.safetensors", table) for name, table in tables.items()}
         content = {
             "step": state.step,
             "seconds": state.seconds,
