@@ -30,7 +30,7 @@ _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno
 
 
 class WriteError(S5Error, OSError):
-    """A file could not be written; what stood under its name still stands. Carries `errno`, and the file in its text."""
+    """A file could not be written; what stood under its name still stands. Carries `errno`; its text names the file."""
 
     exit_code: ClassVar[int] = 1
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.errors import DataError
-from s5eval.harness.journal import is_sealed, pairs_path, source_file
-from s5eval.harness.lines import JOURNAL, Line, read_journal
+from s5eval.harness.journal import is_sealed
+from s5eval.harness.lines import JOURNAL, Line, pairs_path, read_journal, source_file
 from s5eval.harness.records import PairTable
 
 Kind = Literal["line", "table", "audio", "summary", "page"]

@@ -21,18 +21,15 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.files import sweep, sync_files, sync_folder, write_atomically
-from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.sealed import DamagedError, Unsealed, seal, unseal
 from s5eval.harness.errors import RunFolderError
-from s5eval.harness.lines import JOURNAL, Journal, Line, read_journal
+from s5eval.harness.lines import JOURNAL, Journal, Line, pairs_path, read_journal
 from s5eval.harness.records import MixtureScore, PairTable
 
 SCHEMA_VERSION = 2
@@ -98,7 +95,7 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Hand over what is written, close the journal and release the lock; a run that could not begin leaves no folder."""
+        """Hand over what is written, close journal and lock; a run that could not begin leaves no folder."""
         if isinstance(error, S5Error):
             with suppress(OSError):
                 self._discard()
@@ -220,11 +217,6 @@ class RunFolder:
             raise RunFolderError(f"another process is at work in {self.path}; wait for it, or end it") from error
 
 
-def pairs_path(run: Path, mixture_id: str) -> Path:
-    """Where the pair table of a mixture is kept."""
-    return run / "pairs" / f"{mixture_id}.npz"
-
-
 def read_run(path: Path) -> dict[str, Any]:
     """Read `run.json`.
 
@@ -309,36 +301,8 @@ def read_lines(path: Path, record: Mapping[str, Any]) -> Mapping[str, Line]:
     return journal.lines
 
 
-def load_table(run: Path, line: Line) -> PairTable:
-    """The pair table of a line that did not fail, verified against the line.
-
-    Raises:
-        DataError: it is missing, or not what was written.
-    """
-    path = pairs_path(run, line.score.mixture_id)
-    digest = line.files.get(str(path.relative_to(run)))
-    if line.sealed and digest is None:
-        raise DataError(f"{path}: its line does not list it; `s5eval check {run} --repair` runs the mixture again")
-    return PairTable.load(path, digest)
-
-
-def adopted(run: Path, line: Line) -> Line:
-    """A line of version 1 with the digests that its table and wavs have now; any other line as it is."""
-    if line.sealed:
-        return line
-    table = pairs_path(run, line.score.mixture_id)
-    wavs = [run / "audio" / source_file(line.score.mixture_id, estimate) for estimate in line.score.estimates]
-    files = {str(path.relative_to(run)): file_sha256(path) for path in (table, *wavs) if path.is_file()}
-    return replace(line, files=files)
-
-
-def source_file(mixture_id: str, estimate: Mapping[str, Any]) -> str:
-    """The name of an estimate's wav below `audio/`."""
-    return format_source_name(mixture_id, estimate["index"], estimate["label"])
-
-
 def unfinished_rescoring(path: Path, record: Mapping[str, Any]) -> str | None:
-    """What to say of a folder that `rescore --out` was killed in, which holds scores of nothing yet; None: it is none."""
+    """What to say of a folder in which `rescore --out` was killed, so that nothing in it counts; None: it is none."""
     if "rescored_from" not in record or record["status"] != "running":
         return None
     source = record["rescored_from"]

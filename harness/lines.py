@@ -1,12 +1,15 @@
 """The lines of `mixtures.jsonl`: a score, the digests of the files it stands for, and the digest of the line itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from s5eval.data_manifests.cache import file_sha256
+from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.sealed import DamagedError, seal, unseal
-from s5eval.harness.records import MixtureScore
+from s5eval.harness.records import MixtureScore, PairTable
 
 JOURNAL = "mixtures.jsonl"
 
@@ -94,3 +97,36 @@ def parse_line(raw: bytes) -> Line:
         return Line(MixtureScore.from_dict(found.content), files, found.sealed)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedError(f"not a line of a run: {error}") from error
+
+
+def pairs_path(run: Path, mixture_id: str) -> Path:
+    """Where the pair table of a mixture is kept."""
+    return run / "pairs" / f"{mixture_id}.npz"
+
+
+def load_table(run: Path, line: Line) -> PairTable:
+    """The pair table of a line that did not fail, verified against the line.
+
+    Raises:
+        DataError: it is missing, or not what was written.
+    """
+    path = pairs_path(run, line.score.mixture_id)
+    digest = line.files.get(str(path.relative_to(run)))
+    if line.sealed and digest is None:
+        raise DataError(f"{path}: its line does not list it; `s5eval check {run} --repair` runs the mixture again")
+    return PairTable.load(path, digest)
+
+
+def adopted(run: Path, line: Line) -> Line:
+    """A line of version 1 with the digests that its table and wavs have now; any other line as it is."""
+    if line.sealed:
+        return line
+    table = pairs_path(run, line.score.mixture_id)
+    wavs = [run / "audio" / source_file(line.score.mixture_id, estimate) for estimate in line.score.estimates]
+    files = {str(path.relative_to(run)): file_sha256(path) for path in (table, *wavs) if path.is_file()}
+    return replace(line, files=files)
+
+
+def source_file(mixture_id: str, estimate: Mapping[str, Any]) -> str:
+    """The name of an estimate's wav below `audio/`."""
+    return format_source_name(mixture_id, estimate["index"], estimate["label"])

@@ -8,7 +8,6 @@ from pathlib import Path
 from s5eval.data_manifests.errors import S5Error
 from s5eval.harness.errors import RunFolderError
 
-
 log = logging.getLogger("s5eval.run")
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.files import sync_files, write_atomically
 from s5eval.harness.decisions import decision_marks
-from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, adopted, load_table, pairs_path, read_lines, read_run
-from s5eval.harness.lines import Line
+from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_lines, read_run
+from s5eval.harness.lines import Line, adopted, load_table, pairs_path
 from s5eval.harness.provenance import METRIC_VERSION
-from s5eval.harness.records import MixtureScore, PairTable
+from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.harness.run import RunResult, derive_summary
 from s5eval.harness.score import score_mixture, select

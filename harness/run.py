@@ -22,8 +22,8 @@ from s5eval.harness.decisions import choose_decision, decision_marks
 from s5eval.harness.engine import Engine, Outcome
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.inspection import Damage, inspect_run
-from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, adopted, read_run, read_summary, unfinished_rescoring
-from s5eval.harness.lines import Line
+from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_summary, unfinished_rescoring
+from s5eval.harness.lines import Line, adopted
 from s5eval.harness.logs import logging_to
 from s5eval.harness.provenance import METRIC_VERSION, collect_provenance, resolve_device
 from s5eval.harness.records import MixtureScore

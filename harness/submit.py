@@ -9,8 +9,8 @@ from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.manifest import known_datasets
 from s5eval.harness.inspection import file_problem
-from s5eval.harness.journal import read_lines, read_run, source_file, unverified
-from s5eval.harness.lines import Line
+from s5eval.harness.journal import read_lines, read_run, unverified
+from s5eval.harness.lines import Line, source_file
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.summary import summarize
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET

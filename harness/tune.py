@@ -13,7 +13,8 @@ from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.analytic import analytic_thresholds, observe_slots
-from s5eval.harness.journal import load_table, read_lines, read_run, unverified
+from s5eval.harness.journal import read_lines, read_run, unverified
+from s5eval.harness.lines import load_table
 from s5eval.harness.provenance import METRIC_VERSION
 from s5eval.harness.records import PairTable
 from s5eval.harness.score import select

@@ -1,4 +1,4 @@
-"""`s5eval check`: is everything in a run folder as it was written?"""
+"""`s5eval check`: verify a run folder, and put it right."""
 
 import json
 from pathlib import Path

@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from s5eval.data_manifests.files import write_atomically
-from s5eval.harness.journal import read_run, read_scores, read_summary, source_file, unverified
+from s5eval.harness.journal import read_run, read_scores, read_summary, unverified
+from s5eval.harness.lines import source_file
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline

@@ -197,7 +197,7 @@ class _Builder:
         return encoder, encoder.digest
 
     def digest(self, path: Path) -> str:
-        """The digest of a file, confirmed by the card where it lies in the folder of weights; an absent one has none."""
+        """The digest of a file, confirmed by the card where it lies in the folder of weights; absent: none."""
         if self.folder is None or not path.is_file() or not path.is_relative_to(self.folder):
             return file_digest(path) if path.is_file() else UNTRAINED
         return checked_digest(self.folder, str(path.relative_to(self.folder)))

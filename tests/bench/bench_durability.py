@@ -37,7 +37,12 @@ def append_all(path: Path, tables: list[PairTable], wav: bytes | None, seconds: 
     """Seconds that the appending and the last sync took."""
     ids = [f"m_{k:05d}" for k in range(len(tables))]
     with mock.patch.object(journal, "SYNC_SECONDS", seconds), RunFolder.open_new(path) as folder:
-        record = {"schema_version": journal.SCHEMA_VERSION, "config": {"save_audio": wav is not None}, "about": {}, "mixtures": ids}
+        record = {
+            "schema_version": journal.SCHEMA_VERSION,
+            "config": {"save_audio": wav is not None},
+            "about": {},
+            "mixtures": ids,
+        }
         folder.write_run({**record, "status": "running"})
         folder.make_audio()
         start = time.perf_counter()

@@ -1,6 +1,5 @@
 """Comparing runs: values, intervals, sign test, what flipped, refusals and the gate."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

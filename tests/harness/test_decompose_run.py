@@ -1,6 +1,5 @@
 """The section `decomposition` of a summary: terms that sum to the gap, silent scenes, the table and the page."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sealed_files import edit_lines, edit_record
 import soundfile
+from sealed_files import edit_lines, edit_record
 
 Call = Callable[..., Any]
 NAMED = ("--author", "Choi", "--affiliation", "KAIST")

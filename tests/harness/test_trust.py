@@ -104,7 +104,13 @@ def test_a_rescoring_killed_half_way_says_so_and_is_repeated(
             s5eval("rescore", source, "--out", out)
     assert json.loads((out / "run.json").read_text())["status"] == "running"
     again = f"repeat it: s5eval rescore {source} --out {out}"
-    for command in (["rescore", out], ["run", "--resume", out], ["compare", source, out], ["check", out], ["tune", out]):
+    for command in (
+        ["rescore", out],
+        ["run", "--resume", out],
+        ["compare", source, out],
+        ["check", out],
+        ["tune", out],
+    ):
         result = s5eval(*command)
         assert (result.code, again in result.err) == (2, True), (command, result.err)
     assert s5eval("rescore", source, "--out", out).code == 0

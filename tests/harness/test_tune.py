@@ -1,14 +1,13 @@
 """Threshold tuning: guarantees, cross-validation, the decision file, forbidden splits, the command."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sealed_files import edit_record
 import yaml
+from sealed_files import edit_record
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES

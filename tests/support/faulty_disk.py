@@ -26,7 +26,7 @@ class Recorder:
         self._fsync = os.fsync
 
     def fsync(self, descriptor: int) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         if path.is_relative_to(self.root) or self.root.is_relative_to(path):
             number = os.fstat(descriptor).st_ino
             if path.is_dir():
@@ -109,8 +109,12 @@ def failing(at: int, code: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
 
     write_bytes, write_all = Path.write_bytes, journal._write_all
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", wrap(write_bytes, lambda path, data: write_bytes(path, data[: len(data) // 2])))
-        patch.setattr(journal, "_write_all", wrap(write_all, lambda file, data: write_all(file, data[: len(data) // 2])))
+        patch.setattr(
+            Path, "write_bytes", wrap(write_bytes, lambda path, data: write_bytes(path, data[: len(data) // 2]))
+        )
+        patch.setattr(
+            journal, "_write_all", wrap(write_all, lambda file, data: write_all(file, data[: len(data) // 2]))
+        )
         patch.setattr(os, "fsync", wrap(os.fsync))
         if code != errno.ENOSPC:  # a rename needs no room
             patch.setattr(Path, "replace", wrap(Path.replace))

@@ -51,7 +51,10 @@ class Whole:
             partial = compared.json["second"]["status"] != "complete"
             assert partial or compared.json["n"] == 6 or compared.json["left_out"], compared.out
             assert compared.json["changes"] == []
-        for command in (("tune", run, "--folds", "2", "--allow-test", "--out", run.parent / "tuned.yaml"), ("report", run)):
+        for command in (
+            ("tune", run, "--folds", "2", "--allow-test", "--out", run.parent / "tuned.yaml"),
+            ("report", run),
+        ):
             assert_clear(self.call(*command))
 
 

@@ -42,9 +42,7 @@ def test_a_flipped_bit_in_weights_or_thresholds_is_refused_by_name(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["uss.safetensors", "thresholds.yaml"])
-def test_a_run_with_damaged_weights_does_not_begin(
-    small_set: Path, tmp_path: Path, s5eval: Call, name: str
-) -> None:
+def test_a_run_with_damaged_weights_does_not_begin(small_set: Path, tmp_path: Path, s5eval: Call, name: str) -> None:
     folder = shutil.copytree(MULTISTAGE, tmp_path / "weights")
     flip_bit(folder / name, random.Random(1))
     result = s5eval(
