@@ -16,8 +16,8 @@ from s5eval.data_manifests.labels import suggestion
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
 
-RESUMABLE = frozenset({"batch_size", "device", "cache"})
-"""Options that may differ when a run is resumed: they change how fast, not what."""
+RESUMABLE = frozenset({"batch_size", "device", "cache", "data"})
+"""Options that may differ when a run is resumed: they change how fast, or where the same data are, not what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,15 +187,20 @@ def resume(
         record = read_run(out)
         recorded = RunConfig.from_dict(record["config"])
         config = replace(recorded, **given)
-        if differences := recorded.differences(config):
+        wanted = replace(recorded, save_audio=True) if config.save_audio else recorded  # what is missing is made
+        if differences := wanted.differences(config):
             raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
         found = inspect_run(out, record)
         if "rescored_from" in record:
             _refuse_rescored(out, record, found.damage)
         for damage in found.damage:
             log.warning("%s; its mixture is run again", damage)
-        done = {id_: line for id_, line in found.whole.items() if line.score.status != "failed"}
-        if record["status"] == "complete" and not found.damage:
+        done = {
+            id_: line
+            for id_, line in found.whole.items()
+            if line.score.status != "failed" and (line.score.as_written is not None or not config.save_audio)
+        }
+        if record["status"] == "complete" and not found.damage and len(done) == len(found.whole):
             return RunResult(out, finished_summary(folder, record, done))
         if record.get("metric_version") != METRIC_VERSION and done:
             raise UsageError(
@@ -216,6 +221,12 @@ def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: 
     """What is done must have been made on these very files; those of the rest may have been mended since."""
     now = manifest_facts(manifest)
     data = same_data(record, now)
+    about = record["about"]
+    if (about["dataset"], about["split"]) != (manifest.dataset, manifest.split.name):
+        raise DataError(
+            f"{manifest.root} is {manifest.dataset}/{manifest.split.name}; {out} is a run on "
+            f"{about['dataset']}/{about['split']}"
+        )
     if data.same:
         return
     if data.changed is None or record["mixtures"] != now["mixtures"]:

@@ -193,8 +193,8 @@ LEAVE = """
 import os, sys
 from pathlib import Path
 from s5eval.data_manifests.files import atomic_path
-for folder in sys.argv[1:]:
-    context = atomic_path(Path(folder) / "half.npz")
-    context.__enter__().write_bytes(b"half")
+writes = [atomic_path(Path(folder) / "half.npz") for folder in sys.argv[1:]]
+for write in writes:
+    write.__enter__().write_bytes(b"half")
 os.kill(os.getpid(), 9)
 """

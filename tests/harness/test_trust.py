@@ -142,3 +142,24 @@ def test_an_ablation_does_not_copy_a_damaged_summary(
     path.write_text(text.replace('"value": ', '"value": 1', 1))
     assert s5eval(*call).json["rows"][1]["metrics"] == first.json["rows"][1]["metrics"]
     assert path.read_text() == text
+
+
+def test_the_digest_decides_where_the_data_are_not_the_path(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    out = run(s5eval, small_set, tmp_path / "a", "--set", "system.raise_on=m_3")
+    moved, other = shutil.copytree(small_set, tmp_path / "moved"), shutil.copytree(small_set, tmp_path / "other")
+    shutil.rmtree(small_set)
+    assert s5eval("run", "--resume", out, "--data", moved).code == 4
+    assert json.loads((out / "run.json").read_text())["config"]["data"] == str(moved)
+    reverse(other / "oracle_target" / "m_1_0_Speech.wav")
+    result = s5eval("run", "--resume", out, "--data", other)
+    assert (result.code, "is not as it was" in result.err) == (3, True)
+
+
+def test_resuming_with_save_audio_makes_the_wavs_that_are_missing(
+    small_set: Path, tmp_path: Path, s5eval: Call, lines: Call
+) -> None:
+    out = run(s5eval, small_set, tmp_path / "a")
+    assert s5eval("run", "--resume", out, "--save-audio").code == 0
+    assert len(list((out / "audio").glob("*.wav"))) == 5
+    assert all(line["as_written"] is not None for line in lines(out).values())
+    assert s5eval("check", out).code == 0
