@@ -66,8 +66,8 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         folder.rewrite(_line(known[id_], score, in_place=out is None) for id_, score in scores.items())
         summary = derive_summary(begun, scores)
         folder.write_summary(summary)
-        write_page(folder.path)
         folder.write_run({**begun, "metric_version": METRIC_VERSION, "status": summary["status"]})
+        write_page(folder.path)
     return RunResult(folder.path, summary)
 
 
