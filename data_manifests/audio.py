@@ -1,5 +1,6 @@
 """Reading audio files strictly: right rate, right channels, finite, complete, or an error that says what is wrong."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,22 @@ def audio_length(path: Path) -> int:
     """How many samples a file holds, from its header. Raises `AudioError` when it cannot be read or is truncated."""
     with _opened(path, str(path)) as file:
         return int(file.frames)
+
+
+def wav_bytes(samples: npt.NDArray[np.float32] | npt.NDArray[np.int16], *, sample_rate: int, **form: str) -> bytes:
+    """The whole file, in memory, that `write_atomically` puts in its place.
+
+    libsndfile is never given a path to write to: on a full disk it ends without an error and leaves a header that says
+    zero frames.
+
+    Args:
+        samples: (T,) or (T, channels).
+        sample_rate: in Hz.
+        form: `subtype`, and `format` where it is not WAV, as soundfile names them.
+    """
+    file = io.BytesIO()
+    soundfile.write(file, samples, sample_rate, **{"format": "WAV", **form})
+    return file.getvalue()
 
 
 @contextmanager

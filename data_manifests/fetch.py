@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from s5eval.data_manifests.archives import extract
 from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.data_manifests.files import make_folder
+from s5eval.data_manifests.files import make_folder, sync_files, sync_folder
 from s5eval.data_manifests.labels import suggestion
 from s5eval.data_manifests.structured import parse_json
 
@@ -260,7 +260,9 @@ def _download(
             problem = f"the connection ended after {size} of {file.size} bytes"
             continue
         if size == file.size and _has_checksum(partial, file.checksum):
+            sync_files([partial])
             partial.replace(target)
+            sync_folder(target.parent)
             return
         partial.unlink()
         problem = f"what arrived has not the checksum {file.checksum} of the record"

@@ -13,7 +13,7 @@ from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import suggestion
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
-from s5eval.data_manifests.scan import scan, scenes_digest
+from s5eval.data_manifests.scan import scan, scene_digests, scenes_digest, sizes_digest
 from s5eval.data_manifests.yaml_text import load_yaml
 
 FOLDER = "folder"
@@ -72,8 +72,9 @@ class Manifest:
         scenes: what is to be evaluated, after filters.
         all_ids: the mixture ids of the whole split, before filters.
         findings: files that belong to nothing, and a mixture count that is not the official one.
-        sha256: digest of ids, reference names and file sizes of the scenes: two runs with the same digest were
-            made on the same data.
+        digests: of the scenes, in their order: id, names of the references, content of all files.
+        sha256: digest of these: two runs with the same one were made on the same data.
+        sizes_sha256: digest of ids, reference names and file sizes: all that runs of version 1 recorded.
     """
 
     dataset: str
@@ -82,7 +83,9 @@ class Manifest:
     scenes: tuple[Scene, ...]
     all_ids: tuple[str, ...]
     findings: tuple[Finding, ...]
+    digests: tuple[str, ...]
     sha256: str
+    sizes_sha256: str
 
     @property
     def has_references(self) -> bool:
@@ -115,6 +118,7 @@ def open_manifest(
     limit: int | None = None,
     only: Sequence[str] = (),
     as_it_stands: bool = False,
+    afresh: bool = False,
     progress: MakeProgress | None = None,
 ) -> Manifest:
     """Find the scenes of a split; make their audio first where the split ships none.
@@ -129,6 +133,7 @@ def open_manifest(
         limit: keep the first so many scenes (and make no more than these).
         only: keep these mixture ids (and make no others).
         as_it_stands: for checking: make and repair nothing, and let a missing reference folder be a finding.
+        afresh: read every file for the digest of the content, instead of trusting sizes and times.
         progress: is told how far making is.
 
     Raises:
@@ -174,7 +179,18 @@ def open_manifest(
         )
         only, limit = [id_ for id_ in wanted if id_ in here], None
     kept = _filtered(scenes, folder, limit=limit, only=only)
-    return Manifest(name, chosen, folder, kept, tuple(whole) or here, findings, scenes_digest(kept))
+    digests = scene_digests(kept, afresh=afresh)
+    return Manifest(
+        dataset=name,
+        split=chosen,
+        root=folder,
+        scenes=kept,
+        all_ids=tuple(whole) or here,
+        findings=findings,
+        digests=digests,
+        sha256=scenes_digest(digests),
+        sizes_sha256=sizes_digest(kept),
+    )
 
 
 def _plain_split(root: Path) -> tuple[str, Split]:

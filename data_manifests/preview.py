@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
-from s5eval.data_manifests.files import make_folder
+from s5eval.data_manifests.audio import wav_bytes
+from s5eval.data_manifests.files import make_folder, write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS, draw_event
@@ -49,7 +49,8 @@ def write_preview(
         for i in range(draws):
             rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, i, *kind.encode()])))
             sounds.append(draw_event(kind, rng))
-            soundfile.write(folder / f"{kind}_{i}.wav", sounds[-1] * np.float32(0.7), SAMPLE_RATE, subtype="PCM_16")
+            wav = wav_bytes(sounds[-1] * np.float32(0.7), sample_rate=SAMPLE_RATE, subtype="PCM_16")
+            write_atomically(folder / f"{kind}_{i}.wav", wav)
         _plot(sounds, kind, folder / f"{kind}.png")
         players = "".join(f'<audio controls preload="none" src="{escape(kind)}_{i}.wav"></audio>' for i in range(draws))
         sections.append(
@@ -58,12 +59,12 @@ def write_preview(
             f'<div class="players">{players}</div></section>'
         )
     page = folder / "index.html"
-    page.write_text(
+    write_atomically(
+        page,
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Procedural sound events</title><style>{_STYLE}</style><h1>Procedural sound events</h1>"
         f"<p>{draws} draws per class with seed {seed}; mel spectrograms, 70 dB range, time in seconds.</p>"
         f"{''.join(sections)}</html>",
-        encoding="utf-8",
     )
     return page
 

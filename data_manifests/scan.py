@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from s5eval.data_manifests.digests import UNREADABLE, content_digests
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, match_sources, sources_problem
@@ -70,16 +71,44 @@ def scan(
     return tuple(scenes), tuple(findings)
 
 
-def scenes_digest(scenes: Sequence[Scene]) -> str:
-    """SHA-256 of the ids, reference names and file sizes of scenes."""
+def scene_digests(scenes: Sequence[Scene], *, afresh: bool = False) -> tuple[str, ...]:
+    """One digest a scene, of its id, the names of its references and the content of all its files.
 
-    def size(path: Path) -> int:
-        return path.stat().st_size
+    Args:
+        scenes: of a manifest.
+        afresh: read every file; otherwise ones that are as they were by size and times are remembered.
+    """
+    digests = content_digests([path for scene in scenes for path in _paths(scene)], afresh=afresh)
+    return tuple(_digest(_row(scene, digests.__getitem__))[:32] for scene in scenes)
 
-    rows: list[Any] = []
-    for scene in scenes:
-        references = None
-        if scene.references is not None:
-            references = [[reference.path.name, size(reference.path)] for reference in scene.references]
-        rows.append([scene.mixture.id, size(scene.mixture.path), references])
+
+def scenes_digest(digests: Sequence[str]) -> str:
+    """SHA-256 of the digests of scenes, in their order: two equal ones are of the same data."""
+    return _digest(list(digests))
+
+
+def sizes_digest(scenes: Sequence[Scene]) -> str:
+    """SHA-256 of the ids, reference names and file sizes of scenes, which runs of version 1 were known by."""
+    return _digest([_row(scene, _size) for scene in scenes])
+
+
+def _row(scene: Scene, fact: Callable[[Path], object]) -> list[Any]:
+    references = None
+    if scene.references is not None:
+        references = [[reference.path.name, fact(reference.path)] for reference in scene.references]
+    return [scene.mixture.id, fact(scene.mixture.path), references]
+
+
+def _digest(rows: list[Any]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _paths(scene: Scene) -> list[Path]:
+    return [scene.mixture.path, *(reference.path for reference in scene.references or ())]
+
+
+def _size(path: Path) -> object:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return UNREADABLE

@@ -9,6 +9,7 @@ import soundfile
 
 from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.cache import file_sha256
+from s5eval.data_manifests.digests import remembered_digest
 from s5eval.data_manifests.errors import AudioError, DataError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.manifest import Manifest
@@ -45,6 +46,7 @@ def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = 
     findings += _missing_mixtures(manifest, {PurePosixPath(f.file).stem for f in findings if f.rule == "missing"})
     for done, scene in enumerate(manifest.scenes, 1):
         findings += _check_scene(scene)
+        findings += _check_content(scene)
         if progress is not None:
             progress(done, len(manifest.scenes))
     return findings
@@ -149,6 +151,17 @@ def _check_scene(scene: Scene) -> list[Finding]:
             message = f"{samples} samples, its mixture has {length}"
             findings.append(Finding("length", "error", str(reference.path), message))
     return findings
+
+
+def _check_content(scene: Scene) -> list[Finding]:
+    """Files whose content is another one although size and times are as they were: nobody has written them."""
+    paths = [scene.mixture.path, *(reference.path for reference in scene.references or ())]
+    message = "the content has changed, size and times have not: a fault of the disk, most likely; get the file again"
+    return [
+        Finding("checksum", "error", str(path), message)
+        for path in paths
+        if (known := remembered_digest(path)) is not None and known != file_sha256(path)
+    ]
 
 
 def _check_indices(scene: Scene) -> list[Finding]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.errors import S5Error, UsageError
+from s5eval.data_manifests.files import sweep
 from s5eval.harness.columns import METRICS, Column, all_columns, bound_columns
 from s5eval.harness.config import RunConfig
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
@@ -151,6 +152,7 @@ def ablate(
     plans = [(row, replace(config, settings=row.settings()), out / "rows" / _slug(row.name)) for row in grid.rows]
     for _, row_config, path in plans:
         _check_same(path, row_config)
+    sweep(out)
     outcomes = []
     for number, (row, row_config, path) in enumerate(plans, start=1):
         if announce is not None:
@@ -184,14 +186,16 @@ def _check_same(path: Path, config: RunConfig) -> None:
 
 
 def _run_row(row: GridRow, config: RunConfig, path: Path, progress: Progress | None) -> _Outcome:
-    finished = (path / "run.json").is_file() and read_run(path)["status"] == "complete"
+    sittings = len(read_run(path).get("sittings", ())) if (path / "run.json").is_file() else 0
     try:
         result = _result(config, path, progress)
     except S5Error as error:
         return _Outcome(row, path, error=str(error))
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the other rows go on
         return _Outcome(row, path, error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]))
-    stages = read_run(path)["sittings"][-1].get("stages", {}).values()  # what this call has paid, not earlier ones
+    record = read_run(path)
+    finished = len(record["sittings"]) == sittings
+    stages = record["sittings"][-1].get("stages", {}).values()  # what this call has paid, not earlier ones
     executed, reused = (sum(stage[key] for stage in stages) for key in ("executed", "reused"))
     seconds = sum(stage["seconds"] for stage in stages)
     if finished:

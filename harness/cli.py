@@ -19,6 +19,7 @@ from s5eval.data_manifests.errors import S5Error
 from s5eval.harness.commands import (
     ablate,
     cache,
+    check,
     compare,
     data,
     info,
@@ -50,7 +51,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = debug
 
 
-for _module in (
+_COMMANDS = (
     run,
     score,
     runs,
@@ -60,13 +61,16 @@ for _module in (
     ablate,
     compare,
     report,
+    check,
     data,
     profile,
     train,
     systems,
     cache,
     info,
-):
+)
+
+for _module in _COMMANDS:
     cli.add_command(_module.command)
 
 

@@ -9,10 +9,11 @@ from s5eval.data_manifests.errors import UsageError
 from s5eval.harness.columns import Column, all_columns
 from s5eval.harness.decomposition import ORACLES, TERMS, decompose_run
 from s5eval.harness.errors import GateError
-from s5eval.harness.journal import read_run, read_scores
+from s5eval.harness.journal import read_run, read_scores, unverified
 from s5eval.harness.paired import Difference, paired_differences
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.text import number
+from s5eval.harness.same_data import same_data
 from s5eval.metrics.tolerance import equal, settled
 
 GATE_METRIC = "capi_sdri"
@@ -34,7 +35,8 @@ class Comparison:
         broken: mixtures whose labels only the first run has exactly right.
         changes: mixture and change in CAPI-SDRi, dB, largest loss first.
         decomposition: losses in dB of both runs, term by term (`first`, `second`, `delta`); None without targets.
-        warnings: what makes the two not comparable, when that was allowed, and how the systems differ in parts.
+        warnings: what makes the two not comparable, when that was allowed; how the systems differ in parts; and what is
+            not known for certain.
     """
 
     first: Mapping[str, Any]
@@ -83,13 +85,13 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
         DataError: a run folder is damaged.
     """
     records = read_run(first), read_run(second)
-    warnings = _obstacles(records)
-    if warnings and not allow_different:
+    sides = read_scores(first), read_scores(second)
+    obstacles = _obstacles(records)
+    if obstacles and not allow_different:
         raise UsageError(
-            f"{first} and {second} cannot be compared: {'; '.join(warnings)}. "
+            f"{first} and {second} cannot be compared: {'; '.join(obstacles)}. "
             "--allow-different compares what both have all the same"
         )
-    sides = read_scores(first), read_scores(second)
     common, left_out = _paired(sides)
     if not common:
         raise UsageError(f"{first} and {second} have no scored mixture in common")
@@ -110,7 +112,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
         broken=tuple(y.mixture_id for x, y in zip(a, b, strict=True) if x.exact and not y.exact),
         changes=tuple(sorted(changes, key=lambda change: settled(change[1]))),
         decomposition=_decompositions(a, b),
-        warnings=(*warnings, *_unlike_parts(records)),
+        warnings=(*obstacles, *_unlike_parts(records), *_doubts((first, second), records)),
     )
 
 
@@ -139,9 +141,11 @@ def check_not_worse(comparison: Comparison) -> None:
 def _obstacles(records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
     a, b = records
     found = []
-    if a["manifest_sha256"] != b["manifest_sha256"]:
+    if not same_data(a, b).same:
         sets = [f"{r['about']['dataset']}/{r['about']['split']}, {r['n_expected']} mixtures" for r in records]
-        found.append(f"they were made on different data ({sets[0]} and {sets[1]})")
+        changed = same_data(a, b).changed
+        what = f"; the files of {len(changed)} mixtures have other content" if changed else ""
+        found.append(f"they were made on different data ({sets[0]} and {sets[1]}{what})")
     if a["metric_version"] != b["metric_version"]:
         found.append(
             f"they were scored by metric versions {a['metric_version']} and {b['metric_version']} "
@@ -155,6 +159,14 @@ def _unlike_parts(records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[
     a, b = (set(record["about"].get("missing_parts", ())) for record in records)
     sides = (("A", a - b), ("B", b - a))
     return [f"the systems differ: {side} is without {', '.join(sorted(parts))}" for side, parts in sides if parts]
+
+
+def _doubts(paths: tuple[Path, Path], records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
+    found = [f"{path}: {doubt}" for path, record in zip(paths, records, strict=True) if (doubt := unverified(record))]
+    verdict = same_data(*records)
+    if verdict.same and verdict.by_sizes_only:
+        found.append("that both were made on the same data is known by names and sizes of the files alone")
+    return found
 
 
 def _paired(

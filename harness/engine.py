@@ -4,21 +4,21 @@ import itertools
 import logging
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from s5eval.data_manifests.audio import read_audio
+from s5eval.data_manifests.audio import read_audio, wav_bytes
 from s5eval.data_manifests.errors import AudioError, DataError, S5Error
-from s5eval.data_manifests.files import atomic_path
+from s5eval.data_manifests.files import write_atomically
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.naming import format_source_name
-from s5eval.data_manifests.records import MIXTURE_CHANNELS, Audio, Scene
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio, Scene
 from s5eval.harness.contract import check_proposals
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.guard import Guard, OverTime
@@ -36,10 +36,11 @@ _PCM_FULL_SCALE = 32768.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one mixture: its score, and its pair table unless it failed."""
+    """What became of one mixture: its score, its pair table unless it failed, and the digests of the wavs written."""
 
     score: MixtureScore
     table: PairTable | None
+    audio: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,16 @@ class Engine:
             score = score_mixture(scene.mixture.id, table, selections, seconds=round(seconds, 4))
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, selections, candidates.audio, references)
+            audio: Mapping[str, str] = {}
             if self.audio_folder is not None:
-                score = _write_estimates(self.audio_folder, score, candidates, selections, table, references, mixture)
+                score, audio = _write_estimates(
+                    self.audio_folder, score, candidates, selections, table, references, mixture
+                )
         except RunFolderError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             return _failed(scene, error)
-        return Outcome(score, table)
+        return Outcome(score, table, audio)
 
 
 def _failed(scene: Scene, error: BaseException) -> Outcome:
@@ -175,16 +179,22 @@ def _write_estimates(
     table: PairTable,
     references: Audio,
     mixture: Audio,
-) -> MixtureScore:
-    """Write the estimates as the challenge wants them, PCM_16, and score what is in the files."""
+) -> tuple[MixtureScore, dict[str, str]]:
+    """Write the estimates as the challenge wants them, PCM_16, and score what is in the files.
+
+    Returns:
+        The score, and the digests of the files: path below the run folder → hexadecimal SHA-256. They are handed over
+        to the disk with the mixture's line.
+    """
     scaled = np.rint(candidates.audio[[s.index for s in selections]] * np.float32(_PCM_FULL_SCALE))
     written = np.clip(scaled, -_PCM_FULL_SCALE, _PCM_FULL_SCALE - 1).astype(np.int16)
     clipped = int(np.count_nonzero(written != scaled))
+    digests = {}
     for selection, samples in zip(selections, written, strict=True):
         path = folder / format_source_name(score.mixture_id, selection.index, selection.label)
         try:
-            with atomic_path(path) as temporary:
-                soundfile.write(temporary, samples, 32000, subtype="PCM_16")
+            content = wav_bytes(samples, sample_rate=SAMPLE_RATE, subtype="PCM_16")
+            digests[f"{folder.name}/{path.name}"] = write_atomically(path, content, sync=False)
         except (OSError, soundfile.SoundFileError) as error:
             raise RunFolderError(f"cannot write {path}: {error}; free some space, then resume the run") from error
     capi: float | None = None
@@ -194,7 +204,7 @@ def _write_estimates(
             score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
         ).capi_sdri
     flags = (*score.flags, f"clipped-samples:{clipped}") if clipped else score.flags
-    return replace(score, as_written=AsWritten(capi, clipped), flags=flags)
+    return replace(score, as_written=AsWritten(capi, clipped), flags=flags), digests
 
 
 def _selected(table: PairTable, scores: PairScores) -> PairTable:

@@ -6,28 +6,47 @@ pairs/<id>.npz    the pair table of each mixture, written before its line
 audio/            estimates, with --save-audio
 summary.json      derived from the above, rebuilt by `rescore`
 log.txt           tracebacks and messages
+
+Nothing here is trusted unread. `run.json`, `summary.json` and every line close with their own digest
+(`s5eval.data_manifests.sealed`), and a line holds the digests of its table and wavs. So whatever a kill, a power loss
+or a faulty disk leaves is told apart from what was written: `--resume` and `s5eval check --repair` redo it, everything
+else refuses it. Tables, wavs and lines are handed over to the disk together, every few seconds and at the end, before
+`run.json` says that the run is complete.
 """
 
 import errno
-import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from s5eval.data_manifests.errors import DataError, S5Error, UsageError
-from s5eval.data_manifests.files import write_atomically
+from s5eval.data_manifests.files import sweep, sync_files, sync_folder, write_atomically
 from s5eval.data_manifests.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.safe_names import check_name
-from s5eval.data_manifests.structured import check_shape, parse_json, read_json
+from s5eval.data_manifests.sealed import DamagedError, Unsealed, seal, unseal
+from s5eval.data_manifests.structured import check_shape
 from s5eval.harness.errors import RunFolderError
+from s5eval.harness.lines import JOURNAL, Journal, Line, pairs_path, read_journal
 from s5eval.harness.records import MixtureScore, PairTable
 from s5eval.harness.shapes import RUN, SUMMARY
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of run folders; stands in `run.json` and `summary.json`. It goes up when a reader of the version before would misread
+what is written now, or trust what it should not; keys that old readers may ignore do not raise it. A folder of a later
+version is refused; one of an earlier version is read, and what it cannot vouch for is said.
+
+1: no digests. What is on disk is taken as it is, marked unverified.
+2: `run.json`, `summary.json` and lines close with their digest, which may not be absent; lines hold `files`;
+   `manifest_sha256` covers the content of the data, and `manifest_sizes_sha256` is what version 1 called by that name.
+"""
+
+SYNC_SECONDS = 5.0
+"""A power loss costs what was computed in this time; every sync costs some milliseconds a file (bench `durability`)."""
 
 _WRITTEN = ("pairs", "audio", "mixtures.jsonl", "log.txt", ".lock", ".started")
 """What a run that goes on writes into, rather than anew."""
@@ -43,7 +62,9 @@ class RunFolder:
         self.path = path
         self._made = False
         self._lock: FolderLock | None = None
-        self._journal: IO[str] | None = None
+        self._journal: IO[bytes] | None = None
+        self._pending: list[Path] = []
+        self._synced = time.monotonic()
 
     @staticmethod
     def open_new(path: Path) -> "RunFolder":
@@ -57,10 +78,7 @@ class RunFolder:
             raise UsageError(f"{path} holds a run already; go on with --resume {path}, or choose another --out")
         if path.exists() and (not path.is_dir() or not _only_ours(path)):
             raise UsageError(f"{path} exists and is not an empty folder; choose another --out")
-        made = not path.exists()
-        folder = _prepared(path)
-        folder._made = made
-        return folder
+        return _prepared(path, made=not path.exists())
 
     @staticmethod
     def open_existing(path: Path) -> "RunFolder":
@@ -89,13 +107,18 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the journal and release the lock; a run that could not begin leaves no folder."""
+        """Hand over what is written, close journal and lock; a run that could not begin leaves no folder."""
         if isinstance(error, S5Error):
-            self._discard()
-        if self._journal is not None:
-            self._journal.close()
-        if self._lock is not None:
-            self._lock.release()
+            with suppress(OSError):
+                self._discard()
+        try:
+            if error is None:
+                self.sync()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+            if self._lock is not None:
+                self._lock.release()
 
     @property
     def audio(self) -> Path:
@@ -112,43 +135,77 @@ class RunFolder:
         return (self.path / "run.json").is_file()
 
     def write_run(self, content: Mapping[str, Any]) -> None:
-        """Write `run.json`, atomically."""
+        """Write `run.json`, atomically and synced."""
         self._write(self.path / "run.json", content)
 
     def write_summary(self, content: Mapping[str, Any]) -> None:
-        """Write `summary.json`, atomically."""
+        """Write `summary.json`, atomically and synced."""
         self._write(self.path / "summary.json", content)
 
-    def append(self, score: MixtureScore, table: PairTable | None) -> None:
-        """Record a mixture: first its table, then its line, so that a line never stands without its table.
+    def make_audio(self) -> None:
+        """Make the folder of estimates.
+
+        Raises:
+            RunFolderError: the disk does not allow it.
+        """
+        try:
+            self.audio.mkdir(exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def append(self, score: MixtureScore, table: PairTable | None, audio: Mapping[str, str] | None = None) -> None:
+        """Record a mixture: first its table, then its line, which holds the digests of the table and of its wavs.
+
+        Args:
+            score: of the mixture.
+            table: its pair table; None: it failed.
+            audio: its wavs, which stand already: path below the run folder → hexadecimal SHA-256.
 
         Raises:
             RunFolderError: the disk is full, or the folder is not writable; what stands can be resumed.
         """
+        files = dict(audio or {})
         try:
             if table is not None:
-                table.save(pairs_path(self.path, score.mixture_id))
+                path = pairs_path(self.path, score.mixture_id)
+                files[str(path.relative_to(self.path))] = table.save(path, sync=False)
             if self._journal is None:
-                self._journal = (self.path / "mixtures.jsonl").open("a", encoding="utf-8")
-            self._journal.write(json.dumps(score.as_dict(), allow_nan=False) + "\n")
-            self._journal.flush()
+                self._journal = (self.path / JOURNAL).open("ab", buffering=0)
+            _write_all(self._journal, Line(score, files).text().encode())
         except OSError as error:
             raise _unwritable(self.path, error) from error
+        self._pending += [self.path / name for name in files]
+        if time.monotonic() - self._synced > SYNC_SECONDS:
+            self.sync()
 
-    def rewrite(self, scores: Iterable[MixtureScore]) -> None:
-        """Replace the journal's lines, atomically (a resumed run drops torn and failed ones)."""
+    def sync(self) -> None:
+        """Hand over to the disk what was appended since the last time: tables and wavs, then the lines.
+
+        Raises:
+            RunFolderError: the disk could not take it.
+        """
+        try:
+            if self._journal is not None and self._pending:
+                sync_files(self._pending)
+                sync_files([self.path / JOURNAL])
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        self._pending.clear()
+        self._synced = time.monotonic()
+
+    def rewrite(self, lines: Iterable[Line]) -> None:
+        """Replace the journal's lines, atomically (a resumed run drops torn, damaged and failed ones)."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-        lines = "".join(json.dumps(score.as_dict(), allow_nan=False) + "\n" for score in scores)
         try:
-            write_atomically(self.path / "mixtures.jsonl", lines)
+            write_atomically(self.path / JOURNAL, "".join(line.text() for line in lines))
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
     def _write(self, path: Path, content: Mapping[str, Any]) -> None:
         try:
-            write_atomically(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+            write_atomically(path, seal(content, indent=1) + "\n")
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
@@ -173,30 +230,43 @@ class RunFolder:
             ) from error
 
 
-def pairs_path(run: Path, mixture_id: str) -> Path:
-    """Where the pair table of a mixture is kept."""
-    return run / "pairs" / f"{mixture_id}.npz"
-
-
 def read_run(path: Path) -> dict[str, Any]:
     """Read `run.json`.
 
     Raises:
         UsageError: `path` is no run folder.
-        DataError: the file is damaged, or a mixture's id leads elsewhere; names the key.
+        DataError: the file is damaged, of a later version, or a mixture's id leads elsewhere; names the key.
     """
-    file = path / "run.json"
+    file, advice = path / "run.json", "not what a run writes; start a new run"
     try:
-        content: dict[str, Any] = read_json(file, what="what a run writes; start a new run")
+        found = _unsealed(file)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{path} is not a run folder (it has no run.json)") from error
-    check_shape(content, {"schema_version?": int}, str(file), "not what a run writes; start a new run")
+    except (OSError, DamagedError) as error:
+        raise DataError(f"{file}: {error}. It cannot be made again from the rest: start a new run") from error
+    content = found.content
+    check_shape(content, {"schema_version?": int}, str(file), advice)
     if content.get("schema_version", 0) > SCHEMA_VERSION:
         raise DataError(f"{file}: of a later version of s5eval; update it to read this run")
-    check_shape(content, RUN, str(file), "not what a run writes; start a new run")
+    if is_sealed(content) and not found.sealed:
+        raise DataError(f"{file}: its digest is gone: not what was written, or edited since; start a new run")
+    check_shape(content, RUN, str(file), advice)
     for id_ in content["mixtures"]:
         check_name(id_, str(file))
     return content
+
+
+def is_sealed(record: Mapping[str, Any]) -> bool:
+    """Whether the files of a run carry digests: from version 2 of `SCHEMA_VERSION` on."""
+    return int(record.get("schema_version", 0)) >= 2
+
+
+def unverified(record: Mapping[str, Any]) -> str | None:
+    """What of a run cannot be told from damage, as a phrase; None: everything is vouched for by digests."""
+    if not is_sealed(record):
+        return "made by an earlier version, without digests: unverified"
+    adopted = record.get("adopted_unverified")
+    return f"{adopted} mixtures of it were made by an earlier version, without digests: unverified" if adopted else None
 
 
 def read_summary(path: Path) -> dict[str, Any]:
@@ -207,32 +277,66 @@ def read_summary(path: Path) -> dict[str, Any]:
     """
     file, advice = path / "summary.json", f"`s5eval rescore {path}` makes it again"
     try:
-        content: dict[str, Any] = read_json(file, what=f"a summary; {advice}")
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: no such file; {advice}") from error
-    check_shape(content, SUMMARY, str(file), advice)
-    return content
+        found = _unsealed(file)
+        if is_sealed(found.content) and not found.sealed:
+            raise DamagedError("its digest is gone")
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{file}: not readable ({error}); {advice}") from error
+    check_shape(found.content, SUMMARY, str(file), advice)
+    return found.content
 
 
 def read_scores(path: Path) -> dict[str, MixtureScore]:
     """Read the journal of a run folder: mixture id → score, in order of writing.
 
-    A torn last line (the process was killed while writing) is left out; so is any line that cannot be read.
+    A torn last line of a run that has not ended (the process was killed while writing) is left out.
 
     Raises:
-        DataError: a line names a mixture or a class by which a path would lead elsewhere.
+        UsageError: `path` is no run folder.
+        DataError: a line is not what was written, or is gone although the run says that it is complete; or it names a
+            mixture or a class by which a path would lead elsewhere.
     """
-    journal = path / "mixtures.jsonl"
-    scores: dict[str, MixtureScore] = {}
-    if not journal.is_file():
-        return scores
-    for line in journal.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            score = MixtureScore.from_dict(parse_json(line))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-        scores[score.mixture_id] = score
-    return scores
+    return {id_: line.score for id_, line in read_lines(path, read_run(path)).items()}
+
+
+def read_lines(path: Path, record: Mapping[str, Any]) -> Mapping[str, Line]:
+    """The lines behind `read_scores`, with the digests of tables and wavs; `record` is what `read_run` returned.
+
+    Raises:
+        UsageError: a rescoring was ended before it was done.
+        DataError: as `read_scores`.
+    """
+    if unfinished := unfinished_rescoring(path, record):
+        raise UsageError(unfinished)
+    try:
+        journal = read_journal(path, sealed=is_sealed(record))
+    except OSError as error:
+        raise DataError(f"{path / JOURNAL}: cannot be read: {error.strerror or error}") from error
+    if problem := journal_problem(journal, record):
+        raise DataError(f"{path / JOURNAL}: {problem}; `s5eval check {path} --repair` redoes what is not whole")
+    return journal.lines
+
+
+def unfinished_rescoring(path: Path, record: Mapping[str, Any]) -> str | None:
+    """What to say of a folder in which `rescore --out` was killed, so that nothing in it counts; None: it is none."""
+    if "rescored_from" not in record or record["status"] != "running":
+        return None
+    source = record["rescored_from"]
+    return (
+        f"{path}: its rescoring from {source} was ended before it was done; "
+        f"repeat it: s5eval rescore {source} --out {path}, with the same --decision"
+    )
+
+
+def journal_problem(journal: Journal, record: Mapping[str, Any]) -> str | None:
+    """What keeps a journal from being used, as a phrase; None: nothing."""
+    if journal.damaged:
+        return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
+    missing = [id_ for id_ in record["mixtures"] if id_ not in journal.lines]
+    if record["status"] == "complete" and missing:
+        torn = ", the last line is torn" if journal.torn else ""
+        return f"{len(missing)} mixtures have no line, such as {missing[0]!r}, but the run was complete{torn}"
+    return None
 
 
 @contextmanager
@@ -259,15 +363,25 @@ def coherent(*runs: Path) -> Iterator[None]:
 _OF_RECORDS = (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
 
 
-def _prepared(path: Path) -> RunFolder:
+def _unsealed(file: Path) -> Unsealed:
+    return unseal(file.read_bytes())
+
+
+def _prepared(path: Path, *, made: bool = False) -> RunFolder:
     folder = RunFolder(path)
+    folder._made = made
     try:
         (path / "pairs").mkdir(parents=True, exist_ok=True)
         folder.lock()
+        sync_folder(path.parent)
+        for left in (path, path / "pairs", folder.audio):
+            sweep(left, locked=True)
         write_atomically(path / ".probe", b"s5eval")
         (path / ".probe").unlink()
     except OSError as error:
-        raise _unwritable(path, error) from error
+        problem = _unwritable(path, error)
+        folder.__exit__(type(problem), problem, None)
+        raise problem from error
     return folder
 
 
@@ -279,4 +393,13 @@ def _only_ours(path: Path) -> bool:
 def _unwritable(path: Path, error: OSError) -> RunFolderError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RunFolderError(f"the disk is full: cannot write in {path}; free some space, then --resume {path}")
+    if error.errno == errno.EIO:
+        return RunFolderError(f"the disk reports an error: cannot write in {path}; what stands goes on with --resume")
     return RunFolderError(f"cannot write in {path}: {os.strerror(error.errno) if error.errno else error}")
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    """An unbuffered file may take a part only; nothing may be left to its end, when no error can be told any more."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) or 0 :]

@@ -1,9 +1,13 @@
 """The records of what comes out of an evaluation: the pair table and the score of one mixture."""
 
 import dataclasses
+import hashlib
 import io
 import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,12 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.errors import DataError
-from s5eval.data_manifests.files import atomic_path
+from s5eval.data_manifests.files import write_atomically
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.safe_names import check_name
 from s5eval.data_manifests.structured import check_shape
 from s5eval.harness.shapes import LINE
 from s5eval.metrics.sdr import PairScores
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
+"""What `zipfile` and numpy's reader of headers raise on damaged tables, beside the errors of files."""
 
 Status = Literal["scored", "predicted", "failed"]
 
@@ -42,8 +49,8 @@ class PairTable:
     labels: tuple[str, ...] | None
     reference_labels: tuple[str, ...] | None
 
-    def save(self, path: Path) -> None:
-        """Write the table as .npz, atomically; no pickles."""
+    def save(self, path: Path, *, sync: bool = True) -> str:
+        """Write the table as .npz, atomically; no pickles. Returns the file's hexadecimal SHA-256."""
         arrays: dict[str, npt.NDArray[Any]] = {
             entry.name: getattr(self.pair_scores, entry.name) for entry in dataclasses.fields(PairScores)
         }
@@ -52,30 +59,40 @@ class PairTable:
             labels = getattr(self, name)
             if labels is not None:
                 arrays[name] = np.array(labels, dtype=np.str_)
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **arrays)
+        return write_atomically(path, content.getvalue(), sync=sync)
 
     @staticmethod
-    def load(path: Path) -> "PairTable":
+    def load(path: Path, digest: str | None = None) -> "PairTable":
         """Read what `save` wrote.
+
+        Args:
+            path: the file.
+            digest: what `save` returned; None: not known (runs of version 1), and only what cannot be read is noticed.
 
         Raises:
             DataError: the file is missing, damaged, or of another version.
         """
         try:
-            arrays = _read_arrays(path)
+            content = path.read_bytes()
+            if digest is not None and hashlib.sha256(content).hexdigest() != digest:
+                raise ValueError("not what was written: its digest is another one")
+            arrays = _read_arrays(content)
             pair_scores = PairScores(**{entry.name: arrays[entry.name] for entry in dataclasses.fields(PairScores)})
             return PairTable(
                 pair_scores, arrays["class_scores"], arrays["p_silence"], _labels(arrays, "labels"),
                 _labels(arrays, "reference_labels"),
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: not a readable pair table ({error}); run the mixture again") from error
+        except (OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, *DAMAGE) as error:
+            raise DataError(
+                f"{path}: not a readable pair table ({error}); `s5eval check RUN --repair` runs the mixture again"
+            ) from error
 
 
-def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _read_arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
     """What `np.load` returns, several times faster: a run has thousands of tables of a few kinds of header."""
-    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name.removesuffix(".npy"): _read_array(archive.read(name)) for name in archive.namelist()}
 
 

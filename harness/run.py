@@ -7,15 +7,14 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.cache import cache_folder
-from s5eval.data_manifests.errors import DataError, S5Error, UsageError
+from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.manifest import MakeProgress, Manifest, open_manifest
 from s5eval.data_manifests.records import Scene
@@ -25,14 +24,16 @@ from s5eval.harness.decisions import ChosenDecision, choose_decision, decision_m
 from s5eval.harness.engine import Engine, Outcome
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.guard import Guard, check_timeout
-from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_scores, read_summary
-from s5eval.harness.process import resume_command, this_command
+from s5eval.harness.inspection import Damage, inspect_run
+from s5eval.harness.journal import SCHEMA_VERSION, RunFolder, read_run, read_summary, unfinished_rescoring
+from s5eval.harness.lines import Line, adopted
+from s5eval.harness.logs import logging_to
 from s5eval.harness.provenance import METRIC_VERSION, collect_provenance, resolve_device
 from s5eval.harness.records import MixtureScore
-from s5eval.harness.report.page import write_page
+from s5eval.harness.report.page import page_is_whole, write_page
+from s5eval.harness.same_data import manifest_facts, same_data
 from s5eval.harness.store import DiskStore
 from s5eval.harness.summary import summarize
-from s5eval.harness.terminal import printable
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
@@ -100,7 +101,13 @@ def plan_run(config: RunConfig, *, making: MakeProgress | None = None) -> Plan:
     store = DiskStore(cache_folder() / "stages")
     factory = load_factory(config.system)
     manifest = open_manifest(
-        config.data, dataset=config.dataset, split=config.split, limit=config.limit, only=config.only, progress=making
+        config.data,
+        dataset=config.dataset,
+        split=config.split,
+        limit=config.limit,
+        only=config.only,
+        afresh=config.strict,
+        progress=making,
     )
     device = resolve_device(config.device)
     settings = dict(config.settings.get("system", {}))
@@ -156,7 +163,7 @@ def run(
         KeyboardInterrupt: passed on; what is done stands, and the run can be resumed.
     """
     home = out.absolute()
-    with RunFolder.open_new(home) as folder, _logging_to(folder.log):
+    with RunFolder.open_new(home) as folder, logging_to(folder.log):
         return replace(_carry_out(plan_run(config, making=making), folder, {}, progress), path=out)
 
 
@@ -184,7 +191,7 @@ def resume(
     if not out.exists() and fresh is not None:
         return run(fresh, out, progress=progress, making=making)
     shown, out = out, out.absolute()
-    with RunFolder.open_existing(out) as folder, _logging_to(folder.log):
+    with RunFolder.open_existing(out) as folder, logging_to(folder.log):
         if not folder.has_begun():
             if fresh is None:
                 raise UsageError(
@@ -194,15 +201,25 @@ def resume(
         record = read_run(out)
         recorded = RunConfig.from_dict(record["config"])
         config = replace(recorded, **given)
-        if differences := recorded.differences(config):
+        wanted = replace(recorded, save_audio=True) if config.save_audio else recorded  # what is missing is made
+        if differences := wanted.differences(config):
             raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
-        done = {id_: score for id_, score in read_scores(out).items() if _stands(score, config)}
-        as_recorded = config.data == recorded.data and config.save_audio == recorded.save_audio
-        if record["status"] == "complete" and as_recorded:
-            return RunResult(shown, read_summary(out))
+        found = inspect_run(out, record)
         if "rescored_from" in record:
+            _refuse_rescored(out, record, found.damage)
+        for damage in found.damage:
+            log.warning("%s; its mixture is run again", damage)
+        done = {
+            id_: line
+            for id_, line in found.whole.items()
+            if line.score.status != "failed" and (line.score.as_written is not None or not config.save_audio)
+        }
+        if record["status"] == "complete" and not found.damage and len(done) == len(found.whole):
+            return RunResult(shown, finished_summary(folder, record, done))
+        if record.get("metric_version") != METRIC_VERSION and done:
             raise UsageError(
-                f"{out} was rescored from {record['rescored_from']}; resume that run, then rescore it again"
+                f"{out} was scored by metric version {record.get('metric_version')}, this is {METRIC_VERSION}: "
+                f"`s5eval rescore {out}` brings it up to date, then resume it"
             )
         if "system" not in given and not is_installed(config.system):
             raise UsageError(
@@ -210,45 +227,106 @@ def resume(
                 f"here. If you trust it, name it again: --resume {shown} --system {config.system}"
             )
         plan = plan_run(config, making=making)
-        if plan.manifest.sha256 != record["manifest_sha256"]:
-            raise DataError(f"{plan.manifest.root} does not hold the data that {out} began with; start a new run")
+        _check_data(out, record, plan.manifest, done)
         if plan.fingerprint != record["fingerprint"]:
             raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
         if json.loads(json.dumps(plan.decision.as_dict())) != record["decision"]:
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
-        folder.rewrite(done.values())
-        return replace(_carry_out(plan, folder, done, progress, record.get("sittings", ())), path=shown)
+        folder.rewrite(adopted(out, line) for line in done.values())
+        return replace(_carry_out(plan, folder, done, progress, record), path=shown)
 
 
-def _stands(score: MixtureScore, config: RunConfig) -> bool:
-    """Whether a resumed run keeps a score: neither failed, nor without the audio that is asked for now."""
-    return score.status != "failed" and not (config.save_audio and score.as_written is None)
+def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: Mapping[str, Line]) -> None:
+    """What is done must have been made on these very files; those of the rest may have been mended since."""
+    now = manifest_facts(manifest)
+    data = same_data(record, now)
+    about = record["about"]
+    if (about["dataset"], about["split"]) != (manifest.dataset, manifest.split.name):
+        raise DataError(
+            f"{manifest.root} is {manifest.dataset}/{manifest.split.name}; {out} is a run on "
+            f"{about['dataset']}/{about['split']}"
+        )
+    if data.same:
+        return
+    if data.changed is None or record["mixtures"] != now["mixtures"]:
+        raise DataError(f"{manifest.root} is not as it was when {out} began; start a new run")
+    if lost := [id_ for id_ in data.changed if id_ in done]:
+        raise DataError(
+            f"{manifest.root} is not as it was when {out} began: other content in files of {len(lost)} mixtures that "
+            f"were scored, such as {lost[0]}; start a new run"
+        )
+    log.warning("the files of %s have changed since the run began; none of them was scored", ", ".join(data.changed))
+
+
+def finished_summary(folder: RunFolder, record: Mapping[str, Any], lines: Mapping[str, Line]) -> Mapping[str, Any]:
+    """The summary of a run that is complete, and whose lines are whole; made again, with the page, if it is damaged.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    try:
+        summary = read_summary(folder.path)
+    except DataError as error:
+        log.warning("%s: it is derived again", error)
+        summary = derive_summary(record, {id_: line.score for id_, line in lines.items()})
+        folder.write_summary(summary)
+    if not page_is_whole(folder.path):
+        log.warning("%s is missing or damaged: it is written again", folder.path / "report.html")
+        write_page(folder.path)
+    return summary
+
+
+def derive_summary(record: Mapping[str, Any], scores: Mapping[str, MixtureScore]) -> dict[str, Any]:
+    """`summary.json` from the lines of a run that came to its end, by mixture id; `record` is its `run.json`."""
+    return summarize(
+        [scores[id_] for id_ in record["mixtures"] if id_ in scores],
+        n_expected=record["n_expected"],
+        finished=all(id_ in scores for id_ in record["mixtures"]),
+        about=record["about"],
+    )
+
+
+def _refuse_rescored(out: Path, record: Mapping[str, Any], damage: Sequence[Damage]) -> None:
+    """A rescored run has no system to go on with: what is not whole comes from the run it was made from."""
+    source = record["rescored_from"]
+    again = f"s5eval rescore {source} --out ANOTHER_FOLDER, with the same --decision"
+    if unfinished := unfinished_rescoring(out, record):
+        raise UsageError(unfinished)
+    if damage:
+        raise DataError(f"{out} was rescored from {source} and is damaged ({damage[0]}); make it again: {again}")
+    if record["status"] != "complete":
+        raise UsageError(f"{out} was rescored from {source}; resume that run, then rescore it again: {again}")
 
 
 def _carry_out(
     plan: Plan,
     folder: RunFolder,
-    done: Mapping[str, MixtureScore],
+    done: Mapping[str, Line],
     progress: Progress | None,
-    earlier: Sequence[Mapping[str, Any]] = (),
+    before: Mapping[str, Any] | None = None,
 ) -> RunResult:
+    """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
     start = time.perf_counter()
     sitting: dict[str, Any] = {"provenance": collect_provenance(plan.device)}
     if plan.config.trust_checkpoint:
         sitting["trusted_checkpoint"] = True  # a fact for readers; nothing acts on it
+    earlier = [] if before is None else list(before.get("sittings", ()))
     record = {**_run_record(plan), **sitting, "sittings": [*earlier, sitting]}
+    unsealed = sum(not line.sealed for line in done.values())
+    if count := unsealed + (0 if before is None else before.get("adopted_unverified", 0)):
+        record["adopted_unverified"] = count
     folder.write_run(record)
     if plan.config.save_audio:
-        folder.audio.mkdir(exist_ok=True)
+        folder.make_audio()
     for finding in plan.findings:
         log.warning("%s", finding)
-    scores = dict(done)
+    scores = {id_: line.score for id_, line in done.items()}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
     finished = False
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
     try:
         for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
-            folder.append(outcome.score, outcome.table)
+            folder.append(outcome.score, outcome.table, outcome.audio)
             if outcome.score.status != "failed":
                 guard.survived(outcome.score.mixture_id)
             scores[outcome.score.mixture_id] = outcome.score
@@ -261,6 +339,7 @@ def _carry_out(
             finished=finished,
             about=record["about"],
         )
+        folder.sync()
         folder.write_summary(summary)
         if finished:
             write_page(folder.path)
@@ -308,9 +387,8 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "missing_parts": missing_parts(plan),
             "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
         },
-        "manifest_sha256": manifest.sha256,
+        **manifest_facts(manifest),
         "n_expected": len(manifest.scenes),
-        "mixtures": [scene.mixture.id for scene in manifest.scenes],
         "findings": [str(finding) for finding in plan.findings[:1000]],
     }
 
@@ -339,36 +417,3 @@ def _total_costs(sittings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for key, value in counts.items():
                 total[key] = round(total[key] + value, 3)
     return {"seconds": round(sum(sitting.get("seconds", 0.0) for sitting in sittings), 3), "stages": stages}
-
-
-class _Printable(logging.Formatter):
-    """A log is read on a terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
-
-
-@contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger("s5eval")
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    root.propagate = False  # the terminal belongs to the table and the progress bar
-    try:
-        yield
-    except S5Error as error:
-        log.error("%s", error)
-        raise
-    except KeyboardInterrupt as error:
-        begun = (path.parent / "run.json").is_file()
-        error.add_note(resume_command(path.parent) if begun else this_command("--out", path.parent))
-        raise
-    except Exception as error:
-        log.exception("unexpected")
-        error.add_note(f"the traceback is in {path}")
-        raise
-    finally:
-        root.removeHandler(handler)
-        handler.close()

@@ -28,7 +28,7 @@ ABOUT: dict[str, Shape] = {
 
 RUN: dict[str, Shape] = {
     "schema_version?": int,
-    "metric_version": int,
+    "metric_version": (int, type(None)),
     "status": str,
     "config": {
         "system": str,

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.files import atomic_path
+from s5eval.data_manifests.files import atomic_path, sweep
+from s5eval.harness.records import DAMAGE
 from s5eval.systems.interface import Candidates, Json
 
 log = logging.getLogger("s5eval.store")
@@ -44,6 +44,7 @@ class DiskStore:
         """Keep entries below `root`, which is made when first needed."""
         self.root = root
         self._warned = False
+        self._swept: set[Path] = set()
 
     def get(self, key: Mapping[str, Json]) -> Candidates | None:
         """The stored result; None when it is missing, damaged, or belongs to another key."""
@@ -58,7 +59,7 @@ class DiskStore:
             os.utime(path)  # not touch(): it would make an empty file of one that was pruned a moment ago
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, NotImplementedError, *DAMAGE) as error:
             log.warning("stage store: %s is damaged and will be made again (%s)", path, error)
             return None
         return candidates
@@ -79,7 +80,11 @@ class DiskStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(path.parent).free < _RESERVE:
                 raise OSError(f"less than {_RESERVE >> 30} GiB is free")
-            with atomic_path(path) as temporary, temporary.open("wb") as file:
+            if path.parent not in self._swept:
+                sweep(path.parent)
+                self._swept.add(path.parent)
+            # not synced: `get` tells what a power loss has left of an entry by its digest
+            with atomic_path(path, sync=False) as temporary, temporary.open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
         except OSError as error:
             if not self._warned:

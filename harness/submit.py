@@ -8,8 +8,9 @@ from typing import Any
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.manifest import known_datasets
-from s5eval.data_manifests.naming import format_source_name
-from s5eval.harness.journal import read_run, read_scores
+from s5eval.harness.inspection import file_problem
+from s5eval.harness.journal import read_lines, read_run, unverified
+from s5eval.harness.lines import Line, source_file
 from s5eval.harness.process import resume_command
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.summary import summarize
@@ -21,6 +22,7 @@ from s5eval.submissions.records import DevResults, DevScore, MixtureOutputs, Out
 class _Run:
     path: Path
     record: Mapping[str, Any]
+    lines: Mapping[str, Line]
     scores: Mapping[str, MixtureScore]
     summary: Mapping[str, Any]
 
@@ -88,6 +90,8 @@ def gather_submission(
         problems += _partial_problem(role, source, allow_partial, warnings)
         missing = source.about.get("missing_parts", ())
         warnings += [_warning("missing-part", source, f"the system was run without {part}") for part in missing]
+        if doubt := unverified(source.record):
+            warnings.append(_warning("unverified", source, doubt))
         if source.about.get("tuned_on_forbidden"):
             warnings.append(_warning("tuned-on-forbidden", source, "the thresholds were tuned on a forbidden split"))
     evaluated, dev = runs.values()
@@ -115,7 +119,8 @@ def gather_submission(
 
 def _read(path: Path) -> _Run:
     record = read_run(path)
-    found = read_scores(path)
+    lines = read_lines(path, record)
+    found = {id_: line.score for id_, line in lines.items()}
     try:
         scores = {id_: found[id_] for id_ in record["mixtures"] if id_ in found}
         summary = summarize(
@@ -124,7 +129,7 @@ def _read(path: Path) -> _Run:
             finished=len(scores) == len(record["mixtures"]),
             about=record["about"],
         )
-        return _Run(path, record, scores, summary)
+        return _Run(path, record, lines, scores, summary)
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: run.json is damaged or of another version ({error!r}); make the run again") from error
 
@@ -199,16 +204,22 @@ def _to_answer(run: _Run) -> list[str]:
 
 
 def _outputs(run: _Run, mixture_id: str) -> MixtureOutputs:
-    score = run.scores.get(mixture_id)
-    estimates = () if score is None or score.status == "failed" else score.estimates
-    outputs = (
-        Output(e["index"], e["label"], e["confidence"], run.path / "audio" / _wav(mixture_id, e)) for e in estimates
-    )
+    line = run.lines.get(mixture_id)
+    estimates = () if line is None or line.score.status == "failed" else line.score.estimates
+    outputs = (Output(e["index"], e["label"], e["confidence"], _wav(run, mixture_id, e)) for e in estimates)
     return MixtureOutputs(mixture_id, tuple(outputs))
 
 
-def _wav(mixture_id: str, estimate: Mapping[str, Any]) -> str:
-    return format_source_name(mixture_id, estimate["index"], estimate["label"])
+def _wav(run: _Run, mixture_id: str, estimate: Mapping[str, Any]) -> Path:
+    """The path of a wav that is what was written with its mixture's line."""
+    name = f"audio/{source_file(mixture_id, estimate)}"
+    line = run.lines[mixture_id]
+    if line.sealed:
+        digest = line.files.get(name)
+        problem = "is not listed in its line" if digest is None else file_problem(run.path / name, digest)
+        if problem is not None:
+            raise DataError(f"{run.path / name} {problem}; `s5eval check {run.path} --repair` runs the mixture again")
+    return run.path / name
 
 
 def _dev_results(run: _Run) -> DevResults:

@@ -13,14 +13,16 @@ from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.analytic import analytic_thresholds, observe_slots
-from s5eval.harness.journal import pairs_path, read_run, read_scores
+from s5eval.harness.journal import read_lines, read_run, unverified
+from s5eval.harness.lines import load_table
 from s5eval.harness.provenance import METRIC_VERSION
 from s5eval.harness.records import PairTable
 from s5eval.harness.score import select
 from s5eval.harness.search import SHRINKAGE, Fit, fit
 from s5eval.harness.sweep import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.bootstrap import paired_bootstrap
-from s5eval.systems.decision import Decision, parse_decision
+from s5eval.systems.card import record_file
+from s5eval.systems.decision import THRESHOLDS, Decision, parse_decision
 
 FOLDS = 5
 GAIN_RESAMPLES = 2_000  # of the interval of the cross-validated gain, a by-product here
@@ -87,11 +89,11 @@ def tune(
             "say nothing afterwards. Tune on a validation split; --allow-test does it all the same, and every run "
             "that uses the file will carry the mark"
         )
-    recorded = read_scores(run)
-    scored = [id_ for id_ in record["mixtures"] if id_ in recorded and recorded[id_].status == "scored"]
+    recorded = read_lines(run, record)
+    scored = [id_ for id_ in record["mixtures"] if id_ in recorded and recorded[id_].score.status == "scored"]
     if not scored:
         raise UsageError(f"{run} has no scored mixtures: thresholds can be tuned only against references")
-    tables = [PairTable.load(pairs_path(run, id_)) for id_ in scored]
+    tables = [load_table(run, recorded[id_]) for id_ in scored]
     base = parse_decision(record["decision"], where=str(run / "run.json"))
     context = {
         "run": run.resolve().name,
@@ -103,6 +105,7 @@ def tune(
         **({"missing_parts": about["missing_parts"]} if about.get("missing_parts") else {}),
         "manifest_sha256": record["manifest_sha256"],
         "metric_version": METRIC_VERSION,
+        **({} if (doubt := unverified(record)) is None else {"unverified": doubt}),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     result = tune_tables(
@@ -116,7 +119,10 @@ def tune(
         n_left_out=record["n_expected"] - len(scored),
     )
     content = yaml.safe_dump(result.decision.as_dict(), sort_keys=False, allow_unicode=True)
-    write_atomically(out or run / "thresholds.yaml", content)
+    file = out or run / THRESHOLDS
+    write_atomically(file, content)
+    if file.name == THRESHOLDS:
+        record_file(file.parent, THRESHOLDS)
     return result
 
 

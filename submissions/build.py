@@ -14,7 +14,7 @@ from typing import Any
 
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.data_manifests.files import atomic_path
+from s5eval.data_manifests.files import atomic_path, sync_files, sync_folder
 from s5eval.data_manifests.lock import InUseError, locked
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
@@ -111,9 +111,11 @@ def _write_folder(target: Path, members: Sequence[Member]) -> None:
             path.write_bytes(member.content)
         else:
             shutil.copyfile(member.content, path)
+    sync_files(path for path in unfinished.rglob("*") if path.is_file())
     if target.exists():
         shutil.rmtree(target)
     unfinished.rename(target)
+    sync_folder(target.parent)
 
 
 def _folder_target(out: Path, label: str) -> Path:

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.cache import file_sha256
+from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES, suggestion
 from s5eval.data_manifests.yaml_text import load_yaml
+from s5eval.systems.card import check_digest, recorded_digests
 
 PLACES = 9
 """Decimals of probabilities and correlations that count: no choice hangs on the last bit of a sum."""
+THRESHOLDS = "thresholds.yaml"
+"""Name of the decision file beside the weights that it was tuned for."""
 
 _KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "provenance")
 
@@ -136,9 +140,18 @@ def load_decision(path: Path) -> Decision:
 
 
 def thresholds_file(weights: Path | None) -> Path | None:
-    """The decision file that was tuned for the weights in folder `weights`, beside them; None: there is none."""
-    path = None if weights is None else weights / "thresholds.yaml"
-    return path if path is not None and path.is_file() else None
+    """The decision file that was tuned for the weights in folder `weights`, beside them; None: there is none.
+
+    Raises:
+        DataError: it is not what was written there, according to the card of the folder: one that was cut would be
+            read as another decision.
+    """
+    if weights is None or not (weights / THRESHOLDS).is_file():
+        if weights is not None and recorded_digests(weights, THRESHOLDS):
+            raise DataError(f"{weights / THRESHOLDS}: is gone, but card.json lists it; get the folder again, or tune")
+        return None
+    check_digest(weights, THRESHOLDS, f"sha256:{file_sha256(weights / THRESHOLDS)}")
+    return weights / THRESHOLDS
 
 
 def parse_decision(content: object, *, where: str) -> Decision:

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError
+from s5eval.systems.card import check_digest
 
 
 class NeedsTrustError(DataError):
@@ -109,39 +109,18 @@ def file_digest(path: Path) -> str:
     return _file_digest(path, status.st_mtime_ns, status.st_size)
 
 
+def checked_digest(folder: Path, name: str) -> str:
+    """The digest of a file of a weights folder, which its card, where it lists the file, has to confirm.
+
+    Raises:
+        DataError: it is damaged, or another file (see `s5eval.systems.card`).
+    """
+    return check_digest(folder, name, file_digest(folder / name))
+
+
 @functools.cache
 def _file_digest(path: Path, modified: int, size: int) -> str:
     return f"sha256:{file_sha256(path)}"
-
-
-def check_recorded(path: Path, name: str, folder: Path | None = None) -> None:
-    """Refuse a weight file that is not the one which its folder's `card.json` lists under a part's name.
-
-    A card lists every export with the digests of its files; the last one that names the part counts. A folder without
-    a card, or a part that none lists, is taken as it is.
-
-    Args:
-        path: the file.
-        name: of the part.
-        folder: where the card is; None: beside the file.
-
-    Raises:
-        DataError: the file has another digest: it was damaged, or replaced; or the card cannot be read.
-    """
-    card = (folder or path.parent) / "card.json"
-    if not card.is_file() or not path.is_file():
-        return
-    try:
-        history = json.loads(card.read_text(encoding="utf-8"))["history"]
-        recorded = [entry["files"][name] for entry in history if name in entry.get("files", {})]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{card}: cannot be read as a card of weights ({error}); get the folder again") from error
-    if recorded and file_digest(path) != recorded[-1]:
-        raise DataError(
-            f"{path}: not the weights that {card} lists: the file is damaged or was replaced; expected "
-            f"{recorded[-1]}, found {file_digest(path)}. Get or export it again; for weights of your own take "
-            "another folder, or remove the card"
-        )
 
 
 def joint_digest(digests: Mapping[str, str]) -> str:

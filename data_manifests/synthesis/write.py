@@ -9,7 +9,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
 import numpy as np
-import soundfile
 
+from s5eval.data_manifests.audio import wav_bytes
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError
-from s5eval.data_manifests.files import atomic_path, write_atomically
+from s5eval.data_manifests.files import sweep, write_atomically
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.structured import read_json
@@ -77,7 +76,7 @@ def write_scenes(
     try:
         for name in (SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS):
             (folder / name).mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(folder / name)
+            sweep(folder / name)
         pending = [job for job in jobs if not is_intact(folder, job, suffix, subtype)]
         done = len(jobs) - len(pending)
         if progress is not None:
@@ -122,9 +121,9 @@ def write_scene(job: SceneJob, folder: Path, suffix: str, subtype: Subtype) -> N
     _remove_scene(folder, job.id)
     checksums = {}
     for name, audio in files.items():
-        with atomic_path(folder / name) as unfinished:
-            soundfile.write(unfinished, _samples(audio, subtype), SAMPLE_RATE, subtype=subtype)
-            checksums[name] = file_sha256(unfinished)
+        kind = suffix.removeprefix(".").upper()
+        content = wav_bytes(_samples(audio, subtype), sample_rate=SAMPLE_RATE, subtype=subtype, format=kind)
+        checksums[name] = write_atomically(folder / name, content, sync=False)  # `is_intact` reads the checksums
     record = {"job": _digest(job, subtype), "files": checksums}
     write_atomically(folder / CHECKSUMS / f"{job.id}.json", json.dumps(record, indent=1, sort_keys=True))
 
@@ -198,13 +197,6 @@ def is_intact(folder: Path, job: SceneJob, suffix: str, subtype: Subtype) -> boo
         return all(file_sha256(folder / name) == checksum for name, checksum in record.files.items())
     except (OSError, DataError):
         return False
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Delete temporary files of processes that were killed; an hour old, so that no writer loses its own."""
-    for path in folder.glob(".*"):
-        if path.is_file() and time.time() - path.stat().st_mtime > 3600:
-            path.unlink(missing_ok=True)
 
 
 def default_workers() -> int:

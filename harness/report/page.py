@@ -1,13 +1,14 @@
 """The run as one static page: numbers, bounds, slices, every mixture, and players where audio was saved."""
 
+import hashlib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from s5eval.data_manifests.files import write_atomically
-from s5eval.data_manifests.naming import format_source_name
-from s5eval.harness.journal import read_run, read_scores, read_summary
+from s5eval.harness.journal import read_run, read_scores, read_summary, unverified
+from s5eval.harness.lines import source_file
 from s5eval.harness.records import MixtureScore
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, shown_name, whole
@@ -36,6 +37,7 @@ def write_page(run: Path) -> Path:
         name=shown_name(summary),
         headline=headline(summary),
         whole=whole(summary),
+        unverified=unverified(record),
         ladder=ladder(summary["decomposition"]) if summary.get("decomposition") else [],
         loss_titles=LOSS_TITLES,
         secondary_titles=SECONDARY_TITLES,
@@ -43,8 +45,21 @@ def write_page(run: Path) -> Path:
         mixtures=[_mixture_row(run, score) for score in scores],
     )
     page = run / "report.html"
-    write_atomically(page, html)
+    write_atomically(page, f"{html}{_seal(html.encode())}")
     return page
+
+
+def page_is_whole(run: Path) -> bool:
+    """Whether `report.html` stands as it was written: its last line is the digest of all before it."""
+    try:
+        content = (run / "report.html").read_bytes()
+    except OSError:
+        return False
+    return content.endswith(_seal(content[: -len(_seal(b""))]).encode())
+
+
+def _seal(html: bytes) -> str:
+    return f"<!-- sha256 {hashlib.sha256(html).hexdigest()} -->\n"
 
 
 def _worst_first(score: MixtureScore) -> tuple[int, float, str]:
@@ -56,7 +71,7 @@ def _worst_first(score: MixtureScore) -> tuple[int, float, str]:
 def _mixture_row(run: Path, score: MixtureScore) -> dict[str, Any]:
     audio = []
     for estimate in score.estimates:
-        name = format_source_name(score.mixture_id, estimate["index"], estimate["label"])
+        name = source_file(score.mixture_id, estimate)
         if (run / "audio" / name).is_file():
             audio.append({"label": estimate["label"], "href": f"audio/{quote(name)}"})
     improvements = [

@@ -20,7 +20,7 @@ from s5eval.systems.baseline.models.tagger import Tagger, Tagger1c, Tagger4c
 from s5eval.systems.baseline.stages import SeparationStage, TaggingStage
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json
-from s5eval.systems.loading import check_recorded, file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.loading import checked_digest, file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.models.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.parameters import ParameterCount
 from s5eval.systems.pipeline import Pipeline
@@ -163,11 +163,11 @@ class _Builder:
             self.digests[role] = file_digest(path)
         elif self.folder is not None:
             path = self.folder / f"{role}.safetensors"
-            check_recorded(path, role)
             # exported weights leave out what the sizes alone determine
+            if path.is_file():  # before the tensors: a damaged file is named as such
+                self.digests[role] = checked_digest(self.folder, path.name)
             tensors = {**frozen_tensors(module), **read_tensors(path, _TRAINING)}
             load_strictly(module, tensors, path=path, source=_TRAINING)
-            self.digests[role] = file_digest(path)
         else:
             self.digests[role] = UNTRAINED
         self.parameters.add(module)

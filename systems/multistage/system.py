@@ -13,7 +13,7 @@ from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json, Stage
-from s5eval.systems.loading import check_recorded, file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.loading import checked_digest, file_digest, joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
 from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
 from s5eval.systems.multistage.models.af_whisper import (
@@ -156,11 +156,11 @@ class _Builder:
         else:
             path = part_file(self.folder, name)
             if isinstance(shared := self.loaded.get(path), kind):  # stages that share a file share the network
-                self.digests[name] = file_digest(path)
+                self.digests[name] = self.digest(path)
                 return shared
-            check_recorded(path, path.stem)
+            # before the tensors: a damaged file is named as such, not by what is odd about its content
+            self.digests[name] = self.digest(path)
             load_strictly(module, read_tensors(path, _TRAINING), path=path, source=_TRAINING)
-            self.digests[name] = file_digest(path)
             self.loaded[path] = module
         return self.settle(module, kind)
 
@@ -172,7 +172,6 @@ class _Builder:
             path, source = given, SOURCE
         elif own is not None and own.is_file():
             path, source = own, _TRAINING
-            check_recorded(path, "m2d")
         elif self.folder is not None:
             raise DataError(
                 f"{self.folder}: the weights there need those of M2D, which are not among them: "
@@ -182,9 +181,9 @@ class _Builder:
             self.digests["m2d"] = UNTRAINED
             return self.settle(module, M2D)
         backbone = self.settle(module, M2D).backbone
+        self.digests["m2d"] = self.digest(path)
         tensors = backbone_weights(read_tensors(path, source), backbone.state_dict())
         load_strictly(backbone, tensors, path=path, source=source)
-        self.digests["m2d"] = file_digest(path)
         return self.settle(module, M2D)
 
     def af_whisper(self) -> tuple[AFWhisper | None, str]:
@@ -209,8 +208,9 @@ class _Builder:
                 raise DataError(f"AF-Whisper, which was asked for, is not there: {reason}; {advice}")
             self.missing.append(f"AF-Whisper ({reason})")
             return None, "null embedding"
-        if directory == own and self.folder is not None:
-            check_recorded(directory / "model.safetensors", "encoder", self.folder)
+        if directory == own:
+            for file in sorted(path for path in directory.iterdir() if path.is_file()):
+                self.digest(file)
         encoder = load_af_whisper(
             directory,
             pad_to_30s=self.config.pad_to_30s,
@@ -220,6 +220,12 @@ class _Builder:
         check_dimension(encoder, self.config.clue.dimension, directory)
         self.parameters.add(encoder.network, fixed=("embed_positions.weight",))
         return encoder, encoder.digest
+
+    def digest(self, path: Path) -> str:
+        """The digest of a file, confirmed by the card where it lies in the folder of weights; absent: none."""
+        if self.folder is None or not path.is_file() or not path.is_relative_to(self.folder):
+            return file_digest(path) if path.is_file() else UNTRAINED
+        return checked_digest(self.folder, str(path.relative_to(self.folder)))
 
     def settle(self, module: nn.Module, kind: type[_M]) -> _M:
         if not isinstance(module, kind):

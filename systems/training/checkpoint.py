@@ -1,12 +1,13 @@
 """Checkpoints that survive being killed, and the export of trained parts.
 
 A checkpoint is a folder `step-<number>` of safetensors files, one per kind of value and each no larger than the part
-itself, with `state.json`, which has their digests. It is written under another name and renamed when it is complete;
-the last two are kept, so that damage to one costs some steps only. Nothing in it is pickled.
+itself, with `state.json`, which lists their digests and closes with its own. It is written under another name, handed
+over to the disk, and renamed when it is complete; all but the last two are removed afterwards. One that a disk has
+damaged is noticed when it is read, and the one before it goes on: a training resumes to the bit from any of them.
+Nothing in it is pickled.
 """
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -21,12 +22,14 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.files import sweep, sync_folder, write_atomically
 from s5eval.data_manifests.safe_names import check_name
-from s5eval.data_manifests.structured import read_json
-from s5eval.systems.loading import file_digest, read_tensors
+from s5eval.data_manifests.sealed import DamagedError, seal, unseal
+from s5eval.systems.card import read_card, write_card
+from s5eval.systems.loading import read_tensors
 
+_KEPT = 2  # checkpoints
 _NAME = re.compile(r"^step-(\d+)$")
-_KEPT = 2
 _AGAIN = "an earlier sitting of this training; remove the folder to begin anew"
 
 
@@ -58,7 +61,7 @@ class State:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Write a checkpoint and remove all but the one before it; one of the same step stands already.
+    """Write a checkpoint and remove all older ones but the last; one of the same step stands already.
 
     Returns:
         Its folder.
@@ -76,23 +79,20 @@ def save(folder: Path, state: State) -> Path:
         tables = {"weights": state.weights, "average": state.average}
         tables |= {f"optimiser.{kind}": table for kind, table in state.moments.items()}
         tables = {name: table for name, table in tables.items() if table}
-        for name, table in tables.items():
-            _write(draft / f"{name}.safetensors", table)
+        files = {f"{name}.safetensors": _write(draft / f"{name}.safetensors", table) for name, table in tables.items()}
         content = {
             "step": state.step,
             "seconds": state.seconds,
             "plan": state.digest,
             "tables": sorted(tables),
-            "digests": {name: file_sha256(draft / f"{name}.safetensors") for name in sorted(tables)},
+            "files": files,
             "figures": dict(state.figures),
             "built_on": dict(state.built_on),
             "started_from": dict(state.started_from),
         }
-        (draft / "state.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
-        for file in draft.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+        write_atomically(draft / "state.json", seal(content, indent=1))
         draft.rename(final)
+        sync_folder(folder)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise DataError(f"{final}: the checkpoint cannot be written: {error.strerror or error}") from error
@@ -137,10 +137,13 @@ def load(folder: Path, digest: str, say: Callable[[str], None] | None = None) ->
 
 def _read(newest: Path, digest: str) -> State:
     try:
-        content = read_json(newest / "state.json", what=_AGAIN)
+        found = unseal((newest / "state.json").read_bytes())
+        content = found.content
+        if "files" in content and not found.sealed:
+            raise DamagedError("its digest is gone")
         step, seconds, plan = int(content["step"]), float(content["seconds"]), str(content["plan"])
         tables = [check_name(name, str(newest / "state.json")) for name in content["tables"]]
-        recorded = {str(name): str(value) for name, value in content.get("digests", {}).items()}
+        files = dict(content.get("files", {}))  # checkpoints of before have none
         figures = {str(name): float(value) for name, value in content["figures"].items()}
         built_on, started_from = (
             {str(name): str(value) for name, value in content[key].items()} for key in ("built_on", "started_from")
@@ -154,10 +157,10 @@ def _read(newest: Path, digest: str) -> State:
             "or remove that folder to begin anew"
         )
 
-    for name in tables:
-        file = newest / f"{name}.safetensors"
-        if name in recorded and file.is_file() and file_sha256(file) != recorded[name]:
-            raise DataError(f"{file}: damaged, it is not what was written (its digest differs); expected {_AGAIN}")
+    for name, recorded in files.items():
+        path = newest / str(name)
+        if path.is_file() and file_sha256(path) != recorded:
+            raise DataError(f"{path}: not what was written: its digest is another one; expected {_AGAIN}")
     read = {
         name: {
             key: value
@@ -212,16 +215,13 @@ def export(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
     Raises:
         DataError: the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     table = {key: value.to(kind) if value.is_floating_point() else value for key, value in weights.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(draft, table)
-        draft.replace(path)
+        sweep(path.parent)
+        return f"sha256:{_write(path, table)}"
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise DataError(f"{path}: cannot be written: {error.strerror or error}; make room and call again") from error
-    return file_digest(path)
 
 
 def probe(folder: Path) -> None:
@@ -245,7 +245,7 @@ def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
     Raises:
         DataError: the card cannot be read.
     """
-    found = [old for old in _read_card(folder)["history"] if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
+    found = [old for old in read_card(folder)["history"] if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
     return found[-1] if found else None
 
 
@@ -257,34 +257,18 @@ def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
     Raises:
         DataError: the card that is there cannot be read, or the new one not be written.
     """
-    card = _read_card(folder)
+    card = read_card(folder)
     history = card["history"]
     same = [k for k, old in enumerate(history) if all(old.get(key) == entry[key] for key in ("recipe", "plan"))]
     if same:
         history[same[-1]] = dict(entry)
     else:
         history.append(dict(entry))
-    path = folder / "card.json"
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        text = json.dumps(card, indent=1, allow_nan=False)
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_card(folder, card)
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
-    path = folder / "card.json"
-    if not path.is_file():
-        return {"history": []}
-    try:
-        card = dict(read_json(path, what="the card of a weights folder; remove it to begin a new one"))
-        return {**card, "history": [dict(old) for old in card["history"]]}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error
-
-
-def _write(path: Path, table: Mapping[str, Tensor]) -> None:
+def _write(path: Path, table: Mapping[str, Tensor]) -> str:
+    """Write tensors, atomically and synced; returns the file's hexadecimal SHA-256."""
     # not `save_file`: that one leaves files that only their owner can read
-    path.write_bytes(save_tensors({name: value.detach().cpu().contiguous() for name, value in table.items()}))
+    content = save_tensors({name: value.detach().cpu().contiguous() for name, value in table.items()})
+    return write_atomically(path, content)

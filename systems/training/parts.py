@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError
-from s5eval.systems.loading import file_digest, load_strictly, read_tensors
+from s5eval.systems.loading import checked_digest, file_digest, load_strictly, read_tensors
 
 EXPORTED = "an earlier recipe of the same preset, run with the same --weights"
 """Where parts come from, for errors."""
@@ -80,7 +80,8 @@ class PartsFolder:
             DataError: they are not there; says which file is missed.
         """
         path = self.folder / f"{name}.safetensors"
-        load_strictly(module, read_tensors(path, EXPORTED), path=path, source=EXPORTED)
+        tensors = self._read(path)
+        load_strictly(module, tensors, path=path, source=EXPORTED)
         self.built_on[name] = file_digest(path)
         return module.eval().requires_grad_(False).to(self.device)
 
@@ -99,7 +100,7 @@ class PartsFolder:
         if start is not None:
             path = self.folder / f"{start}.safetensors"
             own = module.state_dict()
-            content = {k: v for k, v in read_tensors(path, EXPORTED).items() if isinstance(v, Tensor)}
+            content = {k: v for k, v in self._read(path).items() if isinstance(v, Tensor)}
             kept = {
                 prefix + key: value
                 for key, value in (content if adapt is None else adapt(content)).items()
@@ -110,3 +111,9 @@ class PartsFolder:
             module.load_state_dict({**own, **kept})
             self.started_from[start] = file_digest(path)
         return module.to(self.device)
+
+    def _read(self, path: Path) -> dict[str, object]:
+        """The tensors of a part, which the card has to confirm where it lists the file."""
+        if path.is_file():
+            checked_digest(self.folder, str(path.relative_to(self.folder)))
+        return read_tensors(path, EXPORTED)

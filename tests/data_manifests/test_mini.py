@@ -92,7 +92,7 @@ def test_a_full_disk_is_a_clear_error(small: Path, monkeypatch: pytest.MonkeyPat
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(write.soundfile, "write", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DataError, match="No space left"):
         make_mini("test", workers=1)
     assert not [path for path in mini_root().rglob("*.flac")]
@@ -101,7 +101,7 @@ def test_a_full_disk_is_a_clear_error(small: Path, monkeypatch: pytest.MonkeyPat
 def test_leftovers_of_killed_processes_go(small: Path) -> None:
     folder = mini_root() / "test" / "soundscape"
     folder.mkdir(parents=True)
-    old, new = folder / ".mini_test_0000.abc.flac", folder / ".mini_test_0001.def.flac"
+    old, new = folder / f".mini_test_0000.{'a' * 32}.flac", folder / f".mini_test_0001.{'b' * 32}.flac"
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (0, time.time() - 7200))

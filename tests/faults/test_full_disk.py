@@ -25,10 +25,10 @@ def test_a_full_disk_is_said_and_the_run_resumes(
     out = tmp_path / "run"
     save = PairTable.save
 
-    def full(table: PairTable, path: Path) -> None:
+    def full(table: PairTable, path: Path, *, sync: bool = True) -> str:
         if path.stem == "m_3":
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(table, path)
+        return save(table, path, sync=sync)
 
     with monkeypatch.context() as patch:
         patch.setattr(PairTable, "save", full)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sealed_files import edit_record
 
 HARNESS = Path(__file__).parents[1] / "harness"
 Call = Callable[..., Any]
@@ -47,10 +48,9 @@ def test_killed_in_the_middle_and_resumed(data: Path, tmp_path: Path, after: int
     broken = tmp_path / "broken"
     killed = finish(*options, "--out", broken, "--set", f"system.kill_after={after}", "--set", f"system.log={log}")
     assert killed == -signal.SIGKILL
-    record = json.loads((broken / "run.json").read_text())
-    assert record["status"] == "running"
-    del record["config"]["settings"]["system"]["kill_after"], record["fingerprint"]["kill_after"]
-    (broken / "run.json").write_text(json.dumps(record))
+    assert json.loads((broken / "run.json").read_text())["status"] == "running"
+    edit_record(broken / "run.json", lambda record: record["config"]["settings"]["system"].pop("kill_after"))
+    edit_record(broken / "run.json", lambda record: record["fingerprint"].pop("kill_after"))
     assert finish("run", "--system", "plugins:build", "--resume", broken) == 0
     assert values(broken) == values(tmp_path / "whole")
     seen = log.read_text().split()
@@ -63,8 +63,7 @@ def test_a_torn_last_line_is_run_again(data: Path, tmp_path: Path) -> None:
     assert finish(*options, tmp_path / "torn") == 0
     journal = tmp_path / "torn" / "mixtures.jsonl"
     journal.write_bytes(journal.read_bytes()[:-40])
-    record = json.loads((tmp_path / "torn" / "run.json").read_text())
-    (tmp_path / "torn" / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    edit_record(tmp_path / "torn" / "run.json", status="running")
     assert finish("run", "--system", "plugins:build", "--resume", tmp_path / "torn") == 0
     assert values(tmp_path / "torn") == values(tmp_path / "whole")
 

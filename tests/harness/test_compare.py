@@ -1,12 +1,12 @@
 """Comparing runs: values, intervals, sign test, what flipped, refusals and the gate."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sealed_files import edit_record
 
 from s5eval.harness.columns import METRICS, Column, all_columns
 from s5eval.harness.compare import check_not_worse, compare
@@ -29,8 +29,7 @@ def runs(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call) 
 
 
 def edit(run: Path, **changes: Any) -> None:
-    record = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps(record | changes))
+    edit_record(run / "run.json", **changes)
 
 
 def test_every_metric_and_slice_is_the_difference_of_the_summaries(runs: tuple[Path, Path], summary: Call) -> None:

@@ -1,5 +1,6 @@
 """`s5eval submit` as a user meets it: from runs to a package, and what it refuses."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import soundfile
+from sealed_files import edit_lines, edit_record
 
 Call = Callable[..., Any]
 NAMED = ("--author", "Choi", "--affiliation", "KAIST")
@@ -110,9 +112,7 @@ def test_partial_and_untrained_need_a_word(
     s5eval(*common, limited, "--limit", 2)
     s5eval(*common, failed, "--set", "system.raise_on=m_1")
     shutil.copytree(run, untrained)
-    record = json.loads((untrained / "run.json").read_text())
-    record["about"]["weights"] = "untrained"
-    (untrained / "run.json").write_text(json.dumps(record))
+    edit_record(untrained / "run.json", lambda record: record["about"].update(weights="untrained"))
     for path, option, reason in (
         (limited, "--allow-partial", "made with --limit"),
         (failed, "--allow-partial", "1 failed"),
@@ -122,6 +122,11 @@ def test_partial_and_untrained_need_a_word(
         assert (refused.code, reason in refused.err, option in refused.err) == (2, True, True), refused.err
         allowed = build(option, run_=path)
         assert (allowed.code, "warning" in allowed.out) == (0, True), allowed.err
+
+
+def refresh(run: Path, line: dict[str, Any]) -> None:
+    """The digests that the line's files have now: as if they had been written so."""
+    line["files"] = {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in line["files"]}
 
 
 def test_what_runs_cannot_be_built_from(s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path) -> None:
@@ -140,6 +145,9 @@ def test_what_runs_cannot_be_built_from(s5eval: Call, data: Path, build: Call, r
     assert (named.code, "--author is 'Ch oi'" in named.err) == (2, True)
     (wav, *_) = (run / "audio").glob("*.wav")
     wav.write_bytes(wav.read_bytes()[:-8])
+    cut = build()
+    assert (cut.code, "its digest is another one" in cut.err, "check" in cut.err) == (3, True, True)
+    edit_lines(run, lambda line: refresh(run, line))
     broken = build("--json")
     assert (broken.code, broken.json["findings"][0]["rule"]) == (5, "audio-truncated")
     wav.unlink()
@@ -172,9 +180,7 @@ def test_audio_that_a_run_lacks_is_added_as_the_error_says(
 
 def test_parameters_come_from_the_run(s5eval: Call, run: Path, tmp_path: Path) -> None:
     def built(**about: str) -> Any:
-        record = json.loads((run / "run.json").read_text())
-        record["about"] |= about
-        (run / "run.json").write_text(json.dumps(record))
+        edit_record(run / "run.json", lambda record: record["about"].update(about))
         return s5eval(
             "submit", "build", run, *NAMED, "--dev-run", copied(run), "--out", tmp_path / "out", "--json"
         ).json
@@ -184,9 +190,7 @@ def test_parameters_come_from_the_run(s5eval: Call, run: Path, tmp_path: Path) -
     for unsaid in (built(system="folder"), built(system="mine", weights="ab12")):
         assert (unsaid["ok"], unsaid["nparams"]) == (True, None)
         assert [found["rule"] for found in unsaid["findings"]] == ["nparams-unknown"] * 2
-    record = json.loads((run / "run.json").read_text())
-    record["fingerprint"]["parameters"] = 77
-    (run / "run.json").write_text(json.dumps(record))
+    edit_record(run / "run.json", lambda record: record["fingerprint"].update(parameters=77))
     assert built()["nparams"] == 77
 
 
@@ -197,6 +201,7 @@ def test_build_and_validate_count_the_same_clipped_samples(
     samples, rate = soundfile.read(path, dtype="int16")
     samples[: 2 * 320 : 2] = 32767
     soundfile.write(path, samples, rate, subtype="PCM_16")
+    edit_lines(run, lambda line: refresh(run, line))
     built = build("--json").json
     checked = s5eval("submit", "validate", built["archive"], "--data", data, "--json").json
     assert built["clipped_samples"] == checked["clipped_samples"] == 320
@@ -309,18 +314,14 @@ def test_the_embedded_set(s5eval: Call, build: Call, tmp_path: Path, plugin: str
 
 def test_an_official_run_answers_every_official_mixture(s5eval: Call, build: Call, run: Path) -> None:
     """Also where some were not run: a submission without them is not accepted."""
-    record = json.loads((run / "run.json").read_text())
-    record["about"] |= {"dataset": "dcase2026", "split": "dev-test"}
-    (run / "run.json").write_text(json.dumps(record))
+    edit_record(run / "run.json", lambda record: record["about"].update(dataset="dcase2026", split="dev-test"))
     assert "has 1512; --allow-partial" in build().err
     short = build("--allow-partial")
     assert (short.code, "audio-length" in short.err) == (5, True)  # half a second is not 10 s
     for wav in (run / "audio").iterdir():
         wav.unlink()
-    lines = [json.loads(line) | {"estimates": []} for line in (run / "mixtures.jsonl").read_text().splitlines()]
-    (run / "mixtures.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    record["about"]["split"] = "eval"
-    (run / "run.json").write_text(json.dumps(record))
+    edit_lines(run, lambda line: line.update(estimates=[]))
+    edit_record(run / "run.json", lambda record: record["about"].update(split="eval"))
     built = build("--allow-partial", "--json").json
     assert built["mixtures"] == 2567
     messages = {found["rule"]: found["message"] for found in built["findings"]}

@@ -1,6 +1,5 @@
 """Threshold tuning: guarantees, cross-validation, the decision file, forbidden splits, the command."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from sealed_files import edit_record
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
@@ -148,9 +148,8 @@ def staged_run(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: 
 
 
 def forbid(run: Path) -> None:
-    record = json.loads((run / "run.json").read_text())
-    record["about"] |= {"tune": "forbidden", "dataset": "dcase2026", "split": "dev-test"}
-    (run / "run.json").write_text(json.dumps(record))
+    forbidden = {"tune": "forbidden", "dataset": "dcase2026", "split": "dev-test"}
+    edit_record(run / "run.json", lambda record: record["about"].update(forbidden))
 
 
 def test_the_command_writes_a_decision_file_that_runs_and_rescoring_use(

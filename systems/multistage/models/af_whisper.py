@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.files import write_atomically
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.safe_names import path_below
 from s5eval.data_manifests.structured import read_json
@@ -145,7 +146,7 @@ def _sinusoids(length: int, width: int) -> Tensor:
 def write_sizes(encoder: nn.Module, directory: Path) -> None:
     """Write `config.json`, which `load_af_whisper` reads beside `model.safetensors`."""
     content = cast(Any, encoder).config.to_dict()
-    (directory / "config.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_atomically(directory / "config.json", json.dumps(content, indent=1) + "\n")
 
 
 def load_af_whisper(directory: Path, *, pad_to_30s: bool, device: str, bf16: bool) -> AFWhisper:

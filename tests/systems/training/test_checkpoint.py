@@ -3,10 +3,14 @@
 import errno
 import json
 import os
+import random
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from sealed_files import flip_bit
 from torch import nn
 
 from s5eval.data_manifests.errors import DataError, UsageError
@@ -68,6 +72,39 @@ def test_flipped_bits_in_the_only_checkpoint_are_an_error(tmp_path: Path) -> Non
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"weights\.safetensors: damaged"):
         load(tmp_path, "sha256:x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000005", "step-00000007"]
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "optimiser.exp_avg.safetensors", "state.json"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flipped_bit_in_a_checkpoint_is_named_and_the_one_before_goes_on(
+    tmp_path: Path, name: str, seed: int
+) -> None:
+    folder = save(tmp_path, state(3))
+    flip_bit(folder / name, random.Random(seed))
+    with pytest.raises(DataError, match=re.escape(str(folder / name))):
+        load(tmp_path, "sha256:x")
+    newer = save(tmp_path, state(5))
+    flip_bit(newer / name, random.Random(seed))
+    with pytest.raises(DataError, match=re.escape(str(newer / name))):
+        load(tmp_path, "sha256:x")
+    save(tmp_path, state(7))
+    shutil.rmtree(newer)
+    last = save(tmp_path, state(9))
+    flip_bit(last / name, random.Random(seed))
+    found = load(tmp_path, "sha256:x")
+    assert found is not None
+    assert found.step == 7
+
+
+def test_a_checkpoint_of_before_without_digests_is_read(tmp_path: Path) -> None:
+    folder = save(tmp_path, state(3))
+    content = json.loads((folder / "state.json").read_text())
+    del content["files"], content["sha256"]
+    (folder / "state.json").write_text(json.dumps(content))
+    found = load(tmp_path, "sha256:x")
+    assert found is not None
+    assert found.step == 3
 
 
 def test_files_can_be_read_by_others(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""`s5eval check`: verify a run folder, and put it right."""
+
+import json
+from pathlib import Path
+
+import click
+
+from s5eval.harness.commands.options import PathType, show_progress
+
+
+@click.command("check")
+@click.argument("run", type=PathType)
+@click.option("--repair", is_flag=True, help="Run damaged mixtures again, and derive summary and page again.")
+@click.option("--system", metavar="NAME", help="With --repair: the run's system, where it is asked for by name.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def command(run: Path, repair: bool, system: str | None, as_json: bool) -> int:
+    """Verify lines, pair tables, wavs, summary and page of RUN. The exit code is 3 when something is wrong."""
+    from s5eval.harness.check import check_run, repair_run
+
+    given = {} if system is None else {"system": system}
+    check = repair_run(run, given=given, progress=show_progress) if repair else check_run(run)
+    if as_json:
+        click.echo(json.dumps(check.as_dict(), indent=1))
+        return check.exit_code
+    for title, found in (("repaired", check.repaired), ("damaged", check.damage)):
+        for damage in found:
+            click.echo(f"{title}: {damage}")
+    for note in check.notes:
+        click.echo(f"note: {note}")
+    click.echo(f"{check.run}: {check.status}, {check.whole} of {check.mixtures} mixtures are as they were written")
+    if check.damage and not repair:
+        click.echo(f"s5eval check {check.run} --repair redoes what is damaged", err=True)
+    return check.exit_code

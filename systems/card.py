@@ -1,0 +1,89 @@
+"""The card of a weights folder: `card.json` says what was done, and which digests its files had when they were written.
+
+`history` lists the recipes, each with the digests of the parts that it exported; `files` lists what no recipe exports,
+such as `thresholds.yaml`, by its path below the folder. A file that the card lists and that is not what was written is
+refused by name; one that it does not list is somebody's own, and is taken as it is.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.cache import file_sha256
+from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.files import write_atomically
+
+CARD = "card.json"
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a folder; an empty one where there is none.
+
+    Raises:
+        DataError: it cannot be read as a card.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        return {"history": []}
+    try:
+        card = dict(json.loads(path.read_text(encoding="utf-8")))
+        for listed in (card, *card["history"]):
+            dict(listed.get("files", {}))
+        return {**card, "history": [dict(old) for old in card["history"]]}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    """Write the card of a folder, atomically and synced.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    path = folder / CARD
+    try:
+        write_atomically(path, json.dumps(card, indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def recorded_digests(folder: Path, name: str) -> set[str]:
+    """Every digest, `sha256:…`, that a file of a folder has had according to its card; none: it does not say.
+
+    Args:
+        folder: of weights.
+        name: the file's path below it, such as `uss.safetensors` or `af_whisper/model.safetensors`.
+    """
+    card = read_card(folder)
+    part = name.removesuffix(".safetensors")
+    found = {card.get("files", {}).get(name), *(old.get("files", {}).get(part) for old in card["history"])}
+    return {str(digest) for digest in found if digest is not None}
+
+
+def check_digest(folder: Path, name: str, digest: str) -> str:
+    """`digest`, if the card of the folder does not say that the file should have another one.
+
+    Raises:
+        DataError: the file is damaged, or another one; or the card cannot be read.
+    """
+    recorded = recorded_digests(folder, name)
+    if recorded and digest not in recorded:
+        raise DataError(
+            f"{folder / name}: not what was written: its digest {digest[:23]}… is not the one on {CARD} "
+            f"({sorted(recorded)[0][:23]}…). Get the folder again, or export or tune again; whoever has put another "
+            f"file there on purpose takes its entry off {CARD}"
+        )
+    return digest
+
+
+def record_file(folder: Path, name: str) -> None:
+    """Put the digest of a file that no recipe exports on the card; a folder without a card needs none.
+
+    Raises:
+        DataError: the card cannot be read or written.
+    """
+    if (folder / CARD).is_file():
+        card = read_card(folder)
+        files = {**card.get("files", {}), name: f"sha256:{file_sha256(folder / name)}"}
+        write_card(folder, {**card, "files": files})

@@ -1,0 +1,56 @@
+"""Edits the files of a run as if the run had written them so: for tests whose point is not their digests."""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.sealed import seal
+
+
+def edit_record(path: Path, change: Callable[[dict[str, Any]], object] | None = None, **values: Any) -> dict[str, Any]:
+    """Change `run.json` or `summary.json` in place, or set its keys, and close it with a digest that fits."""
+    content = json.loads(path.read_text())
+    if change is not None:
+        change(content)
+    content |= values
+    path.write_text(seal(content, indent=1) + "\n")
+    return content
+
+
+def edit_lines(run: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change every line of the journal in place."""
+    path = run / "mixtures.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        change(line)
+    path.write_text("".join(seal(line) + "\n" for line in lines))
+
+
+def flip_bit(path: Path, rng: random.Random) -> None:
+    """One bit of a file, anywhere."""
+    content = bytearray(path.read_bytes())
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    path.write_bytes(bytes(content))
+
+
+def as_version_1(run: Path) -> None:
+    """Make a run folder what version 1 would have left: no digests, and that of the data by names and sizes alone."""
+
+    def plain(content: dict[str, Any]) -> None:
+        content.pop("sha256", None)
+
+    for name in ("run.json", "summary.json"):
+        content = json.loads((run / name).read_text())
+        plain(content)
+        content["schema_version"] = 1
+        if name == "run.json":
+            content["manifest_sha256"] = content.pop("manifest_sizes_sha256")
+        (run / name).write_text(json.dumps(content, indent=1) + "\n")
+    journal = run / "mixtures.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        plain(line)
+        del line["files"]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -1,0 +1,88 @@
+"""Weights, decision and encoder of a folder are what its card says, or the run does not begin."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sealed_files import flip_bit
+
+from s5eval.data_manifests.errors import DataError
+from s5eval.systems.baseline.system import SHIPPED as BASELINE
+from s5eval.systems.card import check_digest, record_file, recorded_digests
+from s5eval.systems.decision import load_decision, thresholds_file
+from s5eval.systems.loading import checked_digest
+from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE
+
+Call = Callable[..., Any]
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(json.loads((folder / "card.json").read_text())["files"])
+
+
+@pytest.mark.parametrize("folder", [MULTISTAGE, BASELINE])
+def test_the_cards_that_ship_list_every_file_and_are_right(folder: Path) -> None:
+    here = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"card.json"}
+    assert set(listed(folder)) == here
+    for name in here:
+        assert checked_digest(folder, name) in recorded_digests(folder, name)
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_a_flipped_bit_in_weights_or_thresholds_is_refused_by_name(tmp_path: Path, s5eval: Call, seed: int) -> None:
+    folder = shutil.copytree(MULTISTAGE, tmp_path / "weights")
+    name = listed(folder)[seed]
+    flip_bit(folder / name, random.Random(seed))
+    with pytest.raises(DataError, match="not what was written"):
+        checked_digest(folder, name)
+
+
+@pytest.mark.parametrize("name", ["uss.safetensors", "thresholds.yaml"])
+def test_a_run_with_damaged_weights_does_not_begin(small_set: Path, tmp_path: Path, s5eval: Call, name: str) -> None:
+    folder = shutil.copytree(MULTISTAGE, tmp_path / "weights")
+    flip_bit(folder / name, random.Random(1))
+    result = s5eval(
+        "run", "--system", "multistage", "--set", f"system.weights={folder}", "--data", small_set,
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert (result.code, f"{folder / name}: not what was written" in result.err) == (3, True), result.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("lines", [3, 12, 18])
+def test_thresholds_cut_at_a_line_are_refused_although_they_can_be_read(tmp_path: Path, lines: int) -> None:
+    shutil.copy(MULTISTAGE / "card.json", tmp_path)
+    text = (MULTISTAGE / "thresholds.yaml").read_text()
+    path = tmp_path / "thresholds.yaml"
+    path.write_text(text)
+    assert thresholds_file(tmp_path) == path
+    path.write_text("".join(text.splitlines(keepends=True)[:lines]))
+    load_decision(path)
+    with pytest.raises(DataError, match=r"thresholds\.yaml: not what was written"):
+        thresholds_file(tmp_path)
+    path.unlink()
+    with pytest.raises(DataError, match="is gone"):
+        thresholds_file(tmp_path)
+
+
+def test_a_file_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "uss.safetensors").write_bytes(b"mine")
+    assert check_digest(tmp_path, "uss.safetensors", "sha256:any") == "sha256:any"
+    (tmp_path / "card.json").write_text('{"history": [{"recipe": "r", "files": {"tse2": "sha256:x"}}]}')
+    assert check_digest(tmp_path, "uss.safetensors", "sha256:any") == "sha256:any"
+    with pytest.raises(DataError, match=r"tse2\.safetensors"):
+        check_digest(tmp_path, "tse2.safetensors", "sha256:any")
+
+
+def test_what_is_recorded_is_confirmed_until_it_changes(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text('{"history": []}')
+    (tmp_path / "thresholds.yaml").write_text("max_sources: 2\n")
+    record_file(tmp_path, "thresholds.yaml")
+    assert thresholds_file(tmp_path) is not None
+    (tmp_path / "thresholds.yaml").write_text("max_sources: 3\n")
+    with pytest.raises(DataError, match="tune again"):
+        thresholds_file(tmp_path)
