@@ -175,7 +175,7 @@ class _Builder:
             self.digests["m2d"] = UNTRAINED
             return self.settle(module, M2D)
         backbone = self.settle(module, M2D).backbone
-        tensors = backbone_weights(read_tensors(path, source), backbone.state_dict())
+        tensors = backbone_weights(read_tensors(path, source), backbone.state_dict(), path=path)
         load_strictly(backbone, tensors, path=path, source=source)
         self.digests["m2d"] = file_digest(path)
         return self.settle(module, M2D)
