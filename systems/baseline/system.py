@@ -27,7 +27,7 @@ from s5eval.systems.pipeline import Pipeline
 
 Kind = Literal["1c", "4c"]
 
-REVISION = 1
+REVISION = 2
 """Raised whenever the code changes what a stage computes from the same weights and settings."""
 
 UNTRAINED = "untrained"
