@@ -105,16 +105,24 @@ def bound_columns(bound: str) -> list[Column]:
 def fractions(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.NDArray[np.float64]:
     """(N, K, 2): what each mixture adds to numerator and denominator of each column; 0 where it is no member."""
     table = np.zeros((len(scored), len(columns), 2))
-    for row, score in enumerate(scored):
-        for k, column in enumerate(columns):
-            if column.member(score):
-                table[row, k] = column.metric.fraction(score)
+    for row, k in zip(*np.nonzero(_memberships(scored, columns)), strict=True):
+        table[row, k] = columns[k].metric.fraction(scored[row])
     return table
 
 
 def member_counts(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> list[int]:
     """How many of the mixtures belong to each column."""
-    return [sum(column.member(score) for score in scored) for column in columns]
+    counts: list[int] = _memberships(scored, columns).sum(axis=0).tolist()
+    return counts
+
+
+def _memberships(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.NDArray[np.bool_]:
+    """(N, K); the metrics of a slice share its condition, which is asked once a mixture."""
+    known: dict[Member, npt.NDArray[np.bool_]] = {}
+    for column in columns:
+        if column.member not in known:
+            known[column.member] = np.fromiter(map(column.member, scored), np.bool_, len(scored))
+    return np.array([known[column.member] for column in columns], np.bool_).reshape(len(columns), len(scored)).T
 
 
 def _bound_metrics(bound: str) -> list[Metric]:

@@ -75,7 +75,7 @@ def candidate_labels(class_scores: npt.NDArray[np.float64], labels: Sequence[str
     """The class of every candidate: as given, else the arg-max of its scores."""
     if labels is not None:
         return tuple(labels)
-    return tuple(CLASSES[index] for index in _settled(class_scores).argmax(axis=1))
+    return tuple(CLASSES[index] for index in class_scores.argmax(axis=1))
 
 
 def decide(

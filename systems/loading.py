@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -69,6 +69,44 @@ def _load_pickled(path: Path, trusted: bool) -> object:
     if start not in (b"PK", b"\x80\x02"):  # an archive since PyTorch 1.6, a pickle of protocol 2 before
         raise pickle.UnpicklingError("neither an archive nor a pickle")
     return torch.load(path, map_location="cpu", weights_only=not trusted)
+
+
+def weight_sets(content: Mapping[str, object], names: Collection[str]) -> dict[str, dict[str, object]]:
+    """The sets of weights for one network that a file holds, such as `model` beside `ema_model`.
+
+    Args:
+        content: of the file; its tables (`state_dict`, `state_dict_ema`, …) are looked into.
+        names: the network's own names.
+
+    Returns:
+        Per set, named after what stands before the network's own names (and after its table, where that is not
+        `state_dict`), its tensors under the network's names. What has less than half of the names is no set.
+    """
+    tables = {str(key): value for key, value in content.items() if isinstance(value, Mapping)}
+    found: dict[str, dict[str, object]] = {}
+    for owner, table in {"": content, **tables}.items():
+        for prefix, tensors in _by_prefix(table, names).items():
+            if 2 * len(tensors) >= len(names):
+                words = ("" if owner == "state_dict" else owner, prefix)
+                found[".".join(word for word in words if word)] = tensors
+    return found
+
+
+def _by_prefix(table: Mapping[str, object], names: Collection[str]) -> dict[str, dict[str, object]]:
+    known, found = frozenset(names), dict[str, dict[str, object]]()
+    for key, value in table.items():
+        words = str(key).split(".")
+        for cut in range(len(words)):
+            if (name := ".".join(words[cut:])) in known:
+                found.setdefault(".".join(words[:cut]), {})[name] = value
+    return found
+
+
+def refuse_several(sets: Collection[str], path: Path, how: str) -> None:
+    """Refuse a file with more than one set of weights for a network. Raises `DataError`; `how` says how to choose."""
+    if len(sets) > 1:
+        listed = ", ".join(repr(name) if name else "one without a prefix" for name in sorted(sets))
+        raise DataError(f"{path}: holds {len(sets)} sets of weights for the same network ({listed}); {how}")
 
 
 def load_strictly(module: nn.Module, tensors: Mapping[str, object], *, path: Path, source: str) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.systems.baseline.models.frozen import TOLERANCE, frozen_tensors
-from s5eval.systems.loading import NeedsTrustError, load_strictly, read_tensors
+from s5eval.systems.loading import NeedsTrustError, load_strictly, read_tensors, refuse_several, weight_sets
 
 SOURCE = (
     "https://github.com/nttcslab/dcase2026_task4_baseline/releases/tag/v1.0.0, baseline_checkpoint.zip, "
@@ -18,16 +18,18 @@ SOURCE = (
 _LISTED = 5
 
 
-def load_checkpoint(module: nn.Module, path: Path, *, trusted: bool) -> None:
+def load_checkpoint(module: nn.Module, path: Path, *, trusted: bool, chosen: str | None = None) -> None:
     """Load a network from a Lightning checkpoint, strictly.
 
     Args:
         module: its state has the official names.
         path: the file; weights under `state_dict`, every name behind one prefix (`model.`).
         trusted: read it even if it has to execute code.
+        chosen: which set of weights is meant, where a file holds several (`model`, `ema_model`); None: the only one.
 
     Raises:
-        DataError: the file is missing or unreadable, or needs trust; tensors are missing, misshapen or unknown (all
+        DataError: the file is missing or unreadable, or needs trust; it holds several sets of weights and none is
+            chosen, or not the chosen one; tensors are missing, misshapen or unknown (all
             of them are counted, the first ones listed); or its transforms are of another window than these settings'.
     """
     try:
@@ -41,7 +43,16 @@ def load_checkpoint(module: nn.Module, path: Path, *, trusted: bool) -> None:
     table = content.get("state_dict", content)
     if not isinstance(table, Mapping):
         raise DataError(f"{path}: state_dict is a {type(table).__name__}, expected a table of tensors; see {SOURCE}")
-    tensors = strip_prefix({str(name): value for name, value in table.items()}, next(iter(module.state_dict())))
+    names = module.state_dict().keys()
+    sets = weight_sets(content, names)
+    if chosen is None:
+        refuse_several(sets, path, f"say which with --set system.checkpoint_weights={max(sets, default='')}")
+        tensors = strip_prefix({str(name): value for name, value in table.items()}, next(iter(names)))
+    elif chosen in sets:
+        tensors = sets[chosen]
+    else:
+        listed = ", ".join(map(repr, sets)) or "none at all"
+        raise DataError(f"{path}: holds no weights named {chosen!r} for this network; it holds {listed}")
     _compare(module, tensors, path)
     _check_frozen(module, tensors, path)
     load_strictly(module, tensors, path=path, source=SOURCE)

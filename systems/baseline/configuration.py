@@ -11,7 +11,7 @@ from s5eval.systems.multistage.configuration import M2DSizes
 from s5eval.systems.settings import check_positive, read_preset
 
 PRESETS = ("official", "mini")
-_OTHER_KEYS = ("preset", "checkpoint_dir", "weights", "trust_checkpoint")
+_OTHER_KEYS = ("preset", "checkpoint_dir", "checkpoint_weights", "weights", "trust_checkpoint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class Settings:
         preset: `official` or `mini`.
         configuration: its sizes.
         checkpoint_dir: folder of the published checkpoints, or of such in their form.
+        checkpoint_weights: which set of weights of the checkpoints, where they hold several; None: the only one.
         weights: folder of exported weights, or `untrained`.
         trust_checkpoint: read checkpoints that have to execute code.
     """
@@ -87,6 +88,7 @@ class Settings:
     preset: str
     configuration: Configuration
     checkpoint_dir: Path | None
+    checkpoint_weights: str | None
     weights: Path | None
     trust_checkpoint: bool
 
@@ -95,8 +97,8 @@ def read_settings(config: Mapping[str, Any], *, system: str) -> Settings:
     """Resolve the `system.*` keys.
 
     Args:
-        config: nested; `preset` (default `official`), `checkpoint_dir`, `weights`, `trust_checkpoint`, and any key of
-            the preset file, which then has that value instead.
+        config: nested; `preset` (default `official`), `checkpoint_dir`, `checkpoint_weights`, `weights`,
+            `trust_checkpoint`, and any key of the preset file, which then has that value instead.
         system: the system's name, for errors.
 
     Raises:
@@ -107,10 +109,16 @@ def read_settings(config: Mapping[str, Any], *, system: str) -> Settings:
     trusted = rest.pop("trust_checkpoint", False)
     if not isinstance(trusted, bool):
         raise UsageError(f"system.trust_checkpoint is {trusted!r}, expected true or false")
+    chosen = rest.pop("checkpoint_weights", None)
+    if chosen is not None and not isinstance(chosen, str):
+        raise UsageError(f"system.checkpoint_weights is {chosen!r}, expected a word such as ema_model")
     paths = {key: _path(key, rest.pop(key, None)) for key in ("checkpoint_dir", "weights")}
     if None not in paths.values():
         raise UsageError("system.checkpoint_dir and system.weights both say where weights come from; give one of them")
-    return Settings(preset, load_preset(preset, rest, system=system), **paths, trust_checkpoint=trusted)
+    if chosen is not None and paths["checkpoint_dir"] is None:
+        raise UsageError("system.checkpoint_weights chooses among those of system.checkpoint_dir, which is not given")
+    configuration = load_preset(preset, rest, system=system)
+    return Settings(preset, configuration, **paths, checkpoint_weights=chosen, trust_checkpoint=trusted)
 
 
 def load_preset(name: str, changes: Mapping[str, Any] | None = None, *, system: str = "baseline-4c") -> Configuration:

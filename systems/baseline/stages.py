@@ -20,6 +20,8 @@ from s5eval.systems.baseline.models.tagger import Tagger
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.multistage.stages import batches
 
+_ABOVE = 1e-8  # more than the last digits that a decision counts
+
 SILENT = 0.5
 """A track whose `p_silence` is above this is one that the official system calls silent."""
 
@@ -31,19 +33,23 @@ def track_scores(logits: Tensor) -> tuple[Tensor, Tensor]:
         logits: (..., classes + 1), the last one of silence.
 
     Returns:
-        Class scores (..., classes), float64: probabilities given that there is a source; and `p_silence` (...),
-        float64, above `SILENT` exactly where silence has the largest float32 probability, ties going to the class.
+        Class scores (..., classes), float64, in proportion to the probabilities, such that the confidence of the
+        likeliest class, its score times 1 − `p_silence`, is the official one: its soft-max among all outcomes; and
+        `p_silence` (...), float64, above `SILENT` exactly where silence has the largest float32 probability, ties
+        going to the class.
     """
     # The official code takes the arg-max of float32 probabilities, so they decide here; the rest is float64.
     probabilities = logits.float().softmax(-1)
     silent = probabilities[..., -1] > probabilities[..., :-1].amax(-1)
     exact = logits.double()
     odds = (exact[..., -1] - exact[..., :-1].amax(-1)).sigmoid()
-    above = float(np.nextafter(SILENT, 1.0))
-    p_silence = torch.where(silent, odds.clamp_min(above), odds.clamp_max(SILENT))
+    p_silence = torch.where(silent, odds.clamp_min(SILENT + _ABOVE), odds.clamp_max(SILENT))
     named = probabilities[..., :-1].double()
     given = named / named.sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
-    return torch.where(silent.unsqueeze(-1), exact[..., :-1].softmax(-1), given), p_silence
+    shares = torch.where(silent.unsqueeze(-1), exact[..., :-1].softmax(-1), given)
+    outcomes = exact.softmax(-1)
+    either = outcomes[..., -1] + outcomes[..., :-1].amax(-1)  # silence, or the likeliest class
+    return shares * (either / shares.amax(-1)).unsqueeze(-1), p_silence
 
 
 class TaggingStage:

@@ -27,7 +27,7 @@ from s5eval.systems.pipeline import Pipeline
 
 Kind = Literal["1c", "4c"]
 
-REVISION = 1
+REVISION = 2
 """Raised whenever the code changes what a stage computes from the same weights and settings."""
 
 UNTRAINED = "untrained"
@@ -57,8 +57,8 @@ def build(kind: Kind, config: Mapping[str, Any], device: str) -> Pipeline:
 
     Args:
         kind: which tagger: of one channel or four.
-        config: the `system.*` keys: `preset` (default `official`), `checkpoint_dir`, `weights`, `trust_checkpoint`,
-            and any key of the preset's file, nested.
+        config: the `system.*` keys: `preset` (default `official`), `checkpoint_dir`, `checkpoint_weights`, `weights`,
+            `trust_checkpoint`, and any key of the preset's file, nested.
         device: where the networks run.
 
     Raises:
@@ -159,8 +159,9 @@ class _Builder:
         module = new_part(name, self.config)
         if self.checkpoints is not None:
             path = self.checkpoints / CHECKPOINTS[name]
-            load_checkpoint(module, path, trusted=self.settings.trust_checkpoint)
-            self.digests[role] = file_digest(path)
+            chosen = self.settings.checkpoint_weights
+            load_checkpoint(module, path, trusted=self.settings.trust_checkpoint, chosen=chosen)
+            self.digests[role] = file_digest(path) if chosen is None else f"{file_digest(path)} {chosen}"
         elif self.folder is not None:
             path = self.folder / f"{role}.safetensors"
             # exported weights leave out what the sizes alone determine

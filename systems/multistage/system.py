@@ -182,7 +182,7 @@ class _Builder:
             return self.settle(module, M2D)
         backbone = self.settle(module, M2D).backbone
         self.digests["m2d"] = self.digest(path)
-        tensors = backbone_weights(read_tensors(path, source), backbone.state_dict())
+        tensors = backbone_weights(read_tensors(path, source), backbone.state_dict(), path=path)
         load_strictly(backbone, tensors, path=path, source=source)
         return self.settle(module, M2D)
 

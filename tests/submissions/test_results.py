@@ -12,7 +12,17 @@ from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.submissions.check_results import check_dev_results, check_eval_results
-from s5eval.submissions.layout import archive_label, make_name, parse_label, printable
+from s5eval.submissions.layout import (
+    EVAL_FRAMES,
+    MAX_DIRECTORY_BYTES,
+    MAX_ENTRIES,
+    MAX_JSON_BYTES,
+    MAX_TOTAL_BYTES,
+    archive_label,
+    make_name,
+    parse_label,
+    printable,
+)
 from s5eval.submissions.records import DevResults, DevScore, MixtureOutputs, Output, Submission
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
 
@@ -160,3 +170,20 @@ def test_no_change_in_the_right_place_is_an_exception(submission: Submission, da
 def test_no_bytes_are_an_exception(content: bytes) -> None:
     findings(check_eval_results, content)
     findings(check_dev_results, content, official=False)
+
+
+def test_twenty_thousand_mixtures_stay_within_the_limits_of_the_checks() -> None:
+    """A submission of 20,000 mixtures was refused by its own check, for a results file of 9.1 MB."""
+    n, path = 20_000, Path("x.wav")
+    labels = ("MechanicalFans", "MusicalKeyboard", "VacuumCleaner")
+    ids = [f"eval_set_of_2026_{k:06d}" for k in range(n)]
+    outputs = tuple(Output(k, label, 0.123456, path) for k, label in enumerate(labels))
+    scores = [DevScore(id_, labels, labels, (0.123456,) * 3, -12.345678901234567, 3, 0, 0) for id_ in ids]
+    submission = Submission(
+        [MixtureOutputs(id_, outputs) for id_ in ids], DevResults(1.0, 50.0, 50.0, scores), 1000, {}, {}
+    )
+    names = [output_file_name(id_, output) for id_ in ids for output in outputs]
+    assert max(len(as_json(eval_results(submission))), len(as_json(dev_results(submission)))) < 0.8 * MAX_JSON_BYTES
+    assert len(names) + 2 < MAX_ENTRIES
+    assert sum(46 + len("Choi_KAIST_task4_1/eval_out/") + len(name) for name in names) < 0.8 * MAX_DIRECTORY_BYTES
+    assert 3 * n * 2 * EVAL_FRAMES < MAX_TOTAL_BYTES

@@ -6,12 +6,14 @@ The transformer's parameters carry the names of the published weights
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s5eval.systems.loading import refuse_several, weight_sets
 from s5eval.systems.multistage.configuration import M2DSizes
 from s5eval.systems.multistage.models.mel import M2DLogMel
 
@@ -132,17 +134,22 @@ class M2D(nn.Module):
 _PREFIXES = re.compile(r"^(model\.)?(m2d\.)?(module\.ar\.runtime\.)?(backbone\.)?")
 
 
-def backbone_weights(content: Mapping[str, object], names: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def backbone_weights(content: Mapping[str, object], names: Mapping[str, Tensor], *, path: Path) -> dict[str, Tensor]:
     """Pick the transformer's weights out of a file's content.
 
     Args:
         content: a flat dictionary, or one with the weights under `model`; published keys start with
             `module.ar.runtime.backbone.`, everything else (heads, buffers of the front end) is left out.
         names: the transformer's own parameters by name.
+        path: the file, for errors.
 
     Returns:
         Those of `names` that are there; `norm_stats` is filled in where a file lacks it.
+
+    Raises:
+        DataError: the file holds several sets of weights, such as `model` and `model_ema`.
     """
+    refuse_several(weight_sets(content, names), path, "keep the one that is meant and remove the others")
     inner = content.get("model")
     table = cast(Mapping[str, object], inner if isinstance(inner, Mapping) else content)
     stripped = {_PREFIXES.sub("", key): value for key, value in table.items() if ".head" not in key}

@@ -111,7 +111,7 @@ def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
     path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
     if parts.m2d_weights is not None:
         path, source = parts.m2d_weights, SOURCE
-    tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict())
+    tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict(), path=path)
     load_strictly(module.backbone, tensors, path=path, source=source)
     parts.built_on["m2d"] = file_digest(path)
     return module.eval().requires_grad_(False).to(parts.device)

@@ -46,6 +46,35 @@ def test_a_file_loads(network: nn.Module, tmp_path: Path) -> None:
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
+@pytest.mark.parametrize("order", [("model", "ema_model"), ("ema_model", "model")])
+def test_two_sets_of_weights_are_refused_unless_one_is_chosen(
+    network: nn.Module, tmp_path: Path, order: tuple[str, str]
+) -> None:
+    path, states = tmp_path / "a.ckpt", {name: filled(network) for name in order}
+    table = {f"{name}.{key}": value for name in order for key, value in states[name].items()}
+    torch.save({"state_dict": {**table, "metric.total": torch.zeros(2)}}, path)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(DataError, match=r"2 sets of weights .*'ema_model', 'model'.*system\.checkpoint_weights="):
+        load_checkpoint(network, path, trusted=False)
+    with pytest.raises(DataError, match=r"no weights named 'best' for this network; it holds"):
+        load_checkpoint(network, path, trusted=False, chosen="best")
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    for name in order:
+        load_checkpoint(network, path, trusted=False, chosen=name)
+        assert all(torch.equal(value, states[name][key]) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("other", ["ema_state_dict", "model_ema"])
+def test_a_second_table_of_weights_is_a_second_set(network: nn.Module, tmp_path: Path, other: str) -> None:
+    path, state, averaged = tmp_path / "a.ckpt", filled(network), filled(network)
+    torch.save({**lightning(state), other: averaged}, path)
+    with pytest.raises(DataError, match="2 sets of weights"):
+        load_checkpoint(network, path, trusted=False)
+    for chosen, expected in (("model", state), (other, averaged)):
+        load_checkpoint(network, path, trusted=False, chosen=chosen)
+        assert all(torch.equal(value, expected[name]) for name, value in network.state_dict().items())
+
+
 def test_a_file_with_objects_needs_trust(network: nn.Module, tmp_path: Path) -> None:
     state, path = filled(network), tmp_path / "a.ckpt"
     torch.save(lightning(state, hyper_parameters=Foreign()), path)

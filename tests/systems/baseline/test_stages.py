@@ -35,7 +35,10 @@ def test_the_default_decision_is_the_official_one(seed: int, scale: float, tied:
     chosen = decide(class_scores=scores, p_silence=silence, correlation=np.ones((3, 3)), labels=None, decision=OFFICIAL)
     expected = [(k, CLASSES[label]) for k, label in enumerate(official_labels(logits)) if label < 18]
     assert [(selection.index, selection.label) for selection in chosen] == expected
-    assert np.allclose(scores.sum(1), 1.0)
+    official = torch.softmax(logits, -1)
+    for selection in chosen:  # what a submission states: the tagger's soft-max among all 19 outcomes
+        assert selection.confidence == pytest.approx(float(official[selection.index].max()), rel=1e-5)
+    assert ((scores >= 0) & (scores <= 1 + 1e-12)).all()
     assert ((silence >= 0) & (silence <= 1)).all()
 
 
@@ -44,8 +47,19 @@ def test_scores_of_a_certain_silence_stay_scores() -> None:
     logits[0, 18], logits[0, 4] = 500.0, 1.0
     scores, silence = track_scores(logits)
     assert int(scores[0].argmax()) == 4
-    assert float(scores[0].sum()) == pytest.approx(1.0)
+    assert float(scores[0].max()) == pytest.approx(1.0)
     assert float(silence) == 1.0
+
+
+def test_the_probability_of_a_submission_is_the_official_soft_max() -> None:
+    """A class of 0.417 beside a silence of 0.1 was written as 0.376, the product of two conditional ones."""
+    outcomes = torch.full((19,), (1 - 0.417 - 0.1) / 17)
+    outcomes[4], outcomes[18] = 0.417, 0.1
+    scores, silence = (value.numpy() for value in track_scores(outcomes.log().unsqueeze(0)))
+    (chosen,) = decide(
+        class_scores=scores, p_silence=silence, correlation=np.ones((1, 1)), labels=None, decision=OFFICIAL
+    )
+    assert (chosen.label, chosen.confidence) == (CLASSES[4], pytest.approx(0.417, abs=1e-6))
 
 
 class _Tagger(torch.nn.Module):

@@ -55,7 +55,7 @@ def test_candidates_of_any_length(tiny: dict[str, Any], noise: Noise, samples: i
     assert candidates.audio.shape == (3, samples)
     assert candidates.audio.dtype == np.float32
     assert np.isfinite(candidates.audio).all()
-    assert np.allclose(candidates.class_scores.sum(1), 1.0)
+    assert ((candidates.class_scores >= 0) & (candidates.class_scores <= 1)).all()
     assert ((candidates.p_silence >= 0) & (candidates.p_silence <= 1)).all()
 
 
@@ -180,7 +180,7 @@ def test_from_the_command_line(small_set: Path, s5eval: Callable[..., Any], tmp_
 def test_trust_is_a_flag(s5eval: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
-    def load(network: Any, path: Path, *, trusted: bool) -> None:
+    def load(network: Any, path: Path, *, trusted: bool, chosen: str | None) -> None:
         seen.append(trusted)
         raise DataError("stop")
 

@@ -94,9 +94,18 @@ def test_a_wrong_file_says_which_tensor_and_where_to_get_it(tiny: dict[str, Any]
 
 def test_statistics_of_a_file_win_over_the_default() -> None:
     content: dict[str, object] = {**published_file(), "module.ar.runtime.backbone.norm_stats": torch.tensor([1.0, 2.0])}
-    found = backbone_weights(content, M2DViT(SMALL).state_dict())
+    found = backbone_weights(content, M2DViT(SMALL).state_dict(), path=Path("m2d.pth"))
     assert found["norm_stats"].tolist() == [1.0, 2.0]
     assert set(found) == set(M2DViT(SMALL).state_dict())
+
+
+def test_a_file_with_two_sets_of_weights_is_refused() -> None:
+    names = M2DViT(SMALL).state_dict()
+    one: dict[str, object] = dict(published_file())
+    averaged = {key.replace("module.", "ema.module."): value for key, value in published_file().items()}
+    for content in ({**one, **averaged}, {"model": one, "model_ema": published_file()}):
+        with pytest.raises(DataError, match=r"m2d.pth: holds 2 sets of weights for the same network"):
+            backbone_weights(content, names, path=Path("m2d.pth"))
 
 
 def test_tokens_of_ten_seconds_and_of_other_lengths() -> None:
