@@ -91,9 +91,7 @@ def _arrays(candidates: Candidates) -> tuple[npt.NDArray[Any], ...]:
 
 def _overlap(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     try:
-        return bool(
-            np.shares_memory(a, b, max_work=cast(Any, 10_000))
-        )  # steps; the stubs know two values
+        return bool(np.shares_memory(a, b, max_work=cast(Any, 10_000)))  # steps; the stubs know two values
     except np.exceptions.TooHardError:
         return True
 
