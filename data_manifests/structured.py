@@ -109,8 +109,8 @@ def check_shape(content: object, shape: Shape, where: str, advice: str) -> None:
 
 def _problem(content: object, shape: Shape, key: str) -> str | None:
     if isinstance(shape, Either):
-        problems = [_problem(content, inner, key) for inner in shape.shapes]
-        return None if None in problems else problems[-1]
+        tried = [_problem(content, inner, key) for inner in shape.shapes]
+        return None if None in tried else tried[-1]
     if isinstance(shape, Mapping):
         if not isinstance(content, Mapping):
             return _wrong(content, dict, key)

@@ -270,10 +270,10 @@ def _delta(
 
 
 def _marks(path: Path, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    marks = []
-    if _mentions(read_run(path)["fingerprint"], NULL_EMBEDDING):
+    missing = [part for part in summary.get("missing_parts", ()) if part != "tuned thresholds"]  # told below
+    marks = [f"without {part}" for part in missing]
+    if not missing and _mentions(read_run(path)["fingerprint"], NULL_EMBEDDING):
         marks.append(f"{NULL_EMBEDDING}: the encoder of AF-Whisper is absent")
-    marks += [f"without {part}" for part in summary.get("missing_parts", ()) if part != "tuned thresholds"]
     if str(summary.get("thresholds", "")).startswith("default ("):
         marks.append("these weights have no tuned thresholds: equals the default")
     if summary.get("tuned_on_forbidden"):

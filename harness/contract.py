@@ -94,10 +94,10 @@ def inspect_files(name: str, system: object, ids: Sequence[str], expected: Seque
         UsageError: it raises, or returns something else than a list of findings.
         S5Error: an expected error of the system itself, as it is.
     """
-    look = getattr(system, "inspect", None)
-    if not callable(look):
-        return []
     with contained(name, "inspect(mixture_ids, expected)"):
+        look = getattr(system, "inspect", None)
+        if not callable(look):
+            return []
         found: object = look(ids, expected)
     if not isinstance(found, list | tuple) or not all(isinstance(entry, Finding) for entry in found):
         raise UsageError(

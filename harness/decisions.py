@@ -50,7 +50,8 @@ def choose_decision(
     if switch is not None and config.decision_file is not None:
         raise UsageError(f"--decision {config.decision_file} and decision.thresholds={switch} contradict each other")
     decision = load_decision(config.decision_file) if config.decision_file else system.decision
-    answered, missing = switch, ()
+    answered = switch
+    missing: tuple[str, ...] = ()
     if switch == "default":
         decision = replace(decision, silence_thresholds=Decision().silence_thresholds, provenance=None)
     elif switch == "tuned" and decision.provenance is None:

@@ -8,6 +8,7 @@ given up; one during which it has ended once is tried again alone, so that it ta
 import contextlib
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -52,6 +53,8 @@ class Guard:
         self._path = folder / MARKS
         self._timeout = timeout
         self._watchdog: subprocess.Popen[str] | None = None
+        self._file: int | None = None
+        self._size = 0
         marks = _read(self._path)
         deaths = {id_: count for id_, count in marks["deaths"].items() if id_ not in done}
         for id_ in marks["under_way"]:
@@ -106,10 +109,19 @@ class Guard:
             self._write(())
         else:
             self._path.unlink(missing_ok=True)
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _write(self, ids: Sequence[str]) -> None:
+        content = json.dumps({"under_way": list(ids), "deaths": self._deaths}).encode()
         with contextlib.suppress(OSError):  # a full disk is told by what matters more
-            self._path.write_text(json.dumps({"under_way": list(ids), "deaths": self._deaths}), encoding="utf-8")
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+                self._size = os.fstat(self._file).st_size
+            # Over what is there, with blanks behind: a file that is cut and written again is flushed by some systems.
+            self._size = max(self._size, len(content))
+            os.pwrite(self._file, content.ljust(self._size), 0)
 
     def _tell(self, task: dict[str, Any] | None) -> None:
         if self._watchdog is None:

@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +91,7 @@ def _arrays(candidates: Candidates) -> tuple[npt.NDArray[Any], ...]:
 
 def _overlap(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     try:
-        return bool(np.shares_memory(a, b, max_work=10_000))
+        return bool(np.shares_memory(a, b, max_work=cast(Any, 10_000)))  # steps; the stubs know two values
     except np.exceptions.TooHardError:
         return True
 
