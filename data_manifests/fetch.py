@@ -178,7 +178,7 @@ def _wait_for(error: urllib.error.HTTPError, url: str, pause: float, attempt: in
         raise DataError(
             f"{url}: the server is busy and asks to be left alone for {seconds:.0f} s; run again after that"
         )
-    return max(pause * 2**attempt, seconds)
+    return max(pause * float(2**attempt), seconds)
 
 
 def _remote_file(entry: Mapping[str, Any], listing: str) -> RemoteFile:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.systems.loading import file_digest
@@ -77,15 +78,17 @@ def test_what_slurm_says_of_a_whole_job_does_not_concern_a_training(
 
 
 def test_an_exported_file_that_is_gone_is_exported_again(toy_train: ToyTrain, tmp_path: Path) -> None:
-    for name in ("m2d", "dpc"):
+    for name in ("m2d", "uss"):
         toy_train(name)
-    weights = tmp_path / "weights"
     digests = toy_train("dpc").digests
+    weights = tmp_path / "weights"
     (weights / "dpc1.safetensors").unlink()
-    (weights / "uss.safetensors").write_bytes(b"what a later recipe made of it")
+    later = {key: value + 1 for key, value in load_file(weights / "uss.safetensors").items()}
+    save_file(later, weights / "uss.safetensors")  # what a later recipe made of it
+    before = file_digest(weights / "uss.safetensors")
     assert toy_train("dpc").digests == digests
     assert file_digest(weights / "dpc1.safetensors") == digests["dpc1"]
-    assert (weights / "uss.safetensors").read_bytes() == b"what a later recipe made of it"
+    assert file_digest(weights / "uss.safetensors") == before
 
 
 def test_a_training_needs_no_tensorboard(toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
