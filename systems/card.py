@@ -28,9 +28,10 @@ def read_card(folder: Path) -> dict[str, Any]:
         return {"history": []}
     try:
         card = dict(json.loads(path.read_text(encoding="utf-8")))
-        for listed in (card, *card["history"]):
+        history = list(card.get("history", []))
+        for listed in (card, *history):
             dict(listed.get("files", {}))
-        return {**card, "history": [dict(old) for old in card["history"]]}
+        return {**card, "history": [dict(old) for old in history]}
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as a card ({error}); remove it to begin a new one") from error
 
