@@ -13,6 +13,7 @@ import yaml
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.listing import refuse_absent
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scenes_digest
@@ -25,6 +26,8 @@ MINI = "mini"
 
 VALID_LISTING = Path("dev_set", "metadata", "valid.json")
 """Below the official root: the list of the metadata that the validation split is made from."""
+
+_LISTED = 10  # missing mixtures that are named one by one
 
 _MINI_ID = re.compile(r"mini_([a-z]+)_[0-9]{4,}")
 
@@ -41,6 +44,10 @@ class Split:
         soundscape: folder of the mixtures, relative to the root.
         references: folder of the references, or None when the split ships none.
         mixtures: how many mixtures it has; None: unknown.
+        references_required: False where the references were not published with the mixtures: a folder that is not
+            there means that the split has none.
+        numbered: whether its own files are `<mixture>_<i>_<Label>`, or `<mixture>_<Label>` as in 2025, when no label
+            was in a scene twice.
         tune: whether thresholds may be fitted on it.
         made_from: None for audio that is on disk; `mini` or `metadata` for a split whose audio is made when it is
             first used (`soundscape` and `references` are then below the folder where it is made).
@@ -50,6 +57,8 @@ class Split:
     soundscape: str
     references: str | None
     mixtures: int | None = None
+    references_required: bool = True
+    numbered: bool = True
     tune: Literal["allowed", "forbidden"] = "allowed"
     made_from: Literal["mini", "metadata"] | None = None
 
@@ -157,20 +166,41 @@ def open_manifest(
         whole = _ids(chosen, root)
         _refuse_unknown(only, whole, name)
         folder = _place(chosen, root) if as_it_stands else _make(chosen, root, limit, only, progress)
-    references = None if chosen.references is None else folder / chosen.references
-    expected = None if partly else chosen.mixtures
-    scenes, findings = scan(folder / chosen.soundscape, references, expected=expected, as_it_stands=as_it_stands)
+    if not (chosen.references_required or (folder / str(chosen.references)).is_dir()):
+        chosen = replace(chosen, references=None)
+    scenes, findings = scan(
+        folder / chosen.soundscape,
+        None if chosen.references is None else folder / chosen.references,
+        expected=None if partly or (whole and as_it_stands) else chosen.mixtures,
+        as_it_stands=as_it_stands,
+        numbered=chosen.numbered,
+        part=name == MINI or partly,
+    )
     here = tuple(scene.mixture.id for scene in scenes)
     if as_it_stands and whole:
         wanted = list(only or whole)[:limit]
-        folder_of = folder / chosen.soundscape
-        findings += tuple(
-            Finding("missing", "error", str(folder_of / id_), "this mixture of the split is not there")
-            for id_ in sorted(set(wanted) - set(here))
-        )
+        findings += _missing(wanted, here, folder / chosen.soundscape, chosen)
         only, limit = [id_ for id_ in wanted if id_ in here], None
     kept = _filtered(scenes, folder, limit=limit, only=only)
+    if not as_it_stands:
+        refuse_absent([file for scene in kept for file in scene.files])
     return Manifest(name, chosen, folder, kept, tuple(whole) or here, findings, scenes_digest(kept))
+
+
+def _missing(wanted: Sequence[str], here: Sequence[str], folder: Path, split: Split) -> tuple[Finding, ...]:
+    """Mixtures of a split that is made on use which are not there: one by one, or in one line where they are many."""
+    missing = sorted(set(wanted) - set(here))
+    if len(missing) <= _LISTED:
+        message = "this mixture of the split is not there"
+        return tuple(Finding("missing", "error", str(folder / id_), message) for id_ in missing)
+    how = f"`s5eval data make mini --split {split.name}`" if split.made_from == "mini" else "a run over the whole split"
+    message = (
+        f"{len(missing)} of {len(wanted)} mixtures of the split {split.name!r} have not been made, {missing[0]} to "
+        f"{missing[-1]}; {how} makes them"
+    )
+    if here and set(here) == set(wanted[: len(here)]):
+        message += f", and --limit {len(here)} checks those that are there"
+    return (Finding("missing", "error", str(folder), message),)
 
 
 def _plain_split(root: Path) -> tuple[str, Split]:

@@ -12,15 +12,20 @@ from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.errors import AudioError, DataError
 from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.manifest import Manifest
-from s5eval.data_manifests.naming import parse_source_stem
+from s5eval.data_manifests.naming import MixtureIds, likely_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
 from s5eval.data_manifests.synthesis.write import list_records, read_record
 
 MIXTURE_SAMPLES = 10 * SAMPLE_RATE
 """Length of every mixture of the official sets and of `mini`."""
 
-_RULES = (("no such file", "missing"), ("empty", "empty"), ("truncated", "truncated"), ("NaN", "non-finite"))
+_RULES = (
+    ("empty", "empty"),
+    ("truncated", "truncated"),
+    ("NaN", "non-finite"),
+)
 
 
 def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
@@ -74,7 +79,9 @@ def _missing_mixtures(manifest: Manifest, named: set[str]) -> list[Finding]:
     """One finding per mixture that only its references tell of, unless it has been `named` already."""
     counts: Counter[str] = Counter()
     for finding in manifest.findings:
-        name = parse_source_stem(PurePosixPath(finding.file).stem) if finding.rule == "orphan" else None
+        if finding.rule != "orphan":
+            continue
+        name = likely_name(PurePosixPath(finding.file).stem, numbered=manifest.split.numbered)
         if name is not None and name.mixture_id not in named:
             counts[name.mixture_id] += 1
     folder = manifest.root / manifest.split.soundscape
@@ -152,9 +159,12 @@ def _check_scene(scene: Scene) -> list[Finding]:
 
 
 def _check_indices(scene: Scene) -> list[Finding]:
-    """References are numbered 0, 1, 2, …: a gap is a file that is gone."""
-    names = [parse_source_stem(reference.path.stem) for reference in scene.references or ()]
-    indices = sorted(name.index for name in names if name is not None)
+    """References are numbered 0, 1, 2, …: a gap is a file that is gone. Of names without numbers none can be missed."""
+    ids = MixtureIds((scene.mixture.id,))
+    readings = [ids.readings(reference.path.stem)[0] for reference in scene.references or ()]
+    indices = sorted(reading.index for reading in readings if reading.index is not None)
+    if len(indices) < len(readings):
+        return []
     if indices == list(range(len(indices))):
         return []
     shown = ", ".join(map(str, indices))
@@ -173,8 +183,11 @@ def _check_file(path: Path, channels: int) -> tuple[int | None, list[Finding]]:
     def add(rule: str, message: str) -> None:
         findings.append(Finding(rule, "error", str(path), message))
 
+    if problem := not_a_file(path):
+        add("missing", problem)
+        return None, findings
     try:
-        info = soundfile.info(path) if path.is_file() and path.stat().st_size else None
+        info = soundfile.info(path) if path.stat().st_size else None
         rate, found = (info.samplerate, info.channels) if info is not None else (SAMPLE_RATE, channels)
         if rate != SAMPLE_RATE:
             add("rate", f"the sample rate is {rate} Hz, expected {SAMPLE_RATE} Hz")

@@ -29,6 +29,7 @@ from s5eval.harness.report.page import write_page
 from s5eval.harness.store import DiskStore
 from s5eval.harness.summary import summarize
 from s5eval.systems.decision import Decision
+from s5eval.systems.folder import FolderSystem
 from s5eval.systems.interface import OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.registry import load_factory
@@ -266,6 +267,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "dataset": manifest.dataset,
             "split": manifest.split.name,
             "tune": manifest.split.tune,
+            **(plan.system.marks() if isinstance(plan.system, FolderSystem) else {}),
             **decision_marks(plan.decision, plan.thresholds),
             "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
         },

@@ -26,7 +26,7 @@ from s5eval.submissions.layout import (
     MAX_TOTAL_BYTES,
     finding,
 )
-from s5eval.systems.folder import ZIP_ERRORS
+from s5eval.systems.estimates import ZIP_ERRORS
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _END = struct.Struct("<4s4H2LH")

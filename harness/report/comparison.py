@@ -7,7 +7,7 @@ from s5eval.harness.compare import Comparison
 from s5eval.harness.decomposition import ORACLES
 from s5eval.harness.paired import Difference
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES
-from s5eval.harness.report.table import SECONDARY_TITLES, aligned
+from s5eval.harness.report.table import SECONDARY_TITLES, aligned, estimate_marks
 
 _OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice that the text shows; --json has all
 _SHOWN = 8  # mixtures of a list; --json has all
@@ -50,6 +50,7 @@ def _title(facts: Mapping[str, Any]) -> str:
     marks = [] if facts["status"] == "complete" else [str(facts["status"]).upper()]
     marks += ["oracle: sees the references"] if facts.get("oracle") else []
     marks += ["thresholds tuned on a forbidden split"] if facts.get("tuned_on_forbidden") else []
+    marks += estimate_marks(facts)
     return " | ".join([f"{facts['path']} ({facts['system']})", f"weights: {facts['weights']}", *marks])
 
 

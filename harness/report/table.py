@@ -63,10 +63,18 @@ def headline(summary: Mapping[str, Any]) -> str:
     marks = [] if summary["status"] == "complete" else [str(summary["status"]).upper()]
     marks += ["oracle: sees the references"] if summary.get("oracle") else []
     marks += ["thresholds tuned on a forbidden split"] if summary.get("tuned_on_forbidden") else []
+    marks += estimate_marks(summary)
     data = f"{summary['dataset']}/{summary['split']}" if summary["dataset"] != summary["split"] else summary["split"]
     parts = [f"{summary['system']}", f"weights: {summary['weights']}", f"data: {data}", *marks]
     counted = summary["n_scored"] + summary.get("n_predicted", 0) + summary["n_failed"]
     return " | ".join([*parts, f"{counted} of {summary['n_expected']} mixtures" if marks else f"{counted} mixtures"])
+
+
+def estimate_marks(about: Mapping[str, Any]) -> list[str]:
+    """What must be said of a folder or archive of estimates: that it answers a part, or that channels were averaged."""
+    answered, expected = about.get("answered"), about["n_expected"]
+    marks = [] if answered in (None, expected) else [f"answers {answered} of {expected} mixtures"]
+    return [*marks, *(["estimates of several channels averaged"] if about.get("downmix") else [])]
 
 
 def _row(name: str, metrics: Mapping[str, Any], kind: str = "system") -> tuple[str, ...]:
