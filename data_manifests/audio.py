@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from s5eval.data_manifests.containers import KNOWN_FORMATS, SampleBytes, find_samples, with_length
+from s5eval.data_manifests.containers import (
+    FLAC_MARK,
+    KNOWN_FORMATS,
+    SampleBytes,
+    find_samples,
+    why_unknown,
+    with_length,
+)
 from s5eval.data_manifests.errors import AudioError
 from s5eval.data_manifests.listing import not_a_file
 
@@ -90,6 +97,13 @@ def audio_length(path: Path) -> int:
         return len(_read(file, "int16")) if _is_endless(file) else int(file.frames)
 
 
+def audio_seconds(path: Path) -> float:
+    """How long a file of any rate and any channels plays. Raises `AudioError` as `audio_length` does."""
+    with _opened(path, str(path)) as file:
+        frames = len(_read(file, "int16")) if _is_endless(file) else file.frames
+        return float(frames / file.samplerate)
+
+
 def check_whole(path: Path) -> None:
     """Check that a file is there and whole, without reading its samples; any rate, any channels.
 
@@ -115,14 +129,14 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]
         if source.stat().st_size == 0:
             raise AudioError(f"{name}: the file is empty (0 bytes); write it again")
     try:
-        samples, content = _examined(source)
+        samples, content, head = _examined(source)
+        # Bytes that are none of these reach no decoder: of a cut one it would make a shorter one.
+        if samples is None and not head.startswith(FLAC_MARK):
+            raise AudioError(f"{name}: cannot be read as audio: {why_unknown(head)}")
         with _SoundFile(content) as file:
             if file.format not in KNOWN_FORMATS:
-                message = (
-                    f"a file of type {file.format}, which does not tell whether it is whole; write it as WAV or FLAC"
-                )
-                raise AudioError(f"{name}: {message}")
-            if _is_truncated(samples, file):
+                raise AudioError(f"{name}: cannot be read as audio: of type {file.format}; expected WAV or FLAC")
+            if samples is not None and _is_truncated(samples, file):
                 raise AudioError(f"{name}: truncated: the file ends before the length its header promises")
             yield file
     except soundfile.SoundFileError as error:
@@ -132,19 +146,18 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]
         raise AudioError(f"{name}: cannot be read as audio: {error or type(error).__name__}") from error
 
 
-def _examined(source: Path | BinaryIO) -> tuple[SampleBytes | None, Path | BinaryIO]:
-    """Where the samples are, and what to read: the file, or a copy with its length where that says 0 of many."""
+def _examined(source: Path | BinaryIO) -> tuple[SampleBytes | None, Path | BinaryIO, bytes]:
+    """Where the samples are; what to read, which is a copy with its length where that says 0 of many; how it begins."""
     with _binary(source) as file:
         samples = find_samples(file)
-        if samples is None or samples.size_at is None:
-            return samples, source
         file.seek(0)
-        return samples, BytesIO(with_length(file.read(), samples))
+        if samples is None or samples.size_at is None:
+            return samples, source, file.read(16)
+        content = file.read()
+        return samples, BytesIO(with_length(content, samples)), content[:16]
 
 
-def _is_truncated(samples: SampleBytes | None, file: soundfile.SoundFile) -> bool:
-    if samples is None:
-        return bool(file.format != "FLAC")  # of a FLAC file, and of its end, the decoder knows
+def _is_truncated(samples: SampleBytes, file: soundfile.SoundFile) -> bool:
     if samples.declared is None:
         frame = file.channels * _SAMPLE_BYTES.get(file.subtype, 0)
         return frame > 1 and samples.present % frame not in (0, 1)  # 1: chunks are padded to an even length

@@ -13,10 +13,23 @@ from typing import BinaryIO
 KNOWN_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "FLAC"})
 """libsndfile's names of the containers that are read."""
 
+FLAC_MARK = b"fLaC"
+"""How a FLAC file begins."""
+
+_OTHERS = {b"OggS": "Ogg", b"ID3": "MP3", b"\xff\xfb": "MP3", b"caff": "CAF", b"Creative Voice": "VOC", b"NIST": "NIST"}
+
 _ENDLESS = 0x7FFFF000
 """From this size on a header means "unknown": programs that write to a pipe put the largest number that they have."""
 
 _W64_RIFF, _W64_HEADER_BYTES, _W64_CHUNK_BYTES = b"riff", 40, 24
+
+
+def why_unknown(head: bytes) -> str:
+    """Why a file that begins like this, and in which no samples were found, is not read."""
+    kind = next((kind for mark, kind in _OTHERS.items() if head.startswith(mark)), None)
+    if kind is None:
+        return "no samples are found in it; expected WAV or FLAC"
+    return f"of type {kind}, which does not tell whether it is whole; write it as WAV or FLAC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,7 @@ def _chunks(file: BinaryIO, end: int, order: str) -> Iterator[tuple[bytes, int, 
 def _riff(file: BinaryIO, end: int, order: str) -> SampleBytes | None:
     long_size = None
     for name, size, at in _chunks(file, end, order):
-        if name == b"ds64" and size >= 16:
+        if name == b"ds64" and at + 16 <= end:
             file.seek(at + 8)
             (long_size,) = struct.unpack(f"{order}Q", file.read(8))
         if name != b"data":

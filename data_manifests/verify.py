@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import soundfile
 
 from s5eval.data_manifests.audio import read_audio
@@ -20,6 +21,8 @@ from s5eval.data_manifests.synthesis.write import list_records, read_record
 
 MIXTURE_SAMPLES = 10 * SAMPLE_RATE
 """Length of every mixture of the official sets and of `mini`."""
+
+_LOUDEST = 100.0  # times full scale; a float file may exceed 1, but not by 40 dB
 
 _RULES = (
     ("empty", "empty"),
@@ -41,7 +44,7 @@ def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = 
 
     Returns:
         All findings: rules `missing`, `empty`, `truncated`, `unreadable`, `rate`, `channels`, `length`,
-        `non-finite`, `checksum`, `label`, `index`, `metadata` beside the manifest's own.
+        `non-finite`, `scale`, `checksum`, `label`, `index`, `metadata` beside the manifest's own.
     """
     findings = [replace(finding, severity="error") for finding in manifest.findings]
     mixtures = manifest.root / manifest.split.soundscape
@@ -193,7 +196,10 @@ def _check_file(path: Path, channels: int) -> tuple[int | None, list[Finding]]:
             add("rate", f"the sample rate is {rate} Hz, expected {SAMPLE_RATE} Hz")
         if found != channels:
             add("channels", f"{found} channels, expected {channels}")
-        return read_audio(path, channels=found, sample_rate=rate).shape[1], findings
+        audio = read_audio(path, channels=found, sample_rate=rate)
+        if (peak := float(np.abs(audio).max(initial=0.0))) > _LOUDEST:
+            add("scale", f"peaks at {peak:.0f} times full scale: integers written as float? expected about 1 at most")
+        return audio.shape[1], findings
     except soundfile.SoundFileError as error:
         add("unreadable", f"cannot be read as audio: {str(error).partition(': ')[2] or error}")
     except AudioError as error:

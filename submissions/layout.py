@@ -101,6 +101,7 @@ RULES: Mapping[str, Severity] = {
     "audio-unreadable": "error",
     "audio-format": "error",
     "audio-truncated": "error",
+    "audio-header": "warning",
     "audio-rate": "error",
     "audio-channels": "error",
     "audio-subtype": "error",

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -126,15 +126,20 @@ def refuse_folder_of_mini(context: click.Context) -> None:
 
 
 @contextmanager
-def show_making() -> "Iterator[MakeProgress]":
-    """A progress bar for scenes that are being made before a run; drawn only if some are, and on a terminal."""
+def show_making(what: str = "making scenes") -> "Iterator[MakeProgress]":
+    """A progress bar for scenes that are made (or checked, says `what`); drawn only while some are, on a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=0, unit="scene", desc="making scenes", leave=False, disable=not sys.stderr.isatty()) as bar:
+    with ExitStack() as stack:
+        bars: list[tqdm[Any]] = []
 
         def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            if not bars and done < total:
+                off = not sys.stderr.isatty()
+                bars.append(stack.enter_context(tqdm(total=total, unit="scene", desc=what, leave=False, disable=off)))
+            for bar in bars:
+                bar.total = total
+                bar.update(done - bar.n)
 
         yield show
 
