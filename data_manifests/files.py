@@ -1,11 +1,14 @@
 """Writing files so that a reader never sees half of one."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from s5eval.data_manifests.errors import DataError, UsageError
+
+_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]*)?", re.DOTALL)
 
 
 def make_folder(folder: Path) -> None:
@@ -37,6 +40,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name is one of `atomic_path`, so that somebody writes it still, or was killed writing it."""
+    return _UNFINISHED.fullmatch(name) is not None
 
 
 def write_atomically(target: Path, content: bytes | str) -> None:

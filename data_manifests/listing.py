@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.files import is_unfinished
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 
@@ -47,13 +48,15 @@ def hidden(name: str) -> Finding:
 
 
 def list_folder(folder: Path) -> Listing:
-    """The names in a folder, without those in the folders in it.
+    """The names in a folder, without those in the folders in it and what another process is still writing there.
 
     Raises:
         DataError: the folder cannot be read.
     """
     names, findings = [], []
     for path in _entries(folder):
+        if is_unfinished(path.name):
+            continue
         if is_hidden(path.name):
             findings.append(hidden(path.name))
         elif path.is_dir() and path.suffix not in AUDIO_SUFFIXES:

@@ -13,7 +13,7 @@ import yaml
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import suggestion
-from s5eval.data_manifests.listing import refuse_absent
+from s5eval.data_manifests.listing import is_hidden, refuse_absent
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scenes_digest
@@ -166,7 +166,7 @@ def open_manifest(
         whole = _ids(chosen, root)
         _refuse_unknown(only, whole, name)
         folder = _place(chosen, root) if as_it_stands else _make(chosen, root, limit, only, progress)
-    if not (chosen.references_required or (folder / str(chosen.references)).is_dir()):
+    if not (chosen.references_required or _has_name(folder / str(chosen.references))):
         chosen = replace(chosen, references=None)
     scenes, findings = scan(
         folder / chosen.soundscape,
@@ -208,15 +208,22 @@ def _plain_split(root: Path) -> tuple[str, Split]:
 
     How many scenes of the embedded set were wanted is not known, so no count is expected.
     """
-    references = "oracle_target" if (root / "oracle_target").is_dir() else None
+    references = "oracle_target" if _has_name(root / "oracle_target") else None
     matches = [
-        _MINI_ID.fullmatch(path.stem) for path in (root / "soundscape").iterdir() if path.suffix in AUDIO_SUFFIXES
+        _MINI_ID.fullmatch(path.stem)
+        for path in (root / "soundscape").iterdir()
+        if path.suffix in AUDIO_SUFFIXES and not is_hidden(path.name)
     ]
     names = {match and match[1] for match in matches}
     for split in known_datasets()[MINI].splits.values():
         if names == {split.name}:
             return MINI, replace(split, references=references, mixtures=None, made_from=None)
     return FOLDER, Split(FOLDER, "soundscape", references)
+
+
+def _has_name(path: Path) -> bool:
+    """Whether something of this name is there, be it a link to a folder that has not been fetched."""
+    return path.exists() or path.is_symlink()
 
 
 def _split_of(dataset: Dataset, name: str) -> Split:

@@ -9,7 +9,7 @@ from typing import Any
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.findings import Finding
-from s5eval.data_manifests.listing import list_folder
+from s5eval.data_manifests.listing import absence, list_folder
 from s5eval.data_manifests.naming import (
     AUDIO_SUFFIXES,
     SOURCE_NAMES,
@@ -54,7 +54,9 @@ def scan(
         findings.append(Finding("mixture-count", "warning", str(folder), message))
     if reference_folder is not None and not reference_folder.is_dir():
         if not as_it_stands:
-            raise DataError(f"the references are missing: no folder {reference_folder}")
+            why = absence(reference_folder)
+            where = f"no folder {reference_folder}" if why is None else f"{reference_folder}: {why}"
+            raise DataError(f"the references are missing: {where}")
         message = "the folder of the references is missing"
         findings.append(Finding("missing", "error", str(reference_folder), message))
         reference_folder = None

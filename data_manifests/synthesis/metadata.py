@@ -41,7 +41,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read as scene metadata: {error.strerror}") from error
     except ValueError as error:
         raise DataError(f"{path}: cannot be read as scene metadata: {error}") from error
-    if isinstance(metadata, list):
+    if isinstance(metadata, list) and metadata and isinstance(metadata[0], dict) and "metadata_path" in metadata[0]:
         raise UsageError(
             f"{path}: a list of {len(metadata)} scenes, expected the metadata of one: name the files that it lists "
             f"({path.parent / path.stem}/*.json); `s5eval run --data ROOT --split valid` makes the whole split"

@@ -45,6 +45,13 @@ def test_data_without_content_are_an_error_that_says_how_to_fetch_them(
     assert (some.code, some.json["n_scored"]) == (0, 1), "what is here can be scored"
 
 
+def test_a_reference_folder_that_was_not_fetched_is_an_error(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    shutil.rmtree(small_set / "oracle_target")
+    (small_set / "oracle_target").symlink_to("../.git/annex/objects/nowhere")
+    found = score(s5eval, small_set, small_set / "estimate", tmp_path / "run")
+    assert (found.code, "the references are missing" in found.err, "git annex get" in found.err) == (3, True, True)
+
+
 def test_a_pointer_of_git_lfs_names_its_command(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 64044\n"
     (small_set / "soundscape" / "m_1.wav").write_text(pointer)
