@@ -195,3 +195,8 @@ def sync_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
             raise
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name is one of `atomic_path`, so that somebody writes it still, or was killed writing it."""
+    return _TEMPORARY.match(name) is not None

@@ -11,6 +11,7 @@ from typing import Literal
 from s5eval.data_manifests.errors import DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.listing import is_hidden, refuse_absent
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scene_digests, scenes_digest, sizes_digest
@@ -24,6 +25,8 @@ MINI = "mini"
 
 VALID_LISTING = Path("dev_set", "metadata", "valid.json")
 """Below the official root: the list of the metadata that the validation split is made from."""
+
+_LISTED = 10  # missing mixtures that are named one by one
 
 _MINI_ID = re.compile(r"mini_([a-z]+)_[0-9]{4,}")
 
@@ -40,6 +43,10 @@ class Split:
         soundscape: folder of the mixtures, relative to the root.
         references: folder of the references, or None when the split ships none.
         mixtures: how many mixtures it has; None: unknown.
+        references_required: False where the references were not published with the mixtures: a folder that is not
+            there means that the split has none.
+        numbered: whether its own files are `<mixture>_<i>_<Label>`, or `<mixture>_<Label>` as in 2025, when no label
+            was in a scene twice.
         tune: whether thresholds may be fitted on it.
         made_from: None for audio that is on disk; `mini` or `metadata` for a split whose audio is made when it is
             first used (`soundscape` and `references` are then below the folder where it is made).
@@ -49,6 +56,8 @@ class Split:
     soundscape: str
     references: str | None
     mixtures: int | None = None
+    references_required: bool = True
+    numbered: bool = True
     tune: Literal["allowed", "forbidden"] = "allowed"
     made_from: Literal["mini", "metadata"] | None = None
 
@@ -166,19 +175,24 @@ def open_manifest(
         whole = _ids(chosen, root)
         _refuse_unknown(only, whole, name)
         folder = _place(chosen, root) if as_it_stands else _make(chosen, root, limit, only, progress)
-    references = None if chosen.references is None else folder / chosen.references
-    expected = None if partly else chosen.mixtures
-    scenes, findings = scan(folder / chosen.soundscape, references, expected=expected, as_it_stands=as_it_stands)
+    if not (chosen.references_required or _has_name(folder / str(chosen.references))):
+        chosen = replace(chosen, references=None)
+    scenes, findings = scan(
+        folder / chosen.soundscape,
+        None if chosen.references is None else folder / chosen.references,
+        expected=None if partly or (whole and as_it_stands) else chosen.mixtures,
+        as_it_stands=as_it_stands,
+        numbered=chosen.numbered,
+        part=name == MINI or partly,
+    )
     here = tuple(scene.mixture.id for scene in scenes)
     if as_it_stands and whole:
         wanted = list(only or whole)[:limit]
-        folder_of = folder / chosen.soundscape
-        findings += tuple(
-            Finding("missing", "error", str(folder_of / id_), "this mixture of the split is not there")
-            for id_ in sorted(set(wanted) - set(here))
-        )
+        findings += _missing(wanted, here, folder / chosen.soundscape, chosen)
         only, limit = [id_ for id_ in wanted if id_ in here], None
     kept = _filtered(scenes, folder, limit=limit, only=only)
+    if not as_it_stands:
+        refuse_absent([file for scene in kept for file in scene.files])
     digests = scene_digests(kept, afresh=afresh)
     return Manifest(
         dataset=name,
@@ -193,20 +207,43 @@ def open_manifest(
     )
 
 
+def _missing(wanted: Sequence[str], here: Sequence[str], folder: Path, split: Split) -> tuple[Finding, ...]:
+    """Mixtures of a split that is made on use which are not there: one by one, or in one line where they are many."""
+    missing = sorted(set(wanted) - set(here))
+    if len(missing) <= _LISTED:
+        message = "this mixture of the split is not there"
+        return tuple(Finding("missing", "error", str(folder / id_), message) for id_ in missing)
+    how = f"`s5eval data make mini --split {split.name}`" if split.made_from == "mini" else "a run over the whole split"
+    message = (
+        f"{len(missing)} of {len(wanted)} mixtures of the split {split.name!r} have not been made, {missing[0]} to "
+        f"{missing[-1]}; {how} makes them"
+    )
+    if here and set(here) == set(wanted[: len(here)]):
+        message += f", and --limit {len(here)} checks those that are there"
+    return (Finding("missing", "error", str(folder), message),)
+
+
 def _plain_split(root: Path) -> tuple[str, Split]:
     """What a folder with `soundscape/` is: a split of the embedded set if all its ids are of one, else just a folder.
 
     How many scenes of the embedded set were wanted is not known, so no count is expected.
     """
-    references = "oracle_target" if (root / "oracle_target").is_dir() else None
+    references = "oracle_target" if _has_name(root / "oracle_target") else None
     matches = [
-        _MINI_ID.fullmatch(path.stem) for path in (root / "soundscape").iterdir() if path.suffix in AUDIO_SUFFIXES
+        _MINI_ID.fullmatch(path.stem)
+        for path in (root / "soundscape").iterdir()
+        if path.suffix in AUDIO_SUFFIXES and not is_hidden(path.name)
     ]
     names = {match and match[1] for match in matches}
     for split in known_datasets()[MINI].splits.values():
         if names == {split.name}:
             return MINI, replace(split, references=references, mixtures=None, made_from=None)
     return FOLDER, Split(FOLDER, "soundscape", references)
+
+
+def _has_name(path: Path) -> bool:
+    """Whether something of this name is there, be it a link to a folder that has not been fetched."""
+    return path.exists() or path.is_symlink()
 
 
 def _split_of(dataset: Dataset, name: str) -> Split:

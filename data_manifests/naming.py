@@ -1,33 +1,43 @@
-"""The one grammar of source files, `<mixture>_<i>_<Label>.wav`, for references, estimates and submissions.
+"""The grammar of source files, `<mixture>_<i>_<Label>.wav`, for references, estimates and submissions.
 
+The number may be left out, as the sets of 2025 do (`eval_0000_Buzzer.wav`) and the official evaluator of 2026 allows.
 A name is read from its right end, so a mixture id may hold underscores and digits, and one id may be the
-prefix of another (`m_1`, `m_10`): files belong to a mixture by exact id, never by prefix.
+prefix of another (`m_1`, `m_10`): files belong to a mixture by exact id, never by prefix. Only the ids that exist tell
+whether `eval_0000_Buzzer` is source 0 of `eval` or the Buzzer of `eval_0000`.
 """
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from s5eval.data_manifests.findings import Finding
-from s5eval.data_manifests.labels import label_problem
+from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
 
 AUDIO_SUFFIXES: tuple[str, ...] = (".wav", ".flac")
 
+SOURCE_NAMES = "<mixture>_<i>_<Label>.wav (or <mixture>_<Label>.wav)"
+"""The grammar as it stands in messages."""
+
 _SOURCE_STEM = re.compile(r"(?P<mixture>.+)_(?P<index>[0-9]{1,9})_(?P<label>[^_]+)", re.DOTALL)
+_UNNUMBERED_STEM = re.compile(r"(?P<mixture>.+)_(?P<label>[^_]+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class SourceName:
-    """The parts of a source file's name; `label` may be unknown, since saying so is the reader's task."""
+    """The parts of a source file's name; `label` may be unknown, since saying so is the reader's task.
+
+    `index` is None where the name has none.
+    """
 
     mixture_id: str
-    index: int
+    index: int | None
     label: str
 
 
 def parse_source_stem(stem: str) -> SourceName | None:
-    """Read a file stem (name without suffix); None when it does not follow the grammar.
+    """Read a file stem (name without suffix) that has a number; None when it does not follow the grammar.
 
     >>> parse_source_stem("scene_1_0_Speech")
     SourceName(mixture_id='scene_1', index=0, label='Speech')
@@ -36,6 +46,16 @@ def parse_source_stem(stem: str) -> SourceName | None:
     if match is None:
         return None
     return SourceName(match["mixture"], int(match["index"]), match["label"])
+
+
+def parse_unnumbered_stem(stem: str) -> SourceName | None:
+    """Read a file stem as one without a number; None when it does not follow the grammar.
+
+    >>> parse_unnumbered_stem("eval_0000_Buzzer")
+    SourceName(mixture_id='eval_0000', index=None, label='Buzzer')
+    """
+    match = _UNNUMBERED_STEM.fullmatch(stem)
+    return None if match is None else SourceName(match["mixture"], None, match["label"])
 
 
 def format_source_name(mixture_id: str, index: int, label: str, *, suffix: str = ".wav") -> str:
@@ -57,39 +77,85 @@ class SourceFile:
     name: SourceName
 
 
+class MixtureIds:
+    """The ids that exist; one that is written in another Unicode form (NFC, NFD) is the same id."""
+
+    def __init__(self, ids: Collection[str]) -> None:
+        """Take the ids; two that differ in their Unicode form only stay apart, and are found exactly."""
+        self._ids = frozenset(ids)
+        self._composed: dict[str, str | None] = {}
+        for id_ in self._ids:
+            composed = unicodedata.normalize("NFC", id_)
+            self._composed[composed] = None if composed in self._composed else id_
+
+    def find(self, written: str) -> str | None:
+        """The id that is meant; None when there is none."""
+        return written if written in self._ids else self._composed.get(unicodedata.normalize("NFC", written))
+
+    def readings(self, stem: str, *, numbered: bool = True) -> list[SourceName]:
+        """What a stem can mean among these ids, what is meant first: none, one, or seldom two ways."""
+        names = [parse_source_stem(stem), parse_unnumbered_stem(stem)]
+        found = [
+            replace(name, mixture_id=id_)
+            for name in (names if numbered else reversed(names))
+            if name is not None and (id_ := self.find(name.mixture_id)) is not None
+        ]
+        return found
+
+
 def match_sources(
-    files: Iterable[str], mixture_ids: Collection[str]
+    files: Iterable[str], mixture_ids: Collection[str], *, numbered: bool = True
 ) -> tuple[Mapping[str, Sequence[SourceFile]], list[Finding]]:
     """Assign listed files to mixtures by exact id.
 
     Args:
         files: file names, with `/` between folders if there are any; directories are not to be listed.
         mixture_ids: the ids that exist.
+        numbered: the set's own names have a number; a name that can be read both ways is read its way.
 
     Returns:
         The files of every mixture that has some, ordered by (index, label, file); and a warning for every
-        file that belongs to none, with the reason (`orphan`, `not-a-source-name`, `suffix`).
+        file that belongs to none, with the reason (`orphan`, `not-a-source-name`, `suffix`), or that could belong to
+        two (`ambiguous`).
     """
-    known = frozenset(mixture_ids)
+    known = MixtureIds(mixture_ids)
     matched: dict[str, list[SourceFile]] = {}
     findings: list[Finding] = []
     for file in files:
         path = PurePosixPath(file)
-        name = parse_source_stem(path.stem)
         if path.suffix not in AUDIO_SUFFIXES:
             hint = "; rename it to lower case" if path.suffix.lower() in AUDIO_SUFFIXES else ""
             findings.append(Finding("suffix", "warning", file, f"not read: the suffix is not .wav or .flac{hint}"))
-        elif name is None:
-            findings.append(
-                Finding("not-a-source-name", "warning", file, "not read: expected <mixture>_<i>_<Label>.wav")
-            )
-        elif name.mixture_id not in known:
-            findings.append(Finding("orphan", "warning", file, f"not read: no mixture {name.mixture_id!r}"))
+        elif readings := known.readings(path.stem, numbered=numbered):
+            matched.setdefault(readings[0].mixture_id, []).append(SourceFile(file, readings[0]))
+            if len(readings) > 1:
+                message = (
+                    f"read as a source of {readings[0].mixture_id!r}; it could be one of {readings[1].mixture_id!r}"
+                )
+                findings.append(Finding("ambiguous", "warning", file, message))
         else:
-            matched.setdefault(name.mixture_id, []).append(SourceFile(file, name))
+            findings.append(_unmatched(path.stem, file, numbered))
     for sources in matched.values():
-        sources.sort(key=lambda source: (source.name.index, source.name.label, source.file))
+        sources.sort(key=_order)
     return matched, findings
+
+
+def likely_name(stem: str, *, numbered: bool = True) -> SourceName | None:
+    """What a stem that belongs to no known mixture was most likely meant as; None: as no source at all."""
+    unnumbered = parse_unnumbered_stem(stem)
+    if unnumbered is not None and unnumbered.label not in CLASS_INDEX:
+        unnumbered = None
+    return parse_source_stem(stem) or unnumbered if numbered else unnumbered or parse_source_stem(stem)
+
+
+def _unmatched(stem: str, file: str, numbered: bool) -> Finding:
+    if (name := likely_name(stem, numbered=numbered)) is None:
+        return Finding("not-a-source-name", "warning", file, f"not read: expected {SOURCE_NAMES}")
+    return Finding("orphan", "warning", file, f"not read: no mixture {name.mixture_id!r}")
+
+
+def _order(source: SourceFile) -> tuple[int, str, str]:
+    return -1 if source.name.index is None else source.name.index, source.name.label, source.file
 
 
 def sources_problem(sources: Sequence[SourceFile]) -> str | None:

@@ -69,3 +69,8 @@ class Scene:
     mixture: Mixture
     references: tuple[Reference, ...] | None
     problem: str | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The mixture's file and those of the references."""
+        return self.mixture.path, *(reference.path for reference in self.references or ())

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,32 +10,81 @@ from typing import Any
 from s5eval.data_manifests.digests import UNREADABLE, content_digests
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.findings import Finding
-from s5eval.data_manifests.naming import AUDIO_SUFFIXES, match_sources, sources_problem
+from s5eval.data_manifests.listing import absence, list_folder
+from s5eval.data_manifests.naming import (
+    AUDIO_SUFFIXES,
+    SOURCE_NAMES,
+    format_source_name,
+    match_sources,
+    sources_problem,
+)
 from s5eval.data_manifests.records import Mixture, Reference, Scene
 
 
 def scan(
-    folder: Path, reference_folder: Path | None, *, expected: int | None = None, as_it_stands: bool = False
+    folder: Path,
+    reference_folder: Path | None,
+    *,
+    expected: int | None = None,
+    as_it_stands: bool = False,
+    numbered: bool = True,
+    part: bool = False,
 ) -> tuple[tuple[Scene, ...], tuple[Finding, ...]]:
     """List the scenes of a folder of mixtures, in order of their ids.
+
+    Every name in the two folders is of a scene or in the findings. A name whose content cannot be read is listed like
+    any other: whoever reads it says why.
 
     Args:
         folder: of the mixtures.
         reference_folder: of the references; None: the set ships none.
         expected: how many mixtures there have to be; None: unknown.
-        as_it_stands: a missing reference folder is a finding, not an error (every scene is then without references).
+        as_it_stands: missing references are a finding, not an error (every scene is then without references).
+        numbered: the names of this set's references have a number.
+        part: the scenes may be a few of a set that is known to have references, so that all may be silent.
 
     Returns:
-        The scenes, and warnings about files that belong to nothing and a count that is not the expected one.
+        The scenes, and warnings about names that belong to nothing and a count that is not the expected one.
 
     Raises:
-        DataError: no mixtures, or no reference folder.
+        DataError: no mixtures, no reference folder, or no reference in it.
     """
+    mixtures, findings = _mixtures(folder)
+    if expected not in (None, len(mixtures)):
+        message = f"{len(mixtures)} mixtures, the official split has {expected}"
+        findings.append(Finding("mixture-count", "warning", str(folder), message))
+    if reference_folder is not None and not reference_folder.is_dir():
+        if not as_it_stands:
+            why = absence(reference_folder)
+            where = f"no folder {reference_folder}" if why is None else f"{reference_folder}: {why}"
+            raise DataError(f"the references are missing: {where}")
+        message = "the folder of the references is missing"
+        findings.append(Finding("missing", "error", str(reference_folder), message))
+        reference_folder = None
+    if reference_folder is None:
+        return tuple(Scene(Mixture(id_, path), None) for id_, path in mixtures.items()), tuple(findings)
+    listing = list_folder(reference_folder)
+    matched, unmatched = match_sources(listing.names, mixtures, numbered=numbered)
+    findings += _below(reference_folder, [*listing.findings, *unmatched])
+    if not matched and not (part and _all_silent(reference_folder.parent, mixtures, listing.names)):
+        message = _no_references(reference_folder, listing.names, mixtures)
+        if not as_it_stands:
+            raise DataError(f"{reference_folder}: {message}")
+        findings.append(Finding("no-references", "error", str(reference_folder), message))
+    scenes = []
+    for id_, path in mixtures.items():
+        sources = matched.get(id_, ())
+        references = tuple(Reference(source.name.label, reference_folder / source.file) for source in sources)
+        scenes.append(Scene(Mixture(id_, path), references, sources_problem(sources)))
+    return tuple(scenes), tuple(findings)
+
+
+def _mixtures(folder: Path) -> tuple[dict[str, Path], list[Finding]]:
+    """The mixtures by id, and what the other names in their folder are."""
     mixtures: dict[str, Path] = {}
-    findings: list[Finding] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.is_file():
-            continue
+    listing = list_folder(folder)
+    findings = _below(folder, listing.findings)
+    for path in (folder / name for name in listing.names):
         if path.suffix not in AUDIO_SUFFIXES:
             findings.append(Finding("suffix", "warning", str(path), "not read: the suffix is not .wav or .flac"))
         elif path.stem in mixtures:
@@ -45,30 +94,33 @@ def scan(
         else:
             mixtures[path.stem] = path
     if not mixtures:
-        raise DataError(f"{folder} holds no .wav or .flac file")
-    if expected not in (None, len(mixtures)):
-        message = f"{len(mixtures)} mixtures, the official split has {expected}"
-        findings.append(Finding("mixture-count", "warning", str(folder), message))
-    if reference_folder is not None and not reference_folder.is_dir():
-        if not as_it_stands:
-            raise DataError(f"the references are missing: no folder {reference_folder}")
-        message = "the folder of the references is missing"
-        findings.append(Finding("missing", "error", str(reference_folder), message))
-        reference_folder = None
-    if reference_folder is None:
-        return tuple(Scene(Mixture(id_, path), None) for id_, path in mixtures.items()), tuple(findings)
-    listed = [path.name for path in sorted(reference_folder.iterdir()) if path.is_file() and path.name[0] != "."]
-    matched, unmatched = match_sources(listed, mixtures)
-    findings += [replace(finding, file=str(reference_folder / finding.file)) for finding in unmatched]
-    if not matched:
-        message = "no reference at all: every scene counts as silent"
-        findings.append(Finding("no-references", "warning", str(reference_folder), message))
-    scenes = []
-    for id_, path in mixtures.items():
-        sources = matched.get(id_, ())
-        references = tuple(Reference(source.name.label, reference_folder / source.file) for source in sources)
-        scenes.append(Scene(Mixture(id_, path), references, sources_problem(sources)))
-    return tuple(scenes), tuple(findings)
+        first = f": {findings[0].file}: {findings[0].message}" if findings else ""
+        raise DataError(f"{folder} holds no .wav or .flac file{first}")
+    return mixtures, findings
+
+
+def _below(folder: Path, findings: Iterable[Finding]) -> list[Finding]:
+    return [replace(finding, file=str(folder / finding.file)) for finding in findings]
+
+
+def _all_silent(root: Path, mixtures: Collection[str], names: Sequence[str]) -> bool:
+    """Whether scenes of the embedded set without any reference are what was made: their records tell of none."""
+    from s5eval.data_manifests.synthesis.write import ORACLE_TARGET, list_records, read_record
+
+    if names:
+        return False
+    records = [read_record(path) for path in list_records(root) if path.stem in mixtures]
+    told = any(name.startswith(f"{ORACLE_TARGET}/") for record in records for name in record.files)
+    return len(records) == len(mixtures) and not told
+
+
+def _no_references(folder: Path, names: Sequence[str], mixtures: Mapping[str, Path]) -> str:
+    found = f"0 of {len(names)} files match a mixture; the first is {names[0]}" if names else "it holds no file"
+    return (
+        f"no reference can be read, and every scene would count as silent: {found}; names must be {SOURCE_NAMES}, "
+        f"such as {format_source_name(next(iter(mixtures)), 0, 'Speech')}; a set without references has no "
+        f"{folder.name}/"
+    )
 
 
 def scene_digests(scenes: Sequence[Scene], *, afresh: bool = False) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
+from s5eval.data_manifests.listing import find_audio
 from s5eval.data_manifests.mini import RECIPE, mini_material
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
@@ -155,13 +156,13 @@ def recorded_training(
     interference: Sources = (
         FolderSources(interference_folder) if interference_folder.is_dir() else substitute.interference
     )
-    measured = [open_sofa(path) for path in sorted((dev_set / "room_ir" / split).glob("*.sofa"))]
+    measured = [open_sofa(path) for path in sorted((dev_set / "room_ir" / split).glob("[!.]*.sofa"))]
     rooms: Rooms = measured or substitute.rooms
     for room in measured:
         if room.sample_rate != SAMPLE_RATE:
             raise DataError(f"{room.path}: responses at {room.sample_rate} Hz; resample them to {SAMPLE_RATE} Hz")
     noise = dev_set / "noise" / split
-    backgrounds = tuple(sorted(path for path in noise.rglob("*") if path.suffix in (".wav", ".flac")))
+    backgrounds = tuple(find_audio(noise))
     if measured and not backgrounds:
         raise DataError(f"{noise}: no background recordings; measured rooms need them (four channels, .wav or .flac)")
     material = Material(targets, interference, rooms, backgrounds)

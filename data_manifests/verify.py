@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import soundfile
 
 from s5eval.data_manifests.audio import read_audio
@@ -12,8 +13,9 @@ from s5eval.data_manifests.cache import file_sha256
 from s5eval.data_manifests.digests import remembered_digest
 from s5eval.data_manifests.errors import AudioError, DataError
 from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.manifest import Manifest
-from s5eval.data_manifests.naming import parse_source_stem
+from s5eval.data_manifests.naming import MixtureIds, likely_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
 from s5eval.data_manifests.structured import read_json
 from s5eval.data_manifests.synthesis.write import list_records, read_record
@@ -21,7 +23,13 @@ from s5eval.data_manifests.synthesis.write import list_records, read_record
 MIXTURE_SAMPLES = 10 * SAMPLE_RATE
 """Length of every mixture of the official sets and of `mini`."""
 
-_RULES = (("no such file", "missing"), ("empty", "empty"), ("truncated", "truncated"), ("NaN", "non-finite"))
+_LOUDEST = 100.0  # times full scale; a float file may exceed 1, but not by 40 dB
+
+_RULES = (
+    ("empty", "empty"),
+    ("truncated", "truncated"),
+    ("NaN", "non-finite"),
+)
 
 
 def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
@@ -37,7 +45,7 @@ def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = 
 
     Returns:
         All findings: rules `missing`, `empty`, `truncated`, `unreadable`, `rate`, `channels`, `length`,
-        `non-finite`, `checksum`, `label`, `index`, `metadata` beside the manifest's own.
+        `non-finite`, `scale`, `checksum`, `label`, `index`, `metadata` beside the manifest's own.
     """
     findings = [replace(finding, severity="error") for finding in manifest.findings]
     mixtures = manifest.root / manifest.split.soundscape
@@ -76,7 +84,9 @@ def _missing_mixtures(manifest: Manifest, named: set[str]) -> list[Finding]:
     """One finding per mixture that only its references tell of, unless it has been `named` already."""
     counts: Counter[str] = Counter()
     for finding in manifest.findings:
-        name = parse_source_stem(PurePosixPath(finding.file).stem) if finding.rule == "orphan" else None
+        if finding.rule != "orphan":
+            continue
+        name = likely_name(PurePosixPath(finding.file).stem, numbered=manifest.split.numbered)
         if name is not None and name.mixture_id not in named:
             counts[name.mixture_id] += 1
     folder = manifest.root / manifest.split.soundscape
@@ -165,9 +175,12 @@ def _check_content(scene: Scene) -> list[Finding]:
 
 
 def _check_indices(scene: Scene) -> list[Finding]:
-    """References are numbered 0, 1, 2, …: a gap is a file that is gone."""
-    names = [parse_source_stem(reference.path.stem) for reference in scene.references or ()]
-    indices = sorted(name.index for name in names if name is not None)
+    """References are numbered 0, 1, 2, …: a gap is a file that is gone. Of names without numbers none can be missed."""
+    ids = MixtureIds((scene.mixture.id,))
+    readings = [ids.readings(reference.path.stem)[0] for reference in scene.references or ()]
+    indices = sorted(reading.index for reading in readings if reading.index is not None)
+    if len(indices) < len(readings):
+        return []
     if indices == list(range(len(indices))):
         return []
     shown = ", ".join(map(str, indices))
@@ -186,14 +199,20 @@ def _check_file(path: Path, channels: int) -> tuple[int | None, list[Finding]]:
     def add(rule: str, message: str) -> None:
         findings.append(Finding(rule, "error", str(path), message))
 
+    if problem := not_a_file(path):
+        add("missing", problem)
+        return None, findings
     try:
-        info = soundfile.info(path) if path.is_file() and path.stat().st_size else None
+        info = soundfile.info(path) if path.stat().st_size else None
         rate, found = (info.samplerate, info.channels) if info is not None else (SAMPLE_RATE, channels)
         if rate != SAMPLE_RATE:
             add("rate", f"the sample rate is {rate} Hz, expected {SAMPLE_RATE} Hz")
         if found != channels:
             add("channels", f"{found} channels, expected {channels}")
-        return read_audio(path, channels=found, sample_rate=rate).shape[1], findings
+        audio = read_audio(path, channels=found, sample_rate=rate)
+        if (peak := float(np.abs(audio).max(initial=0.0))) > _LOUDEST:
+            add("scale", f"peaks at {peak:.0f} times full scale: integers written as float? expected about 1 at most")
+        return audio.shape[1], findings
     except soundfile.SoundFileError as error:
         add("unreadable", f"cannot be read as audio: {str(error).partition(': ')[2] or error}")
     except AudioError as error:

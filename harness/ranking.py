@@ -15,7 +15,7 @@ from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.journal import read_run, read_scores
 from s5eval.harness.paired import Difference, paired_differences
 from s5eval.harness.report.layout import aligned
-from s5eval.harness.report.table import part_mark
+from s5eval.harness.report.table import estimate_marks, part_mark
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.run import Progress, RunResult, resume, run
 from s5eval.metrics.tolerance import equal, settled
@@ -44,6 +44,35 @@ class Entry:
     result: RunResult
     rank: int | None = None
     difference: Difference | None = None
+
+    @property
+    def partial(self) -> str | None:
+        """Why it gets no rank; None for one that answers all, or that may well mean silence where it has no file."""
+        summary = self.result.summary
+        if not self.whole:
+            failures = summary["failures"]
+            id_, error = next(iter(failures.items()), ("", "not finished"))
+            return f"{len(failures)} of {summary['n_expected']} failed, such as {id_}: {error}"
+        answered, expected = summary.get("answered", summary["n_expected"]), summary["n_expected"]
+        if answered < expected and summary.get("listed"):
+            return f"answers {answered} of {expected} mixtures: eval_results.json does not list the others as silent"
+        # A system that hears nothing in most scenes is unlikely, an upload that broke off is not.
+        if 2 * answered < _with_targets(self.result.path):
+            return f"answers {answered} of {expected} mixtures: most of those with targets have no file"
+        return None
+
+    @property
+    def status(self) -> str:
+        """The run's, and `partial` also for a complete run of estimates that are a part."""
+        if self.whole:  # a filter is the same for all, and makes no team partial
+            return "complete" if self.partial is None else "partial"
+        return str(self.result.summary["status"])
+
+    @property
+    def whole(self) -> bool:
+        """All that everybody had to answer is answered; a filter is the same for all, and keeps nobody from a rank."""
+        summary = self.result.summary
+        return bool(max(summary["n_scored"], summary["n_predicted"]) == summary["n_expected"])
 
     @property
     def value(self) -> float | None:
@@ -170,10 +199,17 @@ def ranking_table(ranking: Ranking) -> str:
     mixtures = part_mark({"n_expected": ranking.n, "n_split": ranking.n_split}) or f"{ranking.n} mixtures"
     lines = [f"data: {ranking.data} | {mixtures} | 95 % intervals", ""]
     lines += aligned([header, *(row for _, row in ordered)])
-    partial = [entry for entry in ranking.entries if not _is_whole(entry)]
+    partial = [entry for entry in ranking.entries if entry.partial is not None]
     if partial:
-        lines += ["", "without a rank: mixtures that failed are in none of its numbers"]
-        lines += [_failures(entry) for entry in partial]
+        lines += [
+            "",
+            "without a rank (failed mixtures are in none of its numbers, one without a file is silent)",
+        ]
+        lines += [f"  {entry.name}: {entry.partial}" for entry in partial]
+    marks = {entry.name: estimate_marks(entry.result.summary) for entry in ranking.entries if entry.partial is None}
+    if any(marks.values()):
+        lines += ["", "what counts as silent (no file) or was changed:"]
+        lines += [f"  {name}: {', '.join(said)}" for name, said in marks.items() if said]
     if ranking.unusable:
         lines += ["", "not scored:", *(f"  {name}: {reason}" for name, reason in ranking.unusable.items())]
     if ranking.note:
@@ -181,21 +217,14 @@ def ranking_table(ranking: Ranking) -> str:
     return "\n".join(lines)
 
 
-def _failures(entry: Entry) -> str:
-    failures = entry.result.summary["failures"]
-    id_, error = next(iter(failures.items()), ("", "not finished"))
-    return f"  {entry.name}: {len(failures)} of {entry.result.summary['n_expected']} failed, such as {id_}: {error}"
-
-
-def _is_whole(entry: Entry) -> bool:
-    """Every mixture that all were to answer has a score; a filter is the same for all and keeps nobody from a rank."""
-    summary = entry.result.summary
-    return bool(summary["n_scored"] + summary["n_predicted"] == summary["n_expected"])
+def _with_targets(run: Path) -> int:
+    """How many mixtures of a run have references."""
+    return sum(bool(score.reference_labels) for score in read_scores(run).values())
 
 
 def _ranked(entries: Sequence[Entry]) -> list[Entry]:
     def key(entry: Entry) -> tuple[bool, bool, float, str]:
-        return not _is_whole(entry), entry.value is None, -settled(entry.value or 0.0), entry.name
+        return entry.partial is not None, entry.value is None, -settled(entry.value or 0.0), entry.name
 
     ordered = sorted(entries, key=key)
     if not ordered or key(ordered[0])[:2] != (False, False):
@@ -244,13 +273,12 @@ def _published(dataset: str, split: str, ids: Sequence[str]) -> tuple[tuple[Publ
 
 def _row(entry: Entry) -> tuple[str, ...]:
     metrics, difference = entry.result.summary["metrics"], entry.difference
-    status = "complete" if _is_whole(entry) else entry.result.summary["status"]
     place = "  – " if entry.rank is None else f"{entry.rank:3d} "
     behind = ""
     if difference is not None and difference.delta is not None:
         behind = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3)
     return (
-        f"{place}{entry.name}{'' if status == 'complete' else f' ({status})'}",
+        f"{place}{entry.name}{'' if entry.status == 'complete' else f' ({entry.status})'}",
         _metric(metrics["capi_sdri"], 3),
         behind,
         _metric(metrics["mixture_accuracy"], 2),
@@ -276,8 +304,10 @@ def _entry_dict(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "path": str(entry.path),
         "run": str(entry.result.path),
-        "status": summary["status"],
+        "status": entry.status,
         "n_failed": summary["n_failed"],
+        "answered": summary.get("answered", summary["n_expected"]),
+        "partial": entry.partial,
         "metrics": {name: summary["metrics"][name] for name in ("capi_sdri", "mixture_accuracy", "source_accuracy")},
         "difference_to_first": difference,
     }

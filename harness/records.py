@@ -171,7 +171,8 @@ class MixtureScore:
         decomposition: where its decibels went (`s5eval.metrics.decompose`): `bound`, `oracle_labels`, `oracle_count`,
             `oracle_silence`, and `losses` as [kind, class, given class, dB].
         secondary: with `--metrics all`, values of metrics that rank nothing, by name.
-        flags: what a reader should know (`perfect-estimate:1`, `silent-estimate:0`, `silent-reference:2`, `clipped:…`).
+        flags: what a reader should know (`perfect-estimate:1`, `silent-estimate:0`, `silent-reference:2`,
+            `over-scale:0`, `clipped:…`).
         as_written: with `--save-audio`, the score of the 16-bit files.
         seconds: time the system took for it (its share of the batch).
         error: why it failed, with the file.

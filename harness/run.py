@@ -35,6 +35,7 @@ from s5eval.harness.same_data import manifest_facts, same_data
 from s5eval.harness.store import DiskStore
 from s5eval.harness.summary import summarize
 from s5eval.systems.decision import Decision
+from s5eval.systems.folder import FolderSystem
 from s5eval.systems.interface import OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.registry import is_installed, load_factory
@@ -383,6 +384,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "split": manifest.split.name,
             "n_split": manifest.n_split,
             "tune": manifest.split.tune,
+            **(plan.system.marks() if isinstance(plan.system, FolderSystem) else {}),
             **decision_marks(plan.chosen),
             "missing_parts": missing_parts(plan),
             "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),

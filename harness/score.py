@@ -17,6 +17,9 @@ BOUNDS = ("oracle-mixture", "oracle-zeros", "oracle-gain", "oracle")
 
 _LIMITED_BY_EPSILON = 10 * np.log10(2.0)  # dB below the perfect value: the error is no more than ε
 
+_OVER_SCALE = 1e6
+"""Energy of an estimate over that of the loudest reference, 60 dB: integers written as float are 90 dB too loud."""
+
 
 def select(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
     """The candidates of a mixture that a decision keeps."""
@@ -127,6 +130,8 @@ def _flags(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore)
     scores = table.pair_scores
     flags = [f"silent-reference:{r}" for r in np.flatnonzero(scores.reference_energy <= EPSILON)]
     flags += [f"silent-estimate:{s.index}" for s in selections if scores.energy[s.index] == 0.0]
+    loudest = scores.reference_energy.max(initial=0.0)
+    flags += [f"over-scale:{s.index}" for s in selections if 0.0 < loudest * _OVER_SCALE < scores.energy[s.index]]
     for pair in capi.pairs:
         if pair.sdr >= scores.sdr_perfect[pair.reference] - _LIMITED_BY_EPSILON:
             flags.append(f"perfect-estimate:{selections[pair.estimate].index}")

@@ -190,6 +190,10 @@ def _slips(run: _Run, dev: _Run) -> list[Finding]:
         found.append(_warning("foreign-mixtures", run, message))
     if dev.about["dataset"] == OFFICIAL_DATASET and dev.about["split"] != "dev-test":
         found.append(_warning("split", dev, f"a run of the split {dev.about['split']!r}, expected 'dev-test'"))
+    answered = run.about.get("answered", len(run.mixtures))
+    if answered < len(run.mixtures):
+        message = f"the estimates answer {answered} of {len(run.mixtures)} mixtures; the others are submitted as silent"
+        found.append(_warning("unanswered", run, message))
     if run.record["fingerprint"] != dev.record["fingerprint"] or run.record["decision"] != dev.record["decision"]:
         found.append(_warning("system-differs", dev, "not the same system, weights or decision as the evaluation run"))
     return found

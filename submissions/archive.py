@@ -26,7 +26,7 @@ from s5eval.submissions.layout import (
     MAX_TOTAL_BYTES,
     finding,
 )
-from s5eval.systems.folder import ZIP_ERRORS
+from s5eval.systems.estimates import ZIP_ERRORS
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _END = struct.Struct("<4s4H2LH")
@@ -147,9 +147,14 @@ def _look_at(archive: zipfile.ZipFile, listing: _Listing) -> dict[str, zipfile.Z
     entries = archive.infolist()
     for info in entries:
         name = info.orig_filename
-        if problem := name_problem(name):
+        problem = name_problem(name)
+        if problem is not None and problem[0] == "backslash":  # a fault, but what it means is plain
             listing.note(problem[0], name, problem[1])
-        elif info.is_dir():
+            name = name.replace("\\", "/")
+            problem = name_problem(name)
+        if problem:
+            listing.note(problem[0], name, problem[1])
+        elif name.endswith("/"):
             continue
         elif problem := _entry_problem(info):
             listing.note(problem[0], name, problem[1])
@@ -224,7 +229,11 @@ def _look_at_folder(path: Path, label: str | None) -> Container:
     unpacked = not _holds_submission(path) and len(inner) == 1 and _holds_submission(inner[0])
     root = path if unpacked else path.parent
     label = (inner[0].name if unpacked else path.name) if label is None else label
-    for folder, folders, files in os.walk(path):
+
+    def note_unlisted(error: OSError) -> None:
+        listing.note("unreadable", str(error.filename), f"the folder cannot be listed: {error.strerror or error}")
+
+    for folder, folders, files in os.walk(path, onerror=note_unlisted):
         for name in sorted([*files, *(entry for entry in folders if (Path(folder) / entry).is_symlink())]):
             entry = Path(folder) / name
             relative = entry.relative_to(root).as_posix()

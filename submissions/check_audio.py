@@ -6,7 +6,7 @@ Source of the format: Multimedia Programming Interface and Data Specifications 1
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from s5eval.submissions.check_json import Note
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _FORMAT = struct.Struct("<HHLLHH")
+_UNKNOWN = 0xFFFFFFFF
 _PCM_MIN, _PCM_MAX = -32768, 32767
 
 
@@ -56,6 +57,9 @@ def check_audio(content: bytes, note: Note, *, frames: int | None) -> int:
         kind = {_PCM: "PCM", _FLOAT: "floating point"}.get(wav.tag, f"format {wav.tag}")
         note("audio-subtype", f"the samples are {wav.bits}-bit {kind}, expected 16-bit PCM")
     frame_bytes = wav.channels * ((wav.bits + 7) // 8)
+    if wav.declared == _UNKNOWN and frame_bytes:
+        note("audio-header", "the header does not say how many samples follow (written to a pipe); write it to a file")
+        wav = replace(wav, declared=len(wav.data))
     if len(wav.data) < wav.declared or (frame_bytes and len(wav.data) % frame_bytes):
         note("audio-truncated", f"the header promises {wav.declared} bytes of samples, {len(wav.data)} are there")
     elif frame_bytes:

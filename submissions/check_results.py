@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
-from s5eval.data_manifests.naming import parse_source_stem
+from s5eval.data_manifests.naming import MixtureIds, parse_source_stem
 from s5eval.submissions.check_json import Node, Note, describe, is_number, load_json
 from s5eval.submissions.results import SILENCE
 
@@ -58,7 +58,9 @@ def _check_estimate(estimate: Node, mixture: str | None, listed: Listed) -> None
     if file in listed.files:
         estimate.note("filename-duplicate", f"the file {file!r} is listed twice")
     listed.files.setdefault(file, mixture or "")
-    name = parse_source_stem(file.removesuffix(".wav")) if file.endswith(".wav") else None
+    stem = file.removesuffix(".wav")
+    name = next(iter(MixtureIds(() if mixture is None else (mixture,)).readings(stem)), parse_source_stem(stem))
+    name = name if file.endswith(".wav") else None
     if name is None:
         estimate.note("file-name", f"{file!r} is not of the form <mixture>_<i>_<Label>.wav")
         return

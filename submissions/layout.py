@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from s5eval.data_manifests.errors import UsageError
 from s5eval.data_manifests.findings import Finding, Severity
-from s5eval.systems.folder import SUBMISSION_AUDIO, SUBMISSION_RESULTS
+from s5eval.systems.estimates import SUBMISSION_AUDIO, SUBMISSION_RESULTS
 
 TASK = "task4"
 MAX_SYSTEMS = 4
@@ -102,6 +102,7 @@ RULES: Mapping[str, Severity] = {
     "audio-unreadable": "error",
     "audio-format": "error",
     "audio-truncated": "error",
+    "audio-header": "warning",
     "audio-rate": "error",
     "audio-channels": "error",
     "audio-subtype": "error",

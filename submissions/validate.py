@@ -11,7 +11,7 @@ from typing import Any
 
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import label_problem
-from s5eval.data_manifests.naming import SourceName, format_source_name, parse_source_stem
+from s5eval.data_manifests.naming import MixtureIds, SourceName, format_source_name, parse_source_stem
 from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.check_audio import check_audio
 from s5eval.submissions.check_json import Note
@@ -224,17 +224,20 @@ class _Checks:
     def check_names(self, expected: Expected, listed: Listed | None) -> None:
         """Grammar, label, mixture, index and number of the outputs."""
         ids = expected.ids if expected.ids is not None else frozenset(listed.mixtures if listed else ())
-        lengths = sorted({len(id_) for id_ in ids})[:_MAX_LENGTHS]
+        lengths, known = sorted({len(id_) for id_ in ids})[:_MAX_LENGTHS], MixtureIds(ids)
         seen: dict[tuple[str, int], str] = {}
         counts: dict[str, int] = {}
         for file, full in self.outputs.items():
-            name = self.names.get(file)
+            name = next(iter(known.readings(file.removesuffix(".wav"))), self.names.get(file))
             if name is None:
                 self.note("file-name", full, "expected <mixture>_<i>_<Label>.wav")
                 continue
+            self.names[file] = name
             if problem := label_problem(name.label):
                 self.note("unknown-label", full, problem)
-            if format_source_name(name.mixture_id, name.index, name.label) != file:
+            if name.index is None:
+                self.note("index-format", full, "the track index is left out; expected <mixture>_<i>_<Label>.wav")
+            elif format_source_name(name.mixture_id, name.index, name.label) != file:
                 self.note(
                     "index-format", full, f"the track index is written with needless zeros; expected {name.index}"
                 )
@@ -243,9 +246,10 @@ class _Checks:
                 self.note("unknown-mixture", full, f"there is no mixture {name.mixture_id!r}")
             elif len(starts) > 1:
                 self.note("ambiguous-mixture", full, f"starts with several mixtures' names: {', '.join(starts)}")
-            if other := seen.get((name.mixture_id, name.index)):
-                self.note("duplicate-index", full, f"track {name.index} of the mixture is {other} already")
-            seen.setdefault((name.mixture_id, name.index), file)
+            if name.index is not None:
+                if other := seen.get((name.mixture_id, name.index)):
+                    self.note("duplicate-index", full, f"track {name.index} of the mixture is {other} already")
+                seen.setdefault((name.mixture_id, name.index), file)
             counts[name.mixture_id] = counts.get(name.mixture_id, 0) + 1
             if counts[name.mixture_id] == MAX_OUTPUTS + 1:
                 self.note("too-many-outputs", full, f"more than {MAX_OUTPUTS} outputs for {name.mixture_id!r}")
@@ -289,4 +293,4 @@ class _Checks:
 
     def _order(self, file: str) -> tuple[str, int, str]:
         name = self.names.get(file)
-        return ("", 0, file) if name is None else (name.mixture_id, name.index, file)
+        return ("", 0, file) if name is None else (name.mixture_id, name.index or 0, file)

@@ -2,11 +2,9 @@
 
 import hashlib
 import io
-import lzma
-import struct
+import stat
 import threading
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -17,31 +15,12 @@ from s5eval.data_manifests.audio import audio_length, read_audio
 from s5eval.data_manifests.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.findings import Finding
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
-from s5eval.data_manifests.naming import SourceFile, match_sources, sources_problem
+from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SourceFile, match_sources, sources_problem
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import KEEP_ALL
+from s5eval.systems.estimates import ZIP_ERRORS, list_estimates, nothing_matches
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.registry import check_keys
-
-SUBMISSION_AUDIO = "eval_out"
-"""Folder of the estimates in a challenge submission; where there is one, nothing outside it is an estimate."""
-
-SUBMISSION_RESULTS = ("eval_results.json", "dev_set_test_results.json")
-"""The other files of a submission; they hold no audio."""
-
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,  # an encrypted member
-    ValueError,  # a name that is not what its flags say, a negative offset
-    OverflowError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
-)
-"""What Python's zipfile raises on damaged or odd archives."""
 
 _MAX_ESTIMATES = 100  # of one mixture; all of them are in memory at once
 _HEADER_BYTES = 1 << 20  # more than any header of an audio file takes
@@ -57,23 +36,38 @@ class FolderSystem:
 
     decision = KEEP_ALL
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, downmix: bool = False) -> None:
         """List the files below `path` (a directory or zip archive).
+
+        Args:
+            path: what there is.
+            downmix: average the channels of an estimate that has several, as the official evaluator does; without it
+                such an estimate fails its mixture.
 
         Raises:
             UsageError: there is no such directory or archive.
-            DataError: the archive cannot be read.
+            DataError: the archive cannot be read, or there are the outputs of several submissions.
         """
         self._path = path
-        self._files = _list_archive(path) if path.is_file() else _list_directory(path)
+        self._downmix = downmix
+        found = list_estimates(path)
+        self._files, self._members, self._findings = found.files, found.members, found.findings
+        self._listed_silent = found.listed_silent
         self._matched: Mapping[str, Sequence[SourceFile]] = {}
+        self._answered = 0
 
     def fingerprint(self) -> Mapping[str, Json]:
         """Where the files are and how many; their content is not a network's result and is never cached."""
-        state = [self._path, *(self._path / file for file in self._files)] if self._path.is_dir() else [self._path]
-        stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in state[1:] or state]
+        state = [self._path / file for file in self._files] if self._path.is_dir() else []
+        stamps = [(path.name, *_stamp(path)) for path in state or [self._path]]
         digest = hashlib.sha256(repr(stamps).encode()).hexdigest()
-        return {"weights": "none", "path": str(self._path), "files": len(self._files), "state": digest}
+        facts: dict[str, Json] = {
+            "weights": "none",
+            "path": str(self._path),
+            "files": len(self._files),
+            "state": digest,
+        }
+        return {**facts, "downmix": True} if self._downmix else facts
 
     def inspect(self, mixture_ids: Sequence[str], expected: Sequence[str]) -> list[Finding]:
         """Assign the files to mixtures, before anything is proposed.
@@ -83,15 +77,36 @@ class FolderSystem:
             expected: the ids that are to be scored, a part of them.
 
         Returns:
-            A warning for every file that belongs to no mixture, and for every expected mixture without a file.
+            A warning for every name that belongs to no mixture (`no-estimate` for every expected mixture that has
+            neither a file nor a line in `eval_results.json` that says that nothing was heard).
+
+        Raises:
+            DataError: not one file belongs to a mixture, and no `eval_results.json` says that this is meant.
         """
         self._matched, findings = match_sources(self._files, mixture_ids)
-        findings += [
-            Finding("no-estimate", "warning", mixture_id, "no file: read as 'no target heard'")
-            for mixture_id in expected
-            if mixture_id not in self._matched
+        silent = self._listed_silent or frozenset()
+        heard = any(PurePosixPath(file).suffix.lower() in AUDIO_SUFFIXES for file in self._files)
+        if not self._matched and (heard or silent.isdisjoint(mixture_ids)):
+            raise DataError(nothing_matches(self._path, self._files, mixture_ids, self._findings))
+        unanswered = [id_ for id_ in expected if id_ not in self._matched and id_ not in silent]
+        self._answered = len(expected) - len(unanswered)
+        return [
+            *self._findings,
+            *findings,
+            *(
+                Finding("no-estimate", "warning", mixture_id, "no file: read as 'no target heard'")
+                for mixture_id in unanswered
+            ),
         ]
-        return findings
+
+    def marks(self) -> Mapping[str, Json]:
+        """What a reader of the run's numbers has to know of the files, after `inspect`.
+
+        `answered`: mixtures with a file, or listed as silent in `eval_results.json`; `listed`: whether there is such a
+        list; `downmix`, only where it is true: estimates of several channels were averaged.
+        """
+        found: dict[str, Json] = {"answered": self._answered, "listed": self._listed_silent is not None}
+        return {**found, "downmix": True} if self._downmix else found
 
     def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Candidates]:
         """Read the estimates of each mixture.
@@ -112,7 +127,15 @@ class FolderSystem:
         scores = np.zeros((len(sources), len(CLASSES)))
         for row, source in enumerate(sources):
             opened = self._open(source.file, length)
-            read_audio(opened, channels=1, sample_rate=mixture.sample_rate, out=audio[row : row + 1], name=source.file)
+            read_audio(
+                opened,
+                channels=1,
+                sample_rate=mixture.sample_rate,
+                downmix=self._downmix,
+                advice="; the official evaluator averages them, and so does --downmix (or --set system.downmix=true)",
+                out=audio[row : row + 1],
+                name=source.file,
+            )
             scores[row, CLASS_INDEX[source.name.label]] = 1.0
         return Candidates(audio, scores, np.zeros(len(sources)), tuple(source.name.label for source in sources))
 
@@ -121,42 +144,32 @@ class FolderSystem:
             return self._path / file
         limit = length * 8 + _HEADER_BYTES  # 64-bit samples are the largest there are
         try:
-            archive = _archive(self._path)
-            if archive.getinfo(file).file_size > limit:
+            archive, member = _archive(self._path), self._members[file]
+            info = archive.getinfo(member)
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise AudioError(f"{file}: a symbolic link; put the file itself into the archive")
+            if info.file_size > limit:
                 raise AudioError(f"{file}: unpacks to more than {limit} bytes; not an estimate of {length} samples")
-            return io.BytesIO(archive.read(file))
+            return io.BytesIO(archive.read(member))
         except (*ZIP_ERRORS, KeyError) as error:
             raise AudioError(f"{file}: cannot be read from {self._path.name}: {error}") from error
 
 
 def build(config: Mapping[str, Any], device: str) -> FolderSystem:
-    """Entry point. The one key is `path`: the directory or zip of estimates."""
-    check_keys(config, ("path",), system="folder")
+    """Entry point. The keys are `path`, the directory or zip of estimates, and `downmix`."""
+    check_keys(config, ("path", "downmix"), system="folder")
     if not config.get("path"):
         raise UsageError("system 'folder' needs --set system.path=DIR, a directory or zip of estimates")
-    return FolderSystem(Path(config["path"]).expanduser())
+    downmix = config.get("downmix", False)
+    if not isinstance(downmix, bool):
+        raise UsageError(f"--set system.downmix={downmix}: expected true or false")
+    return FolderSystem(Path(config["path"]).expanduser(), downmix=downmix)
 
 
-def _list_directory(path: Path) -> list[str]:
-    if not path.is_dir():
-        raise UsageError(f"no directory or zip of estimates at {path}")
-    files = (entry.relative_to(path) for entry in sorted(path.rglob("*")) if entry.is_file())
-    return _estimates([file.as_posix() for file in files if not _hidden(file.parts)])
-
-
-def _list_archive(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(info.filename for info in archive.infolist() if not info.is_dir())
-    except ZIP_ERRORS as error:
-        raise DataError(f"{path}: not a readable zip archive: {error}") from error
-    return _estimates([name for name in names if not _hidden(name.split("/"))])
-
-
-def _estimates(files: Sequence[str]) -> list[str]:
-    """Of a submission what stands in its `eval_out`, of anything else all files."""
-    inside = [file for file in files if PurePosixPath(file).parent.name == SUBMISSION_AUDIO]
-    return inside or [file for file in files if PurePosixPath(file).name not in SUBMISSION_RESULTS]
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of a file, or of the link that stands in its place."""
+    state = path.stat() if path.exists() else path.lstat()
+    return state.st_size, state.st_mtime_ns
 
 
 def _archive(path: Path) -> zipfile.ZipFile:
@@ -171,7 +184,3 @@ def _archive(path: Path) -> zipfile.ZipFile:
         _opened.key = key
     found: zipfile.ZipFile = _opened.archive
     return found
-
-
-def _hidden(parts: Sequence[str]) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)

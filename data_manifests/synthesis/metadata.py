@@ -12,7 +12,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from s5eval.data_manifests.errors import AudioError, DataError
+from s5eval.data_manifests.audio import check_whole
+from s5eval.data_manifests.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.records import Audio
 from s5eval.data_manifests.safe_names import path_below
 from s5eval.data_manifests.structured import read_json
@@ -32,12 +33,18 @@ def read_metadata(path: Path) -> dict[str, Any]:
     """Read one scene's JSON.
 
     Raises:
+        UsageError: it is a list of scenes (`valid.json`).
         DataError: missing, or not the JSON of a scene.
     """
     try:
         metadata = read_json(path, what="scene metadata")
     except FileNotFoundError as error:
         raise DataError(f"{path}: cannot be read as scene metadata: {error.strerror}") from error
+    if isinstance(metadata, list) and metadata and isinstance(metadata[0], dict) and "metadata_path" in metadata[0]:
+        raise UsageError(
+            f"{path}: a list of {len(metadata)} scenes, expected the metadata of one: name the files that it lists "
+            f"({path.parent / path.stem}/*.json); `s5eval run --data ROOT --split valid` makes the whole split"
+        )
     if not isinstance(metadata, dict) or not {"config", "fg_events", "bg_events", "room"} <= metadata.keys():
         raise DataError(f"{path}: not the metadata of a scene: expected config, fg_events, bg_events, int_events, room")
     return metadata
@@ -150,10 +157,9 @@ def read_excerpt(path: Path, start: float, seconds: float | None, rate: int) -> 
     the file's end; `seconds=None` reads on to the end.
 
     Raises:
-        AudioError: missing, not audio, not finite, or `start` is not before the end.
+        AudioError: missing, not audio, truncated, not finite, or `start` is not before the end.
     """
-    if not path.is_file():
-        raise AudioError(f"{path}: no such file")
+    check_whole(path)
     try:
         with soundfile.SoundFile(path) as file:
             native: int = file.samplerate
@@ -163,7 +169,7 @@ def read_excerpt(path: Path, start: float, seconds: float | None, rate: int) -> 
             file.seek(first)
             count = -1 if seconds is None else int(seconds * native)
             samples: Audio = file.read(count, dtype="float32", always_2d=True).T
-    except soundfile.SoundFileError as error:
+    except (soundfile.SoundFileError, ValueError) as error:  # the latter where no length is told
         raise AudioError(f"{path}: cannot be read as audio: {error}") from error
     if not np.isfinite(samples).all():
         raise AudioError(f"{path}: NaN or infinite samples")

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from s5eval.data_manifests.audio import check_whole
 from s5eval.data_manifests.errors import AudioError, DataError
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley.signals import Rng
@@ -264,6 +265,7 @@ def _background(drawn: DrawnScene) -> Audio:
 
 
 def _background_file(rng: Rng, path: Path, duration: float) -> Audio:
+    check_whole(path)
     try:
         info = soundfile.info(path)
     except soundfile.SoundFileError as error:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.synthesis.render import Signal
 
 _DATASETS = ("Data.IR", "SourcePosition", "Data.SamplingRate")
@@ -78,8 +79,8 @@ def open_sofa(path: Path) -> SofaRoom:
     """
     import h5py
 
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; expected a SOFA file with room responses")
+    if problem := not_a_file(path):
+        raise DataError(f"{path}: {problem}; expected a SOFA file with room responses")
     try:
         with h5py.File(path) as file:
             responses, positions, rates = (_own(file, name) for name in _DATASETS)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-import soundfile
 
-from s5eval.data_manifests.errors import AudioError, DataError
+from s5eval.data_manifests.audio import audio_seconds
+from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.listing import find_audio, is_hidden
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley import LONG_SECONDS, draw_event, natural_seconds
 from s5eval.data_manifests.synthesis.foley.signals import Rng, log_uniform
@@ -156,7 +157,7 @@ class FolderSources:
     A family is a folder below the class's folder; a file directly in the class's folder is its own.
 
     Raises:
-        DataError: when used, `root` has no folder with recordings.
+        DataError: when used, `root` has no folder with recordings, or the content of one has not been fetched.
     """
 
     root: Path
@@ -168,8 +169,7 @@ class FolderSources:
         """All recordings by class, in order of class and path."""
         found: dict[str, tuple[FileClip, ...]] = {}
         for folder in sorted(self.root.iterdir()) if self.root.is_dir() else ():
-            files = sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac"))
-            if files:
+            if files := [] if is_hidden(folder.name) else find_audio(folder):
                 found[folder.name] = tuple(
                     FileClip(path, "/".join(path.relative_to(folder).parts[:1])) for path in files
                 )
@@ -217,8 +217,4 @@ def _pick(rng: Rng, clips: Sequence[FileClip]) -> FileClip:
 
 @lru_cache(maxsize=65536)
 def _file_seconds(path: Path) -> float:
-    try:
-        info = soundfile.info(path)
-    except soundfile.SoundFileError as error:
-        raise AudioError(f"{path}: cannot be read as audio: {error}") from error
-    return float(info.frames / info.samplerate)
+    return audio_seconds(path)

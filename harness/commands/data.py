@@ -75,7 +75,7 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
     root = options.pop("data")
     mixtures = 0
     try:
-        with show_making() as making:
+        with show_making("checking") as making:
             manifest = open_manifest(root, **options, as_it_stands=True)
             findings, mixtures = verify(manifest, progress=making), len(manifest.scenes)
     except DataError as error:

@@ -139,9 +139,9 @@ def refuse_folder_of_mini(context: click.Context) -> None:
 
 
 @contextmanager
-def show_making() -> "Iterator[MakeProgress]":
-    """How many scenes are made before a run, on standard error; nothing where none is."""
-    with show_count("scene", "making scenes", keep=False) as show:
+def show_making(what: str = "making scenes") -> "Iterator[MakeProgress]":
+    """How many scenes are made (or checked, says `what`), on standard error; nothing where none is."""
+    with show_count("scene", what, keep=False) as show:
         yield show
 
 

@@ -32,13 +32,17 @@ if TYPE_CHECKING:
 @click.argument("estimates", nargs=-1, type=PathType)
 @data_options
 @metrics_option
+@click.option(
+    "--downmix", is_flag=True, help="Average estimates of several channels to one, as the official code does."
+)
 @output_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
     """Score a directory or zip of <mixture>_<i>_<Label>.wav files, or a challenge submission, against references.
 
-    A mixture without files counts as "no target heard". The exit code is 4 when files could not be used. Several
-    ESTIMATES make a ranking; --out (and --resume) then name the folder that holds a run folder for each.
+    A mixture without files counts as "no target heard", and how many mixtures are answered stands beside the numbers.
+    The exit code is 4 when files could not be used, 3 when not one belongs to a mixture. Several ESTIMATES make a
+    ranking; --out (and --resume) then name the folder that holds a run folder for each.
     """
     from s5eval.harness.run import default_run_path, resume, run
 
@@ -79,11 +83,16 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
 
     return RunConfig(
         system="folder",
-        settings={"system": {"path": str(estimates.expanduser().resolve())}},
+        settings={"system": _settings(estimates, options["downmix"])},
         name=options["name"] or submission_name(estimates),
         data=None if options["data"] is None else options["data"].expanduser().resolve(),
         **{name: options[name] for name in _SHARED - {"data"}},
     )
+
+
+def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
+    path = str(estimates.expanduser().resolve())
+    return {"path": path, "downmix": True} if downmix else {"path": path}
 
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:

@@ -84,7 +84,8 @@ def marks_of(facts: Mapping[str, Any]) -> list[str]:
     marks = [] if facts["status"] == "complete" else [str(facts["status"]).upper()]
     marks += ["oracle: sees the references"] if facts.get("oracle") else []
     marks += ["thresholds tuned on a forbidden split"] if facts.get("tuned_on_forbidden") else []
-    return marks + [f"WITHOUT {part}" for part in facts.get("missing_parts", ())]
+    marks += [f"WITHOUT {part}" for part in facts.get("missing_parts", ())]
+    return marks + estimate_marks(facts)
 
 
 def whole(facts: Mapping[str, Any]) -> int:
@@ -107,6 +108,13 @@ def headline(summary: Mapping[str, Any]) -> str:
     parts = [system, f"weights: {summary['weights']}", f"data: {data}", *marks]
     counted = max(summary["n_scored"], summary.get("n_predicted", 0)) + summary["n_failed"]
     return " | ".join([*parts, f"{counted} of {whole(summary)} mixtures" if marks else f"{counted} mixtures"])
+
+
+def estimate_marks(about: Mapping[str, Any]) -> list[str]:
+    """What must be said of a folder or archive of estimates: that it answers a part, or that channels were averaged."""
+    answered, expected = about.get("answered"), about["n_expected"]
+    marks = [] if answered in (None, expected) else [f"answers {answered} of {expected} mixtures"]
+    return [*marks, *(["estimates of several channels averaged"] if about.get("downmix") else [])]
 
 
 def _row(name: str, metrics: Mapping[str, Any], kind: str = "system") -> tuple[str, ...]:

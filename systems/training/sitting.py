@@ -48,7 +48,8 @@ def make_fabric(sitting: Sitting, *, precision: str) -> Any:
     try:
         from lightning.fabric import Fabric
         from lightning.fabric.loggers.tensorboard import TensorBoardLogger
-        from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+        from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
     except ImportError as error:
         raise UsageError(f"training needs Lightning ({error}): pip install 's5eval[train]'") from error
     kind, devices = _devices(sitting)

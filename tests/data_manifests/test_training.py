@@ -91,3 +91,22 @@ def test_measured_rooms_need_backgrounds_and_the_rate(tiny_dev_set: SimpleNamesp
         (tmp_path / name).symlink_to(tiny_dev_set.dev / name)
     with pytest.raises(DataError, match="background recordings"):
         recorded_training(tmp_path)
+
+
+def test_hidden_files_among_recordings_are_none_and_those_without_content_are_named(tmp_path: Path) -> None:
+    for number in range(2):
+        folder = tmp_path / "sound_event" / "train" / "Speech"
+        folder.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / f"{number}.wav", np.full(32_000, 0.1), 32_000)
+        (folder / f"._{number}.wav").write_bytes(b"a resource fork")
+    (tmp_path / "linked").mkdir()
+    soundfile.write(tmp_path / "linked" / "2.wav", np.full(32_000, 0.1), 32_000)
+    (folder / "more").symlink_to(tmp_path / "linked", target_is_directory=True)
+    (folder.parent / ".git").mkdir()
+    material = recorded_training(tmp_path, duration=1.0).material
+    clips = material.targets.clips["Speech"]  # type: ignore[attr-defined]
+    assert [clip.path.name for clip in clips] == ["0.wav", "1.wav", "2.wav"]
+    assert [clip.seconds for clip in clips] == [1.0, 1.0, 1.0]
+    (folder / "3.wav").symlink_to("../.git/annex/objects/x")
+    with pytest.raises(DataError, match=r"3\.wav: its content is not here.*git annex get"):
+        recorded_training(tmp_path)

@@ -95,10 +95,19 @@ def test_a_broken_mixture_fails_by_name(small_set: Path, tmp_path: Path, s5eval:
     fails_by_name(s5eval, lines, small_set, tmp_path, "m_1.wav")
 
 
-def test_references_that_are_not_read_are_listed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
-    for path in list((small_set / "oracle_target").iterdir()):
+def test_references_that_are_not_read_are_listed_and_none_at_all_is_an_error(
+    small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    files = sorted((small_set / "oracle_target").iterdir())
+    for path in files[1:]:
         path.rename(path.with_suffix(".WAV"))
-    assert "1 no-references, 6 suffix" in score(s5eval, small_set, tmp_path).out
+    assert "5 suffix" in score(s5eval, small_set, tmp_path).out
+    files[0].rename(files[0].with_suffix(".WAV"))
+    none = s5eval("score", small_set / "estimate", "--data", small_set, "--out", tmp_path / "none")
+    assert (none.code, "0 of 6 files match a mixture; the first is m_1_0_Speech.WAV" in none.err) == (3, True)
+    checked = s5eval("data", "verify", "--data", small_set, "--json")
+    assert checked.code == 3
+    assert {"no-references", "suffix"} <= {finding["rule"] for finding in checked.json["findings"]}
 
 
 def test_ids_that_are_prefixes_of_others_stay_apart(small_set: Path, tmp_path: Path, s5eval: Call, lines: Call) -> None:
@@ -138,8 +147,9 @@ def test_the_improvement_optimal_value_stands_beside_the_official_one(
 def test_all_scenes_silent_and_answered_with_silence_is_undefined_not_an_error(
     tmp_path: Path, make_set: Call, s5eval: Call
 ) -> None:
-    data = make_set(tmp_path / "set", {"a": [], "b": []}, estimates={})
-    result = s5eval("score", data / "estimate", "--data", data, "--out", tmp_path / "run", "--json")
+    data = make_set(tmp_path / "set", {"a": [], "b": [], "c": ["Speech"]}, estimates={"c": ["Speech"]})
+    only = ("--only", "a", "--only", "b")
+    result = s5eval("score", data / "estimate", "--data", data, *only, "--out", tmp_path / "run", "--json")
     summary = result.json
     assert (result.code, summary["status"]) == (0, "complete")
     assert summary["metrics"]["capi_sdri"] == {"value": None, "ci_low": None, "ci_high": None, "n": 2, "n_defined": 0}

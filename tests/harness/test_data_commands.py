@@ -61,6 +61,39 @@ def test_verify_makes_and_repairs_nothing(short_mini: Path, s5eval: Call) -> Non
     assert missing == {"mini_test_0001", "mini_test_0002"}
 
 
+def test_verify_of_a_set_that_a_run_made_a_part_of_says_what_to_do(short_mini: Path, s5eval: Call) -> None:
+    s5eval("data", "make", "mini", "--count", 2)
+    found = s5eval("data", "verify", "--dataset", "mini", "--json").json["findings"]
+    (missing,) = [finding for finding in found if finding["rule"] in ("missing", "mixture-count")]
+    assert "94 of 96 mixtures of the split 'test' have not been made, mini_test_0002 to" in missing["message"]
+    assert "`s5eval data make mini --split test` makes them, and --limit 2 checks" in missing["message"]
+
+
+def test_a_list_of_scenes_is_no_scene(tmp_path: Path, s5eval: Call) -> None:
+    (tmp_path / "valid.json").write_text(json.dumps([{"metadata_path": "valid/0.json"}] * 3))
+    words = ("data", "synthesize", tmp_path / "valid.json", "--root", tmp_path, "--out", tmp_path / "out")
+    result = s5eval(*words)
+    assert (result.code, "a list of 3 scenes, expected the metadata of one" in result.err) == (2, True)
+    assert "valid/*.json" in result.err and "--split valid" in result.err
+
+
+def test_a_bar_of_scenes_is_drawn_only_where_some_are_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from s5eval.harness.commands.options import show_making
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with show_making():
+        pass
+    with show_making() as show:
+        show(5, 5)
+    assert capsys.readouterr().err == ""
+    with show_making() as show:
+        show(0, 5)
+        show(5, 5)
+    assert "making scenes" in capsys.readouterr().err
+
+
 def test_a_typed_folder_beside_the_embedded_set_is_refused(
     short_mini: Path, small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

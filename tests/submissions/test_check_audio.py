@@ -50,3 +50,15 @@ def test_samples_at_full_scale_are_counted_alone_or_in_runs(
     ]
     assert report.clipped_samples == report.as_dict()["clipped_samples"] == 641
     assert validate(pack(content), expected=expected, audio=False).clipped_samples is None
+
+
+def test_a_wav_from_a_pipe_is_a_warning(content: Files, pack: Pack, expected: Expected) -> None:
+    name = f"{OUT}/m_3_0_Doorbell.wav"
+    at = content[name].index(b"data") + 4
+    content[name] = content[name][:at] + b"\xff" * 4 + content[name][at + 4 :]
+    (found,) = validate(pack(content), expected=expected).findings
+    assert (found.rule, found.severity, found.file) == ("audio-header", "warning", name)
+    content[name] = content[name][:-100]
+    assert [entry.rule for entry in validate(pack(content), expected=expected).findings] == [
+        "audio-length", "audio-header",
+    ]  # fmt: skip

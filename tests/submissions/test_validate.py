@@ -294,3 +294,25 @@ def test_report_as_json(content: Files, pack: Pack, expected: Expected) -> None:
             "message": "not part of a submission",
         }
     ]
+
+
+def test_a_zip_of_windows_is_checked_to_its_end_in_spite_of_its_backslashes(
+    content: Files, pack: Pack, expected: Expected
+) -> None:
+    report = validate(pack({name.replace("/", "\\"): data for name, data in content.items()}), expected=expected)
+    assert {finding.rule for finding in report.findings} == {"backslash"}
+    assert (len(report.findings), report.files) == (len(content), len(content) - 2)
+
+
+def test_outputs_without_a_number_are_read_as_the_official_check_reads_them(
+    content: Files, pack: Pack, expected: Expected, edit_json: Any
+) -> None:
+    content[f"{OUT}/m_3_Doorbell.wav"] = content.pop(f"{OUT}/m_3_0_Doorbell.wav")
+
+    def rename(value: Any) -> None:
+        (row,) = (row for row in value["probabilities"] if row["soundscape"] == "m_3")
+        row["estimate"][0]["filename"] = "m_3_Doorbell.wav"
+
+    edit_json("eval_results.json", rename)
+    report = validate(pack(content), expected=expected)
+    assert [(found.rule, found.severity) for found in report.findings] == [("index-format", "warning")]

@@ -1,5 +1,6 @@
 """Scoring challenge submissions where they lie: which files count, the same from zip and folder, no harm from bombs."""
 
+import json
 import pickle
 import random
 import threading
@@ -40,7 +41,7 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 
 def answers(system: FolderSystem, mixtures: list[Mixture]) -> list[Any]:
     ids = [mixture.id for mixture in mixtures]
-    findings = [finding for finding in system.inspect(ids, ids) if finding.rule != "no-estimate"]
+    findings = [finding for finding in system.inspect(ids, ids) if finding.rule not in ("no-estimate", "outside")]
     assert findings == []
     return [candidates.sha256() for candidates in system.propose(mixtures)]
 
@@ -57,9 +58,16 @@ def test_zip_folder_and_plain_folder_are_the_same(
 
 
 def test_a_submission_without_outputs(mixtures: list[Mixture], files: dict[str, bytes], tmp_path: Path) -> None:
+    """Its own list makes silence an answer; without one, an archive without outputs answers nothing."""
     empty = {name: content for name, content in files.items() if name.endswith(".json")}
+    ids = [mixture.id for mixture in mixtures]
+    with pytest.raises(DataError, match="there is no estimate of any mixture"):
+        FolderSystem(pack(tmp_path / f"{LABEL}.zip", empty)).inspect(ids, ids)
+    listed = {"probabilities": [{"soundscape": id_, "estimate": []} for id_ in ids]}
+    empty[f"{LABEL}/eval_results.json"] = json.dumps(listed).encode()
     system = FolderSystem(pack(tmp_path / f"{LABEL}.zip", empty))
     assert len(set(answers(system, mixtures))) == 1
+    assert (system.inspect(ids, ids), system.marks()) == ([], {"answered": 5, "listed": True})
 
 
 def test_many_threads_and_pickling(mixtures: list[Mixture], files: dict[str, bytes], tmp_path: Path) -> None:

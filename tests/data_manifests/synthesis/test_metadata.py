@@ -1,6 +1,7 @@
 """Scenes from metadata against a literal twin of the rules, and against outputs of the official program."""
 
 import json
+import random
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,8 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from s5eval.data_manifests.errors import DataError
 from s5eval.data_manifests.synthesis.metadata import list_metadata, read_excerpt, read_metadata, synthesize
@@ -202,3 +205,33 @@ def test_equals_the_official_program(shared: Path, listing: str, expected: str) 
             full = official / expected / f"{path.stem}_{flac}.flac"
             if full.is_file():
                 assert np.abs(soundfile.read(full, always_2d=True)[0].T - signal).max() < 1e-6
+
+
+def shuffled(value: Any, rng: random.Random) -> Any:
+    """The same JSON with the keys of every object in another order; lists keep theirs, which means something."""
+    if isinstance(value, list):
+        return [shuffled(entry, rng) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: shuffled(value[key], rng) for key in rng.sample(list(value), len(value))}
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_no_order_of_keys_changes_a_sample(tiny_dev_set: SimpleNamespace, seed: int) -> None:
+    scene = tiny_dev_set.scenes["order"]
+    expected, found = (synthesize(s, tiny_dev_set.root) for s in (scene, shuffled(scene, random.Random(seed))))
+    assert found.labels == expected.labels
+    np.testing.assert_array_equal(found.mixture, expected.mixture)
+    np.testing.assert_array_equal(found.dry, expected.dry)
+
+
+def test_a_cut_recording_or_one_that_was_not_fetched_makes_no_scene(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(32_000, 0.1), 32_000)
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(content[:30_000])
+    with pytest.raises(DataError, match=r"a\.wav: truncated"):
+        read_excerpt(tmp_path / "a.wav", 0.0, 0.1, 32_000)
+    (tmp_path / "b.wav").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"b\.wav: its content is not here"):
+        read_excerpt(tmp_path / "b.wav", 0.0, 0.1, 32_000)

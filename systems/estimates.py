@@ -1,0 +1,182 @@
+"""What a directory or archive of estimates holds: which names may be estimates, and what all the others are."""
+
+import json
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.listing import hidden, is_hidden, not_a_file, walk_folder
+from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SOURCE_NAMES, format_source_name, match_sources
+
+SUBMISSION_AUDIO = "eval_out"
+"""Folder of the estimates in a challenge submission; where there is one, nothing outside it is an estimate."""
+
+SUBMISSION_RESULTS = ("eval_results.json", "dev_set_test_results.json")
+"""The other files of a submission; they hold no audio."""
+
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,  # an encrypted member
+    ValueError,  # a name that is not what its flags say, a negative offset
+    OverflowError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What Python's zipfile raises on damaged or odd archives."""
+
+_MAX_RESULTS_BYTES = 1 << 25
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """The names of a directory or archive.
+
+    Attributes:
+        files: what may be estimates, `/` between folders, in order.
+        members: file → its name in the archive, which may be written otherwise; the same for a directory.
+        findings: a warning for every other name.
+        listed_silent: mixtures that `eval_results.json` lists without an estimate: there, no file is an answer. None
+            where there is no such list, so that silence and a lost file look alike.
+    """
+
+    files: tuple[str, ...]
+    members: Mapping[str, str]
+    findings: tuple[Finding, ...]
+    listed_silent: frozenset[str] | None
+
+
+def list_estimates(path: Path) -> Estimates:
+    """List a directory (with the folders below it, linked ones too) or a zip archive.
+
+    Folders of an archive may be separated by backslashes, as Windows PowerShell writes them.
+
+    Raises:
+        UsageError: there is neither.
+        DataError: it cannot be read, or holds the outputs of several submissions.
+    """
+    if path.is_file():
+        names, members, findings = _list_archive(path)
+    elif path.is_dir():
+        listing = walk_folder(path)
+        names, members, findings = list(listing.names), {name: name for name in listing.names}, list(listing.findings)
+    else:
+        raise UsageError(f"no directory or zip of estimates at {path}")
+    files, others = _estimates(path, names)
+    listed = _listed(path, members)
+    present = {PurePosixPath(file).name for file in files}
+    missing = [
+        Finding("listed-missing", "warning", file, f"{SUBMISSION_RESULTS[0]} lists it, and it is not there")
+        for answer in (listed or {}).values()
+        for file in answer
+        if file not in present
+    ]
+    silent = None if listed is None else frozenset(id_ for id_, answer in listed.items() if not answer)
+    return Estimates(files, members, (*findings, *others, *missing), silent)
+
+
+def nothing_matches(
+    path: Path, files: Sequence[str], mixture_ids: Collection[str], findings: Collection[Finding]
+) -> str:
+    """Why not one name of a directory or archive is an estimate of a mixture, and what was expected."""
+    example = format_source_name(next(iter(mixture_ids), "mixture"), 0, "Speech")
+    expected = f"names must be {SOURCE_NAMES}, such as {example}"
+    if not files:
+        seen = f"; it holds only {len(findings)} hidden or empty names" if findings else ""
+        return (
+            f"{path}: there is no estimate of any mixture: it is empty{seen}; {expected}. Silence everywhere is an "
+            "answer only where an eval_results.json lists every mixture without an estimate (or run --system silence)"
+        )
+    inner = [file for file in files if PurePosixPath(file).suffix.lower() in (".zip", ".tar", ".gz", ".7z")]
+    hint = f"; it holds the archive {inner[0]}: unpack that, or name it" if inner else _renaming(files, mixture_ids)
+    return f"{path}: 0 of {len(files)} files match a mixture; the first is {files[0]}; {expected}{hint}"
+
+
+def _renaming(files: Sequence[str], mixture_ids: Collection[str]) -> str:
+    """What would make the names match, where that is plain to see."""
+    audio = [PurePosixPath(file) for file in files if PurePosixPath(file).suffix in AUDIO_SUFFIXES]
+    folders = {part for file in audio for part in file.parts[:-1]}
+    if folders & set(mixture_ids):
+        return "; a folder for each mixture is not read: put the mixture's id before each name, in one folder"
+    if not audio:
+        return "; only .wav and .flac are read"
+    for cut in range(1, min(len(file.name) for file in audio)):
+        prefix = audio[0].name[:cut]
+        if not all(file.name.startswith(prefix) for file in audio):
+            return ""
+        matched, _ = match_sources([file.name[cut:] for file in audio], mixture_ids)
+        if matched:
+            return f"; without {prefix!r} at the beginning, {sum(map(len, matched.values()))} would match"
+    return ""
+
+
+def _list_archive(path: Path) -> tuple[list[str], dict[str, str], list[Finding]]:
+    """The files, one that is in it twice being listed twice; file → name in the archive; and what else there is."""
+    names: list[str] = []
+    members: dict[str, str] = {}
+    findings = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = sorted(archive.infolist(), key=lambda info: info.filename)
+    except ZIP_ERRORS as error:
+        raise DataError(f"{path}: not a readable zip archive: {error}") from error
+    for info in entries:
+        file = info.filename.replace("\\", "/")
+        if file.endswith("/"):
+            if PurePosixPath(file).suffix in AUDIO_SUFFIXES:
+                findings.append(Finding("folder", "warning", file, "not read: a folder, expected a file"))
+        elif is_hidden(file):
+            findings.append(hidden(file))
+        else:
+            names.append(file)
+            members[file] = info.filename
+    return names, members, findings
+
+
+def _estimates(path: Path, files: Sequence[str]) -> tuple[tuple[str, ...], list[Finding]]:
+    """Of a submission what stands in its `eval_out`, of anything else all files; and what the others are."""
+    inside = [file for file in files if PurePosixPath(file).parent.name == SUBMISSION_AUDIO]
+    folders = sorted({str(PurePosixPath(file).parent) for file in inside})
+    if len(folders) > 1:
+        raise DataError(
+            f"{path}: holds the outputs of {len(folders)} submissions: {', '.join(folders[:4])}; score one at a time"
+        )
+    rest = [file for file in files if file not in set(inside)]
+    others = [file for file in rest if PurePosixPath(file).name not in SUBMISSION_RESULTS]
+    if not inside:
+        return tuple(others), []
+    message = f"not read: outside the submission's {SUBMISSION_AUDIO}"
+    return tuple(inside), [Finding("outside", "warning", file, message) for file in others]
+
+
+def _listed(path: Path, members: Mapping[str, str]) -> dict[str, list[str]] | None:
+    """What the submission's own list answers: mixture → files; None where there is no such list."""
+    found = [file for file in members if PurePosixPath(file).name == SUBMISSION_RESULTS[0]]
+    if len(found) != 1:
+        return None
+    try:
+        entries = json.loads(_read_results(path, members[found[0]]))["probabilities"]
+        return {
+            str(entry["soundscape"]): [str(estimate["filename"]) for estimate in entry["estimate"]] for entry in entries
+        }
+    except (*ZIP_ERRORS, RecursionError, KeyError, TypeError):
+        return None  # `submit validate` says what is wrong with it
+
+
+def _read_results(path: Path, member: str) -> bytes:
+    if path.is_dir():
+        if problem := not_a_file(path / member):
+            raise OSError(problem)
+        with (path / member).open("rb") as file:
+            return file.read(_MAX_RESULTS_BYTES)
+    with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+        return file.read(_MAX_RESULTS_BYTES)
