@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from s5eval.data_manifests.errors import AudioError
+from s5eval.data_manifests.common.errors import AudioError
 
 _INTEGER_TYPES = {"PCM_S8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32"}
 """In which type libsndfile hands out the samples of a subtype as they are; what is not listed is read as float."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.errors import DataError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, match_sources, sources_problem
 from s5eval.data_manifests.records import Mixture, Reference, Scene
 

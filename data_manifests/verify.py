@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 import soundfile
 
 from s5eval.data_manifests.audio import read_audio
-from s5eval.data_manifests.cache import file_sha256
-from s5eval.data_manifests.errors import AudioError, DataError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import AudioError, DataError
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES, suggestion
 
 _KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "provenance")

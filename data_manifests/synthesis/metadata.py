@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from s5eval.data_manifests.errors import AudioError, DataError
+from s5eval.data_manifests.common.errors import AudioError, DataError
 from s5eval.data_manifests.records import Audio
 from s5eval.data_manifests.synthesis.render import (
     PlacedEvent,

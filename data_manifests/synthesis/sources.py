@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import soundfile
 
-from s5eval.data_manifests.errors import AudioError, DataError
+from s5eval.data_manifests.common.errors import AudioError, DataError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley import LONG_SECONDS, draw_event, natural_seconds
 from s5eval.data_manifests.synthesis.foley.signals import Rng, log_uniform

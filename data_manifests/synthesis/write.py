@@ -19,10 +19,10 @@ from typing import Literal, Protocol
 import numpy as np
 import soundfile
 
-from s5eval.data_manifests.cache import file_sha256
-from s5eval.data_manifests.errors import DataError
-from s5eval.data_manifests.files import atomic_path, write_atomically
-from s5eval.data_manifests.memory import keep_freed_memory
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import atomic_path, write_atomically
+from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.render import Signal, SynthesizedScene

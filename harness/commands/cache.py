@@ -14,8 +14,8 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def list_entries(as_json: bool) -> int:
     """Entries and bytes per stage, and where they are."""
-    from s5eval.data_manifests.cache import cache_folder
-    from s5eval.harness.store import DiskStore
+    from s5eval.data_manifests.common.cache import cache_folder
+    from s5eval.systems.stage_store import DiskStore
 
     store = DiskStore(cache_folder() / "stages")
     stages: dict[str, dict[str, int]] = {}
@@ -39,8 +39,8 @@ def list_entries(as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def prune(keep_gb: float, as_json: bool) -> int:
     """Remove the entries that were used longest ago."""
-    from s5eval.data_manifests.cache import cache_folder
-    from s5eval.harness.store import DiskStore
+    from s5eval.data_manifests.common.cache import cache_folder
+    from s5eval.systems.stage_store import DiskStore
 
     store = DiskStore(cache_folder() / "stages")
     removed, freed = store.prune(keep_bytes=int(keep_gb * 1e9))

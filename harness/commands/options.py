@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.manifest import MakeProgress
-    from s5eval.harness.engine import Outcome
-    from s5eval.harness.run import RunResult
+    from s5eval.harness.runs.engine import Outcome
+    from s5eval.harness.runs.run import RunResult
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

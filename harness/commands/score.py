@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.options import (
     PathType,
     data_options,
@@ -21,7 +21,7 @@ from s5eval.harness.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from s5eval.harness.config import RunConfig
+    from s5eval.harness.record.config import RunConfig
 
 
 @click.command("score")
@@ -36,7 +36,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     A mixture without files counts as "no target heard". The exit code is 4 when files could not be used. Several
     ESTIMATES make a ranking; --out (and --resume) then name the folder that holds a run folder for each.
     """
-    from s5eval.harness.run import default_run_path, resume, run
+    from s5eval.harness.runs.run import default_run_path, resume, run
 
     refuse_folder_of_mini(context)
     estimates: Sequence[Path] = options["estimates"]
@@ -66,7 +66,7 @@ _SHARED = {"data", "dataset", "metrics", "split", "limit", "only", "strict"}
 
 
 def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
-    from s5eval.harness.config import RunConfig
+    from s5eval.harness.record.config import RunConfig
 
     return RunConfig(
         system="folder",
@@ -77,8 +77,8 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
 
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:
-    from s5eval.harness.ranking import rank, ranking_table
-    from s5eval.harness.run import default_run_path
+    from s5eval.harness.comparing.ranking import rank, ranking_table
+    from s5eval.harness.runs.run import default_run_path
 
     folder = options["resume"] or options["out"]
     if folder is None:

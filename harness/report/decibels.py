@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from s5eval.harness.decomposition import ORACLES, TERMS
 from s5eval.harness.report.table import aligned
+from s5eval.harness.scoring.decomposition import ORACLES, TERMS
 
 _CONFUSIONS = 3
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from s5eval.data_manifests.files import write_atomically
+from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.naming import format_source_name
-from s5eval.harness.journal import read_run, read_scores, read_summary
-from s5eval.harness.records import MixtureScore
+from s5eval.harness.record.run_folder import read_run, read_scores, read_summary
+from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline
 

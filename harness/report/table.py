@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from s5eval.harness.decomposition import TERMS
+from s5eval.harness.scoring.decomposition import TERMS
 
 BOUND_NOTES = {
     "silence": "no output",

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from s5eval.data_manifests.mini import RECIPE
-from s5eval.data_manifests.training import (
+from s5eval.data_manifests.sets.mini import RECIPE
+from s5eval.data_manifests.synthesis.training_scenes import (
     NO_SOURCE,
     TrainingItem,
     TrainingScenes,

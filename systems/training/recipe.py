@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
 from s5eval.systems.settings import build_record, merge, overlay
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from s5eval.systems.training.parts import Job, PartsFolder
 
 RECIPES = {
-    "mini": "s5eval.systems.multistage.train",
-    "paper": "s5eval.systems.multistage.train",
-    "baseline": "s5eval.systems.baseline.train",
+    "mini": "s5eval.systems.multistage.training",
+    "paper": "s5eval.systems.multistage.training",
+    "baseline": "s5eval.systems.baseline.training",
 }
 """The shipped recipe files, `<name>.yaml`, and the package that each lies in."""
 
@@ -199,7 +199,7 @@ def recipe_names(group: str) -> list[str]:
 
 def _shipped(group: str) -> Path:
     package = importlib.import_module(RECIPES[group])
-    return Path(str(package.__file__)).parent / f"{group}.yaml"
+    return Path(str(package.__file__)).parent / "recipes" / f"{group}.yaml"
 
 
 def _trainer(package: str, file: Path) -> Trainer:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.synthesis.metadata import list_metadata, read_excerpt, read_metadata, synthesize
 
 

@@ -1,0 +1,273 @@
+"""Scores many submissions on the same data and ranks them, published results beside them where those apply."""
+
+import csv
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.manifest import known_datasets, open_manifest
+from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
+from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.run_folder import read_run, read_scores
+from s5eval.harness.report.table import aligned
+from s5eval.harness.runs.run import Progress, RunResult, resume, run
+from s5eval.harness.scoring.corpus import METRICS, Column
+from s5eval.harness.scoring.paired import Difference, paired_differences
+from s5eval.submissions.layout import EVAL_IDS, OFFICIAL_DATASET
+
+RANKED_EVAL_MIXTURES = 1512
+"""The challenge ranks the first so many mixtures of the evaluation set; published results are means over these."""
+
+_CAPI = Column(("metrics", "capi_sdri"), METRICS[0], lambda score: True)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One submission's place.
+
+    Attributes:
+        name: of the archive or folder.
+        path: where it is.
+        result: its run.
+        rank: 1 for the highest CAPI-SDRi, equal values share a rank; None for one that is partial or undefined.
+        difference: to the first, over mixtures that both have scored (`delta` is negative); None for the first.
+    """
+
+    name: str
+    path: Path
+    result: RunResult
+    rank: int | None = None
+    difference: Difference | None = None
+
+    @property
+    def value(self) -> float | None:
+        """CAPI-SDRi in dB."""
+        found: float | None = self.result.summary["metrics"]["capi_sdri"]["value"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A result of the challenge: CAPI-SDRi in dB, mixture accuracy in percent."""
+
+    system: str
+    capi_sdri: float
+    mixture_accuracy: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Submissions in order of rank, those without a rank last.
+
+    Attributes:
+        out: folder that holds a run folder per submission.
+        data: data set and split.
+        n: mixtures of each run.
+        entries: what could be scored.
+        unusable: name → why it could not be read.
+        published: results on the same mixtures; empty when these are not the official ones.
+        note: what a reader should know of the published results; None: nothing.
+    """
+
+    out: Path
+    data: str
+    n: int
+    entries: tuple[Entry, ...]
+    unusable: Mapping[str, str]
+    published: tuple[Published, ...]
+    note: str | None
+
+    @property
+    def exit_code(self) -> int:
+        """3 when a submission could not be read, else 4 when a mixture failed, else 0."""
+        if self.unusable:
+            return DataError.exit_code
+        failed = any(entry.result.summary["n_failed"] for entry in self.entries)
+        return EXIT_FAILED_MIXTURES if failed else EXIT_DONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ranking for machines."""
+        return {
+            "data": self.data,
+            "n": self.n,
+            "ranking": [_entry_dict(entry) for entry in self.entries],
+            "unusable": dict(self.unusable),
+            "published": [asdict(row) for row in self.published],
+            "note": self.note,
+            "runs": str(self.out),
+        }
+
+
+def rank(
+    paths: Sequence[Path],
+    config_for: Callable[[Path], RunConfig],
+    out: Path,
+    *,
+    resuming: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> Ranking:
+    """Score submissions one after the other, each into `out/<name>`, and rank them by CAPI-SDRi.
+
+    Args:
+        paths: zips or folders of estimates.
+        config_for: the run of one of them; data and filters are the same for all.
+        out: folder of the runs; made when missing.
+        resuming: go on with runs that are in `out` already; names of the fields of `RunConfig` that were given
+            again, and must not differ. None: all runs are new.
+        progress: shows how far a run is.
+
+    Raises:
+        UsageError: two submissions have the same name, or `out` holds one of the runs already.
+        DataError: the data are missing or wrong. A submission that cannot be read is an entry of `unusable`.
+    """
+    names: dict[str, Path] = {}
+    for path in paths:
+        name = path.resolve().name if path.is_dir() else path.stem
+        if name in names:
+            raise UsageError(f"{names[name]} and {path} have the same name; rename one of them")
+        names[name] = path
+    configs = {name: config_for(path) for name, path in names.items()}
+    first = next(iter(configs.values()))
+    manifest = open_manifest(first.data, dataset=first.dataset, split=first.split, limit=first.limit, only=first.only)
+    entries, unusable = [], {}
+    for name, path in names.items():
+        try:
+            if resuming is not None and (out / name).is_dir():
+                given = {field: getattr(configs[name], field) for field in resuming}
+                result = resume(out / name, given=given, fresh=configs[name], progress=progress)
+            else:
+                result = run(configs[name], out / name, progress=progress)
+            entries.append(Entry(name, path, result))
+        except DataError as error:
+            unusable[name] = str(error)
+    ids = [scene.mixture.id for scene in manifest.scenes]
+    published, note = _published(manifest.dataset, manifest.split.name, ids)
+    data = manifest.dataset if manifest.dataset == manifest.split.name else f"{manifest.dataset}/{manifest.split.name}"
+    return Ranking(out, data, len(ids), tuple(_ranked(entries)), unusable, published, note)
+
+
+def ranking_table(ranking: Ranking) -> str:
+    """The ranking as text, with 95 % intervals; published results stand between the rows, without a rank."""
+    header = ("", "CAPI-SDRi dB", "behind the first dB", "mixture acc. %", "source acc. %", "n (defined)")
+    rows = [(entry.value if entry.rank else None, _row(entry)) for entry in ranking.entries]
+    rows += [(row.capi_sdri, _published_row(row)) for row in ranking.published]
+    ordered = sorted(rows, key=lambda row: (row[0] is None, -(row[0] or 0.0)))
+    lines = [f"data: {ranking.data} | {ranking.n} mixtures | 95 % intervals", ""]
+    lines += aligned([header, *(row for _, row in ordered)])
+    partial = [entry for entry in ranking.entries if entry.result.summary["status"] != "complete"]
+    if partial:
+        lines += ["", "without a rank: mixtures that failed are in none of its numbers"]
+        lines += [_failures(entry) for entry in partial]
+    if ranking.unusable:
+        lines += ["", "not scored:", *(f"  {name}: {reason}" for name, reason in ranking.unusable.items())]
+    if ranking.note:
+        lines += ["", ranking.note]
+    return "\n".join(lines)
+
+
+def _failures(entry: Entry) -> str:
+    failures = entry.result.summary["failures"]
+    id_, error = next(iter(failures.items()), ("", "not finished"))
+    return f"  {entry.name}: {len(failures)} of {entry.result.summary['n_expected']} failed, such as {id_}: {error}"
+
+
+def _ranked(entries: Sequence[Entry]) -> list[Entry]:
+    def key(entry: Entry) -> tuple[bool, bool, float, str]:
+        partial = entry.result.summary["status"] != "complete"
+        return partial, entry.value is None, -(entry.value or 0.0), entry.name
+
+    ordered = sorted(entries, key=key)
+    if not ordered or key(ordered[0])[:2] != (False, False):
+        return ordered
+    ranked: list[Entry] = []
+    for position, entry in enumerate(ordered, start=1):
+        complete = key(entry)[:2] == (False, False)
+        tied = complete and ranked and ranked[-1].value == entry.value
+        place = None if not complete else ranked[-1].rank if tied else position
+        difference = None if position == 1 or entry.value is None else _difference(ordered[0], entry)
+        ranked.append(replace(entry, rank=place, difference=difference))
+    return ranked
+
+
+def _difference(first: Entry, second: Entry) -> Difference:
+    scores = [read_scores(entry.result.path) for entry in (first, second)]
+    order = read_run(first.result.path)["mixtures"]
+    both = [id_ for id_ in order if all(id_ in side and side[id_].status == "scored" for side in scores)]
+    sides = [[side[id_] for id_ in both] for side in scores]
+    return paired_differences(sides[0], sides[1], [_CAPI])[0]
+
+
+def _published(dataset: str, split: str, ids: Sequence[str]) -> tuple[tuple[Published, ...], str | None]:
+    """Published results that are means over exactly these mixtures, and why there are none."""
+    official = known_datasets()[OFFICIAL_DATASET].splits[split].mixtures if dataset == OFFICIAL_DATASET else None
+    if split == "dev-test" and len(ids) == official:
+        column = "test"
+    elif tuple(ids) == EVAL_IDS[:RANKED_EVAL_MIXTURES]:
+        column = "eval"
+    elif tuple(ids) == EVAL_IDS:
+        return (), f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures: --limit {RANKED_EVAL_MIXTURES}"
+    else:
+        part = official is not None and len(ids) != official
+        return (), "a part of the official split: published results are of all its mixtures" if part else None
+    text = (files("s5eval.data_manifests.sets") / "published_results.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    found = [
+        Published(
+            row["system"], float(row[f"capi_sdri_{column}"]), float(row[f"mixture_accuracy_{column}"]), row["note"]
+        )
+        for row in rows
+    ]
+    ordered = sorted(found, key=lambda row: -row.capi_sdri)
+    return tuple(ordered), "published: results page of DCASE 2026 Challenge Task 4, without intervals"
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    metrics, difference = entry.result.summary["metrics"], entry.difference
+    status = entry.result.summary["status"]
+    place = "  – " if entry.rank is None else f"{entry.rank:3d} "
+    behind = ""
+    if difference is not None and difference.delta is not None:
+        behind = _interval(difference.delta, difference.ci_low, difference.ci_high, 3)
+    return (
+        f"{place}{entry.name}{'' if status == 'complete' else f' ({status})'}",
+        _metric(metrics["capi_sdri"], 3),
+        behind,
+        _metric(metrics["mixture_accuracy"], 2),
+        _metric(metrics["source_accuracy"], 2),
+        f"{metrics['capi_sdri']['n']} ({metrics['capi_sdri']['n_defined']})",
+    )
+
+
+def _metric(metric: Mapping[str, Any], digits: int) -> str:
+    return _interval(metric["value"], metric["ci_low"], metric["ci_high"], digits)
+
+
+def _interval(value: float | None, low: float | None, high: float | None, digits: int) -> str:
+    if value is None:
+        return "–"
+    bounds = "" if low is None or high is None or low == high else f" [{low:.2f}, {high:.2f}]"
+    return f"{value:.{digits}f}{bounds}"
+
+
+def _published_row(row: Published) -> tuple[str, ...]:
+    note = f"published, {row.note}" if row.note else "published"
+    return f"    {row.system} ({note})", f"{row.capi_sdri:.2f}", "", f"{row.mixture_accuracy:.2f}", "", ""
+
+
+def _entry_dict(entry: Entry) -> dict[str, Any]:
+    summary = entry.result.summary
+    difference = None if entry.difference is None else asdict(entry.difference)
+    return {
+        "rank": entry.rank,
+        "name": entry.name,
+        "path": str(entry.path),
+        "run": str(entry.result.path),
+        "status": summary["status"],
+        "n_failed": summary["n_failed"],
+        "metrics": {name: summary["metrics"][name] for name in ("capi_sdri", "mixture_accuracy", "source_accuracy")},
+        "difference_to_first": difference,
+    }
