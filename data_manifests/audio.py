@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.containers import (
     FLAC_MARK,
     KNOWN_FORMATS,
@@ -19,7 +20,6 @@ from s5eval.data_manifests.containers import (
     why_unknown,
     with_length,
 )
-from s5eval.data_manifests.errors import AudioError
 from s5eval.data_manifests.listing import not_a_file
 
 _ENDLESS_FRAMES = 1 << 40

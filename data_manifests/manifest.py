@@ -8,14 +8,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.labels import suggestion
 from s5eval.data_manifests.listing import is_hidden, refuse_absent
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scene_digests, scenes_digest, sizes_digest
-from s5eval.data_manifests.yaml_text import load_yaml
 
 FOLDER = "folder"
 """Name of the data set, and of its only split, when `--data` holds `soundscape/` itself."""
@@ -111,7 +111,7 @@ class Manifest:
 def known_datasets() -> Mapping[str, Dataset]:
     """The data sets whose YAML manifests ship with s5eval, by name."""
     datasets = {}
-    for entry in sorted(files("s5eval.data_manifests").iterdir(), key=lambda entry: entry.name):
+    for entry in sorted(files("s5eval.data_manifests.sets").iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".yaml"):
             content = load_yaml(entry.read_text(encoding="utf-8"))
             splits = {name: Split(name=name, **fields) for name, fields in content["splits"].items()}
@@ -302,7 +302,7 @@ def _where(root: Path, split: Split) -> Path:
 def _ids(split: Split, root: Path | None) -> Sequence[str]:
     """All ids of a split that is made on use; empty for an endless one."""
     if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.mini import mini_ids
+        from s5eval.data_manifests.sets.mini import mini_ids
 
         return mini_ids(split.name)
     from s5eval.data_manifests.synthesis.metadata import list_metadata
@@ -316,10 +316,10 @@ def _make(
     """The folder with the split's audio, made or completed where needed. `only` goes before `count`."""
     count = None if only else count
     if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.mini import make_mini
+        from s5eval.data_manifests.sets.mini import make_mini
 
         return make_mini(split.name, count=count, only=only, progress=progress)
-    from s5eval.data_manifests.official import make_official_valid
+    from s5eval.data_manifests.sets.official import make_official_valid
 
     return make_official_valid(root, count=count, only=only, progress=progress)
 
@@ -327,11 +327,11 @@ def _make(
 def _place(split: Split, root: Path | None) -> Path:
     """The folder where a split has been made."""
     if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.mini import mini_root
+        from s5eval.data_manifests.sets.mini import mini_root
 
         folder, how = mini_root() / split.name, f"`s5eval data make mini --split {split.name}` makes it"
     else:
-        from s5eval.data_manifests.official import official_valid_folder
+        from s5eval.data_manifests.sets.official import official_valid_folder
 
         folder = official_valid_folder(root)
         how = f"a run with --data {root} --split {split.name} makes it (`s5eval data make` only makes mini)"

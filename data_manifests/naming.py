@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
 
 AUDIO_SUFFIXES: tuple[str, ...] = (".wav", ".flac")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.audio import read_audio
-from s5eval.data_manifests.cache import file_sha256
+from s5eval.data_manifests.common.cache import file_sha256
 
 SAMPLE_RATE = 32_000
 """Hz; the rate of every signal of the challenge."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.digests import UNREADABLE, content_digests
-from s5eval.data_manifests.errors import DataError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.digests import UNREADABLE, content_digests
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.listing import absence, list_folder
 from s5eval.data_manifests.naming import (
     AUDIO_SUFFIXES,

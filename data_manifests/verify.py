@@ -9,15 +9,15 @@ import numpy as np
 import soundfile
 
 from s5eval.data_manifests.audio import read_audio
-from s5eval.data_manifests.cache import file_sha256
-from s5eval.data_manifests.digests import remembered_digest
-from s5eval.data_manifests.errors import AudioError, DataError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.digests import remembered_digest
+from s5eval.data_manifests.common.errors import AudioError, DataError
+from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.structured import read_json
 from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.naming import MixtureIds, likely_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
-from s5eval.data_manifests.structured import read_json
 from s5eval.data_manifests.synthesis.write import list_records, read_record
 
 MIXTURE_SAMPLES = 10 * SAMPLE_RATE

@@ -15,7 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 
-from s5eval.data_manifests.errors import S5Error
+from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.commands import (
     ablate,
     cache,

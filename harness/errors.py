@@ -1,8 +1,8 @@
-"""Expected errors of the harness; each carries its exit code (see `s5eval.data_manifests.errors`)."""
+"""Expected errors of the harness; each carries its exit code (see `s5eval.data_manifests.common.errors`)."""
 
 from typing import ClassVar
 
-from s5eval.data_manifests.errors import S5Error
+from s5eval.data_manifests.common.errors import S5Error
 
 EXIT_DONE = 0
 EXIT_UNEXPECTED = 1

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.submissions.layout import (
     AUDIO_FOLDER,
     DEV_RESULTS,

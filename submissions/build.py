@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.cache import file_sha256
-from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.data_manifests.files import atomic_path, sync_files, sync_folder
-from s5eval.data_manifests.lock import InUseError, locked
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import atomic_path, sync_files, sync_folder
+from s5eval.data_manifests.common.lock import InUseError, locked
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, printable

@@ -1,10 +1,10 @@
-"""The expected error of this package; it carries its exit code (see `s5eval.data_manifests.errors`)."""
+"""The expected error of this package; it carries its exit code (see `s5eval.data_manifests.common.errors`)."""
 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from s5eval.data_manifests.errors import S5Error
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.errors import S5Error
+from s5eval.data_manifests.common.findings import Finding
 
 
 class SubmissionError(S5Error):

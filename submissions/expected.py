@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s5eval.data_manifests.audio import audio_length
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.manifest import MINI, MakeProgress, Manifest, open_manifest
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from s5eval.data_manifests.errors import UsageError
-from s5eval.data_manifests.findings import Finding, Severity
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.findings import Finding, Severity
 from s5eval.systems.estimates import SUBMISSION_AUDIO, SUBMISSION_RESULTS
 
 TASK = "task4"

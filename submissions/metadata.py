@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from s5eval.data_manifests.errors import UsageError
-from s5eval.data_manifests.findings import Finding
-from s5eval.data_manifests.yaml_text import load_yaml
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.submissions.layout import SubmissionName, finding
 
 TODO = "TODO"

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.data_manifests.files import atomic_path, write_atomically
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import atomic_path, write_atomically
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.submissions.archive import Unreadable, open_container
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import (

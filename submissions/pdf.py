@@ -9,7 +9,7 @@ import re
 import zlib
 from pathlib import Path
 
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.submissions.layout import finding
 
 MAX_BYTES = 1 << 26

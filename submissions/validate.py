@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.naming import MixtureIds, SourceName, format_source_name, parse_source_stem
 from s5eval.submissions.archive import Container, Unreadable, open_container

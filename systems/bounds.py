@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.data_manifests.records import Audio, Mixture, Scene
 from s5eval.systems.decision import KEEP_ALL

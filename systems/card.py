@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.cache import file_sha256
-from s5eval.data_manifests.errors import DataError
-from s5eval.data_manifests.files import write_atomically
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import write_atomically
 
 CARD = "card.json"
 

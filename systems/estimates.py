@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.listing import hidden, is_hidden, not_a_file, walk_folder
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SOURCE_NAMES, format_source_name, match_sources
 

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from s5eval.data_manifests.audio import audio_length, read_audio
-from s5eval.data_manifests.errors import AudioError, DataError, UsageError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SourceFile, match_sources, sources_problem
 from s5eval.data_manifests.records import Mixture

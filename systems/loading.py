@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from s5eval.data_manifests.cache import file_sha256
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.card import check_digest
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from s5eval.data_manifests.memory import keep_freed_memory
+from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Mixture
 from s5eval.systems.interface import Candidates, Stage
 

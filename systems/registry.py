@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
 from s5eval.systems.interface import Factory
 

@@ -13,10 +13,10 @@ import soundfile
 import soxr
 
 from s5eval.data_manifests.audio import check_whole
-from s5eval.data_manifests.errors import AudioError, DataError, UsageError
+from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
+from s5eval.data_manifests.common.safe_names import path_below
+from s5eval.data_manifests.common.structured import read_json
 from s5eval.data_manifests.records import Audio
-from s5eval.data_manifests.safe_names import path_below
-from s5eval.data_manifests.structured import read_json
 from s5eval.data_manifests.synthesis.render import (
     PlacedEvent,
     Signal,

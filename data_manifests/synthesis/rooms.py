@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from s5eval.data_manifests.cache import cache_folder, file_sha256
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.cache import cache_folder, file_sha256
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.foley.ambience import DIFFUSE, ambience
 from s5eval.data_manifests.synthesis.foley.signals import Rng, Samples, decay, log_uniform

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import soundfile
 
 from s5eval.data_manifests.audio import check_whole
-from s5eval.data_manifests.errors import AudioError, DataError
+from s5eval.data_manifests.common.errors import AudioError, DataError
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley.signals import Rng
 from s5eval.data_manifests.synthesis.metadata import read_excerpt

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from s5eval.data_manifests.audio import audio_seconds
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.listing import find_audio, is_hidden
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley import LONG_SECONDS, draw_event, natural_seconds

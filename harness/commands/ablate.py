@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.options import (
     PathType,
     data_options,
@@ -39,12 +39,12 @@ def command(grid: Path | None, **options: Any) -> int:
     OUT holds table.md, .csv, .tex, .json, .svg and .png, and a run folder per row. The exit code is 4 when a row
     failed; the others stand.
     """
-    from s5eval.harness.ablate import ablate
-    from s5eval.harness.config import TRUST, RunConfig, parse_settings, take_trust
-    from s5eval.harness.grid import load_grid, parse_assignments
-    from s5eval.harness.report.ablation import ablation_table, write_ablation
+    from s5eval.harness.comparing.ablation import ablate
+    from s5eval.harness.comparing.ablation_grid import load_grid, parse_assignments
+    from s5eval.harness.comparing.ablation_tables import ablation_table, write_ablation
+    from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.report.layout import fitted
-    from s5eval.harness.run import default_run_path
+    from s5eval.harness.runs.run import default_run_path
     from s5eval.systems.registry import is_installed
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]

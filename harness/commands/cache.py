@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.terminal import echo
 
 
@@ -18,8 +18,8 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def list_entries(as_json: bool) -> int:
     """Entries and bytes per stage, and where they are."""
-    from s5eval.data_manifests.cache import cache_folder
-    from s5eval.harness.store import DiskStore
+    from s5eval.data_manifests.common.cache import cache_folder
+    from s5eval.systems.stage_store import DiskStore
 
     store = DiskStore(cache_folder() / "stages")
     stages: dict[str, dict[str, int]] = {}
@@ -47,8 +47,8 @@ def prune(keep_gb: float, yes: bool, as_json: bool) -> int:
 
     Runs under way may go on: what they miss they make again.
     """
-    from s5eval.data_manifests.cache import cache_folder
-    from s5eval.harness.store import DiskStore
+    from s5eval.data_manifests.common.cache import cache_folder
+    from s5eval.systems.stage_store import DiskStore
 
     store = DiskStore(cache_folder() / "stages")
     if keep_gb == 0 and not yes:

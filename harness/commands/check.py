@@ -15,7 +15,7 @@ from s5eval.harness.commands.options import PathType, show_progress
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(run: Path, repair: bool, system: str | None, as_json: bool) -> int:
     """Verify lines, pair tables, wavs, summary and page of RUN. The exit code is 3 when something is wrong."""
-    from s5eval.harness.check import check_run, repair_run
+    from s5eval.harness.runs.check import check_run, repair_run
 
     given = {} if system is None else {"system": system}
     check = repair_run(run, given=given, progress=show_progress) if repair else check_run(run)

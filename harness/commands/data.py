@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.data_manifests.errors import DataError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.commands.options import PathType, data_options, refuse_folder_of_mini, show_making
 from s5eval.harness.commands.progress import Show, show_count
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable
 
 if TYPE_CHECKING:
-    from s5eval.data_manifests.fetch import Progress
+    from s5eval.data_manifests.download.fetch import Progress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for machines.")
 workers_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one per core.")
@@ -103,7 +103,7 @@ def fetch_record(
     record: str, out: Path, only: tuple[str, ...], no_unpack: bool, base_url: str | None, as_json: bool
 ) -> int:
     """Download an official record (dev, eval, or a number): resumable, checked against its checksums."""
-    from s5eval.data_manifests.fetch import ZENODO, fetch
+    from s5eval.data_manifests.download.fetch import ZENODO, fetch
 
     with _show_bytes() as progress, goes_on_with(this_command()):
         paths = fetch(record, out, only=only, unpack=not no_unpack, base_url=base_url or ZENODO, progress=progress)
@@ -123,7 +123,7 @@ def fetch_record(
 @json_option
 def make_set(dataset: str, split: str, out: Path | None, count: int | None, workers: int | None, as_json: bool) -> int:
     """Make a split of the embedded set as wavs in the official layout; what is there and whole is kept."""
-    from s5eval.data_manifests.mini import make_mini
+    from s5eval.data_manifests.sets.mini import make_mini
 
     with show_making() as making, goes_on_with(this_command()):
         folder = make_mini(split, out=out, count=count, workers=workers, progress=making)
@@ -139,7 +139,7 @@ def make_set(dataset: str, split: str, out: Path | None, count: int | None, work
 @json_option
 def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, workers: int | None, as_json: bool) -> int:
     """Make the scenes of official metadata files, sample-exact."""
-    from s5eval.data_manifests.official import synthesize_files
+    from s5eval.data_manifests.sets.official import synthesize_files
 
     with show_making() as making, goes_on_with(this_command()):
         folder = synthesize_files(metadata, root=root, out=out, workers=workers, progress=making)
@@ -154,7 +154,7 @@ def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, worke
 @json_option
 def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
     """Write a page of the procedural sounds: a spectrogram per class, and players."""
-    from s5eval.data_manifests.preview import write_preview
+    from s5eval.data_manifests.synthesis.foley.gallery import write_preview
 
     page = write_preview(out, draws=draws, seed=seed)
     echo(json.dumps({"folder": str(out), "page": str(page)}) if as_json else page)

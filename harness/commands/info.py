@@ -14,8 +14,8 @@ from s5eval.harness.terminal import echo
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(as_json: bool) -> int:
     """What a bug report needs: versions, device, cache folder and free disk, data root."""
-    from s5eval.data_manifests.cache import cache_folder
-    from s5eval.harness.provenance import package_versions, resolve_device
+    from s5eval.data_manifests.common.cache import cache_folder
+    from s5eval.harness.record.provenance import package_versions, resolve_device
 
     cache = cache_folder()
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())

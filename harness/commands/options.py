@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.progress import show_count
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.manifest import MakeProgress
-    from s5eval.harness.engine import Outcome
-    from s5eval.harness.run import Progress, RunResult
+    from s5eval.harness.runs.engine import Outcome
+    from s5eval.harness.runs.run import Progress, RunResult
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -155,7 +155,7 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:
-    from s5eval.harness.journal import coherent
+    from s5eval.harness.record.run_folder import coherent
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.table import summary_table
 

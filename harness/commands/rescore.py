@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.options import PathType, show_result
 
 
@@ -15,8 +15,8 @@ from s5eval.harness.commands.options import PathType, show_result
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines.")
 def command(run: Path, decision: Path | None, out: Path | None, as_json: bool) -> int:
     """Rebuild a run's scores and summary; no audio is read and no network is run."""
-    from s5eval.harness.journal import coherent
-    from s5eval.harness.rescore import rescore
+    from s5eval.harness.record.run_folder import coherent
+    from s5eval.harness.runs.rescore import rescore
 
     if decision is not None and out is None:
         raise UsageError("--decision changes the result: name a new run folder with --out")

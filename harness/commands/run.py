@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.options import (
     PathType,
     announcing,
@@ -43,9 +43,9 @@ def command(context: click.Context, /, **options: Any) -> int:
 
     Without --data and $S5EVAL_DATA the embedded set is used; its scenes are made on first use.
     """
-    from s5eval.harness.config import RunConfig, parse_settings, take_trust
-    from s5eval.harness.preview import describe_plan
-    from s5eval.harness.run import default_run_path, plan_run, resume, run
+    from s5eval.harness.record.config import RunConfig, parse_settings, take_trust
+    from s5eval.harness.runs.dry_run import describe_plan
+    from s5eval.harness.runs.run import default_run_path, plan_run, resume, run
 
     refuse_folder_of_mini(context)
     settings, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])

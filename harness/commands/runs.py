@@ -15,7 +15,7 @@ from s5eval.harness.terminal import echo
 @click.option("--json", "as_json", is_flag=True, help="As a JSON array, for machines.")
 def command(folders: Sequence[Path], as_json: bool) -> int:
     """List the runs in and below FOLDERs (default: runs): name, data, status, scores, and what to be wary of."""
-    from s5eval.harness.listing import list_runs, runs_table
+    from s5eval.harness.comparing.listing import list_runs, runs_table
     from s5eval.harness.report.layout import fitted
 
     given = list(folders) or [Path("runs")]

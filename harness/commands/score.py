@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.options import (
     PathType,
     announcing,
@@ -25,7 +25,7 @@ from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
-    from s5eval.harness.config import RunConfig
+    from s5eval.harness.record.config import RunConfig
 
 
 @click.command("score")
@@ -44,7 +44,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     The exit code is 4 when files could not be used, 3 when not one belongs to a mixture. Several ESTIMATES make a
     ranking; --out (and --resume) then name the folder that holds a run folder for each.
     """
-    from s5eval.harness.run import default_run_path, resume, run
+    from s5eval.harness.runs.run import default_run_path, resume, run
 
     refuse_folder_of_mini(context)
     estimates: Sequence[Path] = options["estimates"]
@@ -78,8 +78,8 @@ _SHARED = {"data", "dataset", "metrics", "split", "limit", "only", "strict"}
 
 
 def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
-    from s5eval.harness.config import RunConfig
-    from s5eval.harness.ranking import submission_name
+    from s5eval.harness.comparing.ranking import submission_name
+    from s5eval.harness.record.config import RunConfig
 
     return RunConfig(
         system="folder",
@@ -96,9 +96,9 @@ def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
 
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:
-    from s5eval.harness.ranking import rank, ranking_table
+    from s5eval.harness.comparing.ranking import rank, ranking_table
     from s5eval.harness.report.layout import fitted
-    from s5eval.harness.run import default_run_path
+    from s5eval.harness.runs.run import default_run_path
 
     folder = options["resume"] or options["out"]
     if folder is None:

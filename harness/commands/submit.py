@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.data_manifests.errors import UsageError
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.commands.options import PathType, show_making
 from s5eval.harness.commands.progress import show_count
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
-    from s5eval.harness.submit import Gathered
+    from s5eval.harness.runs.to_submission import Gathered
     from s5eval.submissions.build import Built
     from s5eval.submissions.expected import Expected
 
@@ -46,8 +46,8 @@ def build(run: Path, as_json: bool, **options: Any) -> int:
 
     The zip appears under its name only when it is whole and passes every check of `submit validate`.
     """
-    from s5eval.harness.journal import coherent
-    from s5eval.harness.submit import gather_submission
+    from s5eval.harness.record.run_folder import coherent
+    from s5eval.harness.runs.to_submission import gather_submission
     from s5eval.submissions.build import build_submission
     from s5eval.submissions.errors import SubmissionError
     from s5eval.submissions.layout import make_name

@@ -54,7 +54,7 @@ def command(recipe: str, **options: Any) -> int:
     A recipe builds on the parts that those before it have exported to the same --weights. An interrupted or killed
     training goes on from its last checkpoint when the same command is given again.
     """
-    from s5eval.harness.config import parse_assignments
+    from s5eval.harness.record.config import parse_assignments
     from s5eval.systems.training.recipe import read_plan
 
     plan = read_plan(recipe, parse_assignments(options["settings"]))

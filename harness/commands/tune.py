@@ -43,11 +43,11 @@ def command(run: Path, **options: Any) -> int:
 
     The file it writes is for `s5eval run --decision FILE` and `s5eval rescore RUN --decision FILE --out RUN2`.
     """
-    from s5eval.harness.journal import coherent
+    from s5eval.harness.record.run_folder import coherent
     from s5eval.harness.report.layout import fitted
-    from s5eval.harness.report.tuning import tuning_table
-    from s5eval.harness.sweep import Objective
-    from s5eval.harness.tune import tune
+    from s5eval.harness.tuning.table import tuning_table
+    from s5eval.harness.tuning.threshold_table import Objective
+    from s5eval.harness.tuning.tune import tune
 
     out: Path = options["out"] or run / "thresholds.yaml"
     with coherent(run):

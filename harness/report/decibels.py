@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from s5eval.harness.decomposition import ORACLES, TERMS
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.text import number
+from s5eval.harness.scoring.decomposition import ORACLES, TERMS
 
 _CONFUSIONS = 3
 

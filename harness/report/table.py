@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from s5eval.harness.decomposition import TERMS
 from s5eval.harness.report.layout import aligned, is_narrow
 from s5eval.harness.report.text import number, number_and_interval
+from s5eval.harness.scoring.decomposition import TERMS
 from s5eval.metrics.tolerance import LAST_BITS
 
 BOUND_NOTES = {

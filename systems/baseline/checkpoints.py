@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.baseline.models.frozen import TOLERANCE, frozen_tensors
 from s5eval.systems.loading import NeedsTrustError, load_strictly, read_tensors, refuse_several, weight_sets
 

@@ -6,7 +6,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.multistage.configuration import M2DSizes
 from s5eval.systems.settings import check_positive, read_preset
 
@@ -125,7 +125,7 @@ def load_preset(name: str, changes: Mapping[str, Any] | None = None, *, system: 
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
     if name not in PRESETS:
         raise UsageError(f"system.preset is {name!r}; expected {' or '.join(PRESETS)}")
-    path = Path(__file__).parent / f"{name}.yaml"
+    path = Path(__file__).parent / "presets" / f"{name}.yaml"
     configuration = read_preset(Configuration, path, changes or {}, system=system, other_keys=_OTHER_KEYS)
     _check(configuration)
     return configuration

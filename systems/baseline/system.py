@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import nn
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS
 from s5eval.systems.baseline.checkpoints import SOURCE, load_checkpoint
@@ -21,7 +21,7 @@ from s5eval.systems.baseline.stages import SeparationStage, TaggingStage
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json
 from s5eval.systems.loading import checked_digest, file_digest, joint_digest, load_strictly, read_tensors
-from s5eval.systems.multistage.models.m2d import SOURCE as M2D_SOURCE
+from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.parameters import ParameterCount
 from s5eval.systems.pipeline import Pipeline
 

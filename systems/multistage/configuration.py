@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.settings import check_positive, read_preset
 
 PRESETS = ("mini", "paper")
@@ -203,7 +203,7 @@ def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configur
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
     if name not in PRESETS:
         raise UsageError(f"system.preset is {name!r}; expected {' or '.join(PRESETS)}")
-    path = Path(__file__).parent / f"{name}.yaml"
+    path = Path(__file__).parent / "presets" / f"{name}.yaml"
     configuration = read_preset(Configuration, path, changes or {}, system="multistage", other_keys=("preset", *_FILES))
     _check(configuration)
     return configuration

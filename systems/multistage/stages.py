@@ -21,7 +21,7 @@ from s5eval.systems.multistage.configuration import Configuration
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
-from s5eval.systems.multistage.models.m2d import M2D
+from s5eval.systems.networks.m2d import M2D
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json, Stage
@@ -24,8 +24,8 @@ from s5eval.systems.multistage.models.af_whisper import (
 )
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
-from s5eval.systems.multistage.models.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
+from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.parameters import ParameterCount
 from s5eval.systems.pipeline import Pipeline
 

@@ -20,11 +20,11 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from s5eval.data_manifests.cache import file_sha256
-from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.data_manifests.files import sweep, sync_folder, write_atomically
-from s5eval.data_manifests.safe_names import check_name
-from s5eval.data_manifests.sealed import DamagedError, seal, unseal
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import sweep, sync_folder, write_atomically
+from s5eval.data_manifests.common.safe_names import check_name
+from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.systems.card import read_card, write_card
 from s5eval.systems.loading import read_tensors
 

@@ -17,8 +17,8 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from s5eval.data_manifests.errors import DataError, UsageError
-from s5eval.data_manifests.lock import FolderLock, InUseError, take_lock
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches
 from s5eval.systems.training.parts import Job, PartsFolder

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.loading import checked_digest, file_digest, load_strictly, read_tensors
 
 EXPORTED = "an earlier recipe of the same preset, run with the same --weights"

@@ -12,19 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.labels import suggestion
-from s5eval.data_manifests.training import recordings_digest
-from s5eval.data_manifests.yaml_text import load_yaml
+from s5eval.data_manifests.synthesis.training_scenes import recordings_digest
 from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:
     from s5eval.systems.training.parts import Job, PartsFolder
 
 RECIPES = {
-    "mini": "s5eval.systems.multistage.train",
-    "paper": "s5eval.systems.multistage.train",
-    "baseline": "s5eval.systems.baseline.train",
+    "mini": "s5eval.systems.multistage.training",
+    "paper": "s5eval.systems.multistage.training",
+    "baseline": "s5eval.systems.baseline.training",
 }
 """The shipped recipe files, `<name>.yaml`, and the package that each lies in."""
 
@@ -205,7 +205,7 @@ def recipe_names(group: str) -> list[str]:
 
 def _shipped(group: str) -> Path:
     package = importlib.import_module(RECIPES[group])
-    return Path(str(package.__file__)).parent / f"{group}.yaml"
+    return Path(str(package.__file__)).parent / "recipes" / f"{group}.yaml"
 
 
 def _trainer(package: str, file: Path) -> Trainer:

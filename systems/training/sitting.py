@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

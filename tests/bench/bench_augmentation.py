@@ -17,7 +17,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.mini import RECIPE, SPLITS, MiniScene, mini_material
+from s5eval.data_manifests.sets.mini import RECIPE, SPLITS, MiniScene, mini_material
 from s5eval.data_manifests.synthesis.scene import draw_scene
 from s5eval.data_manifests.synthesis.write import write_scenes
 

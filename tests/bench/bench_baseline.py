@@ -14,7 +14,7 @@ from functools import partial
 
 import torch
 
-from s5eval.data_manifests.memory import keep_freed_memory
+from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.systems.baseline.configuration import load_preset
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.system import new_part

@@ -15,12 +15,12 @@ from unittest import mock
 import numpy as np
 
 from s5eval.data_manifests.audio import wav_bytes
-from s5eval.data_manifests.files import write_atomically
+from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness import journal
-from s5eval.harness.inspection import inspect_run
-from s5eval.harness.journal import RunFolder, read_run
-from s5eval.harness.records import MixtureScore, PairTable
+from s5eval.harness.record import run_folder as journal
+from s5eval.harness.record.inspection import inspect_run
+from s5eval.harness.record.run_folder import RunFolder, read_run
+from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.metrics.sdr import PairScores
 
 NEVER = 1e9

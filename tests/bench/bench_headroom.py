@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s5eval.data_manifests.mini import RECIPE, mini_material
-from s5eval.data_manifests.training import TrainingScenes, start_worker
+from s5eval.data_manifests.sets.mini import RECIPE, mini_material
+from s5eval.data_manifests.synthesis.training_scenes import TrainingScenes, start_worker
 
 WINDOW, HOP = 1024, 512
 AUDIBLE = 1e-3

@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from s5eval.data_manifests.memory import keep_freed_memory
-from s5eval.systems.multistage.models.ssd import ssd
-from s5eval.systems.multistage.models.state_space import Mamba2
+from s5eval.data_manifests.common.memory import keep_freed_memory
+from s5eval.systems.networks.mamba2 import Mamba2
+from s5eval.systems.networks.ssd_scan import ssd
 
 SHAPES = {"F block": (626, 510), "T block": (513, 623)}
 WIDTH, STATE, HEADDIM, HEADS = 64, 64, 64, 2

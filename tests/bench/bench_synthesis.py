@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.data_manifests.memory import keep_freed_memory
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS, draw_event
 from s5eval.data_manifests.synthesis.rooms import RoomBank
 from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS, Material, Recipe, draw_scene, render_scene

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.journal import RunFolder
-from s5eval.harness.records import PairTable
-from s5eval.harness.score import score_mixture, select
-from s5eval.harness.sweep import Objective
-from s5eval.harness.tune import tune, tune_tables
+from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.tuning.threshold_table import Objective
+from s5eval.harness.tuning.tune import tune, tune_tables
 from s5eval.metrics.sdr import PairScores
 from s5eval.systems.decision import Decision
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from s5eval.data_manifests.audio import read_audio
-from s5eval.data_manifests.errors import AudioError
+from s5eval.data_manifests.common.errors import AudioError
 
 RATE = 32_000
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s5eval.data_manifests.audio import audio_length, audio_seconds, check_whole, read_audio
+from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.containers import KNOWN_FORMATS
-from s5eval.data_manifests.errors import AudioError
 
 RATE, FRAMES = 32_000, 4000
 SUBTYPES = ("PCM_16", "PCM_24", "FLOAT", "PCM_S8", "ULAW", "VORBIS", "MPEG_LAYER_III")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import known_datasets, open_manifest
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.data_manifests import mini
 from s5eval.data_manifests.manifest import open_manifest
-from s5eval.data_manifests.mini import MiniSplit, make_mini
+from s5eval.data_manifests.sets import mini
+from s5eval.data_manifests.sets.mini import MiniSplit, make_mini
 from s5eval.data_manifests.verify import verify
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s5eval.data_manifests.findings import Finding
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.verify import verify
 

@@ -8,12 +8,12 @@ import pytest
 from whole_run import Whole
 
 Call = Callable[..., Any]
-HARNESS = Path(__file__).parents[1] / "harness"
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture
 def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(HARNESS))
+    monkeypatch.syspath_prepend(str(SUPPORT))
 
 
 @pytest.fixture

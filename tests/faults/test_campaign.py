@@ -17,9 +17,9 @@ from faulty_disk import failing, recording
 from sealed_files import flip_bit
 from whole_run import Whole, assert_clear, assert_no_half_file, numbers
 
-from s5eval.data_manifests.cache import cache_folder
-from s5eval.data_manifests.files import atomic_path, sweep
-from s5eval.harness.journal import RunFolder
+from s5eval.data_manifests.common.cache import cache_folder
+from s5eval.data_manifests.common.files import atomic_path, sweep
+from s5eval.harness.record.run_folder import RunFolder
 
 Call = Callable[..., Any]
 
@@ -36,7 +36,7 @@ def test_a_power_loss_at_any_moment_costs_no_more_than_time(
     rng = random.Random(seed)
     run, crashed = tmp_path / "run", tmp_path / "crashed"
     moment = rng.randrange(1, 8)  # after so many mixtures; beyond the last: after the end
-    monkeypatch.setattr("s5eval.harness.journal.SYNC_SECONDS", rng.choice([0.0, 5.0]))
+    monkeypatch.setattr("s5eval.harness.record.run_folder.SYNC_SECONDS", rng.choice([0.0, 5.0]))
     append = RunFolder.append
     with recording(run, monkeypatch) as recorder:
         count = 0
@@ -192,7 +192,7 @@ def test_what_is_being_written_is_not_swept(tmp_path: Path) -> None:
 LEAVE = """
 import os, sys
 from pathlib import Path
-from s5eval.data_manifests.files import atomic_path
+from s5eval.data_manifests.common.files import atomic_path
 writes = [atomic_path(Path(folder) / "half.npz") for folder in sys.argv[1:]]
 for write in writes:
     write.__enter__().write_bytes(b"half")

@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s5eval.data_manifests.errors import DataError, S5Error
+from s5eval.data_manifests.common.errors import DataError, S5Error
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.systems.folder import FolderSystem
 

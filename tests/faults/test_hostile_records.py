@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from s5eval.data_manifests.errors import DataError
-from s5eval.data_manifests.structured import check_shape, parse_json, read_json
-from s5eval.data_manifests.yaml_text import load_yaml
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.structured import check_shape, parse_json, read_json
+from s5eval.data_manifests.common.yaml_text import load_yaml
 
 Call = Callable[..., Any]
 DEEP = "[" * 100_000 + "]" * 100_000

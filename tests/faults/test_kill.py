@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from sealed_files import edit_record
 
-HARNESS = Path(__file__).parents[1] / "harness"
+SUPPORT = Path(__file__).parents[1] / "support"
 Call = Callable[..., Any]
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(HARNESS)}
+    environment = {**os.environ, "PYTHONPATH": str(SUPPORT)}
     command = [sys.executable, "-m", "s5eval.harness.cli", *map(str, arguments)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

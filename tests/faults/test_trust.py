@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.synthesis.metadata import synthesize
 from s5eval.data_manifests.synthesis.sofa import open_sofa
-from s5eval.harness.config import RunConfig
+from s5eval.harness.record.config import RunConfig
 
 Call = Callable[..., Any]
 

@@ -1,4 +1,4 @@
-"""Pair tables from a seed, and the systems of this folder on the path."""
+"""Pair tables from a seed, and the systems of `tests/support` on the path."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.records import PairTable
+from s5eval.harness.record.tables import PairTable
 from s5eval.metrics.sdr import PairScores
 
 
@@ -46,7 +46,7 @@ def make_tables() -> Callable[..., list[PairTable]]:
 @pytest.fixture
 def systems_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """`staged:build` and `plugins:build` can be named."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "support"))
 
 
 @pytest.fixture

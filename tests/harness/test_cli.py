@@ -90,7 +90,7 @@ def test_the_data_folder_may_come_from_the_environment(
 def test_an_unexpected_error_is_one_line_and_a_traceback_in_the_log(
     small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import s5eval.harness.run as run_module
+    import s5eval.harness.runs.run as run_module
 
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("a defect")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s5eval.metrics.capi import assign, capi_sdri
-from s5eval.metrics.reference import literal_capi_sdri
+from s5eval.metrics.literal import literal_capi_sdri
 from s5eval.metrics.sdr import PairScores, pairwise_sdr
 
 

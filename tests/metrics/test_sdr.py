@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from s5eval.metrics.reference import literal_snr
+from s5eval.metrics.literal import literal_snr
 from s5eval.metrics.sdr import EPSILON, pairwise_sdr, snr
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.submissions.build import Built, build_submission
 from s5eval.submissions.errors import SubmissionError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.submissions.build import build_submission
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import SubmissionName, make_name

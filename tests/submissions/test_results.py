@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.submissions.check_results import check_dev_results, check_eval_results

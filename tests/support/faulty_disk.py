@@ -92,7 +92,7 @@ def failing(at: int, code: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
 
     Yields a list whose only number counts operations.
     """
-    from s5eval.harness import journal
+    from s5eval.harness.record import run_folder as journal
 
     count = [0]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.sealed import seal
+from s5eval.data_manifests.common.sealed import seal
 
 
 def edit_record(path: Path, change: Callable[[dict[str, Any]], object] | None = None, **values: Any) -> dict[str, Any]:

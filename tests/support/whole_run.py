@@ -9,8 +9,8 @@ from typing import Any
 
 import soundfile
 
-from s5eval.data_manifests.sealed import unseal
-from s5eval.harness.records import PairTable
+from s5eval.data_manifests.common.sealed import unseal
+from s5eval.harness.record.tables import PairTable
 
 Call = Callable[..., Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sealed_files import flip_bit
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.baseline.system import SHIPPED as BASELINE
 from s5eval.systems.card import check_digest, record_file, recorded_digests
 from s5eval.systems.decision import load_decision, thresholds_file

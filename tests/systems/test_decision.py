@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.systems.decision import KEEP_ALL, Decision, decide, load_decision
 

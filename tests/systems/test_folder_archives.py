@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from s5eval.data_manifests.errors import AudioError, DataError, S5Error
+from s5eval.data_manifests.common.errors import AudioError, DataError, S5Error
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.folder import FolderSystem

@@ -10,10 +10,10 @@ import pytest
 
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.records import Mixture
-from s5eval.harness.store import DiskStore
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Candidates
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.stage_store import DiskStore
 
 
 @dataclass

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from s5eval.data_manifests.errors import UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.registry import check_keys, installed_systems, load_factory
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s5eval.systems.multistage.models.mel import M2DLogMel
-from s5eval.systems.multistage.models.precision import full_precision
+from s5eval.systems.networks.mel import M2DLogMel
+from s5eval.systems.networks.precision import full_precision
 
 TOLERANCE = 1e-4
 """How far a file's transform may lie from ours, relative to its largest value; rounding stays far below it."""

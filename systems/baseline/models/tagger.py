@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from s5eval.systems.baseline.configuration import Configuration, HeadSizes
 from s5eval.systems.baseline.models.frozen import FrozenLogMel
 from s5eval.systems.multistage.configuration import M2DSizes
-from s5eval.systems.multistage.models.m2d import M2D
+from s5eval.systems.networks.m2d import M2D
 
 
 class _Backbone(M2D):

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.multistage.configuration import Configuration
-from s5eval.systems.multistage.models.bands import BandDecoder, BandEncoder, cues, input_channels
+from s5eval.systems.multistage.models.band_split import BandDecoder, BandEncoder, cues, input_channels
+from s5eval.systems.multistage.models.directed_objects import ChooseClusters, Directed, DirectedObjects
 from s5eval.systems.multistage.models.film import FrameClue, ResFiLM, TemporalFiLM
 from s5eval.systems.multistage.models.hybrid import Hybrid
-from s5eval.systems.multistage.models.objects import ChooseClusters, Directed, DirectedObjects
-from s5eval.systems.multistage.models.stft import STFT
+from s5eval.systems.networks.stft import STFT
 
 EMBEDDING_SECONDS = 0.02
 """Distance of frame embeddings in time (Whisper's frames before pooling)."""

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from s5eval.systems.multistage.configuration import Mamba2Sizes, SeparatorSizes
-from s5eval.systems.multistage.models.activation import mish
-from s5eval.systems.multistage.models.state_space import BiMamba2
+from s5eval.systems.networks.mamba2 import BiMamba2
+from s5eval.systems.networks.mish import mish
 
 _SLAB_STEPS = {"cpu": 1 << 14}
 _SLAB_STEPS_ELSEWHERE = 1 << 21

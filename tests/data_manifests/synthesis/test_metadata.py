@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.synthesis.metadata import list_metadata, read_excerpt, read_metadata, synthesize
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.synthesis.foley import CLASSES, draw_event
 from s5eval.data_manifests.synthesis.render import convolve, direct_part
 from s5eval.data_manifests.synthesis.rooms import RESPONSE_LENGTH, RoomBank, simulate_room

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
 from s5eval.data_manifests.synthesis.rooms import RoomBank

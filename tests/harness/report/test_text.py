@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.decomposition import decompose_run
-from s5eval.harness.paired import LEAST_MIXTURES, Difference
-from s5eval.harness.records import PairTable
+from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.decibels import decomposition_lines
 from s5eval.harness.report.text import number, number_and_interval
-from s5eval.harness.score import score_mixture, select
+from s5eval.harness.scoring.decomposition import decompose_run
+from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 from s5eval.metrics.capi import assign
 from s5eval.metrics.decompose import decompose
 from s5eval.metrics.sdr import pairwise_sdr

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.baseline.checkpoints import load_checkpoint, strip_prefix
 from s5eval.systems.baseline.configuration import Configuration
 from s5eval.systems.baseline.system import new_part

@@ -10,14 +10,14 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
-from s5eval.harness.store import DiskStore
 from s5eval.systems.baseline import system as module
 from s5eval.systems.baseline.configuration import Configuration, load_preset
 from s5eval.systems.baseline.models.frozen import trained_tensors
 from s5eval.systems.baseline.system import CHECKPOINTS, build_1c, build_4c, new_part
 from s5eval.systems.registry import load_factory
+from s5eval.systems.stage_store import DiskStore
 
 Noise = Callable[..., Mixture]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.baseline.system import SHIPPED, build_4c
 from s5eval.systems.loading import file_digest
 

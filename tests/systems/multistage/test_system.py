@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import thresholds_file
 from s5eval.systems.interface import Candidates, Json

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s5eval.data_manifests.errors import DataError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.loading import file_digest
 from s5eval.systems.multistage.system import SHIPPED, build
 

@@ -13,7 +13,7 @@ import torch
 from sealed_files import flip_bit
 from torch import nn
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.checkpoint import State, load, save, update_card
 

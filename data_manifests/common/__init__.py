@@ -1,0 +1,1 @@
+"""What everything above stands on: expected errors, findings, files and caches."""

@@ -1,0 +1,202 @@
+"""The one way files are written: to the end under their name and safe from a power loss, or not at all and said so.
+
+A file is written under a temporary name beside its place, handed to the disk, and renamed; then the folder, which holds
+the new name, is handed to the disk as well. Readers never see half of one, and no crash leaves one. Where many small
+files belong together (`sync=False`), `sync_files` hands them over at once, which costs a fraction; until then their
+readers tell a lost one by its digest.
+"""
+
+import contextlib
+import errno
+import functools
+import hashlib
+import os
+import platform
+import re
+import time
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
+
+_TEMPORARY = re.compile(r"^\..*\.(?P<maker>[0-9a-f]{8})(?P<pid>[0-9a-f]{8})[0-9a-f]{16}(\.[^.]*)?$")
+_FORGOTTEN = 3600  # seconds since the last byte: nobody writes it any more
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
+
+
+class WriteError(S5Error, OSError):
+    """A file could not be written; what stood under its name still stands. Carries `errno`; its text names the file."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, target: Path, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.target = target
+
+    def __str__(self) -> str:
+        reason = os.strerror(self.errno) if self.errno else self.strerror
+        advice = "; free some space, and call again" if self.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{self.target}: cannot be written: {reason}{advice}"
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it; one that is there is fine.
+
+    Raises:
+        UsageError: a file is in the way.
+        DataError: the disk does not allow it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{folder}: a file is in the way; name another folder") from error
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be created: {error.strerror or error}") from error
+
+
+@contextmanager
+def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
+    """A temporary path beside `target` that takes its place when the block ends without an error.
+
+    A crash, a kill, a power loss or a full disk leaves `target` as it was; on an error the temporary file is removed.
+    The temporary name is a dot, the stem (shortened, so that it stays a possible name), a token that tells who writes
+    (see `sweep`), and the suffix.
+
+    Args:
+        target: the file that is to be.
+        sync: hand file and name over to the disk before the block is left. False: for what is not missed after a power
+            loss, such as a cache whose reader checks digests, and for what `sync_files` will hand over.
+
+    Raises:
+        WriteError: the disk is full, read-only or faulty.
+    """
+    temporary = target.with_name(f".{target.stem[:100]}.{_token()}{target.suffix}")
+    try:
+        yield temporary
+        if sync:
+            _sync(temporary)
+        temporary.replace(target)
+        if sync:
+            sync_folder(target.parent)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, S5Error) and error.errno in _CANNOT_WRITE:
+            raise WriteError(target, error) from error
+        raise
+
+
+def write_atomically(target: Path, content: bytes | str, *, sync: bool = True) -> str:
+    """Write a whole file at once; text is UTF-8.
+
+    Returns:
+        The hexadecimal SHA-256 of what was written.
+
+    Raises:
+        WriteError: see `atomic_path`; a folder that is missing or closed is one as well.
+    """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    with atomic_path(target, sync=sync) as temporary:
+        try:
+            temporary.write_bytes(data)
+        except OSError as error:
+            raise WriteError(target, error) from error
+    return hashlib.sha256(data).hexdigest()
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Hand files and the folders that hold them over to the disk; ones that are gone by now are passed over.
+
+    Raises:
+        WriteError: the disk could not take one.
+    """
+    folders = set()
+    for path in paths:
+        folders.add(path.parent)
+        try:
+            _sync(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise WriteError(path, error) from error
+    for folder in folders:
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            raise WriteError(folder, error) from error
+
+
+def sweep(folder: Path, *, locked: bool = False) -> int:
+    """Remove the temporary files that killed processes have left in a folder, not below it; returns how many.
+
+    Args:
+        folder: that files are written in; it need not exist.
+        locked: nobody else writes there now, so that none is in use. Otherwise those go whose process was one of this
+            machine and has ended, and those that nobody has written to for an hour.
+    """
+    removed = 0
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            match = _TEMPORARY.match(entry.name) if entry.name.startswith(".") else None
+            if match is not None and (locked or _is_abandoned(Path(entry.path), match)):
+                with contextlib.suppress(OSError):
+                    Path(entry.path).unlink()
+                    removed += 1
+    return removed
+
+
+def _is_abandoned(path: Path, match: re.Match[str]) -> bool:
+    if match["maker"] == _machine() and not _is_alive(int(match["pid"], 16)):
+        return True
+    return time.time() - path.stat().st_mtime > _FORGOTTEN
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _token() -> str:
+    return f"{_machine()}{os.getpid():08x}{uuid.uuid4().hex[:16]}"
+
+
+@functools.cache
+def _machine() -> str:
+    """Eight digits that processes share which see each other's numbers: of one start, one name, one container."""
+    facts = [platform.node()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with contextlib.suppress(OSError):
+            facts.append(str(Path(path).readlink()) if path.endswith("pid") else Path(path).read_text("ascii"))
+    return f"{zlib.crc32(' '.join(facts).encode()):08x}"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Hand the names in a folder over to the disk; some file systems cannot, and then need not."""
+    try:
+        _sync(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name is one of `atomic_path`, so that somebody writes it still, or was killed writing it."""
+    return _TEMPORARY.match(name) is not None

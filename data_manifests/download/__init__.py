@@ -1,0 +1,1 @@
+"""Getting the official records: downloads that go on, archives unpacked with care."""

@@ -1,0 +1,152 @@
+"""The embedded set `mini`: procedural scenes by the official recipe, made on first use, nothing to download.
+
+Splits: `train` (endless), `valid` (192 scenes), `test` (96 scenes). No split shares a room, a recording or a draw
+with another. A scene is a function of split and index. No audio and no checksum ships with s5eval: the files are
+made into the cache, where recorded checksums guard them; bytes are equal per machine and library versions, samples
+everywhere within 1e-6 before rounding to 16 bit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from s5eval.data_manifests.common.cache import cache_folder
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.labels import CLASSES, suggestion
+from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
+from s5eval.data_manifests.synthesis.render import SynthesizedScene
+from s5eval.data_manifests.synthesis.rooms import RoomBank
+from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS, Material, Recipe, draw_scene, render_scene
+from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FoleySources
+from s5eval.data_manifests.synthesis.write import Progress, default_workers, write_scenes
+
+VERSION = 1
+"""Changes whenever a sample of the set changes; part of its folder's name."""
+
+RECIPE = Recipe(target_counts=VALIDATION_COUNTS)
+
+
+@dataclass(frozen=True, slots=True)
+class MiniSplit:
+    """Seed of scenes and rooms, number of rooms, and number of scenes (None: endless)."""
+
+    seed: int
+    rooms: int
+    scenes: int | None
+
+
+SPLITS: dict[str, MiniSplit] = {
+    "train": MiniSplit(seed=2026_01, rooms=24, scenes=None),
+    "valid": MiniSplit(seed=2026_02, rooms=8, scenes=192),
+    "test": MiniSplit(seed=2026_03, rooms=6, scenes=96),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MiniScene:
+    """One scene of the set, ready to be made in any process."""
+
+    split: str
+    index: int
+
+    @property
+    def id(self) -> str:
+        """The mixture id."""
+        return f"mini_{self.split}_{self.index:04d}"
+
+    def content(self) -> bytes:
+        """What the scene is a function of: version, recipe, seed, rooms and index."""
+        return repr((VERSION, RECIPE, SPLITS[self.split], self.index)).encode()
+
+    def make(self) -> SynthesizedScene:
+        """The scene's audio. A scene that would not fit into 16 bit (peak above 1) is drawn anew."""
+        material, seed = mini_material(self.split), SPLITS[self.split].seed
+        attempt = 0
+        while True:
+            drawn = draw_scene(seed=seed, index=self.index, material=material, recipe=RECIPE, attempt=attempt)
+            scene = render_scene(drawn)
+            if abs(scene.mixture).max() < 1 and (scene.dry.size == 0 or abs(scene.dry).max() < 1):
+                return scene
+            attempt += 1
+
+
+@cache
+def mini_material(split: str, augmentation: DurationAugmentation = "off") -> Material:
+    """Foley and simulated rooms of a split; rooms are simulated when first drawn and cached."""
+    chosen = _split(split)
+    rooms = RoomBank(chosen.seed, chosen.rooms)
+    return Material(FoleySources(CLASSES, augmentation), FoleySources(INTERFERENCE_KINDS), rooms)
+
+
+def mini_root() -> Path:
+    """The folder in the cache that holds the set's splits, whether made or not."""
+    return cache_folder() / f"mini-v{VERSION}"
+
+
+def make_mini(
+    split: str = "test",
+    *,
+    out: Path | None = None,
+    count: int | None = None,
+    only: Sequence[str] = (),
+    suffix: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Make a split of the set, or what is missing or damaged of it.
+
+    Args:
+        split: `valid`, `test`, or `train` with a `count`.
+        out: where to; default: its place in the cache.
+        count: only the first so many scenes; a later call adds the others.
+        only: of these, the scenes of these ids.
+        suffix: `.wav` or `.flac`; default: `.flac` in the cache, `.wav` elsewhere. The samples are the same.
+        workers: processes; default: one per core. The result does not depend on it.
+        progress: is told (scenes done, scenes in all).
+
+    Returns:
+        The folder that holds `soundscape/` and `oracle_target/`.
+
+    Raises:
+        UsageError: no such split or id, or `train` without a count or ids.
+        DataError: the disk cannot take it.
+    """
+    chosen = _split(split)
+    indices = [_index(split, id_) for id_ in only]
+    scenes = chosen.scenes if count is None else count if chosen.scenes is None else min(count, chosen.scenes)
+    if scenes is None and only:
+        scenes = max(indices, default=0) + 1
+    if scenes is None or scenes < 1:
+        raise UsageError(f"mini/{split}: say how many scenes to make: --limit N of a run, --count N of `data make`")
+    wanted = sorted({index for index in indices if index < scenes}) if only else range(scenes)
+    folder = mini_root() / split if out is None else out
+    write_scenes(
+        [MiniScene(split, index) for index in wanted],
+        folder,
+        suffix=suffix or (".flac" if out is None else ".wav"),
+        workers=default_workers() if workers is None else workers,
+        progress=progress,
+    )
+    return folder
+
+
+def mini_ids(split: str) -> list[str]:
+    """The mixture ids of a whole split; empty for the endless one."""
+    return [MiniScene(split, index).id for index in range(_split(split).scenes or 0)]
+
+
+def _index(split: str, mixture_id: str) -> int:
+    """Which scene of a split an id names."""
+    digits = mixture_id.removeprefix(f"mini_{split}_")
+    index = int(digits) if digits.isdecimal() and digits.isascii() and len(digits) < 10 else 0
+    last = _split(split).scenes
+    if MiniScene(split, index).id != mixture_id or (last is not None and index >= last):
+        raise UsageError(f"--only: no mixture {mixture_id!r} in mini/{split}; expected for example mini_{split}_0000")
+    return index
+
+
+def _split(name: str) -> MiniSplit:
+    if name not in SPLITS:
+        raise UsageError(f"mini has no split {name!r}{suggestion(name, list(SPLITS))}; it has {', '.join(SPLITS)}")
+    return SPLITS[name]

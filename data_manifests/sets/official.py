@@ -1,0 +1,132 @@
+"""The official validation split, and any scenes that come as metadata: made from their parts, sample-exact.
+
+The split ships as metadata only (`dev_set/metadata/valid.json`); its audio is synthesised from `dev_set/room_ir`,
+`sound_event`, `interference` and `noise` when first used, and kept in the cache.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s5eval.data_manifests.common.cache import cache_folder
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.manifest import VALID_LISTING
+from s5eval.data_manifests.synthesis.metadata import list_metadata, read_metadata, synthesize
+from s5eval.data_manifests.synthesis.render import SynthesizedScene
+from s5eval.data_manifests.synthesis.write import Progress, Subtype, default_workers, write_scenes
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataScene:
+    """A scene described by a metadata file; `root` is what the paths in it are relative to."""
+
+    id: str
+    path: Path
+    root: Path
+
+    def content(self) -> bytes:
+        """The metadata, and where their files are.
+
+        Raises:
+            DataError: the metadata file cannot be read.
+        """
+        try:
+            return f"{self.root.resolve()}\0".encode() + self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read as scene metadata: {error.strerror or error}") from error
+
+    def make(self) -> SynthesizedScene:
+        """The scene's audio.
+
+        Raises:
+            DataError: the metadata or a file they name cannot be used; the message names the metadata file.
+        """
+        metadata = read_metadata(self.path)
+        try:
+            return synthesize(metadata, self.root)
+        except DataError as error:
+            raise type(error)(f"{self.path}: {error}") from error
+
+
+def synthesize_files(
+    metadata: Sequence[Path],
+    *,
+    root: Path,
+    out: Path,
+    subtype: Subtype = "FLOAT",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the scenes of metadata files as `soundscape/<stem>.wav` and `oracle_target/<stem>_<i>_<Label>.wav`.
+
+    Args:
+        metadata: files of one scene each.
+        root: the folder that holds `data/`, or the data folder itself (that holds `dev_set/`).
+        out: gets the two folders, and `checksums/`.
+        subtype: `FLOAT` (32 bit, exact) or `PCM_16`.
+        workers: processes; default: one per core.
+        progress: is told (scenes done, scenes in all).
+
+    Returns:
+        `out`.
+
+    Raises:
+        UsageError: two files have the same stem.
+        DataError: a scene cannot be made.
+    """
+    by_stem: dict[str, Path] = {}
+    for path in metadata:
+        if path.stem in by_stem:
+            raise UsageError(f"{path} and {by_stem[path.stem]} would both be written as {path.stem}.wav")
+        by_stem[path.stem] = path
+    jobs = [MetadataScene(stem, path, root) for stem, path in by_stem.items()]
+    processes = default_workers() if workers is None else workers
+    write_scenes(jobs, out, subtype=subtype, workers=processes, progress=progress)
+    return out
+
+
+def make_official_valid(
+    data: Path,
+    *,
+    count: int | None = None,
+    only: Sequence[str] = (),
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """The official validation split with audio, in the cache; what is there already is only checked.
+
+    Args:
+        data: the folder that holds `dev_set/`.
+        count: only the first so many scenes; a later call adds the others.
+        only: of these, the scenes of these ids.
+        workers: processes; default: one per core.
+        progress: is told (scenes done, scenes in all).
+
+    Returns:
+        The folder with `soundscape/soundscape_0000.wav`, … and `oracle_target/`, 32-bit float.
+
+    Raises:
+        DataError: metadata or a file that a scene needs is missing or unusable.
+    """
+    scenes = [(id_, path) for id_, path in list_metadata(data / VALID_LISTING)[:count] if not only or id_ in only]
+    folder = official_valid_folder(data)
+    processes = default_workers() if workers is None else workers
+    jobs = [MetadataScene(id_, path, data) for id_, path in scenes]
+    write_scenes(jobs, folder, subtype="FLOAT", workers=processes, progress=progress)
+    return folder
+
+
+def official_valid_folder(data: Path) -> Path:
+    """Where the validation split of the download in `data` is made, whether it is there yet or not.
+
+    Another download, another place of the same one, or other metadata get another folder.
+
+    Raises:
+        DataError: the list of the split's metadata is missing or unusable.
+    """
+    listing = data / VALID_LISTING
+    digest = hashlib.sha256(f"{data.resolve()}\0".encode())
+    for path in (listing, *(path for _, path in list_metadata(listing))):
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return cache_folder() / f"dcase2026-valid-{digest.hexdigest()[:12]}"

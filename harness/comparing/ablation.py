@@ -1,0 +1,295 @@
+"""Runs the rows of a grid, which share stage results through the stage store, and sets them beside each other."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import S5Error, UsageError
+from s5eval.data_manifests.common.files import sweep
+from s5eval.harness.comparing.ablation_grid import Grid, GridRow
+from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
+from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.run_folder import read_run, read_scores
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.table import BOUND_NOTES
+from s5eval.harness.runs.run import Progress, RunResult, resume, run
+from s5eval.harness.scoring.corpus import METRICS, Column, all_columns, bound_columns
+from s5eval.harness.scoring.paired import paired_differences
+
+NULL_EMBEDDING = "null embedding"
+"""What the fingerprint of a system says where AF-Whisper was asked for, and its encoder is absent."""
+
+Values = Mapping[str, Mapping[str, Any]]
+"""Per metric: `value`, `ci_low`, `ci_high`, and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class AblationRow:
+    """One row of the table.
+
+    Attributes:
+        name: of the row, or of a bound.
+        assignments: its settings, as `--set` takes them.
+        run: its run folder; None for a bound.
+        metrics: as in `summary.json`; every value None where the row failed.
+        delta: difference to the baseline row per metric: `value`, `ci_low`, `ci_high`, `significant`.
+        executed: (stage, mixture) pairs that this call has executed.
+        reused: pairs whose stored result it has used.
+        seconds: what the execution took.
+        marks: what a reader must not miss (`null embedding`, `partial: …`).
+        error: why the row failed.
+    """
+
+    name: str
+    assignments: Mapping[str, Any]
+    run: Path | None
+    metrics: Values
+    delta: Values
+    executed: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    marks: tuple[str, ...] = ()
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row's JSON object."""
+        content: dict[str, Any] = {
+            "name": self.name,
+            "set": dict(self.assignments),
+            "metrics": self.metrics,
+            "delta": self.delta,
+        }
+        if self.run is not None:
+            content |= {
+                "run": str(self.run),
+                "stage_runs": {"executed": self.executed, "reused": self.reused},
+                "seconds": round(self.seconds, 3),
+                "marks": list(self.marks),
+            }
+        return content if self.error is None else {**content, "error": self.error}
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """All rows, in order of the grid, the bounds on the same mixtures, and whose rows were compared with which."""
+
+    about: Mapping[str, Any]
+    baseline: str
+    rows: tuple[AblationRow, ...]
+    bounds: tuple[AblationRow, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 4 when a row, or a mixture of one, failed."""
+        failed = any(row.error is not None or any("failed" in mark for mark in row.marks) for row in self.rows)
+        return EXIT_FAILED_MIXTURES if failed else EXIT_DONE
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Every mark of a row → the letter that stands for it in a table."""
+        marks = dict.fromkeys(mark for row in self.rows for mark in row.marks)
+        return {mark: chr(ord("a") + k) for k, mark in enumerate(marks)}
+
+    @property
+    def executed(self) -> int:
+        """(stage, mixture) pairs executed by this call."""
+        return sum(row.executed for row in self.rows)
+
+    @property
+    def reused(self) -> int:
+        """(stage, mixture) pairs taken from the store, or from rows that were finished before."""
+        return sum(row.reused for row in self.rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of `table.json`."""
+        return {
+            **self.about,
+            "baseline": self.baseline,
+            "stage_runs": {"executed": self.executed, "reused": self.reused},
+            "rows": [row.as_dict() for row in self.rows],
+            "bounds": [row.as_dict() for row in self.bounds],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A row's run before it is compared: what it cost, and its summary or the error."""
+
+    row: GridRow
+    path: Path
+    summary: Mapping[str, Any] | None = None
+    executed: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def ablate(
+    grid: Grid,
+    config: RunConfig,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Ablation:
+    """Run every row of a grid below `out/rows`; rows that are finished there are taken as they are.
+
+    Args:
+        grid: the rows.
+        config: what all rows have in common; its settings are replaced by each row's.
+        out: the folder of the ablation.
+        progress: see `run`.
+        announce: told which row begins.
+
+    Raises:
+        UsageError: `out` holds rows of another grid, or is no folder.
+        KeyboardInterrupt: passed on; called again, the ablation goes on where it was.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is not a folder; choose another --out")
+    plans = [(row, replace(config, settings=row.settings()), out / "rows" / _slug(row.name)) for row in grid.rows]
+    for _, row_config, path in plans:
+        _check_same(path, row_config)
+    sweep(out)
+    outcomes = []
+    for number, (row, row_config, path) in enumerate(plans, start=1):
+        if announce is not None:
+            announce(f"[{number}/{len(plans)}] {row.name}")
+        outcomes.append(_run_row(row, row_config, path, progress))
+    baseline = next(outcome for outcome in outcomes if outcome.row.name == grid.baseline)
+    reference = _scored(baseline)
+    first = next((outcome for outcome in outcomes if outcome.summary is not None), None)
+    facts = {} if first is None or first.summary is None else first.summary
+    about = {key: facts[key] for key in _ABOUT if key in facts}
+    return Ablation(
+        about,
+        grid.baseline,
+        tuple(_table_row(outcome, reference) for outcome in outcomes),
+        () if first is None else tuple(_bound_row(name, first, reference) for name in BOUND_NOTES),
+    )
+
+
+_ABOUT = ("system", "weights", "dataset", "split", "n_split", "n_expected")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "row"
+
+
+def _check_same(path: Path, config: RunConfig) -> None:
+    if (path / "run.json").is_file():
+        recorded = RunConfig.from_dict(read_run(path)["config"])
+        if differences := recorded.differences(config):
+            raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another --out")
+
+
+def _run_row(row: GridRow, config: RunConfig, path: Path, progress: Progress | None) -> _Outcome:
+    sittings = len(read_run(path).get("sittings", ())) if (path / "run.json").is_file() else 0
+    try:
+        result = _result(config, path, progress)
+    except S5Error as error:
+        return _Outcome(row, path, error=str(error))
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the other rows go on
+        return _Outcome(row, path, error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]))
+    record = read_run(path)
+    finished = len(record["sittings"]) == sittings
+    stages = record["sittings"][-1].get("stages", {}).values()  # what this call has paid, not earlier ones
+    executed, reused = (sum(stage[key] for stage in stages) for key in ("executed", "reused"))
+    seconds = sum(stage["seconds"] for stage in stages)
+    if finished:
+        executed, reused, seconds = 0, executed + reused, 0.0
+    failure = None
+    if result.summary["status"] == "failed":
+        failure = f"every mixture failed, the first: {next(iter(result.summary['failures'].values()))}"
+    return _Outcome(row, path, result.summary, executed, reused, seconds, failure)
+
+
+def _notes(error: Exception) -> list[str]:
+    return list(getattr(error, "__notes__", []))
+
+
+def _result(config: RunConfig, path: Path, progress: Progress | None) -> RunResult:
+    if path.exists():
+        given = {"system": config.system, "trust_checkpoint": config.trust_checkpoint, "data": config.data}
+        return resume(path, given=given, fresh=config, progress=progress)
+    return run(config, path, progress=progress)
+
+
+def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore]) -> AblationRow:
+    summary = outcome.summary
+    columns = [Column(("metrics", metric.name), metric, lambda score: True) for metric in METRICS]
+    metrics = None if summary is None or outcome.error is not None else summary["metrics"]
+    return AblationRow(
+        outcome.row.name,
+        outcome.row.assignments,
+        outcome.path,
+        _NOTHING if metrics is None else metrics,
+        _delta(reference, _scored(outcome), columns, columns),
+        outcome.executed,
+        outcome.reused,
+        outcome.seconds,
+        () if summary is None else _marks(outcome.path, summary),
+        outcome.error,
+    )
+
+
+def _bound_row(name: str, outcome: _Outcome, reference: Mapping[str, MixtureScore]) -> AblationRow:
+    summary = outcome.summary or {}
+    columns = bound_columns(name)
+    wanted = {column.metric.name for column in columns}
+    own = [column for column in all_columns([]) if column.path[0] == "metrics" and column.metric.name in wanted]
+    return AblationRow(name, {}, None, summary["bounds"][name], _delta(reference, _scored(outcome), own, columns))
+
+
+def _scored(outcome: _Outcome) -> dict[str, MixtureScore]:
+    if outcome.summary is None:
+        return {}
+    return {id_: score for id_, score in read_scores(outcome.path).items() if score.status == "scored"}
+
+
+def _delta(
+    reference: Mapping[str, MixtureScore],
+    other: Mapping[str, MixtureScore],
+    reference_columns: Sequence[Column],
+    columns: Sequence[Column],
+) -> dict[str, dict[str, Any]]:
+    """Differences over the mixtures that both have scored; all None where there is none."""
+    names = [column.metric.name for column in columns]
+    common = [id_ for id_ in reference if id_ in other]
+    if not common:
+        return {name: {"value": None, "ci_low": None, "ci_high": None, "significant": None} for name in names}
+    found = paired_differences(
+        [reference[id_] for id_ in common], [other[id_] for id_ in common], reference_columns, columns
+    )
+    return {
+        name: {"value": d.delta, "ci_low": d.ci_low, "ci_high": d.ci_high, "significant": d.significant}
+        for name, d in zip(names, found, strict=True)
+    }
+
+
+def _marks(path: Path, summary: Mapping[str, Any]) -> tuple[str, ...]:
+    missing = [part for part in summary.get("missing_parts", ()) if part != "tuned thresholds"]  # told below
+    marks = [f"without {part}" for part in missing]
+    if not missing and _mentions(read_run(path)["fingerprint"], NULL_EMBEDDING):
+        marks.append(f"{NULL_EMBEDDING}: the encoder of AF-Whisper is absent")
+    if str(summary.get("thresholds", "")).startswith("default ("):
+        marks.append("these weights have no tuned thresholds: equals the default")
+    if summary.get("tuned_on_forbidden"):
+        marks.append("tuned on a forbidden split")
+    if summary["n_failed"]:
+        marks.append(f"partial: {summary['n_failed']} of {summary['n_expected']} mixtures failed")
+    return tuple(marks)
+
+
+def _mentions(content: object, text: str) -> bool:
+    if isinstance(content, Mapping):
+        return any(_mentions(value, text) for value in content.values())
+    if isinstance(content, list | tuple):
+        return any(_mentions(value, text) for value in content)
+    return content == text
+
+
+_EMPTY = {"value": None, "ci_low": None, "ci_high": None, "n": 0, "n_defined": 0}
+_NOTHING: Values = {metric.name: _EMPTY for metric in METRICS}

@@ -1,0 +1,145 @@
+"""Grid files: a base and the rows that override it, listed or as combinations of axes."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.yaml_text import load_yaml
+from s5eval.data_manifests.labels import suggestion
+from s5eval.harness.record.config import parse_settings
+
+_KEYS = ("system", "base", "axes", "skip", "rows", "baseline")
+_OPTION_KEYS = ("name", "set")
+
+Assignments = Mapping[str, Any]
+"""Dotted keys as `--set` takes them → values."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """One row: its name in the table, and its settings, those of the base included."""
+
+    name: str
+    assignments: Assignments
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """As `RunConfig.settings`: section → key → value."""
+        return parse_settings([f"{key}={json.dumps(value)}" for key, value in self.assignments.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What is ablated: the system, if the file names one, the rows in order, and the row that others differ from."""
+
+    system: str | None
+    rows: tuple[GridRow, ...]
+    baseline: str
+
+
+def load_grid(
+    path: Path | None = None, *, axes: Sequence[str] = (), base: Assignments | None = None, baseline: str | None = None
+) -> Grid:
+    """Read a grid file.
+
+    Args:
+        path: the file (YAML); None: the grid that ships with s5eval.
+        axes: use these axes of the file only, in this order.
+        base: settings that join, and replace, those of the file's base.
+        baseline: name of the row that the others are compared with; default: the file's, else the first.
+
+    Raises:
+        UsageError: the file is missing or not a grid, or there is no such axis or row; names what was expected.
+    """
+    where = "the shipped grid" if path is None else f"grid {path}"
+    content = _read(path, where)
+    common = {**_assignments(content.get("base", {}), f"{where}: base"), **(base or {})}
+    if axes or "axes" in content:
+        rows = _combinations(content, axes, where)
+    else:
+        rows = [_option(entry, f"{where}: rows") for entry in _list(content.get("rows"), f"{where}: rows")]
+    named = [GridRow(name or "base", {**common, **settings}) for name, settings in rows]
+    names = [row.name for row in named]
+    if not named:
+        raise UsageError(f"{where}: no rows")
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise UsageError(f"{where}: row names repeat: {', '.join(sorted(repeated))}")
+    chosen = baseline or content.get("baseline") or names[0]
+    if chosen not in names:
+        raise UsageError(f"{where}: no row {chosen!r} to be the baseline{suggestion(str(chosen), names)}")
+    for row in named:
+        if "trust_checkpoint" in row.settings().get("system", {}):
+            raise UsageError(f"{where}: trust is not read from a file; say --trust-checkpoint with the call")
+    system = content.get("system")
+    return Grid(None if system is None else str(system), tuple(named), str(chosen))
+
+
+def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """`--set KEY=VALUE` texts as dotted assignments; raises `UsageError` as `parse_settings`."""
+    parse_settings(texts)
+    pairs = (text.partition("=") for text in texts)
+    return {key: load_yaml(value) for key, _, value in pairs}
+
+
+def _read(path: Path | None, where: str) -> Mapping[str, Any]:
+    try:
+        source = files("s5eval.harness.comparing").joinpath("ablation_grid.yaml") if path is None else path
+        content = load_yaml(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{where}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UsageError(f"{where}: not readable as YAML: {error}") from error
+    _check_keys(content, _KEYS, where)
+    if ("axes" in content) == ("rows" in content):
+        raise UsageError(f"{where}: expected either axes or rows")
+    return dict(content)
+
+
+def _combinations(content: Mapping[str, Any], chosen: Sequence[str], where: str) -> list[tuple[str, Mapping[str, Any]]]:
+    axes = content.get("axes")
+    if not isinstance(axes, Mapping):
+        raise UsageError(f"{where}: axes must map names to lists of options")
+    for name in chosen:
+        if name not in axes:
+            raise UsageError(f"{where}: no axis {name!r}{suggestion(name, list(axes))} Axes: {', '.join(axes)}")
+    options = [
+        [_option(entry, f"{where}: axis {name}") for entry in _list(axes[name], f"{where}: axis {name}")]
+        for name in (chosen or axes)
+    ]
+    skipped = [_assignments(entry, f"{where}: skip") for entry in _list(content.get("skip", []), f"{where}: skip")]
+    rows: list[tuple[str, Mapping[str, Any]]] = []
+    for combination in itertools.product(*options):
+        settings = {key: value for _, option in combination for key, value in option.items()}
+        if not any(skip.items() <= settings.items() for skip in skipped):
+            rows.append((" + ".join(name for name, _ in combination if name), settings))
+    return rows
+
+
+def _option(entry: object, where: str) -> tuple[str, Mapping[str, Any]]:
+    _check_keys(entry, _OPTION_KEYS, where)
+    content = dict(entry) if isinstance(entry, Mapping) else {}
+    return str(content.get("name", "")), _assignments(content.get("set", {}), where)
+
+
+def _assignments(content: object, where: str) -> dict[str, Any]:
+    if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
+        raise UsageError(f"{where}: expected settings such as {{system.stages: 2}}")
+    return dict(content)
+
+
+def _list(content: object, where: str) -> list[object]:
+    if not isinstance(content, list):
+        raise UsageError(f"{where}: expected a list")
+    return content
+
+
+def _check_keys(content: object, known: Sequence[str], where: str) -> None:
+    if not isinstance(content, Mapping):
+        raise UsageError(f"{where}: expected a mapping with the keys {', '.join(known)}")
+    for key in content:
+        if key not in known:
+            raise UsageError(f"{where}: unknown key {key!r}{suggestion(str(key), known)}")

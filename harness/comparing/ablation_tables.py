@@ -1,0 +1,175 @@
+"""The table of an ablation: for the terminal, as Markdown and as CSV; `write_ablation` writes all its files."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.harness.comparing.ablation import Ablation, AblationRow
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained, part_mark
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
+
+HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
+"""The three metrics of the table; `table.json` and `table.csv` have the floors as well."""
+
+DIGITS = {"capi_sdri": 3, "mixture_accuracy": 2, "source_accuracy": 2}
+
+_FLOOR = "capi_sdri_zero_floor"
+
+
+def write_ablation(ablation: Ablation, out: Path) -> None:
+    """Write `table.json`, `.md`, `.csv`, `.tex`, `.svg` and `.png` into a folder."""
+    from s5eval.harness.comparing.ablation_figure import draw_ablation
+    from s5eval.harness.comparing.ablation_latex import ablation_latex
+
+    out.mkdir(parents=True, exist_ok=True)
+    content = {**ablation.as_dict(), "published": published_rows(ablation.about)}
+    write_atomically(out / "table.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_atomically(out / "table.md", ablation_markdown(ablation))
+    write_atomically(out / "table.csv", ablation_csv(ablation))
+    write_atomically(out / "table.tex", ablation_latex(ablation))
+    draw_ablation(ablation, out)
+
+
+def published_rows(about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Published results on the split of the ablation; none on any other than the official ones."""
+    text = files("s5eval.data_manifests.sets").joinpath("published_stages.csv").read_text(encoding="utf-8")
+    return [
+        {"name": row["name"], "source": row["source"], **{k: float(row[k]) if row[k] else None for k in HEADLINES}}
+        for row in csv.DictReader(io.StringIO(text))
+        if (row["dataset"], row["split"]) == (about.get("dataset"), about.get("split"))
+    ]
+
+
+def caption(ablation: Ablation) -> str:
+    """One line: system, weights, data, number of mixtures, and what was paid."""
+    about = ablation.about
+    if not about:
+        return "no row could be run"
+    data = about["split"] if about["dataset"] == about["split"] else f"{about['dataset']}/{about['split']}"
+    mixtures = part_mark(about) or f"{about['n_expected']} mixtures"
+    return (
+        f"{about['system']} | weights: {about['weights']} | data: {data} | {mixtures} | "
+        f"stage runs: {ablation.executed} executed, {ablation.reused} reused"
+    )
+
+
+def ablation_table(ablation: Ablation) -> str:
+    """For the terminal: values with intervals, then differences to the baseline row."""
+    rows: list[tuple[str, ...]] = [("", *HEADLINES.values(), "zero floor", "stage runs", "seconds")]
+    for row in ablation.rows:
+        floor = row.metrics.get(_FLOOR, {}).get("value")
+        costs = (f"{row.executed} (+{row.reused})", number(row.seconds, 1))
+        rows.append((_title(row, ablation), *_cells(row), number(floor, 3), *costs))
+    rows += [(), *((f"  {bound_title(row.name)}", *_cells(row), "", "", "") for row in ablation.bounds)]
+    published = published_rows(ablation.about)
+    if published:
+        rows += [(), *((f"  published: {p['name']}", *_published(p), "", "", "") for p in published)]
+    deltas: list[tuple[str, ...]] = [(f"difference to {ablation.baseline!r}", *HEADLINES.values())]
+    deltas += [
+        (row.name, *(_delta(row, metric) for metric in HEADLINES))
+        for row in ablation.rows
+        if row.name != ablation.baseline
+    ]
+    lines = [caption(ablation), "", *aligned(rows), "", *aligned(deltas), ""]
+    lines += ["95 % intervals, differences paired; * the interval excludes 0; stage runs: executed (+ reused)"]
+    lines += [f"({letter}) {mark}" for mark, letter in ablation.notes.items()]
+    lines += [f"{row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
+    lines += bounds_explained()
+    return "\n".join(lines)
+
+
+def ablation_markdown(ablation: Ablation) -> str:
+    """As one Markdown table; bounds and published results stand apart, below."""
+    header = ["", *(column for title in HEADLINES.values() for column in (title, "Δ")), "stage runs", "seconds"]
+    lines = [caption(ablation), "", _line(header), _line([":--", *["--:"] * (len(header) - 1)])]
+    for row in ablation.rows:
+        cells = [
+            cell for metric in HEADLINES for cell in (_cell(row, metric), _delta_or_baseline(row, metric, ablation))
+        ]
+        lines.append(
+            _line([f"**{_title(row, ablation)}**", *cells, f"{row.executed} (+{row.reused})", number(row.seconds, 1)])
+        )
+    for row in ablation.bounds:
+        cells = [cell for metric in HEADLINES for cell in (_cell(row, metric), _delta(row, metric))]
+        lines.append(_line([f"*bound* {row.name}: {BOUND_NOTES[row.name]}", *cells, "", ""]))
+    for entry in published_rows(ablation.about):
+        cells = [cell for value in _published(entry) for cell in (value, "")]
+        lines.append(_line([f"*published* {entry['name']} ({entry['source']})", *cells, "", ""]))
+    note = (
+        f"Values with 95 % intervals. Δ: difference to “{ablation.baseline}” over the same mixtures, with a paired "
+        "interval; \\* where that excludes 0. Stage runs: (stage, mixture) pairs executed (+ reused) by the last "
+        "call. Bounds and published results are no systems of this table."
+    )
+    remarks = [f"- ({letter}) {mark}" for mark, letter in ablation.notes.items()]
+    remarks += [f"- {row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
+    return "\n".join([*lines, "", note, *([""] if remarks else []), *remarks]) + "\n"
+
+
+def ablation_csv(ablation: Ablation) -> str:
+    """One line per row, bound and published result; empty where a value is undefined."""
+    metrics = list(ablation.rows[0].metrics)
+    parts = ("value", "ci_low", "ci_high")
+    header = ["kind", "name", "set", "error", "marks", "executed", "reused", "seconds"]
+    header += [f"{metric}{'' if part == 'value' else '_' + part}" for metric in metrics for part in parts]
+    header += [f"delta_{metric}{'' if part == 'value' else '_' + part}" for metric in metrics for part in parts]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    for kind, rows in (("row", ablation.rows), ("bound", ablation.bounds)):
+        for row in rows:
+            costs = [row.executed, row.reused, round(row.seconds, 3)] if kind == "row" else ["", "", ""]
+            facts = [kind, row.name, json.dumps(dict(row.assignments)), row.error or "", "; ".join(row.marks), *costs]
+            values = [
+                _raw(side, metric, part) for side in (row.metrics, row.delta) for metric in metrics for part in parts
+            ]
+            writer.writerow([*facts, *values])
+    for entry in published_rows(ablation.about):
+        values = ["" if entry.get(metric) is None else entry[metric] for metric in metrics]
+        cells = [cell for value in values for cell in (value, "", "")]
+        writer.writerow(["published", entry["name"], "", "", entry["source"], "", "", "", *cells, *[""] * len(cells)])
+    return buffer.getvalue()
+
+
+def _title(row: AblationRow, ablation: Ablation) -> str:
+    letters = ["failed"] if row.error is not None else [ablation.notes[mark] for mark in row.marks]
+    return f"{row.name} ({', '.join(letters)})" if letters else row.name
+
+
+def _cells(row: AblationRow) -> tuple[str, ...]:
+    return tuple(_cell(row, metric) for metric in HEADLINES)
+
+
+def _cell(row: AblationRow, metric: str) -> str:
+    entry = row.metrics[metric]
+    return number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], DIGITS[metric])
+
+
+def _delta(row: AblationRow, metric: str) -> str:
+    entry = row.delta[metric]
+    if entry["value"] is None:
+        return ABSENT
+    text = number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], DIGITS[metric], signed=True)
+    return f"{text} *" if entry["significant"] else text
+
+
+def _delta_or_baseline(row: AblationRow, metric: str, ablation: Ablation) -> str:
+    return "baseline" if row.name == ablation.baseline else _delta(row, metric)
+
+
+def _published(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(number(entry[metric], DIGITS[metric]) for metric in HEADLINES)
+
+
+def _raw(values: Mapping[str, Mapping[str, Any]], metric: str, part: str) -> float | str:
+    value = values.get(metric, {}).get(part)
+    return "" if value is None else float(value)
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace(" *", " \\*") for cell in cells) + " |"

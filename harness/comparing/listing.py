@@ -1,0 +1,127 @@
+"""The runs below folders: what was run on what, how far it came, its scores and its marks."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import S5Error, UsageError
+from s5eval.harness.record.run_folder import read_run
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.table import marks_of, shown_name
+
+METRICS = ("capi_sdri", "mixture_accuracy", "source_accuracy")
+"""The metrics that are listed."""
+
+_DEEPEST = 4  # folders below the given one: a row of an ablation in runs/ lies at 3
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """One run folder.
+
+    Attributes:
+        path: the folder.
+        name: what the run is called.
+        time: when it was begun or resumed last, as in its provenance; None: not known.
+        data: data set and split.
+        status: as in `run.json`; `damaged` for a folder that cannot be read.
+        n_expected: mixtures that were asked for.
+        n_done: mixtures with a result, failed ones not counted.
+        metrics: `value`, `ci_low`, `ci_high` of the three ranking metrics; empty without a summary.
+        marks: what a reader must not miss, or why the folder cannot be read.
+    """
+
+    path: Path
+    name: str
+    time: str | None = None
+    data: str = ""
+    status: str = "damaged"
+    n_expected: int | None = None
+    n_done: int | None = None
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run for machines."""
+        return {**asdict(self), "path": str(self.path), "marks": list(self.marks)}
+
+
+def list_runs(folders: Sequence[Path]) -> list[ListedRun]:
+    """The runs in and below folders, by path; a folder that is a run is listed itself.
+
+    Raises:
+        UsageError: one of the folders is not there.
+    """
+    found: dict[Path, ListedRun] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"no folder at {folder}; name one that holds runs")
+        for path in _run_folders(folder, _DEEPEST):
+            found.setdefault(path.resolve(), _listed(path))
+    return list(found.values())
+
+
+def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
+    if (folder / "run.json").is_file():
+        yield folder
+    elif depth:
+        for entry in sorted(folder.iterdir()):
+            if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
+                yield from _run_folders(entry, depth - 1)
+
+
+def _listed(path: Path) -> ListedRun:
+    try:
+        record = read_run(path)
+        about = record["about"]
+        summary = _summary(path)
+        data = about["split"] if about["dataset"] == about["split"] else f"{about['dataset']}/{about['split']}"
+        facts = {**about, "status": record["status"], **({} if summary is None else summary)}
+        metrics = {} if summary is None else summary["metrics"]
+        return ListedRun(
+            path,
+            shown_name(about),
+            record.get("provenance", {}).get("time"),
+            str(data),
+            str(record["status"]),
+            len(record["mixtures"]),
+            None if summary is None else max(int(summary["n_scored"]), int(summary["n_predicted"])),
+            {name: {key: metrics[name][key] for key in ("value", "ci_low", "ci_high")} for name in METRICS if metrics},
+            tuple(mark for mark in marks_of(facts) if mark != str(facts["status"]).upper()),
+        )
+    except (S5Error, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, S5Error) else f"run.json or summary.json: {type(error).__name__}"
+        return ListedRun(path, path.name, marks=(reason,))
+
+
+def _summary(path: Path) -> dict[str, Any] | None:
+    """What `summary.json` says; None where a run that was killed has none yet."""
+    try:
+        content: dict[str, Any] = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return content
+
+
+def runs_table(runs: Sequence[ListedRun]) -> str:
+    """The runs as a table, marks below it."""
+    rows: list[tuple[str, ...]] = [
+        ("run", "name", "data", "status", "mixtures", "CAPI-SDRi dB", "mixture acc. %", "source acc. %")
+    ]
+    notes: list[str] = []
+    for run in runs:
+        star = ""
+        if run.marks:
+            star = f" ({len(notes) + 1})"
+            notes.append(f"({len(notes) + 1}) {'; '.join(run.marks)}")
+        done = "–" if run.n_done is None else str(run.n_done)
+        counts = "–" if run.n_expected is None else f"{done} of {run.n_expected}"
+        values = (_number(run.metrics.get(name, {}).get("value")) for name in METRICS)
+        rows.append((f"{run.path}{star}", run.name, run.data or "–", run.status, counts, *values))
+    return "\n".join([*aligned(rows, left=(0, 1, 2, 3)), *(["", *notes] if notes else [])])
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{round(value, 3) + 0.0:.3f}"

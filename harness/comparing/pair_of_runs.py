@@ -1,0 +1,205 @@
+"""Compares two runs on the same mixtures: every metric and slice, what flipped, where the decibels went."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.errors import GateError
+from s5eval.harness.record.run_folder import read_run, read_scores, unverified
+from s5eval.harness.record.same_data import same_data
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.text import number
+from s5eval.harness.scoring.corpus import Column, all_columns
+from s5eval.harness.scoring.decomposition import ORACLES, TERMS, decompose_run
+from s5eval.harness.scoring.paired import Difference, paired_differences
+from s5eval.metrics.tolerance import equal, settled
+
+GATE_METRIC = "capi_sdri"
+
+Path_ = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs side by side.
+
+    Attributes:
+        first: facts of the first run (`about`, and `path`, `status`).
+        second: facts of the second.
+        n: mixtures that both have scored, which is what is compared.
+        left_out: why other mixtures are not compared → their ids.
+        differences: per path in the summary, such as `("metrics", "capi_sdri")`.
+        fixed: mixtures whose labels only the second run has exactly right.
+        broken: mixtures whose labels only the first run has exactly right.
+        changes: mixture and change in CAPI-SDRi, dB, largest loss first.
+        decomposition: losses in dB of both runs, term by term (`first`, `second`, `delta`); None without targets.
+        warnings: what makes the two not comparable, when that was allowed; how the systems differ in parts; and what is
+            not known for certain.
+    """
+
+    first: Mapping[str, Any]
+    second: Mapping[str, Any]
+    n: int
+    left_out: Mapping[str, Sequence[str]]
+    differences: Mapping[Path_, Difference]
+    fixed: tuple[str, ...]
+    broken: tuple[str, ...]
+    changes: tuple[tuple[str, float], ...]
+    decomposition: Mapping[str, Mapping[str, float | None]] | None
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`: the differences as a tree with the paths of `summary.json`."""
+        tree: dict[str, Any] = {}
+        for path, difference in self.differences.items():
+            node = tree
+            for key in path[:-1]:
+                node = node.setdefault(key, {})
+            node[path[-1]] = {**asdict(difference), "significant": difference.significant}
+        return {
+            "first": self.first,
+            "second": self.second,
+            "n": self.n,
+            "left_out": self.left_out,
+            **tree,
+            "fixed": self.fixed,
+            "broken": self.broken,
+            "changes": [list(change) for change in self.changes],
+            "decomposition": self.decomposition,
+            "warnings": self.warnings,
+        }
+
+
+def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comparison:
+    """Compare two run folders; differences are second − first.
+
+    Args:
+        first: the run to compare with.
+        second: the run that is judged.
+        allow_different: compare, over the mixtures both have, although data or metric versions differ.
+
+    Raises:
+        UsageError: not a run folder; different manifests or metric versions; no mixture in common.
+        DataError: a run folder is damaged.
+    """
+    records = read_run(first), read_run(second)
+    sides = read_scores(first), read_scores(second)
+    obstacles = _obstacles(records)
+    if obstacles and not allow_different:
+        raise UsageError(
+            f"{first} and {second} cannot be compared: {'; '.join(obstacles)}. "
+            "--allow-different compares what both have all the same"
+        )
+    common, left_out = _paired(sides)
+    if not common:
+        raise UsageError(f"{first} and {second} have no scored mixture in common")
+    a, b = ([side[id_] for id_ in common] for side in sides)
+    columns = [column for column in all_columns([*a, *b]) if column.path[0] != "bounds"]
+    changes = [
+        (x.mixture_id, y.capi_sdri - x.capi_sdri)
+        for x, y in zip(a, b, strict=True)
+        if x.capi_sdri is not None and y.capi_sdri is not None and not equal(x.capi_sdri, y.capi_sdri)
+    ]
+    return Comparison(
+        first=_facts(first, records[0]),
+        second=_facts(second, records[1]),
+        n=len(common),
+        left_out=left_out,
+        differences=_differences(a, b, columns),
+        fixed=tuple(y.mixture_id for x, y in zip(a, b, strict=True) if y.exact and not x.exact),
+        broken=tuple(y.mixture_id for x, y in zip(a, b, strict=True) if x.exact and not y.exact),
+        changes=tuple(sorted(changes, key=lambda change: settled(change[1]))),
+        decomposition=_decompositions(a, b),
+        warnings=(*obstacles, *_unlike_parts(records), *_doubts((first, second), records)),
+    )
+
+
+def check_not_worse(comparison: Comparison) -> None:
+    """The gate of `--fail-if-worse`.
+
+    Raises:
+        GateError: CAPI-SDRi of the second run is lower, at the 5 % level, or not defined where the first's is, or
+            the second run has failed on mixtures that the first has scored.
+    """
+    lost = comparison.left_out.get("not scored in the second run", ())
+    if lost:
+        raise GateError(
+            f"gate not met: {len(lost)} mixtures have no score in {comparison.second['path']}: {', '.join(lost[:5])}"
+        )
+    difference = comparison.differences["metrics", GATE_METRIC]
+    if difference.first is not None and difference.second is None:
+        raise GateError(f"gate not met: CAPI-SDRi of {comparison.second['path']} is undefined")
+    if difference.significant and difference.delta is not None and difference.delta < 0:
+        raise GateError(
+            f"gate not met: CAPI-SDRi changes by {number(difference.delta, 3, signed=True)} dB "
+            f"[{number(difference.ci_low, 3, signed=True)}, {number(difference.ci_high, 3, signed=True)}]"
+        )
+
+
+def _obstacles(records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
+    a, b = records
+    found = []
+    if not same_data(a, b).same:
+        sets = [f"{r['about']['dataset']}/{r['about']['split']}, {r['n_expected']} mixtures" for r in records]
+        changed = same_data(a, b).changed
+        what = f"; the files of {len(changed)} mixtures have other content" if changed else ""
+        found.append(f"they were made on different data ({sets[0]} and {sets[1]}{what})")
+    if a["metric_version"] != b["metric_version"]:
+        found.append(
+            f"they were scored by metric versions {a['metric_version']} and {b['metric_version']} "
+            "(`s5eval rescore` brings a run up to date)"
+        )
+    return found
+
+
+def _unlike_parts(records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
+    """A system without one of its parts is another system, though its name and weights be the same."""
+    a, b = (set(record["about"].get("missing_parts", ())) for record in records)
+    sides = (("A", a - b), ("B", b - a))
+    return [f"the systems differ: {side} is without {', '.join(sorted(parts))}" for side, parts in sides if parts]
+
+
+def _doubts(paths: tuple[Path, Path], records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
+    found = [f"{path}: {doubt}" for path, record in zip(paths, records, strict=True) if (doubt := unverified(record))]
+    verdict = same_data(*records)
+    if verdict.same and verdict.by_sizes_only:
+        found.append("that both were made on the same data is known by names and sizes of the files alone")
+    return found
+
+
+def _paired(
+    sides: tuple[Mapping[str, MixtureScore], Mapping[str, MixtureScore]],
+) -> tuple[list[str], dict[str, list[str]]]:
+    scored = [{id_ for id_, score in side.items() if score.status == "scored"} for side in sides]
+    same = {id_ for id_ in scored[0] & scored[1] if sides[0][id_].reference_labels == sides[1][id_].reference_labels}
+    reasons = {
+        "not scored in the first run": sorted(scored[1] - scored[0]),
+        "not scored in the second run": sorted(scored[0] - scored[1]),
+        "not scored in either": sorted((sides[0].keys() | sides[1].keys()) - scored[0] - scored[1]),
+        "different references": sorted((scored[0] & scored[1]) - same),
+    }
+    return [id_ for id_ in sides[0] if id_ in same], {why: ids for why, ids in reasons.items() if ids}
+
+
+def _differences(
+    a: Sequence[MixtureScore], b: Sequence[MixtureScore], columns: Sequence[Column]
+) -> dict[Path_, Difference]:
+    found = paired_differences(a, b, columns)
+    return {column.path: difference for column, difference in zip(columns, found, strict=True)}
+
+
+def _decompositions(a: Sequence[MixtureScore], b: Sequence[MixtureScore]) -> dict[str, dict[str, float | None]] | None:
+    first, second = decompose_run(a), decompose_run(b)
+    if first is None or second is None:
+        return None
+    rows: dict[str, dict[str, float | None]] = {}
+    for name in ("value", "bound", "ceiling", "gap", *TERMS, *ORACLES):
+        x, y = ((part["terms"] if name in TERMS else part)[name] for part in (first, second))
+        rows[name] = {"first": x, "second": y, "delta": None if x is None or y is None else y - x}
+    return rows
+
+
+def _facts(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"path": str(path), "status": record["status"], "n_expected": record["n_expected"], **record["about"]}

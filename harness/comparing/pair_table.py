@@ -1,0 +1,109 @@
+"""A comparison of two runs as text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from s5eval.harness.comparing.pair_of_runs import Comparison
+from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, shown_name
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.scoring.decomposition import ORACLES
+from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
+
+_OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice that the text shows; --json has all
+_SHOWN = 8  # mixtures of a list; --json has all
+
+TITLES = {
+    "capi_sdri": "CAPI-SDRi dB",
+    "mixture_accuracy": "mixture acc. %",
+    "source_accuracy": "source acc. %",
+    "capi_sdri_zero_floor": "zero floor dB",
+    "capi_sdri_gain_floor": "gain floor dB",
+    "sdri": "SDRi dB",
+    "precision": "precision %",
+    "recall": "recall %",
+    **{name: f"{title} dB" for name, title in SECONDARY_TITLES.items()},
+}
+"""What the metrics are called in tables."""
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """The comparison as text: metrics, slices, flipped mixtures, losses."""
+    lines = [f"A: {_title(comparison.first)}", f"B: {_title(comparison.second)}"]
+    lines += [f"warning: {warning}" for warning in comparison.warnings]
+    lines += [f"left out, {why}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
+    header = ("", "A", "B", "B − A [95 %]", "better / worse / same", "sign test p")
+    rows: list[tuple[str, ...]] = [header]
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for path, difference in comparison.differences.items():
+        if path[0] != "slices" or path[-1] in _OF_SLICES:
+            groups.setdefault(_group(path), []).append(_row(path, difference))
+    for title, entries in groups.items():
+        rows += [(title, *[""] * 5)] if title else []
+        rows += [*entries, ()]
+    lines += ["", *aligned(rows[:-1]), "", "* the 95 % paired interval excludes 0; among many rows some do by chance"]
+    if comparison.n < LEAST_MIXTURES:
+        lines.append(f"no star below {LEAST_MIXTURES} mixtures: so few can all fall to one side by chance")
+    lines += ["", *_decomposition(comparison.decomposition)]
+    lines += _flips(comparison)
+    return "\n".join(lines)
+
+
+def _title(facts: Mapping[str, Any]) -> str:
+    decided = [f"decision: {facts['decided_by']}"] if facts.get("decided_by") else []
+    marks = [*marks_of(facts), *([mark] if (mark := part_mark(facts)) else []), *decided]
+    return " | ".join([f"{facts['path']} ({shown_name(facts)})", f"weights: {facts['weights']}", *marks])
+
+
+def _group(path: tuple[str, ...]) -> str:
+    if path[0] == "metrics":
+        return ""
+    if path[0] == "secondary":
+        return "secondary metrics (they rank nothing)"
+    return {"targets": "number of targets", "repeated_class": "repeated class", "class": "class"}.get(path[1], path[1])
+
+
+def _row(path: tuple[str, ...], difference: Difference) -> tuple[str, ...]:
+    title = TITLES.get(path[-1], path[-1])
+    name = title if len(path) == 2 else f"  {path[2]}: {title}"
+    counts = f"{difference.better} / {difference.worse} / {difference.ties}"
+    p = number(difference.p_sign, 3) if difference.p_sign is None or difference.p_sign >= 0.001 else "< 0.001"
+    return name, number(difference.first, 3), number(difference.second, 3), delta_text(difference), counts, p
+
+
+def delta_text(difference: Difference) -> str:
+    """`+0.412 [+0.10, +0.73] *`; the star when the interval excludes 0."""
+    if difference.delta is None:
+        return ABSENT
+    text = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3, signed=True)
+    return f"{text} *" if difference.significant else text
+
+
+def _decomposition(rows: Mapping[str, Mapping[str, float | None]] | None) -> list[str]:
+    if rows is None:
+        return []
+    table: list[tuple[str, ...]] = [("where the decibels went, dB", "A", "B", "B − A")]
+    table += [(f"lost to {title} ({LOSS_NOTES[name]})", *_cells(rows[name])) for name, title in LOSS_TITLES.items()]
+    table.append(("gap to the references themselves", *_cells(rows["gap"])))
+    table.append(())
+    table.append(("bound: the same waveforms with right labels and decisions", *_cells(rows["bound"])))
+    table += [(f"CAPI-SDRi with the {name.replace('oracle_', '')} put right", *_cells(rows[name])) for name in ORACLES]
+    return aligned(table)
+
+
+def _cells(row: Mapping[str, float | None]) -> tuple[str, ...]:
+    return number(row["first"], 3), number(row["second"], 3), number(row["delta"], 3, signed=True)
+
+
+def _flips(comparison: Comparison) -> list[str]:
+    shown = [(f"{id_} {number(change, 2, signed=True)}", round(change, 2)) for id_, change in comparison.changes]
+    worst = [text for text, change in shown if change < 0][:_SHOWN]
+    best = [text for text, change in reversed(shown) if change > 0][:_SHOWN]
+    lines = ["", f"{comparison.n} mixtures compared"]
+    for title, ids in (("labels exact only in B", comparison.fixed), ("labels exact only in A", comparison.broken)):
+        more = f", … and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+        lines.append(f"{title}: {len(ids)}{': ' if ids else ''}{', '.join(ids[:_SHOWN])}{more}")
+    lines += [f"largest gains, dB: {', '.join(best)}"] if best else []
+    lines += [f"largest losses, dB: {', '.join(worst)}"] if worst else []
+    return lines

@@ -1,0 +1,169 @@
+"""What a run is asked to do, resolved and written down, so that it can be resumed and repeated."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.yaml_text import load_yaml
+from s5eval.data_manifests.labels import suggestion
+
+SECTIONS = ("system", "decision")
+"""Sections that `--set SECTION.KEY=VALUE` can reach."""
+
+TRUST = "trust_checkpoint"
+"""The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
+
+RESUMABLE = frozenset({"batch_size", "device", "cache", "data", "name", "mixture_timeout"})
+"""Options that may differ when a run is resumed: they change how fast, where and under which name, not what.
+
+Whether other data are the same is for the manifest's digest to say.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """One run, as resolved from the command line; everything here is written to `run.json`.
+
+    Attributes:
+        system: name of an installed system, or `module:factory`.
+        data: folder of the data; None: the embedded set.
+        dataset: name of the data set; None: recognised from the folders.
+        split: split of the set; None for a plain folder, or where the set has but one.
+        settings: what `--set` gave: section → key → value.
+        decision_file: decision file that replaces the system's own decision; None: the system's own.
+        limit: evaluate the first so many mixtures.
+        only: evaluate these mixture ids.
+        batch_size: mixtures given to the system at once.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        save_audio: write the estimates as PCM_16 wavs, and score those beside the ones in memory.
+        cache: use the stage store.
+        strict: findings about the files (orphans, missing estimates, odd suffixes) are errors.
+        metrics: `ranking`, or `all` for the secondary metrics as well (CASA-SDR, and BSS Eval, which is slow).
+        mixture_timeout: seconds that the system may take for a mixture; None: any.
+        trust_checkpoint: read checkpoints that have to run code. Given with each call, never written down or read.
+        name: what tables call the run; None: the system's name.
+    """
+
+    system: str
+    data: Path | None = None
+    dataset: str | None = None
+    split: str | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    decision_file: Path | None = None
+    limit: int | None = None
+    only: tuple[str, ...] = ()
+    batch_size: int = 1
+    device: str = "auto"
+    save_audio: bool = False
+    cache: bool = True
+    strict: bool = False
+    metrics: Literal["ranking", "all"] = "ranking"
+    mixture_timeout: float | None = None
+    trust_checkpoint: bool = False
+    name: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The configuration as JSON can hold it; `from_dict` reads it back. Trust is not part of it."""
+        values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        del values["trust_checkpoint"]
+        values["settings"] = _without_trust(self.settings)
+        for name in ("data", "decision_file"):
+            values[name] = None if values[name] is None else str(values[name])
+        values["only"] = list(self.only)
+        return values
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> "RunConfig":
+        """Read what `as_dict` wrote; keys of later versions are ignored, and so is any word of trust."""
+        known = {entry.name for entry in dataclasses.fields(RunConfig)} - {"trust_checkpoint"}
+        kept = {key: value for key, value in values.items() if key in known}
+        for name in ("data", "decision_file"):
+            kept[name] = None if kept[name] is None else Path(kept[name])
+        kept["only"] = tuple(kept["only"])
+        kept["settings"] = _without_trust(kept["settings"])
+        return RunConfig(**kept)
+
+    def differences(self, other: "RunConfig") -> list[str]:
+        """What keeps `other` from continuing a run of this configuration, one phrase an option.
+
+        Audio may be asked for later: what was evaluated without is then evaluated again.
+        """
+        mine, theirs = ({**config.as_dict(), "only": sorted(config.only)} for config in (self, other))
+        return [
+            f"{key}: {theirs[key]!r}, the run was started with {mine[key]!r}"
+            for key in mine
+            if key not in RESUMABLE and mine[key] != theirs[key] and not (key == "save_audio" and theirs[key])
+        ]
+
+
+def _without_trust(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        section: {key: value for key, value in values.items() if (section, key) != ("system", TRUST)}
+        for section, values in settings.items()
+    }
+
+
+def take_trust(settings: Mapping[str, Any], flag: bool) -> tuple[dict[str, Any], bool]:
+    """Split what `--set` gave into the settings proper and whether trust is given, by `--trust-checkpoint` or there.
+
+    Raises:
+        UsageError: `system.trust_checkpoint` is neither true nor false.
+    """
+    said = settings.get("system", {}).get(TRUST, False)
+    if not isinstance(said, bool):
+        raise UsageError(f"system.{TRUST} is {said!r}, expected true or false")
+    kept = _without_trust(settings)
+    return {section: values for section, values in kept.items() if values or settings[section] == {}}, said or flag
+
+
+def parse_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read `--set` values: dotted keys, YAML values, the last of equal keys wins.
+
+    >>> parse_settings(["system.stages=2", "system.mamba=none"])
+    {'system': {'stages': 2, 'mamba': 'none'}}
+
+    Raises:
+        UsageError: not KEY=VALUE, an unknown section, or a value that is not YAML.
+    """
+    for assignment in assignments:
+        key, equals, _ = assignment.partition("=")
+        section, _, rest = key.partition(".")
+        if not equals or not rest:
+            raise UsageError(f"--set {assignment!r}: expected SECTION.KEY=VALUE, such as system.stages=2")
+        if section not in SECTIONS:
+            raise UsageError(f"--set {assignment!r}: unknown section {section!r}{suggestion(section, SECTIONS)}")
+    return parse_assignments(assignments)
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Read `KEY=VALUE` words with dotted keys into nested mappings; values are YAML, the last of equal keys wins.
+
+    Raises:
+        UsageError: not KEY=VALUE, a value that is not YAML or that JSON cannot hold, or a key inside a value.
+    """
+    result: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--set {assignment!r}: expected KEY=VALUE, such as data.seconds=4")
+        try:
+            value = load_yaml(text)
+        except ValueError as error:
+            raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"--set {assignment!r}: read as {value!r}, which JSON cannot hold; quote it") from error
+        *parents, leaf = key.split(".")
+        node = result
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise UsageError(f"--set {assignment!r}: {parent!r} has a value already, and cannot hold keys")
+            node = child
+        node[leaf] = value
+    return result

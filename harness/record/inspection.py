@@ -1,0 +1,133 @@
+"""Looks at everything in a run folder: which mixtures are whole, and what is not as it was written."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from s5eval.data_manifests.audio import audio_length
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.harness.record.lines import JOURNAL, Line, pairs_path, read_journal, source_file
+from s5eval.harness.record.run_folder import is_sealed
+from s5eval.harness.record.tables import PairTable
+
+Kind = Literal["line", "table", "audio", "summary", "page"]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing that is not as it was written.
+
+    Attributes:
+        kind: a line, a pair table and a wav are redone by running the mixture; a summary and a page are derived.
+        file: path below the run folder.
+        message: what is wrong with it.
+        mixture_id: whose it is; None: of no mixture, or of one that cannot be told.
+    """
+
+    kind: Kind
+    file: str
+    message: str
+    mixture_id: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a look at the mixtures of a run has found.
+
+    Attributes:
+        whole: lines that are as they were written, with all their files, by mixture id in order of writing. Lines of
+            failed mixtures are among them: they have no files.
+        damage: the rest. A mixture that has no line is no damage unless the run says that it is complete.
+    """
+
+    whole: Mapping[str, Line]
+    damage: tuple[Damage, ...]
+
+
+def inspect_run(run: Path, record: Mapping[str, Any]) -> Inspection:
+    """Check every line, pair table and wav of a run against the digests that were recorded with them.
+
+    Of a run without digests (version 1) only what is missing or cannot be read is noticed.
+
+    Args:
+        run: the run folder.
+        record: its `run.json`, as `read_run` returned it.
+
+    Raises:
+        DataError: the journal cannot be read.
+    """
+    try:
+        journal = read_journal(run, sealed=is_sealed(record))
+    except OSError as error:
+        raise DataError(f"{run / JOURNAL}: cannot be read: {error.strerror or error}") from error
+    damage = [Damage("line", JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
+    if record["status"] == "complete":
+        damage += [
+            Damage("line", JOURNAL, f"no line of {id_}, although the run was complete", id_)
+            for id_ in record["mixtures"]
+            if id_ not in journal.lines
+        ]
+    with_audio = bool(record["config"].get("save_audio")) and "rescored_from" not in record
+    whole = {}
+    for id_, line in journal.lines.items():
+        found = list(_damaged_files(run, line, with_audio=with_audio))
+        if not found:
+            whole[id_] = line
+        damage += found
+    return Inspection(whole, tuple(damage))
+
+
+def file_problem(path: Path, digest: str) -> str | None:
+    """Why a file is not the one whose hexadecimal SHA-256 was recorded; None: it is."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return "is gone"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return None if found == digest else "is not what was written: its digest is another one"
+
+
+def _damaged_files(run: Path, line: Line, *, with_audio: bool) -> Iterator[Damage]:
+    score = line.score
+    if score.status == "failed":
+        return
+    table = str(pairs_path(run, score.mixture_id).relative_to(run))
+    wavs = [f"audio/{source_file(score.mixture_id, estimate)}" for estimate in score.estimates]
+    wavs = wavs if with_audio else []
+    if not line.sealed:
+        yield from _unreadable_files(run, score.mixture_id, wavs)
+        return
+    for name in dict.fromkeys([table, *wavs, *line.files]):
+        kind: Kind = "table" if name == table else "audio"
+        digest = line.files.get(name)
+        if digest is None:
+            problem: str | None = "is not listed in its line"
+        elif PurePosixPath(name).parts[:-1] not in (("pairs",), ("audio",)):
+            problem = "is no file of a run, but its line lists it"
+        else:
+            problem = file_problem(run / name, digest)
+        if problem is not None:
+            yield Damage(kind, name, problem, score.mixture_id)
+
+
+def _unreadable_files(run: Path, mixture_id: str, wavs: list[str]) -> Iterator[Damage]:
+    """Without digests: what is missing, cannot be read, or has no samples."""
+    path = pairs_path(run, mixture_id)
+    try:
+        PairTable.load(path)
+    except DataError as error:
+        yield Damage("table", str(path.relative_to(run)), str(error).removeprefix(f"{path}: "), mixture_id)
+    for name in wavs:
+        try:
+            problem = None if audio_length(run / name) else "has no samples"
+        except DataError as error:
+            problem = str(error).removeprefix(f"{run / name}: ")
+        if problem is not None:
+            yield Damage("audio", name, problem, mixture_id)

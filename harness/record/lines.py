@@ -1,0 +1,132 @@
+"""The lines of `mixtures.jsonl`: a score, the digests of the files it stands for, and the digest of the line itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
+from s5eval.data_manifests.naming import format_source_name
+from s5eval.harness.record.tables import MixtureScore, PairTable
+
+JOURNAL = "mixtures.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One mixture's record.
+
+    Attributes:
+        score: its score.
+        files: paths below the run folder, such as `pairs/m_1.npz` → hexadecimal SHA-256: its pair table and its wavs.
+            Empty in lines of version 1, which are not `sealed`.
+        sealed: the line carries its own digest, and it is right.
+    """
+
+    score: MixtureScore
+    files: Mapping[str, str] = field(default_factory=dict)
+    sealed: bool = True
+
+    def text(self) -> str:
+        """The line as it is written, with its newline."""
+        return seal({**self.score.as_dict(), "files": dict(self.files)}) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What `mixtures.jsonl` holds.
+
+    Attributes:
+        lines: by mixture id, in order of writing; of two lines of one mixture the later one counts.
+        damaged: numbers, from 1, of lines that are not what was written.
+        torn: the last line has no end: the process was killed, or the power lost, while it was written.
+    """
+
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    damaged: tuple[int, ...] = ()
+    torn: bool = False
+
+    @property
+    def unsealed(self) -> int:
+        """How many lines have no digest."""
+        return sum(not line.sealed for line in self.lines.values())
+
+
+def read_journal(run: Path, *, sealed: bool) -> Journal:
+    """Read the journal of a run folder; an absent one is empty.
+
+    Args:
+        run: the run folder.
+        sealed: every line has to carry its digest (see `SCHEMA_VERSION`).
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    path = run / JOURNAL
+    if not path.is_file():
+        return Journal()
+    *whole, rest = path.read_bytes().split(b"\n")
+    lines: dict[str, Line] = {}
+    damaged = []
+    for number, raw in enumerate(whole, start=1):
+        if not raw.strip():
+            continue
+        try:
+            line = parse_line(raw)
+            if sealed and not line.sealed:
+                raise DamagedError("the line has no digest")
+        except DamagedError:
+            damaged.append(number)
+            continue
+        lines.pop(line.score.mixture_id, None)
+        lines[line.score.mixture_id] = line
+    return Journal(lines, tuple(damaged), bool(rest))
+
+
+def parse_line(raw: bytes) -> Line:
+    """Read one line.
+
+    Raises:
+        DamagedError: it is not what was written.
+    """
+    found = unseal(raw)
+    try:
+        files: dict[str, Any] = dict(found.content.pop("files", {}))
+        return Line(MixtureScore.from_dict(found.content), files, found.sealed)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedError(f"not a line of a run: {error}") from error
+
+
+def pairs_path(run: Path, mixture_id: str) -> Path:
+    """Where the pair table of a mixture is kept."""
+    return run / "pairs" / f"{mixture_id}.npz"
+
+
+def load_table(run: Path, line: Line) -> PairTable:
+    """The pair table of a line that did not fail, verified against the line.
+
+    Raises:
+        DataError: it is missing, or not what was written.
+    """
+    path = pairs_path(run, line.score.mixture_id)
+    digest = line.files.get(str(path.relative_to(run)))
+    if line.sealed and digest is None:
+        raise DataError(f"{path}: its line does not list it; `s5eval check {run} --repair` runs the mixture again")
+    return PairTable.load(path, digest)
+
+
+def adopted(run: Path, line: Line) -> Line:
+    """A line of version 1 with the digests that its table and wavs have now; any other line as it is."""
+    if line.sealed:
+        return line
+    table = pairs_path(run, line.score.mixture_id)
+    wavs = [run / "audio" / source_file(line.score.mixture_id, estimate) for estimate in line.score.estimates]
+    files = {str(path.relative_to(run)): file_sha256(path) for path in (table, *wavs) if path.is_file()}
+    return replace(line, files=files)
+
+
+def source_file(mixture_id: str, estimate: Mapping[str, Any]) -> str:
+    """The name of an estimate's wav below `audio/`."""
+    return format_source_name(mixture_id, estimate["index"], estimate["label"])

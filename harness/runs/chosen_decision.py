@@ -1,0 +1,110 @@
+"""Which decision a run uses: the system's own, a file's, or either with settings on top."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.record.config import RunConfig
+from s5eval.systems.decision import KEEP_ALL, Decision, load_decision, parse_decision
+from s5eval.systems.interface import OracleSystem, System
+
+WHERE = "--set decision.…"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenDecision:
+    """The decision of a run, and who made it.
+
+    Attributes:
+        decision: the rules.
+        decided_by: where its thresholds come from, for readers.
+        thresholds: how `decision.thresholds` was answered; None when it was not asked for.
+        missing: what was asked for and is not there.
+    """
+
+    decision: Decision
+    decided_by: str
+    thresholds: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+def choose_decision(
+    config: RunConfig, system: System | OracleSystem, fingerprint: Mapping[str, Any] | None = None
+) -> ChosenDecision:
+    """Resolve `--decision FILE` and the settings of section `decision`.
+
+    `decision.thresholds=tuned` asks for the silence thresholds that came with the system's weights, which their
+    provenance shows to be tuned; where there are none it equals `default`, and `ChosenDecision.thresholds` says
+    so, as does `missing`. `default` asks for one threshold of 0.5 for all classes. Other keys replace those of a
+    decision file; thresholds of single classes join the others.
+
+    Raises:
+        UsageError: an unknown key or an impossible value, or both a file and `decision.thresholds`.
+    """
+    settings = dict(config.settings.get("decision", {}))
+    switch = settings.pop("thresholds", None)
+    if switch not in (None, "tuned", "default"):
+        raise UsageError(f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default")
+    if switch is not None and config.decision_file is not None:
+        raise UsageError(f"--decision {config.decision_file} and decision.thresholds={switch} contradict each other")
+    decision = load_decision(config.decision_file) if config.decision_file else system.decision
+    answered = switch
+    missing: tuple[str, ...] = ()
+    if switch == "default":
+        decision = replace(decision, silence_thresholds=Decision().silence_thresholds, provenance=None)
+    elif switch == "tuned" and decision.provenance is None:
+        decision = replace(decision, silence_thresholds=Decision().silence_thresholds)
+        answered, missing = "default (these weights have no tuned thresholds)", ("tuned thresholds",)
+    weights = (fingerprint or {}).get("weights")
+    decided_by = describe_decision(decision, config.decision_file, weights=weights)
+    if settings:
+        decided_by += f"; set by hand: {', '.join(sorted(settings))}"
+    return ChosenDecision(_with_settings(decision, settings), decided_by, answered, missing)
+
+
+def describe_decision(decision: Decision, file: Path | None, *, weights: object = None) -> str:
+    """Where the thresholds of a decision come from, in words: a file, the weights they were tuned for, or neither.
+
+    Args:
+        decision: the rules.
+        file: the file they were read from; None: they are the system's own.
+        weights: digest of the weights in use, to say when the thresholds were tuned for others.
+    """
+    tuned = ""
+    if decision.provenance is not None:
+        where = "/".join(str(decision.provenance[key]) for key in ("dataset", "split") if key in decision.provenance)
+        tuned = f"thresholds tuned{f' on {where}' if where else ''}"
+        theirs = decision.provenance.get("weights")
+        tuned += " for other weights" if None not in (weights, theirs) and weights != theirs else ""
+    if file is not None:
+        return f"file {file.name} ({tuned or 'no word of where its thresholds are from'})"
+    if tuned:
+        return f"{tuned}, which came with the system"
+    if decision == KEEP_ALL:
+        return "every candidate is an estimate"
+    if set(decision.silence_thresholds.values()) == {0.5}:
+        return "threshold 0.5 for every class"
+    return "the system's own thresholds"
+
+
+def decision_marks(chosen: ChosenDecision) -> dict[str, Any]:
+    """What the facts of a run (`about`) say of its decision, whoever reads only the summary."""
+    marks: dict[str, Any] = {**forbidden_mark(chosen.decision), "decided_by": chosen.decided_by}
+    return marks if chosen.thresholds is None else {**marks, "thresholds": chosen.thresholds}
+
+
+def forbidden_mark(decision: Decision) -> dict[str, bool]:
+    """Whether a decision was tuned on data that forbid it."""
+    return {"tuned_on_forbidden": bool((decision.provenance or {}).get("tuned_on_forbidden"))}
+
+
+def _with_settings(decision: Decision, settings: Mapping[str, Any]) -> Decision:
+    if not settings:
+        return decision
+    content = {**decision.as_dict(), **settings}
+    classes = settings.get("silence_thresholds")
+    if isinstance(classes, Mapping):
+        content["silence_thresholds"] = {**decision.silence_thresholds, **classes}
+    return parse_decision(content, where=WHERE)

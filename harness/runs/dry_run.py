@@ -1,0 +1,77 @@
+"""What a run would do, before it does it: configuration, mixtures, stage results at hand, disk space."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.audio import audio_length
+from s5eval.data_manifests.common.cache import cache_folder
+from s5eval.data_manifests.common.errors import AudioError
+from s5eval.data_manifests.records import Scene
+from s5eval.harness.runs.run import Plan, missing_parts
+from s5eval.systems.pipeline import Pipeline
+
+_SLOTS = 3  # candidates a mixture, as in every system of the challenge so far
+_TABLE_BYTES = 8192
+
+
+def describe_plan(plan: Plan, *, as_json: bool = False) -> str:
+    """The plan as text, or as a JSON object with the same facts; sizes in bytes, none of it is executed."""
+    facts = _facts(plan)
+    if as_json:
+        return json.dumps(facts, indent=1)
+    lines = [f"{name:20} {_plain(value)}" for name, value in facts.items() if name != "mixtures"]
+    ids = facts["mixtures"]
+    lines.append(f"{'mixtures':20} {len(ids)}: {', '.join(ids[:6])}{', …' if len(ids) > 6 else ''}")
+    return "\n".join(lines)
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    scenes = plan.manifest.scenes
+    frames = _frames(scenes)
+    facts: dict[str, Any] = {
+        **plan.config.as_dict(),
+        "device": plan.device,
+        "fingerprint": dict(plan.fingerprint),
+        "missing_parts": missing_parts(plan),
+        "decision": plan.decision.as_dict(),
+        "decided_by": plan.chosen.decided_by,
+        "findings": len(plan.findings),
+        "mixtures": [scene.mixture.id for scene in scenes],
+    }
+    run_bytes = len(scenes) * (_TABLE_BYTES + (_SLOTS * frames * 2 if plan.config.save_audio else 0))
+    cache_bytes = 0
+    if isinstance(plan.system, Pipeline) and plan.config.cache:
+        stored = [plan.system.stored(scene.mixture) for scene in scenes]
+        facts["stage_results"] = {
+            stage.name: f"{sum(row[k] for row in stored)} of {len(stored)} stored"
+            for k, stage in enumerate(plan.system.stages)
+        }
+        missing = sum(not hit for row in stored for hit in row)
+        cache_bytes = missing * _SLOTS * frames * 4
+    facts["disk_needed"] = {
+        "run_bytes": run_bytes,
+        "cache_bytes": cache_bytes,
+        "cache_free_bytes": _free(cache_folder()),
+    }
+    return facts
+
+
+def _frames(scenes: Sequence[Scene]) -> int:
+    for scene in scenes:
+        try:
+            return audio_length(scene.mixture.path)
+        except AudioError:  # the run will fail that mixture by name
+            continue
+    return 0
+
+
+def _free(folder: Path) -> int:
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return shutil.disk_usage(existing).free
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,218 @@
+"""Takes scenes through system, pair matrix, decision and score, one record each; one bad mixture costs itself only."""
+
+import itertools
+import logging
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from s5eval.data_manifests.audio import read_audio, wav_bytes
+from s5eval.data_manifests.common.errors import AudioError, DataError, S5Error
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.memory import keep_freed_memory
+from s5eval.data_manifests.labels import label_problem
+from s5eval.data_manifests.naming import format_source_name
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio, Scene
+from s5eval.harness.errors import RunFolderError
+from s5eval.harness.record.tables import AsWritten, MixtureScore, PairTable
+from s5eval.harness.runs.contract import check_proposals
+from s5eval.harness.runs.guard import Guard, OverTime
+from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.secondary_metrics import with_secondary
+from s5eval.metrics.sdr import PairScores, pairwise_sdr
+from s5eval.systems.decision import Decision, Selection
+from s5eval.systems.interface import Candidates, OracleSystem, System
+
+log = logging.getLogger("s5eval.run")
+
+_PCM_FULL_SCALE = 32768.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one mixture: its score, its pair table unless it failed, and the digests of the wavs written."""
+
+    score: MixtureScore
+    table: PairTable | None
+    audio: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """How scenes are evaluated.
+
+    Attributes:
+        system: what proposes candidates.
+        decision: what makes them a prediction.
+        batch_size: how many mixtures the system gets at once.
+        audio_folder: where estimates are written as 16-bit wavs; None: not written.
+        secondary: compute the metrics that rank nothing as well.
+        guard: keeps a mixture that ends the process, or takes for ever, from doing so again; None: nothing does.
+    """
+
+    system: System | OracleSystem
+    decision: Decision
+    batch_size: int = 1
+    audio_folder: Path | None = None
+    secondary: bool = False
+    guard: Guard | None = None
+
+    def evaluate(self, scenes: Sequence[Scene]) -> Iterator[Outcome]:
+        """Outcomes of all scenes, in order, as they come.
+
+        Raises:
+            RunFolderError: an estimate cannot be written. Nothing else a mixture does ends the evaluation.
+        """
+        keep_freed_memory()
+        for batch in self._batches(scenes):
+            yield from self._evaluate_batch(batch)
+
+    def _batches(self, scenes: Sequence[Scene]) -> Iterator[tuple[Scene, ...]]:
+        """In order; a mixture during which an earlier process ended stands alone."""
+        guard = self.guard
+        for single, group in itertools.groupby(scenes, lambda s: guard is not None and guard.alone(s.mixture.id)):
+            yield from _batched(group, 1 if single else self.batch_size)
+
+    def _evaluate_batch(self, batch: Sequence[Scene]) -> list[Outcome]:
+        start = time.perf_counter()
+        if self.guard is not None and (reason := self.guard.given_up(batch[0].mixture.id)) is not None:
+            return [_failed(batch[0], DataError(reason))]
+        try:
+            with nullcontext() if self.guard is None else self.guard.working_on([s.mixture.id for s in batch]):
+                proposals = self._propose(batch)
+        except (Exception, SystemExit, OverTime) as error:  # noqa: BLE001 - a plugin may raise anything
+            if len(batch) == 1:
+                return [_failed(batch[0], error)]
+            log.info("a batch failed (%s); its mixtures are run one by one", error)
+            return [outcome for scene in batch for outcome in self._evaluate_batch([scene])]
+        seconds = (time.perf_counter() - start) / len(batch)
+        return [self._evaluate(scene, found, seconds) for scene, found in zip(batch, proposals, strict=True)]
+
+    def _propose(self, batch: Sequence[Scene]) -> Sequence[Candidates]:
+        if isinstance(self.system, OracleSystem):
+            return check_proposals(self.system.propose_with_references(batch), len(batch))
+        return check_proposals(self.system.propose([scene.mixture for scene in batch]), len(batch))
+
+    def _evaluate(self, scene: Scene, candidates: Candidates, seconds: float) -> Outcome:
+        try:
+            if scene.problem is not None:
+                raise DataError(scene.problem)
+            mixture = _channel_0(scene)
+            references = _references(scene, len(mixture))
+            table = _pair_table(scene, candidates, references, mixture)
+            selections = select(table, self.decision)
+            score = score_mixture(scene.mixture.id, table, selections, seconds=round(seconds, 4))
+            if self.secondary and score.status == "scored":
+                score = with_secondary(score, table, selections, candidates.audio, references)
+            audio: Mapping[str, str] = {}
+            if self.audio_folder is not None:
+                score, audio = _write_estimates(
+                    self.audio_folder, score, candidates, selections, table, references, mixture
+                )
+        except RunFolderError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            return _failed(scene, error)
+        return Outcome(score, table, audio)
+
+
+def _failed(scene: Scene, error: BaseException) -> Outcome:
+    if isinstance(error, S5Error):
+        message = str(error)
+        log.error("%s: %s", scene.mixture.id, message)
+    else:
+        message = f"{type(error).__name__}: {error}"
+        log.error("%s: %s\n%s", scene.mixture.id, message, "".join(traceback.format_exception(error)))
+    labels = None if scene.references is None else tuple(reference.label for reference in scene.references)
+    return Outcome(MixtureScore(scene.mixture.id, "failed", reference_labels=labels, error=message), None)
+
+
+def _channel_0(scene: Scene) -> Audio:
+    mixture = scene.mixture
+    audio = read_audio(mixture.path, channels=MIXTURE_CHANNELS, sample_rate=mixture.sample_rate, only=0)
+    if audio.shape[1] == 0:
+        raise AudioError(f"{mixture.path}: no samples")
+    channel: Audio = audio[0]
+    return channel
+
+
+def _references(scene: Scene, length: int) -> Audio:
+    references = scene.references or ()
+    audio = np.empty((len(references), length), np.float32)
+    for row, reference in enumerate(references):
+        reference.audio(out=audio[row])
+    return audio
+
+
+def _pair_table(scene: Scene, candidates: Candidates, references: Audio, mixture: Audio) -> PairTable:
+    if candidates.audio.shape[1] != len(mixture):
+        raise DataError(
+            f"{scene.mixture.id}: the system returned {candidates.audio.shape[1]} samples, "
+            f"the mixture has {len(mixture)}"
+        )
+    try:
+        scores = pairwise_sdr(estimate=candidates.audio, reference=references, mixture=mixture)
+    except ValueError as error:
+        raise DataError(f"{scene.mixture.id}: {error}") from error
+    if not (np.isfinite(candidates.class_scores).all() and np.isfinite(candidates.p_silence).all()):
+        raise DataError(f"{scene.mixture.id}: NaN or infinite class scores or silence probabilities")
+    if not ((candidates.p_silence >= 0) & (candidates.p_silence <= 1)).all():
+        raise DataError(f"{scene.mixture.id}: silence probabilities {candidates.p_silence}, expected 0 to 1")
+    for label in candidates.labels or ():
+        if problem := label_problem(label):
+            raise DataError(f"{scene.mixture.id}: {problem}")
+    labels = None if scene.references is None else tuple(reference.label for reference in scene.references)
+    return PairTable(scores, candidates.class_scores, candidates.p_silence, candidates.labels, labels)
+
+
+def _write_estimates(
+    folder: Path,
+    score: MixtureScore,
+    candidates: Candidates,
+    selections: tuple[Selection, ...],
+    table: PairTable,
+    references: Audio,
+    mixture: Audio,
+) -> tuple[MixtureScore, dict[str, str]]:
+    """Write the estimates as the challenge wants them, PCM_16, and score what is in the files.
+
+    Returns:
+        The score, and the digests of the files: path below the run folder → hexadecimal SHA-256. They are handed over
+        to the disk with the mixture's line.
+    """
+    scaled = np.rint(candidates.audio[[s.index for s in selections]] * np.float32(_PCM_FULL_SCALE))
+    written = np.clip(scaled, -_PCM_FULL_SCALE, _PCM_FULL_SCALE - 1).astype(np.int16)
+    clipped = int(np.count_nonzero(written != scaled))
+    digests = {}
+    for selection, samples in zip(selections, written, strict=True):
+        path = folder / format_source_name(score.mixture_id, selection.index, selection.label)
+        try:
+            content = wav_bytes(samples, sample_rate=SAMPLE_RATE, subtype="PCM_16")
+            digests[f"{folder.name}/{path.name}"] = write_atomically(path, content, sync=False)
+        except (OSError, soundfile.SoundFileError) as error:
+            raise RunFolderError(f"cannot write {path}: {error}; free some space, then resume the run") from error
+    capi: float | None = None
+    if table.reference_labels is not None:
+        rescored = pairwise_sdr(estimate=written, reference=references, mixture=mixture)
+        capi = score_mixture(
+            score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
+        ).capi_sdri
+    flags = (*score.flags, f"clipped-samples:{clipped}") if clipped else score.flags
+    return replace(score, as_written=AsWritten(capi, clipped), flags=flags), digests
+
+
+def _selected(table: PairTable, scores: PairScores) -> PairTable:
+    n = len(scores.energy)
+    return PairTable(scores, table.class_scores[:n], table.p_silence[:n], None, table.reference_labels)
+
+
+def _batched(scenes: Iterable[Scene], size: int) -> Iterator[tuple[Scene, ...]]:
+    iterator = iter(scenes)
+    while batch := tuple(itertools.islice(iterator, size)):
+        yield batch

@@ -1,0 +1,127 @@
+"""Scores a finished run again from its stored tables: no audio, no network, no torch."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import sync_files, write_atomically
+from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
+from s5eval.harness.record.provenance import METRIC_VERSION
+from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_lines, read_run
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.page import write_page
+from s5eval.harness.runs.chosen_decision import describe_decision, forbidden_mark
+from s5eval.harness.runs.run import RunResult, derive_summary
+from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
+from s5eval.systems.decision import Decision, load_decision, parse_decision
+
+
+def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = None) -> RunResult:
+    """Rebuild the scores and the summary of a run from its pair tables.
+
+    Args:
+        run: the run folder.
+        decision_file: another decision than the run's own; needs `out`.
+        out: a new run folder for the result, with tables of its own; None: in place.
+
+    Raises:
+        UsageError: `run` is no run folder, `out` is in use, or the decision file is wrong.
+        DataError: a table is missing or damaged.
+    """
+    record = read_run(run)
+    decision = (
+        parse_decision(record["decision"], where=str(run / "run.json"))
+        if decision_file is None
+        else load_decision(decision_file)
+    )
+    about = {**record["about"], **forbidden_mark(decision)}
+    if decision_file is not None:
+        about["decided_by"] = describe_decision(decision, decision_file, weights=about["weights"])
+        about.pop("thresholds", None)  # it answered a question about the decision that is replaced
+    with _opened(run, out) as folder:
+        lines = read_lines(run, record)
+        known = {id_: adopted(run, lines[id_]) for id_ in record["mixtures"] if id_ in lines}
+        scores = {id_: _rescored(run, line, decision) for id_, line in known.items()}
+        if any(score.estimates != known[id_].score.estimates for id_, score in scores.items()):
+            # What needs audio is known for unchanged estimates only, and a mean over those would mislead.
+            scores = {id_: _without_audio(score) for id_, score in scores.items()}
+        begun = {
+            **record,
+            "schema_version": SCHEMA_VERSION,
+            "about": about,
+            "decision": decision.as_dict(),
+            # Whoever looks now, or after a kill, sees that this is not done: scores of two kinds must not pass for one.
+            "metric_version": None,
+            "status": "running",
+        }
+        if count := record.get("adopted_unverified", 0) + sum(not line.sealed for line in lines.values()):
+            begun["adopted_unverified"] = count
+        if out is not None:
+            begun["rescored_from"] = str(run)
+        folder.write_run(begun)
+        if out is not None:
+            _copy_tables(run, folder.path, known)
+        folder.rewrite(_line(known[id_], score, in_place=out is None) for id_, score in scores.items())
+        summary = derive_summary(begun, scores)
+        folder.write_summary(summary)
+        status = record["status"] if record["status"] == "complete" else summary["status"]
+        folder.write_run({**begun, "metric_version": METRIC_VERSION, "status": status})
+        write_page(folder.path)
+    return RunResult(folder.path, summary)
+
+
+def _opened(run: Path, out: Path | None) -> RunFolder:
+    """The folder to write; one whose rescoring from this very run was ended before it was done is begun again."""
+    if out is None:
+        return RunFolder.open_existing(run)
+    if (out / "run.json").is_file():
+        earlier = read_run(out)
+        if earlier["status"] == "running" and _is_of(earlier, run):
+            return RunFolder.open_existing(out)
+    return RunFolder.open_new(out)
+
+
+def _is_of(record: Mapping[str, Any], run: Path) -> bool:
+    return "rescored_from" in record and Path(record["rescored_from"]).resolve() == run.resolve()
+
+
+def _copy_tables(run: Path, out: Path, lines: Mapping[str, Line]) -> None:
+    copies = []
+    for id_, line in lines.items():
+        if line.score.status != "failed":
+            copies.append(pairs_path(out, id_))
+            write_atomically(copies[-1], pairs_path(run, id_).read_bytes(), sync=False)
+    sync_files(copies)
+
+
+def _line(old: Line, score: MixtureScore, *, in_place: bool) -> Line:
+    """The new line: with the digests of its files, of which wavs are not copied."""
+    kept = {name: digest for name, digest in old.files.items() if in_place or name.startswith("pairs/")}
+    return Line(score, kept)
+
+
+def _rescored(run: Path, line: Line, decision: Decision) -> MixtureScore:
+    score = line.score
+    if score.status == "failed":
+        return score
+    table = load_table(run, line)
+    if table.reference_labels is None and score.status == "scored":
+        raise DataError(f"{pairs_path(run, score.mixture_id)}: has no references, but the mixture was scored")
+    selections = select(table, decision)
+    fresh = score_mixture(score.mixture_id, table, selections, seconds=score.seconds)
+    if score.secondary is not None:
+        fresh = replace(fresh, secondary={**dict.fromkeys(score.secondary), **casa_values(table, selections)})
+    # The wavs on disk hold the old estimates: what was scored of them stands only while they are the same.
+    if fresh.estimates == score.estimates:
+        clipped = tuple(flag for flag in score.flags if flag.startswith("clipped-samples"))
+        return replace(fresh, as_written=score.as_written, secondary=score.secondary, flags=(*fresh.flags, *clipped))
+    return fresh
+
+
+def _without_audio(score: MixtureScore) -> MixtureScore:
+    """The score without what only the waveforms or the written files tell."""
+    flags = tuple(flag for flag in score.flags if not flag.startswith("clipped-samples"))
+    return replace(without_bss(score), as_written=None, flags=flags)

@@ -1,0 +1,177 @@
+"""The columns of a run's table: what every metric, bound and slice is, as two numbers a mixture.
+
+Every metric is a ratio of sums over mixtures (see `s5eval.metrics.bootstrap`). A column names where its value
+stands in the summary, what one mixture adds to numerator and denominator, and which mixtures belong to it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.scoring.mixture import BOUNDS
+
+Fraction = tuple[float, float]
+"""What one mixture adds to numerator and denominator; (0, 0) where the metric is undefined for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A corpus value: its key in the summary, and what one scored mixture adds to it. `scale` 100 makes percent."""
+
+    name: str
+    fraction: Callable[[MixtureScore], Fraction]
+    scale: float = 1.0
+
+
+def _mean(value: float | None) -> Fraction:
+    return (0.0, 0.0) if value is None else (value, 1.0)
+
+
+def _source_counts(score: MixtureScore) -> Fraction:
+    tp, fp, fn = score.tp or 0, score.fp or 0, score.fn or 0
+    return float(tp), float(tp + fp + fn)
+
+
+def _secondary(name: str, score: MixtureScore) -> Fraction:
+    return _mean((score.secondary or {}).get(name))
+
+
+SLICE_METRICS: tuple[Metric, ...] = (
+    Metric("capi_sdri", lambda score: _mean(score.capi_sdri)),
+    Metric("mixture_accuracy", lambda score: (float(bool(score.exact)), 1.0), scale=100.0),
+    Metric("source_accuracy", _source_counts, scale=100.0),
+    Metric("capi_sdri_zero_floor", lambda score: _mean(score.zero_floor)),
+    Metric("capi_sdri_gain_floor", lambda score: _mean(score.gain_floor)),
+)
+"""The metrics of every slice. Floors: the same labels with silent waveforms, or with the scaled mixture."""
+
+METRICS: tuple[Metric, ...] = (*SLICE_METRICS, Metric("ca_sdri", lambda score: _mean(score.ca_sdri)))
+"""The metrics of every run: those of slices, and CA-SDRi, the ranking metric of the 2025 challenge."""
+
+SECONDARY: tuple[Metric, ...] = tuple(
+    Metric(name, partial(_secondary, name)) for name in ("casa_sdr", "casa_sdri", "bss_sdr", "bss_sir", "bss_sar")
+)
+"""Metrics of `--metrics all`: they rank nothing, and stand apart."""
+
+Member = Callable[[MixtureScore], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value of the summary: its path there, the metric, and which mixtures belong to the slice."""
+
+    path: tuple[str, ...]
+    metric: Metric
+    member: Member
+
+
+def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
+    """Metrics, bounds and slices that the scored mixtures give rise to; secondary metrics where all have them."""
+    columns = [Column(("metrics", metric.name), metric, _any) for metric in METRICS]
+    for bound in ("silence", *BOUNDS):
+        columns += bound_columns(bound)
+    if scored and all(score.secondary is not None for score in scored):
+        columns += [Column(("secondary", metric.name), metric, _any) for metric in SECONDARY]
+    counts = sorted({len(score.reference_labels or ()) for score in scored})
+    conditions: list[tuple[str, str, Member]] = [
+        ("targets", str(count), partial(_has_targets, count)) for count in counts
+    ]
+    if scored:
+        conditions += [
+            ("repeated_class", "yes", _repeats),
+            ("repeated_class", "no", _no_repeats),
+        ]
+    for group, name, member in conditions:
+        columns += [Column(("slices", group, name, metric.name), metric, member) for metric in SLICE_METRICS]
+    for label in CLASSES:
+        if any(_concerns(label, score) for score in scored):
+            member = partial(_concerns, label)
+            columns += [
+                Column(("slices", "class", label, metric.name), metric, member) for metric in _class_metrics(label)
+            ]
+    return columns
+
+
+def bound_columns(bound: str) -> list[Column]:
+    """The columns of one bound."""
+    return [Column(("bounds", bound, metric.name), metric, _any) for metric in _bound_metrics(bound)]
+
+
+def fractions(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.NDArray[np.float64]:
+    """(N, K, 2): what each mixture adds to numerator and denominator of each column; 0 where it is no member."""
+    table = np.zeros((len(scored), len(columns), 2))
+    for row, k in zip(*np.nonzero(_memberships(scored, columns)), strict=True):
+        table[row, k] = columns[k].metric.fraction(scored[row])
+    return table
+
+
+def member_counts(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> list[int]:
+    """How many of the mixtures belong to each column."""
+    counts: list[int] = _memberships(scored, columns).sum(axis=0).tolist()
+    return counts
+
+
+def _memberships(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.NDArray[np.bool_]:
+    """(N, K); the metrics of a slice share its condition, which is asked once a mixture."""
+    known: dict[Member, npt.NDArray[np.bool_]] = {}
+    for column in columns:
+        if column.member not in known:
+            known[column.member] = np.fromiter(map(column.member, scored), np.bool_, len(scored))
+    return np.array([known[column.member] for column in columns], np.bool_).reshape(len(columns), len(scored)).T
+
+
+def _bound_metrics(bound: str) -> list[Metric]:
+    if bound == "silence":
+        return [
+            Metric("capi_sdri", lambda score: (0.0, float(bool(score.reference_labels)))),
+            Metric("mixture_accuracy", lambda score: (float(not score.reference_labels), 1.0), scale=100.0),
+            Metric("source_accuracy", lambda score: (0.0, float(len(score.reference_labels or ()))), scale=100.0),
+        ]
+    return [
+        Metric("capi_sdri", lambda score: _mean(score.bounds.get(bound))),
+        Metric("mixture_accuracy", lambda score: (1.0, 1.0), scale=100.0),
+        Metric("source_accuracy", lambda score: (n := float(len(score.reference_labels or ())), n), scale=100.0),
+    ]
+
+
+def _class_metrics(label: str) -> list[Metric]:
+    """Per class: mean SDRi of its entries (unmatched ones are 0 dB), precision and recall of its labels."""
+
+    def counts(score: MixtureScore) -> tuple[int, int]:
+        return sum(e["label"] == label for e in score.estimates), (score.reference_labels or ()).count(label)
+
+    def entries(score: MixtureScore) -> Fraction:
+        improvement = sum(pair["sdr"] - pair["sdr_mixture"] for pair in score.pairs if pair["label"] == label)
+        return improvement, float(max(counts(score)))
+
+    return [
+        Metric("sdri", entries),
+        Metric("precision", lambda score: (float(min(counts(score))), float(counts(score)[0])), scale=100.0),
+        Metric("recall", lambda score: (float(min(counts(score))), float(counts(score)[1])), scale=100.0),
+    ]
+
+
+def _any(score: MixtureScore) -> bool:
+    return True
+
+
+def _has_targets(count: int, score: MixtureScore) -> bool:
+    return len(score.reference_labels or ()) == count
+
+
+def _repeats(score: MixtureScore) -> bool:
+    labels = score.reference_labels or ()
+    return len(set(labels)) < len(labels)
+
+
+def _no_repeats(score: MixtureScore) -> bool:
+    return not _repeats(score)
+
+
+def _concerns(label: str, score: MixtureScore) -> bool:
+    return label in (score.reference_labels or ()) or any(e["label"] == label for e in score.estimates)

@@ -1,0 +1,84 @@
+"""Where the decibels of a run went: the decompositions of its mixtures, added up to the corpus value's gap."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.metrics.tolerance import LAST_BITS, settled
+
+TERMS = ("separation", "miss", "false_alarm", "confusion", "repeated_class")
+"""The terms of the gap between a run and the references themselves; they sum to it."""
+
+ORACLES = ("oracle_labels", "oracle_count", "oracle_silence")
+"""What-if values: one thing put right, all else as the system left it."""
+
+
+def decompose_run(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
+    """The section `decomposition` of `summary.json`; None when no mixture has a target.
+
+    A corpus value is a mean over *defined* mixtures: an estimate in a scene without a target makes that scene
+    defined, at 0 dB, and so thins the mean of the others. That loss is booked on these false alarms.
+
+    Returns:
+        `value` (CAPI-SDRi), `bound` (right labels and decisions for the same candidates), `ceiling` (the
+        references themselves), `gap` = ceiling − value, `terms` that sum to it, the what-if values of `ORACLES`,
+        `classes` (loss per term and class) and `confusions` (largest first); all dB.
+    """
+    parts = [(score, score.decomposition) for score in scores if score.decomposition is not None]
+    targets = [(score, part) for score, part in parts if score.reference_labels]
+    if not targets:
+        return None
+    n = len(targets)
+    alarms = [score for score, _ in parts if not score.reference_labels and score.estimates]
+    total = sum(score.capi_sdri or 0.0 for score, _ in targets)
+    by_cause: defaultdict[tuple[str, str, str | None], float] = defaultdict(float)
+    counts: defaultdict[tuple[str, str, str | None], int] = defaultdict(int)
+    for _, part in targets:
+        for kind, label, other, value in part["losses"]:
+            by_cause[kind, label, other] += value / n
+            counts[kind, label, other] += 1
+    thinning = total / n - total / (n + len(alarms))
+    for score in alarms:
+        for estimate in score.estimates:
+            share = thinning / (len(alarms) * len(score.estimates))
+            by_cause["false_alarm", estimate["label"], None] += share
+            counts["false_alarm", estimate["label"], None] += 1
+    bound = sum(part["bound"] for _, part in targets) / n
+    ceiling = sum(score.bounds["oracle"] or 0.0 for score, _ in targets) / n
+    terms = {"separation": ceiling - bound}
+    terms |= {term: sum((v for (kind, _, _), v in by_cause.items() if kind == term), 0.0) for term in TERMS[1:]}
+    terms = {term: value if abs(value) > LAST_BITS else 0.0 for term, value in terms.items()}
+    value = total / (n + len(alarms))
+    return {
+        "value": value,
+        "bound": bound,
+        "ceiling": ceiling,
+        "gap": ceiling - value,
+        "terms": terms,
+        **{name: _mean([part[name] for _, part in parts]) for name in ORACLES},
+        "classes": _by_class(by_cause),
+        "confusions": [
+            {"reference": label, "estimate": other, "loss": loss, "mixtures": counts["confusion", label, other]}
+            for (kind, label, other), loss in sorted(by_cause.items(), key=_largest_first)
+            if kind == "confusion"
+        ],
+    }
+
+
+def _largest_first(item: tuple[tuple[str, str, str | None], float]) -> tuple[float, str, str]:
+    (_, label, other), loss = item
+    return -settled(loss), label, other or ""
+
+
+def _by_class(by_cause: Mapping[tuple[str, str, str | None], float]) -> dict[str, dict[str, float]]:
+    classes: dict[str, dict[str, float]] = {}
+    for (kind, label, _), loss in by_cause.items():
+        row = classes.setdefault(label, dict.fromkeys(TERMS[1:], 0.0))
+        row[kind] += loss
+    return dict(sorted(classes.items()))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None

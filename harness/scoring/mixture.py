@@ -1,0 +1,138 @@
+"""From the pair table of one mixture and a decision to its score: arithmetic only, no audio."""
+
+from typing import Any
+
+import numpy as np
+
+from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.metrics.capi import CapiScore, capi_sdri
+from s5eval.metrics.decompose import decompose, subset
+from s5eval.metrics.label_counts import count_labels
+from s5eval.metrics.sdr import EPSILON, PairScores
+from s5eval.metrics.tolerance import LAST_BITS
+from s5eval.systems.decision import Decision, Selection, candidate_labels, decide
+
+BOUNDS = ("oracle-mixture", "oracle-zeros", "oracle-gain", "oracle")
+"""Bounds that know the labels, from low to high; `silence`, which answers nothing, is 0 dB wherever it is defined."""
+
+_LIMITED_BY_EPSILON = 10 * np.log10(2.0)  # dB below the perfect value: the error is no more than ε
+
+_OVER_SCALE = 1e6
+"""Energy of an estimate over that of the loudest reference, 60 dB: integers written as float are 90 dB too loud."""
+
+
+def select(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
+    """The candidates of a mixture that a decision keeps."""
+    return decide(
+        class_scores=table.class_scores,
+        p_silence=table.p_silence,
+        correlation=table.pair_scores.correlation,
+        labels=table.labels,
+        decision=decision,
+    )
+
+
+def score_mixture(
+    mixture_id: str, table: PairTable, selections: tuple[Selection, ...], *, seconds: float = 0.0
+) -> MixtureScore:
+    """Score the selected candidates of one mixture.
+
+    Args:
+        mixture_id: id of the mixture.
+        table: its pair table, all candidates.
+        selections: the candidates that are the prediction (see `select`).
+        seconds: time the system took, passed on to the record.
+    """
+    estimates: tuple[dict[str, Any], ...] = tuple(
+        {"index": s.index, "label": s.label, "confidence": round(s.confidence, 6)} for s in selections
+    )
+    if table.reference_labels is None:
+        return MixtureScore(mixture_id, "predicted", estimates=estimates, seconds=seconds)
+    capi = _capi(table, selections)
+    counts = count_labels(estimate=[s.label for s in selections], reference=table.reference_labels)
+    differs = capi.value is not None and capi.optimal is not None and capi.optimal - capi.value > LAST_BITS
+    return MixtureScore(
+        mixture_id,
+        "scored",
+        capi_sdri=capi.value,
+        capi_sdri_optimal=capi.optimal if differs else None,
+        ca_sdri=capi.ca_sdri,
+        zero_floor=capi.zero_floor,
+        gain_floor=capi.gain_floor,
+        n_entries=capi.n_entries,
+        tp=counts.tp,
+        fp=counts.fp,
+        fn=counts.fn,
+        exact=counts.exact,
+        pairs=tuple(
+            {
+                "label": pair.label,
+                "estimate": selections[pair.estimate].index,
+                "reference": pair.reference,
+                "sdr": pair.sdr,
+                "sdr_mixture": pair.sdr_mixture,
+            }
+            for pair in capi.pairs
+        ),
+        estimates=estimates,
+        reference_labels=table.reference_labels,
+        bounds=_bounds(table.pair_scores),
+        decomposition=_decomposition(table, selections, capi),
+        flags=_flags(table, selections, capi),
+        seconds=seconds,
+    )
+
+
+def _capi(table: PairTable, selections: tuple[Selection, ...]) -> CapiScore:
+    return capi_sdri(
+        subset(table.pair_scores, [selection.index for selection in selections]),
+        estimate_labels=[s.label for s in selections],
+        reference_labels=table.reference_labels or (),
+    )
+
+
+def _decomposition(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore) -> dict[str, Any]:
+    parts = decompose(
+        table.pair_scores,
+        candidate_labels=candidate_labels(table.class_scores, table.labels),
+        p_silence=table.p_silence,
+        selected=[s.index for s in selections],
+        reference_labels=table.reference_labels or (),
+        scored=capi,
+    )
+    return {
+        "bound": parts.bound,
+        "oracle_labels": parts.oracle_labels,
+        "oracle_count": parts.oracle_count,
+        "oracle_silence": parts.oracle_silence,
+        "losses": [[loss.kind, loss.label, loss.other, loss.value] for loss in parts.losses],
+    }
+
+
+def _bounds(scores: PairScores) -> dict[str, float | None]:
+    """CAPI-SDRi of the bounds, from the tables alone.
+
+    Each bound's estimate for a reference is the best of its kind for that reference, so with repeated classes
+    too every reference is paired with its own estimate, and the value is a mean over references.
+    """
+    if len(scores.sdr_mixture) == 0:
+        return dict.fromkeys(BOUNDS)
+    levels = {
+        "oracle-mixture": scores.sdr_mixture,
+        "oracle-zeros": np.zeros_like(scores.sdr_mixture),
+        "oracle-gain": scores.sdr_gain,
+        "oracle": scores.sdr_perfect,
+    }
+    return {name: float(np.mean(levels[name] - scores.sdr_mixture)) for name in BOUNDS}
+
+
+def _flags(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore) -> tuple[str, ...]:
+    scores = table.pair_scores
+    flags = [f"silent-reference:{r}" for r in np.flatnonzero(scores.reference_energy <= EPSILON)]
+    flags += [f"silent-estimate:{s.index}" for s in selections if scores.energy[s.index] == 0.0]
+    loudest = scores.reference_energy.max(initial=0.0)
+    flags += [f"over-scale:{s.index}" for s in selections if 0.0 < loudest * _OVER_SCALE < scores.energy[s.index]]
+    for pair in capi.pairs:
+        if pair.sdr >= scores.sdr_perfect[pair.reference] - _LIMITED_BY_EPSILON:
+            flags.append(f"perfect-estimate:{selections[pair.estimate].index}")
+    return tuple(flags)

@@ -1,0 +1,117 @@
+"""Differences between two runs over the same mixtures: paired bootstrap, and an exact sign test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.scoring.corpus import Column, fractions
+from s5eval.harness.scoring.summary import finite
+from s5eval.metrics.bootstrap import paired_bootstrap, ratios
+from s5eval.metrics.tolerance import LAST_BITS
+
+Array = npt.NDArray[np.float64]
+
+LEAST_MIXTURES = 6
+"""Below, no difference is called significant: all of five mixtures fall to one side by chance in 1 case of 16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One value of two runs, and what the second adds to the first; in the unit of the metric.
+
+    Attributes:
+        first: value of the first run; None where undefined.
+        second: value of the second.
+        delta: second − first.
+        ci_low: of the 95 % paired interval of `delta`.
+        ci_high: likewise.
+        better: mixtures that are defined in both and higher in the second.
+        worse: lower in the second.
+        ties: equal.
+        p_sign: two-sided exact sign test of better against worse; None when nothing differs.
+        n: mixtures that count in either.
+    """
+
+    first: float | None
+    second: float | None
+    delta: float | None
+    ci_low: float | None
+    ci_high: float | None
+    better: int
+    worse: int
+    ties: int
+    p_sign: float | None
+    n: int
+
+    @property
+    def significant(self) -> bool:
+        """The interval excludes 0, by more than last bits, and rests on `LEAST_MIXTURES` or more.
+
+        A difference at the 5 % level, were this the only one looked at.
+        """
+        if self.ci_low is None or self.ci_high is None or self.n < LEAST_MIXTURES:
+            return False
+        return self.ci_low > LAST_BITS or self.ci_high < -LAST_BITS
+
+
+def paired_differences(
+    first: Sequence[MixtureScore],
+    second: Sequence[MixtureScore],
+    columns: Sequence[Column],
+    second_columns: Sequence[Column] | None = None,
+) -> list[Difference]:
+    """Compare two runs column by column.
+
+    Args:
+        first: scored mixtures of the first run.
+        second: the same mixtures, in the same order, of the second run.
+        columns: what to compare.
+        second_columns: columns of the second run where they are not the same (a bound beside a system).
+
+    Raises:
+        ValueError: the mixtures are not the same.
+    """
+    if [score.mixture_id for score in first] != [score.mixture_id for score in second]:
+        raise ValueError("the two lists hold different mixtures, or the same in different order")
+    a = fractions(first, columns)
+    b = fractions(second, columns if second_columns is None else second_columns)
+    scale = np.array([column.metric.scale for column in columns])
+    intervals = paired_bootstrap((a[..., 0], a[..., 1]), (b[..., 0], b[..., 1]))
+    values = [ratios(side[..., 0], side[..., 1]) * scale for side in (a, b)]
+    return [
+        Difference(
+            finite(values[0][k]),
+            finite(values[1][k]),
+            finite(intervals.value[k] * scale[k]),
+            finite(intervals.low[k] * scale[k]),
+            finite(intervals.high[k] * scale[k]),
+            *_signs(a[:, k], b[:, k]),
+            n=int(((a[:, k, 1] > 0) | (b[:, k, 1] > 0)).sum()),
+        )
+        for k in range(len(columns))
+    ]
+
+
+def sign_test(better: int, worse: int) -> float | None:
+    """Two-sided exact binomial test that better and worse are equally likely; ties are left out before.
+
+    >>> sign_test(5, 0)
+    0.0625
+
+    Source: Conover, Practical Nonparametric Statistics (1999), section 3.4.
+    """
+    if better + worse == 0:
+        return None
+    from scipy.special import bdtr
+
+    return min(1.0, 2.0 * float(bdtr(min(better, worse), better + worse, 0.5)))
+
+
+def _signs(a: Array, b: Array) -> tuple[int, int, int, float | None]:
+    both = (a[:, 1] > 0) & (b[:, 1] > 0)
+    change = b[both, 0] / b[both, 1] - a[both, 0] / a[both, 1]
+    better, worse = int((change > LAST_BITS).sum()), int((change < -LAST_BITS).sum())
+    return better, worse, int(both.sum()) - better - worse, sign_test(better, worse)

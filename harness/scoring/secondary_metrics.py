@@ -1,0 +1,60 @@
+"""Metrics that rank nothing, on request (`--metrics all`): CASA-SDR from the tables, BSS Eval from the audio."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from s5eval.data_manifests.records import Audio
+from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.metrics.bss import bss_eval
+from s5eval.metrics.casa import casa_sdr
+from s5eval.metrics.decompose import subset
+from s5eval.systems.decision import Selection
+
+BSS = ("bss_sdr", "bss_sir", "bss_sar")
+"""Keys of the values that need audio."""
+
+
+def with_secondary(
+    score: MixtureScore, table: PairTable, selections: tuple[Selection, ...], candidates: Audio, references: Audio
+) -> MixtureScore:
+    """The score of a mixture with its secondary metrics.
+
+    BSS Eval looks at the pairs that CAPI-SDRi has assigned, and its values are means over these; None where
+    there is no pair, or nothing that could interfere.
+
+    Args:
+        score: of the mixture.
+        table: its pair table.
+        selections: the candidates that are the prediction.
+        candidates: (N, T), all candidates.
+        references: (R, T).
+    """
+    pairs = [(int(pair["estimate"]), int(pair["reference"])) for pair in score.pairs]
+    bss = bss_eval(estimate=candidates, reference=references, pairs=pairs)
+    values = dict(zip(BSS, (_mean(bss.sdr), _mean(bss.sir), _mean(bss.sar)), strict=True))
+    return replace(score, secondary={**casa_values(table, selections), **values})
+
+
+def without_bss(score: MixtureScore) -> MixtureScore:
+    """The score with its BSS Eval values taken back."""
+    if score.secondary is None:
+        return score
+    kept = {name: None if name in BSS else value for name, value in score.secondary.items()}
+    return replace(score, secondary=kept)
+
+
+def casa_values(table: PairTable, selections: tuple[Selection, ...]) -> dict[str, float | None]:
+    """The secondary metrics that the tables alone give, dB."""
+    casa = casa_sdr(
+        subset(table.pair_scores, [s.index for s in selections]),
+        estimate_labels=[s.label for s in selections],
+        reference_labels=table.reference_labels or (),
+    )
+    return {"casa_sdr": casa.sdr, "casa_sdri": casa.sdri}
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None

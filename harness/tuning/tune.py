@@ -1,0 +1,243 @@
+"""Tunes class-specific silence thresholds on a finished run's stored tables; no audio, no network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.lines import load_table
+from s5eval.harness.record.provenance import METRIC_VERSION
+from s5eval.harness.record.run_folder import read_lines, read_run, unverified
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.scoring.mixture import select
+from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots
+from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit, fit
+from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
+from s5eval.metrics.bootstrap import paired_bootstrap
+from s5eval.systems.card import record_file
+from s5eval.systems.decision import THRESHOLDS, Decision, parse_decision
+
+FOLDS = 5
+GAIN_RESAMPLES = 2_000  # of the interval of the cross-validated gain, a by-product here
+
+
+@dataclass(frozen=True, slots=True)
+class TuneResult:
+    """What tuning has found: the decision, and the report that goes into its provenance.
+
+    Attributes:
+        decision: the tuned decision, with provenance.
+        scores: `untuned`, `fitted` and `cross_validated` values of the objective and of the three metrics.
+        gain: cross-validated gain in CAPI-SDRi, dB: `value`, `ci_low`, `ci_high` (paired bootstrap).
+        classes: per class the number of candidates, thresholds before and after, and the candidates `revived` and
+            `silenced`, with how many of them have a class that is in the scene.
+        n_mixtures: tuned on.
+        n_left_out: mixtures of the run that failed.
+    """
+
+    decision: Decision
+    scores: Mapping[str, Mapping[str, float | None]]
+    gain: Mapping[str, float | None]
+    classes: Mapping[str, Mapping[str, float]]
+    n_mixtures: int
+    n_left_out: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**asdict(self), "decision": self.decision.as_dict()}
+
+
+def tune(
+    run: Path,
+    *,
+    out: Path | None = None,
+    objective: Objective | None = None,
+    folds: int = FOLDS,
+    shrinkage: float = SHRINKAGE,
+    seed: int = 0,
+    allow_test: bool = False,
+) -> TuneResult:
+    """Tune on a run and write the decision file.
+
+    Args:
+        run: the run folder; its own decision is what is improved on.
+        out: the decision file; default `thresholds.yaml` in the run folder.
+        objective: what to maximise; default CAPI-SDRi.
+        folds: how many parts the cross-validated gain is computed with.
+        shrinkage: see `fit`.
+        seed: of the folds and the search.
+        allow_test: tune although the split is marked `tune: forbidden`; the file, and every run that uses it, say so.
+
+    Raises:
+        UsageError: no run there; the split is forbidden; the run has no references or no silence probabilities,
+            or fewer mixtures than folds.
+        DataError: a table is missing or damaged.
+    """
+    record = read_run(run)
+    about = record["about"]
+    forbidden = about["tune"] == "forbidden"
+    if forbidden and not allow_test:
+        raise UsageError(
+            f"{run} is a run on {about['dataset']}/{about['split']}, whose manifest forbids tuning: scores on it would "
+            "say nothing afterwards. Tune on a validation split; --allow-test does it all the same, and every run "
+            "that uses the file will carry the mark"
+        )
+    recorded = read_lines(run, record)
+    scored = [id_ for id_ in record["mixtures"] if id_ in recorded and recorded[id_].score.status == "scored"]
+    if not scored:
+        raise UsageError(f"{run} has no scored mixtures: thresholds can be tuned only against references")
+    tables = [load_table(run, recorded[id_]) for id_ in scored]
+    base = parse_decision(record["decision"], where=str(run / "run.json"))
+    context = {
+        "run": run.resolve().name,
+        "system": about["system"],
+        "weights": about["weights"],
+        "dataset": about["dataset"],
+        "split": about["split"],
+        "tuned_on_forbidden": forbidden,
+        **({"missing_parts": about["missing_parts"]} if about.get("missing_parts") else {}),
+        "manifest_sha256": record["manifest_sha256"],
+        "metric_version": METRIC_VERSION,
+        **({} if (doubt := unverified(record)) is None else {"unverified": doubt}),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    result = tune_tables(
+        tables,
+        base=base,
+        objective=objective or Objective(),
+        folds=folds,
+        shrinkage=shrinkage,
+        seed=seed,
+        context=context,
+        n_left_out=record["n_expected"] - len(scored),
+    )
+    content = yaml.safe_dump(result.decision.as_dict(), sort_keys=False, allow_unicode=True)
+    file = out or run / THRESHOLDS
+    write_atomically(file, content)
+    if file.name == THRESHOLDS:
+        record_file(file.parent, THRESHOLDS)
+    return result
+
+
+def tune_tables(
+    tables: Sequence[PairTable],
+    *,
+    base: Decision,
+    objective: Objective,
+    folds: int = FOLDS,
+    shrinkage: float = SHRINKAGE,
+    seed: int = 0,
+    context: Mapping[str, Any] | None = None,
+    n_left_out: int = 0,
+) -> TuneResult:
+    """Tune on pair tables; the work behind `tune`.
+
+    Args:
+        tables: pair tables with references.
+        base: the decision to improve on; its maximum count and duplicate rule stay.
+        objective: see `tune`.
+        folds: see `tune`.
+        shrinkage: see `tune`.
+        seed: see `tune`.
+        context: facts that join the provenance.
+        n_left_out: mixtures that could not be used.
+
+    Raises:
+        UsageError: see `tune`.
+    """
+    if all(np.all(table.p_silence == 0) for table in tables):
+        raise UsageError("no candidate of this run has a silence probability above 0: there is nothing to tune")
+    if not 2 <= folds <= len(tables):
+        raise UsageError(f"--folds is {folds}, expected 2 to {len(tables)} (the number of scored mixtures)")
+    table, slots = sweep_table(tables, base), observe_slots(tables)
+    start = np.array([base.threshold(label) for label in CLASSES])
+
+    def fitted(kept: Indices) -> Fit:
+        guess = analytic_thresholds(slots.restrict(kept))
+        starts = [] if guess is None else [guess]
+        part = table.restrict(kept)
+        return fit(part, base=start, starts=starts, objective=objective, shrinkage=shrinkage, seed=seed)
+
+    everything = np.arange(len(tables))
+    found = fitted(everything)
+    held_out = np.empty((len(tables), 6))
+    for fold in np.array_split(np.random.default_rng(seed).permutation(everything), folds):
+        held_out[fold] = table.restrict(fold).scores(fitted(np.setdiff1d(everything, fold)).thresholds)
+    decision = _decision(base, table, found)
+    scores = {
+        "untuned": _values(table.scores(start), objective),
+        "fitted": _values(table.scores(found.thresholds), objective),
+        "cross_validated": _values(held_out, objective),
+    }
+    gain = _gain(table.scores(start), held_out)
+    provenance = {
+        **(context or {}),
+        "objective": objective.name if objective.name != "mix" else f"capi_sdri + {objective.weight} mixture_accuracy",
+        "mixtures": len(tables),
+        "folds": folds,
+        "seed": seed,
+        "shrinkage": found.shrinkage,
+        "scores": scores,
+        "cross_validated_gain_db": gain,
+    }
+    decision = Decision(
+        decision.silence_thresholds, base.max_sources, base.duplicate_correlation, provenance=provenance
+    )
+    return TuneResult(decision, scores, gain, _classes(tables, table, base, decision), len(tables), n_left_out)
+
+
+def _decision(base: Decision, table: SweepTable, found: Fit) -> Decision:
+    counts = table.counts()
+    thresholds = {"default": float(found.default)}
+    thresholds |= {label: float(found.thresholds[k]) for k, label in enumerate(CLASSES) if counts[k]}
+    return Decision(thresholds, base.max_sources, base.duplicate_correlation)
+
+
+def _values(scores: Array, objective: Objective) -> dict[str, float | None]:
+    sums = scores.sum(axis=0)
+    names: tuple[ObjectiveName, ...] = ("capi_sdri", "mixture_accuracy", "source_accuracy")
+    values: dict[str, float] = {name: float(Objective(name)(sums)) for name in names}
+    values["objective"] = float(objective(sums))
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
+
+
+def _gain(before: Array, after: Array) -> dict[str, float | None]:
+    intervals = paired_bootstrap(
+        (before[:, :1], before[:, 1:2]), (after[:, :1], after[:, 1:2]), resamples=GAIN_RESAMPLES
+    )
+    found = {"value": intervals.value[0], "ci_low": intervals.low[0], "ci_high": intervals.high[0]}
+    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
+
+
+def _classes(
+    tables: Sequence[PairTable], sweep: SweepTable, base: Decision, tuned: Decision
+) -> dict[str, dict[str, float]]:
+    counts = sweep.counts()
+    rows = {
+        label: {
+            "candidates": int(counts[k]),
+            "before": base.threshold(label),
+            "after": tuned.threshold(label),
+            "revived": 0,
+            "revived_right": 0,
+            "silenced": 0,
+            "silenced_right": 0,
+        }
+        for k, label in enumerate(CLASSES)
+        if counts[k]
+    }
+    for table in tables:
+        was = {selection.index: selection.label for selection in select(table, base)}
+        now = {selection.index: selection.label for selection in select(table, tuned)}
+        for change, gone, come in (("revived", was, now), ("silenced", now, was)):
+            for index in come.keys() - gone.keys():
+                rows[come[index]][change] += 1
+                rows[come[index]][f"{change}_right"] += come[index] in (table.reference_labels or ())
+    return rows

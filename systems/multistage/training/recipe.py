@@ -1,0 +1,144 @@
+"""The recipes of the multi-stage system (`mini.yaml`, `paper.yaml`): what they hold beside every recipe's settings."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.sets.mini import RECIPE
+from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.system import PARTS
+from s5eval.systems.training.recipe import Recipe
+
+INTERFERENCES = len(RECIPE.interference_counts) - 1
+"""Interfering sounds of a scene, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossSettings:
+    """Weights of the loss terms (SYSTEM 4.3).
+
+    Attributes:
+        separation: weight of the separation term.
+        source: share of the mean SNR of single sources in the separation term, beside SA-SDR.
+        silent_mixture: weight of SA-SDR's counterpart for mixtures without a target.
+        silent_slot: weight of the loudness of slots that should be silent.
+        interference: weight of the interference objects' SA-SDR.
+        noise: weight of the noise object's SNR.
+        segmentation: weight of what a head on the separator's map tells of every cell: shares of the classes in
+            stage 1, of the target in stages 2 and 3; 0: no head.
+        assignment: of stage 1's slots: the best `permutation`, the order of the `class`, or with
+            `separator.directions` the `direction`: to every source the cluster that holds most of it.
+        directions: with `separator.directions`, weight of telling which clusters hold a target.
+        classes: weight of ArcFace.
+        silence: weight of the silence head's cross-entropy.
+        object_gradient: factor on the gradient that reaches the separator through its object features.
+    """
+
+    separation: float
+    source: float
+    silent_mixture: float
+    silent_slot: float
+    interference: float
+    noise: float
+    segmentation: float
+    assignment: Literal["permutation", "class", "direction"]
+    directions: float
+    classes: float
+    silence: float
+    object_gradient: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClueSettings:
+    """How the clues of stages 2 and 3 are disturbed, so that they are not trusted blindly.
+
+    Attributes:
+        undisturbed: chance that a slot is told what it is told at inference. The classifier learns from these alone:
+            one that hears true classes through the extractor would learn to repeat them. The next four are chances
+            among the others.
+        true_class: that a slot with a source is told its true class instead of the predicted one.
+        random_class: that a slot is told any class.
+        true_enrollment: that a slot with a source is given the reference with noise at 0–20 dB as enrollment.
+        leak: that the rest of the mixture is left in the enrollment, at an amplitude drawn from [0, 1]. The class is
+            then the true one, or for a silent slot one that the scene has not: it alone tells what is meant.
+        no_embedding: chance that the learned null embedding stands for the frame embeddings, of any slot.
+        second_pass: chance that a batch's enrollments are the extractor's own estimates, as where it refines twice.
+        silent_share: silent slots per slot with a source, at most, on average.
+    """
+
+    undisturbed: float
+    true_class: float
+    random_class: float
+    true_enrollment: float
+    leak: float
+    no_embedding: float
+    second_pass: float
+    silent_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class MultistageRecipe(Recipe):
+    """One training run of the multi-stage system.
+
+    Attributes:
+        task: `tagging` trains an encoder as a clip or frame tagger; `segmentation` trains `uss` to tell the classes
+            of cells, and decodes nothing; `stage` trains the parts of a stage.
+        stage: which stage, 1 to 3; `segmentation` belongs to 1; unused by `tagging`.
+        checkpointing: recompute the activations of hybrid blocks instead of keeping them.
+        loss, clues: see there.
+    """
+
+    task: Literal["tagging", "segmentation", "stage"]
+    stage: int
+    checkpointing: bool
+    loss: LossSettings
+    clues: ClueSettings
+
+
+def check_recipe(recipe: MultistageRecipe, config: Configuration, where: str) -> None:
+    """Refuse parts that the task or stage does not have, and scenes that do not fit the system's objects.
+
+    Raises:
+        UsageError: names the key, and what was expected.
+    """
+    alone: dict[str, tuple[str, ...]] = {"tagging": ("encoder", "m2d"), "segmentation": PARTS[1][:1]}
+    known = alone[recipe.task] if recipe.task in alone else PARTS.get(recipe.stage, ())
+    if recipe.task == "stage" and recipe.stage == 1 and "dpc1" in recipe.trains:
+        known = (*known, "m2d")  # later stages share it: it is theirs to hear through, not to change
+    if not known:
+        raise UsageError(f"{where}.stage is {recipe.stage}, expected 1, 2 or 3")
+    if not recipe.trains or any(part not in known for part in recipe.trains):
+        raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected some of {', '.join(known)}")
+    if recipe.task == "stage" and "m2d" in recipe.trains and "m2d" not in recipe.starts_from:
+        raise UsageError(f"{where}: trains m2d, but starts_from names none; expected m2d, of a tagging recipe")
+    if recipe.task == "tagging" and len(recipe.trains) != 1:
+        raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected one of {', '.join(known)}")
+    if recipe.task == "segmentation" and (recipe.stage != 1 or recipe.loss.segmentation <= 0):
+        raise UsageError(
+            f"{where}: task segmentation expects stage 1 and loss.segmentation above 0, "
+            f"not {recipe.stage} and {recipe.loss.segmentation}"
+        )
+    if recipe.task == "stage" and recipe.stage == 1:
+        directions = config.separator.directions
+        order = "direction" if directions else "class"
+        if recipe.loss.assignment not in ("permutation", order):
+            raise UsageError(
+                f"{where}.loss.assignment is {recipe.loss.assignment}; with system.separator.directions {directions} "
+                f"expected permutation or {order}"
+            )
+    slots = len(recipe.data.target_counts) - 1
+    if recipe.task != "tagging" and slots != config.objects.foreground:
+        raise UsageError(
+            f"{where}.data.target_counts gives chances for up to {slots} targets; expected one for each of 0 to "
+            f"{config.objects.foreground}, which is system.objects.foreground"
+        )
+    if config.objects.interference not in (0, INTERFERENCES) or config.objects.noise not in (0, 1):
+        raise UsageError(
+            f"system.objects: scenes have {INTERFERENCES} interferences at most and one background; "
+            f"expected interference 0 or {INTERFERENCES} and noise 0 or 1"
+        )
+    for name, value in asdict(recipe.clues).items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"{where}.clues.{name} is {value}, expected a number from 0 to 1")
+    if recipe.clues.true_class + recipe.clues.random_class > 1:
+        raise UsageError(f"{where}.clues: true_class and random_class add up to more than 1")

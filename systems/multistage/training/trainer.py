@@ -1,0 +1,181 @@
+"""From a plan to the networks that it trains and the loss that they are trained with."""
+
+import functools
+from dataclasses import asdict
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.systems.loading import file_digest, load_strictly, read_tensors
+from s5eval.systems.multistage.configuration import Configuration, load_preset
+from s5eval.systems.multistage.models.af_whisper import (
+    AFWhisper,
+    check_dimension,
+    load_af_whisper,
+    new_af_whisper,
+    write_sizes,
+)
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
+from s5eval.systems.multistage.models.dpc import DualPathClassifier
+from s5eval.systems.multistage.system import PARTS, new_part, part_file
+from s5eval.systems.multistage.training.extraction import EarlierStages, ExtractionTask
+from s5eval.systems.multistage.training.recipe import MultistageRecipe, check_recipe
+from s5eval.systems.multistage.training.segmentation import SegmentationTask
+from s5eval.systems.multistage.training.separation import SeparationTask
+from s5eval.systems.multistage.training.tagging import ClipTagging, FrameTagging
+from s5eval.systems.multistage.training.widening import widen
+from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
+from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
+from s5eval.systems.training.recipe import Plan, Trainer
+
+_M = TypeVar("_M", bound=nn.Module)
+
+
+def make_job(plan: Plan, parts: PartsFolder) -> Job:
+    """Networks and loss of a plan.
+
+    Raises:
+        DataError: a part that the recipe builds on is missing.
+        UsageError: published M2D weights for a recipe that trains M2D.
+    """
+    recipe: MultistageRecipe = plan.recipe
+    config: Configuration = plan.configuration
+    if recipe.task == "tagging":
+        return _tagging(recipe, config, parts)
+    separator, classifier = PARTS[recipe.stage]
+    new = {name: new_part(name, config) for name in PARTS[recipe.stage]}
+    networks = {
+        name: parts.trained(new[name], recipe.starts_from.get(name), adapt=_adaptation(new[name])).requires_grad_(True)
+        for name in recipe.trains
+        if name in new
+    }
+    network = (
+        networks[separator]
+        if separator in networks
+        else parts.frozen(new[separator], part_file(parts.folder, separator).stem)
+    )
+    dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
+    set_checkpointing(network, recipe.checkpointing)
+    facts: dict[str, str] = {}
+    made = {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}
+    if recipe.task == "segmentation":
+        task: nn.Module = SegmentationTask(_typed(network, DeFTMambaUSS), recipe.loss.segmentation)
+    elif recipe.stage == 1:
+        uss = _typed(network, DeFTMambaUSS)
+        adapts = "m2d" in recipe.trains
+        m2d = None
+        if adapts:
+            m2d = _trained_m2d(recipe, config, parts)
+            made["m2d"] = _m2d_part(m2d)
+        elif dpc is not None:
+            m2d = _m2d(config, parts)
+        task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
+    else:
+        tse = _typed(network, DeFTMambaTSE)
+        earlier = _earlier(recipe.stage, config, parts)
+        task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
+        facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
+    return Job(task, made, facts)
+
+
+def _adaptation(module: nn.Module) -> Adaptation | None:
+    return functools.partial(widen, extractor=module) if isinstance(module, DeFTMambaTSE) else None
+
+
+def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierStages:
+    def frozen(name: str) -> nn.Module:
+        return parts.frozen(new_part(name, config), name)
+
+    refinements = [
+        (_typed(frozen(f"tse{n}"), DeFTMambaTSE), _typed(frozen(f"dpc{n}"), DualPathClassifier))
+        for n in range(2, stage)
+    ]
+    return EarlierStages(
+        _typed(frozen("uss"), DeFTMambaUSS),
+        _typed(frozen("dpc1"), DualPathClassifier),
+        refinements,
+        _m2d(config, parts),
+        _encoder(config, parts),
+        config.af_source,
+        config.tau_skip,
+        len(CLASSES),
+    )
+
+
+def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
+    """The frozen M2D of all classifiers: published weights, else those that recipes have exported."""
+    module = _typed(new_part("m2d", config), M2D)
+    path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
+    if parts.m2d_weights is not None:
+        path, source = parts.m2d_weights, SOURCE
+    tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict(), path=path)
+    load_strictly(module.backbone, tensors, path=path, source=source)
+    parts.built_on["m2d"] = file_digest(path)
+    return module.eval().requires_grad_(False).to(parts.device)
+
+
+def _trained_m2d(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> M2D:
+    """An M2D to train; published weights are not for that."""
+    if parts.m2d_weights is not None:
+        raise UsageError(
+            "the recipe trains an M2D of its own, and published weights cannot be trained: expected no --m2d-weights, "
+            f"got {parts.m2d_weights}"
+        )
+    module = _typed(new_part("m2d", config), M2D)
+    parts.trained(module.backbone, recipe.starts_from.get("m2d"))
+    module.backbone.norm_stats.requires_grad_(False)
+    return module.to(parts.device)
+
+
+def _m2d_part(m2d: M2D) -> Part:
+    return Part(m2d.backbone, "m2d.safetensors")
+
+
+def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
+    """The frozen frame encoder: published weights, else those of recipe `encoder`, else none."""
+    given = parts.af_whisper_weights
+    directory = given or parts.folder / "af_whisper"
+    if not config.af_whisper or (given is None and not directory.is_dir()):
+        return None
+    encoder = load_af_whisper(directory, pad_to_30s=config.pad_to_30s, device=str(parts.device), bf16=False)
+    check_dimension(encoder, config.clue.dimension, directory)
+    parts.built_on["encoder"] = encoder.digest
+    return encoder
+
+
+def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> Job:
+    (name,) = recipe.trains
+    if name == "m2d":
+        m2d = _trained_m2d(recipe, config, parts)
+        task: nn.Module = ClipTagging(m2d, config.m2d.width)
+        part = _m2d_part(m2d)
+    else:
+        encoder = new_seeded_encoder(config)
+        parts.trained(encoder.network, recipe.starts_from.get(name))
+        task = FrameTagging(encoder)
+        part = Part(
+            encoder.network,
+            "af_whisper/model.safetensors",
+            beside=functools.partial(write_sizes, encoder.network),
+        )
+    return Job(task.to(parts.device), {name: part})
+
+
+def new_seeded_encoder(config: Configuration) -> AFWhisper:
+    """The preset's frame encoder with weights that depend on its seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return new_af_whisper(asdict(config.frame_encoder))
+
+
+def _typed(module: nn.Module, kind: type[_M]) -> _M:
+    if not isinstance(module, kind):
+        raise TypeError(f"expected a {kind.__name__}, not a {type(module).__name__}")
+    return module
+
+
+TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job)
+"""How `s5eval train` reaches all this."""

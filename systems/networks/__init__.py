@@ -1,0 +1,1 @@
+"""Networks and transforms that several systems share."""

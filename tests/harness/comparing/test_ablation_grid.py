@@ -1,0 +1,75 @@
+"""Grid files: the shipped one, axes, rows, and every way to get one wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.comparing.ablation_grid import load_grid, parse_assignments
+
+
+def test_the_shipped_grid_has_ten_rows() -> None:
+    grid = load_grid()
+    assert grid.system == "multistage"
+    assert grid.baseline == "1 stage"
+    assert len(grid.rows) == 10
+    assert [row.settings()["system"]["stages"] for row in grid.rows] == [1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
+    assert all(not row.settings()["system"]["af_whisper"] for row in grid.rows[:2])
+    assert grid.rows[-1].name == "3 stages + AF-Whisper + tuned thresholds"
+    assert grid.rows[-1].settings() == {
+        "system": {"stages": 3, "af_whisper": True}, "decision": {"thresholds": "tuned"}
+    }  # fmt: skip
+
+
+def test_axes_can_be_chosen() -> None:
+    assert [row.name for row in load_grid(axes=["stages"]).rows] == ["1 stage", "2 stages", "3 stages"]
+    assert [row.name for row in load_grid(axes=["thresholds", "stages"]).rows][3] == "tuned thresholds + 1 stage"
+    assert [row.name for row in load_grid(axes=["af-whisper"]).rows] == ["base", "AF-Whisper"]
+    with pytest.raises(UsageError, match="did you mean 'stages'"):
+        load_grid(axes=["stage"])
+
+
+def test_the_base_is_overridden_by_the_call_and_by_rows(tmp_path: Path) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text(
+        "base: {system.a: 1, system.b: 1, system.c: 1}\nbaseline: y\nrows: [{name: x, set: {system.c: 3}}, {name: y}]\n"
+    )
+    grid = load_grid(path, base=parse_assignments(["system.b=2", "system.c=2"]))
+    assert [row.settings()["system"] for row in grid.rows] == [{"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2, "c": 2}]
+    assert grid.baseline == "y"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1, 2]", "expected a mapping"),
+        ("rows: [{name: a}]\nrow: 1", "unknown key 'row'; did you mean 'rows'"),
+        ("system: x", "either axes or rows"),
+        ("rows: [{name: a}, {name: a}]", "repeat: a"),
+        ("rows: []", "no rows"),
+        ("rows: [{name: a, sets: {}}]", "unknown key 'sets'"),
+        ("rows: [{name: a, set: [1]}]", "expected settings"),
+        ("rows: [{name: a, set: {sistem.x: 1}}]", "did you mean 'system'"),
+        ("rows: [{name: a}]\nbaseline: b", "no row 'b'"),
+        ("axes: [1]", "axes must map"),
+        ("axes: {x: 1}", "axis x: expected a list"),
+        ("rows: [", "not readable as YAML"),
+    ],
+)
+def test_wrong_grids(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=message):
+        load_grid(path)
+
+
+def test_a_missing_grid(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file"):
+        load_grid(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("2e-3", 2e-3), ("1E5", 1e5), ("-1.5e-2", -0.015), ("3e", "3e"), ("e3", "e3"), ("12", 12)]
+)
+def test_numbers_with_an_exponent_need_no_point(text: str, value: object) -> None:
+    assert parse_assignments([f"system.b={text}"]) == {"system.b": value}

@@ -1,0 +1,241 @@
+"""Comparing runs: values, intervals, sign test, what flipped, refusals and the gate."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sealed_files import edit_record
+
+from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.scoring.corpus import METRICS, Column, all_columns
+from s5eval.harness.scoring.paired import paired_differences, sign_test
+from s5eval.metrics.bootstrap import paired_bootstrap
+
+Call = Callable[..., Any]
+COLUMNS = [Column(("metrics", metric.name), metric, lambda score: True) for metric in METRICS]
+
+
+@pytest.fixture
+def runs(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call) -> tuple[Path, Path]:
+    paths = tmp_path / "one", tmp_path / "three"
+    for path, stages in zip(paths, (1, 3), strict=True):
+        s5eval(
+            "run", "--system", "staged:build", "--data", staged_set, "--set", f"system.stages={stages}", "--out", path
+        )
+    return paths
+
+
+def edit(run: Path, **changes: Any) -> None:
+    edit_record(run / "run.json", **changes)
+
+
+def test_every_metric_and_slice_is_the_difference_of_the_summaries(runs: tuple[Path, Path], summary: Call) -> None:
+    comparison = compare(*runs)
+    first, second = (summary(run) for run in runs)
+    seen = set()
+    for path, difference in comparison.differences.items():
+        values = []
+        for tree in (first, second):
+            node: Any = tree
+            for key in path:
+                node = node.get(key, {}) if isinstance(node, dict) else {}
+            values.append(node.get("value"))
+        assert [difference.first, difference.second] == [None if v is None else pytest.approx(v) for v in values], path
+        if difference.delta is not None:
+            assert difference.delta == pytest.approx(values[1] - values[0])
+            assert difference.ci_low is not None
+            assert difference.ci_high is not None
+            assert difference.ci_low <= difference.delta + 1e-9
+            assert difference.ci_high >= difference.delta - 1e-9
+        seen.add(path[:2])
+    expected = {("metrics", metric.name) for metric in METRICS}
+    assert seen == expected | {("slices", group) for group in ("targets", "repeated_class", "class")}
+
+
+def test_the_decomposition_explains_the_difference(runs: tuple[Path, Path]) -> None:
+    comparison = compare(*runs)
+    assert comparison.decomposition is not None
+    rows = comparison.decomposition
+    for side in ("first", "second"):
+        terms = sum(
+            rows[term][side] or 0 for term in ("separation", "miss", "false_alarm", "confusion", "repeated_class")
+        )
+        assert terms == pytest.approx((rows["ceiling"][side] or 0) - (rows["value"][side] or 0), abs=1e-9)
+    assert rows["value"]["delta"] == pytest.approx(comparison.differences["metrics", "capi_sdri"].delta)
+
+
+def test_flipped_mixtures_and_changes(runs: tuple[Path, Path], lines: Call) -> None:
+    comparison = compare(*runs)
+    a, b = (lines(run) for run in runs)
+    assert set(comparison.fixed) == {id_ for id_ in a if b[id_]["exact"] and not a[id_]["exact"]}
+    assert set(comparison.broken) == {id_ for id_ in a if a[id_]["exact"] and not b[id_]["exact"]}
+    changes = [change for _, change in comparison.changes]
+    assert changes == sorted(changes)
+    for id_, change in comparison.changes:
+        assert change == pytest.approx(b[id_]["capi_sdri"] - a[id_]["capi_sdri"])
+
+
+def test_the_command(runs: tuple[Path, Path], s5eval: Call) -> None:
+    result = s5eval("compare", *runs)
+    assert result.code == 0
+    for words in ("B − A [95 %]", "sign test p", "number of targets", "lost to confusions", "labels exact only in B"):
+        assert words in result.out
+    content = s5eval("compare", *runs, "--json").json
+    assert content["metrics"]["capi_sdri"]["significant"] is True
+    assert content["slices"]["targets"]["1"]["capi_sdri"]["n"] == 3
+    assert content["n"] == 12
+
+
+def test_the_gate(runs: tuple[Path, Path], s5eval: Call) -> None:
+    one, three = runs
+    assert s5eval("compare", one, three, "--fail-if-worse").code == 0
+    assert s5eval("compare", one, one, "--fail-if-worse").code == 0
+    worse = s5eval("compare", three, one, "--fail-if-worse")
+    assert worse.code == 6
+    assert "gate not met: CAPI-SDRi changes by -" in worse.err
+    assert "CAPI-SDRi dB" in worse.out
+
+
+def test_the_gate_is_not_met_by_failing_mixtures(
+    runs: tuple[Path, Path], staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    limping = tmp_path / "limping"
+    s5eval(
+        "run",
+        "--system",
+        "staged:build",
+        "--data",
+        staged_set,
+        "--set",
+        "system.fail=m_03",
+        "--no-cache",
+        "--out",
+        limping,
+    )
+    result = s5eval("compare", runs[0], limping, "--fail-if-worse")
+    assert result.code == 6
+    assert "m_03" in result.err
+    assert "not scored in the second run: 1" in result.out
+    assert s5eval("compare", limping, runs[1], "--fail-if-worse").code == 0
+
+
+def test_different_data_or_metric_versions_are_refused_unless_told(
+    runs: tuple[Path, Path], staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    part = tmp_path / "part"
+    s5eval("run", "--system", "staged:build", "--data", staged_set, "--limit", "5", "--out", part)
+    refused = s5eval("compare", runs[0], part)
+    assert refused.code == 2
+    assert "different data" in refused.err
+    allowed = s5eval("compare", runs[0], part, "--allow-different")
+    assert allowed.code == 0
+    assert "warning: they were made on different data" in allowed.out
+    assert "5 mixtures compared" in allowed.out
+    edit(runs[1], metric_version=0)
+    refused = s5eval("compare", *runs)
+    assert refused.code == 2
+    assert "metric versions 1 and 0" in refused.err
+    assert s5eval("compare", *runs, "--allow-different").code == 0
+
+
+def test_nothing_in_common(runs: tuple[Path, Path], small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    other = tmp_path / "other"
+    s5eval("run", "--system", "silence", "--data", small_set, "--out", other)
+    result = s5eval("compare", runs[0], other, "--allow-different")
+    assert result.code == 2
+    assert "no scored mixture in common" in result.err
+    assert s5eval("compare", runs[0], tmp_path / "none").code == 2
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "p"), [(0, 0, None), (5, 0, 2 / 32), (1, 1, 1.0), (9, 1, 22 / 1024), (1, 9, 22 / 1024)]
+)
+def test_the_sign_test_is_exact(better: int, worse: int, p: float | None) -> None:
+    assert sign_test(better, worse) == (None if p is None else pytest.approx(p))
+
+
+def scores(values: np.ndarray) -> list[MixtureScore]:
+    return [MixtureScore(f"m_{k}", "scored", capi_sdri=float(v), exact=bool(v > 0)) for k, v in enumerate(values)]
+
+
+def test_undefined_mixtures_count_on_the_side_that_defines_them() -> None:
+    first = [MixtureScore("a", "scored", capi_sdri=4.0), MixtureScore("b", "scored", capi_sdri=None)]
+    second = [MixtureScore("a", "scored", capi_sdri=4.0), MixtureScore("b", "scored", capi_sdri=0.0)]
+    difference = paired_differences(first, second, COLUMNS[:1])[0]
+    assert (difference.first, difference.second, difference.delta) == (4.0, 2.0, -2.0)
+    assert (difference.better, difference.worse, difference.ties, difference.n) == (0, 0, 1, 2)
+
+
+def test_other_mixtures_are_an_error_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="different mixtures"):
+        paired_differences(scores(np.zeros(2)), scores(np.zeros(3)), COLUMNS)
+
+
+def test_a_comparison_with_itself_is_never_worse(runs: tuple[Path, Path]) -> None:
+    comparison = compare(runs[0], runs[0])
+    check_not_worse(comparison)
+    assert all(d.delta in (0.0, None) and not d.significant for d in comparison.differences.values())
+    assert comparison.fixed == comparison.broken == comparison.changes == ()
+
+
+def test_columns_of_both_runs_are_compared() -> None:
+    silent = [MixtureScore("a", "scored", reference_labels=("Speech",))]
+    loud = [MixtureScore("a", "scored", reference_labels=("Speech",), estimates=({"label": "Cough"},))]
+    paths = {column.path for column in all_columns([*silent, *loud])}
+    assert ("slices", "class", "Cough", "sdri") in paths
+
+
+def simulated(rng: np.random.Generator, pairs: int, gain: float) -> tuple[np.ndarray, np.ndarray]:
+    """(1512, pairs) CAPI-SDRi of two runs: mixtures of very different difficulty, runs 3.5 dB apart on each.
+
+    The difference of two such runs spreads by 5 dB from mixture to mixture: systems trained with other seeds.
+    """
+    difficulty = rng.normal(8, 7, (1512, pairs))
+    a, b = (difficulty + rng.standard_t(5, (1512, pairs)) * 3.5 * np.sqrt(3 / 5) for _ in range(2))
+    return a, b + gain
+
+
+def significant(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    ones = np.ones_like(a)
+    found = paired_bootstrap((a, ones), (b, ones))
+    return (found.low > 0) | (found.high < 0)
+
+
+@pytest.mark.slow
+def test_false_alarms_and_power_over_a_thousand_pairs() -> None:
+    rng = np.random.default_rng(2026)
+    alarms, hits = [], []
+    for _ in range(10):
+        alarms.append(significant(*simulated(rng, 100, 0.0)))
+        hits.append(significant(*simulated(rng, 100, 0.5)))
+    assert np.concatenate(alarms).mean() <= 0.06
+    assert np.concatenate(hits).mean() > 0.80
+
+
+def test_false_alarms_and_power_in_small() -> None:
+    rng = np.random.default_rng(1)
+    assert significant(*simulated(rng, 40, 0.0)).mean() <= 0.15
+    assert significant(*simulated(rng, 40, 0.5)).mean() > 0.8
+
+
+def test_the_same_differences_come_out_of_the_comparison_itself() -> None:
+    rng = np.random.default_rng(3)
+    a, b = simulated(rng, 1, 0.5)
+    difference = paired_differences(scores(a[:, 0]), scores(b[:, 0]), COLUMNS[:2])[0]
+    assert difference.significant == bool(significant(a, b)[0])
+    assert difference.delta == pytest.approx(float(b.mean() - a.mean()))
+
+
+@pytest.mark.parametrize(
+    ("n", "change", "significant"), [(1, 1e-15, False), (100, 1e-15, False), (5, 0.5, False), (6, 0.5, True)]
+)
+def test_a_change_of_one_bit_or_of_five_mixtures_is_no_verdict(n: int, change: float, significant: bool) -> None:
+    """Five mixtures fall all to one side by chance once in 16 times: that is no 5 % level."""
+    before = [MixtureScore(f"m_{k}", "scored", capi_sdri=1.0) for k in range(n)]
+    after = [MixtureScore(f"m_{k}", "scored", capi_sdri=1.0 - change) for k in range(n)]
+    difference = paired_differences(before, after, COLUMNS[:1])[0]
+    assert difference.significant is significant
+    assert (difference.worse, difference.ties) == ((n, 0) if change > 0.1 else (0, n))

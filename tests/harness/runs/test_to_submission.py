@@ -1,0 +1,329 @@
+"""`s5eval submit` as a user meets it: from runs to a package, and what it refuses."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from sealed_files import edit_lines, edit_record
+
+Call = Callable[..., Any]
+NAMED = ("--author", "Choi", "--affiliation", "KAIST")
+
+
+@pytest.fixture
+def data(tmp_path: Path, make_set: Call) -> Path:
+    return make_set(tmp_path / "set", {"m_0": ["Speech"], "m_1": [], "m_2": ["Cough", "Pour"]})
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "support"))
+    return "plugins:build"
+
+
+@pytest.fixture
+def run(s5eval: Call, data: Path, tmp_path: Path, plugin: str) -> Path:
+    """A complete run with audio: one output, channel 0 as `Speech`, for every mixture."""
+    assert s5eval("run", "--system", plugin, "--data", data, "--out", tmp_path / "run", "--save-audio").code == 0
+    return tmp_path / "run"
+
+
+def copied(run: Path) -> Path:
+    """A run of its own with the same content, as it is now: the other run that a submission needs."""
+    return shutil.copytree(run, run.with_name(f"{run.name}_dev"), dirs_exist_ok=True)
+
+
+@pytest.fixture
+def build(s5eval: Call, run: Path, tmp_path: Path) -> Call:
+    def call(*options: object, run_: Path = run, dev: Path | None = None) -> Any:
+        where = ("--dev-run", copied(run) if dev is None else dev, "--out", tmp_path / "out")
+        return s5eval("submit", "build", run_, *NAMED, "--number", 1, *where, "--nparams", 1000, *options)
+
+    return call
+
+
+def test_from_runs_to_a_package(s5eval: Call, build: Call, data: Path, tmp_path: Path) -> None:
+    built = build()
+    assert built.code == 0, built.err
+    assert "3 outputs for 3 mixtures, 1,000 parameters" in built.out
+    assert "in memory" in built.out and "as written to 16-bit wavs" in built.out
+    assert "0 samples clipped" in built.out
+    archive = tmp_path / "out" / "Choi_KAIST_task4_1.zip"
+    checked = s5eval("submit", "validate", archive, "--data", data)
+    assert (checked.code, checked.out.splitlines()[-1]) == (0, "valid")
+    as_json = s5eval("submit", "validate", archive, "--data", data, "--json").json
+    assert (as_json["ok"], as_json["findings"]) == (True, [])
+    assert s5eval("submit", "init", archive, "--out", tmp_path / "meta").code == 0
+    report = tmp_path / "report.pdf"
+    report.write_bytes(b"%PDF-1.4\nstream\nBT (text) Tj ET\nendstream\n%%EOF\n")
+    arguments = ("submit", "package", archive, "--meta", tmp_path / "meta", "--report", report, "--data", data)
+    refused = s5eval(*arguments, "--out", tmp_path / "package")
+    assert refused.code == 5
+    assert "submission.name: is still to be filled in [meta-field]" in refused.out
+    assert "nothing was written" in refused.out
+    as_json = s5eval(*arguments, "--out", tmp_path / "package", "--json")
+    assert (as_json.code, as_json.json["ok"], as_json.json["package"]) == (5, False, None)
+
+
+def test_as_json_and_twice_the_same(build: Call, tmp_path: Path) -> None:
+    first, second = build("--json").json, build("--json", "--out-suffix", "--no-folder").json
+    assert first["sha256"] == second["sha256"]
+    assert second["archive"].endswith("_out.zip") and second["folder"] is None
+    assert (first["ok"], first["mixtures"], first["files"], first["nparams"]) == (True, 3, 3, 1000)
+    assert first["scores"]["run"]["capi_sdri"] == pytest.approx(
+        first["scores"]["run"]["capi_sdri_as_written"], abs=0.01
+    )
+
+
+def test_scores_of_zip_and_folder_and_run_are_the_same(s5eval: Call, build: Call, data: Path, tmp_path: Path) -> None:
+    build()
+    metrics = [
+        s5eval("score", tmp_path / "out" / name, "--data", data, "--out", tmp_path / name, "--json").json["metrics"]
+        for name in ("Choi_KAIST_task4_1.zip", "Choi_KAIST_task4_1")
+    ]
+    assert metrics[0] == metrics[1]
+    own = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert metrics[0]["mixture_accuracy"] == own["metrics"]["mixture_accuracy"]
+    assert metrics[0]["capi_sdri"]["value"] == pytest.approx(own["as_written"]["capi_sdri"]["value"], abs=1e-9)
+    strict = s5eval(
+        "score", tmp_path / "out" / "Choi_KAIST_task4_1.zip", "--data", data, "--out", tmp_path / "strict", "--strict"
+    )  # fmt: skip
+    assert strict.code == 0, strict.err
+
+
+def test_oracles_are_refused_always(s5eval: Call, data: Path, build: Call, tmp_path: Path) -> None:
+    out = tmp_path / "oracle"
+    s5eval("run", "--system", "oracle-mixture", "--data", data, "--out", out, "--save-audio")
+    for options in ({"run_": out}, {"dev": out}):
+        refused = build("--allow-partial", "--allow-untrained", **options)
+        assert (refused.code, "sees the references" in refused.err) == (2, True)
+
+
+def test_partial_and_untrained_need_a_word(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path, plugin: str
+) -> None:
+    limited, failed, untrained = (tmp_path / name for name in ("limited", "failed", "untrained"))
+    common = ("run", "--system", plugin, "--data", data, "--save-audio", "--out")
+    s5eval(*common, limited, "--limit", 2)
+    s5eval(*common, failed, "--set", "system.raise_on=m_1")
+    shutil.copytree(run, untrained)
+    edit_record(untrained / "run.json", lambda record: record["about"].update(weights="untrained"))
+    for path, option, reason in (
+        (limited, "--allow-partial", "made with --limit"),
+        (failed, "--allow-partial", "1 failed"),
+        (untrained, "--allow-untrained", "weights are untrained"),
+    ):
+        refused = build(run_=path)
+        assert (refused.code, reason in refused.err, option in refused.err) == (2, True, True), refused.err
+        allowed = build(option, run_=path)
+        assert (allowed.code, "warning" in allowed.out) == (0, True), allowed.err
+
+
+def refresh(run: Path, line: dict[str, Any]) -> None:
+    """The digests that the line's files have now: as if they had been written so."""
+    line["files"] = {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in line["files"]}
+
+
+def test_what_runs_cannot_be_built_from(s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path) -> None:
+    silent = tmp_path / "silent"
+    s5eval("run", "--system", "silence", "--data", data, "--out", silent)
+    assert "without --save-audio" in build(run_=silent).err
+    shutil.copytree(run, tmp_path / "bare")
+    shutil.rmtree(tmp_path / "bare" / "audio")
+    assert "has no audio/" in build(run_=tmp_path / "bare").err
+    blind = tmp_path / "blind"
+    shutil.copytree(data / "soundscape", tmp_path / "blind_set" / "soundscape")
+    s5eval("run", "--system", "silence", "--data", tmp_path / "blind_set", "--out", blind)
+    assert "has no scores" in build(dev=blind).err
+    assert "not a run folder" in build(run_=data).err
+    named = s5eval("submit", "build", run, "--author", "Ch oi", *NAMED[2:], "--dev-run", run, "--out", tmp_path)
+    assert (named.code, "--author is 'Ch oi'" in named.err) == (2, True)
+    (wav, *_) = (run / "audio").glob("*.wav")
+    wav.write_bytes(wav.read_bytes()[:-8])
+    cut = build()
+    assert (cut.code, "its digest is another one" in cut.err, "check" in cut.err) == (3, True, True)
+    edit_lines(run, lambda line: refresh(run, line))
+    broken = build("--json")
+    assert (broken.code, broken.json["findings"][0]["rule"]) == (5, "audio-truncated")
+    wav.unlink()
+    assert build().code == 3
+
+
+def test_one_run_is_not_both_and_everything_that_is_wrong_is_said_at_once(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path
+) -> None:
+    same = build(dev=run)
+    assert (same.code, "are both" in same.err, "make one of each" in same.err) == (2, True, True)
+    oracle = tmp_path / "oracle"
+    s5eval("run", "--system", "oracle-mixture", "--data", data, "--out", oracle, "--limit", 2)
+    refused = build(run_=oracle, dev=oracle)
+    assert refused.code == 2
+    for reason in ("are both", "sees the references", "made with --limit", "made without --save-audio"):
+        assert reason in refused.err
+
+
+def test_audio_that_a_run_lacks_is_added_as_the_error_says(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path, plugin: str
+) -> None:
+    bare = tmp_path / "bare"
+    s5eval("run", "--system", plugin, "--data", data, "--out", bare)
+    refused = build(run_=bare)
+    assert f"`s5eval run --resume {bare} --save-audio` adds them" in refused.err
+    assert s5eval("run", "--resume", bare, "--save-audio").code == 0
+    assert build(run_=bare).code == 0
+
+
+def test_parameters_come_from_the_run(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    def built(**about: str) -> Any:
+        edit_record(run / "run.json", lambda record: record["about"].update(about))
+        return s5eval(
+            "submit", "build", run, *NAMED, "--dev-run", copied(run), "--out", tmp_path / "out", "--json"
+        ).json
+
+    plain = built()
+    assert (plain["ok"], plain["nparams"], plain["findings"]) == (True, 0, [])
+    for unsaid in (built(system="folder"), built(system="mine", weights="ab12")):
+        assert (unsaid["ok"], unsaid["nparams"]) == (True, None)
+        assert [found["rule"] for found in unsaid["findings"]] == ["nparams-unknown"] * 2
+    edit_record(run / "run.json", lambda record: record["fingerprint"].update(parameters=77))
+    assert built()["nparams"] == 77
+
+
+def test_build_and_validate_count_the_same_clipped_samples(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path
+) -> None:
+    path = run / "audio" / "m_0_0_Speech.wav"
+    samples, rate = soundfile.read(path, dtype="int16")
+    samples[: 2 * 320 : 2] = 32767
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    edit_lines(run, lambda line: refresh(run, line))
+    built = build("--json").json
+    checked = s5eval("submit", "validate", built["archive"], "--data", data, "--json").json
+    assert built["clipped_samples"] == checked["clipped_samples"] == 320
+    assert [found["rule"] for found in built["findings"]] == ["audio-clipped"]
+    assert "320 samples clipped" in build().out
+
+
+def test_what_a_partial_run_leaves_out_is_said(
+    s5eval: Call, data: Path, build: Call, tmp_path: Path, plugin: str
+) -> None:
+    limited = tmp_path / "limited"
+    s5eval("run", "--system", plugin, "--data", data, "--save-audio", "--out", limited, "--limit", 2)
+    built = build("--allow-partial", "--json", run_=limited).json
+    (partial,) = (found for found in built["findings"] if found["rule"] == "partial")
+    assert partial["message"].endswith("answered with silence, the split's others are left out")
+    checked = s5eval("submit", "validate", built["archive"], "--data", data, "--json").json
+    assert [found["message"].split("'")[1] for found in checked["findings"]] == ["m_2"]
+
+
+def test_data_set_of_the_mixtures(
+    s5eval: Call, build: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = build("--json").json["archive"]
+    sets = tmp_path / "root" / "eval_set"
+    shutil.copytree(data / "soundscape", sets / "synthesized" / "eval" / "soundscape")  # of 2026
+    (sets / "soundscape").mkdir()  # of 2025
+    root = ("--data", tmp_path / "root")
+    assert "choose one with --dataset" in s5eval("submit", "validate", archive, *root).err
+    assert s5eval("submit", "validate", archive, *root, "--dataset", "dcase2026").code == 0
+    monkeypatch.setenv("S5EVAL_DATA", str(tmp_path / "root"))
+    named = s5eval("submit", "validate", archive, "--dataset", "dcase2026", "--json").json
+    assert str(tmp_path / "root") in named["expected"]
+    assert "not known" in s5eval("submit", "validate", archive, "--json").json["expected"]
+    rest = ("--meta", tmp_path, "--report", tmp_path / "r.pdf", "--out", tmp_path / "package", "--json")
+    packed = s5eval("submit", "package", archive, "--dataset", "dcase2026", *rest).json["findings"]
+    assert {found["rule"] for found in packed} == {"meta-missing", "report-missing", "audio-url"}
+    both = s5eval("submit", "validate", archive, *root, "--dataset", "mini")
+    assert (both.code, "leave --data out" in both.err) == (2, True)
+    listed = s5eval("submit", "validate", archive, "--dataset", "mini", "--mixtures", tmp_path / "ids.txt")
+    assert (listed.code, "give one of them" in listed.err) == (2, True)
+
+
+def test_a_folder_of_submissions_is_none_itself(s5eval: Call, build: Call, data: Path, tmp_path: Path) -> None:
+    for options in ((), ("--no-folder", "--number", 2)):
+        build(*options)
+    refused = s5eval("submit", "validate", tmp_path / "out", "--data", data)
+    assert refused.code == 2
+    assert "holds Choi_KAIST_task4_1.zip, Choi_KAIST_task4_2.zip, Choi_KAIST_task4_1/; name one" in refused.err
+    for archive in (tmp_path / "out").glob("*.zip"):
+        archive.unlink()
+    assert s5eval("submit", "validate", tmp_path / "out", "--data", data).code == 0  # an unpacked archive
+
+
+def test_a_dev_run_of_another_system_is_a_warning(s5eval: Call, data: Path, build: Call, tmp_path: Path) -> None:
+    s5eval("run", "--system", "silence", "--data", data, "--out", tmp_path / "other")
+    built = build(dev=tmp_path / "other")
+    assert (built.code, "[system-differs]" in built.out) == (0, True)
+
+
+def test_validate_says_what_is_wrong(s5eval: Call, build: Call, data: Path, tmp_path: Path) -> None:
+    build()
+    archive = tmp_path / "out" / "Choi_KAIST_task4_1.zip"
+    unknown = s5eval("submit", "validate", archive)
+    assert "give --data or --mixtures" in unknown.out
+    short = [line for line in unknown.out.splitlines() if "[audio-length]" in line]
+    assert (unknown.code, len(short)) == (5, 3)  # half a second, where the challenge has ten
+    assert "INVALID: 3 errors, 0 warnings" in unknown.out
+    (tmp_path / "ids.txt").write_text("m_0\nm_1\nm_2\n" + "".join(f"n_{k}\n" for k in range(30)))
+    many = s5eval("submit", "validate", archive, "--mixtures", tmp_path / "ids.txt", "--no-audio")
+    assert "… and 10 more [soundscape-missing]; --json lists all" in many.out
+    assert s5eval("submit", "validate", tmp_path / "nowhere.zip").code == 2
+    assert s5eval("submit", "validate", archive, "--split", "eval").code == 2
+    both = s5eval("submit", "validate", archive, "--data", data, "--mixtures", tmp_path / "ids.txt")
+    assert (both.code, "give one of them" in both.err) == (2, True)
+
+
+def test_init_without_submissions(s5eval: Call, tmp_path: Path) -> None:
+    assert s5eval("submit", "init", "--out", tmp_path / "m").code == 2
+    assert s5eval("submit", "init", *NAMED, "--systems", 2, "--out", tmp_path / "m").code == 0
+    again = s5eval("submit", "init", *NAMED, "--systems", 2, "--out", tmp_path / "m")
+    assert again.out.count("kept as it is") == 3
+    assert s5eval("submit", "init", tmp_path / "x.zip", "--out", tmp_path / "m").code == 2
+
+
+@pytest.mark.shared
+def test_real_recordings(s5eval: Call, shared: Path, tmp_path: Path, plugin: str) -> None:
+    data = shared / "audio" / "realtest"
+    s5eval("run", "--system", plugin, "--data", data, "--out", tmp_path / "r", "--save-audio", "--limit", 4)
+    common = ("submit", "build", tmp_path / "r", *NAMED, "--dev-run", copied(tmp_path / "r"), "--out", tmp_path / "o")
+    assert s5eval(*common, "--nparams", 1, "--allow-partial").code == 0
+    checked = s5eval("submit", "validate", tmp_path / "o" / "Choi_KAIST_task4_1.zip", "--json").json
+    assert (checked["ok"], checked["findings"]) == (True, [])
+
+
+@pytest.mark.slow
+def test_the_embedded_set(s5eval: Call, build: Call, tmp_path: Path, plugin: str) -> None:
+    """A submission built from a run on the set that ships with s5eval validates clean, whoever looks at it."""
+    out = tmp_path / "embedded"
+    assert s5eval("run", "--system", plugin, "--out", out, "--save-audio", "--limit", 5).code == 0
+    refused = build(run_=out, dev=copied(out))
+    assert (refused.code, "--allow-partial" in refused.err) == (2, True)
+    built = build("--allow-partial", "--json", run_=out, dev=copied(out))
+    assert {found["rule"] for found in built.json["findings"]} == {"partial"}
+    checked = s5eval("submit", "validate", built.json["archive"], "--json")
+    assert (checked.code, checked.json["findings"], checked.json["mixtures"]) == (0, [], 5)
+    whole = s5eval("submit", "validate", built.json["archive"], "--dataset", "mini", "--json").json
+    assert {found["rule"] for found in whole["findings"]} == {"soundscape-missing"}
+    assert len(whole["findings"]) == 96 - 5
+
+
+def test_an_official_run_answers_every_official_mixture(s5eval: Call, build: Call, run: Path) -> None:
+    """Also where some were not run: a submission without them is not accepted."""
+    edit_record(run / "run.json", lambda record: record["about"].update(dataset="dcase2026", split="dev-test"))
+    assert "has 1512; --allow-partial" in build().err
+    short = build("--allow-partial")
+    assert (short.code, "audio-length" in short.err) == (5, True)  # half a second is not 10 s
+    for wav in (run / "audio").iterdir():
+        wav.unlink()
+    edit_lines(run, lambda line: line.update(estimates=[]))
+    edit_record(run / "run.json", lambda record: record["about"].update(split="eval"))
+    built = build("--allow-partial", "--json").json
+    assert built["mixtures"] == 2567
+    messages = {found["rule"]: found["message"] for found in built["findings"]}
+    assert "3 mixtures that the official set does not have are left out, such as 'm_0'" in messages["foreign-mixtures"]
+    assert "empty-eval-out" in {found["rule"] for found in built["findings"]}

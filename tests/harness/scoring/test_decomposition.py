@@ -1,0 +1,109 @@
+"""The section `decomposition` of a summary: terms that sum to the gap, silent scenes, the table and the page."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sealed_files import edit_record
+
+from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.report.decibels import decomposition_lines, ladder
+from s5eval.harness.scoring.decomposition import TERMS, decompose_run
+from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.metrics.sdr import PairScores
+from s5eval.systems.decision import Decision
+
+Call = Callable[..., Any]
+Tables = Callable[..., list[PairTable]]
+
+
+def scored(tables: list[PairTable], threshold: float = 0.5) -> list[MixtureScore]:
+    decision = Decision({"default": threshold})
+    return [score_mixture(f"m_{k}", table, select(table, decision)) for k, table in enumerate(tables)]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 1.0])
+def test_terms_sum_to_the_gap_of_the_corpus_value(make_tables: Tables, threshold: float) -> None:
+    for seed in range(10):
+        scores = scored(make_tables(40, seed), threshold)
+        parts = decompose_run(scores)
+        assert parts is not None
+        defined = [score.capi_sdri for score in scores if score.capi_sdri is not None]
+        assert abs(parts["value"] - np.mean(defined)) < 1e-9
+        assert abs(sum(parts["terms"].values()) - parts["gap"]) < 1e-9
+        assert abs(parts["ceiling"] - parts["value"] - parts["gap"]) < 1e-9
+        labels = sum(parts["terms"][term] for term in TERMS[1:])
+        assert abs(labels - (parts["bound"] - parts["value"])) < 1e-9
+        for term in TERMS[1:]:
+            by_class = sum(row[term] for row in parts["classes"].values())
+            assert abs(by_class - parts["terms"][term]) < 1e-9
+        assert abs(sum(c["loss"] for c in parts["confusions"]) - parts["terms"]["confusion"]) < 1e-9
+
+
+def table(sdr: list[list[float]], labels: list[int], silence: list[float], references: tuple[str, ...]) -> PairTable:
+    matrix = np.array(sdr, float).reshape(len(labels), len(references))
+    n, r = matrix.shape
+    scores = np.zeros((n, 18))
+    scores[np.arange(n), labels] = 1.0
+    zeros = np.zeros(r)
+    return PairTable(
+        PairScores(matrix, zeros, zeros, np.eye(n), np.ones(n), np.ones(r)), scores, np.array(silence), None, references
+    )
+
+
+def test_a_false_alarm_in_a_silent_scene_thins_the_corpus() -> None:
+    good = table([[6.0]], [5], [0.1], ("Cough",))
+    alarm = table([[]], [15], [0.1], ())
+    parts = decompose_run(scored([good, alarm]))
+    assert parts is not None
+    assert (parts["value"], parts["bound"]) == (3.0, 6.0)
+    assert parts["terms"]["false_alarm"] == pytest.approx(3.0)
+    assert parts["classes"]["Speech"]["false_alarm"] == pytest.approx(3.0)
+    quiet = decompose_run(scored([good, table([[]], [15], [0.9], ())]))
+    assert quiet is not None
+    assert (quiet["value"], quiet["terms"]["false_alarm"]) == (6.0, 0.0)
+
+
+def test_confusions_name_the_class_they_go_to() -> None:
+    parts = decompose_run(scored([table([[6.0]], [15], [0.1], ("Cough",))] * 3))
+    assert parts is not None
+    assert parts["confusions"] == [{"reference": "Cough", "estimate": "Speech", "loss": 6.0, "mixtures": 3}]
+    assert (parts["oracle_labels"], parts["oracle_silence"]) == (6.0, 0.0)
+    text = "\n".join(decomposition_lines(parts))
+    assert "Cough → Speech 6.00" in text
+    steps = {title: value for title, value, _ in ladder(parts)}
+    assert steps["CAPI-SDRi"] + steps["+ confusions"] == steps["= bound"]
+
+
+def test_there_is_none_without_targets() -> None:
+    assert decompose_run([]) is None
+    assert decompose_run(scored([table([[]], [15], [0.1], ())])) is None
+
+
+def test_run_rescore_and_page_show_it(
+    systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call, summary: Call
+) -> None:
+    run = tmp_path / "run"
+    result = s5eval("run", "--system", "staged:build", "--data", staged_set, "--out", run)
+    assert "where the decibels went" in result.out
+    assert "= bound" in result.out
+    page = (run / "report.html").read_text()
+    assert "Where the decibels went" in page
+    assert "confused with" in page
+    before = summary(run)["decomposition"]
+    assert s5eval("rescore", run).code == 0
+    assert summary(run)["decomposition"] == before
+
+
+def test_a_run_with_nothing_lost_to_labels_stays_short(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    result = s5eval("run", "--system", "oracle-gain", "--data", small_set, "--out", tmp_path / "run")
+    assert "where the decibels went" not in result.out
+
+
+def test_runs_of_before_are_read_all_the_same(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    run = tmp_path / "run"
+    s5eval("run", "--system", "oracle-gain", "--data", small_set, "--out", run)
+    edit_record(run / "summary.json", lambda summary: summary.pop("decomposition"))
+    assert s5eval("report", run).code == 0

@@ -1,0 +1,212 @@
+"""Threshold tuning: guarantees, cross-validation, the decision file, forbidden splits, the command."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from sealed_files import edit_record
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots
+from s5eval.harness.tuning.coordinate_search import fit
+from s5eval.harness.tuning.threshold_table import Objective, sweep_table
+from s5eval.harness.tuning.tune import tune_tables
+from s5eval.metrics.sdr import PairScores
+from s5eval.systems.decision import Decision, load_decision
+
+Tables = Callable[..., list[PairTable]]
+Call = Callable[..., Any]
+BASE = np.full(18, 0.5)
+
+
+@pytest.mark.parametrize("objective", [Objective(), Objective("mixture_accuracy"), Objective("mix", 0.3)])
+@pytest.mark.parametrize("shrinkage", [0.0, 50.0])
+def test_never_below_the_untuned_score_on_the_tuning_mixtures(
+    make_tables: Tables, objective: Objective, shrinkage: float
+) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(6):
+        tables = make_tables(40, seed)
+        sweep = sweep_table(tables, Decision())
+        base = BASE if seed % 2 else rng.random(18)
+        guess = analytic_thresholds(observe_slots(tables))
+        found = fit(sweep, base=base, starts=[] if guess is None else [guess], objective=objective, shrinkage=shrinkage)
+        assert objective(sweep.sums(found.thresholds)) >= objective(sweep.sums(base))
+        assert ((found.thresholds >= 0) & (found.thresholds <= 1)).all()
+
+
+def test_the_search_finds_a_threshold_that_is_wrong_on_purpose(make_tables: Tables) -> None:
+    tables = make_tables(200, 3)
+    sweep = sweep_table(tables, Decision())
+    bad = BASE.copy()
+    bad[[2, 9]] = 0.02  # two classes all but silenced
+    found = fit(sweep, base=bad, objective=Objective(), shrinkage=0.0)
+    assert found.thresholds[[2, 9]].min() > 0.1
+    assert Objective()(sweep.sums(found.thresholds)) > Objective()(sweep.sums(bad)) + 0.1
+
+
+def test_ties_stay_at_the_base_value(make_tables: Tables) -> None:
+    tables = [table for table in make_tables(60, 4) if not table.reference_labels]
+    sweep = sweep_table(tables, Decision())
+    # Silent scenes, objective undefined or 0 whatever is done: nothing is moved.
+    found = fit(sweep, base=np.full(18, 0.37), objective=Objective("source_accuracy"))
+    assert np.array_equal(found.thresholds, np.full(18, 0.37))
+
+
+def test_rare_classes_are_drawn_to_the_common_threshold(make_tables: Tables) -> None:
+    tables = make_tables(150, 5)
+    sweep = sweep_table(tables, Decision())
+    free = fit(sweep, base=BASE, objective=Objective(), shrinkage=0.0)
+    shrunk = fit(sweep, base=BASE, objective=Objective(), shrinkage=50.0)
+    if shrunk.shrinkage:
+        assert np.std(shrunk.thresholds) < np.std(free.thresholds)
+    else:
+        assert np.array_equal(shrunk.thresholds, np.round(free.thresholds, 6))
+
+
+def calibrated(label_gain: float, n: int = 400) -> list[PairTable]:
+    """One slot a scene; p is the true probability of silence; classes 0 and 1 gain `label_gain` and 6 dB."""
+    rng = np.random.default_rng(1)
+    tables = []
+    for k in range(n):
+        label = k % 2
+        gain = label_gain if label == 0 else 6.0
+        silence = np.array([rng.uniform(0.1, 0.9), 0.02])
+        other = 1 - label
+        real = rng.random() > silence[0]
+        references = [CLASSES[2], *([CLASSES[label]] if real else [])]
+        sdr = np.full((2, len(references)), -30.0)
+        sdr[1, 0] = 6.0
+        if real:
+            sdr[0, 1] = gain
+        scores = np.zeros((2, 18))
+        scores[0, label if rng.random() < 0.95 else other] = 1.0
+        scores[1, 2] = 1.0
+        zeros = np.zeros(len(references))
+        pairs = PairScores(sdr, zeros, zeros, np.eye(2), np.ones(2), np.ones(len(references)))
+        tables.append(PairTable(pairs, scores, silence, None, tuple(references)))
+    return tables
+
+
+def test_the_analytic_start_gives_more_room_to_classes_that_gain_more() -> None:
+    rich, poor = (analytic_thresholds(observe_slots(calibrated(gain))) for gain in (12.0, 2.0))
+    assert rich is not None
+    assert poor is not None
+    assert rich[0] > rich[1]
+    assert poor[0] < poor[1]
+
+
+def test_the_analytic_start_is_silent_where_nothing_is_gained() -> None:
+    assert analytic_thresholds(observe_slots([])) is None
+    assert analytic_thresholds(observe_slots(calibrated(-50.0))) is None
+
+
+def test_slots_of_some_mixtures_are_those_of_their_tables_alone() -> None:
+    tables = calibrated(9.0, 60)
+    kept = np.arange(10, 50)
+    part = analytic_thresholds(observe_slots(tables).restrict(kept))
+    assert part == pytest.approx(analytic_thresholds(observe_slots([tables[k] for k in kept])))
+
+
+def test_tuning_reports_a_cross_validated_gain(make_tables: Tables) -> None:
+    tables = make_tables(300, 7)
+    result = tune_tables(tables, base=Decision({"default": 0.1}), objective=Objective(), folds=4)
+    untuned, fitted, validated = (result.scores[name]["objective"] for name in ("untuned", "fitted", "cross_validated"))
+    assert untuned is not None
+    assert fitted is not None
+    assert validated is not None
+    assert fitted > untuned + 0.3  # 0.1 silences most of what is right
+    assert validated > untuned
+    assert result.gain["value"] == pytest.approx(
+        (result.scores["cross_validated"]["capi_sdri"] or 0) - (result.scores["untuned"]["capi_sdri"] or 0)
+    )
+    revived = sum(row["revived"] for row in result.classes.values())
+    assert revived > sum(row["silenced"] for row in result.classes.values())
+    assert sum(row["candidates"] for row in result.classes.values()) == 900
+
+
+def test_what_cannot_be_tuned_is_refused(make_tables: Tables) -> None:
+    tables = make_tables(10, 8)
+    with pytest.raises(UsageError, match="--folds is 11"):
+        tune_tables(tables, base=Decision(), objective=Objective(), folds=11)
+    for table in tables:
+        table.p_silence[:] = 0.0
+    with pytest.raises(UsageError, match="no candidate of this run has a silence probability"):
+        tune_tables(tables, base=Decision(), objective=Objective())
+
+
+@pytest.fixture
+def staged_run(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call) -> Path:
+    run = tmp_path / "run"
+    assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--out", run).code == 0
+    return run
+
+
+def forbid(run: Path) -> None:
+    forbidden = {"tune": "forbidden", "dataset": "dcase2026", "split": "dev-test"}
+    edit_record(run / "run.json", lambda record: record["about"].update(forbidden))
+
+
+def test_the_command_writes_a_decision_file_that_runs_and_rescoring_use(
+    staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call, summary: Call
+) -> None:
+    result = s5eval("tune", staged_run, "--folds", "3")
+    assert result.code == 0
+    assert "cross-validated" in result.out
+    file = staged_run / "thresholds.yaml"
+    decision = load_decision(file)
+    provenance = decision.provenance or {}
+    assert provenance["objective"] == "capi_sdri"
+    assert provenance["folds"] == 3
+    assert provenance["run"] == "run"
+    assert provenance["tuned_on_forbidden"] is False
+    rescored, again = tmp_path / "rescored", tmp_path / "again"
+    assert s5eval("rescore", staged_run, "--decision", file, "--out", rescored).code == 0
+    assert s5eval(
+        "run", "--system", "staged:build", "--data", staged_set, "--decision", file, "--out", again
+    ).code == 0  # fmt: skip
+    assert summary(rescored)["metrics"] == summary(again)["metrics"]
+    assert summary(again)["metrics"]["capi_sdri"]["value"] == pytest.approx(provenance["scores"]["fitted"]["capi_sdri"])
+    assert summary(again)["tuned_on_forbidden"] is False
+
+
+def test_json_and_another_file(staged_run: Path, tmp_path: Path, s5eval: Call) -> None:
+    file = tmp_path / "mine.yaml"
+    result = s5eval(
+        "tune", staged_run, "--out", file, "--json", "--objective", "mix", "--weight", "0.5", "--shrinkage", "0"
+    )
+    assert result.code == 0
+    assert result.json["file"] == str(file)
+    assert result.json["decision"] == yaml.safe_load(file.read_text())
+    assert result.json["scores"]["fitted"]["objective"] >= result.json["scores"]["untuned"]["objective"]
+
+
+def test_a_forbidden_split_needs_allow_test_and_leaves_its_mark(
+    staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call, summary: Call
+) -> None:
+    forbid(staged_run)
+    refused = s5eval("tune", staged_run)
+    assert refused.code == 2
+    assert "dcase2026/dev-test" in refused.err
+    assert not (staged_run / "thresholds.yaml").exists()
+    assert "forbidden" in s5eval("tune", staged_run, "--allow-test").out
+    file = staged_run / "thresholds.yaml"
+    for command in (
+        ("run", "--system", "staged:build", "--data", staged_set, "--decision", file),
+        ("rescore", staged_run, "--decision", file),
+    ):
+        out = tmp_path / f"{command[0]}_tuned"
+        result = s5eval(*command, "--out", out)
+        assert "thresholds tuned on a forbidden split" in result.out
+        assert summary(out)["tuned_on_forbidden"] is True
+
+
+def test_runs_without_references_or_tables(staged_run: Path, tmp_path: Path, s5eval: Call) -> None:
+    assert s5eval("tune", tmp_path / "nothing").code == 2
+    next((staged_run / "pairs").glob("*.npz")).write_bytes(b"torn")
+    assert s5eval("tune", staged_run).code == 3

@@ -1,0 +1,96 @@
+"""The baseline's losses against loops, and its two recipes at toy size up to a system that runs."""
+
+import itertools
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.systems.baseline.training.trainer import class_aware_loss, track_loss
+from s5eval.systems.training.data import batches
+from s5eval.systems.training.loop import train
+from s5eval.systems.training.parts import PartsFolder
+from s5eval.systems.training.recipe import read_plan
+from s5eval.systems.training.sitting import Sitting
+
+SYSTEM: dict[str, Any] = {
+    "m2d": {"width": 16, "depth": 1, "heads": 2},
+    "separator": {"widths": [4, 4, 8, 8, 8, 8], "condition": 8},
+}
+
+
+def test_the_tagger_may_order_its_tracks() -> None:
+    logits = torch.randn(5, 3, 19)
+    wanted = torch.tensor([[1, 2, 18], [4, 4, 18], [18, 18, 18], [0, 1, 2], [7, 18, 18]])
+    loss, order = track_loss(logits, wanted)
+    for b in range(5):
+        every = {
+            perm: F.cross_entropy(logits[b, list(perm)], wanted[b]).item() for perm in itertools.permutations(range(3))
+        }
+        assert loss[b].item() == pytest.approx(min(every.values()), abs=1e-5)
+        assert every[tuple(order[b].tolist())] == pytest.approx(min(every.values()), abs=1e-5)
+
+
+def test_only_sources_of_one_class_may_be_exchanged() -> None:
+    references = torch.randn(3, 3, 40)
+    labels = torch.tensor([[4, 4, 7], [4, 5, 7], [4, 4, -1]])
+    references[2, 2] = 0
+    estimates = references[:, [1, 0, 2]] + 0.1 * torch.randn(3, 3, 40)
+    loss = class_aware_loss(estimates, references, labels)
+    for b in range(3):
+        totals = []
+        for perm in itertools.permutations(range(3)):
+            if any(labels[b, perm[k]] != labels[b, k] for k in range(3)):
+                continue
+            total = 0.0
+            for k in range(3):
+                if labels[b, k] >= 0:
+                    error = (references[b, k] - estimates[b, perm[k]]).square().sum().item()
+                    total -= 10 * math.log10(references[b, k].square().sum().item() / error)
+            totals.append(total / 3)
+        assert loss[b].item() == pytest.approx(min(totals), abs=1e-3)
+    assert loss[0] < -10 < loss[1]
+
+
+def test_a_part_that_the_baseline_lacks_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"tagger.trains is \['uss'\], expected one of tagger, separator"):
+        read_plan("baseline/tagger", {"trains": ["uss"]})
+
+
+@pytest.mark.parametrize("name", ["tagger", "separator"])
+def test_whatever_is_trained_gets_a_gradient(name: str, tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
+    data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5}
+    plan = read_plan(f"baseline/{name}", {"system": SYSTEM, "data": data, "starts_from": {name: None}})
+    job = plan.trainer.make_job(plan, PartsFolder(tmp_path, torch.device("cpu")))
+    job.task.train()
+    terms = job.task(next(batches(plan.recipe.data, 2, 4, first=0, last=1)))
+    torch.stack([value for key, value in terms.items() if not key.startswith("_")]).sum().backward()
+    assert not [key for key, p in job.task.named_parameters() if p.requires_grad and p.grad is None]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_both_recipes_make_a_system_that_runs(
+    tiny_dev_set: SimpleNamespace, tmp_path: Path, s5eval: Callable[..., Any], make_set: Callable[..., Path]
+) -> None:
+    pytest.importorskip("lightning.fabric")
+    weights = tmp_path / "weights"
+    data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5}
+    for name, start in (("tagger", {"tagger": None}), ("separator", {})):
+        plan = read_plan(
+            f"baseline/{name}", {"system": SYSTEM, "steps": 2, "batch": 2, "data": data, "starts_from": start}
+        )
+        result = train(plan, Sitting(weights, tmp_path / name, device="cpu"))
+        assert all(math.isfinite(value) for value in result.figures.values())
+    scenes = make_set(tmp_path / "set", {"a": ["Speech"]}, seconds=0.5)
+    flat = {"preset": "mini", "weights": str(weights), **SYSTEM}
+    words = [item for key, value in flat.items() for item in ("--set", f"system.{key}={json.dumps(value)}")]
+    outcome = s5eval("run", "--system", "baseline-4c", "--data", scenes, "--out", tmp_path / "run", *words)
+    assert outcome.code == 0, outcome.err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["fingerprint"]["weights"].startswith("sha256:")

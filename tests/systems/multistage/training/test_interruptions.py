@@ -1,0 +1,137 @@
+"""A training on machines as they are: signals, batch systems, little shared memory, a folder in use, files that go."""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.systems.loading import file_digest
+from s5eval.systems.training.loop import TrainingResult, train
+from s5eval.systems.training.recipe import Plan
+from s5eval.systems.training.sitting import Sitting
+
+pytest.importorskip("lightning.fabric")
+pytest.importorskip("transformers")
+
+ToyPlan = Callable[..., Plan]
+ToyTrain = Callable[..., TrainingResult]
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_training_saves_the_step_under_way(
+    toy_plan: ToyPlan, tmp_path: Path, number: signal.Signals
+) -> None:
+    from s5eval.harness.process import interrupt_on_signals
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    interrupt_on_signals()
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", checkpoint_minutes=60)
+    said: list[str] = []
+
+    def watch(step: int, steps: int, figures: object) -> None:
+        if step == 2:
+            os.kill(os.getpid(), number)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(toy_plan("uss", steps=50), sitting, watch=watch, say=said.append)
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    assert said == ["the step under way is ended and saved; once more ends at once"]
+    assert "step-00000003" in {path.name for path in (tmp_path / "c").iterdir()}
+
+
+def test_two_trainings_do_not_share_a_folder(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    refused: list[str] = []
+
+    def watch(step: int, steps: int, figures: object) -> None:
+        with pytest.raises(UsageError, match="another process trains in"):
+            train(toy_plan("uss", steps=5), sitting)
+        refused.append("once")
+
+    train(toy_plan("uss", steps=5), sitting, watch=watch)
+    assert refused == ["once"]
+    assert train(toy_plan("uss", steps=5), sitting).step == 2, "the lock goes with its holder"
+
+
+def test_what_slurm_says_of_a_whole_job_does_not_concern_a_training(
+    toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"NTASKS": "4", "NTASKS_PER_NODE": "4", "JOB_ID": "77", "JOB_NAME": "train", "PROCID": "0", "LOCALID": "0"}
+    for name, value in {**told, "NODEID": "0", "NNODES": "1", "NODELIST": "node[1-2]"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    result = train(toy_plan("uss", steps=5), sitting)
+    assert (result.step, result.rank) == (1, 0)
+
+
+def test_an_exported_file_that_is_gone_is_exported_again(toy_train: ToyTrain, tmp_path: Path) -> None:
+    for name in ("m2d", "uss"):
+        toy_train(name)
+    digests = toy_train("dpc").digests
+    weights = tmp_path / "weights"
+    (weights / "dpc1.safetensors").unlink()
+    later = {key: value + 1 for key, value in load_file(weights / "uss.safetensors").items()}
+    save_file(later, weights / "uss.safetensors")  # what a later recipe made of it
+    before = file_digest(weights / "uss.safetensors")
+    assert toy_train("dpc").digests == digests
+    assert file_digest(weights / "dpc1.safetensors") == digests["dpc1"]
+    assert file_digest(weights / "uss.safetensors") == before
+
+
+def test_a_training_needs_no_tensorboard(toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lightning.fabric.loggers.tensorboard as module
+
+    def missing(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("neither tensorboard nor tensorboardX")
+
+    monkeypatch.setattr(module, "TensorBoardLogger", missing)
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu")
+    assert train(toy_plan("uss", steps=2), sitting).finished
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="shared memory as Linux has it")
+def test_loaders_need_no_shared_memory(toy_plan: ToyPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    from s5eval.systems.training import data as module
+
+    plan = toy_plan("uss", data={"workers": 2})
+    recipe = plan.recipe
+
+    def loaded() -> list[module.Batch]:
+        return list(module.batches(recipe.data, recipe.seed, recipe.batch, first=0, last=2))
+
+    small = type("Usage", (), {"free": 1 << 10})
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "disk_usage", lambda _: small)
+        through_pipes = loaded()
+    for one, other in zip(loaded(), through_pipes, strict=True):
+        for first, second in zip(one, other, strict=True):
+            assert torch.equal(first, second)
+
+
+def test_moved_recordings_go_on_and_others_do_not(
+    toy_plan: ToyPlan, tmp_path: Path, tiny_dev_set: SimpleNamespace
+) -> None:
+    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    train(toy_plan("uss", steps=5), sitting)
+    moved = shutil.copytree(tiny_dev_set.dev, tmp_path / "moved")
+    assert train(toy_plan("uss", steps=5, data={"folder": str(moved)}), sitting).step == 2
+    other = shutil.copytree(tiny_dev_set.dev, tmp_path / "other")
+    path = next(path for path in (other / "sound_event" / "train").rglob("*") if path.is_file())
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255  # the same name and size
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="another recipe or other settings"):
+        train(toy_plan("uss", steps=5, data={"folder": str(other)}), sitting)

@@ -1,0 +1,128 @@
+"""Recipes: what ships resolves, and what cannot be is refused by name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.systems.multistage import training as train
+from s5eval.systems.training.recipe import read_plan, recipe_names
+
+
+@pytest.mark.parametrize("preset", ["mini", "paper"])
+def test_every_shipped_recipe_resolves(preset: str) -> None:
+    names = recipe_names(preset)
+    more = {"mini": ["encoder", "m2d", "segmentation", "uss"], "paper": ["uss"]}
+    adapt = ["adapt"] if preset == "mini" else []
+    assert names == [*more[preset], "dpc", *adapt, "tse2", "tse3", "refine"]
+    for name in names:
+        plan = read_plan(f"{preset}/{name}")
+        assert plan.preset == preset
+        assert plan.recipe.trains
+
+
+def test_changes_reach_recipe_and_system() -> None:
+    plan = read_plan("mini/uss", {"data": {"seconds": 1}, "system": {"separator": {"blocks": 1}}, "steps": 7})
+    assert (plan.recipe.data.seconds, plan.configuration.separator.blocks, plan.recipe.steps) == (1.0, 1, 7)
+    assert plan.digest() != read_plan("mini/uss").digest()
+    assert read_plan("mini/uss", {"data": {"workers": 3}}).digest() == read_plan("mini/uss").digest()
+
+
+def test_parts_of_ones_own_may_be_named_where_keys_are_parts() -> None:
+    plan = read_plan("mini/dpc", {"optimiser": {"factors": {"dpc1": 2.0}}})
+    assert plan.recipe.optimiser.factors == {"dpc1": 2.0}
+
+
+@pytest.mark.parametrize(("key", "value"), [("preset", "small"), ("recipes", {"mine": [1]}), ("package", "os")])
+def test_values_of_a_file_that_cannot_be(tmp_path: Path, key: str, value: object) -> None:
+    content = yaml.safe_load((Path(train.__file__).parent / "recipes" / "mini.yaml").read_text())
+    content["recipes"] = {"mine": {"trains": ["uss"]}}
+    content[key] = value
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UsageError):
+        read_plan(f"{tmp_path}/own.yaml/mine")
+
+
+def test_the_word_off_is_not_taken_for_a_truth_value() -> None:
+    changes = yaml.safe_load("data: {duration_augmentation: off}")
+    assert read_plan("mini/dpc", changes).recipe.data.duration_augmentation == "off"
+    with pytest.raises(UsageError, match=r"duration_augmentation is True"):
+        read_plan("mini/dpc", {"data": {"duration_augmentation": True}})
+
+
+def test_null_takes_a_start_back() -> None:
+    assert read_plan("mini/tse2", {"starts_from": {"tse2": None}}).recipe.starts_from == {"dpc2": "dpc1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": 3}, "no key uss.step; did you mean 'steps'"),
+        ({"steps": 0}, "uss.steps is 0, expected a positive number"),
+        ({"steps": "many"}, "uss.steps is 'many', expected a whole number"),
+        ({"trains": ["tse2"]}, r"uss.trains is \['tse2'\], expected some of uss, dpc1"),
+        ({"trains": ["uss", "m2d"]}, r"uss.trains is \['uss', 'm2d'\], expected some of uss, dpc1"),
+        ({"trains": ["uss", "dpc1", "m2d"]}, "trains m2d, but starts_from names none"),
+        ({"trains": ["tse2", "dpc2", "m2d"], "stage": 2}, "expected some of tse2, dpc2"),
+        ({"trains": []}, "uss.trains"),
+        ({"stage": 4}, "uss.stage is 4, expected 1, 2 or 3"),
+        ({"task": "segmentation", "trains": ["uss"], "loss": {"segmentation": 0}}, "above 0, not 1 and 0.0"),
+        ({"task": "segmentation", "trains": ["uss"], "stage": 2}, "expects stage 1"),
+        ({"task": "segmentation"}, r"uss.trains is \['uss', 'dpc1'\], expected some of uss"),
+        ({"data": {"target_counts": [0.5, 0.2, 0.1, 0.1]}}, "expected chances that add up to 1"),
+        ({"data": {"seconds": 0}}, "data.seconds is 0"),
+        ({"data": {"duration_augmentation": "yes"}}, "expected off or pool or concat"),
+        ({"optimiser": {"average": 1.0}}, "optimiser.average is 1.0"),
+        ({"optimiser": 3}, "expected a mapping"),
+        ({"optimiser": {"learning_rate": -1}}, "learning_rate is -1"),
+        ({"optimiser": {"clip": 0}}, "clip is 0"),
+        ({"optimiser": {"factors": {"us": 2.0}}}, "optimiser.factors names 'us', which it does not train"),
+        ({"starts_from": {"us": "uss"}}, "starts_from names 'us'"),
+        ({"seed": -1}, "seed -1"),
+        ({"clues": {"true_class": 2}}, "clues.true_class is 2"),
+        ({"clues": {"true_class": 0.8, "random_class": 0.8}}, "add up to more than 1"),
+        ({"data": {"target_counts": [0.5, 0.5]}}, "expected one for each of 0 to 3"),
+        ({"system": {"objects": {"interference": 1}}}, "expected interference 0 or 2"),
+        ({"system": {"objects": {"interference": -1}}}, "interference is -1"),
+        ({"system": {"m2d": {"heads": 0}}}, "m2d.heads is 0"),
+        ({"system": {"separator": {"bands": [[0, 4]]}}}, "bands is .* expected positive numbers"),
+        ({"system": {"separator": {"directions": 2}}}, "directions is 2, expected 0 or at least system.objects.foreg"),
+        ({"system": {"separator": {"directions": -3}}}, "directions is -3"),
+        ({"system": {"separator": {"directions": 0}}}, "directions 0 expected permutation or class"),
+        ({"loss": {"assignment": "class"}}, "directions 5 expected permutation or direction"),
+        ({"system": 5}, "system is 5, expected a mapping"),
+        ({"system": {"separator": {"kernel": 2}}}, "system.separator.kernel is 2, expected an odd number"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(changes: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_plan("mini/uss", changes)
+
+
+@pytest.mark.parametrize("name", ["uss", "mini", "mini/", "midi/uss", "nowhere.yaml/uss", "/uss"])
+def test_an_unknown_name_lists_what_there_is(name: str) -> None:
+    with pytest.raises(UsageError, match=r"no recipe .*mini/encoder.*paper/refine.*FILE\.yaml/NAME|has no recipe"):
+        read_plan(name)
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    content = yaml.safe_load((Path(train.__file__).parent / "recipes" / "mini.yaml").read_text())
+    content["recipes"] = {"mine": {"trains": ["uss"], "steps": 3}}
+    content["system"] = {"separator": {"blocks": 1}}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    plan = read_plan(f"{tmp_path}/own.yaml/mine")
+    assert (plan.name, plan.recipe.steps, plan.configuration.separator.blocks) == ("own/mine", 3, 1)
+    deeper = read_plan(f"{tmp_path}/own.yaml/mine", {"system": {"separator": {"heads": 1}}})
+    assert (deeper.configuration.separator.blocks, deeper.configuration.separator.heads) == (1, 1)
+    with pytest.raises(UsageError, match="has no recipe 'other'"):
+        read_plan(f"{tmp_path}/own.yaml/other")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "recipes: 3", "\x00"])
+def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"own\.yaml: "):
+        read_plan(f"{tmp_path}/own.yaml/mine")

@@ -1,0 +1,167 @@
+"""M2D under its published names, and the two log-mel front ends against independent ones."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.systems.multistage.configuration import M2DSizes, load_preset
+from s5eval.systems.multistage.system import build
+from s5eval.systems.networks.m2d import M2D, NORM_STATS, M2DViT, backbone_weights
+from s5eval.systems.networks.mel import M2DLogMel, WhisperLogMel, mel_filters
+
+SMALL = M2DSizes(mels=80, frames=1001, patch=16, width=16, depth=2, heads=2)
+
+
+def published_shapes(width: int = 768, depth: int = 12) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {
+        "cls_token": (1, 1, width),
+        "pos_embed": (1, 311, width),
+        "norm_stats": (2,),
+        "patch_embed.proj.weight": (width, 1, 16, 16),
+        "patch_embed.proj.bias": (width,),
+        "norm.weight": (width,),
+        "norm.bias": (width,),
+    }
+    for i in range(depth):
+        for name, shape in {
+            "norm1.weight": (width,),
+            "norm1.bias": (width,),
+            "attn.qkv.weight": (3 * width, width),
+            "attn.qkv.bias": (3 * width,),
+            "attn.proj.weight": (width, width),
+            "attn.proj.bias": (width,),
+            "norm2.weight": (width,),
+            "norm2.bias": (width,),
+            "mlp.fc1.weight": (4 * width, width),
+            "mlp.fc1.bias": (4 * width,),
+            "mlp.fc2.weight": (width, 4 * width),
+            "mlp.fc2.bias": (width,),
+        }.items():
+            shapes[f"blocks.{i}.{name}"] = shape
+    return shapes
+
+
+def published_file(width: int = 16, depth: int = 2) -> dict[str, Any]:
+    content = {
+        f"module.ar.runtime.backbone.{name}": torch.randn(shape)
+        for name, shape in published_shapes(width, depth).items()
+        if name != "norm_stats"
+    }
+    content["module.head.norm.running_mean"] = torch.zeros(width)
+    content["module.head.mlp.mlp.0.weight"] = torch.zeros(527, width)
+    content["module.ar.runtime.to_spec.mel_basis"] = torch.zeros(80, 401)
+    return content
+
+
+def test_the_paper_preset_is_the_published_transformer() -> None:
+    with torch.device("meta"):
+        vit = M2DViT(load_preset("paper").m2d)
+    shapes = {name: tuple(tensor.shape) for name, tensor in vit.state_dict().items()}
+    assert shapes == published_shapes()
+    assert len(shapes) == 151
+    assert sum(p.numel() for p in vit.parameters()) == 85_492_994
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_published_file_loads(tiny: dict[str, Any], tmp_path: Path, nested: bool) -> None:
+    content = published_file()
+    path = tmp_path / "weights.pth"
+    torch.save({"model": content} if nested else content, path)
+    sizes = {**tiny, "m2d": {"width": 16, "depth": 2, "heads": 2}, "m2d_weights": str(path), "stages": 1}
+    pipeline = build(sizes, "cpu")
+    assert str(pipeline.fingerprint()["m2d"]).startswith("sha256:")
+    vit = pipeline.stages[0].classifier.m2d.backbone  # type: ignore[attr-defined]
+    assert torch.equal(vit.blocks[1].attn.qkv.weight, content["module.ar.runtime.backbone.blocks.1.attn.qkv.weight"])
+    assert torch.allclose(vit.norm_stats, torch.tensor(NORM_STATS))
+
+
+def test_a_wrong_file_says_which_tensor_and_where_to_get_it(tiny: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    config = {**tiny, "m2d": {"width": 16, "depth": 2, "heads": 2}, "m2d_weights": str(path)}
+    content = published_file()
+    del content["module.ar.runtime.backbone.blocks.1.mlp.fc2.bias"]
+    torch.save(content, path)
+    with pytest.raises(DataError, match=r"'blocks.1.mlp.fc2.bias' of shape \(16,\) is missing .*m2d/releases"):
+        build(config, "cpu")
+    torch.save(published_file(width=32), path)
+    with pytest.raises(DataError, match=r"'norm_stats'|has shape \(1, 1, 32\), expected \(1, 1, 16\)"):
+        build(config, "cpu")
+
+
+def test_statistics_of_a_file_win_over_the_default() -> None:
+    content: dict[str, object] = {**published_file(), "module.ar.runtime.backbone.norm_stats": torch.tensor([1.0, 2.0])}
+    found = backbone_weights(content, M2DViT(SMALL).state_dict(), path=Path("m2d.pth"))
+    assert found["norm_stats"].tolist() == [1.0, 2.0]
+    assert set(found) == set(M2DViT(SMALL).state_dict())
+
+
+def test_a_file_with_two_sets_of_weights_is_refused() -> None:
+    names = M2DViT(SMALL).state_dict()
+    one: dict[str, object] = dict(published_file())
+    averaged = {key.replace("module.", "ema.module."): value for key, value in published_file().items()}
+    for content in ({**one, **averaged}, {"model": one, "model_ema": published_file()}):
+        with pytest.raises(DataError, match=r"m2d.pth: holds 2 sets of weights for the same network"):
+            backbone_weights(content, names, path=Path("m2d.pth"))
+
+
+def test_tokens_of_ten_seconds_and_of_other_lengths() -> None:
+    m2d = M2D(SMALL).eval()
+    with torch.no_grad():
+        assert m2d(torch.randn(2, 320_000)).shape == (2, 5, 62, 16)
+        assert m2d(torch.randn(1, 16_000)).shape == (1, 5, 4, 16)
+        assert m2d(torch.randn(1, 1)).shape == (1, 5, 1, 16)
+        # 1501 frames, padded to 1504: a piece of 1001 (62 patches), and the 503 that are left (31)
+        assert m2d(torch.randn(1, 480_000)).shape == (1, 5, 62 + 31, 16)
+
+
+def test_every_item_is_encoded_for_itself() -> None:
+    m2d, audio = M2D(SMALL).eval(), torch.randn(2, 4, 16_000)
+    with torch.no_grad():
+        together = m2d(audio.flatten(0, 1)).unflatten(0, (2, 4))
+        assert torch.allclose(together[1, 2], m2d(audio[1, 2:3])[0], atol=1e-5)
+
+
+def test_patches_are_frequency_major() -> None:
+    """Moving one patch of the input moves the token of its row and column most."""
+    vit = M2DViT(SMALL).eval()
+    x = torch.randn(1, 80, 992)
+    changed = x.clone()
+    changed[:, 3 * 16 : 4 * 16, 20 * 16 : 21 * 16] += 5.0
+    with torch.no_grad():
+        moved = (vit(changed) - vit(x)).abs().sum(-1)[0]
+    assert divmod(int(moved.argmax()), 62) == (3, 20)
+
+
+def test_filters_equal_transformers() -> None:
+    audio_utils = pytest.importorskip("transformers.audio_utils")
+    for mels, size, rate, low, high in ((80, 800, 32_000, 50.0, 16_000.0), (128, 400, 16_000, 0.0, 8_000.0)):
+        expected = audio_utils.mel_filter_bank(size // 2 + 1, mels, low, high, rate, norm="slaney", mel_scale="slaney")
+        assert np.allclose(mel_filters(mels, size, rate, low, high), expected.T, atol=1e-9)
+
+
+def test_whisper_log_mel_equals_its_extractor() -> None:
+    transformers = pytest.importorskip("transformers")
+    extractor = transformers.WhisperFeatureExtractor(feature_size=128, sampling_rate=16_000)
+    audio = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
+    expected = extractor(audio, sampling_rate=16_000, return_tensors="np").input_features[0]
+    padded = torch.nn.functional.pad(torch.from_numpy(audio)[None], (0, 480_000 - 48_000))
+    assert np.allclose(WhisperLogMel(128)(padded)[0].numpy(), expected, atol=1e-4)
+
+
+def test_m2d_log_mel_of_a_tone() -> None:
+    time = torch.arange(32_000) / 32_000
+    tone = 0.5 * torch.sin(2 * torch.pi * 1000.0 * time)
+    log_mel = M2DLogMel()(tone[None])[0]
+    assert log_mel.shape == (80, 101)
+    filters = mel_filters(80, 800, 32_000, 50.0, 16_000.0)
+    # a Hann window of 800 gathers amplitude · 800 / 4 in the tone's own bin, and half of it in each neighbour
+    power = np.zeros(401)
+    power[[24, 25, 26]] = np.array([0.25, 1.0, 0.25]) * (0.5 * 200.0) ** 2
+    row = int((filters @ power).argmax())
+    assert int(log_mel[:, 50].argmax()) == row
+    assert float(log_mel[row, 50]) == pytest.approx(float(np.log((filters @ power)[row])), abs=0.01)
+    assert float(M2DLogMel()(torch.zeros(1, 32_000)).max()) == pytest.approx(float(np.log(np.finfo(np.float32).eps)))
