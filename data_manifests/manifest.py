@@ -12,7 +12,7 @@ import yaml
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scenes_digest

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.labels import CLASSES, suggestion
+from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.data_manifests.labels import CLASSES
 
 _KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "provenance")
 

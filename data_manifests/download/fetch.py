@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import make_folder
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.download.archives import extract
-from s5eval.data_manifests.labels import suggestion
 
 ZENODO = "https://zenodo.org"
 

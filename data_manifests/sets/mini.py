@@ -13,7 +13,8 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.labels import CLASSES, suggestion
+from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.rooms import RoomBank

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.harness.record.config import parse_settings, parse_value
 
 _KEYS = ("system", "base", "axes", "skip", "rows", "baseline")

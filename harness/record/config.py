@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.common.suggestion import suggestion
 
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""

@@ -8,7 +8,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.runs.chosen_decision import decision_marks
 from s5eval.harness.record.run_folder import RunFolder, pairs_path, read_run, read_scores
-from s5eval.harness.record.provenance import METRIC_VERSION
+from s5eval.metrics.version import METRIC_VERSION
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.run import RunResult

@@ -23,7 +23,9 @@ from s5eval.harness.runs.chosen_decision import choose_decision, decision_marks
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_run, read_scores, read_summary
-from s5eval.harness.record.provenance import METRIC_VERSION, collect_provenance, resolve_device
+from s5eval.harness.record.provenance import collect_provenance
+from s5eval.metrics.version import METRIC_VERSION
+from s5eval.systems.device import resolve_device
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.systems.stage_store import DiskStore

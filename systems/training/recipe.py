@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:
