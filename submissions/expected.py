@@ -7,7 +7,8 @@ from pathlib import Path
 
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.manifest import MINI, MakeProgress, Manifest, open_manifest
+from s5eval.data_manifests.manifest import MakeProgress, Manifest, open_manifest
+from s5eval.data_manifests.sets.known import MINI
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS
 
 

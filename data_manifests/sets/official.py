@@ -11,7 +11,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.manifest import VALID_LISTING
+from s5eval.data_manifests.sets.known import VALID_LISTING
 from s5eval.data_manifests.synthesis.metadata import list_metadata, read_metadata, synthesize
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.write import Progress, Subtype, default_workers, write_scenes

@@ -29,7 +29,7 @@ def command() -> None:
 @json_option
 def list_sets(data: Path | None, as_json: bool) -> int:
     """The known sets and their splits: mixtures, whether thresholds may be tuned on them, whether they are there."""
-    from s5eval.data_manifests.manifest import is_available, known_datasets
+    from s5eval.data_manifests.sets.known import is_available, known_datasets
 
     rows = [
         {

@@ -7,7 +7,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.data_manifests.manifest import known_datasets
+from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.harness.record.run_folder import read_run, read_scores
 from s5eval.harness.record.tables import MixtureScore

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from s5eval.data_manifests.sets.mini import RECIPE
-from s5eval.data_manifests.synthesis.training_scenes import (
+from s5eval.data_manifests.training_scenes import (
     NO_SOURCE,
     TrainingItem,
     TrainingScenes,
