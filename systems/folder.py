@@ -2,11 +2,8 @@
 
 import hashlib
 import io
-import lzma
-import struct
 import threading
 import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -16,32 +13,19 @@ import numpy as np
 from s5eval.data_manifests.audio import audio_length, read_audio
 from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
-from s5eval.data_manifests.naming import SourceFile, match_sources, sources_problem
+from s5eval.data_manifests.naming import (
+    SUBMISSION_AUDIO,
+    SUBMISSION_RESULTS,
+    SourceFile,
+    match_sources,
+    sources_problem,
+)
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import KEEP_ALL
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.registry import check_keys
-
-SUBMISSION_AUDIO = "eval_out"
-"""Folder of the estimates in a challenge submission; where there is one, nothing outside it is an estimate."""
-
-SUBMISSION_RESULTS = ("eval_results.json", "dev_set_test_results.json")
-"""The other files of a submission; they hold no audio."""
-
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,  # an encrypted member
-    ValueError,  # a name that is not what its flags say, a negative offset
-    OverflowError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
-)
-"""What Python's zipfile raises on damaged or odd archives."""
 
 _MAX_ESTIMATES = 100  # of one mixture; all of them are in memory at once
 _HEADER_BYTES = 1 << 20  # more than any header of an audio file takes
