@@ -1,12 +1,13 @@
 """From a data set and a split to scenes: the official folders, any folder with `soundscape/`, or a set made on use."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
@@ -26,9 +27,6 @@ FOLDER = "folder"
 
 
 _MINI_ID = re.compile(r"mini_([a-z]+)_[0-9]{4,}")
-
-MakeProgress = Callable[[int, int], None]
-"""Is told (scenes done, scenes in all) while the audio of a split is being made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def open_manifest(
     limit: int | None = None,
     only: Sequence[str] = (),
     as_it_stands: bool = False,
-    progress: MakeProgress | None = None,
+    progress: CountProgress | None = None,
 ) -> Manifest:
     """Find the scenes of a split; make their audio first where the split ships none.
 
@@ -195,7 +193,7 @@ def _ids(split: Split, root: Path | None) -> Sequence[str]:
 
 
 def _make(
-    split: Split, root: Path | None, count: int | None, only: Sequence[str], progress: MakeProgress | None
+    split: Split, root: Path | None, count: int | None, only: Sequence[str], progress: CountProgress | None
 ) -> Path:
     """The folder with the split's audio, made or completed where needed. `only` goes before `count`."""
     count = None if only else count

@@ -13,7 +13,7 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.commands.options import PathType, data_options, refuse_folder_of_mini, show_making
 
 if TYPE_CHECKING:
-    from s5eval.data_manifests.download.fetch import Progress
+    from s5eval.data_manifests.common.progress import FileProgress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for machines.")
 workers_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one per core.")
@@ -159,7 +159,7 @@ def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
 
 
 @contextmanager
-def _show_bytes() -> "Iterator[Progress]":
+def _show_bytes() -> "Iterator[FileProgress]":
     import sys
 
     from tqdm import tqdm

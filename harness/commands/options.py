@@ -13,7 +13,7 @@ import click
 from s5eval.data_manifests.common.errors import UsageError
 
 if TYPE_CHECKING:
-    from s5eval.data_manifests.manifest import MakeProgress
+    from s5eval.data_manifests.common.progress import CountProgress
     from s5eval.harness.runs.engine import Outcome
     from s5eval.harness.runs.run import RunResult
 
@@ -126,7 +126,7 @@ def refuse_folder_of_mini(context: click.Context) -> None:
 
 
 @contextmanager
-def show_making() -> "Iterator[MakeProgress]":
+def show_making() -> "Iterator[CountProgress]":
     """A progress bar for scenes that are being made before a run; drawn only if some are, and on a terminal."""
     from tqdm import tqdm
 

@@ -150,7 +150,7 @@ def validate(path: Path, no_audio: bool, as_json: bool, **options: Any) -> int:
         raise UsageError(f"no zip or folder at {path}")
     if inside := submissions_in(path):
         raise UsageError(f"{path} is no submission, but holds {', '.join(inside)}; name one of them")
-    report = check(path, expected=_expected(options), audio=not no_audio, progress=_checking)
+    report = check(path, expected=_expected(options), audio=not no_audio, progress=show_work)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=1))
     else:
@@ -259,10 +259,6 @@ def show_work(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
     from tqdm import tqdm
 
     yield from tqdm(items, what, total, unit="file", disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
-
-
-def _checking(items: Iterable[str], total: int) -> Iterable[str]:
-    return show_work(items, total, "checking")
 
 
 def _listed(findings: Iterable[Finding]) -> list[str]:

@@ -16,7 +16,8 @@ from typing import Any
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.data_manifests.manifest import MakeProgress, Manifest, open_manifest
+from s5eval.data_manifests.manifest import Manifest, open_manifest
+from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.chosen_decision import choose_decision, decision_marks
@@ -75,7 +76,7 @@ class Plan:
         return isinstance(self.system, OracleSystem)
 
 
-def plan_run(config: RunConfig, *, making: MakeProgress | None = None) -> Plan:
+def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     """Open the data, build the system and check the files; evaluates nothing.
 
     Args:
@@ -128,7 +129,7 @@ def _numbered(path: Path, n: int) -> Path:
 
 
 def run(
-    config: RunConfig, out: Path, *, progress: Progress | None = None, making: MakeProgress | None = None
+    config: RunConfig, out: Path, *, progress: Progress | None = None, making: CountProgress | None = None
 ) -> RunResult:
     """Evaluate a system into a new run folder.
 
@@ -153,7 +154,7 @@ def resume(
     given: Mapping[str, Any],
     fresh: RunConfig | None,
     progress: Progress | None = None,
-    making: MakeProgress | None = None,
+    making: CountProgress | None = None,
 ) -> RunResult:
     """Continue a run that was interrupted; failed mixtures are tried again. A finished run stays as it is.
 
