@@ -4,8 +4,7 @@ Absence of a source is an empty list everywhere in s5eval: "silence" is never a 
 Source: `nttcslab/dcase2026_task4_baseline`, configuration `labels/dcase2025t4`.
 """
 
-from collections.abc import Sequence
-from difflib import get_close_matches
+from s5eval.data_manifests.common.suggestion import suggestion
 
 CLASSES: tuple[str, ...] = (
     "AlarmClock",
@@ -29,13 +28,6 @@ CLASSES: tuple[str, ...] = (
 )
 
 CLASS_INDEX: dict[str, int] = {label: index for index, label in enumerate(CLASSES)}
-
-
-def suggestion(name: str, known: Sequence[str]) -> str:
-    """`'; did you mean X?'` for the known name closest to `name`, or an empty string when none is close."""
-    lowered = {entry.lower(): entry for entry in known}
-    close = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return f"; did you mean {lowered[close[0]]!r}?" if close else ""
 
 
 def label_problem(label: str) -> str | None:

@@ -1,73 +1,35 @@
 """From a data set and a split to scenes: the official folders, any folder with `soundscape/`, or a set made on use."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Literal
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.listing import is_hidden, refuse_absent
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scene_digests, scenes_digest, sizes_digest
+from s5eval.data_manifests.sets.known import (
+    MINI,
+    VALID_LISTING,
+    Dataset,
+    Split,
+    is_there,
+    known_datasets,
+    where_it_lies,
+)
 
 FOLDER = "folder"
 """Name of the data set, and of its only split, when `--data` holds `soundscape/` itself."""
 
-MINI = "mini"
-"""Name of the embedded set, which is used where no data are named."""
-
-VALID_LISTING = Path("dev_set", "metadata", "valid.json")
-"""Below the official root: the list of the metadata that the validation split is made from."""
 
 _LISTED = 10  # missing mixtures that are named one by one
 
 _MINI_ID = re.compile(r"mini_([a-z]+)_[0-9]{4,}")
-
-MakeProgress = Callable[[int, int], None]
-"""Is told (scenes done, scenes in all) while the audio of a split is being made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Where a split lies below the data root, and what may be done with it.
-
-    Attributes:
-        name: as given to `--split`.
-        soundscape: folder of the mixtures, relative to the root.
-        references: folder of the references, or None when the split ships none.
-        mixtures: how many mixtures it has; None: unknown.
-        references_required: False where the references were not published with the mixtures: a folder that is not
-            there means that the split has none.
-        numbered: whether its own files are `<mixture>_<i>_<Label>`, or `<mixture>_<Label>` as in 2025, when no label
-            was in a scene twice.
-        tune: whether thresholds may be fitted on it.
-        made_from: None for audio that is on disk; `mini` or `metadata` for a split whose audio is made when it is
-            first used (`soundscape` and `references` are then below the folder where it is made).
-    """
-
-    name: str
-    soundscape: str
-    references: str | None
-    mixtures: int | None = None
-    references_required: bool = True
-    numbered: bool = True
-    tune: Literal["allowed", "forbidden"] = "allowed"
-    made_from: Literal["mini", "metadata"] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A known set: its name and splits, as its YAML manifest tells them."""
-
-    name: str
-    splits: Mapping[str, Split]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +69,6 @@ class Manifest:
         return max(len(self.all_ids), self.split.mixtures or 0)
 
 
-@cache
-def known_datasets() -> Mapping[str, Dataset]:
-    """The data sets whose YAML manifests ship with s5eval, by name."""
-    datasets = {}
-    for entry in sorted(files("s5eval.data_manifests.sets").iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".yaml"):
-            content = load_yaml(entry.read_text(encoding="utf-8"))
-            splits = {name: Split(name=name, **fields) for name, fields in content["splits"].items()}
-            datasets[content["name"]] = Dataset(content["name"], splits)
-    return datasets
-
-
 def open_manifest(
     root: Path | None,
     *,
@@ -128,7 +78,7 @@ def open_manifest(
     only: Sequence[str] = (),
     as_it_stands: bool = False,
     afresh: bool = False,
-    progress: MakeProgress | None = None,
+    progress: CountProgress | None = None,
 ) -> Manifest:
     """Find the scenes of a split; make their audio first where the split ships none.
 
@@ -258,14 +208,14 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
     sets = (
         [known_datasets()[dataset]] if dataset else [known for known in known_datasets().values() if known.name != MINI]
     )
-    there = [(known.name, split) for known in sets for split in known.splits.values() if _is_there(root, split)]
+    there = [(known.name, split) for known in sets for split in known.splits.values() if is_there(root, split)]
     listed = ", ".join(f"{split.name} ({owner})" for owner, split in there)
     if name is None:
         if len(there) == 1:
             return there[0]
         if there:
             raise UsageError(f"{root} holds several splits; choose one with --split: {listed}")
-        example = f"expected for example {_where(root, next(iter(sets[-1].splits.values())))}"
+        example = f"expected for example {where_it_lies(root, next(iter(sets[-1].splits.values())))}"
         if dataset is not None:
             plain = "; it holds soundscape/ itself: leave --dataset out" if (root / "soundscape").is_dir() else ""
             raise DataError(f"{root} holds no split of {dataset} ({example}){plain}")
@@ -280,23 +230,7 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
         raise UsageError(f"no split {name!r}{suggestion(name, names)} (known: {', '.join(names)})")
     expected = next(known.splits[name] for known in sets if name in known.splits)
     hint = f"; splits that are there: {listed}" if there else ""
-    raise DataError(f"split {name!r}: {_where(root, expected)} is not there{hint}")
-
-
-def is_available(root: Path | None, dataset: Dataset, split: Split) -> bool:
-    """Whether a split can be opened below `root` (None: no data folder is known)."""
-    return dataset.name == MINI or (root is not None and _is_there(root, split))
-
-
-def _is_there(root: Path, split: Split) -> bool:
-    return _where(root, split).exists()
-
-
-def _where(root: Path, split: Split) -> Path:
-    """By what a split is recognised below an official root: its mixtures, or the list of its metadata."""
-    if split.made_from == "metadata":
-        return root / VALID_LISTING
-    return root / split.soundscape
+    raise DataError(f"split {name!r}: {where_it_lies(root, expected)} is not there{hint}")
 
 
 def _ids(split: Split, root: Path | None) -> Sequence[str]:
@@ -311,7 +245,7 @@ def _ids(split: Split, root: Path | None) -> Sequence[str]:
 
 
 def _make(
-    split: Split, root: Path | None, count: int | None, only: Sequence[str], progress: MakeProgress | None
+    split: Split, root: Path | None, count: int | None, only: Sequence[str], progress: CountProgress | None
 ) -> Path:
     """The folder with the split's audio, made or completed where needed. `only` goes before `count`."""
     count = None if only else count

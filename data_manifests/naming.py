@@ -23,6 +23,12 @@ SOURCE_NAMES = "<mixture>_<i>_<Label>.wav (or <mixture>_<Label>.wav)"
 _SOURCE_STEM = re.compile(r"(?P<mixture>.+)_(?P<index>[0-9]{1,9})_(?P<label>[^_]+)", re.DOTALL)
 _UNNUMBERED_STEM = re.compile(r"(?P<mixture>.+)_(?P<label>[^_]+)", re.DOTALL)
 
+SUBMISSION_AUDIO = "eval_out"
+"""Folder of the estimates in a challenge submission; where there is one, nothing outside it is an estimate."""
+
+SUBMISSION_RESULTS = ("eval_results.json", "dev_set_test_results.json")
+"""The other files of a submission; they hold no audio."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceName:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.submissions.layout import (
     AUDIO_FOLDER,
     DEV_RESULTS,
@@ -26,7 +27,6 @@ from s5eval.submissions.layout import (
     MAX_TOTAL_BYTES,
     finding,
 )
-from s5eval.systems.estimates import ZIP_ERRORS
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _END = struct.Struct("<4s4H2LH")

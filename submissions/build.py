@@ -6,16 +6,16 @@ leaves hidden files that the next call into the same folder removes.
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import atomic_path, sync_files, sync_folder
 from s5eval.data_manifests.common.lock import InUseError, locked
+from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, printable
@@ -23,9 +23,6 @@ from s5eval.submissions.records import Submission
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
 from s5eval.submissions.validate import Report, validate
 from s5eval.submissions.zipping import Member, write_zip
-
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Wraps what is worked through to show progress; gets how much there is, and what is being done with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ def build_submission(
     out_suffix: bool = False,
     folder: bool = True,
     compress: bool = False,
-    progress: Progress | None = None,
+    progress: WorkProgress | None = None,
 ) -> Built:
     """Write `<label>.zip` (and the folder `<label>`) below `out`, replacing those of an earlier call.
 
@@ -73,10 +70,8 @@ def build_submission(
         expected = Expected("the run", frozenset(answer.mixture_id for answer in submission.outputs), submission.frames)
         target = _folder_target(out, name.label) if folder else None
         with _disk_errors(out), atomic_path(archive) as temporary:
-            packing = None if progress is None else _named(progress, "packing")
-            write_zip(temporary, members, compress=compress, progress=packing)
-            checking = None if progress is None else _named(progress, "checking")
-            report = validate(temporary, expected=expected, label=archive.stem, progress=checking)
+            write_zip(temporary, members, compress=compress, progress=progress)
+            report = validate(temporary, expected=expected, label=archive.stem, progress=progress)
             if not report.ok:
                 raise SubmissionError(_refusal(report), report.findings)
             sha256 = file_sha256(temporary)
@@ -157,7 +152,3 @@ def _disk_errors(out: Path) -> Iterator[None]:
     except OSError as error:
         file = error.filename or out
         raise DataError(f"{printable(str(file), 300)}: {error.strerror or error}; nothing was written") from error
-
-
-def _named(progress: Progress, what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
-    return lambda items, total: progress(items, total, what)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.manifest import MINI, MakeProgress, Manifest, open_manifest
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.manifest import Manifest, open_manifest
+from s5eval.data_manifests.sets.known import MINI
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS
 
 
@@ -44,7 +46,7 @@ def find_expected(
     dataset: str | None,
     split: str | None,
     mixtures: Path | None,
-    progress: MakeProgress | None = None,
+    progress: CountProgress | None = None,
 ) -> Expected | None:
     """The mixtures that options of the same names tell; None where none is given.
 

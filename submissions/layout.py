@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding, Severity
-from s5eval.systems.estimates import SUBMISSION_AUDIO, SUBMISSION_RESULTS
+from s5eval.data_manifests.naming import SUBMISSION_AUDIO, SUBMISSION_RESULTS
 
 TASK = "task4"
 MAX_SYSTEMS = 4

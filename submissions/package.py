@@ -11,7 +11,7 @@ the URL file was not public when this was written: here it holds a line `<label>
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import atomic_path, write_atomically
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.submissions.archive import Unreadable, open_container
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import (
@@ -35,9 +36,6 @@ from s5eval.submissions.metadata import TODO, check_meta, fill_template, known_f
 from s5eval.submissions.pdf import check_report
 from s5eval.submissions.validate import validate
 from s5eval.submissions.zipping import Member, write_zip
-
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Wraps what is worked through to show progress; gets how much there is, and what is being done with it."""
 
 _URL = re.compile(r"https?://[^\s/]+\.[^\s/]+(/\S*)?")
 
@@ -107,7 +105,7 @@ def package(
     expected: Expected | None = None,
     template: Path | None = None,
     audio: bool = True,
-    progress: Progress | None = None,
+    progress: WorkProgress | None = None,
 ) -> Packaged:
     """Check everything that a team hands in, and write `<team>.zip` when there is no error.
 
@@ -136,8 +134,7 @@ def package(
     team = _team(list(names))
     members = []
     for name, path in names.items():
-        shown = None if progress is None else _bound(progress, f"checking {name.label}")
-        found = validate(path, expected=expected, label=name.label, audio=audio, progress=shown).findings
+        found = validate(path, expected=expected, label=name.label, audio=audio, progress=progress).findings
         findings += [_below(name, entry) for entry in found]
         meta = meta_folder / meta_file(name)
         findings += check_meta(meta, name, text, _facts(path, name))
@@ -240,7 +237,3 @@ def _below(name: SubmissionName, entry: Finding) -> Finding:
         if entry.file.startswith(name.label)
         else Finding(entry.rule, entry.severity, f"{name.label}: {entry.file}", entry.message)
     )
-
-
-def _bound(progress: Progress, what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
-    return lambda items, total: progress(items, total, what)

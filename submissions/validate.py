@@ -4,12 +4,13 @@ Nothing is unpacked to disk; memory holds one file at a time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.naming import MixtureIds, SourceName, format_source_name, parse_source_stem
 from s5eval.submissions.archive import Container, Unreadable, open_container
@@ -28,9 +29,6 @@ from s5eval.submissions.layout import (
     finding,
     parse_label,
 )
-
-Progress = Callable[[Iterable[str], int], Iterable[str]]
-"""Wraps the audio files to show progress; gets how many there are."""
 
 _MAX_FINDINGS = 20_000  # of one rule; an honest submission has fewer files
 _MAX_LENGTHS = 64  # different lengths of mixture names; an honest data set has a handful
@@ -86,7 +84,7 @@ def validate(
     expected: Expected | None = None,
     label: str | None = None,
     audio: bool = True,
-    progress: Progress | None = None,
+    progress: WorkProgress | None = None,
 ) -> Report:
     """Check a submission.
 
@@ -267,13 +265,15 @@ class _Checks:
         for name in sorted(self.outputs.keys() - listed.files.keys()):
             self.note("filename-unlisted", self.outputs[name], f"not listed in {EVAL_RESULTS}")
 
-    def check_wavs(self, expected: Expected, progress: Progress | None) -> int:
+    def check_wavs(self, expected: Expected, progress: WorkProgress | None) -> int:
         """The content of every output, one at a time; returns how many samples are clipped."""
         files: Iterable[str] = sorted(self.outputs, key=self._order)
         earlier: dict[str, bytes] = {}  # other outputs of the same mixture
         current: str | None = None
         clipped = 0
-        for file in files if progress is None else progress(files, len(self.outputs)):
+        for file in (
+            files if progress is None else progress(files, len(self.outputs), f"checking {self.top.rstrip('/')}")
+        ):
             full, name = self.outputs[file], self.names.get(file)
             try:
                 content = self.container.read(full, MAX_AUDIO_BYTES)

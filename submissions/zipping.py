@@ -1,17 +1,16 @@
 """Zip archives whose bytes depend on their content alone."""
 
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from s5eval.data_manifests.common.progress import WorkProgress
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can tell
 _MODE = 0o100644  # a regular file, readable by all
 _UNIX = 3
 _LEVEL = 1
-
-Progress = Callable[[Iterable["Member"], int], Iterable["Member"]]
-"""Wraps the members to show progress; gets how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Member:
 
 
 def write_zip(
-    target: Path, members: Iterable[Member], *, compress: bool = False, progress: Progress | None = None
+    target: Path, members: Iterable[Member], *, compress: bool = False, progress: WorkProgress | None = None
 ) -> None:
     """Write an archive of `members`, sorted by name, with fixed times and permissions, one of them in memory at a time.
 
@@ -37,7 +36,7 @@ def write_zip(
     ordered = sorted(members, key=lambda member: member.name)
     method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(target, "w") as archive:
-        for member in ordered if progress is None else progress(ordered, len(ordered)):
+        for member in ordered if progress is None else progress(ordered, len(ordered), "packing"):
             info = zipfile.ZipInfo(member.name, _TIME)
             info.external_attr = _MODE << 16
             info.create_system = _UNIX

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.data_manifests.labels import CLASSES, suggestion
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.card import check_digest, recorded_digests
 
 PLACES = 9

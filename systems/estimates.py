@@ -1,38 +1,23 @@
 """What a directory or archive of estimates holds: which names may be estimates, and what all the others are."""
 
 import json
-import lzma
-import struct
 import zipfile
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.data_manifests.listing import hidden, is_hidden, not_a_file, walk_folder
-from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SOURCE_NAMES, format_source_name, match_sources
-
-SUBMISSION_AUDIO = "eval_out"
-"""Folder of the estimates in a challenge submission; where there is one, nothing outside it is an estimate."""
-
-SUBMISSION_RESULTS = ("eval_results.json", "dev_set_test_results.json")
-"""The other files of a submission; they hold no audio."""
-
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    EOFError,
-    OSError,
-    NotImplementedError,
-    RuntimeError,  # an encrypted member
-    ValueError,  # a name that is not what its flags say, a negative offset
-    OverflowError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
+from s5eval.data_manifests.naming import (
+    AUDIO_SUFFIXES,
+    SOURCE_NAMES,
+    SUBMISSION_AUDIO,
+    SUBMISSION_RESULTS,
+    format_source_name,
+    match_sources,
 )
-"""What Python's zipfile raises on damaged or odd archives."""
 
 _MAX_RESULTS_BYTES = 1 << 25
 

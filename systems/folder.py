@@ -14,11 +14,12 @@ import numpy as np
 from s5eval.data_manifests.audio import audio_length, read_audio
 from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SourceFile, match_sources, sources_problem
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import KEEP_ALL
-from s5eval.systems.estimates import ZIP_ERRORS, list_estimates, nothing_matches
+from s5eval.systems.estimates import list_estimates, nothing_matches
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.registry import check_keys
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.labels import suggestion
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.systems.interface import Factory
 
 GROUP = "s5eval.systems"

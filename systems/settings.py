@@ -7,8 +7,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.data_manifests.labels import suggestion
 
 _T = TypeVar("_T")
 

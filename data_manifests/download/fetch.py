@@ -12,7 +12,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import make_folder, sync_files, sync_folder
+from s5eval.data_manifests.common.progress import FileProgress
 from s5eval.data_manifests.common.structured import parse_json
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.download.archives import extract
-from s5eval.data_manifests.labels import suggestion
 
 ZENODO = "https://zenodo.org"
 
@@ -46,9 +47,6 @@ _LEAST_RATE, _RATE_WINDOW = 1000.0, 60.0  # bytes a second, over so many seconds
 _LONGEST_WAIT = 300.0  # seconds that a server may ask for and get
 _RETRIED_STATUS = (408, 429, 500, 502, 503, 504)
 
-Progress = Callable[[str, int, int], None]
-"""Called with a file's name, bytes done, and bytes in all."""
-
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
@@ -70,7 +68,7 @@ def fetch(
     attempts: int = 5,
     pause: float = 2.0,
     timeout: float = 60.0,
-    progress: Progress | None = None,
+    progress: FileProgress | None = None,
 ) -> list[Path]:
     """Download a record and unpack its archives.
 
@@ -230,7 +228,7 @@ def _require_space(folder: Path, needed: int) -> None:
 
 
 def _download(
-    file: RemoteFile, target: Path, attempts: int, pause: float, timeout: float, progress: Progress | None
+    file: RemoteFile, target: Path, attempts: int, pause: float, timeout: float, progress: FileProgress | None
 ) -> None:
     partial = _partial(target)
     problem, wait = "", 0.0
@@ -269,7 +267,7 @@ def _download(
     raise DataError(f"{file.url}: {problem} ({attempt + 1} of {attempts} tries); nothing was put at {target}")
 
 
-def _continue(file: RemoteFile, partial: Path, timeout: float, progress: Progress | None) -> None:
+def _continue(file: RemoteFile, partial: Path, timeout: float, progress: FileProgress | None) -> None:
     """Append what is missing to the partial file; start over where the server cannot go on."""
     start = partial.stat().st_size if partial.is_file() else 0
     if start > file.size:

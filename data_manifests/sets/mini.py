@@ -13,13 +13,15 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.labels import CLASSES, suggestion
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.rooms import RoomBank
 from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS, Material, Recipe, draw_scene, render_scene
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FoleySources
-from s5eval.data_manifests.synthesis.write import Progress, default_workers, write_scenes
+from s5eval.data_manifests.synthesis.write import default_workers, write_scenes
 
 VERSION = 1
 """Changes whenever a sample of the set changes; part of its folder's name."""
@@ -92,7 +94,7 @@ def make_mini(
     only: Sequence[str] = (),
     suffix: str | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
 ) -> Path:
     """Make a split of the set, or what is missing or damaged of it.
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.manifest import VALID_LISTING
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.sets.known import VALID_LISTING
 from s5eval.data_manifests.synthesis.metadata import list_metadata, read_metadata, synthesize
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
-from s5eval.data_manifests.synthesis.write import Progress, Subtype, default_workers, write_scenes
+from s5eval.data_manifests.synthesis.write import Subtype, default_workers, write_scenes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def synthesize_files(
     out: Path,
     subtype: Subtype = "FLOAT",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
 ) -> Path:
     """Write the scenes of metadata files as `soundscape/<stem>.wav` and `oracle_target/<stem>_<i>_<Label>.wav`.
 
@@ -92,7 +93,7 @@ def make_official_valid(
     count: int | None = None,
     only: Sequence[str] = (),
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
 ) -> Path:
     """The official validation split with audio, in the cache; what is there already is only checked.
 

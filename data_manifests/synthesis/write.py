@@ -9,7 +9,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,7 @@ from s5eval.data_manifests.audio import wav_bytes
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sweep, write_atomically
+from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.structured import read_json
 from s5eval.data_manifests.common.workers import begin_worker
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
@@ -30,8 +31,6 @@ from s5eval.data_manifests.synthesis.render import Signal, SynthesizedScene
 SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS = "soundscape", "oracle_target", "checksums"
 
 Subtype = Literal["PCM_16", "FLOAT"]
-Progress = Callable[[int, int], None]
-"""Called with how many scenes are done, and how many there are."""
 
 
 class SceneJob(Protocol):
@@ -58,7 +57,7 @@ def write_scenes(
     suffix: str = ".wav",
     subtype: Subtype = "PCM_16",
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: CountProgress | None = None,
 ) -> None:
     """Make what is missing or damaged of a set, or was made from something else.
 

@@ -40,8 +40,9 @@ def command(grid: Path | None, **options: Any) -> int:
     failed; the others stand.
     """
     from s5eval.harness.comparing.ablation import ablate
+    from s5eval.harness.comparing.ablation_files import write_ablation
     from s5eval.harness.comparing.ablation_grid import load_grid, parse_assignments
-    from s5eval.harness.comparing.ablation_tables import ablation_table, write_ablation
+    from s5eval.harness.comparing.ablation_tables import ablation_table
     from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.runs.run import default_run_path

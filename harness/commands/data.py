@@ -16,7 +16,7 @@ from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable
 
 if TYPE_CHECKING:
-    from s5eval.data_manifests.download.fetch import Progress
+    from s5eval.data_manifests.common.progress import FileProgress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for machines.")
 workers_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one per core.")
@@ -32,7 +32,7 @@ def command() -> None:
 @json_option
 def list_sets(data: Path | None, as_json: bool) -> int:
     """The known sets and their splits: mixtures, whether thresholds may be tuned on them, whether they are there."""
-    from s5eval.data_manifests.manifest import is_available, known_datasets
+    from s5eval.data_manifests.sets.known import is_available, known_datasets
 
     rows = [
         {
@@ -162,7 +162,7 @@ def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
 
 
 @contextmanager
-def _show_bytes() -> "Iterator[Progress]":
+def _show_bytes() -> "Iterator[FileProgress]":
     files: dict[str, Show] = {}
     with ExitStack() as bars:
 

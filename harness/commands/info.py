@@ -15,7 +15,8 @@ from s5eval.harness.terminal import echo
 def command(as_json: bool) -> int:
     """What a bug report needs: versions, device, cache folder and free disk, data root."""
     from s5eval.data_manifests.common.cache import cache_folder
-    from s5eval.harness.record.provenance import package_versions, resolve_device
+    from s5eval.harness.record.provenance import package_versions
+    from s5eval.systems.device import resolve_device
 
     cache = cache_folder()
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())

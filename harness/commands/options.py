@@ -15,7 +15,7 @@ from s5eval.harness.commands.progress import show_count
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
-    from s5eval.data_manifests.manifest import MakeProgress
+    from s5eval.data_manifests.common.progress import CountProgress
     from s5eval.harness.runs.engine import Outcome
     from s5eval.harness.runs.run import Progress, RunResult
 
@@ -139,7 +139,7 @@ def refuse_folder_of_mini(context: click.Context) -> None:
 
 
 @contextmanager
-def show_making(what: str = "making scenes") -> "Iterator[MakeProgress]":
+def show_making(what: str = "making scenes") -> "Iterator[CountProgress]":
     """How many scenes are made (or checked, says `what`), on standard error; nothing where none is."""
     with show_count("scene", what, keep=False) as show:
         yield show

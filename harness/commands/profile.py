@@ -26,7 +26,7 @@ def command(
     The mixture is made-up noise; no weights and no data are needed.
     """
     from s5eval.harness.record.config import TRUST, parse_settings, take_trust
-    from s5eval.harness.record.provenance import resolve_device
+    from s5eval.systems.device import resolve_device
     from s5eval.systems.registry import load_profile
 
     profile = load_profile(system)

@@ -155,7 +155,7 @@ def validate(path: Path, no_audio: bool, as_json: bool, **options: Any) -> int:
         raise UsageError(f"no zip or folder at {path}")
     if inside := submissions_in(path):
         raise UsageError(f"{path} is no submission, but holds {', '.join(inside)}; name one of them")
-    report = check(path, expected=_expected(options), audio=not no_audio, progress=_checking)
+    report = check(path, expected=_expected(options), audio=not no_audio, progress=show_work)
     if as_json:
         echo(json.dumps(report.as_dict(), indent=1))
     else:
@@ -265,10 +265,6 @@ def show_work(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
         for number, item in enumerate(items, start=1):
             yield item
             show(number, total)
-
-
-def _checking(items: Iterable[str], total: int) -> Iterable[str]:
-    return show_work(items, total, "checking")
 
 
 def _listed(findings: Iterable[Finding]) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.data_manifests.labels import suggestion
 from s5eval.harness.record.config import parse_settings
 
 _KEYS = ("system", "base", "axes", "skip", "rows", "baseline")

@@ -1,14 +1,12 @@
-"""The table of an ablation: for the terminal, as Markdown and as CSV; `write_ablation` writes all its files."""
+"""The table of an ablation: for the terminal, as Markdown and as CSV."""
 
 import csv
 import io
 import json
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.comparing.ablation import Ablation, AblationRow
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained, part_mark
@@ -20,20 +18,6 @@ HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %"
 DIGITS = {"capi_sdri": 3, "mixture_accuracy": 2, "source_accuracy": 2}
 
 _FLOOR = "capi_sdri_zero_floor"
-
-
-def write_ablation(ablation: Ablation, out: Path) -> None:
-    """Write `table.json`, `.md`, `.csv`, `.tex`, `.svg` and `.png` into a folder."""
-    from s5eval.harness.comparing.ablation_figure import draw_ablation
-    from s5eval.harness.comparing.ablation_latex import ablation_latex
-
-    out.mkdir(parents=True, exist_ok=True)
-    content = {**ablation.as_dict(), "published": published_rows(ablation.about)}
-    write_atomically(out / "table.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    write_atomically(out / "table.md", ablation_markdown(ablation))
-    write_atomically(out / "table.csv", ablation_csv(ablation))
-    write_atomically(out / "table.tex", ablation_latex(ablation))
-    draw_ablation(ablation, out)
 
 
 def published_rows(about: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.manifest import known_datasets, open_manifest
+from s5eval.data_manifests.manifest import open_manifest
+from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_folder import read_run, read_scores

@@ -10,11 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.errors import UsageError
-
 PACKAGES = ("s5eval", "torch", "numpy", "scipy", "soundfile", "soxr", "transformers", "mamba-ssm", "pyroomacoustics")
-METRIC_VERSION = 1
-"""Counts changes of the scoring rules; scores of different versions are not to be compared."""
 
 
 def collect_provenance(device: str) -> dict[str, Any]:
@@ -59,30 +55,6 @@ def git_state(file: Path) -> dict[str, Any] | None:
         return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-
-
-def resolve_device(device: str) -> str:
-    """`auto` → `cuda` where a GPU and a torch that sees it are at hand, else `cpu`; torch is not imported in vain.
-
-    Raises:
-        UsageError: there is no such device here.
-    """
-    if device == "cpu":
-        return device
-    if device != "auto":
-        import torch
-
-        try:
-            torch.empty(1, device=device)
-        except (RuntimeError, AssertionError, ValueError) as error:
-            reason = str(error).partition("\n")[0]
-            raise UsageError(f"--device {device}: not at hand ({reason}); auto takes what is there") from error
-        return device
-    if not Path("/dev/nvidiactl").exists():
-        return "cpu"
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -9,9 +9,9 @@ log.txt           tracebacks and messages
 
 Nothing here is trusted unread. `run.json`, `summary.json` and every line close with their own digest
 (`s5eval.data_manifests.common.sealed`), and a line holds the digests of its table and wavs. So whatever a kill, a
-power loss or a faulty disk leaves is told apart from what was written: `--resume` and `s5eval check --repair` redo it, everything
-else refuses it. Tables, wavs and lines are handed over to the disk together, every few seconds and at the end, before
-`run.json` says that the run is complete.
+power loss or a faulty disk leaves is told apart from what was written: `--resume` and `s5eval check --repair` redo it,
+everything else refuses it. Tables, wavs and lines are handed over to the disk together, every few seconds and at the
+end, before `run.json` says that the run is complete.
 """
 
 import errno

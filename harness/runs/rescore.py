@@ -8,7 +8,6 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
 from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
-from s5eval.harness.record.provenance import METRIC_VERSION
 from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_lines, read_run
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import write_page
@@ -16,6 +15,7 @@ from s5eval.harness.runs.chosen_decision import describe_decision, forbidden_mar
 from s5eval.harness.runs.run import RunResult, derive_summary
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
+from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision, load_decision, parse_decision
 
 

@@ -16,14 +16,15 @@ from typing import Any
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.data_manifests.manifest import MakeProgress, Manifest, open_manifest
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.inspection import Damage, inspect_run
 from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.logs import logging_to
-from s5eval.harness.record.provenance import METRIC_VERSION, collect_provenance, resolve_device
+from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_run, read_summary, unfinished_rescoring
 from s5eval.harness.record.same_data import manifest_facts, same_data
 from s5eval.harness.record.tables import MixtureScore
@@ -33,7 +34,9 @@ from s5eval.harness.runs.contract import build_system, inspect_files, read_finge
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard, check_timeout
 from s5eval.harness.scoring.summary import summarize
+from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision
+from s5eval.systems.device import resolve_device
 from s5eval.systems.folder import FolderSystem
 from s5eval.systems.interface import OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
@@ -85,7 +88,7 @@ class Plan:
         return isinstance(self.system, OracleSystem)
 
 
-def plan_run(config: RunConfig, *, making: MakeProgress | None = None) -> Plan:
+def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     """Open the data, build the system and check the files; evaluates nothing.
 
     Args:
@@ -148,7 +151,7 @@ def _numbered(path: Path, n: int) -> Path:
 
 
 def run(
-    config: RunConfig, out: Path, *, progress: Progress | None = None, making: MakeProgress | None = None
+    config: RunConfig, out: Path, *, progress: Progress | None = None, making: CountProgress | None = None
 ) -> RunResult:
     """Evaluate a system into a new run folder.
 
@@ -174,7 +177,7 @@ def resume(
     given: Mapping[str, Any],
     fresh: RunConfig | None,
     progress: Progress | None = None,
-    making: MakeProgress | None = None,
+    making: CountProgress | None = None,
 ) -> RunResult:
     """Continue a run that was interrupted; failed mixtures are tried again. A finished run stays as it is.
 

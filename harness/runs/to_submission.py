@@ -7,7 +7,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.data_manifests.manifest import known_datasets
+from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import file_problem
 from s5eval.harness.record.lines import Line, source_file

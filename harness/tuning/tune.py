@@ -13,7 +13,6 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
-from s5eval.harness.record.provenance import METRIC_VERSION
 from s5eval.harness.record.run_folder import read_lines, read_run, unverified
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
@@ -21,6 +20,7 @@ from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit, fit
 from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.bootstrap import paired_bootstrap
+from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
 from s5eval.systems.decision import THRESHOLDS, Decision, parse_decision
 

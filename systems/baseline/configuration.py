@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.systems.multistage.configuration import M2DSizes
+from s5eval.systems.networks.sizes import M2DSizes
 from s5eval.systems.settings import check_positive, read_preset
 
 PRESETS = ("official", "mini")

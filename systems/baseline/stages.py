@@ -17,8 +17,8 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger
+from s5eval.systems.batching import batches
 from s5eval.systems.interface import Candidates, Json
-from s5eval.systems.multistage.stages import batches
 
 _ABOVE = 1e-8  # more than the last digits that a decision counts
 

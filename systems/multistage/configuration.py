@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.systems.networks.sizes import M2DSizes, Mamba2Sizes
 from s5eval.systems.settings import check_positive, read_preset
 
 PRESETS = ("mini", "paper")
@@ -66,17 +67,6 @@ class SeparatorSizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Mamba2Sizes:
-    """Mamba-2, with the names of `mamba_ssm`; `chunk` is the plain-torch scan's and changes no result."""
-
-    d_state: int
-    d_conv: int
-    expand: int
-    headdim: int
-    chunk: int
-
-
-@dataclass(frozen=True, slots=True)
 class ClueSizes:
     """Frame embeddings: their dimension as the encoder delivers it, and the width they are projected to."""
 
@@ -110,18 +100,6 @@ class ClassifierSizes:
     dropout: float
     scale: float
     margin: float
-
-
-@dataclass(frozen=True, slots=True)
-class M2DSizes:
-    """The vision transformer of M2D: log-mel input (mels × frames), patch, and transformer sizes."""
-
-    mels: int
-    frames: int
-    patch: int
-    width: int
-    depth: int
-    heads: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ class clue, however silent the slot looks, so that a later stage can revive it) 
 features stay inside. Kwon et al., arXiv 2606.24512.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
+from s5eval.systems.batching import batches
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.multistage.configuration import Configuration
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
@@ -161,19 +162,3 @@ def _device(network: torch.nn.Module) -> torch.device:
 
 def _precision(device: torch.device, config: Configuration) -> AbstractContextManager[None]:
     return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
-
-
-def batches(mixtures: Sequence[Mixture], device: torch.device) -> Iterator[tuple[Tensor, slice]]:
-    """Audio (B, 4, T) of neighbouring mixtures of one length, and which they are.
-
-    On a CPU every mixture goes alone: a batch would only cost memory there.
-    """
-    start, waiting = 0, list[np.ndarray]()
-    for index, mixture in enumerate(mixtures):
-        audio = np.ascontiguousarray(mixture.audio())
-        if waiting and (device.type == "cpu" or audio.shape != waiting[0].shape):
-            yield torch.from_numpy(np.stack(waiting)).to(device), slice(start, index)
-            start, waiting = index, []
-        waiting.append(audio)
-    if waiting:
-        yield torch.from_numpy(np.stack(waiting)).to(device), slice(start, len(mixtures))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.mini import RECIPE
-from s5eval.data_manifests.synthesis.training_scenes import (
+from s5eval.data_manifests.training_scenes import (
     NO_SOURCE,
     TrainingItem,
     TrainingScenes,

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.data_manifests.labels import suggestion
-from s5eval.data_manifests.synthesis.training_scenes import recordings_digest
+from s5eval.data_manifests.training_scenes import recordings_digest
 from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from s5eval.data_manifests.sets.mini import RECIPE, mini_material
-from s5eval.data_manifests.synthesis.training_scenes import TrainingScenes, start_worker
+from s5eval.data_manifests.training_scenes import TrainingScenes, start_worker
 
 WINDOW, HOP = 1024, 512
 AUDIBLE = 1e-3

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.manifest import known_datasets, open_manifest
+from s5eval.data_manifests.manifest import open_manifest
+from s5eval.data_manifests.sets.known import known_datasets
 
 
 def ids(root: Path, **options: object) -> list[str]:

@@ -160,7 +160,7 @@ outputs = [MixtureOutputs(f"m_{k:02d}", (Output(0, "Pour", 0.5, audio),)) for k 
 dev = DevResults(1.0, 0.0, 0.0, [])
 def progress(items, total, what):
     for number, item in enumerate(items):
-        if what == when and number == total // 2:
+        if what.split()[0] == when and number == total // 2:
             print("half", flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         yield item

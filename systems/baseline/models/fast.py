@@ -8,19 +8,16 @@ follows them, and convolutions with many channels go by Winograd's method. Nothi
 Maps are (frames, bins, channels) here, one mixture at a time, so that channels lie side by side in memory.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s5eval.systems.baseline.models.blocks import ConvBlock, Decoder, Shifts
+from s5eval.systems.baseline.models.blocks import ConvBlock, Decoder, Encoder, Shifts
 from s5eval.systems.baseline.models.winograd import TILE, Winograd, transform_kernel
-
-if TYPE_CHECKING:
-    from s5eval.systems.baseline.models.resunet import ResUNet
 
 CELLS = 8_192
 """Cells of a map that are worked on at once; a matter of caches alone."""
@@ -35,7 +32,35 @@ _Kernels = WeakKeyDictionary[nn.Module, tuple[tuple[int, int], Tensor]]
 _kernels: _Kernels = WeakKeyDictionary()
 
 
-def separate(network: "ResUNet", spectrum: Tensor, features: Tensor, shifts: Shifts) -> Tensor:
+class MaskingUNet(Protocol):
+    """What this file reads of `ResUNet`: its layers in order, and how its masks are applied."""
+
+    @property
+    def pre_conv(self) -> nn.Conv2d:
+        """Widens the features to the first encoder's channels."""
+
+    @property
+    def encoders(self) -> Mapping[str, Encoder]:
+        """By name, from fine to coarse."""
+
+    @property
+    def conv_block7a(self) -> Encoder:
+        """Between encoders and decoders."""
+
+    @property
+    def decoders(self) -> Mapping[str, Decoder]:
+        """By name, from coarse to fine."""
+
+    @property
+    def after_conv(self) -> nn.Conv2d:
+        """Makes the masks' parts of the last decoder's map."""
+
+    def apply_masks(self, spectrum: Tensor, maps: Tensor) -> Tensor:
+        """Mask and mix down; see `ResUNet.apply_masks`."""
+        ...
+
+
+def separate(network: MaskingUNet, spectrum: Tensor, features: Tensor, shifts: Shifts) -> Tensor:
     """Spectra (B, channels, frames, bins) and their features → masked mixdowns (B, tracks, frames, bins)."""
     masked = [
         _separate(network, spectrum[i : i + 1], features[i], {path: shift[i] for path, shift in shifts.items()})
@@ -44,7 +69,7 @@ def separate(network: "ResUNet", spectrum: Tensor, features: Tensor, shifts: Shi
     return torch.cat(masked)
 
 
-def _separate(network: "ResUNet", spectrum: Tensor, features: Tensor, shifts: Shifts) -> Tensor:
+def _separate(network: MaskingUNet, spectrum: Tensor, features: Tensor, shifts: Shifts) -> Tensor:
     features = features.permute(1, 2, 0).contiguous()
     first = _pointwise(network.pre_conv)
     source: Rows = lambda start, stop: first(features[start:stop])  # noqa: E731

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from s5eval.systems.baseline.configuration import Configuration, HeadSizes
 from s5eval.systems.baseline.models.frozen import FrozenLogMel
-from s5eval.systems.multistage.configuration import M2DSizes
 from s5eval.systems.networks.m2d import M2D
+from s5eval.systems.networks.sizes import M2DSizes
 
 
 class _Backbone(M2D):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from s5eval.data_manifests.manifest import known_datasets, open_manifest
+from s5eval.data_manifests.manifest import open_manifest
+from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.report.table import headline
 from s5eval.harness.scoring.summary import summarize
 

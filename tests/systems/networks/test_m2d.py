@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.systems.multistage.configuration import M2DSizes, load_preset
+from s5eval.systems.multistage.configuration import load_preset
 from s5eval.systems.multistage.system import build
 from s5eval.systems.networks.m2d import M2D, NORM_STATS, M2DViT, backbone_weights
 from s5eval.systems.networks.mel import M2DLogMel, WhisperLogMel, mel_filters
+from s5eval.systems.networks.sizes import M2DSizes
 
 SMALL = M2DSizes(mels=80, frames=1001, patch=16, width=16, depth=2, heads=2)
 

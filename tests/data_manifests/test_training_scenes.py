@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from s5eval.data_manifests import training_scenes as training
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.sets import mini
-from s5eval.data_manifests.synthesis import training_scenes as training
 from s5eval.data_manifests.synthesis.rooms import RoomBank
-from s5eval.data_manifests.synthesis.training_scenes import (
+from s5eval.data_manifests.training_scenes import (
     NO_SOURCE,
     TrainingScenes,
     foley_training,
