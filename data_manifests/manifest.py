@@ -1,7 +1,7 @@
 """From a data set and a split to scenes: the official folders, any folder with `soundscape/`, or a set made on use."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -84,6 +84,13 @@ class Manifest:
     all_ids: tuple[str, ...]
     findings: tuple[Finding, ...]
     sha256: str
+
+    def __iter__(self) -> Iterator[Scene]:
+        """The scenes, in order."""
+        return iter(self.scenes)
+
+    def __len__(self) -> int:
+        return len(self.scenes)
 
     @property
     def has_references(self) -> bool:

@@ -2,14 +2,14 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import suggestion
-from s5eval.systems.interface import Factory
+from s5eval.systems.interface import Factory, OracleSystem, System
 
 GROUP = "s5eval.systems"
 PROFILES = "s5eval.profiles"
@@ -49,6 +49,21 @@ def load_factory(name: str) -> Factory:
     if not callable(loaded):
         raise UsageError(f"system {name!r} names a {type(loaded).__name__}, expected a factory build(config, device)")
     return cast(Factory, loaded)
+
+
+def build_system(name: str, config: Mapping[str, Any], device: str) -> System | OracleSystem:
+    """Load the factory of a system and call it.
+
+    Raises:
+        UsageError: see `load_factory`; what the factory returned is no system; and what the factory itself raises.
+    """
+    built: object = load_factory(name)(dict(config), device)
+    if not isinstance(built, System | OracleSystem):
+        raise UsageError(
+            f"the factory of {name!r} returned a {type(built).__name__}, expected an object with decision, "
+            "fingerprint() and propose()"
+        )
+    return built
 
 
 def load_profile(name: str) -> Callable[..., Any]:

@@ -31,7 +31,7 @@ from s5eval.harness.scoring.summary import summarize
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
-from s5eval.systems.registry import load_factory
+from s5eval.systems.registry import build_system, load_factory
 
 log = logging.getLogger("s5eval.run")
 
@@ -84,19 +84,12 @@ def plan_run(config: RunConfig, *, making: MakeProgress | None = None) -> Plan:
         UsageError: the system, a setting or the decision file is unknown or wrong.
         DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
     """
-    factory = load_factory(config.system)
+    load_factory(config.system)  # a wrong name is told before any data are looked at
     manifest = open_manifest(
         config.data, dataset=config.dataset, split=config.split, limit=config.limit, only=config.only, progress=making
     )
     device = resolve_device(config.device)
-    built: object = factory(dict(config.settings.get("system", {})), device)
-    if not isinstance(built, System | OracleSystem):
-        what = type(built).__name__
-        raise UsageError(
-            f"the factory of {config.system!r} returned a {what}, expected an object with decision, "
-            "fingerprint() and propose()"
-        )
-    system: System | OracleSystem = built
+    system = build_system(config.system, config.settings.get("system", {}), device)
     if isinstance(system, OracleSystem) and not manifest.has_references:
         raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
     if isinstance(system, Pipeline) and config.cache:
