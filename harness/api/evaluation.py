@@ -22,7 +22,7 @@ from s5eval.harness.tuning.coordinate_search import SHRINKAGE
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.separation import LoadedSystem
 from s5eval.submissions import validate as checks
-from s5eval.submissions.archive import submissions_in
+from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected
 
 AnyPath: TypeAlias = str | PathLike[str]
@@ -288,10 +288,7 @@ def validate(
         DataError: the data are missing.
     """
     found = Path(path).expanduser()
-    if not found.exists():
-        raise UsageError(f"no zip or folder at {found}")
-    if inside := submissions_in(found):
-        raise UsageError(f"{found} is no submission, but holds {', '.join(inside)}; name one of them")
+    check_is_one(found)
     expected = find_expected(data=_path(data), dataset=dataset, split=split, mixtures=None)
     return checks.validate(found, expected=expected, audio=audio)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from s5eval.arrays import Array, as_foa, check_rate
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.records import SAMPLE_RATE, MixtureInMemory
+from s5eval.data_manifests.records import SAMPLE_RATE, Audio, MixtureInMemory
 from s5eval.harness.record.provenance import resolve_device
 from s5eval.harness.runs.engine import pair_table
 from s5eval.harness.scoring.mixture import select
@@ -58,8 +58,9 @@ class LoadedSystem:
         >>> load_system("silence").separate(np.zeros((4, 3200), np.float32))
         ()
         """
-        candidates = self.propose(mixture, sample_rate=sample_rate)
+        check_rate(sample_rate)
         samples = as_foa(mixture)
+        candidates = self._propose(samples)
         nothing = np.empty((0, samples.shape[1]), np.float32)
         table = pair_table("mixture", candidates, None, nothing, samples[0])
         selections = select(table, self.decision if decision is None else decision)
@@ -68,7 +69,10 @@ class LoadedSystem:
     def propose(self, mixture: Array, *, sample_rate: int = SAMPLE_RATE) -> Candidates:
         """All candidates of one recording, before any decision; arguments and errors as `separate`."""
         check_rate(sample_rate)
-        (candidates,) = self.system.propose([MixtureInMemory("mixture", samples=as_foa(mixture))])
+        return self._propose(as_foa(mixture))
+
+    def _propose(self, samples: Audio) -> Candidates:
+        (candidates,) = self.system.propose([MixtureInMemory("mixture", samples=samples)])
         return candidates
 
 
