@@ -110,7 +110,7 @@ def test_undefined_mixtures_carry_no_gradient_and_leave_the_mean_alone() -> None
 
 
 def test_a_cap_bounds_what_a_perfect_estimate_earns_and_its_gradient_is_finite() -> None:
-    _, references, mixture, given, _ = scene(batch=2)
+    _, references, mixture, given, _ = scene(batch=3)
     given[:] = torch.tensor([0, 1, 2])
     estimates = references.clone().requires_grad_()
     made = (estimates, references, mixture, given, given)
@@ -138,7 +138,7 @@ def test_float32_is_kept_and_learns() -> None:
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    estimates, references, mixture, given, true = scene(batch=2)
+    estimates, references, mixture, given, true = scene(batch=3)
     for wrong in (
         (estimates[0], references, mixture, given, true),
         (estimates, references, mixture[:, 1:], given, true),
