@@ -46,20 +46,22 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """`CapiSDRi`, imported on use (PEP 562)."""
-    if name != "CapiSDRi":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from s5eval.metrics.capi_torchmetrics import CapiSDRi
-    except ModuleNotFoundError as error:
-        if error.name not in ("torchmetrics", "torch"):
-            raise
-        raise ImportError(
-            f"s5eval.metrics.CapiSDRi needs {error.name}, which is not installed: pip install 's5eval[torchmetrics]'",
-            name=error.name,
-        ) from error
-    return CapiSDRi
+if not TYPE_CHECKING:  # to type checkers it would say that any name is there
+
+    def __getattr__(name: str) -> object:
+        """`CapiSDRi`, imported on use (PEP 562)."""
+        if name != "CapiSDRi":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            from s5eval.metrics.capi_torchmetrics import CapiSDRi
+        except ModuleNotFoundError as error:
+            if error.name not in ("torchmetrics", "torch"):
+                raise
+            raise ImportError(
+                f"CapiSDRi needs {error.name}, which is not installed: pip install 's5eval[torchmetrics]'",
+                name=error.name,
+            ) from error
+        return CapiSDRi
 
 
 def __dir__() -> list[str]:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from s5eval.systems.interface import Candidates, Estimate, Stage, System
     from s5eval.systems.pipeline import Pipeline
 
+    __version__: str
+
 __all__ = [
     "CLASSES",
     "Candidates",
@@ -92,17 +94,19 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    """Import what is asked for, once (PEP 562)."""
-    if name == "metrics":
-        return import_module("s5eval.metrics")
-    if name == "__version__":
-        return import_module("importlib.metadata").version("s5eval")
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to type checkers it would say that any name is there
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for, once (PEP 562)."""
+        if name == "metrics":
+            return import_module("s5eval.metrics")
+        if name == "__version__":
+            return import_module("importlib.metadata").version("s5eval")
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
