@@ -1,7 +1,7 @@
 """From a data set and a split to scenes: the official folders, any folder with `soundscape/`, or a set made on use."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,6 +57,13 @@ class Manifest:
     digests: tuple[str, ...]
     sha256: str
     sizes_sha256: str
+
+    def __iter__(self) -> Iterator[Scene]:
+        """The scenes, in order."""
+        return iter(self.scenes)
+
+    def __len__(self) -> int:
+        return len(self.scenes)
 
     @property
     def has_references(self) -> bool:

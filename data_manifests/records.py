@@ -1,6 +1,7 @@
 """The records of what goes into an evaluation: mixtures with lazy audio, references, scenes."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,28 @@ class Mixture:
 
 
 @dataclass(frozen=True, slots=True)
+class MixtureInMemory(Mixture):
+    """A recording that is an array already: a system may be given one in place of a file.
+
+    Attributes:
+        samples: float32 (4, T), full scale 1.0.
+    """
+
+    path: Path = Path("in memory")
+    samples: Audio = field(kw_only=True)
+
+    def audio(self) -> Audio:
+        """The samples; not a copy."""
+        return self.samples
+
+    def sha256(self) -> str:
+        """Hexadecimal digest of the samples."""
+        digest = hashlib.sha256(repr(self.samples.shape).encode())
+        digest.update(np.ascontiguousarray(self.samples).data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The dry signal of one target as it should come out: one class label and mono audio."""
 
@@ -74,3 +97,8 @@ class Scene:
     def files(self) -> tuple[Path, ...]:
         """The mixture's file and those of the references."""
         return self.mixture.path, *(reference.path for reference in self.references or ())
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The labels of the references; None where there are no references."""
+        return None if self.references is None else tuple(reference.label for reference in self.references)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.submissions.layout import (
@@ -262,6 +263,14 @@ def _look_at_folder(path: Path, label: str | None) -> Container:
         return content
 
     return Container(label, listing.sizes, listing.findings, read)
+
+
+def check_is_one(path: Path) -> None:
+    """Refuse a path where nothing is, or a folder that holds several submissions. Raises `UsageError`."""
+    if not path.exists():
+        raise UsageError(f"no zip or folder at {path}")
+    if inside := submissions_in(path):
+        raise UsageError(f"{path} is no submission, but holds {', '.join(inside)}; name one of them")
 
 
 def submissions_in(path: Path) -> list[str]:

@@ -33,7 +33,7 @@ class Silence:
 
     def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Candidates]:
         """No candidates for every mixture."""
-        return [_labelled([], np.empty((0, mixture.audio().shape[1]), np.float32)) for mixture in mixtures]
+        return [labelled_candidates([], np.empty((0, mixture.audio().shape[1]), np.float32)) for mixture in mixtures]
 
 
 class OracleBound:
@@ -71,7 +71,7 @@ class OracleBound:
             if len(target) != len(mixture):
                 raise DataError(f"{reference.path}: {len(target)} samples, the mixture has {len(mixture)}")
             audio[row] = self._answer(mixture, target)
-        return _labelled([reference.label for reference in scene.references], audio)
+        return labelled_candidates([reference.label for reference in scene.references], audio)
 
 
 def build_silence(config: Mapping[str, Any], device: str) -> Silence:
@@ -111,7 +111,8 @@ def _least_squares_gain(mixture: Audio, target: Audio) -> np.float32:
     return np.float32(x @ target / power) if power > 0 else np.float32(0.0)
 
 
-def _labelled(labels: Sequence[str], audio: Audio) -> Candidates:
+def labelled_candidates(labels: Sequence[str], audio: Audio) -> Candidates:
+    """Candidates (N, T) that carry their classes and are surely not silent; to be kept with `KEEP_ALL`."""
     scores = np.zeros((len(labels), len(CLASSES)))
     scores[np.arange(len(labels)), [CLASS_INDEX[label] for label in labels]] = 1.0
     return Candidates(audio, scores, np.zeros(len(labels)), tuple(labels))

@@ -3,7 +3,9 @@
 import ast
 import subprocess
 import sys
+import tarfile
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -16,38 +18,63 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 """A floor imports only those before it; `metrics` stands alone, and `harness` alone uses it."""
 
 ROOMS = {
-    "data_manifests": "common | audio download labels | naming records | scan synthesis | sets "
+    "data_manifests": "common containers | download labels | naming | listing | audio | records | synthesis | scan sets "
     "| manifest training_scenes | verify",
-    "systems": "batching decision device loading networks settings | interface training "
-    "| pipeline profiling registry stage_store | baseline bounds folder multistage",
+    "systems": "batching card device estimates settings | decision loading | interface networks training "
+    "| parameters pipeline profiling registry stage_store | baseline bounds folder multistage",
     "submissions": "check_json errors layout records zipping | archive check_audio expected metadata pdf results "
     "| check_results | validate | build package",
-    "metrics": "label_counts sdr version | bootstrap bss capi literal | casa decompose",
-    "harness": "errors | record | scoring | report | runs tuning | comparing | commands | cli",
+    "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal",
+    "harness": "errors process terminal | record | scoring | report | runs tuning | comparing | api commands | cli",
 }
 """The rooms (folders and files) of every floor: each imports only rooms before the bar on its left."""
 
+FACE = "harness/api"
+"""What stands here is the package `s5eval` itself."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+def package_of(folder: Path) -> str:
+    parts = folder.relative_to(ROOT)
+    return "s5eval" if parts.as_posix() == FACE else "s5eval." + ".".join(parts.parts)
+
+
 def packages_on_disk() -> set[str]:
-    return {
-        "s5eval." + ".".join(path.parent.relative_to(ROOT).parts)
-        for folder in FOLDERS
-        for path in (ROOT / folder).rglob("__init__.py")
-    }
+    return {package_of(path.parent) for folder in FOLDERS for path in (ROOT / folder).rglob("__init__.py")}
+
+
+def place_in_wheel(file: str) -> str:
+    return f"s5eval/{file.removeprefix(f'{FACE}/')}"
 
 
 def test_every_package_is_listed_and_mapped() -> None:
     listed = PROJECT["tool"]["setuptools"]
     assert set(listed["packages"]) == packages_on_disk()
-    assert {f"s5eval.{folder}": folder for folder in FOLDERS} == listed["package-dir"]
+    assert {"s5eval": FACE, **{f"s5eval.{folder}": folder for folder in FOLDERS}} == listed["package-dir"]
     modules = {path.parent for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
     assert all((folder / "__init__.py").is_file() for folder in modules)
 
 
 def test_every_mapped_package_is_typed() -> None:
-    assert all((ROOT / folder / "py.typed").is_file() for folder in FOLDERS)
+    assert all((ROOT / folder / "py.typed").is_file() for folder in (FACE, *FOLDERS))
+
+
+def test_the_face_has_one_name_only() -> None:
+    """Imported below `s5eval.harness`, its modules would exist twice, and its classes be unequal to themselves."""
+    for path in [*ROOT.glob("tests/**/*.py"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))]:
+        assert "harness" + ".api" not in path.read_text(), path
+
+
+def test_the_links_for_type_checkers_hold_every_module_of_the_face(tmp_path: Path) -> None:
+    for name in ("Makefile", *FOLDERS):
+        (tmp_path / name).symlink_to(ROOT / name)
+    subprocess.run(["make", "--silent", ".types/s5eval"], cwd=tmp_path, check=True)
+    links = tmp_path / ".types" / "s5eval"
+    assert {path.name for path in links.iterdir()} == {
+        *FOLDERS,
+        *(path.name for path in (ROOT / FACE).iterdir() if path.is_file()),
+    }
+    assert all(path.exists() for path in links.iterdir())
 
 
 def test_every_entry_point_loads() -> None:
@@ -83,6 +110,8 @@ def test_a_floor_imports_only_those_below_it() -> None:
         allowed |= {"metrics"} if floor == "harness" else set()
         if floor == "systems":
             allowed -= {"submissions"}
+        if FACE in str(path.parent):  # the face imports all, and is imported by itself alone
+            allowed |= {file.stem for file in (ROOT / FACE).glob("*.py")}
         assert parts[0] in allowed, f"{path} imports {'.'.join(parts)}"
 
 
@@ -95,7 +124,7 @@ def test_a_room_imports_only_those_before_it() -> None:
     }
     for path, parts in imports():
         floor, room = path.parts[0], path.parts[1].removesuffix(".py")
-        if parts[0] != floor or len(parts) < 2 or room == "__init__":
+        if parts[0] != floor or len(parts) < 2 or room in ("__init__", "api"):
             continue
         assert (floor, room) in heights, f"{floor}/{room} has no place in ROOMS: put it where its imports allow"
         if parts[1] != room:
@@ -136,16 +165,101 @@ def test_constraints_pin_what_the_project_needs() -> None:
     assert version("torch").startswith("2.13.0")
 
 
-@pytest.mark.slow
-def test_the_wheel_holds_every_module_and_data_file(tmp_path: Path) -> None:
-    import zipfile
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the sdist, which is built from what git tracks and so holds whatever is needed."""
+    folder = tmp_path_factory.mktemp("dist")
+    copy = folder / "checkout"
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, tracked.split("\0")):
+        if not name.startswith("tests/") and (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).symlink_to(ROOT / name)
+    build = "import sys, setuptools.build_meta as backend; print(getattr(backend, sys.argv[1])(sys.argv[2]))"
+    made = folder / "dist"
+    made.mkdir()
+    for what, where in (("build_sdist", copy), ("build_wheel", folder / "unpacked")):
+        if what == "build_wheel":
+            (sdist,) = made.glob("*.tar.gz")
+            with tarfile.open(sdist) as archive:
+                archive.extractall(folder, filter="data")
+            (folder / sdist.name.removesuffix(".tar.gz")).rename(where)
+        subprocess.run([sys.executable, "-c", build, what, str(made)], cwd=where, capture_output=True, check=True)
+    return next(made.glob("*.whl"))
 
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", str(tmp_path), str(ROOT)],
-        check=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_module_and_data_file_once(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=True)
-    missing = [name for name in tracked.stdout.split() if f"s5eval/{name}" not in names]
+    missing = [name for name in tracked.stdout.split() if place_in_wheel(name) not in names]
     assert missing == []
+    assert not [name for name in names if name.startswith("s5eval/harness/api")]
+
+
+CLIENT = """
+from collections.abc import Sequence
+import numpy as np
+import torch
+import s5eval
+from s5eval import Candidates, Decision, Estimate, Mixture, System
+from s5eval.metrics import CapiSDRi, pairwise_sdr
+
+class Mine:
+    decision = Decision({"default": 0.4})
+    def fingerprint(self) -> dict[str, str]:
+        return {"weights": "none"}
+    def propose(self, mixtures: Sequence[Mixture]) -> list[Candidates]:
+        return [Candidates(m.audio()[:1], np.zeros((1, len(s5eval.CLASSES))), np.zeros(1)) for m in mixtures]
+
+mine: System = Mine()
+foa = np.zeros((4, 3200), np.float32)
+found: tuple[Estimate, ...] = s5eval.load_system("silence").separate(torch.tensor(foa))
+score = s5eval.score_mixture(estimates=found, references={"Speech": foa[0]}, mixture=foa)
+fn: int | None = score.fn
+tables = pairwise_sdr(estimate=foa[:1], reference=foa[:1], mixture=foa[0])
+value: float | None = s5eval.metrics.capi_sdri(tables, estimate_labels=["Pour"], reference_labels=["Pour"]).value
+metric = CapiSDRi(s5eval.CLASSES)
+try:
+    s5eval.read_run("nowhere").mixtures["capi_sdri"].mean()
+except s5eval.S5Error as error:
+    print(s5eval.__file__, fn, value, error.exit_code, s5eval.__version__)
+"""
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_serves_a_typed_client(wheel: Path, tmp_path: Path) -> None:
+    """In an environment of its own, that sees the packages of this one but not its s5eval."""
+    environment = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    (site,) = environment.glob("lib/python*/site-packages")
+    # Plain folders: a .pth of theirs, such as an editable s5eval's, is not followed.
+    folders = [path for path in sys.path if path.endswith("-packages")]
+    (site / "others.pth").write_text("\n".join(folders))
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)]
+    subprocess.run([*install, "--force-reinstall", "--no-warn-script-location"], check=True, cwd=tmp_path)
+    client = tmp_path / "client.py"
+    client.write_text(CLIENT)
+
+    def call(*command: object) -> str:
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    file, fn, value, code, number = call(python, client).split()
+    assert Path(file) == site / "s5eval" / "__init__.py"
+    assert (fn, code, number) == ("1", "2", version("s5eval"))
+    assert float(value) == 0.0
+    (tmp_path / "wrong.py").write_text("import s5eval\ns5eval.open_data(3)\ns5eval.nothing\n")
+    options = ("--strict", "--config-file=", "--no-error-summary", "--python-executable", str(python))
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "client.py", "wrong.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = [line for line in checked.stdout.splitlines() if ": note:" not in line]
+    assert [line.split(":")[0] for line in said] == ["wrong.py", "wrong.py"], checked.stdout + checked.stderr
+    assert "[arg-type]" in said[0]
+    assert "[attr-defined]" in said[1]
+    systems = call(environment / "bin" / "s5eval", "systems")
+    assert all(name in systems for name in PROJECT["project"]["entry-points"]["s5eval.systems"])

@@ -148,13 +148,10 @@ def validate(path: Path, no_audio: bool, as_json: bool, **options: Any) -> int:
 
     Nothing is unpacked to disk.
     """
-    from s5eval.submissions.archive import submissions_in
+    from s5eval.submissions.archive import check_is_one
     from s5eval.submissions.validate import validate as check
 
-    if not path.exists():
-        raise UsageError(f"no zip or folder at {path}")
-    if inside := submissions_in(path):
-        raise UsageError(f"{path} is no submission, but holds {', '.join(inside)}; name one of them")
+    check_is_one(path)
     report = check(path, expected=_expected(options), audio=not no_audio, progress=show_work)
     if as_json:
         echo(json.dumps(report.as_dict(), indent=1))

@@ -105,7 +105,7 @@ class Engine:
                 raise DataError(scene.problem)
             mixture = _channel_0(scene)
             references = _references(scene, len(mixture))
-            table = _pair_table(scene, candidates, references, mixture)
+            table = pair_table(scene.mixture.id, candidates, scene.labels, references, mixture)
             selections = select(table, self.decision)
             score = score_mixture(scene.mixture.id, table, selections, seconds=round(seconds, 4))
             if self.secondary and score.status == "scored":
@@ -129,8 +129,7 @@ def _failed(scene: Scene, error: BaseException) -> Outcome:
     else:
         message = f"{type(error).__name__}: {error}"
         log.error("%s: %s\n%s", scene.mixture.id, message, "".join(traceback.format_exception(error)))
-    labels = None if scene.references is None else tuple(reference.label for reference in scene.references)
-    return Outcome(MixtureScore(scene.mixture.id, "failed", reference_labels=labels, error=message), None)
+    return Outcome(MixtureScore(scene.mixture.id, "failed", reference_labels=scene.labels, error=message), None)
 
 
 def _channel_0(scene: Scene) -> Audio:
@@ -150,24 +149,36 @@ def _references(scene: Scene, length: int) -> Audio:
     return audio
 
 
-def _pair_table(scene: Scene, candidates: Candidates, references: Audio, mixture: Audio) -> PairTable:
+def pair_table(
+    mixture_id: str, candidates: Candidates, labels: tuple[str, ...] | None, references: Audio, mixture: Audio
+) -> PairTable:
+    """Check what a system proposed for a mixture, and compare it with the references.
+
+    Args:
+        mixture_id: names the mixture in errors.
+        candidates: of the mixture.
+        labels: R labels of the references; None when there are none to score against (R is 0 then).
+        references: (R, T).
+        mixture: (T,), channel 0.
+
+    Raises:
+        DataError: lengths differ, a number is not finite, a probability is none, or a label is unknown.
+    """
     if candidates.audio.shape[1] != len(mixture):
         raise DataError(
-            f"{scene.mixture.id}: the system returned {candidates.audio.shape[1]} samples, "
-            f"the mixture has {len(mixture)}"
+            f"{mixture_id}: the system returned {candidates.audio.shape[1]} samples, the mixture has {len(mixture)}"
         )
     try:
         scores = pairwise_sdr(estimate=candidates.audio, reference=references, mixture=mixture)
     except ValueError as error:
-        raise DataError(f"{scene.mixture.id}: {error}") from error
+        raise DataError(f"{mixture_id}: {error}") from error
     if not (np.isfinite(candidates.class_scores).all() and np.isfinite(candidates.p_silence).all()):
-        raise DataError(f"{scene.mixture.id}: NaN or infinite class scores or silence probabilities")
+        raise DataError(f"{mixture_id}: NaN or infinite class scores or silence probabilities")
     if not ((candidates.p_silence >= 0) & (candidates.p_silence <= 1)).all():
-        raise DataError(f"{scene.mixture.id}: silence probabilities {candidates.p_silence}, expected 0 to 1")
+        raise DataError(f"{mixture_id}: silence probabilities {candidates.p_silence}, expected 0 to 1")
     for label in candidates.labels or ():
         if problem := label_problem(label):
-            raise DataError(f"{scene.mixture.id}: {problem}")
-    labels = None if scene.references is None else tuple(reference.label for reference in scene.references)
+            raise DataError(f"{mixture_id}: {problem}")
     return PairTable(scores, candidates.class_scores, candidates.p_silence, candidates.labels, labels)
 
 

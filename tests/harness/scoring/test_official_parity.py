@@ -53,3 +53,35 @@ def test_rescoring_from_the_tables_changes_nothing(
     assert s5eval("rescore", run).code == 0
     assert lines(run) == before
     assert (run / "summary.json").read_text() == summary
+
+
+def test_arrays_and_the_torchmetrics_metric_give_the_official_values_too(cases: Path) -> None:
+    pytest.importorskip("torchmetrics")
+    import soundfile
+    import torch
+
+    import s5eval
+
+    official = json.loads((PARITY / "official_scores.json").read_text())
+    expected = {name: value for name, _, value, *_ in official["per_mixture"]}
+    metric = s5eval.metrics.CapiSDRi(s5eval.CLASSES)
+    for scene in s5eval.open_data(cases):
+        foa = torch.tensor(scene.mixture.audio())
+        references = [(reference.label, torch.tensor(reference.audio())) for reference in scene.references or ()]
+        files = sorted((cases / "estimate").glob(f"{scene.mixture.id}_[0-9]*_*.wav"))
+        estimates = [
+            (path.stem.rpartition("_")[2], torch.tensor(soundfile.read(path, dtype="float32")[0])) for path in files
+        ]
+        score = s5eval.score_mixture(estimates=estimates, references=references, mixture=foa)
+        value = expected[scene.mixture.id]
+        assert score.capi_sdri == (None if value is None else pytest.approx(value, abs=1e-3))
+        sides = [torch.stack([x for _, x in side]) if side else foa[:0] for side in (estimates, references)]
+        metric.update(
+            [sides[0]],
+            [sides[1]],
+            [foa],
+            estimate_labels=[[label for label, _ in estimates]],
+            reference_labels=[[label for label, _ in references]],
+        )
+    assert metric.compute().item() == pytest.approx(official["CAPI-SDRi_mean"], abs=1e-3)
+    assert int(metric.n_defined) == sum(value is not None for value in expected.values())

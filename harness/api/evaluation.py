@@ -1,0 +1,305 @@
+"""Whole data sets and whole runs: the functions behind the commands, for Python."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.manifest import Manifest, open_manifest
+from s5eval.frames import Run
+from s5eval.harness.comparing import pair_of_runs
+from s5eval.harness.comparing.ablation import Ablation
+from s5eval.harness.comparing.ablation import ablate as ablate_grid
+from s5eval.harness.comparing.ablation_files import write_ablation
+from s5eval.harness.comparing.ablation_grid import load_grid
+from s5eval.harness.record.config import RunConfig
+from s5eval.harness.runs.run import default_run_path, resume
+from s5eval.harness.runs.run import run as run_config
+from s5eval.harness.tuning import tune as tuning
+from s5eval.harness.tuning.coordinate_search import SHRINKAGE
+from s5eval.harness.tuning.threshold_table import Objective
+from s5eval.separation import LoadedSystem
+from s5eval.submissions import validate as checks
+from s5eval.submissions.archive import check_is_one
+from s5eval.submissions.expected import find_expected
+
+AnyPath: TypeAlias = str | PathLike[str]
+AnyRun: TypeAlias = Run | str | PathLike[str]
+"""A run that has been read, or its folder."""
+
+
+def open_data(
+    path: AnyPath | None = None,
+    *,
+    split: str | None = None,
+    dataset: str | None = None,
+    limit: int | None = None,
+    only: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Find the scenes of a split; their audio is made first where the split ships none.
+
+    Args:
+        path: the official root (holds `dev_set/` or `eval_set/`), or a folder with `soundscape/` and, if there are
+            references, `oracle_target/`; None: the embedded set.
+        split: a split of the set, such as `dev-test`; may be left out where only one is there.
+        dataset: `dcase2026`, `dcase2025` or `mini`; None: recognised from the folders.
+        limit: keep the first so many scenes.
+        only: keep these mixture ids.
+        progress: is told (scenes done, scenes in all) while audio is being made.
+
+    Returns:
+        The scenes, to be iterated over: `scene.mixture.audio()` is float32 (4, T), `scene.references` are labels with
+        audio (T,), or None where the set ships none. Audio is read on demand.
+
+    Raises:
+        DataError: the folder or the split is missing or empty.
+        UsageError: no such data set, split or mixture.
+
+    >>> open_data("nowhere")
+    Traceback (most recent call last):
+        ...
+    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give --data DIR, or set S5EVAL_DATA
+    """
+    return open_manifest(_path(path), dataset=dataset, split=split, limit=limit, only=tuple(only), progress=progress)
+
+
+def run(
+    system: str | LoadedSystem,
+    data: AnyPath | None = None,
+    out: AnyPath | None = None,
+    *,
+    split: str | None = None,
+    dataset: str | None = None,
+    limit: int | None = None,
+    only: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    decision: AnyPath | Mapping[str, Any] | None = None,
+    batch_size: int = 1,
+    device: str = "auto",
+    save_audio: bool = False,
+    cache: bool = True,
+    strict: bool = False,
+    metrics: Literal["ranking", "all"] = "ranking",
+    go_on: bool = False,
+) -> Run:
+    """Evaluate a system over a split into a run folder.
+
+    Args:
+        system: name of an installed system, or `module:factory` of your own; or a loaded one, whose name, settings and
+            device are taken (a run builds its system itself, so that it can be repeated).
+        data: see `open_data`; None: the embedded set.
+        out: the run folder to make; default: a new one in `runs/`.
+        split: see `open_data`.
+        dataset: see `open_data`.
+        limit: see `open_data`.
+        only: see `open_data`.
+        settings: of the system, such as `{"stages": 2}`.
+        decision: a decision file, as `tune` writes it; or keys of a decision that replace the system's own, such as
+            `{"max_sources": 2}`.
+        batch_size: mixtures that the system gets at once.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        save_audio: write the estimates as 16-bit wavs, and score those as well.
+        cache: use the stage store.
+        strict: findings about the files are errors.
+        metrics: `all` for the secondary metrics as well, which are slow.
+        go_on: continue a run that was interrupted in `out`; a finished one is read as it is.
+
+    Returns:
+        The run, with DataFrames. Mixtures that failed are in no number: see `summary["n_failed"]`.
+
+    Raises:
+        UsageError: a name, a setting or an option is wrong, or `out` is in use.
+        DataError: data or weights are missing or wrong.
+    """
+    if isinstance(system, LoadedSystem):
+        settings = {**system.settings, **(settings or {})}
+        device = system.device if device == "auto" else device
+        system = system.name
+    elif not isinstance(system, str):
+        raise UsageError(
+            f"system is a {type(system).__name__}, expected a name, module:factory, or what load_system returned"
+        )
+    sections: dict[str, Mapping[str, Any]] = {"system": dict(settings)} if settings else {}
+    if isinstance(decision, Mapping):
+        sections["decision"] = dict(decision)
+    config = RunConfig(
+        system=system,
+        data=_absolute(data),
+        dataset=dataset,
+        split=split,
+        settings=sections,
+        decision_file=None if isinstance(decision, Mapping) else _absolute(decision),
+        limit=limit,
+        only=tuple(only),
+        batch_size=batch_size,
+        device=device,
+        save_audio=save_audio,
+        cache=cache,
+        strict=strict,
+        metrics=metrics,
+    )
+    folder = _path(out) or default_run_path(config)
+    if go_on:
+        given = {entry.name: getattr(config, entry.name) for entry in fields(config)}
+        return Run(resume(folder, given=given, fresh=config).path)
+    return Run(run_config(config, folder).path)
+
+
+def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> pair_of_runs.Comparison:
+    """Compare two runs on the same mixtures; differences are second − first, with 95 % intervals (paired bootstrap).
+
+    Args:
+        first: the run to compare with.
+        second: the run that is judged.
+        allow_different: compare what both have, although data or metric versions differ.
+
+    Raises:
+        UsageError: not a run; different data or metric versions; no mixture in common.
+        DataError: a run folder is damaged.
+    """
+    return pair_of_runs.compare(_folder(first), _folder(second), allow_different=allow_different)
+
+
+def tune(
+    run: AnyRun,
+    *,
+    out: AnyPath | None = None,
+    objective: Literal["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"] = "capi_sdri",
+    weight: float = 0.1,
+    folds: int = tuning.FOLDS,
+    shrinkage: float = SHRINKAGE,
+    seed: int = 0,
+    allow_test: bool = False,
+) -> tuning.TuneResult:
+    """Fit class-specific silence thresholds to a run, from its stored tables alone.
+
+    Args:
+        run: the run, on a validation split.
+        out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the run folder.
+        objective: what to maximise.
+        weight: for `mix`: dB of CAPI-SDRi that one percentage point of mixture accuracy is worth.
+        folds: parts of the cross-validation.
+        shrinkage: pulls rare classes towards the common threshold, as so many candidates would.
+        seed: of folds and search.
+        allow_test: tune although the split forbids it; the file, and every run that uses it, carries the mark.
+
+    Returns:
+        The decision, its cross-validated gain in dB with interval, and what changed per class.
+
+    Raises:
+        UsageError: no run there; the split is forbidden; nothing to tune on.
+        DataError: a table is missing or damaged.
+    """
+    return tuning.tune(
+        _folder(run),
+        out=_path(out),
+        objective=Objective(objective, weight),
+        folds=folds,
+        shrinkage=shrinkage,
+        seed=seed,
+        allow_test=allow_test,
+    )
+
+
+def ablate(
+    out: AnyPath,
+    *,
+    grid: AnyPath | None = None,
+    axes: Sequence[str] = (),
+    system: str | None = None,
+    data: AnyPath | None = None,
+    split: str | None = None,
+    dataset: str | None = None,
+    limit: int | None = None,
+    only: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    baseline: str | None = None,
+    batch_size: int = 1,
+    device: str = "auto",
+) -> Ablation:
+    """Run every row of a grid and set the results side by side; rows share stage results, so each is paid for once.
+
+    Args:
+        out: folder for a run per row, and the tables; called again, it goes on there.
+        grid: a YAML file of rows or axes; None: number of stages × AF-Whisper × thresholds.
+        axes: axes of the grid to combine; empty: all.
+        system: installed system or `module:factory`; None: the grid's.
+        data: see `open_data`; None: the embedded set.
+        split: see `open_data`.
+        dataset: see `open_data`.
+        limit: see `open_data`.
+        only: see `open_data`.
+        settings: of the system, such as `{"stages": 2}`, that all rows share.
+        baseline: the row that the others are compared with; None: the grid's, or the first.
+        batch_size: see `run`.
+        device: see `run`.
+
+    Returns:
+        Rows with metrics and differences to the baseline. What failed stands in the row's `error`.
+
+    Raises:
+        UsageError: the grid or an option is wrong, or `out` holds rows of another grid.
+    """
+    shared = {f"system.{key}": value for key, value in (settings or {}).items()}
+    chosen = load_grid(_path(grid), axes=list(axes), base=shared, baseline=baseline)
+    name = system or chosen.system
+    if name is None:
+        raise UsageError("system is missing, and the grid names none")
+    config = RunConfig(
+        system=name,
+        data=_absolute(data),
+        dataset=dataset,
+        split=split,
+        limit=limit,
+        only=tuple(only),
+        batch_size=batch_size,
+        device=device,
+    )
+    result = ablate_grid(chosen, config, Path(out).expanduser())
+    write_ablation(result, Path(out).expanduser())
+    return result
+
+
+def validate(
+    path: AnyPath,
+    *,
+    data: AnyPath | None = None,
+    dataset: str | None = None,
+    split: str | None = None,
+    audio: bool = True,
+) -> checks.Report:
+    """Check anybody's submission, and list every fault.
+
+    Args:
+        path: zip archive or folder.
+        data: whose mixtures must be answered; None: the official evaluation set where the names suggest it.
+        dataset: see `open_data`.
+        split: see `open_data`; default: `eval`, and `test` of the embedded set.
+        audio: read the wavs as well; otherwise names and JSON only.
+
+    Returns:
+        A report with `ok` and `findings`. What is wrong with the submission is never an exception.
+
+    Raises:
+        UsageError: there is nothing at `path`, or several submissions.
+        DataError: the data are missing.
+    """
+    found = Path(path).expanduser()
+    check_is_one(found)
+    expected = find_expected(data=_path(data), dataset=dataset, split=split, mixtures=None)
+    return checks.validate(found, expected=expected, audio=audio)
+
+
+def _path(path: AnyPath | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()
+
+
+def _absolute(path: AnyPath | None) -> Path | None:
+    return None if path is None else Path(path).expanduser().resolve()
+
+
+def _folder(run: AnyRun) -> Path:
+    return run.path if isinstance(run, Run) else Path(run).expanduser()

@@ -1,0 +1,104 @@
+"""A system that is loaded and asked about arrays: no file, no run folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from s5eval.arrays import Array, as_foa, check_rate
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.records import SAMPLE_RATE, Audio, MixtureInMemory
+from s5eval.harness.runs.contract import build_system
+from s5eval.harness.runs.engine import pair_table
+from s5eval.harness.scoring.mixture import select
+from s5eval.systems.decision import Decision
+from s5eval.systems.device import resolve_device
+from s5eval.systems.folder import FolderSystem
+from s5eval.systems.interface import Candidates, Estimate, System
+from s5eval.systems.registry import load_factory
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSystem:
+    """A system that is ready to separate.
+
+    Attributes:
+        name: as it was loaded.
+        settings: the settings it was loaded with.
+        device: where its networks run.
+        system: the system itself.
+        decision: what makes candidates an answer; the system's own.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    device: str
+    system: System
+    decision: Decision
+
+    def separate(
+        self, mixture: Array, *, sample_rate: int = SAMPLE_RATE, decision: Decision | None = None
+    ) -> tuple[Estimate, ...]:
+        """The labelled sources of one recording.
+
+        Args:
+            mixture: (4, T), first-order Ambisonics (W, Y, Z, X), numpy or torch, full scale 1.0.
+            sample_rate: Hz. Nothing is resampled.
+            decision: rules in place of the system's own.
+
+        Returns:
+            Estimates in order of candidates, audio float32 (T,); none where no target is heard. They can be given
+            to `s5eval.score_mixture` as they are.
+
+        Raises:
+            DataError: the shape or rate is wrong, or a sample is not finite; or the system's answer is not usable.
+            UsageError: `mixture` is no array, or a tensor that requires a gradient.
+
+        >>> from s5eval import load_system
+        >>> load_system("silence").separate(np.zeros((4, 3200), np.float32))
+        ()
+        """
+        check_rate(sample_rate)
+        samples = as_foa(mixture)
+        candidates = self._propose(samples)
+        nothing = np.empty((0, samples.shape[1]), np.float32)
+        table = pair_table("mixture", candidates, None, nothing, samples[0])
+        selections = select(table, self.decision if decision is None else decision)
+        return tuple(Estimate(s.index, s.label, candidates.audio[s.index], s.confidence) for s in selections)
+
+    def propose(self, mixture: Array, *, sample_rate: int = SAMPLE_RATE) -> Candidates:
+        """All candidates of one recording, before any decision; arguments and errors as `separate`."""
+        check_rate(sample_rate)
+        return self._propose(as_foa(mixture))
+
+    def _propose(self, samples: Audio) -> Candidates:
+        (candidates,) = self.system.propose([MixtureInMemory("mixture", samples=samples)])
+        return candidates
+
+
+def load_system(name: str, *, device: str = "auto", **settings: Any) -> LoadedSystem:
+    """Build a system by name.
+
+    Args:
+        name: an installed system (`s5eval systems` lists them), or `module:factory` for one of your own.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, …
+        settings: what the command line sets as `system.…`, such as `stages=2` or `weights="folder"`.
+
+    Raises:
+        UsageError: there is no such system or setting, or it needs references or files (a bound, `folder`).
+        DataError: weights are missing or wrong.
+
+    >>> load_system("multistag")
+    Traceback (most recent call last):
+        ...
+    s5eval.data_manifests.common.errors.UsageError: unknown system 'multistag'; did you mean 'multistage'? Known: \
+baseline-1c, baseline-4c, folder, multistage, oracle, oracle-gain, oracle-mixture, oracle-zeros, silence; or give \
+module:factory for a system of your own
+    """
+    on = resolve_device(device)
+    built = build_system(name, load_factory(name), settings, on)
+    if isinstance(built, FolderSystem) or not isinstance(built, System):
+        needs = "estimates in files" if isinstance(built, FolderSystem) else "references"
+        raise UsageError(f"system {name!r} needs {needs}, and cannot separate an array; evaluate it with s5eval.run")
+    return LoadedSystem(name, dict(settings), on, built, built.decision)

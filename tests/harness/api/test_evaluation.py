@@ -1,0 +1,114 @@
+"""Whole runs from Python: the commands' functions, with paths as words and runs as objects."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import s5eval
+
+pytestmark = pytest.mark.usefixtures("systems_on_path")
+
+
+def test_open_data_gives_scenes_with_lazy_audio(small_set: Path) -> None:
+    data = s5eval.open_data(str(small_set), limit=3)
+    assert len(data) == 3
+    assert [scene.mixture.id for scene in data] == ["m_1", "m_10", "m_2"]
+    scene = list(data)[2]
+    assert scene.labels == ("Cough", "Pour")
+    assert scene.mixture.audio().shape == (4, 16000)
+    with pytest.raises(s5eval.UsageError, match="m_11"):
+        s5eval.open_data(small_set, only=["m_11"])
+
+
+def test_run_compare_and_continue(small_set: Path, tmp_path: Path) -> None:
+    first = s5eval.run("silence", str(small_set), str(tmp_path / "a"))
+    second = s5eval.run("plugins:build", small_set, tmp_path / "b", settings={"label": "Speech"}, limit=5)
+    assert first.summary["status"] == second.summary["status"] == "complete"
+    assert second.record["config"]["settings"] == {"system": {"label": "Speech"}}
+    found = s5eval.compare(first, tmp_path / "b")
+    difference = found.differences["metrics", "source_accuracy"]
+    assert (difference.first, found.fixed) == (0.0, ("m_1",))
+    again = s5eval.run("silence", small_set, tmp_path / "a", go_on=True)
+    assert again.summary == first.summary
+    with pytest.raises(s5eval.UsageError, match="the options differ"):
+        s5eval.run("silence", small_set, tmp_path / "a", limit=2, go_on=True)
+    with pytest.raises(s5eval.UsageError, match="holds a run already"):
+        s5eval.run("silence", small_set, tmp_path / "a")
+
+
+def test_a_run_takes_a_loaded_system_by_its_name(small_set: Path, tmp_path: Path) -> None:
+    system = s5eval.load_system("plugins:build", label="Cough", device="cpu")
+    run = s5eval.run(system, small_set, tmp_path / "run", decision={"max_sources": 1})
+    assert run.record["config"]["system"] == "plugins:build"
+    assert run.record["config"]["settings"] == {"system": {"label": "Cough"}, "decision": {"max_sources": 1}}
+    assert set(run.estimates["label"]) == {"Cough"}
+    with pytest.raises(s5eval.UsageError, match="expected a name"):
+        s5eval.run(system.system, small_set, tmp_path / "other")  # type: ignore[arg-type]
+
+
+def test_tune_writes_a_decision_that_a_run_takes(staged_set: Path, tmp_path: Path) -> None:
+    run = s5eval.run("staged:build", staged_set, tmp_path / "run", cache=False)
+    found = s5eval.tune(run, out=tmp_path / "t.yaml", folds=2)
+    assert found.n_mixtures == 12
+    tuned = s5eval.run("staged:build", staged_set, tmp_path / "tuned", decision=tmp_path / "t.yaml", cache=False)
+    assert tuned.record["decision"]["silence_thresholds"] == dict(found.decision.silence_thresholds)
+    with pytest.raises(s5eval.UsageError, match="not a run folder"):
+        s5eval.tune(tmp_path / "nowhere")
+
+
+def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("rows:\n- {name: one, set: {system.label: Cough}}\n- {name: two, set: {system.label: Blender}}\n")
+    with pytest.raises(s5eval.UsageError, match="system is missing"):
+        s5eval.ablate(tmp_path / "out", grid=grid, data=small_set)
+    found = s5eval.ablate(tmp_path / "out", grid=grid, system="plugins:build", data=small_set)
+    assert [row.name for row in found.rows] == ["one", "two"]
+    assert found.rows[1].delta["source_accuracy"]["value"] < 0
+    assert (tmp_path / "out" / "table.md").is_file()
+    assert s5eval.read_run(tmp_path / "out" / "rows" / "two").summary["n_scored"] == 5
+
+
+def test_validate_reports_and_never_raises_for_what_is_inside(tmp_path: Path) -> None:
+    archive = tmp_path / "Choi_KAIST_task4_1.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("Choi_KAIST_task4_1/eval_results.json", "{}")
+    report = s5eval.validate(archive)
+    assert not report.ok
+    assert "missing-file" in {found.rule for found in report.findings}
+    with pytest.raises(s5eval.UsageError, match="no zip or folder at"):
+        s5eval.validate(tmp_path / "nothing.zip")
+    with pytest.raises(s5eval.UsageError, match=r"holds Choi_KAIST_task4_1\.zip"):
+        s5eval.validate(tmp_path)
+
+
+def test_the_face_and_the_command_line_make_the_same_run(small_set: Path, tmp_path: Path, s5eval: Any) -> None:
+    import s5eval as face
+
+    arguments = (
+        "--system",
+        "plugins:build",
+        "--data",
+        small_set,
+        "--out",
+        tmp_path / "cli",
+        "--set",
+        "system.label=Pour",
+    )
+    assert s5eval("run", *arguments).code == 0
+    here, there = face.run("plugins:build", small_set, tmp_path / "api", settings={"label": "Pour"}), tmp_path / "cli"
+    assert here.summary == face.read_run(there).summary
+    assert here.record["config"] == face.read_run(there).record["config"]
+
+
+def test_a_made_up_array_can_be_run_through_everything(make_tables: Callable[..., Any]) -> None:
+    (table,) = make_tables(1)
+    score = s5eval.metrics.capi_sdri(
+        table.pair_scores,
+        estimate_labels=[s5eval.CLASSES[k] for k in np.argmax(table.class_scores, axis=1)],
+        reference_labels=table.reference_labels,
+    )
+    assert score.n_entries >= len(score.pairs)

@@ -1,0 +1,74 @@
+"""A system asked about an array answers as it does about the same recording in a file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import s5eval
+from s5eval.data_manifests.records import MixtureInMemory
+
+pytestmark = pytest.mark.usefixtures("systems_on_path")
+
+
+def test_an_array_and_its_file_give_the_same_estimates(small_set: Path) -> None:
+    scene = next(iter(s5eval.open_data(small_set)))
+    foa = scene.mixture.audio()
+    system = s5eval.load_system("plugins:build", label="Cough", device="cpu")
+    (candidates,) = system.system.propose([scene.mixture])
+    (estimate,) = system.separate(foa)
+    assert (estimate.index, estimate.label) == (0, "Cough")
+    assert np.array_equal(estimate.audio, candidates.audio[0])
+    assert np.array_equal(system.separate(torch.tensor(foa))[0].audio, estimate.audio)
+    assert system.decision == s5eval.Decision()
+    assert s5eval.score_mixture(estimates=system.separate(foa), references={"Cough": foa[0]}, mixture=foa).exact
+
+
+def test_the_decision_may_be_replaced() -> None:
+    system = s5eval.load_system("plugins:build", label="Cough", p_silence=0.4)
+    foa = np.random.default_rng(0).normal(size=(4, 640)).astype(np.float32)
+    assert len(system.separate(foa)) == 1
+    assert system.separate(foa, decision=s5eval.Decision({"default": 0.5, "Cough": 0.3})) == ()
+
+
+@pytest.mark.parametrize("name", ["oracle", "folder"])
+def test_a_system_that_needs_more_than_the_mixture_is_refused(name: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"path": str(tmp_path)} if name == "folder" else {}
+    with pytest.raises(s5eval.UsageError, match=f"{name!r} needs .* cannot separate an array"):
+        s5eval.load_system(name, **settings)
+
+
+def test_wrong_settings_arrays_and_factories_are_refused() -> None:
+    with pytest.raises(s5eval.UsageError, match=r"no key system\.stags"):
+        s5eval.load_system("silence", stags=2)
+    with pytest.raises(s5eval.UsageError, match="returned a NoneType"):
+        s5eval.load_system("plugins:nothing")
+    system = s5eval.load_system("plugins:build")
+    with pytest.raises(s5eval.DataError, match=r"expected \(4, T\)"):
+        system.separate(np.zeros(640, np.float32))
+    with pytest.raises(s5eval.DataError, match="16000 Hz"):
+        system.separate(np.zeros((4, 640), np.float32), sample_rate=16000)
+    with pytest.raises(s5eval.DataError, match="samples, the mixture has 640"):
+        s5eval.load_system("plugins:build", short_on="mixture").separate(np.zeros((4, 640), np.float32))
+
+
+def test_a_mixture_in_memory_is_known_by_its_samples() -> None:
+    a = MixtureInMemory("a", samples=np.zeros((4, 8), np.float32))
+    b = MixtureInMemory("b", samples=np.zeros((4, 8), np.float32))
+    c = MixtureInMemory("a", samples=np.ones((4, 8), np.float32))
+    assert a.sha256() == b.sha256() != c.sha256()
+    assert a.audio() is a.samples
+
+
+@pytest.mark.slow
+def test_the_shipped_system_separates_an_array_as_its_file(small_set: Path) -> None:
+    scene = list(s5eval.open_data(small_set))[2]
+    system = s5eval.load_system("multistage", device="cpu")
+    keep = s5eval.Decision({"default": 1.0}, max_sources=None, duplicate_correlation=None)
+    (candidates,) = system.system.propose([scene.mixture])
+    found = system.separate(scene.mixture.audio(), decision=keep)
+    assert [estimate.index for estimate in found] == list(range(len(candidates.audio)))
+    for estimate in found:
+        assert np.allclose(estimate.audio, candidates.audio[estimate.index], atol=1e-5)

@@ -1,0 +1,135 @@
+"""One mixture from arrays: the same number as from files, and every wrong argument named."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import s5eval
+
+LENGTH = 3200
+
+
+@pytest.fixture
+def signals() -> dict[str, Any]:
+    rng = np.random.default_rng(3)
+    speech, cough, noise = 0.1 * rng.normal(size=(3, LENGTH)).astype(np.float32)
+    foa = np.stack([speech + cough + 0.3 * noise, noise, speech, cough])
+    return {"speech": speech, "cough": cough, "noise": noise, "foa": foa}
+
+
+def test_arrays_score_as_files_do(small_set: Path, tmp_path: Path, s5eval: Callable[..., Any]) -> None:
+    from s5eval import read_run, score_mixture
+
+    s5eval("score", small_set / "estimate", "--data", small_set, "--out", tmp_path / "run", "--metrics", "all")
+
+    def sources(folder: str, id_: str) -> list[tuple[str, Any]]:
+        files = sorted((small_set / folder).glob(f"{id_}_[0-9]_*.wav"))
+        return [(path.stem.rpartition("_")[2], soundfile.read(path, dtype="float32")[0]) for path in files]
+
+    recorded = read_run(tmp_path / "run").scores
+    assert len(recorded) == 5
+    for line in recorded:
+        found = score_mixture(
+            estimates=sources("estimate", line.mixture_id),
+            references=sources("oracle_target", line.mixture_id),
+            mixture=soundfile.read(small_set / "soundscape" / f"{line.mixture_id}.wav", dtype="float32")[0].T,
+            mixture_id=line.mixture_id,
+            secondary=True,
+        )
+        mine, theirs = found.as_dict(), line.as_dict()
+        del mine["seconds"], theirs["seconds"]
+        assert repr(mine).replace("(", "[").replace(",)", "]").replace(")", "]") == repr(theirs).replace(
+            "(", "["
+        ).replace(",)", "]").replace(")", "]")
+
+
+def test_torch_numpy_channel_0_and_labelled_pairs_are_all_the_same(signals: dict[str, Any]) -> None:
+    estimate, foa = signals["speech"] + 0.1 * signals["noise"], signals["foa"]
+    by_label = s5eval.score_mixture(
+        estimates={"Speech": estimate}, references={"Speech": signals["speech"]}, mixture=foa
+    )
+    ways: list[Any] = [
+        ([("Speech", estimate)], [("Speech", signals["speech"])], foa[0]),
+        ({"Speech": torch.tensor(estimate)}, {"Speech": torch.tensor(signals["speech"])}, torch.tensor(foa)),
+        ([s5eval.Estimate(0, "Speech", estimate, 1.0)], (("Speech", signals["speech"]),), foa[:1]),
+    ]
+    for estimates, references, mixture in ways:
+        assert s5eval.score_mixture(estimates=estimates, references=references, mixture=mixture) == by_label
+
+
+def test_labels_may_repeat_and_a_scene_may_be_silent(signals: dict[str, Any]) -> None:
+    pairs = [("Speech", signals["speech"]), ("Speech", signals["cough"])]
+    score = s5eval.score_mixture(estimates=pairs[::-1], references=pairs, mixture=signals["foa"])
+    assert (score.tp, score.fp, score.fn) == (2, 0, 0)
+    silent = s5eval.score_mixture(estimates={}, references=[], mixture=signals["foa"])
+    assert (silent.capi_sdri, silent.exact) == (None, True)
+    alarm = s5eval.score_mixture(estimates=pairs[:1], references={}, mixture=signals["foa"])
+    assert (alarm.capi_sdri, alarm.fp) == (0.0, 1)
+
+
+def test_pcm_samples_are_read_at_full_scale(signals: dict[str, Any]) -> None:
+    def pcm(x: Any) -> Any:
+        return np.rint(x * 32768).astype(np.int16)
+
+    def score(change: Callable[[Any], Any]) -> Any:
+        return s5eval.score_mixture(
+            estimates={"Cough": change(signals["foa"][0])},
+            references={"Cough": change(signals["cough"])},
+            mixture=change(signals["foa"]),
+        )
+
+    assert score(pcm) == score(lambda x: pcm(x) / np.float32(32768))
+
+
+def wrong(signals: dict[str, Any]) -> list[tuple[type[s5eval.S5Error], str, dict[str, Any]]]:
+    speech, foa = signals["speech"], signals["foa"]
+    nan = speech.copy()
+    nan[17] = np.nan
+    return [
+        (
+            s5eval.DataError,
+            "estimates: unknown label 'Speach'; did you mean 'Speech'",
+            {"estimates": {"Speach": speech}},
+        ),
+        (s5eval.DataError, "references: unknown label 'speech'; did you mean", {"references": {"speech": speech}}),
+        (s5eval.DataError, "'silence' is not a class", {"estimates": {"silence": 0 * speech}}),
+        (s5eval.DataError, r"estimates\['Speech'\]: NaN .* first at sample 17", {"estimates": {"Speech": nan}}),
+        (s5eval.DataError, "has 3199 samples, the mixture has 3200", {"references": {"Speech": speech[:-1]}}),
+        (s5eval.DataError, r"sources are mono", {"estimates": {"Speech": speech[None]}}),
+        (s5eval.DataError, "sample rate is 16000 Hz, expected 32000", {"sample_rate": 16000}),
+        (s5eval.DataError, r"its transpose \.T", {"mixture": foa.T}),
+        (s5eval.DataError, r"mixture has shape \(2, 3200\)", {"mixture": foa[:2]}),
+        (s5eval.DataError, r"mixture has shape \(0,\)", {"mixture": foa[0, :0]}),
+        (s5eval.UsageError, r"requires a gradient.*\.detach\(\)", {"mixture": torch.tensor(foa, requires_grad=True)}),
+        (s5eval.UsageError, r"estimates\['Speech'\] is a list", {"estimates": {"Speech": [0.0] * LENGTH}}),
+        (s5eval.UsageError, r"estimates is a ndarray, expected", {"estimates": speech}),
+        (s5eval.UsageError, r"estimates\[0\] is a ndarray", {"estimates": [speech]}),
+        (s5eval.UsageError, "the label is a int", {"estimates": [(3, speech)]}),
+        (s5eval.UsageError, "holds complex64", {"estimates": {"Speech": speech.astype(np.complex64)}}),
+        (s5eval.UsageError, "holds int64", {"estimates": {"Speech": speech.astype(np.int64)}}),
+    ]
+
+
+@pytest.mark.parametrize("case", range(17))
+def test_what_is_wrong_is_named(signals: dict[str, Any], case: int) -> None:
+    kind, message, change = wrong(signals)[case]
+    right = {"estimates": {}, "references": {"Speech": signals["speech"]}, "mixture": signals["foa"]}
+    with pytest.raises(kind, match=f"(?s){message}"):
+        s5eval.score_mixture(**{**right, **change})
+
+
+def test_the_table_of_wrong_arguments_is_whole(signals: dict[str, Any]) -> None:
+    assert len(wrong(signals)) == 17
+
+
+def test_a_gradient_is_refused_where_it_is_and_taken_after_detach(signals: dict[str, Any]) -> None:
+    estimate = torch.tensor(signals["speech"], requires_grad=True)
+    arguments: dict[str, Any] = {"references": {"Speech": signals["speech"]}, "mixture": signals["foa"]}
+    with pytest.raises(s5eval.UsageError, match=r"estimates\['Speech'\] requires a gradient"):
+        s5eval.score_mixture(estimates={"Speech": estimate}, **arguments)
+    assert s5eval.score_mixture(estimates={"Speech": estimate.detach()}, **arguments).exact
