@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.common.files import atomic_path, sweep
-from s5eval.harness.record.tables import DAMAGE
+from s5eval.data_manifests.common.zips import DAMAGE
 from s5eval.systems.interface import Candidates, Json
 
 log = logging.getLogger("s5eval.store")

@@ -1,7 +1,8 @@
-"""Zip archives that others have made."""
+"""What zip archives raise that others have made, or a disk has damaged."""
 
 import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 
@@ -18,3 +19,6 @@ ZIP_ERRORS = (
     lzma.LZMAError,
 )
 """What Python's zipfile raises on damaged or odd archives."""
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
+"""What `zipfile` and numpy's reader of headers raise on damaged tables, beside the errors of files."""

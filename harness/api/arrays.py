@@ -98,8 +98,8 @@ def as_channel_0(mixture: Array) -> npt.NDArray[np.floating]:
     return channel
 
 
-def as_sources(sources: LabelledAudio, name: str, *, length: int) -> tuple[tuple[str, ...], npt.NDArray[np.floating]]:
-    """Labels and waveforms (N, T) of labelled sources, in their order.
+def as_sources(sources: LabelledAudio, name: str, *, length: int) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+    """Labels and waveforms (N, T) of labelled sources, in their order, in float32 as the official evaluator has them.
 
     Args:
         sources: see `LabelledAudio`; empty where nothing is heard.
@@ -111,7 +111,7 @@ def as_sources(sources: LabelledAudio, name: str, *, length: int) -> tuple[tuple
         DataError: a label is not one of the 18 classes (the closest is named), or a waveform has another shape.
     """
     labels: list[str] = []
-    rows: list[npt.NDArray[np.floating]] = []
+    rows: list[npt.NDArray[np.float32]] = []
     for index, (label, array) in enumerate(_labelled(sources, name)):
         where = f"{name}[{label!r}]" if isinstance(sources, Mapping) else f"{name}[{index}] ({label})"
         if not isinstance(label, str):
@@ -124,7 +124,7 @@ def as_sources(sources: LabelledAudio, name: str, *, length: int) -> tuple[tuple
         if len(samples) != length:
             raise DataError(f"{where} has {len(samples)} samples, the mixture has {length}")
         labels.append(label)
-        rows.append(samples)
+        rows.append(samples.astype(np.float32, copy=False))
     return tuple(labels), np.stack(rows) if rows else np.empty((0, length), np.float32)
 
 

@@ -4,10 +4,7 @@ import dataclasses
 import hashlib
 import io
 import math
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,12 +18,10 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.structured import check_shape
+from s5eval.data_manifests.common.zips import DAMAGE
 from s5eval.data_manifests.labels import label_problem
 from s5eval.harness.record.shapes import LINE
 from s5eval.metrics.sdr import PairScores
-
-DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, RecursionError, MemoryError, tokenize.TokenError)
-"""What `zipfile` and numpy's reader of headers raise on damaged tables, beside the errors of files."""
 
 Status = Literal["scored", "predicted", "failed"]
 
@@ -130,7 +125,8 @@ def _check_line(values: Mapping[str, Any]) -> None:
                 f"{where}: {problem or 'an estimate has a negative index'}; the file is not as it was written"
             )
     parts = values.get("decomposition") or {"bound": 0.0, "losses": ()}
-    if values.get("reference_labels") and (parts["bound"] is None or "oracle" not in values.get("bounds", {})):
+    whole = values["status"] == "scored" and bool(values.get("reference_labels"))
+    if whole and (parts["bound"] is None or "oracle" not in values.get("bounds", {})):
         raise ValueError("a scene with targets has no bound")
     losses = parts["losses"]
     if any(len(loss) != 4 or type(loss[3]) not in (int, float) for loss in losses):
