@@ -72,10 +72,16 @@ class MiniScene:
 
 
 @cache
-def mini_material(split: str, augmentation: DurationAugmentation = "off") -> Material:
-    """Foley and simulated rooms of a split; rooms are simulated when first drawn and cached."""
+def mini_material(split: str, augmentation: DurationAugmentation = "off", rooms_count: int | None = None) -> Material:
+    """Foley and simulated rooms of a split; rooms are simulated when first drawn and cached.
+
+    Args:
+        split: of the set.
+        augmentation: how short and long Percussion is drawn.
+        rooms_count: so many rooms in place of the split's own number; the first ones are the same.
+    """
     chosen = _split(split)
-    rooms = RoomBank(chosen.seed, chosen.rooms)
+    rooms = RoomBank(chosen.seed, chosen.rooms if rooms_count is None else rooms_count)
     return Material(FoleySources(CLASSES, augmentation), FoleySources(INTERFERENCE_KINDS), rooms)
 
 

@@ -1,8 +1,7 @@
 """Batches of scenes made on the fly: scene i of a run is the same in every process, at every attempt, on any device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -13,10 +12,10 @@ from torch.utils.data import DataLoader
 from s5eval.data_manifests.mini import RECIPE
 from s5eval.data_manifests.training import (
     NO_SOURCE,
+    PROCEDURAL,
     TrainingItem,
     TrainingScenes,
-    foley_training,
-    recorded_training,
+    mixed_training,
     start_worker,
 )
 from s5eval.systems.training.recipe import DataSettings
@@ -79,22 +78,21 @@ def scenes(settings: DataSettings, seed: int) -> TrainingScenes:
     """
     total = sum(settings.target_counts)
     recipe = replace(RECIPE, target_counts=tuple(chance / total for chance in settings.target_counts))
-    if settings.folder is None:
-        return foley_training(
-            seed=seed,
-            scenes_per_epoch=_ENDLESS,
-            duration=settings.seconds,
-            augmentation=settings.duration_augmentation,
-            recipe=recipe,
-        )
-    return recorded_training(
-        Path(settings.folder),
+    return mixed_training(
+        material_shares(settings),
         seed=seed,
         scenes_per_epoch=_ENDLESS,
         duration=settings.seconds,
-        augmentation=settings.duration_augmentation,
+        duration_augmentation=settings.duration_augmentation,
+        augmentation=settings.augmentation,
+        rooms=settings.rooms,
         recipe=recipe,
     )
+
+
+def material_shares(settings: DataSettings) -> Mapping[str, float]:
+    """What scenes are made of and by which shares: `foley`, and folders of recordings."""
+    return settings.material or {settings.folder or PROCEDURAL: 1.0}
 
 
 class _Rows:
