@@ -55,7 +55,8 @@ class Recordings:
         return "sha256:" + hashlib.sha256("".join(listed).encode()).hexdigest()
 
     def described(self) -> dict[str, Any]:
-        """The folder's name, the number of its files, their digest, and how many have which licence and source.
+        """The folder's name, the number of its files, their digest, and how many have which class of licence, and which
+        licence and source.
 
         Files that `manifest.csv` does not list, and all where there is none, count as `not stated`.
         """
@@ -67,6 +68,7 @@ class Recordings:
             "split": self.split,
             "files": len(files),
             "digest": self.digest(),
+            "licences": dict(sorted(Counter(licence_class(licence) for licence, _ in origins.elements()).items())),
             "origins": [
                 {"licence": licence, "source": source, "files": count}
                 for (licence, source), count in sorted(origins.items())
@@ -107,6 +109,11 @@ def rooms_of(folders: Sequence[Recordings]) -> tuple[list[Room], tuple[Path, ...
     """Measured rooms of several folders, and the backgrounds that go with them; both empty where there are no rooms."""
     measured: list[Room] = [room for folder in folders for room in folder.rooms]
     return measured, tuple(path for folder in folders for path in folder.backgrounds)
+
+
+def licence_class(licence: str) -> str:
+    """A licence without its licensor and remarks: `CC-BY, InspectorJ (freesound 484344)` is `CC BY`."""
+    return licence.split(",", 1)[0].split("(", 1)[0].strip().replace("CC-BY", "CC BY")
 
 
 def _origins(root: Path) -> Mapping[str, tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Batches of scenes made on the fly: scene i of a run is the same in every process, at every attempt, on any device."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from s5eval.data_manifests.mini import RECIPE
+from s5eval.data_manifests.recordings import open_recordings
 from s5eval.data_manifests.training import (
     NO_SOURCE,
     PROCEDURAL,
@@ -93,6 +95,29 @@ def scenes(settings: DataSettings, seed: int) -> TrainingScenes:
 def material_shares(settings: DataSettings) -> Mapping[str, float]:
     """What scenes are made of and by which shares: `foley`, and folders of recordings."""
     return settings.material or {settings.folder or PROCEDURAL: 1.0}
+
+
+def heard(settings: DataSettings) -> list[dict[str, Any]]:
+    """What a card says of every kind of material: its share, and of folders what `Recordings.described` tells.
+
+    Raises:
+        DataError: a folder is missing or wrong.
+    """
+    shares = {name: share for name, share in material_shares(settings).items() if share > 0}
+    total = sum(shares.values())
+    told: list[dict[str, Any]] = []
+    for name, share in shares.items():
+        known = {"folder": PROCEDURAL} if name == PROCEDURAL else open_recordings(Path(name), "train").described()
+        told.append({"share": round(share / total, 4), **known})
+    return told
+
+
+def heard_entry(material: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What an entry of the card says of what was heard: `data`, and the digests of folders of recordings."""
+    if [told["folder"] for told in material] == [PROCEDURAL]:
+        return {"data": "procedural (mini/train)"}
+    shares = ", ".join(f"{told['folder']} {told['share']:g}" for told in material)
+    return {"data": shares, "recordings": [told["digest"] for told in material if "digest" in told]}
 
 
 class _Rows:
