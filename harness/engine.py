@@ -96,7 +96,9 @@ class Engine:
             references = _references(scene, len(mixture))
             table = _pair_table(scene, candidates, references, mixture)
             selections = select(table, self.decision)
-            score = score_mixture(scene.mixture.id, table, selections, seconds=round(seconds, 4))
+            score = score_mixture(
+                scene.mixture.id, table, selections, decision=self.decision, seconds=round(seconds, 4)
+            )
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, selections, candidates.audio, references)
             if self.audio_folder is not None:

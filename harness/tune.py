@@ -1,7 +1,7 @@
 """Tunes class-specific silence thresholds on a finished run's stored tables; no audio, no network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from s5eval.harness.analytic import analytic_thresholds, observe_slots
 from s5eval.harness.journal import pairs_path, read_run, read_scores
 from s5eval.harness.provenance import METRIC_VERSION
 from s5eval.harness.records import PairTable
-from s5eval.harness.score import select
+from s5eval.harness.score import adapted, select
 from s5eval.harness.search import SHRINKAGE, Fit, fit
 from s5eval.harness.sweep import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.bootstrap import paired_bootstrap
@@ -134,7 +134,7 @@ def tune_tables(
 
     Args:
         tables: pair tables with references.
-        base: the decision to improve on; its maximum count and duplicate rule stay.
+        base: the decision to improve on; its maximum count, duplicate rule and prior factors stay.
         objective: see `tune`.
         folds: see `tune`.
         shrinkage: see `tune`.
@@ -145,6 +145,7 @@ def tune_tables(
     Raises:
         UsageError: see `tune`.
     """
+    factors, base, tables = base.prior_factors, replace(base, prior_factors=None), [adapted(t, base) for t in tables]
     if all(np.all(table.p_silence == 0) for table in tables):
         raise UsageError("no candidate of this run has a silence probability above 0: there is nothing to tune")
     if not 2 <= folds <= len(tables):
@@ -183,7 +184,8 @@ def tune_tables(
     decision = Decision(
         decision.silence_thresholds, base.max_sources, base.duplicate_correlation, provenance=provenance
     )
-    return TuneResult(decision, scores, gain, _classes(tables, table, base, decision), len(tables), n_left_out)
+    classes = _classes(tables, table, base, decision)
+    return TuneResult(replace(decision, prior_factors=factors), scores, gain, classes, len(tables), n_left_out)
 
 
 def _decision(base: Decision, table: SweepTable, found: Fit) -> Decision:

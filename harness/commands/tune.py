@@ -1,4 +1,4 @@
-"""`s5eval tune`: fit silence thresholds to a run."""
+"""`s5eval tune`: fit silence thresholds to a run, or its priors to a data set without labels."""
 
 import json
 from pathlib import Path
@@ -6,12 +6,21 @@ from typing import Any
 
 import click
 
-from s5eval.harness.commands.options import PathType
+from s5eval.data_manifests.errors import UsageError
+from s5eval.harness.commands.options import PathType, given_options
+
+_LABELLED = ("objective", "weight", "folds", "shrinkage", "seed")
+_UNLABELLED = ("source", "strength")
 
 
 @click.command("tune")
 @click.argument("run", type=PathType)
-@click.option("--out", type=PathType, metavar="FILE", help="Decision file to write; default: RUN/thresholds.yaml.")
+@click.option(
+    "--out",
+    type=PathType,
+    metavar="FILE",
+    help="Decision file to write; default: RUN/thresholds.yaml.",
+)
 @click.option(
     "--objective",
     type=click.Choice(["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"]),
@@ -36,12 +45,33 @@ from s5eval.harness.commands.options import PathType
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of folds and search.")
 @click.option("--allow-test", is_flag=True, help="Tune although the split forbids it; the file carries the mark.")
+@click.option("--unlabelled", is_flag=True, help="Adapt class and silence priors instead; references are not used.")
+@click.option(
+    "--source", type=PathType, metavar="RUN0", help="With --unlabelled: a run of these weights on data like the old."
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="With --unlabelled: hold on to the old priors, as so many candidates would.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def command(run: Path, **options: Any) -> int:
+@click.pass_context
+def command(context: click.Context, /, run: Path, **options: Any) -> int:
     """Fit class-specific silence thresholds to RUN, from its stored tables alone.
+
+    With --unlabelled, RUN needs no references: how often every class and silence occurs in it is estimated from the
+    system's own probabilities (expectation-maximisation), and these follow. The thresholds stay.
 
     The file it writes is for `s5eval run --decision FILE` and `s5eval rescore RUN --decision FILE --out RUN2`.
     """
+    given = given_options(context)
+    alone = sorted(given & ({*_LABELLED} if options["unlabelled"] else {*_UNLABELLED}))
+    if alone:
+        raise UsageError(f"--{alone[0]} {'does not go' if options['unlabelled'] else 'goes'} with --unlabelled")
+    if options["unlabelled"]:
+        return _adapt(run, options)
     from s5eval.harness.report.tuning import tuning_table
     from s5eval.harness.sweep import Objective
     from s5eval.harness.tune import tune
@@ -60,5 +90,21 @@ def command(run: Path, **options: Any) -> int:
         click.echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
         return 0
     click.echo(tuning_table(result))
+    click.echo(f"\ndecision file: {out}")
+    return 0
+
+
+def _adapt(run: Path, options: dict[str, Any]) -> int:
+    from s5eval.harness.priors import adapt_priors
+    from s5eval.harness.report.priors import priors_table
+
+    out: Path = options["out"] or run / "priors.yaml"
+    result = adapt_priors(
+        run, source=options["source"], out=out, strength=options["strength"], allow_test=options["allow_test"]
+    )
+    if options["as_json"]:
+        click.echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
+        return 0
+    click.echo(priors_table(result))
     click.echo(f"\ndecision file: {out}")
     return 0
