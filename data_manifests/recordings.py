@@ -113,7 +113,8 @@ def rooms_of(folders: Sequence[Recordings]) -> tuple[list[Room], tuple[Path, ...
 
 def licence_class(licence: str) -> str:
     """A licence without its licensor and remarks: `CC-BY, InspectorJ (freesound 484344)` is `CC BY`."""
-    return licence.split(",", 1)[0].split("(", 1)[0].strip().replace("CC-BY", "CC BY")
+    name = licence.split(",", 1)[0].split("(", 1)[0].strip()
+    return name.replace("-", " ") if name.startswith("CC-") else name
 
 
 def _origins(root: Path) -> Mapping[str, tuple[str, str]]:

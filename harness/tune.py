@@ -1,6 +1,6 @@
 """Tunes class-specific silence thresholds on a finished run's stored tables; no audio, no network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +55,7 @@ class TuneResult:
 def tune(
     run: Path,
     *,
+    others: Sequence[Path] = (),
     out: Path | None = None,
     objective: Objective | None = None,
     folds: int = FOLDS,
@@ -62,10 +63,11 @@ def tune(
     seed: int = 0,
     allow_test: bool = False,
 ) -> TuneResult:
-    """Tune on a run and write the decision file.
+    """Tune on a run, or several together, and write the decision file.
 
     Args:
         run: the run folder; its own decision is what is improved on.
+        others: runs of the same weights and decision on other data, whose mixtures count as much as those of `run`.
         out: the decision file; default `thresholds.yaml` in the run folder.
         objective: what to maximise; default CAPI-SDRi.
         folds: how many parts the cross-validated gain is computed with.
@@ -75,13 +77,47 @@ def tune(
 
     Raises:
         UsageError: no run there; the split is forbidden; the run has no references or no silence probabilities,
-            or fewer mixtures than folds.
+            or fewer mixtures than folds; runs of different weights or decisions.
         DataError: a table is missing or damaged.
     """
+    read = [_read_tables(path, allow_test=allow_test) for path in (run, *others)]
+    record = read[0][0]
+    for path, (other, _) in zip(others, read[1:], strict=True):
+        if (other["about"]["weights"], other["decision"]) != (record["about"]["weights"], record["decision"]):
+            raise UsageError(f"{path} has other weights or another decision than {run}: they cannot be tuned together")
+    tables = [table for _, of_run in read for table in of_run]
+    abouts = [other["about"] for other, _ in read]
+    context = {
+        "run": _joint(path.resolve().name for path in (run, *others)),
+        "system": abouts[0]["system"],
+        "weights": abouts[0]["weights"],
+        "dataset": _joint(about["dataset"] for about in abouts),
+        "split": _joint(about["split"] for about in abouts),
+        "tuned_on_forbidden": any(about["tune"] == "forbidden" for about in abouts),
+        "manifest_sha256": _joint(other["manifest_sha256"] for other, _ in read),
+        "metric_version": METRIC_VERSION,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    result = tune_tables(
+        tables,
+        base=parse_decision(record["decision"], where=str(run / "run.json")),
+        objective=objective or Objective(),
+        folds=folds,
+        shrinkage=shrinkage,
+        seed=seed,
+        context=context,
+        n_left_out=sum(other["n_expected"] for other, _ in read) - len(tables),
+    )
+    content = yaml.safe_dump(result.decision.as_dict(), sort_keys=False, allow_unicode=True)
+    write_atomically(out or run / "thresholds.yaml", content)
+    return result
+
+
+def _read_tables(run: Path, *, allow_test: bool) -> tuple[dict[str, Any], list[PairTable]]:
+    """What a run says of itself, and the pair tables of its scored mixtures."""
     record = read_run(run)
     about = record["about"]
-    forbidden = about["tune"] == "forbidden"
-    if forbidden and not allow_test:
+    if about["tune"] == "forbidden" and not allow_test:
         raise UsageError(
             f"{run} is a run on {about['dataset']}/{about['split']}, whose manifest forbids tuning: scores on it would "
             "say nothing afterwards. Tune on a validation split; --allow-test does it all the same, and every run "
@@ -91,32 +127,13 @@ def tune(
     scored = [id_ for id_ in record["mixtures"] if id_ in recorded and recorded[id_].status == "scored"]
     if not scored:
         raise UsageError(f"{run} has no scored mixtures: thresholds can be tuned only against references")
-    tables = [PairTable.load(pairs_path(run, id_)) for id_ in scored]
-    base = parse_decision(record["decision"], where=str(run / "run.json"))
-    context = {
-        "run": run.resolve().name,
-        "system": about["system"],
-        "weights": about["weights"],
-        "dataset": about["dataset"],
-        "split": about["split"],
-        "tuned_on_forbidden": forbidden,
-        "manifest_sha256": record["manifest_sha256"],
-        "metric_version": METRIC_VERSION,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    result = tune_tables(
-        tables,
-        base=base,
-        objective=objective or Objective(),
-        folds=folds,
-        shrinkage=shrinkage,
-        seed=seed,
-        context=context,
-        n_left_out=record["n_expected"] - len(scored),
-    )
-    content = yaml.safe_dump(result.decision.as_dict(), sort_keys=False, allow_unicode=True)
-    write_atomically(out or run / "thresholds.yaml", content)
-    return result
+    return record, [PairTable.load(pairs_path(run, id_)) for id_ in scored]
+
+
+def _joint(values: Iterable[Any]) -> Any:
+    """The value where all runs have the same, else a list of them."""
+    listed = list(values)
+    return listed[0] if all(value == listed[0] for value in listed) else listed
 
 
 def tune_tables(

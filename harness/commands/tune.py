@@ -14,7 +14,7 @@ _UNLABELLED = ("source", "strength")
 
 
 @click.command("tune")
-@click.argument("run", type=PathType)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType)
 @click.option(
     "--out",
     type=PathType,
@@ -58,8 +58,9 @@ _UNLABELLED = ("source", "strength")
 )
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 @click.pass_context
-def command(context: click.Context, /, run: Path, **options: Any) -> int:
-    """Fit class-specific silence thresholds to RUN, from its stored tables alone.
+def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -> int:
+    """Fit class-specific silence thresholds to RUN, from its stored tables alone; to several together, mixture by
+    mixture, where the thresholds have to serve them all.
 
     With --unlabelled, RUN needs no references: how often every class and silence occurs in it is estimated from the
     system's own probabilities (expectation-maximisation), and these follow. The thresholds stay.
@@ -70,7 +71,10 @@ def command(context: click.Context, /, run: Path, **options: Any) -> int:
     alone = sorted(given & ({*_LABELLED} if options["unlabelled"] else {*_UNLABELLED}))
     if alone:
         raise UsageError(f"--{alone[0]} {'does not go' if options['unlabelled'] else 'goes'} with --unlabelled")
+    run, *others = runs
     if options["unlabelled"]:
+        if others:
+            raise UsageError("--unlabelled adapts to one RUN; expected no other")
         return _adapt(run, options)
     from s5eval.harness.report.tuning import tuning_table
     from s5eval.harness.sweep import Objective
@@ -79,6 +83,7 @@ def command(context: click.Context, /, run: Path, **options: Any) -> int:
     out: Path = options["out"] or run / "thresholds.yaml"
     result = tune(
         run,
+        others=others,
         out=out,
         objective=Objective(options["objective"], options["weight"]),
         folds=options["folds"],
