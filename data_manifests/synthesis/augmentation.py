@@ -228,7 +228,8 @@ class AugmentedClip:
             audio = equalised(audio, colour)
         if self.gain > 0:
             times = start + np.arange(len(audio)) / SAMPLE_RATE
-            audio = audio * 10 ** (np.interp(times / _CURVE_SECONDS, np.arange(len(course)), course) / 20)
+            level = np.interp(times / _CURVE_SECONDS, np.arange(len(course)), course)
+            audio = audio * (10 ** (level / 20)).astype(np.float32)
         return np.ascontiguousarray(audio, dtype=np.float32)
 
 
