@@ -6,6 +6,7 @@ every process, because a scene is a function of its index alone. Nothing here im
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
@@ -13,21 +14,25 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.workers import begin_worker
-from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
-from s5eval.data_manifests.listing import find_audio
-from s5eval.data_manifests.records import SAMPLE_RATE, Audio
+from s5eval.data_manifests.labels import CLASS_INDEX
+from s5eval.data_manifests.records import Audio
 from s5eval.data_manifests.sets.mini import RECIPE, mini_material
+from s5eval.data_manifests.synthesis.augmentation import UNCHANGED, Augmentation, augmented
+from s5eval.data_manifests.synthesis.mixing import MixedSources, PooledSources
+from s5eval.data_manifests.synthesis.recordings import open_recordings, rooms_of
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
-from s5eval.data_manifests.synthesis.scene import Material, Recipe, Rooms, draw_scene, render_scene
-from s5eval.data_manifests.synthesis.sofa import open_sofa
-from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FolderSources, Sources
+from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, render_scene
+from s5eval.data_manifests.synthesis.sources import DurationAugmentation, Sources
 
 _SAMPLED = 4096  # bytes of a place of a file that its digest covers
 
 NO_SOURCE = -1
 """Label index of a slot without a source."""
+
+PROCEDURAL = "foley"
+"""Name of the procedural sounds among the material of a mixed training."""
 
 
 class TrainingItem(TypedDict):
@@ -147,25 +152,72 @@ def recorded_training(
     Raises:
         DataError: no recordings, a class that is none of the 18, or measured rooms without backgrounds.
     """
-    targets = FolderSources(dev_set / "sound_event" / split, augmentation)
-    for label in targets.labels:
-        if problem := label_problem(label):
-            raise DataError(f"{targets.root / label}: {problem}")
-    substitute = mini_material("train")
-    interference_folder = dev_set / "interference" / split
-    interference: Sources = (
-        FolderSources(interference_folder) if interference_folder.is_dir() else substitute.interference
+    return mixed_training(
+        {str(dev_set): 1.0},
+        split=split,
+        seed=seed,
+        scenes_per_epoch=scenes_per_epoch,
+        duration=duration,
+        duration_augmentation=augmentation,
+        recipe=recipe,
     )
-    measured = [open_sofa(path) for path in sorted((dev_set / "room_ir" / split).glob("[!.]*.sofa"))]
-    rooms: Rooms = measured or substitute.rooms
-    for room in measured:
-        if room.sample_rate != SAMPLE_RATE:
-            raise DataError(f"{room.path}: responses at {room.sample_rate} Hz; resample them to {SAMPLE_RATE} Hz")
-    noise = dev_set / "noise" / split
-    backgrounds = tuple(find_audio(noise))
-    if measured and not backgrounds:
-        raise DataError(f"{noise}: no background recordings; measured rooms need them (four channels, .wav or .flac)")
-    material = Material(targets, interference, rooms, backgrounds)
+
+
+def mixed_training(
+    shares: Mapping[str, float],
+    *,
+    split: str = "train",
+    seed: int = 0,
+    scenes_per_epoch: int = 10_112,
+    duration: float = 10.0,
+    duration_augmentation: DurationAugmentation = "off",
+    augmentation: Augmentation = UNCHANGED,
+    rooms: int | None = None,
+    recipe: Recipe = RECIPE,
+) -> TrainingScenes:
+    """Scenes from procedural sounds and folders of recordings, event by event by their shares.
+
+    A class that not all of them have comes from those that have it, by their shares among these.
+
+    Args:
+        shares: `foley`, or a folder (see `open_recordings`), and its share; they need not add up to one.
+        split: name of the sub-folders.
+        seed: of the series.
+        scenes_per_epoch: the length of the data set.
+        duration: of a scene, seconds.
+        duration_augmentation: how short and long Percussion is drawn.
+        augmentation: how recordings are changed; procedural sounds, each another one, are not.
+        rooms: number of simulated rooms; None: as many as mini/train has. Unused where folders bring measured rooms,
+            which then take the place of all simulated ones.
+        recipe: everything else.
+
+    Raises:
+        UsageError: no share is positive.
+        DataError: see `open_recordings`.
+    """
+    used = {name: share for name, share in shares.items() if share > 0}
+    if not used or any(not share >= 0 for share in shares.values()):
+        raise UsageError(f"material is {dict(shares)}, expected foley or folders, each with a share above 0")
+    procedural = mini_material("train", duration_augmentation, rooms)
+    opened = {name: open_recordings(Path(name), split, duration_augmentation) for name in used if name != PROCEDURAL}
+    targets: list[tuple[float, Sources]] = []
+    interference: list[tuple[float, Sources]] = []
+    for name, share in used.items():
+        if name == PROCEDURAL:
+            targets.append((share, procedural.targets))
+            interference.append((share, procedural.interference))
+            continue
+        targets.append((share, augmented(opened[name].targets, augmentation)))
+        if (others := opened[name].interference) is not None:
+            interference.append((share, augmented(others, augmentation)))
+    measured, backgrounds = rooms_of(list(opened.values()))
+    heard = interference or [(1.0, procedural.interference)]
+    material = Material(
+        MixedSources(tuple(targets)) if len(targets) > 1 else targets[0][1],
+        PooledSources(tuple(heard)) if len(heard) > 1 else heard[0][1],
+        measured or procedural.rooms,
+        backgrounds,
+    )
     return TrainingScenes(material, replace(recipe, duration=duration), seed, scenes_per_epoch)
 
 

@@ -24,7 +24,10 @@ PLACES = 9
 THRESHOLDS = "thresholds.yaml"
 """Name of the decision file beside the weights that it was tuned for."""
 
-_KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "provenance")
+_KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "prior_factors", "provenance")
+
+SILENCE = "silence"
+"""Name of silence among the prior factors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,15 @@ class Decision:
         duplicate_correlation: of two candidates of one class whose waveforms correlate above this, the one
             likelier to be silent is dropped; None: both stay.
         provenance: where tuned values come from; None for values set by hand.
+        prior_factors: how much likelier each class, and `silence`, is where the system is used than where it was
+            trained; scores are adapted to it before anything else (see `adapt_scores`). None: they stay as they are.
     """
 
     silence_thresholds: Mapping[str, float] = field(default_factory=lambda: {"default": 0.5})
     max_sources: int | None = 3
     duplicate_correlation: float | None = 0.9
     provenance: Mapping[str, Any] | None = None
+    prior_factors: Mapping[str, float] | None = None
 
     def threshold(self, label: str) -> float:
         """The silence threshold of a class."""
@@ -56,11 +62,39 @@ class Decision:
             "max_sources": self.max_sources,
             "duplicate_correlation": self.duplicate_correlation,
         }
+        if self.prior_factors is not None:
+            content["prior_factors"] = dict(self.prior_factors)
         return content if self.provenance is None else {**content, "provenance": dict(self.provenance)}
 
 
 KEEP_ALL = Decision({"default": 1.0}, max_sources=None, duplicate_correlation=None)
 """The decision of systems that have decided already: every candidate is an estimate."""
+
+
+def adapt_scores(
+    class_scores: npt.NDArray[np.float64], p_silence: npt.NDArray[np.float64], factors: Mapping[str, float]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Probabilities under other priors, by Bayes' rule: every probability times its class's factor, made to add up to
+    one again (Saerens, Latinne and Decaestecker 2002).
+
+    Args:
+        class_scores: (N, 18), probabilities of the classes of what is not silent.
+        p_silence: (N,).
+        factors: by class, and `silence`; 1 where nothing is said.
+
+    Returns:
+        Class scores and silence probabilities, as given.
+    """
+    weights = np.array([factors.get(label, 1.0) for label in CLASSES])
+    weighted = class_scores * weights
+    total = weighted.sum(axis=1)
+    silent = factors.get(SILENCE, 1.0) * p_silence
+    alive = (1.0 - p_silence) * np.divide(
+        total, class_scores.sum(axis=1), out=np.ones(len(total)), where=class_scores.sum(axis=1) > 0
+    )
+    both = silent + alive
+    adapted = np.divide(weighted, total[:, None], out=class_scores.astype(float), where=total[:, None] > 0)
+    return adapted, np.divide(silent, both, out=p_silence.astype(float), where=both > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +211,25 @@ def parse_decision(content: object, *, where: str) -> Decision:
     duplicate = content.get("duplicate_correlation", 0.9)
     if duplicate is not None and (not _is_number(duplicate) or not -1 <= duplicate <= 1):
         raise UsageError(f"{where}: duplicate_correlation is {duplicate!r}, expected a number from -1 to 1 or null")
+    factors = content.get("prior_factors")
+    if factors is not None:
+        _check_factors(factors, where)
+        factors = {str(label): float(value) for label, value in factors.items()}
     provenance = content.get("provenance")
     if provenance is not None and not isinstance(provenance, Mapping):
         raise UsageError(f"{where}: provenance must be a mapping")
-    return Decision({str(k): float(v) for k, v in thresholds.items()}, maximum, duplicate, provenance)
+    return Decision({str(k): float(v) for k, v in thresholds.items()}, maximum, duplicate, provenance, factors)
+
+
+def _check_factors(factors: object, where: str) -> None:
+    known = (SILENCE, *CLASSES)
+    if not isinstance(factors, Mapping):
+        raise UsageError(f"{where}: prior_factors must map classes (or '{SILENCE}') to numbers, or be null")
+    for label, value in factors.items():
+        if label not in known:
+            raise UsageError(f"{where}: prior_factors: unknown class {label!r}{suggestion(str(label), known)}")
+        if not _is_number(value) or not 0 < value < float("inf"):
+            raise UsageError(f"{where}: prior_factors.{label} is {value!r}, expected a number above 0")
 
 
 def _is_number(value: object) -> bool:

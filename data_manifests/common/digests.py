@@ -72,7 +72,8 @@ def _of_folder(folder: Path, files: Sequence[Path], afresh: bool) -> dict[Path, 
 
 def _digest(path: Path) -> str:
     try:
-        return file_sha256(path)
+        # a pipe among the files would be waited for, for ever
+        return file_sha256(path) if path.is_file() else UNREADABLE
     except OSError:
         return UNREADABLE
 

@@ -234,6 +234,21 @@ def render_scene(drawn: DrawnScene) -> SynthesizedScene:
     )
 
 
+def make_scene(*, seed: int, index: int, material: Material, recipe: Recipe) -> SynthesizedScene:
+    """Scene `index` of the series `seed`, for a set of 16-bit files: one that would not fit (peak of 1 or above) is
+    drawn anew.
+
+    Raises:
+        DataError: see `draw_scene` and `render_scene`.
+    """
+    attempt = 0
+    while True:
+        scene = render_scene(draw_scene(seed=seed, index=index, material=material, recipe=recipe, attempt=attempt))
+        if abs(scene.mixture).max() < 1 and (scene.dry.size == 0 or abs(scene.dry).max() < 1):
+            return scene
+        attempt += 1
+
+
 def _placed(drawn: DrawnScene, events: Sequence[DrawnEvent]) -> list[PlacedEvent]:
     placed = []
     for event in sorted(events, key=lambda event: event.start):

@@ -182,6 +182,10 @@ class FolderSources:
         """Classes with at least one recording."""
         return tuple(self.clips)
 
+    def all_clips(self) -> list[FileClip]:
+        """Every recording of every class."""
+        return [clip for clips in self.clips.values() for clip in clips]
+
     def draw(self, label: str, rng: Rng, excluded: frozenset[str]) -> Clip | None:
         """See `Sources.draw`."""
         clips: Sequence[FileClip] = [clip for clip in self.clips[label] if clip.family not in excluded]

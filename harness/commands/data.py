@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.harness.commands.options import PathType, data_options, refuse_folder_of_mini, show_making
+from s5eval.harness.commands.options import PathType, data_options, given_options, refuse_folder_of_mini, show_making
 from s5eval.harness.commands.progress import Show, show_count
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable
@@ -115,18 +115,63 @@ def fetch_record(
 
 
 @command.command("make")
-@click.argument("dataset", type=click.Choice(["mini"]))
-@click.option("--split", default="test", show_default=True, help="valid, test, or train with --count.")
-@click.option("--out", type=PathType, help="Where to; default: its place in the cache.")
+@click.argument("dataset", type=click.Choice(["mini"]), required=False)
+@click.option(
+    "--recordings",
+    multiple=True,
+    type=PathType,
+    metavar="DIR",
+    help="Make a set of one's own from this folder of recordings instead; may be repeated.",
+)
+@click.option("--split", help="Of mini: valid, test (default), or train with --count. Of recordings: default valid.")
+@click.option("--out", type=PathType, help="Where to; default: mini's place in the cache.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Only the first N scenes.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of a set from recordings.")
+@click.option("--rooms", type=click.IntRange(min=1), metavar="N", help="Simulated rooms of such a set; default: 8.")
 @workers_option
 @json_option
-def make_set(dataset: str, split: str, out: Path | None, count: int | None, workers: int | None, as_json: bool) -> int:
-    """Make a split of the embedded set as wavs in the official layout; what is there and whole is kept."""
-    from s5eval.data_manifests.sets.mini import make_mini
+@click.pass_context
+def make_set(
+    context: click.Context,
+    dataset: str | None,
+    recordings: tuple[Path, ...],
+    split: str | None,
+    out: Path | None,
+    count: int | None,
+    seed: int,
+    rooms: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> int:
+    """Make a split of the embedded set (mini), or with --recordings a set of one's own by the official recipe.
 
+    Both are wavs in the official layout; what is there and whole is kept. DIR holds sound_event/SPLIT/CLASS/…, and
+    possibly interference/, noise/ and room_ir/ as in the official dev_set; or SPLIT/CLASS/….
+    """
     with show_making() as making, goes_on_with(this_command()):
-        folder = make_mini(split, out=out, count=count, workers=workers, progress=making)
+        if recordings:
+            if dataset is not None or out is None or count is None:
+                raise UsageError("--recordings needs --out DIR and --count N, and no name of a set")
+            from s5eval.data_manifests.sets.recorded import ROOMS, make_recorded
+
+            folder = make_recorded(
+                recordings,
+                split=split or "valid",
+                count=count,
+                seed=seed,
+                out=out,
+                rooms=rooms or ROOMS,
+                workers=workers,
+                progress=making,
+            )
+        else:
+            alone = {"seed", "rooms"} & given_options(context)
+            if dataset is None or alone:
+                named = f"--{min(alone)} goes with --recordings DIR" if alone else "say what to make"
+                raise UsageError(f"{named}; expected: data make mini, or data make --recordings DIR")
+            from s5eval.data_manifests.sets.mini import make_mini
+
+            folder = make_mini(split or "test", out=out, count=count, workers=workers, progress=making)
     echo(json.dumps({"folder": str(folder)}) if as_json else folder)
     return 0
 

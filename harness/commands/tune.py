@@ -1,4 +1,4 @@
-"""`s5eval tune`: fit silence thresholds to a run."""
+"""`s5eval tune`: fit silence thresholds to a run, or its priors to a data set without labels."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,22 @@ from typing import Any
 
 import click
 
-from s5eval.harness.commands.options import PathType
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.options import PathType, given_options
 from s5eval.harness.terminal import echo
+
+_LABELLED = ("objective", "weight", "folds", "shrinkage", "seed")
+_UNLABELLED = ("source", "strength")
 
 
 @click.command("tune")
-@click.argument("run", type=PathType)
-@click.option("--out", type=PathType, metavar="FILE", help="Decision file to write; default: RUN/thresholds.yaml.")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType)
+@click.option(
+    "--out",
+    type=PathType,
+    metavar="FILE",
+    help="Decision file to write; default: RUN/thresholds.yaml.",
+)
 @click.option(
     "--objective",
     type=click.Choice(["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"]),
@@ -37,12 +46,37 @@ from s5eval.harness.terminal import echo
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of folds and search.")
 @click.option("--allow-test", is_flag=True, help="Tune although the split forbids it; the file carries the mark.")
+@click.option("--unlabelled", is_flag=True, help="Adapt class and silence priors instead; references are not used.")
+@click.option(
+    "--source", type=PathType, metavar="RUN0", help="With --unlabelled: a run of these weights on data like the old."
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="With --unlabelled: hold on to the old priors, as so many candidates would.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def command(run: Path, **options: Any) -> int:
-    """Fit class-specific silence thresholds to RUN, from its stored tables alone.
+@click.pass_context
+def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -> int:
+    """Fit class-specific silence thresholds to RUN, from its stored tables alone; to several together, mixture by
+    mixture, where the thresholds have to serve them all.
+
+    With --unlabelled, RUN needs no references: how often every class and silence occurs in it is estimated from the
+    system's own probabilities (expectation-maximisation), and these follow. The thresholds stay.
 
     The file it writes is for `s5eval run --decision FILE` and `s5eval rescore RUN --decision FILE --out RUN2`.
     """
+    given = given_options(context)
+    alone = sorted(given & ({*_LABELLED} if options["unlabelled"] else {*_UNLABELLED}))
+    if alone:
+        raise UsageError(f"--{alone[0]} {'does not go' if options['unlabelled'] else 'goes'} with --unlabelled")
+    run, *others = runs
+    if options["unlabelled"]:
+        if others:
+            raise UsageError("--unlabelled adapts to one RUN; expected no other")
+        return _adapt(run, options)
     from s5eval.harness.record.run_folder import coherent
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.tuning.table import tuning_table
@@ -50,9 +84,10 @@ def command(run: Path, **options: Any) -> int:
     from s5eval.harness.tuning.tune import tune
 
     out: Path = options["out"] or run / "thresholds.yaml"
-    with coherent(run):
+    with coherent(*runs):
         result = tune(
             run,
+            others=others,
             out=out,
             objective=Objective(options["objective"], options["weight"]),
             folds=options["folds"],
@@ -64,5 +99,22 @@ def command(run: Path, **options: Any) -> int:
         echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
         return 0
     echo(fitted(tuning_table(result)))
+    echo(f"\ndecision file: {out}")
+    return 0
+
+
+def _adapt(run: Path, options: dict[str, Any]) -> int:
+    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.tuning.priors import adapt_priors
+    from s5eval.harness.tuning.priors_table import priors_table
+
+    out: Path = options["out"] or run / "priors.yaml"
+    result = adapt_priors(
+        run, source=options["source"], out=out, strength=options["strength"], allow_test=options["allow_test"]
+    )
+    if options["as_json"]:
+        echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
+        return 0
+    echo(fitted(priors_table(result)))
     echo(f"\ndecision file: {out}")
     return 0

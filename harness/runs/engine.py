@@ -107,7 +107,9 @@ class Engine:
             references = _references(scene, len(mixture))
             table = pair_table(scene.mixture.id, candidates, scene.labels, references, mixture)
             selections = select(table, self.decision)
-            score = score_mixture(scene.mixture.id, table, selections, seconds=round(seconds, 4))
+            score = score_mixture(
+                scene.mixture.id, table, selections, decision=self.decision, seconds=round(seconds, 4)
+            )
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, selections, candidates.audio, references)
             audio: Mapping[str, str] = {}

@@ -111,7 +111,7 @@ def _rescored(run: Path, line: Line, decision: Decision) -> MixtureScore:
     if table.reference_labels is None and score.status == "scored":
         raise DataError(f"{pairs_path(run, score.mixture_id)}: has no references, but the mixture was scored")
     selections = select(table, decision)
-    fresh = score_mixture(score.mixture_id, table, selections, seconds=score.seconds)
+    fresh = score_mixture(score.mixture_id, table, selections, decision=decision, seconds=score.seconds)
     if score.secondary is not None:
         fresh = replace(fresh, secondary={**dict.fromkeys(score.secondary), **casa_values(table, selections)})
     # The wavs on disk hold the old estimates: what was scored of them stands only while they are the same.

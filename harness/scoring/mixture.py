@@ -1,5 +1,6 @@
 """From the pair table of one mixture and a decision to its score: arithmetic only, no audio."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from s5eval.metrics.decompose import decompose, subset
 from s5eval.metrics.label_counts import count_labels
 from s5eval.metrics.sdr import EPSILON, PairScores
 from s5eval.metrics.tolerance import LAST_BITS
-from s5eval.systems.decision import Decision, Selection, candidate_labels, decide
+from s5eval.systems.decision import Decision, Selection, adapt_scores, candidate_labels, decide
 
 BOUNDS = ("oracle-mixture", "oracle-zeros", "oracle-gain", "oracle")
 """Bounds that know the labels, from low to high; `silence`, which answers nothing, is 0 dB wherever it is defined."""
@@ -21,8 +22,17 @@ _OVER_SCALE = 1e6
 """Energy of an estimate over that of the loudest reference, 60 dB: integers written as float are 90 dB too loud."""
 
 
+def adapted(table: PairTable, decision: Decision) -> PairTable:
+    """The table with scores under the decision's priors; candidates with fixed classes change their silence alone."""
+    if decision.prior_factors is None:
+        return table
+    scores, silence = adapt_scores(table.class_scores, table.p_silence, decision.prior_factors)
+    return replace(table, class_scores=scores, p_silence=silence)
+
+
 def select(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
     """The candidates of a mixture that a decision keeps."""
+    table = adapted(table, decision)
     return decide(
         class_scores=table.class_scores,
         p_silence=table.p_silence,
@@ -33,7 +43,12 @@ def select(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
 
 
 def score_mixture(
-    mixture_id: str, table: PairTable, selections: tuple[Selection, ...], *, seconds: float = 0.0
+    mixture_id: str,
+    table: PairTable,
+    selections: tuple[Selection, ...],
+    *,
+    decision: Decision | None = None,
+    seconds: float = 0.0,
 ) -> MixtureScore:
     """Score the selected candidates of one mixture.
 
@@ -41,6 +56,7 @@ def score_mixture(
         mixture_id: id of the mixture.
         table: its pair table, all candidates.
         selections: the candidates that are the prediction (see `select`).
+        decision: what they were selected by, for the decomposition, where it changes scores; None: it does not.
         seconds: time the system took, passed on to the record.
     """
     estimates: tuple[dict[str, Any], ...] = tuple(
@@ -77,7 +93,7 @@ def score_mixture(
         estimates=estimates,
         reference_labels=table.reference_labels,
         bounds=_bounds(table.pair_scores),
-        decomposition=_decomposition(table, selections, capi),
+        decomposition=_decomposition(table if decision is None else adapted(table, decision), selections, capi),
         flags=_flags(table, selections, capi),
         seconds=seconds,
     )

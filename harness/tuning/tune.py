@@ -1,7 +1,7 @@
 """Tunes class-specific silence thresholds on a finished run's stored tables; no audio, no network."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.run_folder import read_lines, read_run, unverified
 from s5eval.harness.record.tables import PairTable
-from s5eval.harness.scoring.mixture import select
+from s5eval.harness.scoring.mixture import adapted, select
 from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit, fit
 from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
@@ -57,6 +57,7 @@ class TuneResult:
 def tune(
     run: Path,
     *,
+    others: Sequence[Path] = (),
     out: Path | None = None,
     objective: Objective | None = None,
     folds: int = FOLDS,
@@ -64,10 +65,11 @@ def tune(
     seed: int = 0,
     allow_test: bool = False,
 ) -> TuneResult:
-    """Tune on a run and write the decision file.
+    """Tune on a run, or several together, and write the decision file.
 
     Args:
         run: the run folder; its own decision is what is improved on.
+        others: runs of the same weights and decision on other data, whose mixtures count as much as those of `run`.
         out: the decision file; default `thresholds.yaml` in the run folder.
         objective: what to maximise; default CAPI-SDRi.
         folds: how many parts the cross-validated gain is computed with.
@@ -77,13 +79,51 @@ def tune(
 
     Raises:
         UsageError: no run there; the split is forbidden; the run has no references or no silence probabilities,
-            or fewer mixtures than folds.
+            or fewer mixtures than folds; runs of different weights or decisions.
         DataError: a table is missing or damaged.
     """
+    read = [_read_tables(path, allow_test=allow_test) for path in (run, *others)]
+    record = read[0][0]
+    for path, (other, _) in zip(others, read[1:], strict=True):
+        if (other["about"]["weights"], other["decision"]) != (record["about"]["weights"], record["decision"]):
+            raise UsageError(f"{path} has other weights or another decision than {run}: they cannot be tuned together")
+    tables = [table for _, of_run in read for table in of_run]
+    abouts = [other["about"] for other, _ in read]
+    context = {
+        "run": _joint(path.resolve().name for path in (run, *others)),
+        "system": abouts[0]["system"],
+        "weights": abouts[0]["weights"],
+        "dataset": _joint(about["dataset"] for about in abouts),
+        "split": _joint(about["split"] for about in abouts),
+        "tuned_on_forbidden": any(about["tune"] == "forbidden" for about in abouts),
+        **_doubts([other for other, _ in read]),
+        "manifest_sha256": _joint(other["manifest_sha256"] for other, _ in read),
+        "metric_version": METRIC_VERSION,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    result = tune_tables(
+        tables,
+        base=parse_decision(record["decision"], where=str(run / "run.json")),
+        objective=objective or Objective(),
+        folds=folds,
+        shrinkage=shrinkage,
+        seed=seed,
+        context=context,
+        n_left_out=sum(other["n_expected"] for other, _ in read) - len(tables),
+    )
+    content = yaml.safe_dump(result.decision.as_dict(), sort_keys=False, allow_unicode=True)
+    file = out or run / THRESHOLDS
+    write_atomically(file, content)
+    if file.name == THRESHOLDS:
+        record_file(file.parent, THRESHOLDS)
+    return result
+
+
+def _read_tables(run: Path, *, allow_test: bool) -> tuple[dict[str, Any], list[PairTable]]:
+    """What a run says of itself, and the pair tables of its scored mixtures."""
     record = read_run(run)
     about = record["about"]
-    forbidden = about["tune"] == "forbidden"
-    if forbidden and not allow_test:
+    if about["tune"] == "forbidden" and not allow_test:
         raise UsageError(
             f"{run} is a run on {about['dataset']}/{about['split']}, whose manifest forbids tuning: scores on it would "
             "say nothing afterwards. Tune on a validation split; --allow-test does it all the same, and every run "
@@ -93,37 +133,23 @@ def tune(
     scored = [id_ for id_ in record["mixtures"] if id_ in recorded and recorded[id_].score.status == "scored"]
     if not scored:
         raise UsageError(f"{run} has no scored mixtures: thresholds can be tuned only against references")
-    tables = [load_table(run, recorded[id_]) for id_ in scored]
-    base = parse_decision(record["decision"], where=str(run / "run.json"))
-    context = {
-        "run": run.resolve().name,
-        "system": about["system"],
-        "weights": about["weights"],
-        "dataset": about["dataset"],
-        "split": about["split"],
-        "tuned_on_forbidden": forbidden,
-        **({"missing_parts": about["missing_parts"]} if about.get("missing_parts") else {}),
-        "manifest_sha256": record["manifest_sha256"],
-        "metric_version": METRIC_VERSION,
-        **({} if (doubt := unverified(record)) is None else {"unverified": doubt}),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    return record, [load_table(run, recorded[id_]) for id_ in scored]
+
+
+def _doubts(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a reader of the decision must know of the runs: parts that were missing, tables that are not verified."""
+    missing = sorted({part for record in records for part in record["about"].get("missing_parts", ())})
+    unproven = [doubt for record in records if (doubt := unverified(record)) is not None]
+    return {
+        **({"missing_parts": missing} if missing else {}),
+        **({"unverified": "; ".join(unproven)} if unproven else {}),
     }
-    result = tune_tables(
-        tables,
-        base=base,
-        objective=objective or Objective(),
-        folds=folds,
-        shrinkage=shrinkage,
-        seed=seed,
-        context=context,
-        n_left_out=record["n_expected"] - len(scored),
-    )
-    content = yaml.safe_dump(result.decision.as_dict(), sort_keys=False, allow_unicode=True)
-    file = out or run / THRESHOLDS
-    write_atomically(file, content)
-    if file.name == THRESHOLDS:
-        record_file(file.parent, THRESHOLDS)
-    return result
+
+
+def _joint(values: Iterable[Any]) -> Any:
+    """The value where all runs have the same, else a list of them."""
+    listed = list(values)
+    return listed[0] if all(value == listed[0] for value in listed) else listed
 
 
 def tune_tables(
@@ -141,7 +167,7 @@ def tune_tables(
 
     Args:
         tables: pair tables with references.
-        base: the decision to improve on; its maximum count and duplicate rule stay.
+        base: the decision to improve on; its maximum count, duplicate rule and prior factors stay.
         objective: see `tune`.
         folds: see `tune`.
         shrinkage: see `tune`.
@@ -152,6 +178,7 @@ def tune_tables(
     Raises:
         UsageError: see `tune`.
     """
+    factors, base, tables = base.prior_factors, replace(base, prior_factors=None), [adapted(t, base) for t in tables]
     if all(np.all(table.p_silence == 0) for table in tables):
         raise UsageError("no candidate of this run has a silence probability above 0: there is nothing to tune")
     if not 2 <= folds <= len(tables):
@@ -190,7 +217,8 @@ def tune_tables(
     decision = Decision(
         decision.silence_thresholds, base.max_sources, base.duplicate_correlation, provenance=provenance
     )
-    return TuneResult(decision, scores, gain, _classes(tables, table, base, decision), len(tables), n_left_out)
+    classes = _classes(tables, table, base, decision)
+    return TuneResult(replace(decision, prior_factors=factors), scores, gain, classes, len(tables), n_left_out)
 
 
 def _decision(base: Decision, table: SweepTable, found: Fit) -> Decision:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -249,10 +249,11 @@ def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
     return found[-1] if found else None
 
 
-def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
+def update_card(folder: Path, entry: Mapping[str, Any], material: Sequence[Mapping[str, Any]] = ()) -> None:
     """Add what was done to `card.json` of a weights folder, or replace what it said of the same recipe and plan.
 
-    What else the card holds, such as scores, stays.
+    What else the card holds, such as scores, stays. Folders of recordings in `material` are described under
+    `recordings`, once for every digest: how many files of which licence and source.
 
     Raises:
         DataError: the card that is there cannot be read, or the new one not be written.
@@ -264,6 +265,10 @@ def update_card(folder: Path, entry: Mapping[str, Any]) -> None:
         history[same[-1]] = dict(entry)
     else:
         history.append(dict(entry))
+    for told in material:
+        if "digest" in told:
+            known = {key: value for key, value in told.items() if key not in ("share", "digest")}
+            card.setdefault("recordings", {})[told["digest"]] = known
     write_card(folder, card)
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -16,12 +16,13 @@ from torch.utils.data import DataLoader
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.mini import RECIPE
+from s5eval.data_manifests.synthesis.recordings import open_recordings
 from s5eval.data_manifests.training_scenes import (
     NO_SOURCE,
+    PROCEDURAL,
     TrainingItem,
     TrainingScenes,
-    foley_training,
-    recorded_training,
+    mixed_training,
     start_worker,
 )
 from s5eval.systems.training.recipe import DataSettings
@@ -90,22 +91,44 @@ def scenes(settings: DataSettings, seed: int) -> TrainingScenes:
     """
     total = sum(settings.target_counts)
     recipe = replace(RECIPE, target_counts=tuple(chance / total for chance in settings.target_counts))
-    if settings.folder is None:
-        return foley_training(
-            seed=seed,
-            scenes_per_epoch=_ENDLESS,
-            duration=settings.seconds,
-            augmentation=settings.duration_augmentation,
-            recipe=recipe,
-        )
-    return recorded_training(
-        Path(settings.folder),
+    return mixed_training(
+        material_shares(settings),
         seed=seed,
         scenes_per_epoch=_ENDLESS,
         duration=settings.seconds,
-        augmentation=settings.duration_augmentation,
+        duration_augmentation=settings.duration_augmentation,
+        augmentation=settings.augmentation,
+        rooms=settings.rooms,
         recipe=recipe,
     )
+
+
+def material_shares(settings: DataSettings) -> Mapping[str, float]:
+    """What scenes are made of and by which shares: `foley`, and folders of recordings."""
+    return settings.material or {settings.folder or PROCEDURAL: 1.0}
+
+
+def heard(settings: DataSettings) -> list[dict[str, Any]]:
+    """What a card says of every kind of material: its share, and of folders what `Recordings.described` tells.
+
+    Raises:
+        DataError: a folder is missing or wrong.
+    """
+    shares = {name: share for name, share in material_shares(settings).items() if share > 0}
+    total = sum(shares.values())
+    told: list[dict[str, Any]] = []
+    for name, share in shares.items():
+        known = {"folder": PROCEDURAL} if name == PROCEDURAL else open_recordings(Path(name), "train").described()
+        told.append({"share": round(share / total, 4), **known})
+    return told
+
+
+def heard_entry(material: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What an entry of the card says of what was heard: `data`, and the digests of folders of recordings."""
+    if [told["folder"] for told in material] == [PROCEDURAL]:
+        return {"data": "procedural (mini/train)"}
+    shares = ", ".join(f"{told['folder']} {told['share']:g}" for told in material)
+    return {"data": shares, "recordings": [told["digest"] for told in material if "digest" in told]}
 
 
 class _Rows:

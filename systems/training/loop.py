@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.systems.training import checkpoint
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.data import batches, heard, heard_entry
 from s5eval.systems.training.parts import Job, PartsFolder
 from s5eval.systems.training.recipe import OptimiserSettings, Plan
 from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
@@ -332,7 +332,7 @@ class _Loop:
             "steps": self.step,
             "scenes": self.step * recipe.accumulate * recipe.batch,
             "seconds_per_scene": recipe.data.seconds,
-            "data": recipe.data.folder or "procedural (mini/train)",
+            **heard_entry(material := heard(recipe.data)),
             "seed": recipe.seed,
             "hours": round(self.seconds / 3600, 3),
             "device": device_name(self.fabric.device),
@@ -343,7 +343,7 @@ class _Loop:
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
             "files": digests,
         }
-        checkpoint.update_card(folder, entry)
+        checkpoint.update_card(folder, entry, material)
         return digests
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
+from s5eval.data_manifests.synthesis.augmentation import Augmentation
 from s5eval.data_manifests.training_scenes import recordings_digest
 from s5eval.systems.settings import build_record, merge, overlay
 
@@ -37,6 +38,9 @@ class DataSettings:
 
     Attributes:
         folder: an official `dev_set` folder with recordings; None: procedural sounds in simulated rooms.
+        material: in place of `folder`: `foley` and folders of recordings, each with its share of the events.
+        augmentation: how recordings are changed.
+        rooms: number of simulated rooms.
         seconds: length of a scene.
         target_counts: chances of 0, 1, 2, 3 targets.
         duration_augmentation: how short and long Percussion is drawn.
@@ -44,6 +48,9 @@ class DataSettings:
     """
 
     folder: str | None
+    material: Mapping[str, float]
+    augmentation: Augmentation
+    rooms: int
     seconds: float
     target_counts: tuple[float, ...]
     duration_augmentation: Literal["off", "pool", "concat"]
@@ -182,7 +189,7 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
     own = _mapping(recipes[key] or {}, f"{file}: recipes.{key}")
     shared = _mapping(content["system"] or {}, f"{file}: system")
     system = overlay(shared, _mapping(rest.pop("system", None) or {}, "system"))
-    free = ("factors", "starts_from")
+    free = ("factors", "starts_from", "material")
     resolved = merge(merge(content["defaults"], own, key, owner=owner, free=free), rest, key, owner=owner, free=free)
     recipe = build_record(trainer.recipe, resolved, key)
     preset = str(content["preset"])
@@ -246,6 +253,7 @@ def _check(recipe: Recipe, where: str) -> None:
         for part in named:
             if part not in recipe.trains:
                 raise UsageError(f"{where}.{name} names {part!r}, which it does not train: {list(recipe.trains)}")
+    _check_material(recipe.data, f"{where}.data")
     if not recipe.data.seconds > 0:
         raise UsageError(f"{where}.data.seconds is {recipe.data.seconds}, expected a positive number")
     counts = recipe.data.target_counts
@@ -253,3 +261,14 @@ def _check(recipe: Recipe, where: str) -> None:
         raise UsageError(f"{where}.data.target_counts is {list(counts)}, expected chances that add up to 1")
     if not 0 <= recipe.optimiser.average < 1:
         raise UsageError(f"{where}.optimiser.average is {recipe.optimiser.average}, expected 0 or more, below 1")
+
+
+def _check_material(data: DataSettings, where: str) -> None:
+    if data.rooms < 1:
+        raise UsageError(f"{where}.rooms is {data.rooms}, expected a positive number")
+    if not data.material:
+        return
+    if data.folder is not None:
+        raise UsageError(f"{where} has both folder and material; give the folder a share in material alone")
+    if min(data.material.values()) < 0 or sum(data.material.values()) <= 0:
+        raise UsageError(f"{where}.material is {dict(data.material)}, expected shares of 0 or more, one above 0")

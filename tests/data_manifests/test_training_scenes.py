@@ -8,22 +8,28 @@ import pytest
 import soundfile
 
 from s5eval.data_manifests import training_scenes as training
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.sets import mini
+from s5eval.data_manifests.synthesis.augmentation import Augmentation, AugmentedClip
 from s5eval.data_manifests.synthesis.rooms import RoomBank
+from s5eval.data_manifests.synthesis.scene import DrawnEvent, draw_scene
+from s5eval.data_manifests.synthesis.sources import FileClip, FoleyClip
 from s5eval.data_manifests.training_scenes import (
     NO_SOURCE,
     TrainingScenes,
     foley_training,
+    mixed_training,
     recorded_training,
     start_worker,
 )
 
+ONE_TARGET = mini.Recipe(duration=10.0, target_counts=(0, 1), interference_counts=(1,))
+
 
 @pytest.fixture(autouse=True)
 def few_rooms(one_room: RoomBank, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def material(split: str, augmentation: str = "off") -> mini.Material:
+    def material(split: str, augmentation: str = "off", rooms: int | None = None) -> mini.Material:
         original = mini.mini_material.__wrapped__(split, augmentation)
         return replace(original, rooms=one_room)
 
@@ -117,3 +123,35 @@ def test_hidden_files_among_recordings_are_none_and_those_without_content_are_na
     (folder / "3.wav").symlink_to("../.git/annex/objects/x")
     with pytest.raises(DataError, match=r"3\.wav: its content is not here.*git annex get"):
         recorded_training(tmp_path)
+
+
+def first_targets(scenes: TrainingScenes) -> list[DrawnEvent]:
+    return [draw_scene(seed=1, index=i, material=scenes.material, recipe=ONE_TARGET).targets[0] for i in range(300)]
+
+
+def test_classes_without_recordings_stay_known_from_procedural_sounds(tiny_dev_set: SimpleNamespace) -> None:
+    scenes = mixed_training({"foley": 1.0, str(tiny_dev_set.dev): 1.0}, recipe=ONE_TARGET)
+    assert list(scenes.material.targets.labels) == sorted(CLASSES)
+    drawn = first_targets(scenes)
+    kinds = {label: {type(event.clip) for event in drawn if event.label == label} for label in CLASSES}
+    assert kinds["Cough"] == {FoleyClip}
+    assert kinds["Speech"] | kinds["Doorbell"] == {FoleyClip, FileClip}
+
+
+def test_recordings_are_changed_and_procedural_sounds_are_not(tiny_dev_set: SimpleNamespace) -> None:
+    shares = {"foley": 1.0, str(tiny_dev_set.dev): 1.0}
+    scenes = mixed_training(shares, augmentation=Augmentation(speed=0.3), recipe=ONE_TARGET)
+    clips = [event.clip for event in first_targets(scenes)]
+    assert {type(clip) for clip in clips} == {FoleyClip, AugmentedClip}
+
+
+def test_a_share_of_one_alone_is_that_material_alone(tiny_dev_set: SimpleNamespace) -> None:
+    mixed = mixed_training({"foley": 1.0}, seed=3, scenes_per_epoch=4, duration=1.0)
+    foley = foley_training(seed=3, scenes_per_epoch=4, duration=1.0)
+    assert np.array_equal(mixed[2]["mixture"], foley[2]["mixture"])
+    folder = mixed_training({str(tiny_dev_set.dev): 0.2, "foley": 0.0}, seed=3, scenes_per_epoch=4, duration=1.0)
+    recorded = recorded_training(tiny_dev_set.dev, seed=3, scenes_per_epoch=4, duration=1.0)
+    assert np.array_equal(folder[1]["mixture"], recorded[1]["mixture"])
+    for wrong in ({}, {"foley": 0.0}, {"foley": 1.0, "elsewhere": -1.0}):
+        with pytest.raises(UsageError, match="share"):
+            mixed_training(wrong)

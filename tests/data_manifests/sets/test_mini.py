@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,9 +14,18 @@ import soundfile
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.sets import mini
+from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.data_manifests.sets.mini import MiniSplit, make_mini, mini_root
 from s5eval.data_manifests.synthesis import write
 from s5eval.data_manifests.synthesis.write import list_records, read_record
+
+FIRST = {
+    ("test", 0): "4a1b43a50da4",
+    ("test", 95): "5683aad2000a",
+    ("valid", 191): "6d93d2f2b5b7",
+    ("train", 5): "fc4aee44db1d",
+}
+"""Start of the SHA-256 of `MiniScene.content`, by split and index."""
 
 
 @pytest.fixture
@@ -110,8 +120,40 @@ def test_leftovers_of_killed_processes_go(small: Path) -> None:
 
 
 def test_the_splits_of_the_set() -> None:
-    assert {name: split.scenes for name, split in mini.SPLITS.items()} == {"train": None, "valid": 192, "test": 96}
+    scenes = {name: split.whole.scenes for name, split in mini.SPLITS.items()}
+    assert scenes == {"train": None, "valid": 1008, "test": 1512}
     assert len({split.seed for split in mini.SPLITS.values()}) == 3
+    assert all(split.whole.seed == split.seed for split in mini.SPLITS.values())
+    listed = {split.name: split.mixtures for split in known_datasets()["mini"].splits.values()}
+    assert listed == scenes
+    assert len(mini.mini_ids("test")) == 1512
+
+
+def test_what_the_first_scenes_are_a_function_of_has_not_changed() -> None:
+    """Recorded before the splits grew: sets that are in somebody's cache stay valid."""
+    digests = {
+        (split, index): hashlib.sha256(mini.MiniScene(split, index).content()).hexdigest()[:12]
+        for split, index in (("test", 0), ("test", 95), ("valid", 191), ("train", 5))
+    }
+    assert digests == FIRST
+
+
+def test_a_grown_split_keeps_its_first_scenes_and_draws_the_others_from_more_rooms(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mini, "SPLITS", {"test": MiniSplit(3, 1, 2)})
+    before = contents(make_mini("test", workers=1))
+    grown = MiniSplit(3, 1, 2, grown=MiniSplit(3, 2, 4))
+    monkeypatch.setattr(mini, "SPLITS", {"test": grown})
+    folder = make_mini("test", workers=1)
+    after = contents(folder)
+    assert mini.mini_ids("test") == sorted(path.stem for path in (folder / "soundscape").iterdir())
+    assert len(mini.mini_ids("test")) == 4
+    first = {name: data for name, data in after.items() if "_0000" in name or "_0001" in name}
+    assert first == {name: data for name, data in before.items() if "_0000" in name or "_0001" in name}
+    assert (grown.part(1).rooms, grown.part(2).rooms) == (1, 2)
+    with pytest.raises(UsageError, match="mini_test_0004"):
+        make_mini("test", only=["mini_test_0004"])
 
 
 MAKE = """

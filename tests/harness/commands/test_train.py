@@ -25,6 +25,10 @@ def test_the_resolved_recipe_is_shown(s5eval: Call) -> None:
         (["uss"], "no recipe 'uss'"),
         (["mini/uss", "--set", "steps"], "expected KEY=VALUE"),
         (["mini/uss", "--set", "data.second=3"], "did you mean 'seconds'"),
+        (["mini/uss", "--set", "data.material={foley: 0}"], "shares of 0 or more, one above 0"),
+        (["mini/uss", "--set", "data.material={foley: 1}", "--set", "data.folder=D"], "has both folder and material"),
+        (["mini/uss", "--set", "data.augmentation.speed=2"], "augmentation.speed is 2.0"),
+        (["mini/uss", "--set", "data.rooms=0"], "rooms is 0"),
         (["mini/uss", "--device", "gpu"], "device 'gpu': expected auto, cpu, cuda"),
     ],
 )
@@ -46,7 +50,9 @@ def test_two_sittings(s5eval: Call, tmp_path: Path, tiny_dev_set: SimpleNamespac
     pytest.importorskip("lightning.fabric")
     settings = {
         "steps": 2,
-        "data.folder": tiny_dev_set.dev,
+        "data.material": {"foley": 0.5, str(tiny_dev_set.dev): 1.5},
+        "data.augmentation": {"equalise": 6, "speed": 0.2, "gain": 3, "join": 0.5, "mix": 0.5, "reverse": 0.5},
+        "data.rooms": 1,
         "data.seconds": 0.5,
         "system.separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4},
         "system.mamba2": {"headdim": 8, "chunk": 8},
@@ -63,3 +69,9 @@ def test_two_sittings(s5eval: Call, tmp_path: Path, tiny_dev_set: SimpleNamespac
     assert second.json["finished"] is True
     assert set(second.json["files"]) == {"uss"}
     assert (tmp_path / "w" / "uss.safetensors").is_file()
+    card = json.loads((tmp_path / "w" / "card.json").read_text())
+    (entry,) = card["history"]
+    assert entry["data"] == "foley 0.25, dev_set 0.75"
+    (digest,) = entry["recordings"]
+    assert card["recordings"][digest]["licences"] == {"not stated": card["recordings"][digest]["files"]}
+    assert str(tiny_dev_set.dev) not in json.dumps(card)

@@ -51,9 +51,11 @@ def test_a_run_does_not_go_on_where_scored_mixtures_have_other_content(
     edit_record(out / "run.json", lambda r: r["config"]["settings"]["system"].pop("raise_on"))
     edit_record(out / "run.json", lambda r: r["fingerprint"].pop("raise_on"))
     spare = shutil.copytree(out, tmp_path / "spare")
-    assert s5eval("run", "--resume", out).code == 0, "what was not scored may have been mended"
+    assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 0, (
+        "what was not scored may have been mended"
+    )
     reverse(small_set / "oracle_target" / "m_1_0_Speech.wav")
-    result = s5eval("run", "--resume", spare)
+    result = s5eval("run", "--system", "plugins:build", "--resume", spare)
     assert (result.code, "other content in files of 1 mixtures" in result.err, "m_1" in result.err) == (3, True, True)
 
 
@@ -65,7 +67,7 @@ def test_a_run_of_version_1_is_read_and_marked(small_set: Path, tmp_path: Path, 
     assert result.code == 0, result.err
     assert "without digests: unverified" in result.out
     assert "by names and sizes of the files alone" in result.out
-    assert s5eval("run", "--resume", old).code == 0
+    assert s5eval("run", "--system", "plugins:build", "--resume", old).code == 0
     assert s5eval("report", old).code == 0
     assert "unverified" in (old / "report.html").read_text()
     checked = s5eval("check", old)
@@ -82,7 +84,7 @@ def test_an_interrupted_run_of_version_1_goes_on_and_stays_marked(
     edit_record(out / "run.json", lambda r: r["config"]["settings"]["system"].pop("raise_on"))
     edit_record(out / "run.json", lambda r: r["fingerprint"].pop("raise_on"))
     as_version_1(out)
-    assert s5eval("run", "--resume", out).code == 0
+    assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 0
     checked = s5eval("check", out)
     assert (checked.code, "4 mixtures of it were made by an earlier version" in checked.out) == (0, True), checked.out
 
@@ -125,7 +127,7 @@ def test_a_summary_that_is_damaged_is_derived_again(
     right = summary(out)
     (out / "summary.json").write_text((out / "summary.json").read_text().replace('"n_scored": 5', '"n_scored": 4'))
     assert s5eval("report", out).code == 3
-    assert s5eval("run", "--resume", out, "--json").json["n_scored"] == 5
+    assert s5eval("run", "--system", "plugins:build", "--resume", out, "--json").json["n_scored"] == 5
     assert summary(out) == right
 
 
@@ -148,10 +150,10 @@ def test_the_digest_decides_where_the_data_are_not_the_path(small_set: Path, tmp
     out = run(s5eval, small_set, tmp_path / "a", "--set", "system.raise_on=m_3")
     moved, other = shutil.copytree(small_set, tmp_path / "moved"), shutil.copytree(small_set, tmp_path / "other")
     shutil.rmtree(small_set)
-    assert s5eval("run", "--resume", out, "--data", moved).code == 4
+    assert s5eval("run", "--system", "plugins:build", "--resume", out, "--data", moved).code == 4
     assert json.loads((out / "run.json").read_text())["config"]["data"] == str(moved)
     reverse(other / "oracle_target" / "m_1_0_Speech.wav")
-    result = s5eval("run", "--resume", out, "--data", other)
+    result = s5eval("run", "--system", "plugins:build", "--resume", out, "--data", other)
     assert (result.code, "is not as it was" in result.err) == (3, True)
 
 
@@ -159,7 +161,7 @@ def test_resuming_with_save_audio_makes_the_wavs_that_are_missing(
     small_set: Path, tmp_path: Path, s5eval: Call, lines: Call
 ) -> None:
     out = run(s5eval, small_set, tmp_path / "a")
-    assert s5eval("run", "--resume", out, "--save-audio").code == 0
+    assert s5eval("run", "--system", "plugins:build", "--resume", out, "--save-audio").code == 0
     assert len(list((out / "audio").glob("*.wav"))) == 5
     assert all(line["as_written"] is not None for line in lines(out).values())
     assert s5eval("check", out).code == 0

@@ -207,7 +207,7 @@ def test_the_environment_does_not_contradict_a_recorded_run(
 ) -> None:
     run(s5eval, small_set, tmp_path / "run")
     monkeypatch.setenv("S5EVAL_DATA", str(tmp_path))
-    assert s5eval("run", "--resume", tmp_path / "run").code == 0
+    assert s5eval("run", "--system", "plugins:build", "--resume", tmp_path / "run").code == 0
 
 
 def test_failed_mixtures_are_tried_again_and_keep_one_line(
@@ -261,9 +261,11 @@ def test_moved_data_go_on_and_other_data_do_not(
     assert run(s5eval, small_set, out, "--set", "system.raise_on=m_2").code == 4
     before = lines(out)["m_3"]
     small_set.rename(moved)
-    gone = s5eval("run", "--resume", out)
+    gone = s5eval("run", "--system", "plugins:build", "--resume", out)
     assert (gone.code, "no data folder at" in gone.err) == (3, True)
-    assert s5eval("run", "--resume", out, "--data", moved).code == 4, "m_2 fails again, the others stand"
+    assert s5eval("run", "--system", "plugins:build", "--resume", out, "--data", moved).code == 4, (
+        "m_2 fails again, the others stand"
+    )
     assert lines(out)["m_3"] == before
     assert json.loads((out / "run.json").read_text())["config"]["data"] == str(moved)
     labels = {"m_1": ["Speech"], "m_10": [], "m_2": ["Cough", "Pour"], "m_3": ["Dishes"], "m_4": ["Typing"]}
@@ -271,7 +273,7 @@ def test_moved_data_go_on_and_other_data_do_not(
     for folder in (out, tmp_path / "complete"):
         if not folder.exists():
             assert run(s5eval, moved, folder).code == 0
-        refused = s5eval("run", "--resume", folder, "--data", other)
+        refused = s5eval("run", "--system", "plugins:build", "--resume", folder, "--data", other)
         assert (refused.code, "does not hold the data that" in refused.err) == (3, True)
 
 
@@ -279,13 +281,13 @@ def test_audio_may_be_asked_for_later(small_set: Path, tmp_path: Path, s5eval: C
     out, log = tmp_path / "run", tmp_path / "log"
     options = ("--set", f"system.log={log}")
     assert run(s5eval, small_set, out, *options).code == 0
-    again = s5eval("run", "--resume", out, "--save-audio")
+    again = s5eval("run", "--system", "plugins:build", "--resume", out, "--save-audio")
     assert again.code == 0, again.err
     assert len(list((out / "audio").glob("*.wav"))) == 5
     assert all(line["as_written"] is not None for line in lines(out).values())
     assert len(log.read_text().split()) == 10
-    assert s5eval("run", "--resume", out).code == 0
-    assert s5eval("run", "--resume", out, "--save-audio").code == 0
+    assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 0
+    assert s5eval("run", "--system", "plugins:build", "--resume", out, "--save-audio").code == 0
     assert len(log.read_text().split()) == 10, "what is there is not made again"
 
 

@@ -210,3 +210,19 @@ def test_runs_without_references_or_tables(staged_run: Path, tmp_path: Path, s5e
     assert s5eval("tune", tmp_path / "nothing").code == 2
     next((staged_run / "pairs").glob("*.npz")).write_bytes(b"torn")
     assert s5eval("tune", staged_run).code == 3
+
+
+def test_several_runs_are_tuned_together(staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    second = tmp_path / "second"
+    assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--limit", 3, "--out", second).code == 0
+    one = s5eval("tune", staged_run, "--folds", 2, "--json").json
+    both = s5eval("tune", staged_run, second, "--folds", 2, "--out", tmp_path / "both.yaml", "--json").json
+    assert both["n_mixtures"] == one["n_mixtures"] + 3
+    assert yaml.safe_load((tmp_path / "both.yaml").read_text())["provenance"]["run"] == [staged_run.name, "second"]
+    other = tmp_path / "other"
+    words = ("--set", "decision.silence_thresholds.Speech=0.9", "--limit", 3, "--out", other)
+    assert s5eval("run", "--system", "staged:build", "--data", staged_set, *words).code == 0
+    refused = s5eval("tune", staged_run, other)
+    assert (refused.code, "cannot be tuned together" in refused.err) == (2, True)
+    refused = s5eval("tune", staged_run, second, "--unlabelled")
+    assert (refused.code, "adapts to one RUN" in refused.err) == (2, True)

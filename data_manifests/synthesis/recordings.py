@@ -1,0 +1,135 @@
+"""Folders of recordings: where their parts lie, what scenes can be made of them, and what can be said about them.
+
+A folder is in the official layout (`sound_event/<split>/<Class>/…`, and possibly `interference/<split>/<Kind>/…`,
+`noise/<split>/…` and `room_ir/<split>/*.sofa`), or holds the classes directly below the split: `<split>/<Class>/…`.
+A table `manifest.csv` in it, with the columns `file`, `licence` and `source`, says where the recordings come from.
+"""
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.labels import label_problem
+from s5eval.data_manifests.listing import find_audio
+from s5eval.data_manifests.records import SAMPLE_RATE
+from s5eval.data_manifests.synthesis.scene import Room
+from s5eval.data_manifests.synthesis.sofa import SofaRoom, open_sofa
+from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FolderSources
+
+_UNKNOWN = "not stated"
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """One split of a folder of recordings.
+
+    Attributes:
+        root: the folder.
+        split: name of the split's sub-folders.
+        targets: recordings of the classes.
+        interference: sounds outside the classes; None where the folder has none.
+        rooms: measured ones, opened; empty where the folder has none.
+        backgrounds: four-channel files; empty where the folder has none.
+    """
+
+    root: Path
+    split: str
+    targets: FolderSources
+    interference: FolderSources | None
+    rooms: Sequence[SofaRoom]
+    backgrounds: tuple[Path, ...]
+
+    def files(self) -> list[Path]:
+        """Everything that scenes can be made of, in order of the paths."""
+        clips = [clip.path for sources in (self.targets, self.interference) if sources for clip in sources.all_clips()]
+        return sorted({*clips, *self.backgrounds, *(room.path for room in self.rooms)})
+
+    def digest(self) -> str:
+        """`sha256:` of the names (below the folder) and contents of `files`."""
+        listed = [f"{path.relative_to(self.root).as_posix()} {file_sha256(path)}\n" for path in self.files()]
+        return "sha256:" + hashlib.sha256("".join(listed).encode()).hexdigest()
+
+    def described(self) -> dict[str, Any]:
+        """The folder's name, the number of its files, their digest, and how many have which class of licence, and which
+        licence and source.
+
+        Files that `manifest.csv` does not list, and all where there is none, count as `not stated`.
+        """
+        stated = _origins(self.root)
+        files = self.files()
+        origins = Counter(stated.get(path.stem, (_UNKNOWN, _UNKNOWN)) for path in files)
+        return {
+            "folder": self.root.resolve().name,
+            "split": self.split,
+            "files": len(files),
+            "digest": self.digest(),
+            "licences": dict(sorted(Counter(licence_class(licence) for licence, _ in origins.elements()).items())),
+            "origins": [
+                {"licence": licence, "source": source, "files": count}
+                for (licence, source), count in sorted(origins.items())
+            ],
+        }
+
+
+def open_recordings(root: Path, split: str, augmentation: DurationAugmentation = "off") -> Recordings:
+    """Look at a folder of recordings.
+
+    Args:
+        root: see the module.
+        split: name of the sub-folders.
+        augmentation: how short and long Percussion is drawn.
+
+    Raises:
+        DataError: no recordings, a class that is none of the 18, a room at another rate, or measured rooms without
+            backgrounds.
+    """
+    official, plain = root / "sound_event" / split, root / split
+    targets = FolderSources(plain if plain.is_dir() and not official.is_dir() else official, augmentation)
+    for label in targets.labels:
+        if problem := label_problem(label):
+            raise DataError(f"{targets.root / label}: {problem}")
+    others = root / "interference" / split
+    rooms = [open_sofa(path) for path in sorted((root / "room_ir" / split).glob("[!.]*.sofa"))]
+    for room in rooms:
+        if room.sample_rate != SAMPLE_RATE:
+            raise DataError(f"{room.path}: responses at {room.sample_rate} Hz; resample them to {SAMPLE_RATE} Hz")
+    noise = root / "noise" / split
+    backgrounds = tuple(find_audio(noise))
+    if rooms and not backgrounds:
+        raise DataError(f"{noise}: no background recordings; measured rooms need them (four channels, .wav or .flac)")
+    return Recordings(root, split, targets, FolderSources(others) if others.is_dir() else None, rooms, backgrounds)
+
+
+def rooms_of(folders: Sequence[Recordings]) -> tuple[list[Room], tuple[Path, ...]]:
+    """Measured rooms of several folders, and the backgrounds that go with them; both empty where there are no rooms."""
+    measured: list[Room] = [room for folder in folders for room in folder.rooms]
+    return measured, tuple(path for folder in folders for path in folder.backgrounds)
+
+
+def licence_class(licence: str) -> str:
+    """A licence without its licensor and remarks: `CC-BY, InspectorJ (freesound 484344)` is `CC BY`."""
+    name = licence.split(",", 1)[0].split("(", 1)[0].strip()
+    return name.replace("-", " ") if name.startswith("CC-") else name
+
+
+def _origins(root: Path) -> Mapping[str, tuple[str, str]]:
+    """(licence, source) by the stem of the file's name."""
+    table = root / "manifest.csv"
+    if not table.is_file():
+        return {}
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            return {Path(row["file"]).stem: (row["licence"], _project(row["source"])) for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise DataError(f"{table}: expected a table with the columns file, licence and source: {error!r}") from error
+
+
+def _project(source: str) -> str:
+    # "project@commit: path of one file": one project is one source
+    return source.split(": ", 1)[0]

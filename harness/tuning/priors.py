@@ -1,0 +1,206 @@
+"""Adapts a system's class and silence priors to a data set without labels, on a finished run's stored scores.
+
+A system learned how often every class, and silence, occurs; where it is used they may occur otherwise. The new
+frequencies are estimated from its own probabilities by expectation-maximisation (Saerens, Latinne and Decaestecker,
+Neural Computation 14, 2002), and its probabilities follow them by Bayes' rule. What sounds like given its class must
+be the same on both sides; references are not looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS
+from s5eval.harness.record.lines import load_table
+from s5eval.harness.record.run_folder import read_lines, read_run
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.scoring.mixture import select
+from s5eval.systems.decision import SILENCE, Decision, parse_decision
+
+Array = npt.NDArray[np.float64]
+
+OUTCOMES = (*CLASSES, SILENCE)
+"""What a candidate can be: one of the classes, or silent."""
+
+STRENGTH = 30.0
+"""So many candidates' worth of the old priors join the new ones: few mixtures move them little."""
+
+_LEAST = 1e-6
+"""A factor of a class that seems never to occur: almost, but not surely."""
+
+_ITERATIONS = 2000
+_SETTLED = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class PriorResult:
+    """What adaptation has found.
+
+    Attributes:
+        decision: the run's decision with `prior_factors`, with provenance.
+        before, after: shares of candidates by class and `silence`, where the system comes from and here.
+        changed: mixtures of the run whose labels are others than before.
+        n_mixtures: looked at.
+        n_candidates: of all of them.
+        iterations: of expectation-maximisation.
+    """
+
+    decision: Decision
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    changed: int
+    n_mixtures: int
+    n_candidates: int
+    iterations: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**asdict(self), "decision": self.decision.as_dict()}
+
+
+def adapt_priors(
+    run: Path,
+    *,
+    source: Path | None = None,
+    out: Path | None = None,
+    strength: float = STRENGTH,
+    allow_test: bool = False,
+) -> PriorResult:
+    """Adapt the priors of a run's system to the run's mixtures, and write the decision file.
+
+    Args:
+        run: the run folder; its thresholds, maximum count and duplicate rule stay.
+        source: a run of the same weights on data like those it was trained and tuned on, whose mean probabilities are
+            the old priors; None: all classes alike, and targets as many as in the official recipe.
+        out: the decision file; default `priors.yaml` in the run folder.
+        strength: see `expectation_maximisation`.
+        allow_test: adapt to a split that is marked `tune: forbidden`; the file, and every run that uses it, say so.
+
+    Raises:
+        UsageError: no run there, other weights, a forbidden split, priors that were adapted already, or scores that
+            are no probabilities.
+        DataError: a table is missing or damaged.
+    """
+    record, tables = _read(run)
+    about = record["about"]
+    forbidden = about["tune"] == "forbidden"
+    if forbidden and not allow_test:
+        raise UsageError(
+            f"{run} is a run on {about['dataset']}/{about['split']}, whose manifest forbids tuning; adapting priors to "
+            "its mixtures, even without labels, is tuning. --allow-test does it all the same, and every run that uses "
+            "the file will carry the mark"
+        )
+    base = parse_decision(record["decision"], where=str(run / "run.json"))
+    if base.prior_factors is not None:
+        raise UsageError(f"{run}: its priors are adapted already; run or rescore it with a decision without factors")
+    old = None
+    if source is not None:
+        other, source_tables = _read(source)
+        if other["about"]["weights"] != about["weights"]:
+            raise UsageError(f"{source} is a run of other weights than {run}: its scores say nothing of their priors")
+        old = outcome_probabilities(source_tables, source).mean(axis=0)
+    probabilities = outcome_probabilities(tables, run)
+    if old is None:
+        old = _official(len(probabilities) / len(tables))
+    new, iterations = expectation_maximisation(probabilities, old, strength=strength)
+    provenance = {
+        "run": run.resolve().name,
+        "source": None if source is None else source.resolve().name,
+        "system": about["system"],
+        "weights": about["weights"],
+        "dataset": about["dataset"],
+        "split": about["split"],
+        "tuned_on_forbidden": forbidden,
+        "unlabelled": True,
+        "manifest_sha256": record["manifest_sha256"],
+        "strength": strength,
+        "mixtures": len(tables),
+        "thresholds": base.provenance,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    factors = {name: max(round(float(value), 6), _LEAST) for name, value in zip(OUTCOMES, new / old, strict=True)}
+    decision = Decision(
+        base.silence_thresholds, base.max_sources, base.duplicate_correlation, provenance, prior_factors=factors
+    )
+    content = yaml.safe_dump(decision.as_dict(), sort_keys=False, allow_unicode=True)
+    write_atomically(out or run / "priors.yaml", content)
+    return PriorResult(
+        decision,
+        dict(zip(OUTCOMES, old.tolist(), strict=True)),
+        dict(zip(OUTCOMES, new.tolist(), strict=True)),
+        sum(_labels(table, base) != _labels(table, decision) for table in tables),
+        len(tables),
+        len(probabilities),
+        iterations,
+    )
+
+
+def expectation_maximisation(probabilities: Array, old: Array, *, strength: float = STRENGTH) -> tuple[Array, int]:
+    """Priors under which the probabilities, adapted to them, have the priors as their mean.
+
+    Args:
+        probabilities: (N, C), of C outcomes under the old priors; rows add up to one.
+        old: (C,), all positive.
+        strength: candidates' worth of the old priors that join the mean: the maximum a posteriori under a Dirichlet
+            prior around them; 0: the maximum of the likelihood.
+
+    Returns:
+        The new priors (C,), and how many iterations it took.
+    """
+    new = old.copy()
+    iteration, moved = 0, np.inf
+    while moved >= _SETTLED and iteration < _ITERATIONS:
+        weighted = probabilities * (new / old)
+        posterior = weighted / weighted.sum(axis=1, keepdims=True)
+        step = (posterior.sum(axis=0) + strength * old) / (len(probabilities) + strength)
+        moved, new = float(np.abs(step - new).max()), step
+        iteration += 1
+    return new, iteration
+
+
+def outcome_probabilities(tables: Sequence[PairTable], run: Path) -> Array:
+    """(N, 19): for every candidate, the probabilities of the classes and of silence; rows add up to one.
+
+    Raises:
+        UsageError: candidates with fixed classes, scores that are no probabilities, or none at all.
+    """
+    rows = []
+    for table in tables:
+        sums = table.class_scores.sum(axis=1)
+        if table.labels is not None or (table.class_scores < 0).any() or (np.abs(sums - 1) > 1e-2).any():
+            raise UsageError(f"{run}: its class scores are no probabilities that add up to 1: priors cannot be adapted")
+        alive = (1.0 - table.p_silence)[:, None] * table.class_scores / np.maximum(sums, 1e-12)[:, None]
+        rows.append(np.column_stack([alive, table.p_silence]))
+    everything = np.concatenate(rows) if rows else np.zeros((0, len(OUTCOMES)))
+    if not len(everything):
+        raise UsageError(f"{run} has no candidates: there is nothing to adapt to")
+    return np.clip(everything, 1e-9, None)
+
+
+def _official(candidates: float) -> Array:
+    """Priors of the official recipe for a system with so many candidates per mixture."""
+    targets = float(np.dot(np.arange(len(VALIDATION_COUNTS)), VALIDATION_COUNTS))
+    alive = min(1.0 - 1e-3, targets / candidates)
+    return np.append(np.full(len(CLASSES), alive / len(CLASSES)), 1.0 - alive)
+
+
+def _read(run: Path) -> tuple[dict[str, Any], list[PairTable]]:
+    record = read_run(run)
+    recorded = read_lines(run, record)
+    done = [
+        id_ for id_ in record["mixtures"] if id_ in recorded and recorded[id_].score.status in ("scored", "predicted")
+    ]
+    return record, [load_table(run, recorded[id_]) for id_ in done]
+
+
+def _labels(table: PairTable, decision: Decision) -> list[str]:
+    return sorted(selection.label for selection in select(table, decision))

@@ -1,0 +1,28 @@
+"""What `tune --unlabelled` prints: the priors before and after."""
+
+from s5eval.harness.report.layout import aligned
+from s5eval.harness.tuning.priors import OUTCOMES, PriorResult
+
+
+def priors_table(result: PriorResult) -> str:
+    """The result of an adaptation as text."""
+    provenance = result.decision.provenance or {}
+    factors = result.decision.prior_factors or {}
+    origin = provenance["source"] or "the official recipe, all classes alike"
+    rows: list[tuple[str, ...]] = [("candidates, %", "before", "after", "factor")]
+    rows += [
+        (name, f"{100 * result.before[name]:.1f}", f"{100 * result.after[name]:.1f}", f"{factors[name]:.2f}")
+        for name in OUTCOMES
+    ]
+    lines = [
+        f"{result.n_mixtures} mixtures, {result.n_candidates} candidates, {result.iterations} iterations; "
+        f"before: {origin}",
+        "",
+        *aligned(rows),
+        "",
+        f"other labels in {result.changed} of {result.n_mixtures} mixtures; whether that is better, only references "
+        "can tell: rescore with the file, and compare",
+    ]
+    if provenance.get("tuned_on_forbidden"):
+        lines += ["", "adapted to a forbidden split: every run that uses this file carries the mark"]
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""Sets from folders of recordings, and what is said of such folders."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.naming import parse_source_stem
+from s5eval.data_manifests.sets import recorded
+from s5eval.data_manifests.sets.mini import Recipe
+from s5eval.data_manifests.sets.recorded import make_recorded
+from s5eval.data_manifests.synthesis.recordings import licence_class, open_recordings
+
+
+@pytest.fixture
+def plain_folder(tmp_path: Path) -> Path:
+    """Classes directly below the split, one take each of two, with a manifest that knows the first."""
+    rng = np.random.default_rng(1)
+    for label in ("Cough", "Typing"):
+        clip = tmp_path / "mine" / "valid" / label / f"{label}_1.wav"
+        clip.parent.mkdir(parents=True)
+        soundfile.write(clip, rng.standard_normal(9600) * 0.1, 32000)
+    (tmp_path / "mine" / "manifest.csv").write_text(
+        'file,licence,source\nelsewhere/Cough_1.wav,"CC-BY, Somebody","github a/b@1: x.wav"\n'
+    )
+    return tmp_path / "mine"
+
+
+@pytest.fixture
+def short_scenes(private_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    recipe = Recipe(duration=1.0, target_counts=(0, 1), interference_counts=(1,))
+    monkeypatch.setattr(recorded, "RECIPE", recipe)
+    recorded._material.cache_clear()
+    yield
+    recorded._material.cache_clear()
+
+
+def scenes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "soundscape").iterdir())}
+
+
+def labels_of(folder: Path) -> set[str]:
+    names = [parse_source_stem(path.stem) for path in (folder / "oracle_target").iterdir()]
+    return {name.label for name in names if name is not None}
+
+
+def test_a_set_is_a_function_of_material_and_seed_and_grows_without_change(
+    plain_folder: Path, short_scenes: None, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"split": "valid", "rooms": 1, "workers": 1}
+    one = make_recorded([plain_folder], count=2, seed=7, out=tmp_path / "one", **options)
+    first = scenes_of(one)
+    assert list(first) == ["recorded_valid_0000.wav", "recorded_valid_0001.wav"]
+    assert labels_of(one) <= {"Cough", "Typing"} and labels_of(one)
+    make_recorded([plain_folder], count=3, seed=7, out=one, **options)
+    assert {name: scenes_of(one)[name] for name in first} == first and len(scenes_of(one)) == 3
+    other = make_recorded([plain_folder], count=2, seed=8, out=tmp_path / "other", **options)
+    assert scenes_of(other) != first
+
+
+def test_another_recording_under_the_same_name_makes_the_scenes_anew(
+    plain_folder: Path, short_scenes: None, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"split": "valid", "count": 2, "seed": 7, "rooms": 1, "workers": 1}
+    out = make_recorded([plain_folder], out=tmp_path / "set", **options)
+    before, told = scenes_of(out), json.loads((out / "material.json").read_text())
+    for label in ("Cough", "Typing"):
+        soundfile.write(plain_folder / "valid" / label / f"{label}_1.wav", np.ones(9600) * 0.1, 32000)
+    recorded._material.cache_clear()
+    make_recorded([plain_folder], out=out, **options)
+    assert scenes_of(out) != before
+    assert json.loads((out / "material.json").read_text())["recordings"][0]["digest"] != told["recordings"][0]["digest"]
+
+
+def test_the_manifest_tells_what_the_set_was_made_of(plain_folder: Path, short_scenes: None, tmp_path: Path) -> None:
+    out = make_recorded([plain_folder], split="valid", count=1, seed=1, out=tmp_path / "set", rooms=1, workers=1)
+    told = json.loads((out / "material.json").read_text())
+    assert (told["classes"], told["interference"]) == (["Cough", "Typing"], "procedural")
+    assert told["rooms"] == {"measured": 0, "simulated": 1}
+    (folder,) = told["recordings"]
+    assert (folder["folder"], folder["files"], folder["digest"][:7]) == ("mine", 2, "sha256:")
+    assert folder["origins"] == [
+        {"licence": "CC-BY, Somebody", "source": "github a/b@1", "files": 1},
+        {"licence": "not stated", "source": "not stated", "files": 1},
+    ]
+    assert folder["licences"] == {"CC BY": 1, "not stated": 1}
+    assert str(tmp_path) not in (out / "material.json").read_text()
+
+
+def test_measured_rooms_of_a_folder_take_the_place_of_simulated_ones(
+    tiny_dev_set: SimpleNamespace, short_scenes: None, tmp_path: Path
+) -> None:
+    out = make_recorded([tiny_dev_set.dev], split="valid", count=2, seed=1, out=tmp_path / "set", workers=1)
+    told = json.loads((out / "material.json").read_text())
+    assert told["rooms"] == {"measured": 2, "simulated": 0} and told["interference"] == "recordings"
+    assert labels_of(out) <= {"Doorbell", "Percussion", "Speech"}
+
+
+def test_what_cannot_be_made_is_refused(plain_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least"):
+        make_recorded([], split="valid", count=1, seed=1, out=tmp_path / "set")
+    with pytest.raises(DataError, match="no recordings"):
+        make_recorded([plain_folder], split="test", count=1, seed=1, out=tmp_path / "set")
+    (plain_folder / "manifest.csv").write_text("name\nx\n")
+    with pytest.raises(DataError, match="columns file, licence and source"):
+        open_recordings(plain_folder, "valid").described()
+
+
+def test_classes_of_licences_leave_licensors_out() -> None:
+    stated = ["CC0, felix.blume", "CC BY 4.0, Bengt Nilsson", "MIT", "CC-BY, WIM (freesound 26143)", "CC-BY-SA-4.0"]
+    assert [licence_class(text) for text in stated] == ["CC0", "CC BY 4.0", "MIT", "CC BY", "CC BY SA 4.0"]
+
+
+def test_the_command_makes_a_set_that_a_run_takes(
+    plain_folder: Path, short_scenes: None, tmp_path: Path, s5eval: Callable[..., Any]
+) -> None:
+    made = s5eval(
+        "data", "make", "--recordings", plain_folder, "--count", 2, "--seed", 7, "--rooms", 1, "--workers", 1,
+        "--out", tmp_path / "set", "--json",
+    )  # fmt: skip
+    assert (made.code, made.json) == (0, {"folder": str(tmp_path / "set")})
+    run = s5eval("run", "--system", "oracle", "--data", tmp_path / "set", "--out", tmp_path / "run", "--json")
+    assert (run.code, run.json["n_expected"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mini", "--recordings", "D", "--out", "O", "--count", "1"], "no name of a set"),
+        (["--recordings", "D", "--count", "1"], "--out DIR"),
+        (["mini", "--seed", "7"], "--seed goes with --recordings"),
+        ([], "say what to make"),
+    ],
+)
+def test_words_that_do_not_go_together_are_named(words: list[str], said: str, s5eval: Callable[..., Any]) -> None:
+    result = s5eval("data", "make", *words)
+    assert (result.code, said in result.err) == (2, True)
+
+
+def test_a_class_that_is_none_is_named(plain_folder: Path) -> None:
+    (plain_folder / "valid" / "Typing").rename(plain_folder / "valid" / "Trombone")
+    with pytest.raises(DataError, match="Trombone"):
+        open_recordings(plain_folder, "valid")
