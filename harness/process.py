@@ -83,9 +83,10 @@ def goes_on_with(command: str) -> Iterator[None]:
         raise
 
 
-def resume_command(folder: Path) -> str:
-    """The command that goes on with a run folder."""
-    return f"s5eval run --resume {shlex.quote(str(folder))}"
+def resume_command(folder: Path, system: str) -> str:
+    """The command that goes on with a run folder; a system that is code to be looked for has to be named again."""
+    named = f"--system {shlex.quote(system)} " if ":" in system else ""
+    return f"s5eval run {named}--resume {shlex.quote(str(folder))}"
 
 
 def this_command(*options: object) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.process import resume_command, this_command
+from s5eval.harness.record.run_folder import read_run
 from s5eval.harness.terminal import printable
 
 log = logging.getLogger("s5eval.run")
@@ -33,6 +34,14 @@ class _Printable(logging.Formatter):
         return printable(super().format(record))
 
 
+def _goes_on(folder: Path) -> str:
+    """The command that goes on after an interruption: with what stands, or from the beginning."""
+    try:
+        return resume_command(folder, read_run(folder)["config"]["system"])
+    except S5Error:
+        return this_command("--out", folder)
+
+
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Log into a file while the block runs.
@@ -55,8 +64,7 @@ def logging_to(path: Path) -> Iterator[None]:
         log.error("%s", error)
         raise
     except KeyboardInterrupt as error:
-        begun = (path.parent / "run.json").is_file()
-        error.add_note(resume_command(path.parent) if begun else this_command("--out", path.parent))
+        error.add_note(_goes_on(path.parent))
         raise
     except Exception as error:
         log.exception("unexpected")

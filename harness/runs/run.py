@@ -218,7 +218,8 @@ def resume(
             for id_, line in found.whole.items()
             if line.score.status != "failed" and (line.score.as_written is not None or not config.save_audio)
         }
-        if record["status"] == "complete" and not found.damage and len(done) == len(found.whole):
+        moved = config.data != recorded.data  # whether those are the same data is looked at below
+        if record["status"] == "complete" and not found.damage and len(done) == len(found.whole) and not moved:
             return RunResult(shown, finished_summary(folder, record, done))
         if record.get("metric_version") != METRIC_VERSION and done:
             raise UsageError(
@@ -253,7 +254,7 @@ def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: 
     if data.same:
         return
     if data.changed is None or record["mixtures"] != now["mixtures"]:
-        raise DataError(f"{manifest.root} is not as it was when {out} began; start a new run")
+        raise DataError(f"{manifest.root} does not hold the data that {out} began with; start a new run")
     if lost := [id_ for id_ in data.changed if id_ in done]:
         raise DataError(
             f"{manifest.root} is not as it was when {out} began: other content in files of {len(lost)} mixtures that "

@@ -97,7 +97,8 @@ def gather_submission(
     evaluated, dev = runs.values()
     if not evaluated.record["config"].get("save_audio"):
         problems.append(
-            f"{run} was made without --save-audio and holds no wavs; `{resume_command(run)} --save-audio` adds them"
+            f"{run} was made without --save-audio and holds no wavs; "
+            f"`{resume_command(run, evaluated.record['config']['system'])} --save-audio` adds them"
         )
     elif not (run / "audio").is_dir():
         problems.append(f"{run} has no audio/ (a rescored run has none); make it again with --save-audio --decision")

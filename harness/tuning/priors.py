@@ -196,10 +196,8 @@ def _official(candidates: float) -> Array:
 def _read(run: Path) -> tuple[dict[str, Any], list[PairTable]]:
     record = read_run(run)
     recorded = read_lines(run, record)
-    done = [
-        id_ for id_ in record["mixtures"] if id_ in recorded and recorded[id_].score.status in ("scored", "predicted")
-    ]
-    return record, [load_table(run, recorded[id_]) for id_ in done]
+    lines = [recorded[id_] for id_ in record["mixtures"] if id_ in recorded]
+    return record, [load_table(run, line) for line in lines if line.score.status in ("scored", "predicted")]
 
 
 def _labels(table: PairTable, decision: Decision) -> list[str]:

@@ -20,7 +20,7 @@ from s5eval.harness.commands import progress
 from s5eval.harness.process import interrupted, this_command
 
 Call = Callable[..., Any]
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "support"
 
 
 def command(*arguments: object) -> list[str]:
@@ -129,7 +129,7 @@ def test_every_signal_that_ends_says_how_to_go_on(small_set: Path, tmp_path: Pat
         process.kill()
     assert process.returncode == 130
     assert f"run: {out}" in error.splitlines()[0]
-    assert error.rstrip().endswith(f"this goes on: s5eval run --resume '{out}'")
+    assert error.rstrip().endswith(f"this goes on: s5eval run --system plugins:build --resume '{out}'")
 
 
 def test_what_is_ignored_stays_ignored(small_set: Path, tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_fetch_from_a_mirror(mirror: str, tmp_path: Path, s5eval: Call, monkeypa
 def test_every_command_answers_in_json(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     s5eval("run", "--system", "silence", "--data", small_set, "--out", tmp_path / "run")
     assert s5eval("report", tmp_path / "run", "--json").json == {"page": str(tmp_path / "run" / "report.html")}
-    pruned = s5eval("cache", "prune", "--json").json
+    pruned = s5eval("cache", "prune", "--yes", "--json").json
     assert set(pruned) == {"folder", "removed", "bytes"}
 
 

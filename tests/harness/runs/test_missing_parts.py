@@ -1,11 +1,13 @@
 """What a system lacks, and who decided, stands beside every number that came of it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sealed_files import edit_record
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.runs.chosen_decision import describe_decision
@@ -42,11 +44,10 @@ def test_a_submission_of_a_system_that_lacks_a_part_says_so(lacking: Any, s5eval
     from s5eval.harness.runs.to_submission import gather_submission
 
     lacks, _, _ = lacking
-    record = json.loads((lacks / "run.json").read_text())
-    record["config"]["save_audio"] = True
-    (lacks / "run.json").write_text(json.dumps(record))
+    edit_record(lacks / "run.json", lambda record: record["config"].update(save_audio=True))
     (lacks / "audio").mkdir()
-    warnings = gather_submission(lacks, lacks).warnings
+    other = shutil.copytree(lacks, tmp_path / "other")
+    warnings = gather_submission(lacks, other).warnings
     assert [w.message for w in warnings if w.rule == "missing-part"] == [f"the system was run without {PART}"] * 2
 
 

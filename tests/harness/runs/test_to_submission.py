@@ -173,7 +173,7 @@ def test_audio_that_a_run_lacks_is_added_as_the_error_says(
     bare = tmp_path / "bare"
     s5eval("run", "--system", plugin, "--data", data, "--out", bare)
     refused = build(run_=bare)
-    assert f"`s5eval run --resume {bare} --save-audio` adds them" in refused.err
+    assert f"`s5eval run --system {plugin} --resume {bare} --save-audio` adds them" in refused.err
     assert s5eval("run", "--system", "plugins:build", "--resume", bare, "--save-audio").code == 0
     assert build(run_=bare).code == 0
 
