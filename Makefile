@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: run test test-slow bench train-mini lint types clean
+.PHONY: run test test-slow docs bench train-mini lint types clean
 
 run: $(STAMP)  ## install, run the multi-stage system on the embedded set, print the table and the run folder
 	$(BIN)/s5eval run --system multistage --limit 24
@@ -14,6 +14,10 @@ test: $(STAMP) lint  ## style, types and the fast tests
 
 test-slow: $(STAMP)  ## the long tests
 	$(BIN)/python -m pytest -q -m slow
+
+docs: $(VENV)/.docs-installed types  ## the pages of docs/ in site/; broken links and missing docstrings are errors
+	$(BIN)/properdocs build --quiet --strict
+	@echo "site/index.html; to search in it: $(BIN)/python -m http.server --directory site"
 
 bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/run.py $(ONLY)
@@ -49,5 +53,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
 	touch $(STAMP)
 
+$(VENV)/.docs-installed: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) site .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
