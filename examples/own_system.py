@@ -41,7 +41,8 @@ class LoudBands:
         """(4, T) → candidates."""
         length = foa.shape[1]
         spectrum, frequencies = np.fft.rfft(foa[0]), np.fft.rfftfreq(length, 1 / RATE)
-        bands = [(frequencies > 200 + 700 * k) & (frequencies < 800 + 700 * k) for k in range(len(s5eval.CLASSES))]
+        lows = [200 + 700 * k for k in range(len(s5eval.CLASSES))]
+        bands = [(frequencies > low) & (frequencies < low + 600) for low in lows]
         audio = np.stack([np.fft.irfft(spectrum * band, length) for band in bands])
         power = np.mean(audio**2, axis=1)
         loudest = np.argsort(-power)[: self.slots]

@@ -38,7 +38,7 @@ def score(data: Path, wavs: Path, out: Path) -> s5eval.Run:
     """The same as `s5eval score WAVS --data DIR --out OUT`."""
     run = s5eval.run("folder", data, out, settings={"path": str(wavs)})
     print(run)
-    print(run.slices.query("group == 'all'")[["metric", "value", "ci_low", "ci_high", "unit", "n_defined"]])
+    print(run.slices.query("group == 'all'").drop(columns=["group", "name"]).round(2))
     print(run.mixtures[["capi_sdri", "zero_floor", "tp", "fp", "fn", "exact"]].round(2))
     print(run.losses.round(2))  # dB of CAPI-SDRi that each class costs, by kind of error
     return run

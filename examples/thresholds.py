@@ -43,14 +43,16 @@ def made_up_scenes(seed: int, count: int) -> dict[str, Sequence[str]]:
 # --8<-- [start:tune]
 def tune_and_check(valid: Path, test: Path, out: Path) -> tuple[Any, Any]:
     """Thresholds from `valid`; what they change on `test`, which they have not seen."""
-    tuned = s5eval.tune(s5eval.run("thresholds:build", valid, out / "valid"), out=out / "thresholds.yaml")
+    run = s5eval.run("thresholds:build", valid, out / "valid")
+    tuned = s5eval.tune(run, out=out / "thresholds.yaml")
     print("thresholds:", {k: round(v, 3) for k, v in tuned.decision.silence_thresholds.items()})
     print(f"cross-validated gain on the tuning split: {tuned.gain['value']:+.2f} dB")
 
     plain = s5eval.run("thresholds:build", test, out / "plain")
     better = s5eval.run("thresholds:build", test, out / "tuned", decision=out / "thresholds.yaml")
     difference = s5eval.compare(plain, better).differences["metrics", "capi_sdri"]
-    print(f"on the test split: {difference.delta:+.2f} dB [{difference.ci_low:+.2f}, {difference.ci_high:+.2f}]")
+    interval = f"[{difference.ci_low:+.2f}, {difference.ci_high:+.2f}]"
+    print(f"on the test split: {difference.delta:+.2f} dB {interval}")
     return tuned, difference
 
 

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -135,3 +136,11 @@ def test_every_page_is_in_the_navigation() -> None:
 @pytest.mark.parametrize("name", sorted(path.name for path in (DOCS / "decisions").glob("*.md")))
 def test_every_decision_is_in_the_list_of_decisions(name: str) -> None:
     assert name == "README.md" or f"]({name})" in (DOCS / "decisions" / "README.md").read_text()
+
+
+def test_what_builds_the_pages_is_pinned() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0] for line in lines}
+    assert {re.split(r"[\[>]", requirement)[0] for requirement in extras["docs"]} <= pinned
+    assert "torch==2.13.0" in lines
