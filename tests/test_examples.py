@@ -60,7 +60,7 @@ def test_recordings_of_ones_own_become_weights_that_run(example: Any, tmp_path: 
     assert run.summary["status"] == "complete"
     assert run.summary["weights"].startswith("sha256:")
     (tagger, separator) = json.loads((tmp_path / "weights" / "card.json").read_text())["history"]
-    assert (tagger["recipe"], separator["recipe"]) == ("tagger", "separator")
+    assert (tagger["recipe"], separator["recipe"]) == ("baseline/tagger", "baseline/separator")
 
 
 def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
