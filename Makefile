@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: run test test-slow docs bench train-mini lint types clean
+.PHONY: run test test-slow bench train-mini lint types clean
 
 run: $(STAMP)  ## install, run the multi-stage system on the embedded set, print the table and the run folder
 	$(BIN)/s5eval run --system multistage --limit 24
@@ -15,6 +15,7 @@ test: $(STAMP) lint  ## style, types and the fast tests
 test-slow: $(STAMP)  ## the long tests
 	$(BIN)/python -m pytest -q -m slow
 
+.PHONY: docs
 docs: $(VENV)/.docs-installed types  ## the pages of docs/ in site/; broken links and missing docstrings are errors
 	$(BIN)/properdocs build --quiet --strict
 	@echo "site/index.html; to search in it: $(BIN)/python -m http.server --directory site"
