@@ -17,7 +17,7 @@ test-slow: $(STAMP)  ## the long tests
 
 .PHONY: docs
 docs: $(VENV)/.docs-installed types  ## the pages of docs/ in site/; broken links and missing docstrings are errors
-	$(BIN)/python -m properdocs build --quiet --strict
+	$(BIN)/python -m properdocs build --strict
 	@echo "site/index.html; to search in it: $(BIN)/python -m http.server --directory site"
 
 bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
