@@ -144,3 +144,9 @@ def test_what_builds_the_pages_is_pinned() -> None:
     pinned = {line.partition("==")[0] for line in lines}
     assert {re.split(r"[\[>]", requirement)[0] for requirement in extras["docs"]} <= pinned
     assert "torch==2.13.0" in lines
+
+
+def test_warnings_of_the_build_are_errors() -> None:
+    (line,) = re.findall(r"properdocs build(.*)", (ROOT / "Makefile").read_text())
+    assert "--strict" in line
+    assert "--quiet" not in line  # quiet warnings are not counted
