@@ -22,6 +22,11 @@ test-kernels: $(STAMP) lint  ## the fast tests as three kinds of processors woul
 test-slow: $(STAMP)  ## the long tests
 	$(BIN)/python -m pytest -q -m slow
 
+.PHONY: docs
+docs: $(VENV)/.docs-installed types  ## the pages of docs/ in site/; broken links and missing docstrings are errors
+	$(BIN)/python -m properdocs build --strict
+	@echo "site/index.html; to search in it: $(BIN)/python -m http.server --directory site"
+
 bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/run.py $(ONLY)
 
@@ -61,5 +66,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
 	touch $(STAMP)
 
+$(VENV)/.docs-installed: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
+	rm -rf $(VENV) site .types .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -26,6 +26,7 @@ CLASSES: tuple[str, ...] = (
     "Typing",
     "VacuumCleaner",
 )
+"""The 18 classes of the challenge; class scores are in this order."""
 
 CLASS_INDEX: dict[str, int] = {label: index for index, label in enumerate(CLASSES)}
 

@@ -1,4 +1,4 @@
-"""What the README promises is run: the plugin as printed, the commands it lists, the folders it shows."""
+"""What the README promises is run: the plugin as printed, the commands it shows, the folders it lists."""
 
 import re
 from collections.abc import Callable
@@ -23,20 +23,34 @@ def test_the_plugin_runs_as_printed(
     assert summary["slices"]["class"]["Speech"]["recall"]["value"] == 100.0
 
 
-def test_the_commands_of_the_table_are_those_that_exist() -> None:
+def test_it_is_short() -> None:
+    assert len(README.split()) <= 900
+
+
+def test_a_printed_result_comes_first_and_then_the_two_commands() -> None:
+    result, commands = README.split("```")[1:4:2]
+    assert result.split("\n")[1].startswith("$ s5eval run --system multistage")
+    assert "CAPI-SDRi dB" in result
+    assert "PARTIAL" in result
+    assert re.search(r"^  oracle-gain +\d", result, re.MULTILINE)
+    assert "where the decibels went" in result
+    assert [line.split()[:2] for line in commands.strip().splitlines()] == [["make", "run"], ["make", "test"]]
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+def test_every_link_leads_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
+
+
+def test_every_command_it_shows_exists() -> None:
     from s5eval.harness.cli import cli
 
-    table = README.partition("| command |")[2].partition("\n\n")[0]
-    listed = {name for row in table.splitlines()[2:] for name in re.findall(r"`([a-z]+)`", row.split("|")[1])}
-    assert listed == set(cli.commands)
-
-
-def test_the_two_commands_come_first() -> None:
-    first = README.split("```")[1].split()
-    assert first[:2] == ["make", "run"]
-    assert "test" in first
+    code = "\n".join([*README.split("```")[1::2], *re.findall(r"`(s5eval [^`]+)`", README)])
+    shown = set(re.findall(r"\bs5eval ([a-z]+)", code)) - {"import"}
+    assert {"run", "score", "tune", "compare", "submit"} <= shown
+    assert shown <= set(cli.commands)
 
 
 def test_every_top_level_folder_is_in_the_picture() -> None:
-    for folder in ("data_manifests", "systems", "submissions", "metrics", "harness", "tests"):
-        assert f"| `{folder}/` |" in README
+    for folder in ("data_manifests", "systems", "submissions", "metrics", "harness", "tests", "examples", "docs"):
+        assert re.search(rf"^\| .*`{folder}/`.* \|", README, re.MULTILINE)
