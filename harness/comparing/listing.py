@@ -10,6 +10,7 @@ from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.harness.record.run_folder import read_run
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import marks_of, shown_name
+from s5eval.harness.report.text import ABSENT, number
 
 METRICS = ("capi_sdri", "mixture_accuracy", "source_accuracy")
 """The metrics that are listed."""
@@ -116,12 +117,8 @@ def runs_table(runs: Sequence[ListedRun]) -> str:
         if run.marks:
             star = f" ({len(notes) + 1})"
             notes.append(f"({len(notes) + 1}) {'; '.join(run.marks)}")
-        done = "–" if run.n_done is None else str(run.n_done)
-        counts = "–" if run.n_expected is None else f"{done} of {run.n_expected}"
-        values = (_number(run.metrics.get(name, {}).get("value")) for name in METRICS)
-        rows.append((f"{run.path}{star}", run.name, run.data or "–", run.status, counts, *values))
+        done = ABSENT if run.n_done is None else str(run.n_done)
+        counts = ABSENT if run.n_expected is None else f"{done} of {run.n_expected}"
+        values = (number(run.metrics.get(name, {}).get("value"), 3) for name in METRICS)
+        rows.append((f"{run.path}{star}", run.name, run.data or ABSENT, run.status, counts, *values))
     return "\n".join([*aligned(rows, left=(0, 1, 2, 3)), *(["", *notes] if notes else [])])
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{round(value, 3) + 0.0:.3f}"

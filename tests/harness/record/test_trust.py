@@ -154,7 +154,7 @@ def test_the_digest_decides_where_the_data_are_not_the_path(small_set: Path, tmp
     assert json.loads((out / "run.json").read_text())["config"]["data"] == str(moved)
     reverse(other / "oracle_target" / "m_1_0_Speech.wav")
     result = s5eval("run", "--system", "plugins:build", "--resume", out, "--data", other)
-    assert (result.code, "is not as it was" in result.err) == (3, True)
+    assert (result.code, "does not hold the data that" in result.err) == (3, True)
 
 
 def test_resuming_with_save_audio_makes_the_wavs_that_are_missing(

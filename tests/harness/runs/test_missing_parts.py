@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sealed_files import edit_record
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.runs.chosen_decision import describe_decision
@@ -21,7 +20,9 @@ PART = "AF-Whisper (its extra is not installed)"
 def lacking(small_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None) -> tuple[Path, Path, Any]:
     """A run without a part, one with it, and what the first printed."""
     options = ["--system", "plugins:build", "--data", small_set]
-    lacks = s5eval("run", *options, "--out", tmp_path / "lacks", "--set", f'system.missing_parts=["{PART}"]')
+    lacks = s5eval(
+        "run", *options, "--save-audio", "--out", tmp_path / "lacks", "--set", f'system.missing_parts=["{PART}"]'
+    )
     s5eval("run", *options, "--out", tmp_path / "whole")
     return tmp_path / "lacks", tmp_path / "whole", lacks
 
@@ -44,8 +45,6 @@ def test_a_submission_of_a_system_that_lacks_a_part_says_so(lacking: Any, s5eval
     from s5eval.harness.runs.to_submission import gather_submission
 
     lacks, _, _ = lacking
-    edit_record(lacks / "run.json", lambda record: record["config"].update(save_audio=True))
-    (lacks / "audio").mkdir()
     other = shutil.copytree(lacks, tmp_path / "other")
     warnings = gather_submission(lacks, other).warnings
     assert [w.message for w in warnings if w.rule == "missing-part"] == [f"the system was run without {PART}"] * 2

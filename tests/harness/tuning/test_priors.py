@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from sealed_files import edit_lines
 
+from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.run_folder import pairs_path, read_run
+from s5eval.harness.record.lines import pairs_path
+from s5eval.harness.record.run_folder import read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.priors import OUTCOMES, Array, expectation_maximisation, outcome_probabilities
@@ -132,6 +135,11 @@ def probable_run(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval
         table = PairTable.load(pairs_path(out, id_))
         scores = table.class_scores / table.class_scores.sum(axis=1, keepdims=True)
         replace(table, class_scores=scores).save(pairs_path(out, id_))
+
+    def digest_anew(line: dict[str, Any]) -> None:
+        line["files"] = {name: file_sha256(out / name) for name in line["files"]}
+
+    edit_lines(out, digest_anew)
     return out
 
 
