@@ -50,7 +50,7 @@ def unseal(text: bytes) -> Unsealed:
     try:
         content = parse_json(text.decode())
     except ValueError as error:
-        raise DamagedError(f"not readable: {error}") from error
+        raise DamagedError(f"cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
         raise DamagedError(f"a {type(content).__name__}, expected an object")
     content.pop("sha256", None)

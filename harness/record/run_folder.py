@@ -392,9 +392,13 @@ def _only_ours(path: Path) -> bool:
 
 def _unwritable(path: Path, error: OSError) -> RunFolderError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RunFolderError(f"the disk is full: cannot write in {path}; free some space, then --resume {path}")
+        return RunFolderError(
+            f"the disk is full: cannot write in {path}; free some space, then s5eval run --resume {path}"
+        )
     if error.errno == errno.EIO:
-        return RunFolderError(f"the disk reports an error: cannot write in {path}; what stands goes on with --resume")
+        return RunFolderError(
+            f"the disk reports an error: cannot write in {path}; s5eval run --resume {path} goes on from what stands"
+        )
     return RunFolderError(f"cannot write in {path}: {os.strerror(error.errno) if error.errno else error}")
 
 

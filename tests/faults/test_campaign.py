@@ -81,7 +81,7 @@ def test_a_flipped_bit_is_noticed_and_repaired(whole: Whole, tmp_path: Path, nam
         assert (rescored.code, victim.name in rescored.err) == (3, True)
     if name == "run.json":  # what was asked for is told nowhere else
         return
-    repaired = whole.call("check", run, "--repair")
+    repaired = whole.call("check", run, "--repair", *whole.options[:2])
     assert repaired.code == 0, repaired.err + repaired.out
     whole.assert_equal(run)
 
@@ -93,7 +93,11 @@ def test_a_file_that_is_gone_is_made_again(whole: Whole, tmp_path: Path, name: s
     sorted(run.glob(name))[0].unlink()
     assert whole.call("check", run).code == 3
     whole.assert_never_wrong(run)
-    again = whole.call("run", "--resume", run) if command == "resume" else whole.call("check", run, "--repair")
+    again = (
+        whole.call("run", "--resume", run, *whole.options[:2])
+        if command == "resume"
+        else whole.call("check", run, "--repair", *whole.options[:2])
+    )
     assert again.code == 0, again.err
     whole.assert_equal(run)
 
@@ -117,7 +121,8 @@ def test_a_full_or_failing_disk_leaves_nothing_half(
         assert_no_half_file(run)
         if (run / "run.json").is_file():
             whole.assert_never_wrong(run)
-    again = whole.call("run", *whole.options, "--resume", run)
+    words = ("run", "--resume", run) if command == "resume" else ("check", run, "--repair")
+    again = whole.call(*words, *whole.options[:2])
     assert again.code == 0, again.err
     whole.assert_equal(run)
     assert not [path for path in run.rglob(".*") if path.name != ".lock"], "temporary files are swept"
@@ -176,7 +181,7 @@ def test_what_killed_processes_leave_is_swept_by_the_next_one(
     entry.unlink()
     subprocess.run([sys.executable, "-c", LEAVE, str(entry.parent)], check=False)
     assert len([*whole.path.rglob(".*.npz"), *entry.parent.glob(".*.npz")]) == 3
-    assert whole.call("run", "--resume", whole.path).code == 0
+    assert whole.call("run", "--resume", whole.path, *whole.options[:2]).code == 0
     assert s5eval(*staged, tmp_path / "again").code == 0
     assert not [*whole.path.rglob(".*.npz"), *entry.parent.glob(".*.npz")]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sealed_files import edit_record
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.structured import check_shape, parse_json, read_json
@@ -50,9 +51,7 @@ def test_json_nested_beyond_the_stack_is_one_clear_error(
 
 
 def test_a_missing_key_is_named_with_its_file(finished: Path, s5eval: Call) -> None:
-    record = json.loads((finished / "run.json").read_text())
-    del record["about"]["dataset"]
-    (finished / "run.json").write_text(json.dumps(record))
+    edit_record(finished / "run.json", lambda record: record["about"].pop("dataset"))
     result = s5eval("report", finished)
     assert (result.code, "run.json: the key 'about.dataset' is missing" in result.err) == (3, True)
 

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from sealed_files import edit_lines, edit_record
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.synthesis.metadata import synthesize
@@ -30,10 +31,13 @@ def received(small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.
 
 
 def change(run: Path, **values: Any) -> None:
-    record = json.loads((run / "run.json").read_text())
-    for key, value in values.items():
-        record[key] = {**record[key], **value} if isinstance(value, dict) else value
-    (run / "run.json").write_text(json.dumps(record))
+    """As somebody would who knows how records are sealed."""
+
+    def apply(record: dict[str, Any]) -> None:
+        for key, value in values.items():
+            record[key] = {**record[key], **value} if isinstance(value, dict) else value
+
+    edit_record(run / "run.json", apply)
 
 
 def plant(folder: Path, name: str) -> Path:
@@ -132,10 +136,7 @@ def test_ids_of_a_record_that_are_paths_are_refused(received: Path, tmp_path: Pa
 @pytest.mark.parametrize("label", ["../../../x", "Speech/..", "Dog", "Sp\x1beech"])
 def test_labels_of_a_journal_that_are_no_classes_are_refused(received: Path, s5eval: Call, label: str) -> None:
     change(received, status="complete")
-    journal = received / "mixtures.jsonl"
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    lines[0]["estimates"] = [{"index": 0, "label": label, "confidence": 1.0}]
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    edit_lines(received, lambda line: line.update(estimates=[{"index": 0, "label": label, "confidence": 1.0}]))
     result = s5eval("report", received)
     assert (result.code, "mixtures.jsonl" in result.err, "\x1b" in result.err) == (3, True, False)
 

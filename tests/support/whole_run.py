@@ -64,7 +64,8 @@ def assert_clear(result: Any) -> None:
     assert "unexpected" not in result.err, result.err
     assert result.code in (0, 1, 2, 3, 4), result.err
     if result.code in (1, 2, 3):
-        assert result.err.startswith("error: ") or "repair" in result.err or result.out, result.err
+        said = [line for line in result.err.splitlines() if not line.startswith("run: ")]
+        assert (said and said[0].startswith("error: ")) or "repair" in result.err or result.out, result.err
 
 
 def assert_no_half_file(run: Path) -> None:
