@@ -119,19 +119,21 @@ def load(folder: Path, digest: str, say: Callable[[str], None] | None = None) ->
         UsageError: it belongs to another plan.
         DataError: none can be read.
     """
-    found = _checkpoints(folder)
-    for number, path in reversed(list(enumerate(found))):
+    damaged: list[tuple[Path, DataError]] = []
+    for path in reversed(_checkpoints(folder)):
         try:
             state = _read(path, digest)
         except DataError as error:
-            if number == 0:
-                raise
+            damaged.append((path, error))
+            continue
+        for lost, error in damaged:
             if say is not None:
-                say(f"{error}; going on from the checkpoint before it, {found[number - 1].name}")
+                say(f"{error}; going on from the checkpoint before it, {path.name}")
             with contextlib.suppress(FileNotFoundError):  # another process of the same training was faster
-                path.rename(path.with_name(f".{path.name}.damaged"))
-        else:
-            return state
+                lost.rename(lost.with_name(f".{lost.name}.damaged"))
+        return state
+    if damaged:
+        raise damaged[0][1]
     return None
 
 

@@ -1,5 +1,6 @@
 """One count of parameters: profile, fingerprint, submission and the files that ship say the same."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def test_profile_run_submission_and_files_count_the_same(
     from s5eval.submissions.results import eval_results
 
     fingerprint = read_run(run)["fingerprint"]
-    results = eval_results(gather_submission(run, run, allow_partial=True).submission)
+    dev = shutil.copytree(run, tmp_path / "dev")
+    results = eval_results(gather_submission(run, dev, allow_partial=True).submission)
     facts = known_facts(make_name("Kim", "KAIST", 1), {"eval": results})
     meta = yaml.safe_load(fill_template(load_template(None), facts))
     trainable = values_in(folder, left_out=buffers)

@@ -1,61 +1,19 @@
 """M2D under its published names, and the two log-mel front ends against independent ones."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from published_m2d import published_file, published_shapes
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.multistage.configuration import load_preset
-from s5eval.systems.multistage.system import build
-from s5eval.systems.networks.m2d import M2D, NORM_STATS, M2DViT, backbone_weights
+from s5eval.systems.networks.m2d import M2D, M2DViT, backbone_weights
 from s5eval.systems.networks.mel import M2DLogMel, WhisperLogMel, mel_filters
 from s5eval.systems.networks.sizes import M2DSizes
 
 SMALL = M2DSizes(mels=80, frames=1001, patch=16, width=16, depth=2, heads=2)
-
-
-def published_shapes(width: int = 768, depth: int = 12) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {
-        "cls_token": (1, 1, width),
-        "pos_embed": (1, 311, width),
-        "norm_stats": (2,),
-        "patch_embed.proj.weight": (width, 1, 16, 16),
-        "patch_embed.proj.bias": (width,),
-        "norm.weight": (width,),
-        "norm.bias": (width,),
-    }
-    for i in range(depth):
-        for name, shape in {
-            "norm1.weight": (width,),
-            "norm1.bias": (width,),
-            "attn.qkv.weight": (3 * width, width),
-            "attn.qkv.bias": (3 * width,),
-            "attn.proj.weight": (width, width),
-            "attn.proj.bias": (width,),
-            "norm2.weight": (width,),
-            "norm2.bias": (width,),
-            "mlp.fc1.weight": (4 * width, width),
-            "mlp.fc1.bias": (4 * width,),
-            "mlp.fc2.weight": (width, 4 * width),
-            "mlp.fc2.bias": (width,),
-        }.items():
-            shapes[f"blocks.{i}.{name}"] = shape
-    return shapes
-
-
-def published_file(width: int = 16, depth: int = 2) -> dict[str, Any]:
-    content = {
-        f"module.ar.runtime.backbone.{name}": torch.randn(shape)
-        for name, shape in published_shapes(width, depth).items()
-        if name != "norm_stats"
-    }
-    content["module.head.norm.running_mean"] = torch.zeros(width)
-    content["module.head.mlp.mlp.0.weight"] = torch.zeros(527, width)
-    content["module.ar.runtime.to_spec.mel_basis"] = torch.zeros(80, 401)
-    return content
 
 
 def test_the_paper_preset_is_the_published_transformer() -> None:
@@ -65,32 +23,6 @@ def test_the_paper_preset_is_the_published_transformer() -> None:
     assert shapes == published_shapes()
     assert len(shapes) == 151
     assert sum(p.numel() for p in vit.parameters()) == 85_492_994
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_the_published_file_loads(tiny: dict[str, Any], tmp_path: Path, nested: bool) -> None:
-    content = published_file()
-    path = tmp_path / "weights.pth"
-    torch.save({"model": content} if nested else content, path)
-    sizes = {**tiny, "m2d": {"width": 16, "depth": 2, "heads": 2}, "m2d_weights": str(path), "stages": 1}
-    pipeline = build(sizes, "cpu")
-    assert str(pipeline.fingerprint()["m2d"]).startswith("sha256:")
-    vit = pipeline.stages[0].classifier.m2d.backbone  # type: ignore[attr-defined]
-    assert torch.equal(vit.blocks[1].attn.qkv.weight, content["module.ar.runtime.backbone.blocks.1.attn.qkv.weight"])
-    assert torch.allclose(vit.norm_stats, torch.tensor(NORM_STATS))
-
-
-def test_a_wrong_file_says_which_tensor_and_where_to_get_it(tiny: dict[str, Any], tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
-    config = {**tiny, "m2d": {"width": 16, "depth": 2, "heads": 2}, "m2d_weights": str(path)}
-    content = published_file()
-    del content["module.ar.runtime.backbone.blocks.1.mlp.fc2.bias"]
-    torch.save(content, path)
-    with pytest.raises(DataError, match=r"'blocks.1.mlp.fc2.bias' of shape \(16,\) is missing .*m2d/releases"):
-        build(config, "cpu")
-    torch.save(published_file(width=32), path)
-    with pytest.raises(DataError, match=r"'norm_stats'|has shape \(1, 1, 32\), expected \(1, 1, 16\)"):
-        build(config, "cpu")
 
 
 def test_statistics_of_a_file_win_over_the_default() -> None:

@@ -70,9 +70,8 @@ def test_flipped_bits_in_the_only_checkpoint_are_an_error(tmp_path: Path) -> Non
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"weights\.safetensors: damaged"):
+    with pytest.raises(DataError, match=r"weights\.safetensors: not what was written"):
         load(tmp_path, "sha256:x")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000005", "step-00000007"]
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "optimiser.exp_avg.safetensors", "state.json"])

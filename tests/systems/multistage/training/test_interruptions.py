@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.systems.card import record_file
 from s5eval.systems.loading import file_digest
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import Plan
@@ -85,6 +86,7 @@ def test_an_exported_file_that_is_gone_is_exported_again(toy_train: ToyTrain, tm
     (weights / "dpc1.safetensors").unlink()
     later = {key: value + 1 for key, value in load_file(weights / "uss.safetensors").items()}
     save_file(later, weights / "uss.safetensors")  # what a later recipe made of it
+    record_file(weights, "uss.safetensors")
     before = file_digest(weights / "uss.safetensors")
     assert toy_train("dpc").digests == digests
     assert file_digest(weights / "dpc1.safetensors") == digests["dpc1"]

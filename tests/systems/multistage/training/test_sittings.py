@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.systems.card import record_file
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import Plan
 from s5eval.systems.training.sitting import Sitting
@@ -37,6 +38,7 @@ def test_a_resumed_training_remembers_what_it_started_from(toy_plan: ToyPlan, tm
     train(plan, Sitting(weights, tmp_path / "b", device="cpu", max_minutes=0))
     other = {key: value + 1 for key, value in load_file(weights / "uss.safetensors").items()}
     save_file(other, weights / "uss.safetensors")
+    record_file(weights, "uss.safetensors")
     train(plan, Sitting(weights, tmp_path / "b", device="cpu"))
     assert json.loads((weights / "card.json").read_text())["history"][-1]["started_from"] == {"uss": first}
 
