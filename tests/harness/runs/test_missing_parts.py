@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sealed_files import edit_record
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.runs.chosen_decision import describe_decision
@@ -21,7 +20,8 @@ PART = "AF-Whisper (its extra is not installed)"
 def lacking(small_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None) -> tuple[Path, Path, Any]:
     """A run without a part, one with it, and what the first printed."""
     options = ["--system", "plugins:build", "--data", small_set]
-    lacks = s5eval("run", *options, "--out", tmp_path / "lacks", "--set", f'system.missing_parts=["{PART}"]')
+    lacking = ("--save-audio", "--set", f'system.missing_parts=["{PART}"]')
+    lacks = s5eval("run", *options, "--out", tmp_path / "lacks", *lacking)
     s5eval("run", *options, "--out", tmp_path / "whole")
     return tmp_path / "lacks", tmp_path / "whole", lacks
 
@@ -44,8 +44,6 @@ def test_a_submission_of_a_system_that_lacks_a_part_says_so(lacking: Any, s5eval
     from s5eval.harness.runs.to_submission import gather_submission
 
     lacks, _, _ = lacking
-    edit_record(lacks / "run.json", lambda record: record["config"].update(save_audio=True))
-    (lacks / "audio").mkdir()
     other = shutil.copytree(lacks, tmp_path / "other")
     warnings = gather_submission(lacks, other).warnings
     assert [w.message for w in warnings if w.rule == "missing-part"] == [f"the system was run without {PART}"] * 2
@@ -97,6 +95,10 @@ def test_a_decision_is_described_by_where_its_thresholds_come_from() -> None:
     tuned = Decision({"default": 0.3}, provenance={"dataset": "mini", "split": "valid", "weights": "w"})
     assert describe_decision(tuned, None, weights="w") == "thresholds tuned on mini/valid, which came with the system"
     assert "for other weights" in describe_decision(tuned, None, weights="v")
+    both = Decision({"default": 0.3}, provenance={"dataset": ["mini", "folder"], "split": ["valid", "folder"]})
+    assert describe_decision(both, None).startswith("thresholds tuned on mini/valid and folder/folder, which")
+    valid = Decision({"default": 0.3}, provenance={"dataset": "mini", "split": ["valid", "train"]})
+    assert describe_decision(valid, None).startswith("thresholds tuned on mini/valid and mini/train, which")
     assert describe_decision(Decision(), None) == "threshold 0.5 for every class"
     assert describe_decision(KEEP_ALL, None) == "every candidate is an estimate"
     assert describe_decision(Decision({"default": 0.2}), None) == "the system's own thresholds"
