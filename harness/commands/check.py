@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from s5eval.harness.commands.options import PathType, show_progress
+from s5eval.harness.commands.options import PathType, announcing
+from s5eval.harness.terminal import echo, plugin_output
 
 
 @click.command("check")
@@ -18,16 +19,17 @@ def command(run: Path, repair: bool, system: str | None, as_json: bool) -> int:
     from s5eval.harness.runs.check import check_run, repair_run
 
     given = {} if system is None else {"system": system}
-    check = repair_run(run, given=given, progress=show_progress) if repair else check_run(run)
+    with plugin_output():
+        check = repair_run(run, given=given, progress=announcing(run)) if repair else check_run(run)
     if as_json:
-        click.echo(json.dumps(check.as_dict(), indent=1))
+        echo(json.dumps(check.as_dict(), indent=1))
         return check.exit_code
     for title, found in (("repaired", check.repaired), ("damaged", check.damage)):
         for damage in found:
-            click.echo(f"{title}: {damage}")
+            echo(f"{title}: {damage}")
     for note in check.notes:
-        click.echo(f"note: {note}")
-    click.echo(f"{check.run}: {check.status}, {check.whole} of {check.mixtures} mixtures are as they were written")
+        echo(f"note: {note}")
+    echo(f"{check.run}: {check.status}, {check.whole} of {check.mixtures} mixtures are as they were written")
     if check.damage and not repair:
-        click.echo(f"s5eval check {check.run} --repair redoes what is damaged", err=True)
+        echo(f"s5eval check {check.run} --repair redoes what is damaged", err=True)
     return check.exit_code

@@ -278,6 +278,8 @@ def _marks(path: Path, summary: Mapping[str, Any]) -> tuple[str, ...]:
         marks.append("these weights have no tuned thresholds: equals the default")
     if summary.get("tuned_on_forbidden"):
         marks.append("tuned on a forbidden split")
+    marks += ["oracle: sees the references"] if summary.get("oracle") else []
+    marks += [str(summary["unverified"])] if summary.get("unverified") else []
     if summary["n_failed"]:
         marks.append(f"partial: {summary['n_failed']} of {summary['n_expected']} mixtures failed")
     return tuple(marks)

@@ -22,6 +22,8 @@ ABOUT: dict[str, Shape] = {
     "thresholds?": str,
     "decided_by?": str,
     "missing_parts?": [str],
+    "unverified?": str,
+    "set?": [str],
     "findings?": {"*": int},
 }
 """The facts that a summary repeats."""

@@ -9,7 +9,14 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.harness.errors import EXIT_DONE
 from s5eval.harness.record.inspection import Damage, inspect_run
-from s5eval.harness.record.run_folder import RunFolder, read_run, read_summary, unfinished_rescoring, unverified
+from s5eval.harness.record.run_folder import (
+    RunFolder,
+    coherent,
+    read_run,
+    read_summary,
+    unfinished_rescoring,
+    unverified,
+)
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.runs.run import Progress, derive_summary, resume
@@ -79,7 +86,8 @@ def check_run(run: Path) -> Check:
     if record["status"] == "running":
         notes.append(f"the run has not ended; s5eval run --resume {run} goes on with it")
     elif not damage:
-        damage += _derived_damage(run, record, {id_: line.score for id_, line in found.whole.items()})
+        with coherent(run):
+            damage += _derived_damage(run, record, {id_: line.score for id_, line in found.whole.items()})
     notes += _strangers(run, {name for line in found.whole.values() for name in line.files})
     return Check(run, str(record["status"]), len(record["mixtures"]), len(found.whole), tuple(damage), tuple(notes))
 

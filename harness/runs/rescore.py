@@ -12,7 +12,7 @@ from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_lin
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import describe_decision, forbidden_mark
-from s5eval.harness.runs.run import RunResult, derive_summary
+from s5eval.harness.runs.run import RunResult, derive_summary, status_of
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
 from s5eval.metrics.version import METRIC_VERSION
@@ -67,7 +67,7 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         folder.rewrite(_line(known[id_], score, in_place=out is None) for id_, score in scores.items())
         summary = derive_summary(begun, scores)
         folder.write_summary(summary)
-        status = record["status"] if record["status"] == "complete" else summary["status"]
+        status = status_of(summary, finished=len(scores) == len(record["mixtures"]))
         folder.write_run({**begun, "metric_version": METRIC_VERSION, "status": status})
         write_page(folder.path)
     return RunResult(folder.path, summary)

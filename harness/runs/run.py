@@ -25,7 +25,14 @@ from s5eval.harness.record.inspection import Damage, inspect_run
 from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.logs import logging_to
 from s5eval.harness.record.provenance import collect_provenance
-from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_run, read_summary, unfinished_rescoring
+from s5eval.harness.record.run_folder import (
+    SCHEMA_VERSION,
+    RunFolder,
+    read_run,
+    read_summary,
+    summary_facts,
+    unfinished_rescoring,
+)
 from s5eval.harness.record.same_data import manifest_facts, same_data
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
@@ -287,8 +294,13 @@ def derive_summary(record: Mapping[str, Any], scores: Mapping[str, MixtureScore]
         [scores[id_] for id_ in record["mixtures"] if id_ in scores],
         n_expected=record["n_expected"],
         finished=all(id_ in scores for id_ in record["mixtures"]),
-        about=record["about"],
+        about=summary_facts(record),
     )
+
+
+def status_of(summary: Mapping[str, Any], *, finished: bool) -> str:
+    """What `run.json` says of how the run went; a run that did all of a part of a split has come to its end."""
+    return "complete" if finished and not summary["n_failed"] else str(summary["status"])
 
 
 def _refuse_rescored(out: Path, record: Mapping[str, Any], damage: Sequence[Damage]) -> None:
@@ -342,15 +354,14 @@ def _carry_out(
             [scores[scene.mixture.id] for scene in plan.manifest.scenes if scene.mixture.id in scores],
             n_expected=len(plan.manifest.scenes),
             finished=finished,
-            about=record["about"],
+            about=summary_facts(record),
         )
         folder.sync()
         folder.write_summary(summary)
         if finished:
             write_page(folder.path)
         sittings = [*earlier, {**sitting, **_costs(plan, time.perf_counter() - start)}]
-        # `run.json` says how the run went: one that did all of a part of a split has come to its end
-        status = "complete" if finished and not summary["n_failed"] else summary["status"]
+        status = status_of(summary, finished=finished)
         folder.write_run({**record, "status": status, "sittings": sittings, **_total_costs(sittings)})
     return RunResult(folder.path, summary)
 
@@ -388,7 +399,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "split": manifest.split.name,
             "n_split": manifest.n_split,
             "tune": manifest.split.tune,
-            **(plan.system.marks() if isinstance(plan.system, FolderSystem) else {}),
+            **(plan.system.marks() if isinstance(plan.system, FolderSystem) else _settings(plan.config)),
             **decision_marks(plan.chosen),
             "missing_parts": missing_parts(plan),
             "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
@@ -397,6 +408,13 @@ def _run_record(plan: Plan) -> dict[str, Any]:
         "n_expected": len(manifest.scenes),
         "findings": [str(finding) for finding in plan.findings[:1000]],
     }
+
+
+def _settings(config: RunConfig) -> dict[str, list[str]]:
+    """What was set of the system, as it is typed; what was set of the decision stands with who decided."""
+    settings = config.as_dict()["settings"].get("system", {})
+    shown = [f"system.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+    return {"set": shown} if shown else {}
 
 
 def missing_parts(plan: Plan) -> list[str]:
