@@ -19,7 +19,8 @@ from s5eval.harness.record.run_folder import (
 )
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
-from s5eval.harness.runs.run import Progress, derive_summary, resume
+from s5eval.harness.runs.derived import derive_summary
+from s5eval.harness.runs.run import Progress, resume
 from s5eval.metrics.version import METRIC_VERSION
 
 TOLERANCE = 1e-9

@@ -12,7 +12,8 @@ from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_lin
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import describe_decision, forbidden_mark
-from s5eval.harness.runs.run import RunResult, derive_summary, status_of
+from s5eval.harness.runs.derived import derive_summary, status_of
+from s5eval.harness.runs.run import RunResult
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
 from s5eval.metrics.version import METRIC_VERSION

@@ -29,15 +29,14 @@ from s5eval.harness.record.run_folder import (
     SCHEMA_VERSION,
     RunFolder,
     read_run,
-    read_summary,
     summary_facts,
     unfinished_rescoring,
 )
 from s5eval.harness.record.same_data import manifest_facts, same_data
-from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.page import page_is_whole, write_page
+from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, decision_marks
 from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint
+from s5eval.harness.runs.derived import finished_summary, status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard, check_timeout
 from s5eval.harness.scoring.summary import summarize
@@ -268,39 +267,6 @@ def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: 
             f"were scored, such as {lost[0]}; start a new run"
         )
     log.warning("the files of %s have changed since the run began; none of them was scored", ", ".join(data.changed))
-
-
-def finished_summary(folder: RunFolder, record: Mapping[str, Any], lines: Mapping[str, Line]) -> Mapping[str, Any]:
-    """The summary of a run that is complete, and whose lines are whole; made again, with the page, if it is damaged.
-
-    Raises:
-        RunFolderError: it cannot be written.
-    """
-    try:
-        summary = read_summary(folder.path)
-    except DataError as error:
-        log.warning("%s: it is derived again", error)
-        summary = derive_summary(record, {id_: line.score for id_, line in lines.items()})
-        folder.write_summary(summary)
-    if not page_is_whole(folder.path):
-        log.warning("%s is missing or damaged: it is written again", folder.path / "report.html")
-        write_page(folder.path)
-    return summary
-
-
-def derive_summary(record: Mapping[str, Any], scores: Mapping[str, MixtureScore]) -> dict[str, Any]:
-    """`summary.json` from the lines of a run that came to its end, by mixture id; `record` is its `run.json`."""
-    return summarize(
-        [scores[id_] for id_ in record["mixtures"] if id_ in scores],
-        n_expected=record["n_expected"],
-        finished=all(id_ in scores for id_ in record["mixtures"]),
-        about=summary_facts(record),
-    )
-
-
-def status_of(summary: Mapping[str, Any], *, finished: bool) -> str:
-    """What `run.json` says of how the run went; a run that did all of a part of a split has come to its end."""
-    return "complete" if finished and not summary["n_failed"] else str(summary["status"])
 
 
 def _refuse_rescored(out: Path, record: Mapping[str, Any], damage: Sequence[Damage]) -> None:

@@ -22,12 +22,12 @@ def inherited_marks(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     missing = sorted({part for record in records for part in record["about"].get("missing_parts", ())})
     parts = [part_mark({**record["about"], "n_expected": record["n_expected"]}) for record in records]
-    doubts = [unverified(record) for record in records]
-    said = {"partial": parts, "unverified": doubts}
+    doubts = [unverified(record) or "" for record in records]
+    said = {"partial": [part for part in parts if part], "unverified": [doubt for doubt in doubts if doubt]}
     return {
         "tuned_on_forbidden": any(_is_forbidden(record) for record in records),
         **({"missing_parts": missing} if missing else {}),
-        **{key: "; ".join(dict.fromkeys(filter(None, texts))) for key, texts in said.items() if any(texts)},
+        **{key: "; ".join(dict.fromkeys(texts)) for key, texts in said.items() if texts},
     }
 
 
