@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +107,10 @@ def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: P
     Raises:
         UsageError, DataError: see `check_run` and `resume`.
     """
+    shown, run = run, run.absolute()  # a system may change the working folder
     before = check_run(run)
     if not before.damage:
-        return before
+        return replace(before, run=shown)
     if any(damage.kind in ("line", "table", "audio") for damage in before.damage):
         resume(run, given=given or {}, fresh=None, progress=progress)
     else:
@@ -117,7 +118,7 @@ def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: P
     after = check_run(run)
     left = {str(damage) for damage in after.damage}
     repaired = tuple(damage for damage in before.damage if str(damage) not in left)
-    return Check(run, after.status, after.mixtures, after.whole, after.damage, after.notes, repaired)
+    return replace(after, run=shown, repaired=repaired)
 
 
 def _derive(run: Path) -> None:

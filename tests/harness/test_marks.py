@@ -1,6 +1,7 @@
 """What a reader must know of a number stands beside it wherever the number is shown: every mark, every reader."""
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -113,3 +114,16 @@ def test_what_a_loaded_system_proposes_is_checked(systems_on_path: None, monkeyp
     monkeypatch.setattr(system.system, "propose", lambda mixtures: None)
     with pytest.raises(ValueError, match="expected a list of Candidates"):
         system.propose(np.zeros((4, 3200), np.float32))
+
+
+def test_a_relative_run_is_repaired_although_its_system_changes_the_folder(
+    runs: Runs, s5eval: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import plugins
+
+    propose = plugins.Omni.propose
+    monkeypatch.setattr(plugins.Omni, "propose", lambda self, mixtures: (os.chdir("/"), propose(self, mixtures))[1])
+    monkeypatch.chdir(tmp_path)
+    next((runs["whole"] / "pairs").glob("m_*.npz")).unlink()
+    repaired = s5eval("check", "runs/whole", "--repair", "--system", "plugins:build")
+    assert (repaired.code, "runs/whole: complete, 5 of 5" in repaired.out) == (0, True)
