@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from s5eval.harness.commands.options import PathType, announcing
+from s5eval.harness.commands.options import PathType, show_progress
 from s5eval.harness.terminal import echo, plugin_output
 
 
@@ -20,7 +20,7 @@ def command(run: Path, repair: bool, system: str | None, as_json: bool) -> int:
 
     given = {} if system is None else {"system": system}
     with plugin_output():
-        check = repair_run(run, given=given, progress=announcing(run)) if repair else check_run(run)
+        check = repair_run(run, given=given, progress=show_progress) if repair else check_run(run)
     if as_json:
         echo(json.dumps(check.as_dict(), indent=1))
         return check.exit_code

@@ -263,8 +263,8 @@ def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: 
         raise DataError(f"{manifest.root} does not hold the data that {out} began with; start a new run")
     if lost := [id_ for id_ in data.changed if id_ in done]:
         raise DataError(
-            f"{manifest.root} is not as it was when {out} began: other content in files of {len(lost)} mixtures that "
-            f"were scored, such as {lost[0]}; start a new run"
+            f"{manifest.root} does not hold the data that {out} began with: other content in files of {len(lost)} "
+            f"mixtures that were scored, such as {lost[0]}; start a new run"
         )
     log.warning("the files of %s have changed since the run began; none of them was scored", ", ".join(data.changed))
 

@@ -20,8 +20,9 @@ PART = "AF-Whisper (its extra is not installed)"
 def lacking(small_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None) -> tuple[Path, Path, Any]:
     """A run without a part, one with it, and what the first printed."""
     options = ["--system", "plugins:build", "--data", small_set]
-    lacking = ("--save-audio", "--set", f'system.missing_parts=["{PART}"]')
-    lacks = s5eval("run", *options, "--out", tmp_path / "lacks", *lacking)
+    lacks = s5eval(
+        "run", *options, "--save-audio", "--out", tmp_path / "lacks", "--set", f'system.missing_parts=["{PART}"]'
+    )
     s5eval("run", *options, "--out", tmp_path / "whole")
     return tmp_path / "lacks", tmp_path / "whole", lacks
 

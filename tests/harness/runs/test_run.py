@@ -251,7 +251,7 @@ def test_data_that_changed_cannot_be_resumed(small_set: Path, tmp_path: Path, s5
     run(s5eval, small_set, out, "--set", "system.raise_on=m_2")
     (small_set / "oracle_target" / "m_3_0_Dishes.wav").unlink()
     result = s5eval("run", "--system", "plugins:build", "--resume", out)
-    assert (result.code, "is not as it was when" in result.err) == (3, True)
+    assert (result.code, "does not hold the data that" in result.err) == (3, True)
 
 
 def test_moved_data_go_on_and_other_data_do_not(
@@ -274,7 +274,7 @@ def test_moved_data_go_on_and_other_data_do_not(
         if not folder.exists():
             assert run(s5eval, moved, folder).code == 0
         refused = s5eval("run", "--system", "plugins:build", "--resume", folder, "--data", other)
-        assert (refused.code, "is not as it was when" in refused.err) == (3, True)
+        assert (refused.code, "does not hold the data that" in refused.err) == (3, True)
 
 
 def test_audio_may_be_asked_for_later(small_set: Path, tmp_path: Path, s5eval: Call, lines: Call) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from sealed_files import edit_lines, edit_record
+from sealed_files import edit_lines
 
+from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.run_folder import pairs_path, read_run
+from s5eval.harness.record.lines import pairs_path
+from s5eval.harness.record.run_folder import read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.priors import OUTCOMES, Array, expectation_maximisation, outcome_probabilities
@@ -130,12 +132,15 @@ def probable_run(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval
     """A run whose class scores are probabilities."""
     out = tmp_path / "run"
     assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--out", out).code == 0
-    digests = {}
     for id_ in read_run(out)["mixtures"]:
         table = PairTable.load(pairs_path(out, id_))
         scores = table.class_scores / table.class_scores.sum(axis=1, keepdims=True)
-        digests[id_] = replace(table, class_scores=scores).save(pairs_path(out, id_))
-    edit_lines(out, lambda line: line["files"].update({f"pairs/{line['mixture_id']}.npz": digests[line["mixture_id"]]}))
+        replace(table, class_scores=scores).save(pairs_path(out, id_))
+
+    def digest_anew(line: dict[str, Any]) -> None:
+        line["files"] = {name: file_sha256(out / name) for name in line["files"]}
+
+    edit_lines(out, digest_anew)
     return out
 
 
@@ -180,6 +185,8 @@ def test_marks_of_the_run_and_of_its_decision_go_on_to_the_adapted_one(
     probable_run: Path, tmp_path: Path, s5eval: Call
 ) -> None:
     """Thresholds that were tuned on a forbidden split stay in the decision, and so must the mark."""
+
+    from sealed_files import edit_record
 
     def marked(record: dict[str, Any]) -> None:
         record["decision"]["provenance"] = {"tuned_on_forbidden": True}
