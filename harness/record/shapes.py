@@ -28,6 +28,9 @@ ABOUT: dict[str, Shape] = {
 }
 """The facts that a summary repeats."""
 
+TUNED = "tuned thresholds"
+"""What is missing where they were asked for and the weights have none: a part of the decision, not of the system."""
+
 RUN: dict[str, Shape] = {
     "schema_version?": int,
     "metric_version": (int, type(None)),

@@ -7,6 +7,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.shapes import TUNED
 from s5eval.systems.decision import KEEP_ALL, Decision, load_decision, parse_decision
 from s5eval.systems.interface import OracleSystem, System
 
@@ -56,7 +57,7 @@ def choose_decision(
         decision = replace(decision, silence_thresholds=Decision().silence_thresholds, provenance=None)
     elif switch == "tuned" and decision.provenance is None:
         decision = replace(decision, silence_thresholds=Decision().silence_thresholds)
-        answered, missing = "default (these weights have no tuned thresholds)", ("tuned thresholds",)
+        answered, missing = "default (these weights have no tuned thresholds)", (TUNED,)
     weights = (fingerprint or {}).get("weights")
     decided_by = describe_decision(decision, config.decision_file, weights=weights)
     if settings:

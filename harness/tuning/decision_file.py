@@ -8,6 +8,7 @@ import yaml
 
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.record.run_folder import unverified
+from s5eval.harness.record.shapes import TUNED
 from s5eval.harness.report.table import part_mark
 from s5eval.systems.card import record_file
 from s5eval.systems.decision import THRESHOLDS, Decision
@@ -20,7 +21,8 @@ def inherited_marks(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     with, carries that mark. Only where there are any: `missing_parts` of the system; `partial`, of how many mixtures;
     `unverified`, tables without digests.
     """
-    missing = sorted({part for record in records for part in record["about"].get("missing_parts", ())})
+    lacking = {part for record in records for part in record["about"].get("missing_parts", ())}
+    missing = sorted(lacking - {TUNED})  # of the decision, which is another one now
     parts = [part_mark({**record["about"], "n_expected": record["n_expected"]}) for record in records]
     doubts = [unverified(record) or "" for record in records]
     said = {"partial": [part for part in parts if part], "unverified": [doubt for doubt in doubts if doubt]}

@@ -75,6 +75,12 @@ def test_tuned_thresholds_that_are_not_there_are_a_missing_part(
     result = s5eval("run", *options, "--out", tmp_path / "run")
     assert "WITHOUT tuned thresholds" in result.out
     assert "decision: threshold 0.5 for every class" in result.out
+    file = tmp_path / "mine.yaml"
+    file.write_text("silence_thresholds: {default: 0.4}\n")
+    other = s5eval("rescore", tmp_path / "run", "--decision", file, "--out", tmp_path / "other")
+    assert "WITHOUT" not in other.out, "they were asked of the decision that is replaced"
+    tuned = s5eval("tune", tmp_path / "run", "--folds", "2", "--json").json["decision"]
+    assert "missing_parts" not in tuned["provenance"]
 
 
 def test_table_page_and_comparison_say_who_decided(
