@@ -17,7 +17,9 @@ from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.sdr import pairwise_sdr
 
 Labels: TypeAlias = Sequence[str | None]
-"""A label per row; None for a row that holds no source (padding), which is then not looked at."""
+"""A label per row; None for a row that holds no source (padding), which is then not looked at. So does `silence`."""
+
+_NO_SOURCE = (None, "silence")  # as the official code calls a row without one
 
 
 class CapiSDRi(Metric):
@@ -124,8 +126,8 @@ class CapiSDRi(Metric):
         """The rows that hold a source, with their labels."""
         if len(audio) != len(labels):
             raise ValueError(f"{len(audio)} {name} rows and {len(labels)} labels")
-        rows = [k for k, label in enumerate(labels) if label is not None]
-        kept = [label for label in labels if label is not None]
+        rows = [k for k, label in enumerate(labels) if label not in _NO_SOURCE]
+        kept = [label for label in labels if label is not None and label not in _NO_SOURCE]
         for label in kept if self.classes is not None else ():
             if label not in (known := self.classes or ()):
                 close = get_close_matches(label, known, n=1)

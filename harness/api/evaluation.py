@@ -141,7 +141,7 @@ def run(
         strict=strict,
         metrics=metrics,
     )
-    folder = _path(out) or default_run_path(config)
+    folder = (_path(out) or default_run_path(config)).absolute()  # a system may change the working folder
     if go_on:
         given = {entry.name: getattr(config, entry.name) for entry in fields(config)}
         return Run(resume(folder, given=given, fresh=config).path)
@@ -258,8 +258,9 @@ def ablate(
         batch_size=batch_size,
         device=device,
     )
-    result = ablate_grid(chosen, config, Path(out).expanduser())
-    write_ablation(result, Path(out).expanduser())
+    folder = Path(out).expanduser().absolute()  # a system may change the working folder
+    result = ablate_grid(chosen, config, folder)
+    write_ablation(result, folder)
     return result
 
 

@@ -1,5 +1,6 @@
 """A system that is loaded and asked about arrays: no file, no run folder."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from s5eval.arrays import Array, as_foa, check_rate
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, MixtureInMemory
-from s5eval.harness.runs.contract import build_system
+from s5eval.harness.runs.contract import build_system, check_proposals, read_fingerprint
 from s5eval.harness.runs.engine import pair_table
 from s5eval.harness.scoring.mixture import select
 from s5eval.systems.decision import Decision
@@ -29,6 +30,7 @@ class LoadedSystem:
         device: where its networks run.
         system: the system itself.
         decision: what makes candidates an answer; the system's own.
+        missing_parts: what its settings ask for and is not there, such as an encoder whose extra is not installed.
     """
 
     name: str
@@ -36,6 +38,7 @@ class LoadedSystem:
     device: str
     system: System
     decision: Decision
+    missing_parts: tuple[str, ...] = ()
 
     def separate(
         self, mixture: Array, *, sample_rate: int = SAMPLE_RATE, decision: Decision | None = None
@@ -73,7 +76,7 @@ class LoadedSystem:
         return self._propose(as_foa(mixture))
 
     def _propose(self, samples: Audio) -> Candidates:
-        (candidates,) = self.system.propose([MixtureInMemory("mixture", samples=samples)])
+        (candidates,) = check_proposals(self.system.propose([MixtureInMemory("mixture", samples=samples)]), 1)
         return candidates
 
 
@@ -84,6 +87,8 @@ def load_system(name: str, *, device: str = "auto", **settings: Any) -> LoadedSy
         name: an installed system (`s5eval systems` lists them), or `module:factory` for one of your own.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, …
         settings: what the command line sets as `system.…`, such as `stages=2` or `weights="folder"`.
+
+    What is missing of it (`LoadedSystem.missing_parts`) is told by a warning.
 
     Raises:
         UsageError: there is no such system or setting, or it needs references or files (a bound, `folder`).
@@ -101,4 +106,7 @@ module:factory for a system of your own
     if isinstance(built, FolderSystem) or not isinstance(built, System):
         needs = "estimates in files" if isinstance(built, FolderSystem) else "references"
         raise UsageError(f"system {name!r} needs {needs}, and cannot separate an array; evaluate it with s5eval.run")
-    return LoadedSystem(name, dict(settings), on, built, built.decision)
+    missing = tuple(read_fingerprint(name, built).get("missing_parts", ()))
+    if missing:
+        warnings.warn(f"system {name!r} was loaded without {', '.join(missing)}", stacklevel=2)
+    return LoadedSystem(name, dict(settings), on, built, built.decision, missing)

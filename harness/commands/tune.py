@@ -104,14 +104,17 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
 
 
 def _adapt(run: Path, options: dict[str, Any]) -> int:
+    from s5eval.harness.record.run_folder import coherent
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.tuning.priors import adapt_priors
     from s5eval.harness.tuning.priors_table import priors_table
 
     out: Path = options["out"] or run / "priors.yaml"
-    result = adapt_priors(
-        run, source=options["source"], out=out, strength=options["strength"], allow_test=options["allow_test"]
-    )
+    source: Path | None = options["source"]
+    with coherent(*([run] if source is None else [run, source])):
+        result = adapt_priors(
+            run, source=source, out=out, strength=options["strength"], allow_test=options["allow_test"]
+        )
     if options["as_json"]:
         echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
         return 0

@@ -12,6 +12,7 @@ from s5eval.harness.comparing.ablation_grid import Grid, GridRow
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_folder import read_run, read_scores
+from s5eval.harness.record.shapes import TUNED
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import BOUND_NOTES
 from s5eval.harness.runs.run import Progress, RunResult, resume, run
@@ -270,7 +271,7 @@ def _delta(
 
 
 def _marks(path: Path, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    missing = [part for part in summary.get("missing_parts", ()) if part != "tuned thresholds"]  # told below
+    missing = [part for part in summary.get("missing_parts", ()) if part != TUNED]  # told below
     marks = [f"without {part}" for part in missing]
     if not missing and _mentions(read_run(path)["fingerprint"], NULL_EMBEDDING):
         marks.append(f"{NULL_EMBEDDING}: the encoder of AF-Whisper is absent")
@@ -278,6 +279,8 @@ def _marks(path: Path, summary: Mapping[str, Any]) -> tuple[str, ...]:
         marks.append("these weights have no tuned thresholds: equals the default")
     if summary.get("tuned_on_forbidden"):
         marks.append("tuned on a forbidden split")
+    marks += ["oracle: sees the references"] if summary.get("oracle") else []
+    marks += [str(summary["unverified"])] if summary.get("unverified") else []
     if summary["n_failed"]:
         marks.append(f"partial: {summary['n_failed']} of {summary['n_expected']} mixtures failed")
     return tuple(marks)

@@ -1,15 +1,14 @@
 """The runs below folders: what was run on what, how far it came, its scores and its marks."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.errors import S5Error, UsageError
-from s5eval.harness.record.run_folder import read_run
+from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
+from s5eval.harness.record.run_folder import read_run, read_summary, unverified
 from s5eval.harness.report.layout import aligned
-from s5eval.harness.report.table import marks_of, shown_name
+from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
 from s5eval.harness.report.text import ABSENT, number
 
 METRICS = ("capi_sdri", "mixture_accuracy", "source_accuracy")
@@ -77,9 +76,12 @@ def _listed(path: Path) -> ListedRun:
     try:
         record = read_run(path)
         about = record["about"]
-        summary = _summary(path)
+        summary, damage = _summary(path)
         data = about["split"] if about["dataset"] == about["split"] else f"{about['dataset']}/{about['split']}"
-        facts = {**about, "status": record["status"], **({} if summary is None else summary)}
+        facts = {**about, "unverified": unverified(record), "n_expected": len(record["mixtures"]), **(summary or {})}
+        facts["status"] = record["status"]
+        marks = [mark for mark in marks_of(facts) if mark != str(record["status"]).upper()]
+        part = [part_mark(facts)] if part_mark(facts) else []
         metrics = {} if summary is None else summary["metrics"]
         return ListedRun(
             path,
@@ -90,20 +92,19 @@ def _listed(path: Path) -> ListedRun:
             len(record["mixtures"]),
             None if summary is None else max(int(summary["n_scored"]), int(summary["n_predicted"])),
             {name: {key: metrics[name][key] for key in ("value", "ci_low", "ci_high")} for name in METRICS if metrics},
-            tuple(mark for mark in marks_of(facts) if mark != str(facts["status"]).upper()),
+            (*part, *marks, *settings_of(about), *damage),
         )
     except (S5Error, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = str(error) if isinstance(error, S5Error) else f"run.json or summary.json: {type(error).__name__}"
         return ListedRun(path, path.name, marks=(reason,))
 
 
-def _summary(path: Path) -> dict[str, Any] | None:
-    """What `summary.json` says; None where a run that was killed has none yet."""
+def _summary(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """What `summary.json` says, and why nothing; a run that was killed has none yet, which is no damage."""
     try:
-        content: dict[str, Any] = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return content
+        return read_summary(path), []
+    except DataError as error:
+        return None, [] if isinstance(error.__cause__, FileNotFoundError) else [str(error)]
 
 
 def runs_table(runs: Sequence[ListedRun]) -> str:
@@ -111,14 +112,14 @@ def runs_table(runs: Sequence[ListedRun]) -> str:
     rows: list[tuple[str, ...]] = [
         ("run", "name", "data", "status", "mixtures", "CAPI-SDRi dB", "mixture acc. %", "source acc. %")
     ]
-    notes: list[str] = []
+    notes: dict[str, str] = {}
     for run in runs:
         star = ""
         if run.marks:
-            star = f" ({len(notes) + 1})"
-            notes.append(f"({len(notes) + 1}) {'; '.join(run.marks)}")
+            star = notes.setdefault("; ".join(run.marks), f"({len(notes) + 1})")
         done = ABSENT if run.n_done is None else str(run.n_done)
         counts = ABSENT if run.n_expected is None else f"{done} of {run.n_expected}"
         values = (number(run.metrics.get(name, {}).get("value"), 3) for name in METRICS)
-        rows.append((f"{run.path}{star}", run.name, run.data or ABSENT, run.status, counts, *values))
-    return "\n".join([*aligned(rows, left=(0, 1, 2, 3)), *(["", *notes] if notes else [])])
+        rows.append((f"{run.path} {star}".rstrip(), run.name, run.data or ABSENT, run.status, counts, *values))
+    below = [f"{star} {marks}" for marks, star in notes.items()]
+    return "\n".join([*aligned(rows, left=(0, 1, 2, 3)), *(["", *below] if below else [])])

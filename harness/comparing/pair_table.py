@@ -6,7 +6,7 @@ from typing import Any
 from s5eval.harness.comparing.pair_of_runs import Comparison
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES
 from s5eval.harness.report.layout import aligned
-from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, shown_name
+from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.scoring.decomposition import ORACLES
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
@@ -53,7 +53,8 @@ def comparison_table(comparison: Comparison) -> str:
 def _title(facts: Mapping[str, Any]) -> str:
     decided = [f"decision: {facts['decided_by']}"] if facts.get("decided_by") else []
     marks = [*marks_of(facts), *([mark] if (mark := part_mark(facts)) else []), *decided]
-    return " | ".join([f"{facts['path']} ({shown_name(facts)})", f"weights: {facts['weights']}", *marks])
+    named = [f"{facts['path']} ({shown_name(facts)})", *settings_of(facts)]
+    return " | ".join([*named, f"weights: {facts['weights']}", *marks])
 
 
 def _group(path: tuple[str, ...]) -> str:

@@ -309,6 +309,7 @@ def _entry_dict(entry: Entry) -> dict[str, Any]:
         "n_failed": summary["n_failed"],
         "answered": summary.get("answered", summary["n_expected"]),
         "partial": entry.partial,
+        "marks": estimate_marks(summary),
         "metrics": {name: summary["metrics"][name] for name in ("capi_sdri", "mixture_accuracy", "source_accuracy")},
         "difference_to_first": difference,
     }

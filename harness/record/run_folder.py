@@ -269,6 +269,12 @@ def unverified(record: Mapping[str, Any]) -> str | None:
     return f"{adopted} mixtures of it were made by an earlier version, without digests: unverified" if adopted else None
 
 
+def summary_facts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a summary repeats of its `run.json`: the facts of `about`, and a doubt about what it rests on."""
+    doubt = unverified(record)
+    return {**record["about"], **({} if doubt is None else {"unverified": doubt})}
+
+
 def read_summary(path: Path) -> dict[str, Any]:
     """Read `summary.json`.
 

@@ -22,9 +22,14 @@ ABOUT: dict[str, Shape] = {
     "thresholds?": str,
     "decided_by?": str,
     "missing_parts?": [str],
+    "unverified?": str,
+    "set?": [str],
     "findings?": {"*": int},
 }
 """The facts that a summary repeats."""
+
+TUNED = "tuned thresholds"
+"""What is missing where they were asked for and the weights have none: a part of the decision, not of the system."""
 
 RUN: dict[str, Shape] = {
     "schema_version?": int,

@@ -85,7 +85,13 @@ def marks_of(facts: Mapping[str, Any]) -> list[str]:
     marks += ["oracle: sees the references"] if facts.get("oracle") else []
     marks += ["thresholds tuned on a forbidden split"] if facts.get("tuned_on_forbidden") else []
     marks += [f"WITHOUT {part}" for part in facts.get("missing_parts", ())]
+    marks += [str(facts["unverified"])] if facts.get("unverified") else []
     return marks + estimate_marks(facts)
+
+
+def settings_of(facts: Mapping[str, Any]) -> list[str]:
+    """`set: system.af_whisper=false`, where a system was not run as its name alone would run it; else nothing."""
+    return [f"set: {', '.join(facts['set'])}"] if facts.get("set") else []
 
 
 def whole(facts: Mapping[str, Any]) -> int:
@@ -105,7 +111,7 @@ def headline(summary: Mapping[str, Any]) -> str:
     data = f"{summary['dataset']}/{summary['split']}" if summary["dataset"] != summary["split"] else summary["split"]
     name = shown_name(summary)
     system = name if name == summary["system"] else f"{name} ({summary['system']})"
-    parts = [system, f"weights: {summary['weights']}", f"data: {data}", *marks]
+    parts = [system, *settings_of(summary), f"weights: {summary['weights']}", f"data: {data}", *marks]
     counted = max(summary["n_scored"], summary.get("n_predicted", 0)) + summary["n_failed"]
     return " | ".join([*parts, f"{counted} of {whole(summary)} mixtures" if marks else f"{counted} mixtures"])
 

@@ -2,17 +2,25 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.harness.errors import EXIT_DONE
 from s5eval.harness.record.inspection import Damage, inspect_run
-from s5eval.harness.record.run_folder import RunFolder, read_run, read_summary, unfinished_rescoring, unverified
+from s5eval.harness.record.run_folder import (
+    RunFolder,
+    coherent,
+    read_run,
+    read_summary,
+    unfinished_rescoring,
+    unverified,
+)
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
-from s5eval.harness.runs.run import Progress, derive_summary, resume
+from s5eval.harness.runs.derived import derive_summary
+from s5eval.harness.runs.run import Progress, resume
 from s5eval.metrics.version import METRIC_VERSION
 
 TOLERANCE = 1e-9
@@ -79,7 +87,8 @@ def check_run(run: Path) -> Check:
     if record["status"] == "running":
         notes.append(f"the run has not ended; s5eval run --resume {run} goes on with it")
     elif not damage:
-        damage += _derived_damage(run, record, {id_: line.score for id_, line in found.whole.items()})
+        with coherent(run):
+            damage += _derived_damage(run, record, {id_: line.score for id_, line in found.whole.items()})
     notes += _strangers(run, {name for line in found.whole.values() for name in line.files})
     return Check(run, str(record["status"]), len(record["mixtures"]), len(found.whole), tuple(damage), tuple(notes))
 
@@ -98,9 +107,10 @@ def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: P
     Raises:
         UsageError, DataError: see `check_run` and `resume`.
     """
+    shown, run = run, run.absolute()  # a system may change the working folder
     before = check_run(run)
     if not before.damage:
-        return before
+        return replace(before, run=shown)
     if any(damage.kind in ("line", "table", "audio") for damage in before.damage):
         resume(run, given=given or {}, fresh=None, progress=progress)
     else:
@@ -108,7 +118,7 @@ def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: P
     after = check_run(run)
     left = {str(damage) for damage in after.damage}
     repaired = tuple(damage for damage in before.damage if str(damage) not in left)
-    return Check(run, after.status, after.mixtures, after.whole, after.damage, after.notes, repaired)
+    return replace(after, run=shown, repaired=repaired)
 
 
 def _derive(run: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.shapes import TUNED
 from s5eval.systems.decision import KEEP_ALL, Decision, load_decision, parse_decision
 from s5eval.systems.interface import OracleSystem, System
 
@@ -56,7 +57,7 @@ def choose_decision(
         decision = replace(decision, silence_thresholds=Decision().silence_thresholds, provenance=None)
     elif switch == "tuned" and decision.provenance is None:
         decision = replace(decision, silence_thresholds=Decision().silence_thresholds)
-        answered, missing = "default (these weights have no tuned thresholds)", ("tuned thresholds",)
+        answered, missing = "default (these weights have no tuned thresholds)", (TUNED,)
     weights = (fingerprint or {}).get("weights")
     decided_by = describe_decision(decision, config.decision_file, weights=weights)
     if settings:
@@ -74,10 +75,7 @@ def describe_decision(decision: Decision, file: Path | None, *, weights: object 
     """
     tuned = ""
     if decision.provenance is not None:
-        where = "/".join(str(decision.provenance[key]) for key in ("dataset", "split") if key in decision.provenance)
-        tuned = f"thresholds tuned{f' on {where}' if where else ''}"
-        theirs = decision.provenance.get("weights")
-        tuned += " for other weights" if None not in (weights, theirs) and weights != theirs else ""
+        tuned = _origin(decision.provenance, weights)
     if file is not None:
         return f"file {file.name} ({tuned or 'no word of where its thresholds are from'})"
     if tuned:
@@ -87,6 +85,22 @@ def describe_decision(decision: Decision, file: Path | None, *, weights: object 
     if set(decision.silence_thresholds.values()) == {0.5}:
         return "threshold 0.5 for every class"
     return "the system's own thresholds"
+
+
+def _origin(provenance: Mapping[str, Any], weights: object) -> str:
+    """`thresholds tuned on mini/valid`, and what must be known of the runs they were tuned on."""
+    names = [provenance[key] for key in ("dataset", "split") if key in provenance]
+    several = [name if isinstance(name, list) else [name] for name in names]
+    longest = max(map(len, several), default=0)
+    rows = zip(*(name * longest if len(name) == 1 else name for name in several), strict=False)
+    where = " and ".join(dict.fromkeys("/".join(map(str, row)) for row in rows))
+    tuned = f"thresholds tuned{f' on {where}' if where else ''}"
+    theirs = provenance.get("weights")
+    tuned += " for other weights" if None not in (weights, theirs) and weights != theirs else ""
+    missing = provenance.get("missing_parts")
+    doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
+    doubts += [str(provenance[key]) for key in ("partial", "unverified") if provenance.get(key)]
+    return f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
 
 
 def decision_marks(chosen: ChosenDecision) -> dict[str, Any]:

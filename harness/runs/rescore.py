@@ -9,10 +9,12 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
 from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
 from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_lines, read_run
+from s5eval.harness.record.shapes import TUNED
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import describe_decision, forbidden_mark
-from s5eval.harness.runs.run import RunResult, derive_summary
+from s5eval.harness.runs.derived import derive_summary, status_of
+from s5eval.harness.runs.run import RunResult
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
 from s5eval.metrics.version import METRIC_VERSION
@@ -40,7 +42,9 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
     about = {**record["about"], **forbidden_mark(decision)}
     if decision_file is not None:
         about["decided_by"] = describe_decision(decision, decision_file, weights=about["weights"])
-        about.pop("thresholds", None)  # it answered a question about the decision that is replaced
+        # What follows answered a question about the decision that is replaced.
+        about.pop("thresholds", None)
+        about["missing_parts"] = [part for part in about.get("missing_parts", ()) if part != TUNED]
     with _opened(run, out) as folder:
         lines = read_lines(run, record)
         known = {id_: adopted(run, lines[id_]) for id_ in record["mixtures"] if id_ in lines}
@@ -67,7 +71,7 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         folder.rewrite(_line(known[id_], score, in_place=out is None) for id_, score in scores.items())
         summary = derive_summary(begun, scores)
         folder.write_summary(summary)
-        status = record["status"] if record["status"] == "complete" else summary["status"]
+        status = status_of(summary, finished=len(scores) == len(record["mixtures"]))
         folder.write_run({**begun, "metric_version": METRIC_VERSION, "status": status})
         write_page(folder.path)
     return RunResult(folder.path, summary)

@@ -25,12 +25,18 @@ from s5eval.harness.record.inspection import Damage, inspect_run
 from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.logs import logging_to
 from s5eval.harness.record.provenance import collect_provenance
-from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_run, read_summary, unfinished_rescoring
+from s5eval.harness.record.run_folder import (
+    SCHEMA_VERSION,
+    RunFolder,
+    read_run,
+    summary_facts,
+    unfinished_rescoring,
+)
 from s5eval.harness.record.same_data import manifest_facts, same_data
-from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.page import page_is_whole, write_page
+from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, decision_marks
 from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint
+from s5eval.harness.runs.derived import finished_summary, status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard, check_timeout
 from s5eval.harness.scoring.summary import summarize
@@ -263,34 +269,6 @@ def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: 
     log.warning("the files of %s have changed since the run began; none of them was scored", ", ".join(data.changed))
 
 
-def finished_summary(folder: RunFolder, record: Mapping[str, Any], lines: Mapping[str, Line]) -> Mapping[str, Any]:
-    """The summary of a run that is complete, and whose lines are whole; made again, with the page, if it is damaged.
-
-    Raises:
-        RunFolderError: it cannot be written.
-    """
-    try:
-        summary = read_summary(folder.path)
-    except DataError as error:
-        log.warning("%s: it is derived again", error)
-        summary = derive_summary(record, {id_: line.score for id_, line in lines.items()})
-        folder.write_summary(summary)
-    if not page_is_whole(folder.path):
-        log.warning("%s is missing or damaged: it is written again", folder.path / "report.html")
-        write_page(folder.path)
-    return summary
-
-
-def derive_summary(record: Mapping[str, Any], scores: Mapping[str, MixtureScore]) -> dict[str, Any]:
-    """`summary.json` from the lines of a run that came to its end, by mixture id; `record` is its `run.json`."""
-    return summarize(
-        [scores[id_] for id_ in record["mixtures"] if id_ in scores],
-        n_expected=record["n_expected"],
-        finished=all(id_ in scores for id_ in record["mixtures"]),
-        about=record["about"],
-    )
-
-
 def _refuse_rescored(out: Path, record: Mapping[str, Any], damage: Sequence[Damage]) -> None:
     """A rescored run has no system to go on with: what is not whole comes from the run it was made from."""
     source = record["rescored_from"]
@@ -342,15 +320,14 @@ def _carry_out(
             [scores[scene.mixture.id] for scene in plan.manifest.scenes if scene.mixture.id in scores],
             n_expected=len(plan.manifest.scenes),
             finished=finished,
-            about=record["about"],
+            about=summary_facts(record),
         )
         folder.sync()
         folder.write_summary(summary)
         if finished:
             write_page(folder.path)
         sittings = [*earlier, {**sitting, **_costs(plan, time.perf_counter() - start)}]
-        # `run.json` says how the run went: one that did all of a part of a split has come to its end
-        status = "complete" if finished and not summary["n_failed"] else summary["status"]
+        status = status_of(summary, finished=finished)
         folder.write_run({**record, "status": status, "sittings": sittings, **_total_costs(sittings)})
     return RunResult(folder.path, summary)
 
@@ -388,7 +365,7 @@ def _run_record(plan: Plan) -> dict[str, Any]:
             "split": manifest.split.name,
             "n_split": manifest.n_split,
             "tune": manifest.split.tune,
-            **(plan.system.marks() if isinstance(plan.system, FolderSystem) else {}),
+            **(plan.system.marks() if isinstance(plan.system, FolderSystem) else _settings(plan.config)),
             **decision_marks(plan.chosen),
             "missing_parts": missing_parts(plan),
             "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
@@ -397,6 +374,13 @@ def _run_record(plan: Plan) -> dict[str, Any]:
         "n_expected": len(manifest.scenes),
         "findings": [str(finding) for finding in plan.findings[:1000]],
     }
+
+
+def _settings(config: RunConfig) -> dict[str, list[str]]:
+    """What was set of the system, as it is typed; what was set of the decision stands with who decided."""
+    settings = config.as_dict()["settings"].get("system", {})
+    shown = [f"system.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+    return {"set": shown} if shown else {}
 
 
 def missing_parts(plan: Plan) -> list[str]:

@@ -11,7 +11,7 @@ from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import file_problem
 from s5eval.harness.record.lines import Line, source_file
-from s5eval.harness.record.run_folder import read_lines, read_run, unverified
+from s5eval.harness.record.run_folder import read_lines, read_run, summary_facts, unverified
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.summary import summarize
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET
@@ -128,7 +128,7 @@ def _read(path: Path) -> _Run:
             list(scores.values()),
             n_expected=len(record["mixtures"]),
             finished=len(scores) == len(record["mixtures"]),
-            about=record["about"],
+            about=summary_facts(record),
         )
         return _Run(path, record, lines, scores, summary)
     except (KeyError, TypeError) as error:

@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.run_folder import read_lines, read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
+from s5eval.harness.tuning.decision_file import inherited_marks, write_decision
 from s5eval.systems.decision import SILENCE, Decision, parse_decision
 
 Array = npt.NDArray[np.float64]
@@ -92,8 +91,7 @@ def adapt_priors(
     """
     record, tables = _read(run)
     about = record["about"]
-    forbidden = about["tune"] == "forbidden"
-    if forbidden and not allow_test:
+    if about["tune"] == "forbidden" and not allow_test:
         raise UsageError(
             f"{run} is a run on {about['dataset']}/{about['split']}, whose manifest forbids tuning; adapting priors to "
             "its mixtures, even without labels, is tuning. --allow-test does it all the same, and every run that uses "
@@ -102,12 +100,13 @@ def adapt_priors(
     base = parse_decision(record["decision"], where=str(run / "run.json"))
     if base.prior_factors is not None:
         raise UsageError(f"{run}: its priors are adapted already; run or rescore it with a decision without factors")
-    old = None
+    old, records = None, [record]
     if source is not None:
         other, source_tables = _read(source)
         if other["about"]["weights"] != about["weights"]:
             raise UsageError(f"{source} is a run of other weights than {run}: its scores say nothing of their priors")
         old = outcome_probabilities(source_tables, source).mean(axis=0)
+        records.append(other)
     probabilities = outcome_probabilities(tables, run)
     if old is None:
         old = _official(len(probabilities) / len(tables))
@@ -119,7 +118,7 @@ def adapt_priors(
         "weights": about["weights"],
         "dataset": about["dataset"],
         "split": about["split"],
-        "tuned_on_forbidden": forbidden,
+        **inherited_marks(records),
         "unlabelled": True,
         "manifest_sha256": record["manifest_sha256"],
         "strength": strength,
@@ -131,8 +130,7 @@ def adapt_priors(
     decision = Decision(
         base.silence_thresholds, base.max_sources, base.duplicate_correlation, provenance, prior_factors=factors
     )
-    content = yaml.safe_dump(decision.as_dict(), sort_keys=False, allow_unicode=True)
-    write_atomically(out or run / "priors.yaml", content)
+    write_decision(out or run / "priors.yaml", decision)
     return PriorResult(
         decision,
         dict(zip(OUTCOMES, old.tolist(), strict=True)),

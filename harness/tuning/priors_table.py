@@ -1,6 +1,7 @@
 """What `tune --unlabelled` prints: the priors before and after."""
 
 from s5eval.harness.report.layout import aligned
+from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.priors import OUTCOMES, PriorResult
 
 
@@ -23,6 +24,4 @@ def priors_table(result: PriorResult) -> str:
         f"other labels in {result.changed} of {result.n_mixtures} mixtures; whether that is better, only references "
         "can tell: rescore with the file, and compare",
     ]
-    if provenance.get("tuned_on_forbidden"):
-        lines += ["", "adapted to a forbidden split: every run that uses this file carries the mark"]
-    return "\n".join(lines)
+    return "\n".join([*lines, *inherited_lines(provenance, "adapted to")])

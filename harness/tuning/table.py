@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.tune import TuneResult
 from s5eval.metrics.tolerance import LAST_BITS
 
@@ -37,9 +38,7 @@ def tuning_table(result: TuneResult) -> str:
         "",
         *aligned(classes),
     ]
-    if provenance.get("tuned_on_forbidden"):
-        lines += ["", "tuned on a forbidden split: every run that uses this file carries the mark"]
-    return "\n".join(lines)
+    return "\n".join([*lines, *inherited_lines(provenance, "tuned on")])
 
 
 def _changes(row: Mapping[str, float]) -> tuple[str, ...]:

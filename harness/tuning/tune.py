@@ -1,27 +1,25 @@
 """Tunes class-specific silence thresholds on a finished run's stored tables; no audio, no network."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
-from s5eval.harness.record.run_folder import read_lines, read_run, unverified
+from s5eval.harness.record.run_folder import read_lines, read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
 from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit, fit
+from s5eval.harness.tuning.decision_file import inherited_marks, joint, write_decision
 from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.bootstrap import paired_bootstrap
 from s5eval.metrics.version import METRIC_VERSION
-from s5eval.systems.card import record_file
 from s5eval.systems.decision import THRESHOLDS, Decision, parse_decision
 
 FOLDS = 5
@@ -90,14 +88,13 @@ def tune(
     tables = [table for _, of_run in read for table in of_run]
     abouts = [other["about"] for other, _ in read]
     context = {
-        "run": _joint(path.resolve().name for path in (run, *others)),
+        "run": joint(path.resolve().name for path in (run, *others)),
         "system": abouts[0]["system"],
         "weights": abouts[0]["weights"],
-        "dataset": _joint(about["dataset"] for about in abouts),
-        "split": _joint(about["split"] for about in abouts),
-        "tuned_on_forbidden": any(about["tune"] == "forbidden" for about in abouts),
-        **_doubts([other for other, _ in read]),
-        "manifest_sha256": _joint(other["manifest_sha256"] for other, _ in read),
+        "dataset": joint(about["dataset"] for about in abouts),
+        "split": joint(about["split"] for about in abouts),
+        **inherited_marks([other for other, _ in read]),
+        "manifest_sha256": joint(other["manifest_sha256"] for other, _ in read),
         "metric_version": METRIC_VERSION,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -111,11 +108,7 @@ def tune(
         context=context,
         n_left_out=sum(other["n_expected"] for other, _ in read) - len(tables),
     )
-    content = yaml.safe_dump(result.decision.as_dict(), sort_keys=False, allow_unicode=True)
-    file = out or run / THRESHOLDS
-    write_atomically(file, content)
-    if file.name == THRESHOLDS:
-        record_file(file.parent, THRESHOLDS)
+    write_decision(out or run / THRESHOLDS, result.decision)
     return result
 
 
@@ -134,22 +127,6 @@ def _read_tables(run: Path, *, allow_test: bool) -> tuple[dict[str, Any], list[P
     if not scored:
         raise UsageError(f"{run} has no scored mixtures: thresholds can be tuned only against references")
     return record, [load_table(run, recorded[id_]) for id_ in scored]
-
-
-def _doubts(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What a reader of the decision must know of the runs: parts that were missing, tables that are not verified."""
-    missing = sorted({part for record in records for part in record["about"].get("missing_parts", ())})
-    unproven = [doubt for record in records if (doubt := unverified(record)) is not None]
-    return {
-        **({"missing_parts": missing} if missing else {}),
-        **({"unverified": "; ".join(unproven)} if unproven else {}),
-    }
-
-
-def _joint(values: Iterable[Any]) -> Any:
-    """The value where all runs have the same, else a list of them."""
-    listed = list(values)
-    return listed[0] if all(value == listed[0] for value in listed) else listed
 
 
 def tune_tables(

@@ -150,6 +150,23 @@ def test_what_does_not_fit_is_refused_by_mixture_and_adds_nothing() -> None:
     assert int(metric.n_mixtures) == 2
 
 
+@pytest.mark.parametrize("padding", [None, "silence"])
+@pytest.mark.parametrize("classes", [None, NAMES])
+def test_rows_without_a_source_are_no_class_of_their_own(padding: Any, classes: Any) -> None:
+    """`silence` is what the official code calls them; as a class it would cost or earn entries without a word."""
+    made = scenes(8)
+    plain, padded = CapiSDRi(classes), CapiSDRi(classes)
+    show(plain, made)
+    for scene in made:
+        for side in ("estimate", "reference"):
+            noise = np.full((1, LENGTH), 0.3, np.float32)
+            scene[f"{side}s"] = np.concatenate([noise, scene[f"{side}s"]])
+            scene[f"{side}_labels"] = [padding, *scene[f"{side}_labels"]]
+    show(padded, made)
+    assert padded.compute().item() == pytest.approx(plain.compute().item(), abs=1e-12)
+    assert int(padded.n_defined) == int(plain.n_defined)
+
+
 WORKER = """
 import json, sys, torch
 import torch.distributed as dist

@@ -75,6 +75,12 @@ def test_tuned_thresholds_that_are_not_there_are_a_missing_part(
     result = s5eval("run", *options, "--out", tmp_path / "run")
     assert "WITHOUT tuned thresholds" in result.out
     assert "decision: threshold 0.5 for every class" in result.out
+    file = tmp_path / "mine.yaml"
+    file.write_text("silence_thresholds: {default: 0.4}\n")
+    other = s5eval("rescore", tmp_path / "run", "--decision", file, "--out", tmp_path / "other")
+    assert "WITHOUT" not in other.out, "they were asked of the decision that is replaced"
+    tuned = s5eval("tune", tmp_path / "run", "--folds", "2", "--json").json["decision"]
+    assert "missing_parts" not in tuned["provenance"]
 
 
 def test_table_page_and_comparison_say_who_decided(
@@ -96,6 +102,10 @@ def test_a_decision_is_described_by_where_its_thresholds_come_from() -> None:
     tuned = Decision({"default": 0.3}, provenance={"dataset": "mini", "split": "valid", "weights": "w"})
     assert describe_decision(tuned, None, weights="w") == "thresholds tuned on mini/valid, which came with the system"
     assert "for other weights" in describe_decision(tuned, None, weights="v")
+    both = Decision({"default": 0.3}, provenance={"dataset": ["mini", "folder"], "split": ["valid", "folder"]})
+    assert describe_decision(both, None).startswith("thresholds tuned on mini/valid and folder/folder, which")
+    valid = Decision({"default": 0.3}, provenance={"dataset": "mini", "split": ["valid", "train"]})
+    assert describe_decision(valid, None).startswith("thresholds tuned on mini/valid and mini/train, which")
     assert describe_decision(Decision(), None) == "threshold 0.5 for every class"
     assert describe_decision(KEEP_ALL, None) == "every candidate is an estimate"
     assert describe_decision(Decision({"default": 0.2}), None) == "the system's own thresholds"

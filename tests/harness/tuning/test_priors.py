@@ -18,7 +18,8 @@ from s5eval.harness.record.run_folder import read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.priors import OUTCOMES, Array, expectation_maximisation, outcome_probabilities
-from s5eval.systems.decision import Decision, adapt_scores, parse_decision
+from s5eval.systems.card import write_card
+from s5eval.systems.decision import Decision, adapt_scores, parse_decision, thresholds_file
 
 Call = Callable[..., Any]
 Tables = Callable[..., list[PairTable]]
@@ -178,3 +179,34 @@ def test_options_of_the_other_kind_of_tuning_are_refused(
 ) -> None:
     result = s5eval("tune", probable_run, *words)
     assert (result.code, said in result.err) == (2, True)
+
+
+def test_marks_of_the_run_and_of_its_decision_go_on_to_the_adapted_one(
+    probable_run: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """Thresholds that were tuned on a forbidden split stay in the decision, and so must the mark."""
+
+    from sealed_files import edit_record
+
+    def marked(record: dict[str, Any]) -> None:
+        record["decision"]["provenance"] = {"tuned_on_forbidden": True}
+        record["about"]["missing_parts"] = ["an ear"]
+        record["about"]["n_split"] = 40
+
+    edit_record(probable_run / "run.json", marked)
+    shown = s5eval("tune", probable_run, "--unlabelled").out
+    provenance = yaml.safe_load((probable_run / "priors.yaml").read_text())["provenance"]
+    assert provenance["tuned_on_forbidden"] is True
+    assert provenance["missing_parts"] == ["an ear"]
+    assert f"PARTIAL: {len(read_run(probable_run)['mixtures'])} of the split's 40 mixtures" == provenance["partial"]
+    assert "adapted to a forbidden split" in shown and "adapted to a run without an ear" in shown
+    again = s5eval("rescore", probable_run, "--decision", probable_run / "priors.yaml", "--out", tmp_path / "again")
+    assert "thresholds tuned on a forbidden split" in again.out
+
+
+def test_adapted_priors_beside_weights_are_put_on_their_card(probable_run: Path, tmp_path: Path, s5eval: Call) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    write_card(weights, {"history": [], "files": {"thresholds.yaml": "sha256:0"}})
+    assert s5eval("tune", probable_run, "--unlabelled", "--out", weights / "thresholds.yaml").code == 0
+    assert thresholds_file(weights) == weights / "thresholds.yaml"

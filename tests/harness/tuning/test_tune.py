@@ -226,3 +226,31 @@ def test_several_runs_are_tuned_together(staged_run: Path, staged_set: Path, tmp
     assert (refused.code, "cannot be tuned together" in refused.err) == (2, True)
     refused = s5eval("tune", staged_run, second, "--unlabelled")
     assert (refused.code, "adapts to one RUN" in refused.err) == (2, True)
+
+
+def test_a_decision_that_was_tuned_on_a_forbidden_split_keeps_its_mark_when_tuned_again(
+    staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """Where nothing is gained the thresholds are the old ones, and rare classes stay near them in any case."""
+    file = tmp_path / "old.yaml"
+    file.write_text("silence_thresholds: {default: 0.4}\nprovenance: {tuned_on_forbidden: true}\n")
+    run = tmp_path / "with"
+    assert s5eval("rescore", staged_run, "--decision", file, "--out", run).code == 0
+    shown = s5eval("tune", run, "--folds", 2)
+    assert "tuned on a forbidden split" in shown.out
+    assert yaml.safe_load((run / "thresholds.yaml").read_text())["provenance"]["tuned_on_forbidden"] is True
+    assert "forbidden" not in s5eval("tune", staged_run, "--folds", 2).out
+
+
+def test_what_the_runs_of_a_tuning_lacked_is_told_by_table_and_later_runs(
+    staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    edit_record(staged_run / "run.json", lambda record: record["about"].update(missing_parts=["an ear"], n_split=40))
+    shown = s5eval("tune", staged_run, "--folds", 2).out
+    assert "tuned on a run without an ear" in shown and "tuned on a part: PARTIAL" in shown
+    words = ("--system", "staged:build", "--data", staged_set, "--decision", staged_run / "thresholds.yaml")
+    result = s5eval("run", *words, "--out", tmp_path / "later")
+    said = next(line for line in result.out.splitlines() if line.startswith("decision:"))
+    assert "on a run without an ear; PARTIAL:" in said and "of the split's 40 mixtures" in result.out.replace(
+        "\n  ", " "
+    )

@@ -1,0 +1,47 @@
+"""What is derived from the lines of a run: its summary, and the word of how it went."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.harness.record.lines import Line
+from s5eval.harness.record.run_folder import RunFolder, read_summary, summary_facts
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.page import page_is_whole, write_page
+from s5eval.harness.scoring.summary import summarize
+
+log = logging.getLogger("s5eval.run")
+
+
+def finished_summary(folder: RunFolder, record: Mapping[str, Any], lines: Mapping[str, Line]) -> Mapping[str, Any]:
+    """The summary of a run that is complete, and whose lines are whole; made again, with the page, if it is damaged.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    try:
+        summary = read_summary(folder.path)
+    except DataError as error:
+        log.warning("%s: it is derived again", error)
+        summary = derive_summary(record, {id_: line.score for id_, line in lines.items()})
+        folder.write_summary(summary)
+    if not page_is_whole(folder.path):
+        log.warning("%s is missing or damaged: it is written again", folder.path / "report.html")
+        write_page(folder.path)
+    return summary
+
+
+def derive_summary(record: Mapping[str, Any], scores: Mapping[str, MixtureScore]) -> dict[str, Any]:
+    """`summary.json` from the lines of a run that came to its end, by mixture id; `record` is its `run.json`."""
+    return summarize(
+        [scores[id_] for id_ in record["mixtures"] if id_ in scores],
+        n_expected=record["n_expected"],
+        finished=all(id_ in scores for id_ in record["mixtures"]),
+        about=summary_facts(record),
+    )
+
+
+def status_of(summary: Mapping[str, Any], *, finished: bool) -> str:
+    """What `run.json` says of how the run went; a run that did all of a part of a split has come to its end."""
+    return "complete" if finished and not summary["n_failed"] else str(summary["status"])

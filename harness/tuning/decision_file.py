@@ -1,0 +1,67 @@
+"""What tuning and the adaptation of priors have in common: what a decision inherits from its runs, and its file."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.harness.record.run_folder import unverified
+from s5eval.harness.record.shapes import TUNED
+from s5eval.harness.report.table import part_mark
+from s5eval.systems.card import record_file
+from s5eval.systems.decision import THRESHOLDS, Decision
+
+
+def inherited_marks(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a reader of a decision must know of the runs it was made on; `records` are their `run.json`.
+
+    `tuned_on_forbidden`: one of them is on a split that forbids tuning, or its own decision, which the new one begins
+    with, carries that mark. Only where there are any: `missing_parts` of the system; `partial`, of how many mixtures;
+    `unverified`, tables without digests.
+    """
+    lacking = {part for record in records for part in record["about"].get("missing_parts", ())}
+    missing = sorted(lacking - {TUNED})  # of the decision, which is another one now
+    parts = [part_mark({**record["about"], "n_expected": record["n_expected"]}) for record in records]
+    doubts = [unverified(record) or "" for record in records]
+    said = {"partial": [part for part in parts if part], "unverified": [doubt for doubt in doubts if doubt]}
+    return {
+        "tuned_on_forbidden": any(_is_forbidden(record) for record in records),
+        **({"missing_parts": missing} if missing else {}),
+        **{key: "; ".join(dict.fromkeys(texts)) for key, texts in said.items() if texts},
+    }
+
+
+def _is_forbidden(record: Mapping[str, Any]) -> bool:
+    about, provenance = record["about"], record["decision"].get("provenance") or {}
+    marked = about.get("tuned_on_forbidden") or provenance.get("tuned_on_forbidden")
+    return bool(about["tune"] == "forbidden" or marked)
+
+
+def inherited_lines(provenance: Mapping[str, Any], done: str) -> list[str]:
+    """These marks as lines below a table; `done` is what was done on the runs, such as `tuned on`."""
+    lines = [f"{done} a run without {part}" for part in provenance.get("missing_parts", ())]
+    lines += [f"{done} a part: {provenance['partial']}"] if "partial" in provenance else []
+    lines += [f"{done} a run that was {provenance['unverified']}"] if "unverified" in provenance else []
+    if provenance.get("tuned_on_forbidden"):
+        lines.append(f"{done} a forbidden split: every run that uses this file carries the mark")
+    return ["", *lines] if lines else []
+
+
+def joint(values: Iterable[Any]) -> Any:
+    """The value where all runs have the same, else a list of them."""
+    listed = list(values)
+    return listed[0] if all(value == listed[0] for value in listed) else listed
+
+
+def write_decision(file: Path, decision: Decision) -> None:
+    """Write a decision file; in a folder of weights, where it is what their card lists, the card is told.
+
+    Raises:
+        WriteError: the file cannot be written.
+        DataError: the card cannot be read or written.
+    """
+    write_atomically(file, yaml.safe_dump(decision.as_dict(), sort_keys=False, allow_unicode=True))
+    if file.name == THRESHOLDS:
+        record_file(file.parent, THRESHOLDS)
