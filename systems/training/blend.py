@@ -40,7 +40,8 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
     if not 0 <= share <= 1 or not parts:
         raise UsageError(f"share is {share}, parts {list(parts)}: expected a share from 0 to 1, and at least one part")
     checkpoint.probe(out)
-    started, digests = {}, {}
+    started: dict[str, str] = {}
+    digests: dict[str, str] = {}
     blended: dict[str, Mapping[str, Tensor]] = {}
     for part in parts:
         paths = [folder / f"{part}.safetensors" for folder in (old, new)]
