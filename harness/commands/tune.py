@@ -53,7 +53,7 @@ _UNLABELLED = ("source", "strength")
 @click.option(
     "--strength",
     type=click.FloatRange(min=0),
-    default=30.0,
+    default=300.0,
     show_default=True,
     help="With --unlabelled: hold on to the old priors, as so many candidates would.",
 )

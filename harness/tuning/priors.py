@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float64]
 OUTCOMES = (*CLASSES, SILENCE)
 """What a candidate can be: one of the classes, or silent."""
 
-STRENGTH = 30.0
+STRENGTH = 300.0
 """So many candidates' worth of the old priors join the new ones: few mixtures move them little."""
 
 _LEAST = 1e-6

@@ -228,7 +228,10 @@ def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor, Tensor]:
     clean = (chance(clues.true_enrollment) & active).unsqueeze(-1)
     enrollment = torch.where(clean, slots.target + noise * power.sqrt() * level, slots.audio)
     leaking = chance(clues.leak)
-    leak = (torch.rand(len(active)).to(device) * leaking).unsqueeze(-1)
+    amplitude = torch.rand(len(active)).to(device)
+    if clues.mixture_enrollment > 0:
+        amplitude = torch.where(chance(clues.mixture_enrollment), 1.0, amplitude)
+    leak = (amplitude * leaking).unsqueeze(-1)
     enrollment = enrollment + leak * (slots.mixture[:, 0] - enrollment)  # of two types under autocast
     told = torch.where(leaking, torch.where(active, slots.labels, absent_classes(slots)), told)
     return (

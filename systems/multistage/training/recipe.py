@@ -61,6 +61,8 @@ class ClueSettings:
         true_enrollment: that a slot with a source is given the reference with noise at 0–20 dB as enrollment.
         leak: that the rest of the mixture is left in the enrollment, at an amplitude drawn from [0, 1]. The class is
             then the true one, or for a silent slot one that the scene has not: it alone tells what is meant.
+        mixture_enrollment: of the enrollments that leak, the share that is the mixture itself: only the clues tell what
+            is meant, so an extractor that hears its enrollment alone learns nothing there.
         no_embedding: chance that the learned null embedding stands for the frame embeddings, of any slot.
         second_pass: chance that a batch's enrollments are the extractor's own estimates, as where it refines twice.
         silent_share: silent slots per slot with a source, at most, on average.
@@ -71,6 +73,7 @@ class ClueSettings:
     random_class: float
     true_enrollment: float
     leak: float
+    mixture_enrollment: float
     no_embedding: float
     second_pass: float
     silent_share: float

@@ -49,7 +49,7 @@ OLD = np.full(len(OUTCOMES), 1 / len(OUTCOMES))
 def test_a_known_shift_is_found_and_makes_fewer_errors(strong: int) -> None:
     new = shifted(strong)
     probabilities, truth = world(new, 3000, seed=strong, old=OLD)
-    found, _ = expectation_maximisation(probabilities, OLD)
+    found, _ = expectation_maximisation(probabilities, OLD, strength=30.0)
     assert np.abs(found - new).max() < 0.03
     before = np.mean(probabilities.argmax(1) == truth)
     after = np.mean((probabilities * found / OLD).argmax(1) == truth)

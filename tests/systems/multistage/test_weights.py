@@ -47,3 +47,12 @@ def test_a_flipped_bit_is_an_error_that_names_the_file(file: str, tmp_path: Path
 
 def test_they_are_small() -> None:
     assert sum(path.stat().st_size for path in SHIPPED.rglob("*")) < 20e6
+
+
+def test_the_card_names_every_source_and_licence_of_what_was_heard() -> None:
+    card = json.loads((SHIPPED / "card.json").read_text(encoding="utf-8"))
+    heard = {digest for entry in card["history"] for digest in entry.get("recordings", ())}
+    assert heard and heard == set(card["recordings"])
+    for told in card["recordings"].values():
+        assert sum(told["licences"].values()) == sum(origin["files"] for origin in told["origins"]) == told["files"]
+        assert all(origin["licence"] and origin["source"] for origin in told["origins"])

@@ -24,7 +24,7 @@ def slots(n: int = 400) -> Slots:
 def settings(**changes: float) -> ClueSettings:
     none: dict[str, Any] = {
         "undisturbed": 0.0, "true_class": 0.0, "random_class": 0.0, "true_enrollment": 0.0, "leak": 0.0,
-        "no_embedding": 0.0, "second_pass": 0.0, "silent_share": 0.5,
+        "mixture_enrollment": 0.0, "no_embedding": 0.0, "second_pass": 0.0, "silent_share": 0.5,
     }  # fmt: skip
     return ClueSettings(**{**none, **changes})
 
@@ -49,6 +49,15 @@ def test_undisturbed_slots_are_told_what_they_are_at_inference() -> None:
     assert (told[others] == 3).all()
     assert not (enrollment[others] == s.audio[others]).all(1).any()
     assert len(disturb(s, settings(**all_of_it))[2]) == 1  # a classifier has something to learn from
+
+
+def test_an_enrollment_that_is_the_mixture_leaves_the_class_alone_to_tell() -> None:
+    s = slots(4000)
+    enrollment, told, undisturbed = disturb(s, settings(leak=0.5, mixture_enrollment=0.4))
+    whole = ((enrollment - s.mixture[:, 0]).abs() < 1e-5).all(1)
+    assert whole.double().mean().item() == pytest.approx(0.2, abs=0.03)
+    assert not whole[undisturbed].any()
+    assert (told[:2000][whole[:2000]] == 3).all() and (told[2000:][whole[2000:]] != 3).all()
 
 
 def test_the_rest_of_the_mixture_leaks_into_slots_whose_class_tells_what_is_meant() -> None:

@@ -1,0 +1,103 @@
+"""Weights between two trainings of the same parts, the later one begun from the earlier: `(1 − share)·old + share·new`.
+
+What was trained on other sounds gains there and loses where it was before; in between lies most of the gain and little
+of the loss (Wortsman et al., CVPR 2022, "Robust fine-tuning of zero-shot models").
+
+    python -m s5eval.systems.training.blend OLD NEW OUT --share 0.7 [--parts uss,dpc1,m2d]
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import Tensor
+
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.systems.loading import file_digest, read_tensors
+from s5eval.systems.training import checkpoint
+from s5eval.systems.training.parts import EXPORTED
+
+
+def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -> dict[str, str]:
+    """Write blended parts into `out`, and what they are to its card.
+
+    Args:
+        old: folder of weights that `new` was begun from.
+        new: folder of weights.
+        out: an existing folder; may be `new`.
+        parts: names of parts, `<part>.safetensors` in both.
+        share: of the new ones, 0 to 1.
+
+    Returns:
+        Digests of the files by part.
+
+    Raises:
+        UsageError: the share is none, or no part is named.
+        DataError: a file is missing, or holds other tensors than its counterpart.
+    """
+    if not 0 <= share <= 1 or not parts:
+        raise UsageError(f"share is {share}, parts {list(parts)}: expected a share from 0 to 1, and at least one part")
+    checkpoint.probe(out)
+    started: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    blended: dict[str, Mapping[str, Tensor]] = {}
+    for part in parts:
+        paths = [folder / f"{part}.safetensors" for folder in (old, new)]
+        before, after = (read_tensors(path, EXPORTED) for path in paths)
+        blended[part] = _between(before, after, share, paths[1])
+        started |= {f"{part} ({name})": file_digest(path) for name, path in zip(("old", "new"), paths, strict=True)}
+    for part, tensors in blended.items():
+        kind = next(value.dtype for value in tensors.values() if value.is_floating_point())
+        digests[part] = checkpoint.export(out / f"{part}.safetensors", tensors, kind)
+    entry: dict[str, Any] = {
+        "recipe": "blend",
+        "plan": f"{share:g} of the new: {', '.join(parts)}",
+        "steps": 0,
+        "scenes": 0,
+        "seed": 0,
+        "hours": 0.0,
+        "device": "cpu",
+        "torch": torch.__version__,
+        "started_from": started,
+        "figures": {},
+        "files": digests,
+    }
+    checkpoint.update_card(out, entry)
+    return digests
+
+
+def _between(old: Mapping[str, Any], new: Mapping[str, Any], share: float, path: Path) -> dict[str, Tensor]:
+    differing = sorted(name for name in old.keys() | new.keys() if _form(old.get(name)) != _form(new.get(name)))
+    if differing:
+        raise DataError(f"{path}: {', '.join(differing[:3])} is not in both, or of another form; nothing to blend")
+    return {name: _lerp(old[name], value, share) for name, value in new.items()}
+
+
+def _lerp(old: Tensor, new: Tensor, share: float) -> Tensor:
+    return old.double().lerp(new.double(), share).to(new.dtype) if new.is_floating_point() else new
+
+
+def _form(value: object) -> object:
+    return (tuple(value.shape), value.dtype) if isinstance(value, Tensor) else None
+
+
+@click.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--share", type=float, required=True, help="Of the new weights, 0 to 1.")
+@click.option("--parts", default="uss,dpc1,m2d", show_default=True, help="Separated by commas.")
+def main(old: Path, new: Path, out: Path, share: float, parts: str) -> None:
+    """Weights between those in OLD and those in NEW, into OUT."""
+    try:
+        digests = blend(old, new, out, parts.split(","), share)
+    except (UsageError, DataError) as error:
+        raise click.ClickException(str(error)) from error
+    for part, digest in digests.items():
+        click.echo(f"{part}: {digest}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Weights between two trainings."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
+
+from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.systems.loading import file_digest
+from s5eval.systems.training.blend import blend, main
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Old weights of zeros, new ones of ones, both with a counter."""
+    for name, value in (("old", 0.0), ("new", 1.0)):
+        (tmp_path / name).mkdir()
+        tensors = {"w": torch.full((3,), value, dtype=torch.float16), "n": torch.tensor(int(value) + 4)}
+        save_file(tensors, tmp_path / name / "uss.safetensors")
+    return tmp_path / "old", tmp_path / "new"
+
+
+def test_floats_lie_between_and_counters_are_the_new_ones(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    digests = blend(*folders, tmp_path / "out", ["uss"], 0.25)
+    found = load_file(tmp_path / "out" / "uss.safetensors")
+    assert found["w"].tolist() == [0.25] * 3 and found["w"].dtype == torch.float16 and int(found["n"]) == 5
+    (entry,) = json.loads((tmp_path / "out" / "card.json").read_text())["history"]
+    assert entry["files"] == digests == {"uss": file_digest(tmp_path / "out" / "uss.safetensors")}
+    assert entry["started_from"]["uss (old)"] == file_digest(folders[0] / "uss.safetensors")
+
+
+@pytest.mark.parametrize(("share", "like"), [(0.0, "old"), (1.0, "new")])
+def test_the_ends_are_the_weights_themselves(
+    folders: tuple[Path, Path], tmp_path: Path, share: float, like: str
+) -> None:
+    blend(*folders, tmp_path / "out", ["uss"], share)
+    own = load_file(tmp_path / like / "uss.safetensors")["w"]
+    assert torch.equal(load_file(tmp_path / "out" / "uss.safetensors")["w"], own)
+
+
+def test_what_cannot_be_blended_is_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="share is"):
+        blend(*folders, tmp_path / "out", ["uss"], 1.5)
+    with pytest.raises(DataError, match="dpc1"):
+        blend(*folders, tmp_path / "out", ["dpc1"], 0.5)
+    save_file({"w": torch.zeros(4)}, folders[1] / "uss.safetensors")
+    with pytest.raises(DataError, match="n, w is not in both"):
+        blend(*folders, tmp_path / "out", ["uss"], 0.5)
+    assert not (tmp_path / "out" / "uss.safetensors").exists()
+
+
+def test_the_command(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    words = [*map(str, folders), str(tmp_path / "out"), "--parts", "uss", "--share"]
+    result = CliRunner().invoke(main, [*words, "0.5"])
+    assert result.exit_code == 0 and "uss: sha256:" in result.output
+    refused = CliRunner().invoke(main, [*words, "2"])
+    assert refused.exit_code == 1 and "expected a share from 0 to 1" in refused.output
