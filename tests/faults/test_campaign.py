@@ -29,7 +29,7 @@ def seeds(few: int, many: int) -> list[Any]:
     return [*range(few), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(few, many))]
 
 
-@pytest.mark.parametrize("seed", seeds(6, 150))
+@pytest.mark.parametrize("seed", seeds(6, 100))
 def test_a_power_loss_at_any_moment_costs_no_more_than_time(
     whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -65,7 +65,7 @@ FILES = ("run.json", "mixtures.jsonl", "summary.json", "report.html", "pairs/*.n
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("seed", seeds(2, 40))
+@pytest.mark.parametrize("seed", seeds(2, 22))
 def test_a_flipped_bit_is_noticed_and_repaired(whole: Whole, tmp_path: Path, name: str, seed: int) -> None:
     rng = random.Random(f"{seed} {name}")
     run = whole.copy(tmp_path / "run")
@@ -100,7 +100,7 @@ def test_a_file_that_is_gone_is_made_again(whole: Whole, tmp_path: Path, name: s
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("at", seeds(8, 60))
+@pytest.mark.parametrize("at", seeds(8, 48))
 def test_a_full_or_failing_disk_leaves_nothing_half(
     whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, at: int
 ) -> None:
@@ -156,7 +156,7 @@ def staged(on_path: None, whole: Whole, tmp_path: Path, s5eval: Call) -> tuple[o
 
 
 @pytest.mark.parametrize("kind", ["stages/*/*/*.npz", "digests/*.json"])
-@pytest.mark.parametrize("seed", seeds(3, 60))
+@pytest.mark.parametrize("seed", seeds(3, 33))
 def test_a_flipped_bit_in_the_cache_changes_no_number(
     staged: tuple[object, ...], tmp_path: Path, s5eval: Call, kind: str, seed: int
 ) -> None:
