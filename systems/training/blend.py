@@ -14,7 +14,7 @@ import click
 import torch
 from torch import Tensor
 
-from s5eval.data_manifests.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.loading import file_digest, read_tensors
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.parts import EXPORTED

@@ -98,7 +98,7 @@ def test_runs_are_listed_with_scores_and_marks(
     assert listed["runs/a"]["metrics"]["capi_sdri"]["value"] == summary["metrics"]["capi_sdri"]["value"]
     assert (listed["runs/a"]["name"], listed["runs/a"]["n_done"], listed["runs/a"]["n_expected"]) == ("ours", 5, 5)
     assert "oracle: sees the references" in listed["runs/rows/b"]["marks"]
-    assert (listed["runs/c"]["status"], "not readable" in listed["runs/c"]["marks"][0]) == ("damaged", True)
+    assert (listed["runs/c"]["status"], "cannot be read" in listed["runs/c"]["marks"][0]) == ("damaged", True)
     text = s5eval("runs", "runs/a", "runs").out
     assert text.count("ours") == 1
     assert "(1) " in text and "oracle: sees the references" in text
