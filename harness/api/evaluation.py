@@ -15,7 +15,8 @@ from s5eval.harness.comparing.ablation import ablate as ablate_grid
 from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.runs.run import default_run_path, resume
+from s5eval.harness.runs.plan import default_run_path
+from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import run as run_config
 from s5eval.harness.tuning import tune as tuning
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s5eval.harness.record import run_folder
+from s5eval.harness.record import reading
 from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.scoring.decomposition import ORACLES, TERMS
@@ -93,9 +93,9 @@ class Run:
     def __init__(self, path: Path) -> None:
         """Read what stands in `path`; see `read_run`."""
         self.path = path
-        self.record: Mapping[str, Any] = run_folder.read_run(path)
-        self.summary: Mapping[str, Any] = run_folder.read_summary(path)
-        lines = run_folder.read_lines(path, self.record)
+        self.record: Mapping[str, Any] = reading.read_run(path)
+        self.summary: Mapping[str, Any] = reading.read_summary(path)
+        lines = reading.read_lines(path, self.record)
         self._lines: tuple[Line, ...] = tuple(lines[id_] for id_ in self.record["mixtures"] if id_ in lines)
         self.scores: tuple[MixtureScore, ...] = tuple(line.score for line in self._lines)
 

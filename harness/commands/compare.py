@@ -19,7 +19,7 @@ def command(first: Path, second: Path, fail_if_worse: bool, allow_different: boo
     """Compare run B with run A on every metric and slice: paired bootstrap, sign test, what flipped."""
     from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
     from s5eval.harness.comparing.pair_table import comparison_table
-    from s5eval.harness.record.run_folder import coherent
+    from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.layout import fitted
 
     with coherent(first, second):

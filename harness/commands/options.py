@@ -155,7 +155,7 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:
-    from s5eval.harness.record.run_folder import coherent
+    from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.table import summary_table
 

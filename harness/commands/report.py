@@ -14,7 +14,7 @@ from s5eval.harness.terminal import echo
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(run: Path, as_json: bool) -> int:
     """Write RUN/report.html again: one static page with numbers, bounds, every mixture, and players."""
-    from s5eval.harness.record.run_folder import coherent
+    from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.page import write_page
 
     with coherent(run):

@@ -45,7 +45,9 @@ def command(context: click.Context, /, **options: Any) -> int:
     """
     from s5eval.harness.record.config import RunConfig, parse_settings, take_trust
     from s5eval.harness.runs.dry_run import describe_plan
-    from s5eval.harness.runs.run import default_run_path, plan_run, resume, run
+    from s5eval.harness.runs.plan import default_run_path, plan_run
+    from s5eval.harness.runs.resume import resume
+    from s5eval.harness.runs.run import run
 
     refuse_folder_of_mini(context)
     settings, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])

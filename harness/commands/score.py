@@ -44,7 +44,9 @@ def command(context: click.Context, /, **options: Any) -> int:
     The exit code is 4 when files could not be used, 3 when not one belongs to a mixture. Several ESTIMATES make a
     ranking; --out (and --resume) then name the folder that holds a run folder for each.
     """
-    from s5eval.harness.runs.run import default_run_path, resume, run
+    from s5eval.harness.runs.plan import default_run_path
+    from s5eval.harness.runs.resume import resume
+    from s5eval.harness.runs.run import run
 
     refuse_folder_of_mini(context)
     estimates: Sequence[Path] = options["estimates"]
@@ -98,7 +100,7 @@ def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:
     from s5eval.harness.comparing.ranking import rank, ranking_table
     from s5eval.harness.report.layout import fitted
-    from s5eval.harness.runs.run import default_run_path
+    from s5eval.harness.runs.plan import default_run_path
 
     folder = options["resume"] or options["out"]
     if folder is None:

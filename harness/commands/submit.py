@@ -46,7 +46,7 @@ def build(run: Path, as_json: bool, **options: Any) -> int:
 
     The zip appears under its name only when it is whole and passes every check of `submit validate`.
     """
-    from s5eval.harness.record.run_folder import coherent
+    from s5eval.harness.record.reading import coherent
     from s5eval.harness.runs.to_submission import gather_submission
     from s5eval.submissions.build import build_submission
     from s5eval.submissions.errors import SubmissionError

@@ -77,7 +77,7 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
         if others:
             raise UsageError("--unlabelled adapts to one RUN; expected no other")
         return _adapt(run, options)
-    from s5eval.harness.record.run_folder import coherent
+    from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.tuning.table import tuning_table
     from s5eval.harness.tuning.threshold_table import Objective
@@ -104,7 +104,7 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
 
 
 def _adapt(run: Path, options: dict[str, Any]) -> int:
-    from s5eval.harness.record.run_folder import coherent
+    from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.tuning.priors import adapt_priors
     from s5eval.harness.tuning.priors_table import priors_table

@@ -11,11 +11,12 @@ from s5eval.data_manifests.common.files import sweep
 from s5eval.harness.comparing.ablation_grid import Grid, GridRow
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.record.run_folder import read_run, read_scores
+from s5eval.harness.record.reading import read_run, read_scores
 from s5eval.harness.record.shapes import TUNED
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import BOUND_NOTES
-from s5eval.harness.runs.run import Progress, RunResult, resume, run
+from s5eval.harness.runs.resume import resume
+from s5eval.harness.runs.run import Progress, RunResult, run
 from s5eval.harness.scoring.corpus import METRICS, Column, all_columns, bound_columns
 from s5eval.harness.scoring.paired import paired_differences
 

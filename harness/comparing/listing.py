@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
-from s5eval.harness.record.run_folder import read_run, read_summary, unverified
+from s5eval.harness.record.reading import read_run, read_summary, unverified
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
 from s5eval.harness.report.text import ABSENT, number

@@ -7,7 +7,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.errors import GateError
-from s5eval.harness.record.run_folder import read_run, read_scores, unverified
+from s5eval.harness.record.reading import read_run, read_scores, unverified
 from s5eval.harness.record.same_data import same_data
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.text import number

@@ -12,11 +12,12 @@ from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.record.run_folder import read_run, read_scores
+from s5eval.harness.record.reading import read_run, read_scores
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import estimate_marks, part_mark
 from s5eval.harness.report.text import number, number_and_interval
-from s5eval.harness.runs.run import Progress, RunResult, resume, run
+from s5eval.harness.runs.resume import resume
+from s5eval.harness.runs.run import Progress, RunResult, run
 from s5eval.harness.scoring.corpus import METRICS, Column
 from s5eval.harness.scoring.paired import Difference, paired_differences
 from s5eval.metrics.tolerance import equal, settled

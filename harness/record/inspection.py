@@ -9,7 +9,7 @@ from typing import Any, Literal
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.record.lines import JOURNAL, Line, pairs_path, read_journal, source_file
-from s5eval.harness.record.run_folder import is_sealed
+from s5eval.harness.record.reading import is_sealed
 from s5eval.harness.record.tables import PairTable
 
 Kind = Literal["line", "table", "audio", "summary", "page"]

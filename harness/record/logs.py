@@ -8,7 +8,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.process import resume_command, this_command
-from s5eval.harness.record.run_folder import read_run
+from s5eval.harness.record.reading import read_run
 from s5eval.harness.terminal import printable
 
 log = logging.getLogger("s5eval.run")

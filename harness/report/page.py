@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.record.lines import source_file
-from s5eval.harness.record.run_folder import read_run, read_scores, read_summary, unverified
+from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, shown_name, whole

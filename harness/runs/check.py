@@ -9,18 +9,13 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.harness.errors import EXIT_DONE
 from s5eval.harness.record.inspection import Damage, inspect_run
-from s5eval.harness.record.run_folder import (
-    RunFolder,
-    coherent,
-    read_run,
-    read_summary,
-    unfinished_rescoring,
-    unverified,
-)
+from s5eval.harness.record.reading import coherent, read_run, read_summary, unfinished_rescoring, unverified
+from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.runs.derived import derive_summary
-from s5eval.harness.runs.run import Progress, resume
+from s5eval.harness.runs.resume import resume
+from s5eval.harness.runs.run import Progress
 from s5eval.metrics.version import METRIC_VERSION
 
 TOLERANCE = 1e-9

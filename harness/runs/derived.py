@@ -6,7 +6,8 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.record.lines import Line
-from s5eval.harness.record.run_folder import RunFolder, read_summary, summary_facts
+from s5eval.harness.record.reading import read_summary, summary_facts
+from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.scoring.summary import summarize

@@ -8,7 +8,8 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
 from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
-from s5eval.harness.record.run_folder import SCHEMA_VERSION, RunFolder, read_lines, read_run
+from s5eval.harness.record.reading import SCHEMA_VERSION, read_lines, read_run
+from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.shapes import TUNED
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import write_page

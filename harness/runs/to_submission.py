@@ -11,7 +11,7 @@ from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import file_problem
 from s5eval.harness.record.lines import Line, source_file
-from s5eval.harness.record.run_folder import read_lines, read_run, summary_facts, unverified
+from s5eval.harness.record.reading import read_lines, read_run, summary_facts, unverified
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.summary import summarize
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from s5eval.harness.record.run_folder import SCHEMA_VERSION
+from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.corpus import Column, all_columns, fractions, member_counts
 from s5eval.harness.scoring.decomposition import decompose_run

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from s5eval.data_manifests.common.files import write_atomically
-from s5eval.harness.record.run_folder import unverified
+from s5eval.harness.record.reading import unverified
 from s5eval.harness.record.shapes import TUNED
 from s5eval.harness.report.table import part_mark
 from s5eval.systems.card import record_file

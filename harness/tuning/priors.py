@@ -19,7 +19,7 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS
 from s5eval.harness.record.lines import load_table
-from s5eval.harness.record.run_folder import read_lines, read_run
+from s5eval.harness.record.reading import read_lines, read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.tuning.decision_file import inherited_marks, write_decision

@@ -11,7 +11,7 @@ import numpy as np
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
-from s5eval.harness.record.run_folder import read_lines, read_run
+from s5eval.harness.record.reading import read_lines, read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
 from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots

@@ -126,9 +126,9 @@ def load(folder: Path, digest: str, say: Callable[[str], None] | None = None) ->
         except DataError as error:
             damaged.append((path, error))
             continue
-        for lost, error in damaged:
+        for lost, fault in damaged:
             if say is not None:
-                say(f"{error}; going on from the checkpoint before it, {path.name}")
+                say(f"{fault}; going on from the checkpoint before it, {path.name}")
             with contextlib.suppress(FileNotFoundError):  # another process of the same training was faster
                 lost.rename(lost.with_name(f".{lost.name}.damaged"))
         return state

@@ -19,7 +19,8 @@ from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record import run_folder as journal
 from s5eval.harness.record.inspection import inspect_run
-from s5eval.harness.record.run_folder import RunFolder, read_run
+from s5eval.harness.record.reading import read_run
+from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.metrics.sdr import PairScores
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.run_folder import pairs_path, read_run, read_scores
+from s5eval.harness.record.reading import read_run, read_scores
+from s5eval.harness.record.run_folder import pairs_path
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.tuning.priors import OUTCOMES, expectation_maximisation, outcome_probabilities

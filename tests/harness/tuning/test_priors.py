@@ -14,7 +14,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import pairs_path
-from s5eval.harness.record.run_folder import read_run
+from s5eval.harness.record.reading import read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.priors import OUTCOMES, Array, expectation_maximisation, outcome_probabilities

@@ -1,0 +1,167 @@
+"""Reads what stands in a run folder: verified by its digests, checked for its shape, or refused by name."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.safe_names import check_name
+from s5eval.data_manifests.common.sealed import DamagedError, Unsealed, unseal
+from s5eval.data_manifests.common.structured import check_shape
+from s5eval.harness.record.lines import JOURNAL, Journal, Line, read_journal
+from s5eval.harness.record.shapes import RUN, SUMMARY
+from s5eval.harness.record.tables import MixtureScore
+
+SCHEMA_VERSION = 2
+"""Of run folders; stands in `run.json` and `summary.json`. It goes up when a reader of the version before would misread
+what is written now, or trust what it should not; keys that old readers may ignore do not raise it. A folder of a later
+version is refused; one of an earlier version is read, and what it cannot vouch for is said.
+
+1: no digests. What is on disk is taken as it is, marked unverified.
+2: `run.json`, `summary.json` and lines close with their digest, which may not be absent; lines hold `files`;
+   `manifest_sha256` covers the content of the data, and `manifest_sizes_sha256` is what version 1 called by that name.
+"""
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Read `run.json`.
+
+    Raises:
+        UsageError: `path` is no run folder.
+        DataError: the file is damaged, of a later version, or a mixture's id leads elsewhere; names the key.
+    """
+    file, advice = path / "run.json", "not what a run writes; start a new run"
+    try:
+        found = _unsealed(file)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"{path} is not a run folder (it has no run.json)") from error
+    except (OSError, DamagedError) as error:
+        raise DataError(f"{file}: {error}. It cannot be made again from the rest: start a new run") from error
+    content = found.content
+    check_shape(content, {"schema_version?": int}, str(file), advice)
+    if content.get("schema_version", 0) > SCHEMA_VERSION:
+        raise DataError(f"{file}: of a later version of s5eval; update it to read this run")
+    if is_sealed(content) and not found.sealed:
+        raise DataError(f"{file}: its digest is gone: not what was written, or edited since; start a new run")
+    check_shape(content, RUN, str(file), advice)
+    for id_ in content["mixtures"]:
+        check_name(id_, str(file))
+    return content
+
+
+def is_sealed(record: Mapping[str, Any]) -> bool:
+    """Whether the files of a run carry digests: from version 2 of `SCHEMA_VERSION` on."""
+    return int(record.get("schema_version", 0)) >= 2
+
+
+def unverified(record: Mapping[str, Any]) -> str | None:
+    """What of a run cannot be told from damage, as a phrase; None: everything is vouched for by digests."""
+    if not is_sealed(record):
+        return "made by an earlier version, without digests: unverified"
+    adopted = record.get("adopted_unverified")
+    return f"{adopted} mixtures of it were made by an earlier version, without digests: unverified" if adopted else None
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """Read `summary.json`.
+
+    Raises:
+        DataError: it is missing or damaged; it is derived, and `rescore` makes it again.
+    """
+    file, advice = path / "summary.json", f"`s5eval rescore {path}` makes it again"
+    try:
+        found = _unsealed(file)
+        if is_sealed(found.content) and not found.sealed:
+            raise DamagedError("its digest is gone")
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{file}: not readable ({error}); {advice}") from error
+    check_shape(found.content, SUMMARY, str(file), advice)
+    return found.content
+
+
+def read_scores(path: Path) -> dict[str, MixtureScore]:
+    """Read the journal of a run folder: mixture id → score, in order of writing.
+
+    A torn last line of a run that has not ended (the process was killed while writing) is left out.
+
+    Raises:
+        UsageError: `path` is no run folder.
+        DataError: a line is not what was written, or is gone although the run says that it is complete; or it names a
+            mixture or a class by which a path would lead elsewhere.
+    """
+    return {id_: line.score for id_, line in read_lines(path, read_run(path)).items()}
+
+
+def read_lines(path: Path, record: Mapping[str, Any]) -> Mapping[str, Line]:
+    """The lines behind `read_scores`, with the digests of tables and wavs; `record` is what `read_run` returned.
+
+    Raises:
+        UsageError: a rescoring was ended before it was done.
+        DataError: as `read_scores`.
+    """
+    if unfinished := unfinished_rescoring(path, record):
+        raise UsageError(unfinished)
+    try:
+        journal = read_journal(path, sealed=is_sealed(record))
+    except OSError as error:
+        raise DataError(f"{path / JOURNAL}: cannot be read: {error.strerror or error}") from error
+    if problem := journal_problem(journal, record):
+        raise DataError(f"{path / JOURNAL}: {problem}; `s5eval check {path} --repair` redoes what is not whole")
+    return journal.lines
+
+
+def unfinished_rescoring(path: Path, record: Mapping[str, Any]) -> str | None:
+    """What to say of a folder in which `rescore --out` was killed, so that nothing in it counts; None: it is none."""
+    if "rescored_from" not in record or record["status"] != "running":
+        return None
+    source = record["rescored_from"]
+    return (
+        f"{path}: its rescoring from {source} was ended before it was done; "
+        f"repeat it: s5eval rescore {source} --out {path}, with the same --decision"
+    )
+
+
+def journal_problem(journal: Journal, record: Mapping[str, Any]) -> str | None:
+    """What keeps a journal from being used, as a phrase; None: nothing."""
+    if journal.damaged:
+        return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
+    missing = [id_ for id_ in record["mixtures"] if id_ not in journal.lines]
+    if record["status"] == "complete" and missing:
+        torn = ", the last line is torn" if journal.torn else ""
+        return f"{len(missing)} mixtures have no line, such as {missing[0]!r}, but the run was complete{torn}"
+    return None
+
+
+@contextmanager
+def coherent(*runs: Path) -> Iterator[None]:
+    """For work on the records of finished runs: where they do not fit together, that is said, once and clearly.
+
+    Every file by itself has been checked when it was read; here what one says contradicts what another says.
+
+    Raises:
+        DataError: in place of whatever came of the contradiction.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, _OF_RECORDS) and type(error).__module__.partition(".")[0] != "jinja2":
+            raise
+        named = " and ".join(map(str, dict.fromkeys(runs)))
+        raise DataError(
+            f"{named}: the records do not fit together ({type(error).__name__}: {error}); they were damaged or edited. "
+            "Make the run again; --debug shows where they part"
+        ) from error
+
+
+_OF_RECORDS = (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError, OverflowError)
+
+
+def _unsealed(file: Path) -> Unsealed:
+    return unseal(file.read_bytes())
+
+
+def summary_facts(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a summary repeats of its `run.json`: the facts of `about`, and a doubt about what it rests on."""
+    doubt = unverified(record)
+    return {**record["about"], **({} if doubt is None else {"unverified": doubt})}

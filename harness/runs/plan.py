@@ -1,0 +1,162 @@
+"""A run before its first mixture: its data, its system, its decision, and what `run.json` says of them."""
+
+import hashlib
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.cache import cache_folder
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.manifest import Manifest, open_manifest
+from s5eval.harness.record.config import TRUST, RunConfig
+from s5eval.harness.record.reading import SCHEMA_VERSION
+from s5eval.harness.record.same_data import manifest_facts
+from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, decision_marks
+from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint
+from s5eval.harness.runs.guard import check_timeout
+from s5eval.metrics.version import METRIC_VERSION
+from s5eval.systems.decision import Decision
+from s5eval.systems.device import resolve_device
+from s5eval.systems.folder import FolderSystem
+from s5eval.systems.interface import OracleSystem, System
+from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.registry import load_factory
+from s5eval.systems.stage_store import DiskStore
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run before its first mixture: manifest, system, decision, and what the file checks found.
+
+    `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it back.
+    """
+
+    config: RunConfig
+    manifest: Manifest
+    system: System | OracleSystem
+    chosen: ChosenDecision
+    fingerprint: Mapping[str, Any]
+    device: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def decision(self) -> Decision:
+        """What turns candidates into the prediction."""
+        return self.chosen.decision
+
+    @property
+    def oracle(self) -> bool:
+        """The system sees the references."""
+        return isinstance(self.system, OracleSystem)
+
+
+def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
+    """Open the data, build the system and check the files; evaluates nothing.
+
+    Args:
+        config: what to run.
+        making: is told (scenes done, scenes in all) where the audio of a split is made first.
+
+    Raises:
+        UsageError: the system, a setting or the decision file is unknown or wrong.
+        DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
+    """
+    check_timeout(config.mixture_timeout)
+    # A system may change the working folder: whatever is relative is resolved before any of its code is run.
+    config = replace(config, data=_absolute(config.data), decision_file=_absolute(config.decision_file))
+    store = DiskStore(cache_folder() / "stages")
+    factory = load_factory(config.system)
+    manifest = open_manifest(
+        config.data,
+        dataset=config.dataset,
+        split=config.split,
+        limit=config.limit,
+        only=config.only,
+        afresh=config.strict,
+        progress=making,
+    )
+    device = resolve_device(config.device)
+    settings = dict(config.settings.get("system", {}))
+    system = build_system(
+        config.system, factory, {**settings, TRUST: True} if config.trust_checkpoint else settings, device
+    )
+    if isinstance(system, OracleSystem) and not manifest.has_references:
+        raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
+    if isinstance(system, Pipeline) and config.cache:
+        system.store = store
+    fingerprint = read_fingerprint(config.system, system)
+    chosen = choose_decision(config, system, fingerprint)
+    expected = [scene.mixture.id for scene in manifest.scenes]
+    findings = [*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected)]
+    if config.strict and findings:
+        listed = "\n".join(f"  {finding}" for finding in findings[:20])
+        raise DataError(f"--strict: {len(findings)} findings about the files\n{listed}")
+    return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings))
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.expanduser().absolute()
+
+
+def default_run_path(config: RunConfig) -> Path:
+    """`runs/<utc>_<system>_<split>_<short hash>`, new for every second and configuration."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    short = hashlib.sha256(json.dumps(config.as_dict(), sort_keys=True).encode()).hexdigest()[:6]
+    name = re.sub(r"[^\w.-]+", "-", config.name or config.system.replace(":", ".").replace("/", "."))[:80]
+    data = config.split or ("mini" if config.data is None else config.data.name)
+    path = Path("runs") / f"{stamp}_{name}_{data}_{short}"
+    return next(choice for n in itertools.count(1) if not (choice := path if n == 1 else _numbered(path, n)).exists())
+
+
+def _numbered(path: Path, n: int) -> Path:
+    return path.with_name(f"{path.name}-{n}")
+
+
+def run_record(plan: Plan) -> dict[str, Any]:
+    """`run.json` as it stands while the run is at work."""
+    manifest, fingerprint = plan.manifest, dict(plan.fingerprint)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "metric_version": METRIC_VERSION,
+        "status": "running",
+        "config": plan.config.as_dict(),
+        "decision": plan.decision.as_dict(),
+        "fingerprint": fingerprint,
+        "about": {
+            "system": plan.config.system,
+            "name": plan.config.name,
+            "weights": str(fingerprint.get("weights", "not stated")),
+            "oracle": plan.oracle,
+            "dataset": manifest.dataset,
+            "split": manifest.split.name,
+            "n_split": manifest.n_split,
+            "tune": manifest.split.tune,
+            **(plan.system.marks() if isinstance(plan.system, FolderSystem) else _settings(plan.config)),
+            **decision_marks(plan.chosen),
+            "missing_parts": missing_parts(plan),
+            "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
+        },
+        **manifest_facts(manifest),
+        "n_expected": len(manifest.scenes),
+        "findings": [str(finding) for finding in plan.findings[:1000]],
+    }
+
+
+def missing_parts(plan: Plan) -> list[str]:
+    """What was asked for, by a preset or a switch, and is not there."""
+    return [*plan.fingerprint.get("missing_parts", []), *plan.chosen.missing]
+
+
+def _settings(config: RunConfig) -> dict[str, list[str]]:
+    """What was set of the system, as it is typed; what was set of the decision stands with who decided."""
+    settings = config.as_dict()["settings"].get("system", {})
+    shown = [f"system.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+    return {"set": shown} if shown else {}

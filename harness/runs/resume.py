@@ -1,0 +1,130 @@
+"""Goes on with a run: what stands is verified and kept, what is not whole is run again."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.manifest import Manifest
+from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.inspection import Damage, inspect_run
+from s5eval.harness.record.lines import Line, adopted
+from s5eval.harness.record.logs import logging_to
+from s5eval.harness.record.reading import read_run, unfinished_rescoring
+from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.same_data import manifest_facts, same_data
+from s5eval.harness.runs.derived import finished_summary
+from s5eval.harness.runs.plan import plan_run
+from s5eval.harness.runs.run import Progress, RunResult, carry_out, run
+from s5eval.metrics.version import METRIC_VERSION
+from s5eval.systems.registry import is_installed
+
+log = logging.getLogger("s5eval.run")
+
+
+def resume(
+    out: Path,
+    *,
+    given: Mapping[str, Any],
+    fresh: RunConfig | None,
+    progress: Progress | None = None,
+    making: CountProgress | None = None,
+) -> RunResult:
+    """Continue a run that was interrupted; failed mixtures are tried again. A finished run stays as it is.
+
+    Args:
+        out: the run folder.
+        given: options (fields of `RunConfig`) that were given again; what they change must not matter.
+        fresh: the whole configuration, if enough options were given, for a folder whose run had not begun.
+        progress: see `run`.
+        making: see `plan_run`.
+
+    Raises:
+        UsageError: an option contradicts the recorded one, or the system is not the one that began.
+        DataError: the data have changed since.
+    """
+    if not out.exists() and fresh is not None:
+        return run(fresh, out, progress=progress, making=making)
+    shown, out = out, out.absolute()
+    with RunFolder.open_existing(out) as folder, logging_to(folder.log):
+        if not folder.has_begun():
+            if fresh is None:
+                raise UsageError(
+                    f"{out} was killed before it began; repeat the options of the first call to start over"
+                )
+            return replace(carry_out(plan_run(fresh, making=making), folder, {}, progress), path=shown)
+        record = read_run(out)
+        recorded = RunConfig.from_dict(record["config"])
+        config = replace(recorded, **given)
+        wanted = replace(recorded, save_audio=True) if config.save_audio else recorded  # what is missing is made
+        if differences := wanted.differences(config):
+            raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
+        found = inspect_run(out, record)
+        if "rescored_from" in record:
+            _refuse_rescored(out, record, found.damage)
+        for damage in found.damage:
+            log.warning("%s; its mixture is run again", damage)
+        done = {
+            id_: line
+            for id_, line in found.whole.items()
+            if line.score.status != "failed" and (line.score.as_written is not None or not config.save_audio)
+        }
+        moved = config.data != recorded.data  # whether those are the same data is looked at below
+        if record["status"] == "complete" and not found.damage and len(done) == len(found.whole) and not moved:
+            return RunResult(shown, finished_summary(folder, record, done))
+        if record.get("metric_version") != METRIC_VERSION and done:
+            raise UsageError(
+                f"{out} was scored by metric version {record.get('metric_version')}, this is {METRIC_VERSION}: "
+                f"`s5eval rescore {out}` brings it up to date, then resume it"
+            )
+        if "system" not in given and not is_installed(config.system):
+            raise UsageError(
+                f"{shown} was made with the system {config.system!r}, which is code that would be looked for and run "
+                f"here. If you trust it, name it again: --resume {shown} --system {config.system}"
+            )
+        plan = plan_run(config, making=making)
+        _check_data(out, record, plan.manifest, done)
+        if plan.fingerprint != record["fingerprint"]:
+            raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
+        if json.loads(json.dumps(plan.decision.as_dict())) != record["decision"]:
+            raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
+        folder.rewrite(adopted(out, line) for line in done.values())
+        return replace(carry_out(plan, folder, done, progress, record), path=shown)
+
+
+def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: Mapping[str, Line]) -> None:
+    """What is done must have been made on these very files; those of the rest may have been mended since."""
+    now = manifest_facts(manifest)
+    data = same_data(record, now)
+    about = record["about"]
+    if (about["dataset"], about["split"]) != (manifest.dataset, manifest.split.name):
+        raise DataError(
+            f"{manifest.root} is {manifest.dataset}/{manifest.split.name}; {out} is a run on "
+            f"{about['dataset']}/{about['split']}"
+        )
+    if data.same:
+        return
+    if data.changed is None or record["mixtures"] != now["mixtures"]:
+        raise DataError(f"{manifest.root} does not hold the data that {out} began with; start a new run")
+    if lost := [id_ for id_ in data.changed if id_ in done]:
+        raise DataError(
+            f"{manifest.root} does not hold the data that {out} began with: other content in files of {len(lost)} "
+            f"mixtures that were scored, such as {lost[0]}; start a new run"
+        )
+    log.warning("the files of %s have changed since the run began; none of them was scored", ", ".join(data.changed))
+
+
+def _refuse_rescored(out: Path, record: Mapping[str, Any], damage: Sequence[Damage]) -> None:
+    """A rescored run has no system to go on with: what is not whole comes from the run it was made from."""
+    source = record["rescored_from"]
+    again = f"s5eval rescore {source} --out ANOTHER_FOLDER, with the same --decision"
+    if unfinished := unfinished_rescoring(out, record):
+        raise UsageError(unfinished)
+    if damage:
+        raise DataError(f"{out} was rescored from {source} and is damaged ({damage[0]}); make it again: {again}")
+    if record["status"] != "complete":
+        raise UsageError(f"{out} was rescored from {source}; resume that run, then rescore it again: {again}")
