@@ -105,7 +105,7 @@ def _combinations(content: Mapping[str, Any], chosen: Sequence[str], where: str)
         raise UsageError(f"{where}: axes must map names to lists of options")
     for name in chosen:
         if name not in axes:
-            raise UsageError(f"{where}: no axis {name!r}{suggestion(name, list(axes))} Axes: {', '.join(axes)}")
+            raise UsageError(f"{where}: no axis {name!r}{suggestion(name, list(axes))} (axes: {', '.join(axes)})")
     options = [
         [_option(entry, f"{where}: axis {name}") for entry in _list(axes[name], f"{where}: axis {name}")]
         for name in (chosen or axes)
