@@ -33,7 +33,7 @@ bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 # Each recipe goes on from its last checkpoint; one that is done and on the card of the weights is left alone. The baseline's
 # tagger comes before mini/adapt: it starts from an M2D that no separator has shaped. Thresholds fit the weights they were
 # tuned on alone: old ones go first, and new ones come last (whether they pay, `tune` says: cross-validated).
-# MATERIAL gives recordings a share: make train-mini MATERIAL='{foley: 0.5, recordings: 0.5}' (folders, as in README, Train).
+# MATERIAL gives recordings a share: make train-mini MATERIAL='{foley: 0.5, recordings: 0.5}' (folders; see docs/train.md).
 train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (hours; may be interrupted and repeated)
 	rm -rf training/valid training/weights/thresholds.yaml
 	for recipe in mini/encoder mini/m2d baseline/tagger baseline/separator mini/segmentation mini/uss mini/dpc mini/adapt mini/tse2 \

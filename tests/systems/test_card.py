@@ -11,6 +11,7 @@ import pytest
 from sealed_files import flip_bit
 
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.baseline.system import SHIPPED as BASELINE
 from s5eval.systems.card import check_digest, record_file, recorded_digests
 from s5eval.systems.decision import load_decision, thresholds_file
@@ -18,6 +19,15 @@ from s5eval.systems.loading import checked_digest
 from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE
 
 Call = Callable[..., Any]
+
+
+def with_thresholds(folder: Path) -> Path:
+    """The weights that ship, with thresholds beside them as `tune` writes and records them."""
+    shutil.copytree(MULTISTAGE, folder)
+    lines = ["silence_thresholds:", "  default: 0.5", *(f"  {label}: 0.4" for label in CLASSES), "max_sources: 3"]
+    (folder / "thresholds.yaml").write_text("\n".join(lines) + "\n")
+    record_file(folder, "thresholds.yaml")
+    return folder
 
 
 def listed(folder: Path) -> list[str]:
@@ -34,7 +44,7 @@ def test_the_cards_that_ship_list_every_file_and_are_right(folder: Path) -> None
 
 @pytest.mark.parametrize("seed", range(9))
 def test_a_flipped_bit_in_weights_or_thresholds_is_refused_by_name(tmp_path: Path, s5eval: Call, seed: int) -> None:
-    folder = shutil.copytree(MULTISTAGE, tmp_path / "weights")
+    folder = with_thresholds(tmp_path / "weights")
     name = listed(folder)[seed]
     flip_bit(folder / name, random.Random(seed))
     with pytest.raises(DataError, match="not what was written"):
@@ -43,7 +53,7 @@ def test_a_flipped_bit_in_weights_or_thresholds_is_refused_by_name(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["uss.safetensors", "thresholds.yaml"])
 def test_a_run_with_damaged_weights_does_not_begin(small_set: Path, tmp_path: Path, s5eval: Call, name: str) -> None:
-    folder = shutil.copytree(MULTISTAGE, tmp_path / "weights")
+    folder = with_thresholds(tmp_path / "weights")
     flip_bit(folder / name, random.Random(1))
     result = s5eval(
         "run", "--system", "multistage", "--set", f"system.weights={folder}", "--data", small_set,
@@ -55,18 +65,17 @@ def test_a_run_with_damaged_weights_does_not_begin(small_set: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("lines", [3, 12, 18])
 def test_thresholds_cut_at_a_line_are_refused_although_they_can_be_read(tmp_path: Path, lines: int) -> None:
-    shutil.copy(MULTISTAGE / "card.json", tmp_path)
-    text = (MULTISTAGE / "thresholds.yaml").read_text()
-    path = tmp_path / "thresholds.yaml"
-    path.write_text(text)
-    assert thresholds_file(tmp_path) == path
+    folder = with_thresholds(tmp_path / "weights")
+    path = folder / "thresholds.yaml"
+    text = path.read_text()
+    assert thresholds_file(folder) == path
     path.write_text("".join(text.splitlines(keepends=True)[:lines]))
     load_decision(path)
     with pytest.raises(DataError, match=r"thresholds\.yaml: not what was written"):
-        thresholds_file(tmp_path)
+        thresholds_file(folder)
     path.unlink()
     with pytest.raises(DataError, match="is gone"):
-        thresholds_file(tmp_path)
+        thresholds_file(folder)
 
 
 def test_a_file_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
