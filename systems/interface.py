@@ -106,14 +106,6 @@ class Estimate:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """A system's final word on one mixture; no estimates means that no target is heard."""
-
-    mixture_id: str
-    estimates: tuple[Estimate, ...]
-
-
 @runtime_checkable
 class System(Protocol):
     """A separation system. Nothing but mixtures reaches it.

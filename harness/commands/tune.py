@@ -78,7 +78,6 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
             raise UsageError("--unlabelled adapts to one RUN; expected no other")
         return _adapt(run, options)
     from s5eval.harness.record.reading import coherent
-    from s5eval.harness.report.layout import fitted
     from s5eval.harness.tuning.table import tuning_table
     from s5eval.harness.tuning.threshold_table import Objective
     from s5eval.harness.tuning.tune import tune
@@ -95,17 +94,11 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
             seed=options["seed"],
             allow_test=options["allow_test"],
         )
-    if options["as_json"]:
-        echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
-        return 0
-    echo(fitted(tuning_table(result)))
-    echo(f"\ndecision file: {out}")
-    return 0
+    return _show(tuning_table(result), result.as_dict(), out, as_json=options["as_json"])
 
 
 def _adapt(run: Path, options: dict[str, Any]) -> int:
     from s5eval.harness.record.reading import coherent
-    from s5eval.harness.report.layout import fitted
     from s5eval.harness.tuning.priors import adapt_priors
     from s5eval.harness.tuning.priors_table import priors_table
 
@@ -115,9 +108,15 @@ def _adapt(run: Path, options: dict[str, Any]) -> int:
         result = adapt_priors(
             run, source=source, out=out, strength=options["strength"], allow_test=options["allow_test"]
         )
-    if options["as_json"]:
-        echo(json.dumps({"file": str(out), **result.as_dict()}, indent=1))
-        return 0
-    echo(fitted(priors_table(result)))
-    echo(f"\ndecision file: {out}")
+    return _show(priors_table(result), result.as_dict(), out, as_json=options["as_json"])
+
+
+def _show(table: str, content: dict[str, Any], file: Path, *, as_json: bool) -> int:
+    from s5eval.harness.report.layout import fitted
+
+    if as_json:
+        echo(json.dumps({"file": str(file), **content}, indent=1))
+    else:
+        echo(fitted(table))
+        echo(f"\ndecision file: {file}")
     return 0

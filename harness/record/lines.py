@@ -48,11 +48,6 @@ class Journal:
     damaged: tuple[int, ...] = ()
     torn: bool = False
 
-    @property
-    def unsealed(self) -> int:
-        """How many lines have no digest."""
-        return sum(not line.sealed for line in self.lines.values())
-
 
 def read_journal(run: Path, *, sealed: bool) -> Journal:
     """Read the journal of a run folder; an absent one is empty.

@@ -1,6 +1,6 @@
 """Reads what stands in a run folder: verified by its digests, checked for its shape, or refused by name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,12 @@ def unverified(record: Mapping[str, Any]) -> str | None:
         return "made by an earlier version, without digests: unverified"
     adopted = record.get("adopted_unverified")
     return f"{adopted} mixtures of it were made by an earlier version, without digests: unverified" if adopted else None
+
+
+def adopted_mark(record: Mapping[str, Any], lines: Iterable[Line]) -> dict[str, int]:
+    """How many mixtures were taken over without digests: those `record` tells of already, and `lines` without one."""
+    count = record.get("adopted_unverified", 0) + sum(not line.sealed for line in lines)
+    return {"adopted_unverified": count} if count else {}
 
 
 def read_summary(path: Path) -> dict[str, Any]:

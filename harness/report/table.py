@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from s5eval.harness.report.decibels import decomposition_lines
 from s5eval.harness.report.layout import aligned, is_narrow
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.scoring.decomposition import TERMS
@@ -47,8 +48,6 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     if summary.get("secondary"):
         lines += ["", _secondary(summary["secondary"])]
     if (parts := summary.get("decomposition")) and any(abs(parts["terms"][term]) > LAST_BITS for term in TERMS[1:]):
-        from s5eval.harness.report.decibels import decomposition_lines
-
         lines += ["", *decomposition_lines(parts)]
     if findings := summary.get("findings"):
         counts = ", ".join(f"{count} {rule}" for rule, count in findings.items())

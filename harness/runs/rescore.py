@@ -8,7 +8,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
 from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
-from s5eval.harness.record.reading import SCHEMA_VERSION, read_lines, read_run
+from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_mark, read_lines, read_run
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.shapes import TUNED
 from s5eval.harness.record.tables import MixtureScore
@@ -61,9 +61,8 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
             # Whoever looks now, or after a kill, sees that this is not done: scores of two kinds must not pass for one.
             "metric_version": None,
             "status": "running",
+            **adopted_mark(record, lines.values()),
         }
-        if count := record.get("adopted_unverified", 0) + sum(not line.sealed for line in lines.values()):
-            begun["adopted_unverified"] = count
         if out is not None:
             begun["rescored_from"] = str(run)
         folder.write_run(begun)

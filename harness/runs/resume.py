@@ -10,6 +10,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.manifest import Manifest
+from s5eval.harness.process import resume_command
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.inspection import Damage, inspect_run
 from s5eval.harness.record.lines import Line, adopted
@@ -84,7 +85,7 @@ def resume(
         if "system" not in given and not is_installed(config.system):
             raise UsageError(
                 f"{shown} was made with the system {config.system!r}, which is code that would be looked for and run "
-                f"here. If you trust it, name it again: --resume {shown} --system {config.system}"
+                f"here. If you trust it, name it again: {resume_command(shown, config.system)}"
             )
         plan = plan_run(config, making=making)
         _check_data(out, record, plan.manifest, done)

@@ -14,7 +14,7 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import Line
 from s5eval.harness.record.logs import logging_to
 from s5eval.harness.record.provenance import collect_provenance
-from s5eval.harness.record.reading import summary_facts
+from s5eval.harness.record.reading import adopted_mark, summary_facts
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.derived import status_of
@@ -77,10 +77,12 @@ def carry_out(
     if plan.config.trust_checkpoint:
         sitting["trusted_checkpoint"] = True  # a fact for readers; nothing acts on it
     earlier = [] if before is None else list(before.get("sittings", ()))
-    record = {**run_record(plan), **sitting, "sittings": [*earlier, sitting]}
-    unsealed = sum(not line.sealed for line in done.values())
-    if count := unsealed + (0 if before is None else before.get("adopted_unverified", 0)):
-        record["adopted_unverified"] = count
+    record = {
+        **run_record(plan),
+        **sitting,
+        "sittings": [*earlier, sitting],
+        **adopted_mark(before or {}, done.values()),
+    }
     folder.write_run(record)
     if plan.config.save_audio:
         folder.make_audio()
