@@ -7,19 +7,15 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from s5eval.data_manifests.audio import read_audio, wav_bytes
 from s5eval.data_manifests.common.errors import AudioError, DataError, S5Error
-from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio, Scene
-from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.tables import AsWritten, MixtureScore, PairTable
 from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.guard import Guard, OverTime
@@ -36,11 +32,11 @@ _PCM_FULL_SCALE = 32768.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one mixture: its score, its pair table unless it failed, and the digests of the wavs written."""
+    """What became of one mixture: its score, its pair table unless it failed, and the content of its wavs by name."""
 
     score: MixtureScore
     table: PairTable | None
-    audio: Mapping[str, str] = field(default_factory=dict)
+    audio: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class Engine:
         system: what proposes candidates.
         decision: what makes them a prediction.
         batch_size: how many mixtures the system gets at once.
-        audio_folder: where estimates are written as 16-bit wavs; None: not written.
+        audio: encode the estimates as 16-bit wavs, and score what is in those as well.
         secondary: compute the metrics that rank nothing as well.
         guard: keeps a mixture that ends the process, or takes for ever, from doing so again; None: nothing does.
     """
@@ -59,16 +55,12 @@ class Engine:
     system: System | OracleSystem
     decision: Decision
     batch_size: int = 1
-    audio_folder: Path | None = None
+    audio: bool = False
     secondary: bool = False
     guard: Guard | None = None
 
     def evaluate(self, scenes: Sequence[Scene]) -> Iterator[Outcome]:
-        """Outcomes of all scenes, in order, as they come.
-
-        Raises:
-            RunFolderError: an estimate cannot be written. Nothing else a mixture does ends the evaluation.
-        """
+        """Outcomes of all scenes, in order, as they come; nothing that a mixture does ends the evaluation."""
         keep_freed_memory()
         for batch in self._batches(scenes):
             yield from self._evaluate_batch(batch)
@@ -112,13 +104,9 @@ class Engine:
             )
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, selections, candidates.audio, references)
-            audio: Mapping[str, str] = {}
-            if self.audio_folder is not None:
-                score, audio = _write_estimates(
-                    self.audio_folder, score, candidates, selections, table, references, mixture
-                )
-        except RunFolderError:
-            raise
+            audio: Mapping[str, bytes] = {}
+            if self.audio:
+                score, audio = _encode_estimates(score, candidates, selections, table, references, mixture)
         except Exception as error:  # noqa: BLE001 - as above
             return _failed(scene, error)
         return Outcome(score, table, audio)
@@ -184,32 +172,28 @@ def pair_table(
     return PairTable(scores, candidates.class_scores, candidates.p_silence, candidates.labels, labels)
 
 
-def _write_estimates(
-    folder: Path,
+def _encode_estimates(
     score: MixtureScore,
     candidates: Candidates,
     selections: tuple[Selection, ...],
     table: PairTable,
     references: Audio,
     mixture: Audio,
-) -> tuple[MixtureScore, dict[str, str]]:
-    """Write the estimates as the challenge wants them, PCM_16, and score what is in the files.
+) -> tuple[MixtureScore, dict[str, bytes]]:
+    """Encode the estimates as the challenge wants them, PCM_16, and score what is in the files.
 
     Returns:
-        The score, and the digests of the files: path below the run folder → hexadecimal SHA-256. They are handed over
-        to the disk with the mixture's line.
+        The score, and the files: name → content. Whoever keeps the run folder writes them.
     """
     scaled = np.rint(candidates.audio[[s.index for s in selections]] * np.float32(_PCM_FULL_SCALE))
     written = np.clip(scaled, -_PCM_FULL_SCALE, _PCM_FULL_SCALE - 1).astype(np.int16)
     clipped = int(np.count_nonzero(written != scaled))
-    digests = {}
-    for selection, samples in zip(selections, written, strict=True):
-        path = folder / format_source_name(score.mixture_id, selection.index, selection.label)
-        try:
-            content = wav_bytes(samples, sample_rate=SAMPLE_RATE, subtype="PCM_16")
-            digests[f"{folder.name}/{path.name}"] = write_atomically(path, content, sync=False)
-        except (OSError, soundfile.SoundFileError) as error:
-            raise RunFolderError(f"cannot write {path}: {error}; free some space, then resume the run") from error
+    files = {
+        format_source_name(score.mixture_id, selection.index, selection.label): wav_bytes(
+            samples, sample_rate=SAMPLE_RATE, subtype="PCM_16"
+        )
+        for selection, samples in zip(selections, written, strict=True)
+    }
     capi: float | None = None
     if table.reference_labels is not None:
         rescored = pairwise_sdr(estimate=written, reference=references, mixture=mixture)
@@ -217,7 +201,7 @@ def _write_estimates(
             score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
         ).capi_sdri
     flags = (*score.flags, f"clipped-samples:{clipped}") if clipped else score.flags
-    return replace(score, as_written=AsWritten(capi, clipped), flags=flags), digests
+    return replace(score, as_written=AsWritten(capi, clipped), flags=flags), files
 
 
 def _selected(table: PairTable, scores: PairScores) -> PairTable:

@@ -124,7 +124,7 @@ def _outcomes(
         system=plan.system,
         decision=plan.decision,
         batch_size=plan.config.batch_size,
-        audio_folder=folder.audio if plan.config.save_audio else None,
+        audio=plan.config.save_audio,
         secondary=plan.config.metrics == "all",
         guard=guard,
     )

@@ -1,0 +1,149 @@
+"""Drives a queue through a crew: starts and replaces workers, hands out tasks, keeps the limit of time."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from s5eval.data_manifests.common.errors import S5Error
+from s5eval.harness.dispatch.crew import Answered, Crew, Ended, Event, Ready, Refused
+from s5eval.harness.dispatch.queue import DEATHS, Queue, Task
+
+log = logging.getLogger("s5eval.run")
+
+_LOOK = 1.0  # seconds at most between two looks at the clock
+_PATIENCE = 5.0  # seconds in which a worker that has nothing left to do may end by itself
+
+
+class WorkersError(S5Error):
+    """No worker can be kept alive: the run ends, with the last words of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a task: its value, or why it was given up."""
+
+    task: Task
+    value: Any = None
+    given_up: str | None = None
+
+
+def dispatch(
+    queue: Queue,
+    crew: Crew,
+    *,
+    admit: Callable[[str, Mapping[str, Any]], None] = lambda name, facts: None,
+    limit: float | None = None,
+) -> Iterator[Answer]:
+    """Answers of all tasks, as they come; the crew is closed at the end, whatever that is.
+
+    Args:
+        queue: the tasks, with as many places as the crew has.
+        crew: who does them.
+        admit: is told the name of every worker that begins and what it says of itself; raises to refuse it.
+        limit: seconds that one id of a task may take. As long again after it (at least two seconds), the worker is
+            ended and the task given up; workers interrupt themselves before, where they can.
+
+    Raises:
+        WorkersError: workers die before their first answer, again and again.
+        S5Error: a worker cannot begin, or is refused.
+    """
+    return _Drive(queue, crew, admit, limit).answers()
+
+
+class _Drive:
+    def __init__(
+        self, queue: Queue, crew: Crew, admit: Callable[[str, Mapping[str, Any]], None], limit: float | None
+    ) -> None:
+        self._queue, self._crew, self._admit, self._limit = queue, crew, admit, limit
+        self._since: dict[int, float] = {}  # place → when its worker came to the task at its front
+        self._last_words = "no worker has said anything"
+
+    def answers(self) -> Iterator[Answer]:
+        patience = 0.0
+        try:
+            for place in range(self._crew.size):
+                self._crew.start(place)
+            while self._queue.open:
+                if self._queue.stuck:
+                    raise WorkersError(
+                        f"workers end before their first result, {DEATHS} in succession at every place; the last one: "
+                        f"{self._last_words}"
+                    )
+                for event in self._crew.wait(_LOOK):
+                    yield from self._follow(event)
+                yield from self._overdue()
+            patience = _PATIENCE
+        finally:
+            self._crew.close(patience=patience)
+
+    def _follow(self, event: Event) -> Iterator[Answer]:
+        place = event.place
+        match event:
+            case Ready(facts=facts):
+                self._admit(self._crew.name(place), facts)
+                self._queue.ready(place)
+            case Refused(error=error):
+                raise type(error)(f"{self._crew.name(place)}: {error}") from error
+            case Answered(value=value):
+                task = self._queue.finished(place)
+                self._since[place] = time.monotonic()
+                self._feed(place)
+                yield Answer(task, value)
+                return
+            case Ended():
+                yield from self._bury(event)
+                return
+        self._feed(place)
+
+    def _bury(self, event: Ended) -> Iterator[Answer]:
+        place, task = event.place, self._queue.front(event.place)
+        name = self._crew.name(place)
+        self._last_words = f"{name}: {event.words}"
+        at = f" at {', '.join(task)}" if task else ""
+        log.warning("%s ended%s: %s", name, at, event.words)
+        verdict = self._queue.lost(place, blame=event.blame)
+        if verdict.given_up is not None:
+            reason = f"it has ended {DEATHS} workers, the last with: {event.words}"
+            yield Answer(verdict.given_up, given_up=f"{', '.join(verdict.given_up)}: {reason}")
+        self._fill(place, verdict.replace)
+
+    def _overdue(self) -> Iterator[Answer]:
+        if self._limit is None:
+            return
+        now = time.monotonic()
+        for place in range(self._crew.size):
+            task = self._queue.front(place)
+            if task is None:
+                continue
+            limit = self._limit * len(task)
+            if now - self._since[place] > limit + max(2.0, limit):
+                yield from self._end_overdue(place, task, limit)
+
+    def _end_overdue(self, place: int, task: Task, limit: float) -> Iterator[Answer]:
+        name = self._crew.name(place)
+        self._crew.stop(place)
+        log.warning("%s was ended: %s took more than %g s", name, ", ".join(task), limit)
+        replace = True
+        if len(task) == 1:
+            self._queue.drop(place)
+            reason = f"it took more than {limit:g} s (--mixture-timeout) and could not be interrupted"
+            yield Answer(task, given_up=f"{task[0]}: {reason}; its worker was ended")
+        else:
+            replace = self._queue.lost(place).replace
+        self._fill(place, replace)
+
+    def _fill(self, place: int, replace: bool) -> None:
+        """Another worker for a place, and what the dead one held for whoever is idle."""
+        if self._queue.open:
+            if replace:
+                self._crew.start(place)
+            for other in range(self._crew.size):
+                self._feed(other)
+
+    def _feed(self, place: int) -> None:
+        while (task := self._queue.give(place)) is not None:
+            if self._queue.front(place) is task:
+                self._since[place] = time.monotonic()
+            self._crew.send(place, task)
