@@ -59,6 +59,51 @@ timeout_option = click.option(
 )
 
 
+def worker_options(command: Command) -> Command:
+    """`--workers`, `--devices`, `--engine`, `--address`, `--gpus-per-worker`."""
+    for option in (
+        click.option(
+            "--gpus-per-worker",
+            type=click.FloatRange(min=0),
+            metavar="N",
+            help="With --engine ray: GPUs of each.",
+        ),
+        click.option(
+            "--address", metavar="HOST:PORT", help="With --engine ray: the cluster; default: auto, one on this machine."
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["processes", "ray"]),
+            default="processes",
+            show_default=True,
+            help="What workers are: processes of this machine, or actors of a Ray cluster.",
+        ),
+        click.option("--devices", metavar="N,N", help="GPUs to spread workers over, one each without --workers."),
+        click.option(
+            "--workers",
+            metavar="N|auto",
+            help="Share the mixtures among so many workers; auto: as many as pay. Default: this process alone.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def read_worker_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `RunConfig` from the options of `worker_options`. Raises `UsageError` for what is no number."""
+    workers = options["workers"]
+    if workers not in (None, "auto"):
+        if not str(workers).isdecimal():
+            raise UsageError(f"--workers is {workers!r}, expected a number from 1, or auto")
+        workers = int(workers)
+    devices = tuple(word.strip() for word in (options["devices"] or "").split(",") if word.strip())
+    return {
+        "workers": workers,
+        "devices": devices,
+        **{name: options[name] for name in ("engine", "address", "gpus_per_worker")},
+    }
+
+
 def data_options(command: Command) -> Command:
     """`--data`, `--dataset`, `--split`, `--limit`, `--only`, `--strict`."""
     for option in (

@@ -13,12 +13,14 @@ from s5eval.harness.commands.options import (
     given_options,
     metrics_option,
     output_options,
+    read_worker_options,
     refuse_folder_of_mini,
     resumed_folder,
     show_making,
     show_result,
     timeout_option,
     trust_option,
+    worker_options,
 )
 from s5eval.harness.terminal import echo, plugin_output
 
@@ -32,6 +34,7 @@ from s5eval.harness.terminal import echo, plugin_output
 @timeout_option
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
+@worker_options
 @metrics_option
 @click.option("--save-audio", is_flag=True, help="Write the estimates as PCM_16 wavs, and score those as well.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the stage store.")
@@ -69,6 +72,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         "metrics": options["metrics"],
         "mixture_timeout": options["mixture_timeout"],
         "name": options["name"],
+        **read_worker_options(options),
     }
     values = {name: _absolute(value) for name, value in values.items()}
     folder = values["settings"].get("system", {})

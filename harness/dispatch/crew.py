@@ -11,8 +11,10 @@ from s5eval.harness.dispatch.queue import Task
 class Work(Protocol):
     """A job that a worker has begun: what it needs is built, and it waits for tasks."""
 
-    facts: Mapping[str, Any]
-    """What the worker says of itself before it gets a task; the driver decides whether it will do."""
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the worker says of itself before it gets a task; the driver decides whether it will do."""
+        ...
 
     def do(self, task: Task, sent: Any) -> Any:
         """The answer to a task. `sent` is what came with it (see `Crew.send`); None: nothing."""

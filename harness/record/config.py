@@ -17,7 +17,10 @@ SECTIONS = ("system", "decision")
 TRUST = "trust_checkpoint"
 """The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
 
-RESUMABLE = frozenset({"batch_size", "device", "cache", "data", "name", "mixture_timeout"})
+RESUMABLE = frozenset(
+    {"batch_size", "device", "cache", "data", "name", "mixture_timeout"}
+    | {"workers", "devices", "engine", "address", "gpus_per_worker", "shard"}
+)
 """Options that may differ when a run is resumed: they change how fast, where and under which name, not what.
 
 Whether other data are the same is for the manifest's digest to say.
@@ -46,6 +49,12 @@ class RunConfig:
         mixture_timeout: seconds that the system may take for a mixture; None: any.
         trust_checkpoint: read checkpoints that have to run code. Given with each call, never written down or read.
         name: what tables call the run; None: the system's name.
+        workers: how many processes or actors share the mixtures; `auto`: as many as pay; None: this process alone.
+        devices: GPUs that workers are spread over, such as ("0", "1"); empty: `device` for all.
+        engine: what workers are: `processes` of this machine, or actors of `ray`.
+        address: of the Ray cluster; None: `auto`, one that runs on this machine.
+        gpus_per_worker: GPUs that every actor reserves.
+        shard: `3/16`: evaluate the third of sixteen parts, for `s5eval merge`; None: all.
     """
 
     system: str
@@ -65,6 +74,12 @@ class RunConfig:
     mixture_timeout: float | None = None
     trust_checkpoint: bool = False
     name: str | None = None
+    workers: int | Literal["auto"] | None = None
+    devices: tuple[str, ...] = ()
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
+    gpus_per_worker: float | None = None
+    shard: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON can hold it; `from_dict` reads it back. Trust is not part of it."""
@@ -73,7 +88,7 @@ class RunConfig:
         values["settings"] = _without_trust(self.settings)
         for name in ("data", "decision_file"):
             values[name] = None if values[name] is None else str(values[name])
-        values["only"] = list(self.only)
+        values |= {"only": list(self.only), "devices": list(self.devices)}
         return values
 
     @staticmethod
@@ -83,7 +98,7 @@ class RunConfig:
         kept = {key: value for key, value in values.items() if key in known}
         for name in ("data", "decision_file"):
             kept[name] = None if kept[name] is None else Path(kept[name])
-        kept["only"] = tuple(kept["only"])
+        kept |= {name: tuple(kept[name]) for name in ("only", "devices") if name in kept}
         kept["settings"] = _without_trust(kept["settings"])
         return RunConfig(**kept)
 

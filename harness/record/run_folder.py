@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
-from s5eval.data_manifests.common.files import WriteError, sweep, sync_files, sync_folder, write_atomically
+from s5eval.data_manifests.common.files import sweep, sync_files, sync_folder, write_atomically
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.harness.errors import RunFolderError
@@ -140,21 +140,19 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def append(self, score: MixtureScore, table: PairTable | None, audio: Mapping[str, bytes] | None = None) -> None:
-        """Record a mixture: first wavs and table, then its line, which holds their digests.
+    def append(self, score: MixtureScore, table: PairTable | None, audio: Mapping[str, str] | None = None) -> None:
+        """Record a mixture: first its table, then its line, which holds the digests of the table and of its wavs.
 
         Args:
             score: of the mixture.
             table: its pair table; None: it failed.
-            audio: its wavs: name below `audio/` → content.
+            audio: its wavs, which stand already: path below the run folder → hexadecimal SHA-256.
 
         Raises:
             RunFolderError: the disk is full, or the folder is not writable; what stands can be resumed.
         """
-        files = {}
+        files = dict(audio or {})
         try:
-            for name, content in (audio or {}).items():
-                files[f"{self.audio.name}/{name}"] = write_atomically(self.audio / name, content, sync=False)
             if table is not None:
                 path = pairs_path(self.path, score.mixture_id)
                 files[str(path.relative_to(self.path))] = table.save(path, sync=False)
@@ -243,16 +241,15 @@ def _only_ours(path: Path) -> bool:
 
 
 def _unwritable(path: Path, error: OSError) -> RunFolderError:
-    where = f"{path} ({error.target.name})" if isinstance(error, WriteError) else str(path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return RunFolderError(
-            f"the disk is full: cannot write in {where}; free some space, then s5eval run --resume {path}"
+            f"the disk is full: cannot write in {path}; free some space, then s5eval run --resume {path}"
         )
     if error.errno == errno.EIO:
         return RunFolderError(
-            f"the disk reports an error: cannot write in {where}; s5eval run --resume {path} goes on from what stands"
+            f"the disk reports an error: cannot write in {path}; s5eval run --resume {path} goes on from what stands"
         )
-    return RunFolderError(f"cannot write in {where}: {os.strerror(error.errno) if error.errno else error}")
+    return RunFolderError(f"cannot write in {path}: {os.strerror(error.errno) if error.errno else error}")
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:

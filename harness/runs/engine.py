@@ -7,18 +7,22 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from s5eval.data_manifests.audio import read_audio, wav_bytes
 from s5eval.data_manifests.common.errors import AudioError, DataError, S5Error
+from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio, Scene
+from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.tables import AsWritten, MixtureScore, PairTable
 from s5eval.harness.runs.contract import check_proposals
-from s5eval.harness.runs.guard import Guard, OverTime
+from s5eval.harness.runs.guard import Guard, OverTime, TimeLimit
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.scoring.secondary_metrics import with_secondary
 from s5eval.metrics.sdr import PairScores, pairwise_sdr
@@ -32,11 +36,11 @@ _PCM_FULL_SCALE = 32768.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one mixture: its score, its pair table unless it failed, and the content of its wavs by name."""
+    """What became of one mixture: its score, its pair table unless it failed, and the digests of the wavs written."""
 
     score: MixtureScore
     table: PairTable | None
-    audio: Mapping[str, bytes] = field(default_factory=dict)
+    audio: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Engine:
         system: what proposes candidates.
         decision: what makes them a prediction.
         batch_size: how many mixtures the system gets at once.
-        audio: encode the estimates as 16-bit wavs, and score what is in those as well.
+        audio_folder: where estimates are written as 16-bit wavs; None: not written.
         secondary: compute the metrics that rank nothing as well.
         guard: keeps a mixture that ends the process, or takes for ever, from doing so again; None: nothing does.
     """
@@ -55,12 +59,16 @@ class Engine:
     system: System | OracleSystem
     decision: Decision
     batch_size: int = 1
-    audio: bool = False
+    audio_folder: Path | None = None
     secondary: bool = False
-    guard: Guard | None = None
+    guard: Guard | TimeLimit | None = None
 
     def evaluate(self, scenes: Sequence[Scene]) -> Iterator[Outcome]:
-        """Outcomes of all scenes, in order, as they come; nothing that a mixture does ends the evaluation."""
+        """Outcomes of all scenes, in order, as they come.
+
+        Raises:
+            RunFolderError: an estimate cannot be written. Nothing else a mixture does ends the evaluation.
+        """
         keep_freed_memory()
         for batch in self._batches(scenes):
             yield from self._evaluate_batch(batch)
@@ -74,13 +82,13 @@ class Engine:
     def _evaluate_batch(self, batch: Sequence[Scene]) -> list[Outcome]:
         start = time.perf_counter()
         if self.guard is not None and (reason := self.guard.given_up(batch[0].mixture.id)) is not None:
-            return [_failed(batch[0], DataError(reason))]
+            return [failed(batch[0], DataError(reason))]
         try:
             with nullcontext() if self.guard is None else self.guard.working_on([s.mixture.id for s in batch]):
                 proposals = self._propose(batch)
         except (Exception, SystemExit, OverTime) as error:  # noqa: BLE001 - a plugin may raise anything
             if len(batch) == 1:
-                return [_failed(batch[0], error)]
+                return [failed(batch[0], error)]
             log.info("a batch failed (%s); its mixtures are run one by one", error)
             return [outcome for scene in batch for outcome in self._evaluate_batch([scene])]
         seconds = (time.perf_counter() - start) / len(batch)
@@ -104,15 +112,20 @@ class Engine:
             )
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, selections, candidates.audio, references)
-            audio: Mapping[str, bytes] = {}
-            if self.audio:
-                score, audio = _encode_estimates(score, candidates, selections, table, references, mixture)
+            audio: Mapping[str, str] = {}
+            if self.audio_folder is not None:
+                score, audio = _write_estimates(
+                    self.audio_folder, score, candidates, selections, table, references, mixture
+                )
+        except RunFolderError:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
-            return _failed(scene, error)
+            return failed(scene, error)
         return Outcome(score, table, audio)
 
 
-def _failed(scene: Scene, error: BaseException) -> Outcome:
+def failed(scene: Scene, error: BaseException) -> Outcome:
+    """The outcome of a mixture that could not be done; the log gets a traceback of what was not expected."""
     if isinstance(error, S5Error):
         message = str(error)
         log.error("%s: %s", scene.mixture.id, message)
@@ -172,28 +185,32 @@ def pair_table(
     return PairTable(scores, candidates.class_scores, candidates.p_silence, candidates.labels, labels)
 
 
-def _encode_estimates(
+def _write_estimates(
+    folder: Path,
     score: MixtureScore,
     candidates: Candidates,
     selections: tuple[Selection, ...],
     table: PairTable,
     references: Audio,
     mixture: Audio,
-) -> tuple[MixtureScore, dict[str, bytes]]:
-    """Encode the estimates as the challenge wants them, PCM_16, and score what is in the files.
+) -> tuple[MixtureScore, dict[str, str]]:
+    """Write the estimates as the challenge wants them, PCM_16, and score what is in the files.
 
     Returns:
-        The score, and the files: name → content. Whoever keeps the run folder writes them.
+        The score, and the digests of the files: path below the run folder → hexadecimal SHA-256. They are handed over
+        to the disk with the mixture's line.
     """
     scaled = np.rint(candidates.audio[[s.index for s in selections]] * np.float32(_PCM_FULL_SCALE))
     written = np.clip(scaled, -_PCM_FULL_SCALE, _PCM_FULL_SCALE - 1).astype(np.int16)
     clipped = int(np.count_nonzero(written != scaled))
-    files = {
-        format_source_name(score.mixture_id, selection.index, selection.label): wav_bytes(
-            samples, sample_rate=SAMPLE_RATE, subtype="PCM_16"
-        )
-        for selection, samples in zip(selections, written, strict=True)
-    }
+    digests = {}
+    for selection, samples in zip(selections, written, strict=True):
+        path = folder / format_source_name(score.mixture_id, selection.index, selection.label)
+        try:
+            content = wav_bytes(samples, sample_rate=SAMPLE_RATE, subtype="PCM_16")
+            digests[f"{folder.name}/{path.name}"] = write_atomically(path, content, sync=False)
+        except (OSError, soundfile.SoundFileError) as error:
+            raise RunFolderError(f"cannot write {path}: {error}; free some space, then resume the run") from error
     capi: float | None = None
     if table.reference_labels is not None:
         rescored = pairwise_sdr(estimate=written, reference=references, mixture=mixture)
@@ -201,7 +218,7 @@ def _encode_estimates(
             score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
         ).capi_sdri
     flags = (*score.flags, f"clipped-samples:{clipped}") if clipped else score.flags
-    return replace(score, as_written=AsWritten(capi, clipped), flags=flags), files
+    return replace(score, as_written=AsWritten(capi, clipped), flags=flags), digests
 
 
 def _selected(table: PairTable, scores: PairScores) -> PairTable:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -93,7 +93,7 @@ class Guard:
         limit = self._timeout * len(ids)
         self._tell({"after": limit + max(2.0, limit), "limit": limit, "ids": list(ids)})
         try:
-            with _alarm(limit):
+            with alarm(limit):
                 yield
         finally:
             self._tell(None)
@@ -137,7 +137,7 @@ class Guard:
 
 
 @contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def alarm(seconds: float) -> Iterator[None]:
     """Raise `OverTime` in the block after so long, where the system has alarms and this is the main thread."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
@@ -153,6 +153,32 @@ def _alarm(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class TimeLimit:
+    """A guard for a worker: keeps the limit of time as far as the alarm can; deaths are its driver's to count."""
+
+    def __init__(self, timeout: float | None) -> None:
+        """Take the seconds that a mixture may take; None: any."""
+        self._timeout = timeout
+
+    def alone(self, mixture_id: str) -> bool:
+        """No: the driver has chosen what is worked on together."""
+        return False
+
+    def given_up(self, mixture_id: str) -> str | None:
+        """None: the driver hands out what is to be tried."""
+        return None
+
+    @contextmanager
+    def working_on(self, ids: Sequence[str]) -> Iterator[None]:
+        """Watch the time.
+
+        Raises:
+            OverTime: from within the block, when it takes too long.
+        """
+        with nullcontext() if self._timeout is None else alarm(self._timeout * len(ids)):
+            yield
 
 
 def check_timeout(seconds: float | None) -> None:

@@ -22,6 +22,7 @@ from s5eval.harness.record.same_data import manifest_facts
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, decision_marks
 from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint
 from s5eval.harness.runs.guard import check_timeout
+from s5eval.harness.runs.staffing import Staff, check_staffing, staff_of, within_memory
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device
@@ -36,7 +37,8 @@ from s5eval.systems.stage_store import DiskStore
 class Plan:
     """A run before its first mixture: manifest, system, decision, and what the file checks found.
 
-    `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it back.
+    `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it back. `staff` is who
+    works; None: this process alone. `working_folder` is the one before any code of the system was run.
     """
 
     config: RunConfig
@@ -46,6 +48,8 @@ class Plan:
     fingerprint: Mapping[str, Any]
     device: str
     findings: tuple[Finding, ...]
+    staff: Staff | None
+    working_folder: Path
 
     @property
     def decision(self) -> Decision:
@@ -70,6 +74,8 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
         DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
     """
     check_timeout(config.mixture_timeout)
+    check_staffing(config)
+    working_folder = Path.cwd()
     # A system may change the working folder: whatever is relative is resolved before any of its code is run.
     config = replace(config, data=_absolute(config.data), decision_file=_absolute(config.decision_file))
     store = DiskStore(cache_folder() / "stages")
@@ -83,10 +89,14 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
         afresh=config.strict,
         progress=making,
     )
-    device = resolve_device(config.device)
+    device = "cpu" if config.engine == "ray" else resolve_device(config.device)
+    staff = staff_of(config, device, len(manifest.scenes))
     settings = dict(config.settings.get("system", {}))
     system = build_system(
-        config.system, factory, {**settings, TRUST: True} if config.trust_checkpoint else settings, device
+        config.system,
+        factory,
+        {**settings, TRUST: True} if config.trust_checkpoint else settings,
+        device if staff is None else "cpu",  # its workers compute; a GPU's memory is theirs
     )
     if isinstance(system, OracleSystem) and not manifest.has_references:
         raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
@@ -99,7 +109,8 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
         raise DataError(f"--strict: {len(findings)} findings about the files\n{listed}")
-    return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings))
+    staff = within_memory(staff, config)
+    return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings), staff, working_folder)
 
 
 def _absolute(path: Path | None) -> Path | None:

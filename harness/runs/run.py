@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import adopted_mark, summary_facts
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.report.page import write_page
+from s5eval.harness.runs.by_workers import outcomes_of_workers
 from s5eval.harness.runs.derived import status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard
@@ -74,6 +76,8 @@ def carry_out(
     """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
     start = time.perf_counter()
     sitting: dict[str, Any] = {"provenance": collect_provenance(plan.device)}
+    if plan.staff is not None:
+        sitting["staff"] = plan.staff.as_dict()
     if plan.config.trust_checkpoint:
         sitting["trusted_checkpoint"] = True  # a fact for readers; nothing acts on it
     earlier = [] if before is None else list(before.get("sittings", ()))
@@ -93,11 +97,13 @@ def carry_out(
     finished = False
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
     try:
-        for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
-            folder.append(outcome.score, outcome.table, outcome.audio)
-            if outcome.score.status != "failed":
-                guard.survived(outcome.score.mixture_id)
-            scores[outcome.score.mixture_id] = outcome.score
+        with closing(_outcomes(plan, folder, remaining, guard)) as outcomes:
+            total = len(done) + len(remaining)
+            for outcome in outcomes if progress is None else progress(outcomes, total, len(done)):
+                folder.append(outcome.score, outcome.table, outcome.audio)
+                if outcome.score.status != "failed":
+                    guard.survived(outcome.score.mixture_id)
+                scores[outcome.score.mixture_id] = outcome.score
         finished = True
     finally:
         guard.close()
@@ -117,19 +123,19 @@ def carry_out(
     return RunResult(folder.path, summary)
 
 
-def _outcomes(
-    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: Progress | None, n_done: int, guard: Guard
-) -> Iterable[Outcome]:
+def _outcomes(plan: Plan, folder: RunFolder, scenes: Sequence[Scene], guard: Guard) -> Generator[Outcome, None, None]:
+    if plan.staff is not None:
+        yield from outcomes_of_workers(plan, plan.staff, scenes, folder.audio, guard)
+        return
     engine = Engine(
         system=plan.system,
         decision=plan.decision,
         batch_size=plan.config.batch_size,
-        audio=plan.config.save_audio,
+        audio_folder=folder.audio if plan.config.save_audio else None,
         secondary=plan.config.metrics == "all",
         guard=guard,
     )
-    outcomes = engine.evaluate(scenes)
-    return outcomes if progress is None else progress(outcomes, n_done + len(scenes), n_done)
+    yield from engine.evaluate(scenes)
 
 
 def _costs(plan: Plan, seconds: float) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from unittest import mock
 import numpy as np
 
 from s5eval.data_manifests.audio import wav_bytes
+from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record import run_folder as journal
 from s5eval.harness.record.inspection import inspect_run
@@ -47,7 +48,8 @@ def append_all(path: Path, tables: list[PairTable], wav: bytes | None, seconds: 
         folder.make_audio()
         start = time.perf_counter()
         for id_, table in zip(ids, tables, strict=True):
-            audio = {} if wav is None else {f"{id_}_0_{CLASSES[0]}.wav": wav}
+            name = f"audio/{id_}_0_{CLASSES[0]}.wav"
+            audio = {} if wav is None else {name: write_atomically(path / name, wav, sync=False)}
             estimates = ({"index": 0, "label": CLASSES[0], "confidence": 1.0},)
             folder.append(MixtureScore(id_, "scored", 1.0, estimates=estimates), table, audio)
         if seconds < NEVER:
