@@ -22,7 +22,7 @@ from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches, heard, heard_entry
 from s5eval.systems.training.parts import Job, PartsFolder
-from s5eval.systems.training.recipe import OptimiserSettings, Plan
+from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
 from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
 from s5eval.systems.training.stopping import Stop, stopping
 
@@ -59,7 +59,7 @@ class Watcher(Protocol):
 
 
 def train(
-    plan: Plan, sitting: Sitting, *, watch: Watcher | None = None, say: Callable[[str], None] | None = None
+    plan: TrainingPlan, sitting: Sitting, *, watch: Watcher | None = None, say: Callable[[str], None] | None = None
 ) -> TrainingResult:
     """Train until the recipe is done or the sitting is over; goes on from the newest checkpoint in `sitting.out`.
 
@@ -102,7 +102,7 @@ def _lock(out: Path) -> FolderLock:
 
 
 def _train(
-    plan: Plan,
+    plan: TrainingPlan,
     sitting: Sitting,
     fabric: Any,
     state: checkpoint.State | None,
@@ -175,7 +175,7 @@ class _Meter:
 
 
 class _Loop:
-    def __init__(self, plan: Plan, job: Job, fabric: Any, parts: PartsFolder) -> None:
+    def __init__(self, plan: TrainingPlan, job: Job, fabric: Any, parts: PartsFolder) -> None:
         self.plan, self.job, self.fabric = plan, job, fabric
         self.built_on: Mapping[str, str] = parts.built_on
         self.started_from: Mapping[str, str] = parts.started_from

@@ -125,11 +125,11 @@ class Trainer:
     recipe: type[Recipe]
     load_preset: Callable[[str, Mapping[str, Any]], Any]
     check: Callable[[Any, Any, str], None]
-    make_job: Callable[["Plan", "PartsFolder"], "Job"]
+    make_job: Callable[["TrainingPlan", "PartsFolder"], "Job"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """A recipe with its name and the system that it trains.
 
     Attributes:
@@ -163,7 +163,7 @@ class Plan:
         return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
+def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPlan:
     """Resolve a recipe.
 
     Args:
@@ -196,7 +196,7 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
     configuration = trainer.load_preset(preset, system)
     trainer.check(recipe, configuration, key)
     _check(recipe, key)
-    return Plan(f"{file.stem}/{key}", preset, configuration, recipe, trainer)
+    return TrainingPlan(f"{file.stem}/{key}", preset, configuration, recipe, trainer)
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from s5eval.systems.baseline.system import new_part
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import permutations
 from s5eval.systems.training.parts import Job, Part, PartsFolder
-from s5eval.systems.training.recipe import Plan, Recipe, Trainer
+from s5eval.systems.training.recipe import Recipe, Trainer, TrainingPlan
 
 _PARTS = {"tagger": "tagger-4c", "separator": "separator"}
 
@@ -103,7 +103,7 @@ def class_aware_loss(estimates: Tensor, references: Tensor, labels: Tensor) -> T
     return totals.amin(1) / tracks
 
 
-def make_job(plan: Plan, parts: PartsFolder) -> Job:
+def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
     """Network and loss of a plan.
 
     Raises:

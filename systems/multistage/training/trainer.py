@@ -29,12 +29,12 @@ from s5eval.systems.multistage.training.tagging import ClipTagging, FrameTagging
 from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
-from s5eval.systems.training.recipe import Plan, Trainer
+from s5eval.systems.training.recipe import Trainer, TrainingPlan
 
 _M = TypeVar("_M", bound=nn.Module)
 
 
-def make_job(plan: Plan, parts: PartsFolder) -> Job:
+def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
     """Networks and loss of a plan.
 
     Raises:
