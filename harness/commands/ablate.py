@@ -20,7 +20,7 @@ from s5eval.harness.terminal import echo, plugin_output
 @click.command("ablate")
 @click.argument("grid", required=False, type=PathType)
 @click.option(
-    "--grid", "axes", metavar="AXES", help="Axes to combine, such as stages,thresholds; default: all of the grid."
+    "--axes", metavar="AXES", help="Axes of the grid to combine, such as stages,thresholds; default: all of them."
 )
 @click.option("--system", metavar="NAME", help="Installed system or module:factory; default: the grid's.")
 @data_options
@@ -41,7 +41,7 @@ def command(grid: Path | None, **options: Any) -> int:
     """
     from s5eval.harness.comparing.ablation import ablate
     from s5eval.harness.comparing.ablation_files import write_ablation
-    from s5eval.harness.comparing.ablation_grid import load_grid, parse_assignments
+    from s5eval.harness.comparing.ablation_grid import dotted_assignments, load_grid
     from s5eval.harness.comparing.ablation_tables import ablation_table
     from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.report.layout import fitted
@@ -50,7 +50,7 @@ def command(grid: Path | None, **options: Any) -> int:
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]
     _, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
-    base = parse_assignments(options["settings"])
+    base = dotted_assignments(options["settings"])
     chosen = load_grid(
         grid,
         axes=axes,

@@ -185,11 +185,11 @@ def init(
     Parameters, scores and external resources are read from SUBMISSIONS (built zips or folders), if given.
     """
     from s5eval.submissions.layout import make_name
-    from s5eval.submissions.package import init_package, submission_name
+    from s5eval.submissions.package import init_package, parse_submission_name
 
     built = {}
     for path in submissions:
-        name = submission_name(path)
+        name = parse_submission_name(path)
         if name is None or not path.exists():
             raise UsageError(f"{path}: no submission of the name <Surname>_<Institute>_task4_<n>, zip or folder")
         built[name] = path

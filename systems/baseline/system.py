@@ -13,11 +13,11 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS
 from s5eval.systems.baseline.checkpoints import SOURCE, load_checkpoint
-from s5eval.systems.baseline.configuration import Configuration, Settings, read_settings
+from s5eval.systems.baseline.configuration import BaselineConfiguration, BaselineSettings, read_settings
 from s5eval.systems.baseline.models.frozen import frozen_tensors
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger, Tagger1c, Tagger4c
-from s5eval.systems.baseline.stages import SeparationStage, TaggingStage
+from s5eval.systems.baseline.stages import QueriedSeparationStage, TaggingStage
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json
 from s5eval.systems.loading import checked_digest, file_digest, joint_digest, load_strictly, read_tensors
@@ -68,7 +68,7 @@ def build(kind: Kind, config: Mapping[str, Any], device: str) -> Pipeline:
     return _Builder(kind, config, device).pipeline()
 
 
-def new_part(name: str, config: Configuration) -> nn.Module:
+def new_part(name: str, config: BaselineConfiguration) -> nn.Module:
     """A part with random weights: `tagger-1c`, `tagger-4c` or `separator`.
 
     The weights depend on the seed and the part's name alone.
@@ -90,7 +90,7 @@ def new_part(name: str, config: Configuration) -> nn.Module:
         return factories[name]()
 
 
-def weights_folder(kind: Kind, settings: Settings) -> Path | None:
+def weights_folder(kind: Kind, settings: BaselineSettings) -> Path | None:
     """The folder of exported weights: as given, else the shipped one; None: random weights, or checkpoints."""
     if settings.weights is not None:
         return None if str(settings.weights) == UNTRAINED else settings.weights
@@ -146,7 +146,7 @@ class _Builder:
         return Pipeline(
             [
                 TaggingStage("tagger", self.fingerprint("tagger", first), tagger),
-                SeparationStage(
+                QueriedSeparationStage(
                     "separator", self.fingerprint("separator", second), separator, revive=c.silent_slots == "queried"
                 ),
             ],

@@ -14,7 +14,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
 from s5eval.systems.interface import Json, Stage
 from s5eval.systems.loading import checked_digest, file_digest, joint_digest, load_strictly, read_tensors
-from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
+from s5eval.systems.multistage.configuration import MultistageConfiguration, MultistageSettings, read_settings
 from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
@@ -61,14 +61,14 @@ def build(config: Mapping[str, Any], device: str) -> Pipeline:
     return _Builder(read_settings(config), device, asked_for_encoder=asked).pipeline()
 
 
-def weights_folder(settings: Settings) -> Path | None:
+def weights_folder(settings: MultistageSettings) -> Path | None:
     """The folder that trained weights come from: as given, else the shipped one; None: random weights."""
     if settings.weights is not None:
         return None if str(settings.weights) == UNTRAINED else settings.weights
     return SHIPPED if settings.preset == "mini" and (SHIPPED / "card.json").is_file() else None
 
 
-def new_part(name: str, config: Configuration) -> nn.Module:
+def new_part(name: str, config: MultistageConfiguration) -> nn.Module:
     """A part with random weights: `uss`, `tse2`, `tse3`, `dpc1`, `dpc2`, `dpc3` or `m2d`.
 
     The weights depend on the seed and the part's name alone, not on which other parts are made.
@@ -100,7 +100,7 @@ def part_file(folder: Path, name: str) -> Path:
 class _Builder:
     """Makes the parts that are needed, loads their weights, and keeps the digest of each."""
 
-    def __init__(self, settings: Settings, device: str, *, asked_for_encoder: bool = False) -> None:
+    def __init__(self, settings: MultistageSettings, device: str, *, asked_for_encoder: bool = False) -> None:
         self.asked_for_encoder = asked_for_encoder
         self.missing: list[str] = []
         self.settings, self.config, self.device = settings, settings.configuration, device

@@ -83,7 +83,7 @@ class OptimiserSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingRecipe:
     """One training run; systems add settings of their own.
 
     Attributes:
@@ -122,7 +122,7 @@ class Trainer:
         make_job: networks and loss of a plan.
     """
 
-    recipe: type[Recipe]
+    recipe: type[TrainingRecipe]
     load_preset: Callable[[str, Mapping[str, Any]], Any]
     check: Callable[[Any, Any, str], None]
     make_job: Callable[["TrainingPlan", "PartsFolder"], "Job"]
@@ -237,7 +237,7 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
-def _check(recipe: Recipe, where: str) -> None:
+def _check(recipe: TrainingRecipe, where: str) -> None:
     for name in ("steps", "batch", "accumulate"):
         if getattr(recipe, name) < 1:
             raise UsageError(f"{where}.{name} is {getattr(recipe, name)}, expected a positive number")

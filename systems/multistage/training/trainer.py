@@ -10,7 +10,7 @@ from torch import nn
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.loading import file_digest, load_strictly, read_tensors
-from s5eval.systems.multistage.configuration import Configuration, load_preset
+from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
     check_dimension,
@@ -42,7 +42,7 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
         UsageError: published M2D weights for a recipe that trains M2D.
     """
     recipe: MultistageRecipe = plan.recipe
-    config: Configuration = plan.configuration
+    config: MultistageConfiguration = plan.configuration
     if recipe.task == "tagging":
         return _tagging(recipe, config, parts)
     separator, classifier = PARTS[recipe.stage]
@@ -85,7 +85,7 @@ def _adaptation(module: nn.Module) -> Adaptation | None:
     return functools.partial(widen, extractor=module) if isinstance(module, DeFTMambaTSE) else None
 
 
-def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierStages:
+def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) -> EarlierStages:
     def frozen(name: str) -> nn.Module:
         return parts.frozen(new_part(name, config), name)
 
@@ -105,7 +105,7 @@ def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierSt
     )
 
 
-def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
+def _m2d(config: MultistageConfiguration, parts: PartsFolder) -> M2D:
     """The frozen M2D of all classifiers: published weights, else those that recipes have exported."""
     module = _typed(new_part("m2d", config), M2D)
     path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
@@ -117,7 +117,7 @@ def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
     return module.eval().requires_grad_(False).to(parts.device)
 
 
-def _trained_m2d(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> M2D:
+def _trained_m2d(recipe: MultistageRecipe, config: MultistageConfiguration, parts: PartsFolder) -> M2D:
     """An M2D to train; published weights are not for that."""
     if parts.m2d_weights is not None:
         raise UsageError(
@@ -134,7 +134,7 @@ def _m2d_part(m2d: M2D) -> Part:
     return Part(m2d.backbone, "m2d.safetensors")
 
 
-def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
+def _encoder(config: MultistageConfiguration, parts: PartsFolder) -> AFWhisper | None:
     """The frozen frame encoder: published weights, else those of recipe `encoder`, else none."""
     given = parts.af_whisper_weights
     directory = given or parts.folder / "af_whisper"
@@ -146,7 +146,7 @@ def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
     return encoder
 
 
-def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> Job:
+def _tagging(recipe: MultistageRecipe, config: MultistageConfiguration, parts: PartsFolder) -> Job:
     (name,) = recipe.trains
     if name == "m2d":
         m2d = _trained_m2d(recipe, config, parts)
@@ -164,7 +164,7 @@ def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder
     return Job(task.to(parts.device), {name: part})
 
 
-def new_seeded_encoder(config: Configuration) -> AFWhisper:
+def new_seeded_encoder(config: MultistageConfiguration) -> AFWhisper:
     """The preset's frame encoder with weights that depend on its seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
