@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import asdict
-from typing import TypeVar
 
 import torch
 from torch import nn
@@ -30,8 +29,7 @@ from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
 from s5eval.systems.training.recipe import Trainer, TrainingPlan
-
-_M = TypeVar("_M", bound=nn.Module)
+from s5eval.systems.weights import typed
 
 
 def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
@@ -57,14 +55,14 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
         if separator in networks
         else parts.frozen(new[separator], part_file(parts.folder, separator).stem)
     )
-    dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
+    dpc = typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     set_checkpointing(network, recipe.checkpointing)
     facts: dict[str, str] = {}
     made = {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}
     if recipe.task == "segmentation":
-        task: nn.Module = SegmentationTask(_typed(network, DeFTMambaUSS), recipe.loss.segmentation)
+        task: nn.Module = SegmentationTask(typed(network, DeFTMambaUSS), recipe.loss.segmentation)
     elif recipe.stage == 1:
-        uss = _typed(network, DeFTMambaUSS)
+        uss = typed(network, DeFTMambaUSS)
         adapts = "m2d" in recipe.trains
         m2d = None
         if adapts:
@@ -74,7 +72,7 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
             m2d = _m2d(config, parts)
         task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
     else:
-        tse = _typed(network, DeFTMambaTSE)
+        tse = typed(network, DeFTMambaTSE)
         earlier = _earlier(recipe.stage, config, parts)
         task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
@@ -90,12 +88,11 @@ def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) ->
         return parts.frozen(new_part(name, config), name)
 
     refinements = [
-        (_typed(frozen(f"tse{n}"), DeFTMambaTSE), _typed(frozen(f"dpc{n}"), DualPathClassifier))
-        for n in range(2, stage)
+        (typed(frozen(f"tse{n}"), DeFTMambaTSE), typed(frozen(f"dpc{n}"), DualPathClassifier)) for n in range(2, stage)
     ]
     return EarlierStages(
-        _typed(frozen("uss"), DeFTMambaUSS),
-        _typed(frozen("dpc1"), DualPathClassifier),
+        typed(frozen("uss"), DeFTMambaUSS),
+        typed(frozen("dpc1"), DualPathClassifier),
         refinements,
         _m2d(config, parts),
         _encoder(config, parts),
@@ -107,7 +104,7 @@ def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) ->
 
 def _m2d(config: MultistageConfiguration, parts: PartsFolder) -> M2D:
     """The frozen M2D of all classifiers: published weights, else those that recipes have exported."""
-    module = _typed(new_part("m2d", config), M2D)
+    module = typed(new_part("m2d", config), M2D)
     path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
     if parts.m2d_weights is not None:
         path, source = parts.m2d_weights, SOURCE
@@ -124,7 +121,7 @@ def _trained_m2d(recipe: MultistageRecipe, config: MultistageConfiguration, part
             "the recipe trains an M2D of its own, and published weights cannot be trained: expected no --m2d-weights, "
             f"got {parts.m2d_weights}"
         )
-    module = _typed(new_part("m2d", config), M2D)
+    module = typed(new_part("m2d", config), M2D)
     parts.trained(module.backbone, recipe.starts_from.get("m2d"))
     module.backbone.norm_stats.requires_grad_(False)
     return module.to(parts.device)
@@ -169,12 +166,6 @@ def new_seeded_encoder(config: MultistageConfiguration) -> AFWhisper:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return new_af_whisper(asdict(config.frame_encoder))
-
-
-def _typed(module: nn.Module, kind: type[_M]) -> _M:
-    if not isinstance(module, kind):
-        raise TypeError(f"expected a {kind.__name__}, not a {type(module).__name__}")
-    return module
 
 
 TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job)
