@@ -16,7 +16,8 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.synthesis.augmentation import Augmentation
-from s5eval.data_manifests.training_scenes import recordings_digest
+from s5eval.data_manifests.synthesis.recordings import open_recordings
+from s5eval.data_manifests.training_scenes import PROCEDURAL
 from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class DataSettings:
     target_counts: tuple[float, ...]
     duration_augmentation: Literal["off", "pool", "concat"]
     workers: int
+
+    def shares(self) -> dict[str, float]:
+        """What scenes are made of and by which shares: `foley`, and folders of recordings."""
+        given = self.material or {self.folder or PROCEDURAL: 1.0}
+        return {name: share for name, share in given.items() if share > 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +159,20 @@ class TrainingPlan:
     def digest(self) -> str:
         """`sha256:` of `as_dict` without what changes no result: loader processes, and where recordings lie.
 
+        Folders of recordings count by their content, in whichever layout: it is read whenever this is asked for.
+
         Raises:
-            DataError: the folder of recordings cannot be read.
+            DataError: a folder of recordings is missing or wrong, or cannot be read.
         """
-        content = self.as_dict()
-        del content["recipe"]["data"]["workers"]
-        if (folder := content["recipe"]["data"]["folder"]) is not None:
-            content["recipe"]["data"]["folder"] = recordings_digest(Path(folder).expanduser().absolute())
+        content, shares = self.as_dict(), self.recipe.data.shares()
+        data = content["recipe"]["data"]
+        del data["workers"]
+        if set(shares) != {PROCEDURAL}:
+            del data["folder"]
+            data["material"] = [
+                [name if name == PROCEDURAL else open_recordings(Path(name), "train").digest(), share]
+                for name, share in shares.items()
+            ]
         return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
