@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import (
     PathType,
     data_options,
@@ -17,7 +18,12 @@ from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, plugin_output
 
 
-@click.command("ablate")
+@click.command(
+    "ablate",
+    cls=Command,
+    short_help="Run the rows of a grid and set them side by side.",
+    example="s5eval ablate --axes stages,thresholds --limit 96 --out TABLES",
+)
 @click.argument("grid", required=False, type=PathType)
 @click.option(
     "--axes", metavar="AXES", help="Axes of the grid to combine, such as stages,thresholds; default: all of them."
