@@ -97,7 +97,7 @@ class Processes:
     def wait(self, seconds: float) -> Sequence[Event]:
         """What has happened, in order; what a worker said before it died comes before its end."""
         pipes = [worker.pipe for worker in self._workers.values()]
-        outputs = [worker.output for worker in self._workers.values() if not worker.output.closed]
+        outputs = [worker.output.fileno() for worker in self._workers.values() if not worker.output.closed]
         ready = wait([*pipes, *outputs], seconds)
         for place, worker in self._workers.items():
             self._listen(place, worker)
@@ -187,7 +187,7 @@ def _last_words(worker: _Worker) -> str:
     code = worker.process.returncode
     how = f"exit code {code}"
     if code < 0:
-        how = f"signal {-code} ({signal.Signals(-code).name})" if -code in iter(signal.Signals) else f"signal {-code}"
+        how = f"signal {-code} ({signal.Signals(-code).name})" if -code in signal.valid_signals() else f"signal {-code}"
         how += ", as when memory runs out" if -code == signal.SIGKILL else ""
     said = [*worker.printed, *([worker.rest.decode("utf-8", "replace")] if worker.rest else [])]
     return f"{how}; {' | '.join(said)}" if said else how

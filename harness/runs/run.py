@@ -28,7 +28,7 @@ from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
 
-Progress = Callable[[Iterable[Outcome], int, int], Iterable[Outcome]]
+OutcomeProgress = Callable[[Iterable[Outcome], int, int], Iterable[Outcome]]
 """Wraps the outcomes to show progress; gets how many mixtures there are, and how many are done already."""
 
 
@@ -46,7 +46,7 @@ class RunResult:
 
 
 def run(
-    config: RunConfig, out: Path, *, progress: Progress | None = None, making: CountProgress | None = None
+    config: RunConfig, out: Path, *, progress: OutcomeProgress | None = None, making: CountProgress | None = None
 ) -> RunResult:
     """Evaluate a system into a new run folder.
 
@@ -70,7 +70,7 @@ def carry_out(
     plan: Plan,
     folder: RunFolder,
     done: Mapping[str, Line],
-    progress: Progress | None,
+    progress: OutcomeProgress | None,
     before: Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
