@@ -9,8 +9,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Data": ("data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "strict"),
     "System": ("system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights"),
     "How it is run": (
-        "batch_size", "device", "devices", "threads", "workers", "engine", "address", "gpus_per_worker", "shard", "no_cache", "mixture_timeout", "max_minutes",
-        "checkpoint_minutes", "repair", "dry_run",
+        "batch_size", "device", "devices", "threads", "workers", "engine", "address", "gpus_per_worker", "shard",
+        "no_cache", "mixture_timeout", "max_minutes", "checkpoint_minutes", "repair", "dry_run",
     ),
     "What is computed": (
         "metrics", "downmix", "save_audio", "axes", "baseline", "objective", "weight", "folds", "shrinkage",

@@ -71,9 +71,10 @@ class _Drive:
                         f"workers end before their first result, {DEATHS} in succession at every place; the last one: "
                         f"{self._last_words}"
                     )
-                for event in self._crew.wait(_LOOK):
-                    yield from self._follow(event)
-                yield from self._overdue()
+                answers = [answer for event in self._crew.wait(_LOOK) for answer in self._follow(event)]
+                answers += self._overdue()
+                self._feed()  # after all that has happened: nothing is sent to a worker whose end is known
+                yield from answers
             patience = _PATIENCE
         finally:
             self._crew.close(patience=patience)
@@ -89,13 +90,9 @@ class _Drive:
             case Answered(value=value):
                 task = self._queue.finished(place)
                 self._since[place] = time.monotonic()
-                self._feed(place)
                 yield Answer(task, value)
-                return
             case Ended():
                 yield from self._bury(event)
-                return
-        self._feed(place)
 
     def _bury(self, event: Ended) -> Iterator[Answer]:
         place, task = event.place, self._queue.front(event.place)
@@ -107,7 +104,15 @@ class _Drive:
         if verdict.given_up is not None:
             reason = f"it has ended {DEATHS} workers, the last with: {event.words}"
             yield Answer(verdict.given_up, given_up=f"{', '.join(verdict.given_up)}: {reason}")
-        self._fill(place, verdict.replace)
+        if verdict.replace and self._queue.open:
+            self._crew.start(place)
+
+    def _feed(self) -> None:
+        for place in range(self._crew.size):
+            while (task := self._queue.give(place)) is not None:
+                if self._queue.front(place) is task:
+                    self._since[place] = time.monotonic()
+                self._crew.send(place, task)
 
     def _overdue(self) -> Iterator[Answer]:
         if self._limit is None:
@@ -132,18 +137,5 @@ class _Drive:
             yield Answer(task, given_up=f"{task[0]}: {reason}; its worker was ended")
         else:
             replace = self._queue.lost(place).replace
-        self._fill(place, replace)
-
-    def _fill(self, place: int, replace: bool) -> None:
-        """Another worker for a place, and what the dead one held for whoever is idle."""
-        if self._queue.open:
-            if replace:
-                self._crew.start(place)
-            for other in range(self._crew.size):
-                self._feed(other)
-
-    def _feed(self, place: int) -> None:
-        while (task := self._queue.give(place)) is not None:
-            if self._queue.front(place) is task:
-                self._since[place] = time.monotonic()
-            self._crew.send(place, task)
+        if replace and self._queue.open:
+            self._crew.start(place)

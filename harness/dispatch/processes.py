@@ -133,7 +133,8 @@ class Processes:
 
     def _tell(self, place: int, message: object) -> None:
         with contextlib.suppress(OSError):  # it has died: its end is told by `wait`
-            self._workers[place].pipe.send(message)
+            if (worker := self._workers.get(place)) is not None:
+                worker.pipe.send(message)
 
     def _read(self, place: int, worker: _Worker) -> list[Event]:
         events: list[Event] = []
