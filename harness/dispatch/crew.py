@@ -13,11 +13,14 @@ class Work(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What the worker says of itself before it gets a task; the driver decides whether it will do."""
+        """What the worker says of itself before it gets a task; the driver decides whether it will do.
+
+        With `send` true, every task comes with what it is about: the worker's machine does not see the data.
+        """
         ...
 
     def do(self, task: Task, sent: Any) -> Any:
-        """The answer to a task. `sent` is what came with it (see `Crew.send`); None: nothing."""
+        """The answer to a task. `sent` is what came with it, where the worker's facts ask for it; else None."""
         ...
 
 
@@ -80,12 +83,21 @@ class Crew(Protocol):
 
     size: int
 
+    @property
+    def homes(self) -> Sequence[str]:
+        """The machines that workers may stand on, where results are kept per machine; empty: one, or it is the same."""
+        ...
+
+    def home(self, place: int) -> str:
+        """The machine of a worker that is ready; empty where `homes` is."""
+        ...
+
     def start(self, place: int) -> None:
         """Have a worker take a place; returns at once, and `Ready`, `Refused` or `Ended` follows."""
         ...
 
-    def send(self, place: int, task: Task) -> None:
-        """Give a worker a task; it answers in the order of what it was given. A dead one's end is told by `wait`."""
+    def send(self, place: int, task: Task, sent: Any) -> None:
+        """Give a worker a task, and what comes with it. It answers in order; the end of a dead one is told by `wait`."""
         ...
 
     def wait(self, seconds: float) -> Sequence[Event]:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ def dispatch(
     crew: Crew,
     *,
     admit: Callable[[str, Mapping[str, Any]], None] = lambda name, facts: None,
+    pack: Callable[[Task], Any] = lambda task: None,
     limit: float | None = None,
 ) -> Iterator[Answer]:
     """Answers of all tasks, as they come; the crew is closed at the end, whatever that is.
@@ -42,6 +44,7 @@ def dispatch(
         queue: the tasks, with as many places as the crew has.
         crew: who does them.
         admit: is told the name of every worker that begins and what it says of itself; raises to refuse it.
+        pack: what to send with a task to a worker whose facts ask for it (`send`).
         limit: seconds that one id of a task may take. As long again after it (at least two seconds), the worker is
             ended and the task given up; workers interrupt themselves before, where they can.
 
@@ -49,14 +52,20 @@ def dispatch(
         WorkersError: workers die before their first answer, again and again.
         S5Error: a worker cannot begin, or is refused.
     """
-    return _Drive(queue, crew, admit, limit).answers()
+    return _Drive(queue, crew, admit, pack, limit).answers()
 
 
 class _Drive:
     def __init__(
-        self, queue: Queue, crew: Crew, admit: Callable[[str, Mapping[str, Any]], None], limit: float | None
+        self,
+        queue: Queue,
+        crew: Crew,
+        admit: Callable[[str, Mapping[str, Any]], None],
+        pack: Callable[[Task], Any],
+        limit: float | None,
     ) -> None:
-        self._queue, self._crew, self._admit, self._limit = queue, crew, admit, limit
+        self._queue, self._crew, self._admit, self._pack, self._limit = queue, crew, admit, pack, limit
+        self._blind: set[int] = set()  # places whose workers do not see the data
         self._since: dict[int, float] = {}  # place → when its worker came to the task at its front
         self._last_words = "no worker has said anything"
 
@@ -85,6 +94,7 @@ class _Drive:
             case Ready(facts=facts):
                 self._admit(self._crew.name(place), facts)
                 self._queue.ready(place)
+                (self._blind.add if facts.get("send") else self._blind.discard)(place)
             case Refused(error=error):
                 raise type(error)(f"{self._crew.name(place)}: {error}") from error
             case Answered(value=value):
@@ -109,10 +119,18 @@ class _Drive:
 
     def _feed(self) -> None:
         for place in range(self._crew.size):
-            while (task := self._queue.give(place)) is not None:
+            while (task := self._queue.give(place, self._likes(place))) is not None:
                 if self._queue.front(place) is task:
                     self._since[place] = time.monotonic()
-                self._crew.send(place, task)
+                self._crew.send(place, task, self._pack(task) if place in self._blind else None)
+
+    def _likes(self, place: int) -> Callable[[Task], bool] | None:
+        """Which tasks have results on a worker's machine, if any has: those that fall to it by their names."""
+        homes = self._crew.homes
+        if len(homes) < 2:
+            return None
+        mine = self._crew.home(place)
+        return lambda task: max(homes, key=lambda home: zlib.crc32(f"{home} {task[0]}".encode())) == mine
 
     def _overdue(self) -> Iterator[Answer]:
         if self._limit is None:

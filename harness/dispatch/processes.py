@@ -90,9 +90,18 @@ class Processes:
         self._names[place] = f"worker {place + 1} (process {process.pid})"
         self._tell(place, self._job)
 
-    def send(self, place: int, task: Task) -> None:
+    @property
+    def homes(self) -> Sequence[str]:
+        """None: all are on this machine."""
+        return ()
+
+    def home(self, place: int) -> str:
+        """Nothing to tell."""
+        return ""
+
+    def send(self, place: int, task: Task, sent: Any) -> None:
         """Give a worker a task."""
-        self._tell(place, (task, None))
+        self._tell(place, (task, sent))
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """What has happened, in order; what a worker said before it died comes before its end."""

@@ -6,8 +6,9 @@ nobody is. Blamed tasks are tried again after all others and alone, with nothing
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 Task = tuple[str, ...]
 """The ids of what is worked on together: one, or a batch."""
@@ -16,6 +17,7 @@ DEATHS = 3
 """So many workers a task may end before it is given up; so many in succession a place may lose without a result."""
 
 _HELD = 2
+_LOOKED_AT = 200  # tasks from the front among which a worker's own are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,13 @@ class Queue:
         taken = self._places[place]
         taken.ready, taken.proven = True, False
 
-    def give(self, place: int) -> Task | None:
-        """The next task for a worker; None: it has enough, or nothing is left to hand out."""
+    def give(self, place: int, likes: Callable[[Task], bool] | None = None) -> Task | None:
+        """The next task for a worker; None: it has enough, or nothing is left to hand out.
+
+        Args:
+            place: the worker's.
+            likes: which tasks are rather its than others'; it gets any where there is none of these.
+        """
         taken = self._places[place]
         if not taken.ready or len(taken.held) >= _HELD:
             return None
@@ -101,7 +108,11 @@ class Queue:
             return None  # what waited behind the last tasks of others would be done sooner by whoever is free
         if not source:
             return None
-        task = source.popleft()
+        chosen = 0
+        if likes is not None:
+            chosen = next((k for k, task in enumerate(islice(source, _LOOKED_AT)) if likes(task)), 0)
+        task = source[chosen]
+        del source[chosen]
         taken.held.append(task)
         return task
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,11 @@ def outcomes_of_workers(
         _check_same(name, mine, theirs)
         log.info("%s is ready", name)
 
+    def pack(task: Task) -> dict[str, bytes]:
+        return {str(file): file.read_bytes() for id_ in task for file in by_id[id_].files}
+
     queue = Queue(tasks, places=crew.size, suspects=suspects)
-    for answer in dispatch(queue, crew, admit=admit, limit=plan.config.mixture_timeout):
+    for answer in dispatch(queue, crew, admit=admit, pack=pack, limit=plan.config.mixture_timeout):
         if isinstance(answer.value, Share):
             _write(audio, answer.value.wavs)
             add_to_tally(plan, answer.value.tally)
@@ -82,6 +86,11 @@ def _given_up(answer: Answer, scenes: Mapping[str, Scene]) -> Iterator[Outcome]:
 
 def _crew(plan: Plan, staff: Staff, size: int) -> Crew:
     job = EvaluationJob(plan.config, staff.devices)
+    if staff.engine == "ray":
+        from s5eval.harness.dispatch.ray_crew import RayCrew
+
+        gpus = plan.config.gpus_per_worker or 0
+        return RayCrew(replace(job, manifest=plan.manifest), size, address=plan.config.address, gpus=gpus)
     return Processes(job, size, folder=plan.working_folder, threads=staff.threads, heard=_heard)
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from s5eval.data_manifests.manifest import Manifest
+from s5eval.data_manifests.records import Scene
 from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import TimeLimit
-from s5eval.harness.runs.plan import Plan, plan_run
+from s5eval.harness.runs.plan import Plan, plan_on, plan_run
 from s5eval.systems.pipeline import Pipeline, StageTally
 
 
@@ -37,10 +39,12 @@ class EvaluationJob:
     Attributes:
         config: what is run.
         devices: the worker at a place computes on the device there, and round again.
+        manifest: the driver's, for workers on machines that may not see the data; None: they do.
     """
 
     config: RunConfig
     devices: tuple[str, ...]
+    manifest: Manifest | None = None
 
     def begin(self, place: int) -> "Evaluation":
         """Open the data and build the system, as the driver has done."""
@@ -54,15 +58,17 @@ class EvaluationJob:
             devices=(),
             strict=False,  # the driver has looked, and may have begun before somebody put a file there
         )
-        return Evaluation(plan_run(alone))
+        if self.manifest is None or _is_visible(self.manifest):
+            return Evaluation(plan_run(alone))
+        return Evaluation(plan_on(alone, self.manifest), sent=True)
 
 
 class Evaluation:
     """A system at work on one mixture after the other; implements `Work`."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Take a plan for this process alone."""
-        self.facts = facts_of(plan)
+    def __init__(self, plan: Plan, *, sent: bool = False) -> None:
+        """Take a plan for this process alone; `sent`: the files of a mixture come with its task."""
+        self.facts = {**facts_of(plan), "send": sent}
         self._plan = plan
         self._scenes = {scene.mixture.id: scene for scene in plan.manifest.scenes}
 
@@ -73,6 +79,7 @@ class Evaluation:
         with tempfile.TemporaryDirectory(prefix="s5eval-") as root:
             audio = Path(root) / "audio"
             audio.mkdir()
+            scenes = [_unpacked(self._scenes[id_], sent, Path(root)) for id_ in task]
             engine = Engine(
                 system=plan.system,
                 decision=plan.decision,
@@ -81,9 +88,30 @@ class Evaluation:
                 secondary=config.metrics == "all",
                 guard=TimeLimit(config.mixture_timeout),
             )
-            outcomes = tuple(engine.evaluate([self._scenes[id_] for id_ in task]))
+            outcomes = tuple(engine.evaluate(scenes))
             wavs = {name: (Path(root) / name).read_bytes() for outcome in outcomes for name in outcome.audio}
         return Share(outcomes, wavs, _difference(before, tally_of(plan)))
+
+
+def _is_visible(manifest: Manifest) -> bool:
+    return all(file.is_file() for scene in manifest.scenes for file in scene.files)
+
+
+def _unpacked(scene: Scene, sent: Mapping[str, bytes] | None, root: Path) -> Scene:
+    """A scene with its files where they were sent to: below `root`, under their names."""
+    if sent is None:
+        return scene
+
+    def put(file: Path) -> Path:
+        place = root / file.parent.name / file.name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(sent[str(file)])
+        return place
+
+    references = scene.references
+    if references is not None:
+        references = tuple(replace(reference, path=put(reference.path)) for reference in references)
+    return replace(scene, mixture=replace(scene.mixture, path=put(scene.mixture.path)), references=references)
 
 
 def facts_of(plan: Plan) -> dict[str, Any]:

@@ -75,11 +75,9 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     """
     check_timeout(config.mixture_timeout)
     check_staffing(config)
-    working_folder = Path.cwd()
     # A system may change the working folder: whatever is relative is resolved before any of its code is run.
     config = replace(config, data=_absolute(config.data), decision_file=_absolute(config.decision_file))
-    store = DiskStore(cache_folder() / "stages")
-    factory = load_factory(config.system)
+    load_factory(config.system)  # before any scene is made
     manifest = open_manifest(
         config.data,
         dataset=config.dataset,
@@ -89,6 +87,14 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
         afresh=config.strict,
         progress=making,
     )
+    return plan_on(config, manifest)
+
+
+def plan_on(config: RunConfig, manifest: Manifest) -> Plan:
+    """The rest of `plan_run`, on data that are open already. Raises as that does."""
+    working_folder = Path.cwd()
+    store = DiskStore(cache_folder() / "stages")
+    factory = load_factory(config.system)
     device = "cpu" if config.engine == "ray" else resolve_device(config.device)
     staff = staff_of(config, device, len(manifest.scenes))
     settings = dict(config.settings.get("system", {}))

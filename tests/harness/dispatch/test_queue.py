@@ -39,7 +39,12 @@ class FakeCrew:
         assert place not in self.workers, "a place has one worker"
         self.workers[place] = Worker()
 
-    def send(self, place: int, task: Task) -> None:
+    homes: Sequence[str] = ()
+
+    def home(self, place: int) -> str:
+        return self.homes[place % len(self.homes)]
+
+    def send(self, place: int, task: Task, sent: Any) -> None:
         worker = self.workers[place]
         assert worker.ready
         worker.held.append(task)
