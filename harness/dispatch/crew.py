@@ -97,7 +97,7 @@ class Crew(Protocol):
         ...
 
     def send(self, place: int, task: Task, sent: Any) -> None:
-        """Give a worker a task, and what comes with it. It answers in order; the end of a dead one is told by `wait`."""
+        """Give a worker a task, and what comes with it. It answers in order; its end, if it is dead, `wait` tells."""
         ...
 
     def wait(self, seconds: float) -> Sequence[Event]:

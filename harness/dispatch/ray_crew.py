@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -17,12 +18,13 @@ from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.dispatch.worker import collect_log, log_again, portable
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ part writes to standard error
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its way from 2.53 on; silences a warning
 
 try:
     import ray
     from ray._raylet import GcsClient
-    from ray.exceptions import RayActorError, RayError
+    from ray.exceptions import ActorUnavailableError, AuthenticationError, RayActorError, RayError
 except ImportError as missing:
     raise UsageError("--engine ray needs Ray: python -m pip install 's5eval[ray]'") from missing
 
@@ -64,6 +66,7 @@ class _Worker:
     where: Any
     pending: deque[Any] = field(default_factory=deque)
     node: str = ""
+    words: str = ""  # said when the connection to it was lost
     name: str = ""
 
 
@@ -87,6 +90,7 @@ class RayCrew:
         self._threads = threads
         self._address = find_cluster(address)
         _check_token(self._address)
+        _keep_off_the_terminal()
         try:
             ray.init(
                 address=self._address, namespace=_NAME, log_to_driver=False, configure_logging=False,
@@ -97,6 +101,7 @@ class RayCrew:
                 f"the Ray cluster at {self._address} cannot be joined: {_first_line(error)}; the driver has to run on "
                 "one of its machines (`ray start --address ...` makes this one of them)"
             ) from error
+        self._agent = ray._private.worker.global_worker.node.raylet_socket_name
         nodes = [node for node in ray.nodes() if node["Alive"]]
         self.homes: Sequence[str] = sorted(node["NodeID"] for node in nodes)
         total = ray.cluster_resources()
@@ -136,7 +141,9 @@ class RayCrew:
         ready, _ = ray.wait(list(fronts), num_returns=len(fronts), timeout=0)
         if not ready:
             ready, _ = ray.wait(list(fronts), num_returns=1, timeout=seconds)
-        return [self._event(fronts[reference]) for reference in ready]
+        if not ready:
+            self._check_agent()
+        return [event for reference in ready if (event := self._event(fronts[reference])) is not None]
 
     def stop(self, place: int) -> None:
         """Kill an actor."""
@@ -154,15 +161,24 @@ class RayCrew:
             self.stop(place)
         ray.shutdown()
 
-    def _event(self, place: int) -> Event:
+    def _event(self, place: int) -> Event | None:
         worker = self._workers[place]
         try:
-            kind, value, records = ray.get(worker.pending.popleft())
+            kind, value, records = _three(ray.get(worker.pending.popleft()))
             if kind == "ready":
                 worker.node, process = ray.get(worker.where)
                 self._names[place] = f"worker {place + 1} (process {process} on node {worker.node[:8]})"
+        except ActorUnavailableError as error:
+            self._check_agent()
+            # The connection is gone, with the worker or with its node. The cluster finds out which; the next call tells.
+            worker.words = worker.words or _first_line(error)
+            worker.pending = deque([worker.actor.where.remote()])
+            return None
         except RayError as error:
             return self._buried(place, worker, error)
+        if worker.words:  # back again, and what it was at is lost
+            self.stop(place)
+            return Ended(place, worker.words, blame=False)
         log_again(records)
         if kind == "ready":
             return Ready(place, value)
@@ -175,6 +191,17 @@ class RayCrew:
             return Ended(place, f"its node {worker.node[:8]} was lost", blame=False)
         return Ended(place, _first_line(error))
 
+    def _check_agent(self) -> None:
+        """Raise `DataError` where Ray's agent of this machine is gone: Ray would end this process without a word."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(self._agent)
+            except OSError as error:
+                raise DataError(
+                    "Ray's agent on this machine (the raylet) has died; what is done stands. Start Ray again, then "
+                    "go on with --resume"
+                ) from error
+
     def _is_lost(self, node: str) -> bool:
         """Whether a node is known to be gone; of a worker that never said where it is, no."""
         if not node:
@@ -186,10 +213,24 @@ class RayCrew:
         return node not in alive
 
 
+def _three(value: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """The answer of an actor; of `where`, which is asked once its connection was lost, only that there is one."""
+    return value if len(value) == 3 else ("back", None, ())
+
+
+def _keep_off_the_terminal() -> None:
+    """What Ray prints of dead workers and nodes goes to the log; there is no option for it."""
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+
+        def to_log(data: dict[str, Any], *rest: Any, **options: Any) -> None:
+            log.info("Ray: %s", " ".join(map(str, data.get("lines", ()))))
+
+        ray._private.worker.print_to_stdstream = to_log
+
+
 def _check_token(address: str) -> None:
     """Raises `UsageError` where the cluster does not take the token."""
-    from ray.exceptions import AuthenticationError
-
     try:
         GcsClient(address=address)
     except AuthenticationError as error:
