@@ -40,13 +40,14 @@ def test_default_leaves_them_aside(run: Call) -> None:
 def test_tuned_without_tuned_thresholds_is_default_and_says_so(run: Call) -> None:
     _, record = run("decision.thresholds=tuned")
     assert record["decision"]["silence_thresholds"] == {"default": 0.5}
-    assert record["about"]["thresholds"] == "default (these weights have no tuned thresholds)"
+    assert record["about"]["thresholds"] == "default"
+    assert record["about"]["missing_parts"] == ["tuned thresholds"]
 
 
 def test_nothing_is_said_when_nothing_was_asked(run: Call) -> None:
     _, record = run("system.tuned=true")
     assert record["decision"]["silence_thresholds"] == {"default": 0.6, "Speech": 0.7}
-    assert "thresholds" not in record["about"]
+    assert record["about"]["thresholds"] is None
 
 
 def test_one_class_joins_the_others(run: Call) -> None:
