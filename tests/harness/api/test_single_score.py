@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 import s5eval
+from s5eval.metrics.label_counts import LabelCounts
 
 LENGTH = 3200
 
@@ -67,7 +68,7 @@ def test_labels_may_repeat_and_a_scene_may_be_silent(signals: dict[str, Any]) ->
     silent = s5eval.score_mixture(estimates={}, references=[], mixture=signals["foa"])
     assert (silent.capi_sdri, silent.exact) == (None, True)
     alarm = s5eval.score_mixture(estimates=pairs[:1], references={}, mixture=signals["foa"])
-    assert (alarm.capi_sdri, alarm.fp) == (0.0, 1)
+    assert (alarm.capi_sdri, alarm.labels) == (0.0, LabelCounts(tp=0, fp=1, fn=0))
 
 
 def test_pcm_samples_are_read_at_full_scale(signals: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from sealed_files import edit_record
 from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
 from s5eval.harness.record.tables import MixtureScore, Outcome
 from s5eval.harness.scoring.corpus import METRICS, Column, all_columns
+from s5eval.harness.scoring.decomposition import TERMS
 from s5eval.harness.scoring.paired import paired_differences, sign_test
 from s5eval.metrics.bootstrap import paired_bootstrap
 from s5eval.metrics.capi import CapiScore
@@ -64,13 +65,9 @@ def test_the_decomposition_explains_the_difference(runs: tuple[Path, Path]) -> N
     assert comparison.decomposition is not None
     rows = comparison.decomposition
     for side in ("first", "second"):
-        terms = sum(
-            getattr(rows[term], side) or 0
-            for term in ("separation", "miss", "false_alarm", "confusion", "repeated_class")
-        )
-        assert terms == pytest.approx(
-            (getattr(rows["ceiling"], side) or 0) - (getattr(rows["value"], side) or 0), abs=1e-9
-        )
+        found = {name: getattr(row, side) or 0 for name, row in rows.items()}
+        terms = sum(found[term] for term in TERMS)
+        assert terms == pytest.approx(found["ceiling"] - found["value"], abs=1e-9)
     assert rows["value"].delta == pytest.approx(comparison.differences["metrics", "capi_sdri"].delta)
 
 
