@@ -8,10 +8,16 @@ import shutil
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Command
 from s5eval.harness.terminal import echo
 
 
-@click.command("info")
+@click.command(
+    "info",
+    cls=Command,
+    short_help="What a bug report needs: versions, device, folders.",
+    example="s5eval info --schema summary",
+)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 @click.option("--schema", is_flag=True, help="The JSON Schema of the files of a run folder, in place of all else.")
 @click.argument("file", required=False)
@@ -20,8 +26,6 @@ def command(as_json: bool, schema: bool, file: str | None) -> int:
 
     With --schema, what the files of a run folder hold: of FILE, which is run (run.json), summary (summary.json) or
     mixtures (a line of mixtures.jsonl); without FILE, of all three.
-
-    Example: s5eval info --schema summary
     """
     if schema:
         return _print_schema(file)
