@@ -43,7 +43,9 @@ def file_schema(name: str) -> dict[str, Any]:
         UsageError: there is no such file.
     """
     if name not in FILES:
-        raise UsageError(f"no file {name!r} in a run folder{suggestion(name, FILES)} (expected {', '.join(FILES)})")
+        raise UsageError(
+            f"no file {name!r} in a run folder{suggestion(name, list(FILES))} (expected {', '.join(FILES)})"
+        )
     definitions: dict[str, Any] = {}
     record = _record(FILES[name], definitions)
     if FILES[name] is MixtureScore:
