@@ -33,7 +33,7 @@ def test_tuned_takes_the_thresholds_that_came_with_the_weights(run: Call) -> Non
 def test_default_leaves_them_aside(run: Call) -> None:
     _, record = run("system.tuned=true", "decision.thresholds=default")
     assert record["decision"]["silence_thresholds"] == {"default": 0.5}
-    assert "provenance" not in record["decision"]
+    assert record["decision"]["provenance"] is None
     assert record["about"]["thresholds"] == "default"
 
 
