@@ -26,7 +26,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 """Options by what they are about; every command shows those that it has. What is not named here stands last."""
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Evaluate": ("run", "score", "check", "rescore"),
+    "Evaluate": ("run", "score", "merge", "check", "rescore"),
     "Look at": ("runs", "report", "compare", "profile"),
     "Improve": ("tune", "ablate", "train"),
     "Submit": ("submit",),

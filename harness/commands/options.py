@@ -60,8 +60,13 @@ timeout_option = click.option(
 
 
 def worker_options(command: Command) -> Command:
-    """`--workers`, `--devices`, `--engine`, `--address`, `--gpus-per-worker`."""
+    """`--workers`, `--devices`, `--engine`, `--address`, `--gpus-per-worker`, `--shard`."""
     for option in (
+        click.option(
+            "--shard",
+            metavar="K/N",
+            help="Evaluate part K of N, for a batch queue; `s5eval merge` joins the parts.",
+        ),
         click.option(
             "--gpus-per-worker",
             type=click.FloatRange(min=0),
@@ -91,16 +96,19 @@ def worker_options(command: Command) -> Command:
 
 def read_worker_options(options: dict[str, Any]) -> dict[str, Any]:
     """Fields of `RunConfig` from the options of `worker_options`. Raises `UsageError` for what is no number."""
-    workers = options["workers"]
-    if workers not in (None, "auto"):
+    from s5eval.harness.record.config import AS_MANY_AS_PAY
+
+    workers = AS_MANY_AS_PAY if options["workers"] == "auto" else options["workers"]
+    if isinstance(workers, str):
         if not str(workers).isdecimal():
             raise UsageError(f"--workers is {workers!r}, expected a number from 1, or auto")
-        workers = int(workers)
+        if (workers := int(workers)) == 0:
+            raise UsageError("--workers is 0, expected a number from 1, or auto")
     devices = tuple(word.strip() for word in (options["devices"] or "").split(",") if word.strip())
     return {
         "workers": workers,
         "devices": devices,
-        **{name: options[name] for name in ("engine", "address", "gpus_per_worker")},
+        **{name: options[name] for name in ("engine", "address", "gpus_per_worker", "shard")},
     }
 
 
@@ -200,12 +208,13 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:
+    from s5eval.harness.record.codec import to_json
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.table import summary_table
 
     if as_json:
-        echo(json.dumps(result.summary, indent=1))
+        echo(json.dumps(to_json(result.summary), indent=1))
     else:
         with coherent(result.path):
             table = fitted(summary_table(result.summary))

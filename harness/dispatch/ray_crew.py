@@ -170,7 +170,7 @@ class RayCrew:
                 self._names[place] = f"worker {place + 1} (process {process} on node {worker.node[:8]})"
         except ActorUnavailableError as error:
             self._check_agent()
-            # The connection is gone, with the worker or with its node. The cluster finds out which; the next call tells.
+            # The connection is gone, with the worker or its node: the cluster finds out which, and the next call tells.
             worker.words = worker.words or _first_line(error)
             worker.pending = deque([worker.actor.where.remote()])
             return None

@@ -1,42 +1,17 @@
 """Who does the work of a run: this process alone, or so many workers on so many devices."""
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.config import AS_MANY_AS_PAY, RunConfig
+from s5eval.harness.record.run_record import Staff
 
 PAYS_FROM = 20
 """With fewer mixtures `auto` starts no workers: each takes seconds to begin."""
 
 _BYTES_PER_WORKER = 1 << 30  # beyond what the system itself takes: libraries, and the audio of a mixture
-
-
-@dataclass(frozen=True, slots=True)
-class Staff:
-    """The workers of a run.
-
-    Attributes:
-        size: how many.
-        engine: `processes` or `ray`.
-        devices: worker k computes on entry k, and round again.
-        threads: of each; None: as torch chooses.
-    """
-
-    size: int
-    engine: Literal["processes", "ray"]
-    devices: tuple[str, ...]
-    threads: int | None = None
-
-    def device(self, place: int) -> str:
-        """Where the worker at a place computes."""
-        return self.devices[place % len(self.devices)]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `run.json`."""
-        return asdict(self)
 
 
 def check_staffing(config: RunConfig) -> None:
@@ -45,14 +20,14 @@ def check_staffing(config: RunConfig) -> None:
     Raises:
         UsageError: naming the option.
     """
-    if config.workers not in (None, "auto") and not (isinstance(config.workers, int) and config.workers >= 1):
-        raise UsageError(f"--workers is {config.workers!r}, expected a number from 1, or auto")
+    if config.workers is not None and config.workers < 0:
+        raise UsageError(f"--workers is {config.workers}, expected a number from 1, or auto")
     if config.engine not in ("processes", "ray"):
         raise UsageError(f"--engine is {config.engine!r}, expected processes or ray")
     if config.engine == "ray":
         if config.devices:
             raise UsageError("--devices is for processes of this machine; with --engine ray say --gpus-per-worker")
-        if not isinstance(config.workers, int):
+        if not config.workers:
             raise UsageError("--engine ray needs a number of --workers, such as --workers 8")
     elif config.address is not None or config.gpus_per_worker is not None:
         raise UsageError("--address and --gpus-per-worker go with --engine ray")
@@ -70,12 +45,11 @@ def staff_of(config: RunConfig, device: str, mixtures: int) -> Staff | None:
         mixtures: how many there are.
     """
     if config.engine == "ray":
-        gpus = config.gpus_per_worker or 0
-        return Staff(int(config.workers or 1), "ray", ("cuda" if gpus else "cpu",))
+        return Staff(config.workers or 1, "ray", ("cuda" if config.gpus_per_worker else "cpu",))
     devices = tuple(f"cuda:{number}" for number in config.devices) or (device,)
     if config.workers is None and not config.devices:
         return None
-    if config.workers == "auto" or config.workers is None:
+    if config.workers in (None, AS_MANY_AS_PAY):
         return _automatic(config, devices, mixtures)
     share = max(1, cores() // config.workers) if devices[0] == "cpu" else None
     return Staff(config.workers, "processes", devices, share)
@@ -96,7 +70,7 @@ def _automatic(config: RunConfig, devices: tuple[str, ...], mixtures: int) -> St
 
 def within_memory(staff: Staff | None, config: RunConfig) -> Staff | None:
     """What `auto` may start, now that this process is as large as a worker will be."""
-    if staff is None or config.workers != "auto" or staff.devices[0] != "cpu":
+    if staff is None or config.workers != AS_MANY_AS_PAY or staff.devices[0] != "cpu":
         return staff
     size = min(staff.size, memory_for_workers())
     return replace(staff, size=size) if size > 1 else None

@@ -15,9 +15,10 @@ import pytest
 
 from s5eval.harness.dispatch.worker import portable
 from s5eval.harness.errors import RunFolderError
-from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.config import AS_MANY_AS_PAY, RunConfig
+from s5eval.harness.record.run_record import Staff
 from s5eval.harness.runs import staffing
-from s5eval.harness.runs.staffing import PAYS_FROM, Staff, staff_of
+from s5eval.harness.runs.staffing import PAYS_FROM, staff_of
 
 Call = Callable[..., Any]
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -38,7 +39,13 @@ def journal(run: Path) -> dict[str, dict[str, Any]]:
     """Every line without its time (and the digest that covers it), by mixture."""
     lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
     assert len({line["mixture_id"] for line in lines}) == len(lines), "one line a mixture"
-    return {line["mixture_id"]: {**line, "seconds": 0, "sha256": ""} for line in lines}
+    return {line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": ""} for line in lines}
+
+
+def failures(run: Path) -> dict[str, str]:
+    """What failed, and why."""
+    outcomes = {id_: line["outcome"] for id_, line in journal(run).items()}
+    return {id_: outcome["error"] for id_, outcome in outcomes.items() if outcome["status"] == "failed"}
 
 
 def summary(run: Path) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def test_a_mixture_that_kills_its_workers_fails_by_name_and_costs_itself_only(
     settings = ("--set", "system.die_on=m_04", "--set", f"system.log={log}")
     result = s5eval("run", "--system", "plugins:build", "--data", data, "--out", out, "--workers", 2, *settings)
     assert result.code == 4, result.err
-    failed = {id_: line["error"] for id_, line in journal(out).items() if line["status"] == "failed"}
+    failed = failures(out)
     assert list(failed) == ["m_04"]
     assert "m_04: it has ended 3 workers" in failed["m_04"]
     assert "signal 9 (SIGKILL)" in failed["m_04"]
@@ -137,7 +144,7 @@ def test_a_mixture_that_cannot_be_interrupted_costs_its_worker_only(data: Path, 
     options = ("--set", "system.hang_on=m_04", "--mixture-timeout", 1.5, "--workers", 2)
     result = s5eval("run", "--system", "plugins:build", "--data", data, "--out", out, *options)
     assert result.code == 4, result.err
-    failed = {id_: line["error"] for id_, line in journal(out).items() if line["status"] == "failed"}
+    failed = failures(out)
     assert list(failed) == ["m_04"]
     assert "m_04: it took more than 1.5 s (--mixture-timeout)" in failed["m_04"]
 
@@ -147,7 +154,7 @@ def test_a_slow_mixture_is_interrupted_in_its_worker(data: Path, tmp_path: Path,
     options = ("--set", "system.slow=30", "--mixture-timeout", 0.3, "--workers", 1, "--limit", 2)
     result = s5eval("run", "--system", "plugins:build", "--data", data, "--out", out, *options)
     assert result.code == 4
-    assert all("it took more than 0.3 s" in line["error"] for line in journal(out).values())
+    assert all("it took more than 0.3 s" in error for error in failures(out).values())
     assert "ended" not in (out / "log.txt").read_text(), "its worker lives on"
 
 
@@ -265,7 +272,7 @@ def test_options_that_mean_nothing_are_refused(
 
 
 def test_auto_takes_free_cores_and_pays_only_for_many_mixtures(monkeypatch: pytest.MonkeyPatch) -> None:
-    auto = RunConfig("any", workers="auto")
+    auto = RunConfig("any", workers=AS_MANY_AS_PAY)
     monkeypatch.setattr(staffing, "free_cores", lambda: 6)
     assert staff_of(auto, "cpu", PAYS_FROM) is None
     staff = staff_of(auto, "cpu", PAYS_FROM + 1)
@@ -281,7 +288,7 @@ def test_auto_takes_free_cores_and_pays_only_for_many_mixtures(monkeypatch: pyte
 def test_gpus_get_a_worker_each(monkeypatch: pytest.MonkeyPatch) -> None:
     named = staff_of(RunConfig("any", devices=("0", "2")), "cuda", 5)
     assert named is not None
-    assert [named.device(place) for place in range(3)] == ["cuda:0", "cuda:2", "cuda:0"]
+    assert named.devices == ("cuda:0", "cuda:2")
     assert named.size == 2
     twice = staff_of(RunConfig("any", devices=("0", "2"), workers=4), "cuda", 5)
     assert twice is not None
