@@ -111,5 +111,4 @@ def test_a_made_up_array_can_be_run_through_everything(make_tables: Callable[...
         estimate_labels=[s5eval.CLASSES[k] for k in np.argmax(table.class_scores, axis=1)],
         reference_labels=table.reference_labels,
     )
-    assert score.capi is not None
-    assert score.capi.n_entries >= len(score.capi.pairs)
+    assert score.n_entries >= len(score.pairs)
