@@ -33,7 +33,7 @@ def test_wavs_are_scored_and_every_mistake_is_named(example: Any, tmp_path: Path
     assert mixtures.loc["m_4", "capi_sdri"] == 0.0
     assert run.losses.loc["Pour", "confusion"] > 1
     assert run.losses.loc["Cough", "false_alarm"] > 0
-    assert (score.tp, score.fn) == (1, 1)
+    assert (score.labels.tp, score.labels.fn) == (1, 1)
     assert score.capi_sdri == pytest.approx(0.0, abs=1e-6)
 
 
