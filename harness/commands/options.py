@@ -12,6 +12,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.progress import show_count
+from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -59,14 +60,24 @@ timeout_option = click.option(
 )
 
 
+WORKER_FIELDS = ("workers", "devices", "engine", "address", "gpus_per_worker")
+"""Options of `worker_options`, and fields of `RunConfig`."""
+
+
+workers_option = click.option(
+    "--workers",
+    metavar="N|auto",
+    help="Share the work among so many processes; auto: as many as pay. Default: this process alone.",
+)
+
+shard_option = click.option(
+    "--shard", metavar="K/N", help="Evaluate part K of N, for a batch queue; `s5eval merge` joins the parts."
+)
+
+
 def worker_options(command: Command) -> Command:
-    """`--workers`, `--devices`, `--engine`, `--address`, `--gpus-per-worker`, `--shard`."""
+    """`--workers`, `--devices`, `--engine`, `--address`, `--gpus-per-worker`."""
     for option in (
-        click.option(
-            "--shard",
-            metavar="K/N",
-            help="Evaluate part K of N, for a batch queue; `s5eval merge` joins the parts.",
-        ),
         click.option(
             "--gpus-per-worker",
             type=click.FloatRange(min=0),
@@ -84,31 +95,28 @@ def worker_options(command: Command) -> Command:
             help="What workers are: processes of this machine, or actors of a Ray cluster.",
         ),
         click.option("--devices", metavar="N,N", help="GPUs to spread workers over, one each without --workers."),
-        click.option(
-            "--workers",
-            metavar="N|auto",
-            help="Share the mixtures among so many workers; auto: as many as pay. Default: this process alone.",
-        ),
+        workers_option,
     ):
         command = option(command)
     return command
 
 
+def read_workers(word: str | None) -> int | None:
+    """A number of workers; 0 stands for `auto`. Raises `UsageError` for what is no number."""
+    if word is None or word == "auto":
+        return None if word is None else AS_MANY_AS_PAY
+    if not word.isdecimal() or int(word) == 0:
+        raise UsageError(f"--workers is {word!r}, expected a number from 1, or auto")
+    return int(word)
+
+
 def read_worker_options(options: dict[str, Any]) -> dict[str, Any]:
     """Fields of `RunConfig` from the options of `worker_options`. Raises `UsageError` for what is no number."""
-    from s5eval.harness.record.config import AS_MANY_AS_PAY
-
-    workers = AS_MANY_AS_PAY if options["workers"] == "auto" else options["workers"]
-    if isinstance(workers, str):
-        if not str(workers).isdecimal():
-            raise UsageError(f"--workers is {workers!r}, expected a number from 1, or auto")
-        if (workers := int(workers)) == 0:
-            raise UsageError("--workers is 0, expected a number from 1, or auto")
     devices = tuple(word.strip() for word in (options["devices"] or "").split(",") if word.strip())
     return {
-        "workers": workers,
+        "workers": read_workers(options["workers"]),
         "devices": devices,
-        **{name: options[name] for name in ("engine", "address", "gpus_per_worker", "shard")},
+        **{name: options[name] for name in ("engine", "address", "gpus_per_worker")},
     }
 
 

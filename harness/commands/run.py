@@ -17,6 +17,7 @@ from s5eval.harness.commands.options import (
     read_worker_options,
     refuse_folder_of_mini,
     resumed_folder,
+    shard_option,
     show_making,
     show_result,
     timeout_option,
@@ -42,6 +43,7 @@ from s5eval.harness.terminal import echo, plugin_output
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @worker_options
+@shard_option
 @metrics_option
 @click.option("--save-audio", is_flag=True, help="Write the estimates as PCM_16 wavs, and score those as well.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the stage store.")
@@ -79,6 +81,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         "metrics": options["metrics"],
         "mixture_timeout": options["mixture_timeout"],
         "name": options["name"],
+        "shard": options["shard"],
         **read_worker_options(options),
     }
     values = {name: _absolute(value) for name, value in values.items()}

@@ -28,10 +28,6 @@ Whether other data are the same is for the manifest's digest to say.
 """
 
 
-AS_MANY_AS_PAY = 0
-"""What `--workers auto` is as a number."""
-
-
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """One run, as resolved from the command line; everything here is written to `run.json`.

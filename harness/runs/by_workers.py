@@ -16,11 +16,11 @@ from s5eval.harness.dispatch.driver import Answer, dispatch
 from s5eval.harness.dispatch.processes import Processes
 from s5eval.harness.dispatch.queue import Queue, Task
 from s5eval.harness.errors import RunFolderError
+from s5eval.harness.record.run_record import Staff
 from s5eval.harness.runs.engine import Outcome, failed
 from s5eval.harness.runs.evaluation_job import EvaluationJob, Share, add_to_tally, facts_of
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan
-from s5eval.harness.runs.staffing import Staff
 
 log = logging.getLogger("s5eval.run")
 

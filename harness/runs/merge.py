@@ -101,7 +101,7 @@ def _cut_from(record: RunRecord) -> Shard | None:
 
 def _whole_lines(parts: Parts) -> dict[Path, Mapping[str, Line]]:
     """The lines of every shard, with all their files verified."""
-    lines = {}
+    lines: dict[Path, Mapping[str, Line]] = {}
     for path, record in parts.items():
         found = inspect_run(path, record)
         again = resume_command(path, record.config.system)

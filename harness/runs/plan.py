@@ -18,13 +18,13 @@ from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
-from s5eval.harness.record.run_record import About, RunRecord, Shard, shallow
+from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, shallow
 from s5eval.harness.record.same_data import manifest_facts
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint, stated_missing_parts
 from s5eval.harness.runs.guard import check_timeout
 from s5eval.harness.runs.shards import parse_shard, part_of
-from s5eval.harness.runs.staffing import Staff, check_staffing, staff_of, within_memory
+from s5eval.harness.runs.staffing import check_staffing, staff_of, within_memory
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device

@@ -75,10 +75,8 @@ def resume(
             for id_, line in found.whole.items()
             if line.score.status != "failed" and (line.score.as_written is not None or not config.save_audio)
         }
-        moved = (config.data, config.shard) != (
-            recorded.data,
-            recorded.shard,
-        )  # whether those are the same data is looked at below
+        # Whether other data, or another part of them, will do is looked at below.
+        moved = (config.data, config.shard) != (recorded.data, recorded.shard)
         if record.status == "complete" and not found.damage and len(done) == len(found.whole) and not moved:
             return RunResult(shown, finished_summary(folder, record, done))
         if record.metric_version != METRIC_VERSION and done:

@@ -1,17 +1,14 @@
 """Who does the work of a run: this process alone, or so many workers on so many devices."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.record.config import AS_MANY_AS_PAY, RunConfig
+from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY, cores, free_cores, memory_for_workers
+from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_record import Staff
 
 PAYS_FROM = 20
 """With fewer mixtures `auto` starts no workers: each takes seconds to begin."""
-
-_BYTES_PER_WORKER = 1 << 30  # beyond what the system itself takes: libraries, and the audio of a mixture
 
 
 def check_staffing(config: RunConfig) -> None:
@@ -74,39 +71,3 @@ def within_memory(staff: Staff | None, config: RunConfig) -> Staff | None:
         return staff
     size = min(staff.size, memory_for_workers())
     return replace(staff, size=size) if size > 1 else None
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, _quota()))
-
-
-def free_cores() -> int:
-    """Cores that nobody else is busy on, by the load of the last minute; at least one."""
-    return max(1, cores() - round(os.getloadavg()[0]))
-
-
-def memory_for_workers() -> int:
-    """How many workers the free memory holds, each as large as this process and its audio; at least one."""
-    own = _status_bytes(Path("/proc/self/status"), "VmRSS:")
-    free = _status_bytes(Path("/proc/meminfo"), "MemAvailable:")
-    return max(1, free // (own + _BYTES_PER_WORKER)) if own and free else cores()
-
-
-def _status_bytes(file: Path, key: str) -> int:
-    """A line of kilobytes below /proc; 0 where there is none."""
-    try:
-        lines = file.read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(key)), 0)
-
-
-def _quota() -> int:
-    """Cores that a container is given; without a limit, more than there are."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, int(quota) // int(period))
-    except (OSError, ValueError):
-        return 1 << 20

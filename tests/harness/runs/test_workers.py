@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.dispatch.worker import portable
 from s5eval.harness.errors import RunFolderError
-from s5eval.harness.record.config import AS_MANY_AS_PAY, RunConfig
+from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_record import Staff
 from s5eval.harness.runs import staffing
 from s5eval.harness.runs.staffing import PAYS_FROM, staff_of
@@ -258,7 +259,7 @@ def test_what_workers_print_goes_to_the_log(data: Path, tmp_path: Path, s5eval: 
     ("options", "said"),
     [
         (("--workers", "many"), "--workers is 'many', expected a number from 1, or auto"),
-        (("--workers", "0"), "--workers is 0, expected a number from 1"),
+        (("--workers", "0"), "--workers is '0', expected a number from 1"),
         (("--devices", "cuda:0"), "--devices: 'cuda:0', expected numbers of GPUs, such as 0,1"),
         (("--address", "auto", "--workers", "2"), "--address and --gpus-per-worker go with --engine ray"),
         (("--engine", "ray"), "--engine ray needs a number of --workers"),
