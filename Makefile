@@ -63,7 +63,7 @@ types: .types/s5eval  ## links that let mypy see the mapped packages under their
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train,ray]"
 	touch $(STAMP)
 
 $(VENV)/.docs-installed: $(STAMP)
