@@ -227,21 +227,27 @@ class _Loop:
 
     def run(self, sitting: Sitting, watch: Watcher | None, say: Callable[[str], None] | None) -> None:
         with stopping(say) as stop:
-            self._run(sitting, watch, stop)
+            self._run(sitting, watch, stop, self._source(sitting.out, say))
         if stop.asked and self.step < self.plan.recipe.steps:
             raise KeyboardInterrupt
 
-    def _run(self, sitting: Sitting, watch: Watcher | None, stop: Stop) -> None:
+    def _source(self, out: Path, say: Callable[[str], None] | None) -> Iterator[Any]:
         recipe, fabric = self.plan.recipe, self.fabric
-        source = batches(
-            recipe.data,
-            recipe.seed,
-            recipe.batch,
-            first=self.step * recipe.accumulate,
-            last=recipe.steps * recipe.accumulate,
-            rank=fabric.global_rank,
-            ranks=fabric.world_size,
-        )
+        first, last = self.step * recipe.accumulate, recipe.steps * recipe.accumulate
+        if self.job.batches is None:
+            rank, ranks = fabric.global_rank, fabric.world_size
+            return batches(recipe.data, recipe.seed, recipe.batch, first=first, last=last, rank=rank, ranks=ranks)
+        if fabric.world_size > 1:
+            raise UsageError(f"{self.plan.name}: hears what it keeps on one device, not on {fabric.world_size}")
+
+        def made(done: int, total: int) -> None:
+            if say is not None:
+                say(f"{done} of {total} scenes are heard and kept in {out}")
+
+        return self.job.batches(out, first=first, last=last, progress=made)
+
+    def _run(self, sitting: Sitting, watch: Watcher | None, stop: Stop, source: Iterator[Any]) -> None:
+        recipe, fabric = self.plan.recipe, self.fabric
         begun = saved = time.monotonic()
         earlier = self.seconds
         while self.step < recipe.steps:
