@@ -24,7 +24,7 @@ from s5eval.data_manifests.sets.known import (
 )
 
 FOLDER = "folder"
-"""Name of the data set, and of its only split, when `--data` holds `soundscape/` itself."""
+"""Name of the data set, and of its only split, when the folder of data holds `soundscape/` itself."""
 
 
 _LISTED = 10  # missing mixtures that are named one by one
@@ -39,7 +39,7 @@ class Manifest:
     Attributes:
         dataset: name of the set (`folder` for a plain folder).
         split: the split.
-        root: the folder that `--data` named.
+        root: the folder of data.
         scenes: what is to be evaluated, after filters.
         all_ids: the mixture ids of the whole split, before filters.
         findings: files that belong to nothing, and a mixture count that is not the official one.
@@ -107,22 +107,22 @@ def open_manifest(
         UsageError: no such data set or split, or an id of `only` does not exist.
     """
     if limit is not None and limit < 1:
-        raise UsageError(f"--limit is {limit}, expected at least 1")
+        raise UsageError(f"`limit` is {limit}, expected at least 1")
     if dataset is not None and dataset not in known_datasets():
         known = list(known_datasets())
         raise UsageError(f"no data set {dataset!r}{suggestion(dataset, known)} (known: {', '.join(known)})")
     if root is None and dataset not in (None, MINI):
-        raise DataError(f"--dataset {dataset} needs its folder: give --data DIR, or set S5EVAL_DATA")
+        raise DataError(f"`dataset={dataset}` needs its folder: give `data`, or set S5EVAL_DATA")
     if root is None or dataset == MINI:
         name, chosen, folder = MINI, _split_of(known_datasets()[MINI], split or "test"), Path()
     elif not root.is_dir():
-        raise DataError(f"no data folder at {root}; give --data DIR, or set S5EVAL_DATA")
+        raise DataError(f"no data folder at {root}; give `data`, or set S5EVAL_DATA")
     elif dataset is None and (root / "soundscape").is_dir():
         name, chosen = _plain_split(root)
         folder = root
         if split not in (None, FOLDER, chosen.name):
             what = "a plain folder with soundscape/" if name == FOLDER else f"the split {chosen.name!r} of {name}"
-            raise UsageError(f"{root} is {what} and has no split {split!r}; leave --split out")
+            raise UsageError(f"{root} is {what} and has no split {split!r}; leave `split` out")
     else:
         name, chosen = _choose_split(root, dataset, split)
         folder = root
@@ -176,7 +176,7 @@ def _missing(wanted: Sequence[str], here: Sequence[str], folder: Path, split: Sp
         f"{missing[-1]}; {how} makes them"
     )
     if here and set(here) == set(wanted[: len(here)]):
-        message += f", and --limit {len(here)} checks those that are there"
+        message += f", and `limit={len(here)}` checks those that are there"
     return (Finding("missing", "error", str(folder), message),)
 
 
@@ -221,17 +221,17 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
         if len(there) == 1:
             return there[0]
         if there:
-            raise UsageError(f"{root} holds several splits; choose one with --split: {listed}")
+            raise UsageError(f"{root} holds several splits; choose one with `split`: {listed}")
         example = f"expected for example {where_it_lies(root, next(iter(sets[-1].splits.values())))}"
         if dataset is not None:
-            plain = "; it holds soundscape/ itself: leave --dataset out" if (root / "soundscape").is_dir() else ""
+            plain = "; it holds soundscape/ itself: leave `dataset` out" if (root / "soundscape").is_dir() else ""
             raise DataError(f"{root} holds no split of {dataset} ({example}){plain}")
         raise DataError(f"{root} holds neither soundscape/ nor an official split ({example})")
     matching = [(owner, split) for owner, split in there if split.name == name]
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise UsageError(f"split {name!r} is in several sets at {root}; choose one with --dataset")
+        raise UsageError(f"split {name!r} is in several sets at {root}; choose one with `dataset`")
     names = sorted({split.name for known in sets for split in known.splits.values()})
     if name not in names:
         raise UsageError(f"no split {name!r}{suggestion(name, names)} (known: {', '.join(names)})")
@@ -275,7 +275,7 @@ def _place(split: Split, root: Path | None) -> Path:
         from s5eval.data_manifests.sets.official import official_valid_folder
 
         folder = official_valid_folder(root)
-        how = f"a run with --data {root} --split {split.name} makes it (`s5eval data make` only makes mini)"
+        how = f"`s5eval run --data {root} --split {split.name}` makes it (`s5eval data make` only makes mini)"
     if not (folder / split.soundscape).is_dir():
         raise DataError(f"{folder}: the split {split.name!r} has not been made yet; {how}")
     return folder
@@ -294,4 +294,4 @@ def _refuse_unknown(only: Sequence[str], ids: Sequence[str], where: str) -> None
     known = set(ids)
     for wanted in only if ids else ():
         if wanted not in known:
-            raise UsageError(f"--only: no mixture {wanted!r} in {where}{suggestion(wanted, sorted(known))}")
+            raise UsageError(f"`only`: no mixture {wanted!r} in {where}{suggestion(wanted, sorted(known))}")

@@ -51,7 +51,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         lines += ["", *decomposition_lines(parts)]
     if findings := summary.get("findings"):
         counts = ", ".join(f"{count} {rule}" for rule, count in findings.items())
-        lines += ["", f"findings about the files: {counts} (run.json lists them; --strict makes them errors)"]
+        lines += ["", f"findings about the files: {counts} (run.json lists them; strict runs refuse them)"]
     if summary.get("flags"):
         lines += ["", "flags: " + ", ".join(f"{name} {count}" for name, count in summary["flags"].items())]
     failures: Mapping[str, str] = summary.get("failures", {})

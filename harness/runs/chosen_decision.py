@@ -11,7 +11,7 @@ from s5eval.harness.record.shapes import TUNED
 from s5eval.systems.decision import KEEP_ALL, Decision, load_decision, parse_decision
 from s5eval.systems.interface import OracleSystem, System
 
-WHERE = "--set decision.…"
+WHERE = "settings of section decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ChosenDecision:
 def choose_decision(
     config: RunConfig, system: System | OracleSystem, fingerprint: Mapping[str, Any] | None = None
 ) -> ChosenDecision:
-    """Resolve `--decision FILE` and the settings of section `decision`.
+    """Resolve the decision file and the settings of section `decision`.
 
     `decision.thresholds=tuned` asks for the silence thresholds that came with the system's weights, which their
     provenance shows to be tuned; where there are none it equals `default`, and `ChosenDecision.thresholds` says
@@ -49,7 +49,9 @@ def choose_decision(
     if switch not in (None, "tuned", "default"):
         raise UsageError(f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default")
     if switch is not None and config.decision_file is not None:
-        raise UsageError(f"--decision {config.decision_file} and decision.thresholds={switch} contradict each other")
+        raise UsageError(
+            f"`decision_file` {config.decision_file} and decision.thresholds={switch} contradict each other"
+        )
     decision = load_decision(config.decision_file) if config.decision_file else system.decision
     answered = switch
     missing: tuple[str, ...] = ()

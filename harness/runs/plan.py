@@ -98,7 +98,7 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     findings = [*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected)]
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
-        raise DataError(f"--strict: {len(findings)} findings about the files\n{listed}")
+        raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")
     return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings))
 
 

@@ -22,7 +22,7 @@ from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import read_lines, read_run
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
-from s5eval.harness.tuning.decision_file import inherited_marks, write_decision
+from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, write_decision
 from s5eval.systems.decision import SILENCE, Decision, parse_decision
 
 Array = npt.NDArray[np.float64]
@@ -91,12 +91,8 @@ def adapt_priors(
     """
     record, tables = _read(run)
     about = record["about"]
-    if about["tune"] == "forbidden" and not allow_test:
-        raise UsageError(
-            f"{run} is a run on {about['dataset']}/{about['split']}, whose manifest forbids tuning; adapting priors to "
-            "its mixtures, even without labels, is tuning. --allow-test does it all the same, and every run that uses "
-            "the file will carry the mark"
-        )
+    why = "adapting priors to its mixtures, even without labels, is tuning"
+    refuse_forbidden(run, about, allow_test=allow_test, why=why)
     base = parse_decision(record["decision"], where=str(run / "run.json"))
     if base.prior_factors is not None:
         raise UsageError(f"{run}: its priors are adapted already; run or rescore it with a decision without factors")

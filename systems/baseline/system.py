@@ -99,9 +99,9 @@ class _BaselineBuilder:
         wanted = self.settings.preset == "official" and self.settings.weights is None
         if wanted and self.checkpoints is None:
             raise UsageError(
-                f"system {self.name!r} needs its checkpoints: --set system.checkpoint_dir=FOLDER, with "
+                f"system {self.name!r} needs its checkpoints: `system.checkpoint_dir=FOLDER`, with "
                 f"{CHECKPOINTS[f'tagger-{kind}']} and {CHECKPOINTS['separator']} from {SOURCE}. Without them: "
-                "--set system.preset=mini, or --set system.weights=untrained for random weights"
+                "`system.preset=mini`, or `system.weights=untrained` for random weights"
             )
         self.loader = PartLoader(self.folder, device)
         check_folder("checkpoint_dir", self.checkpoints, SOURCE)

@@ -155,8 +155,7 @@ def _read(newest: Path, digest: str) -> State:
     if plan != digest:
         raise UsageError(
             f"{newest} was made by another recipe or other settings, or on other recordings; give them again, or "
-            "another --out, "
-            "or remove that folder to begin anew"
+            "another `out`, or remove that folder to begin anew"
         )
 
     for name, recorded in files.items():
