@@ -81,8 +81,8 @@ def gather_submission(
     problems: list[str] = []
     if run.resolve() == dev_run.resolve():
         problems.append(
-            f"the run and `dev_run` are both {run}: the challenge asks for an evaluation run and for the scores of a run "
-            "of the same system on the development test set; make one of each"
+            f"the run and `dev_run` are both {run}: the challenge asks for an evaluation run and for the scores of a "
+            "run of the same system on the development test set; make one of each"
         )
     for role, source in runs.items():
         problems += _oracle_problem(role, source)
@@ -102,7 +102,7 @@ def gather_submission(
         )
     elif not (run / "audio").is_dir():
         problems.append(
-            f"{run} has no audio/ (a rescored run has none); make it again with `save_audio` and `decision_file`"
+            f"{run} has no audio/ (a rescored run has none); make it again with `save_audio` and its decision"
         )
     if not any(score.status == "scored" for score in dev.scores.values()):
         problems.append(f"`dev_run` {dev_run}: has no scores; give a run on the development test set")

@@ -44,11 +44,8 @@ def errors_with_options(path: Path) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Raise) and node.exc is not None:
-            text = "".join(
-                part.value
-                for part in ast.walk(node.exc)
-                if isinstance(part, ast.Constant) and isinstance(part.value, str)
-            )
+            constants = [part.value for part in ast.walk(node.exc) if isinstance(part, ast.Constant)]
+            text = "".join(value for value in constants if isinstance(value, str))
             if "s5eval " not in text:
                 found += re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)
     return found
