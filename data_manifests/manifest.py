@@ -15,13 +15,13 @@ from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scene_digests, scenes_digest, sizes_digest
 from s5eval.data_manifests.sets.known import (
     MINI,
-    VALID_LISTING,
     Dataset,
     Split,
     is_there,
     known_datasets,
     where_it_lies,
 )
+from s5eval.data_manifests.sets.made import made_split
 
 FOLDER = "folder"
 """Name of the data set, and of its only split, when the folder of data holds `soundscape/` itself."""
@@ -127,11 +127,12 @@ def open_manifest(
         name, chosen = _choose_split(root, dataset, split)
         folder = root
     whole: Sequence[str] = ()
-    partly = chosen.made_from is not None and (limit is not None or bool(only))
-    if chosen.made_from is not None:
-        whole = _ids(chosen, root)
+    made = made_split(chosen, root)
+    partly = made is not None and (limit is not None or bool(only))
+    if made is not None:
+        whole = made.ids
         _refuse_unknown(only, whole, name)
-        folder = _place(chosen, root) if as_it_stands else _make(chosen, root, limit, only, progress)
+        folder = made.as_it_stands() if as_it_stands else made.make(count=limit, only=only, progress=progress)
     if not (chosen.references_required or _has_name(folder / str(chosen.references))):
         chosen = replace(chosen, references=None)
     scenes, findings = scan(
@@ -238,47 +239,6 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
     expected = next(known.splits[name] for known in sets if name in known.splits)
     hint = f"; splits that are there: {listed}" if there else ""
     raise DataError(f"split {name!r}: {where_it_lies(root, expected)} is not there{hint}")
-
-
-def _ids(split: Split, root: Path | None) -> Sequence[str]:
-    """All ids of a split that is made on use; empty for an endless one."""
-    if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.sets.mini import mini_ids
-
-        return mini_ids(split.name)
-    from s5eval.data_manifests.synthesis.metadata import list_metadata
-
-    return [id_ for id_, _ in list_metadata(root / VALID_LISTING)]
-
-
-def _make(
-    split: Split, root: Path | None, count: int | None, only: Sequence[str], progress: CountProgress | None
-) -> Path:
-    """The folder with the split's audio, made or completed where needed. `only` goes before `count`."""
-    count = None if only else count
-    if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.sets.mini import make_mini
-
-        return make_mini(split.name, count=count, only=only, progress=progress)
-    from s5eval.data_manifests.sets.official import make_official_valid
-
-    return make_official_valid(root, count=count, only=only, progress=progress)
-
-
-def _place(split: Split, root: Path | None) -> Path:
-    """The folder where a split has been made."""
-    if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.sets.mini import mini_root
-
-        folder, how = mini_root() / split.name, f"`s5eval data make mini --split {split.name}` makes it"
-    else:
-        from s5eval.data_manifests.sets.official import official_valid_folder
-
-        folder = official_valid_folder(root)
-        how = f"`s5eval run --data {root} --split {split.name}` makes it (`s5eval data make` only makes mini)"
-    if not (folder / split.soundscape).is_dir():
-        raise DataError(f"{folder}: the split {split.name!r} has not been made yet; {how}")
-    return folder
 
 
 def _filtered(scenes: tuple[Scene, ...], root: Path, *, limit: int | None, only: Sequence[str]) -> tuple[Scene, ...]:

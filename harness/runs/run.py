@@ -14,14 +14,13 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import Line
 from s5eval.harness.record.logs import logging_to
 from s5eval.harness.record.provenance import collect_provenance
-from s5eval.harness.record.reading import adopted_mark, summary_facts
+from s5eval.harness.record.reading import adopted_mark
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.report.page import write_page
-from s5eval.harness.runs.derived import status_of
+from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan, plan_run, run_record
-from s5eval.harness.scoring.summary import summarize
 from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
@@ -90,7 +89,6 @@ def carry_out(
         log.warning("%s", finding)
     scores = {id_: line.score for id_, line in done.items()}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
-    finished = False
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
     try:
         for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
@@ -98,15 +96,10 @@ def carry_out(
             if outcome.score.status != "failed":
                 guard.survived(outcome.score.mixture_id)
             scores[outcome.score.mixture_id] = outcome.score
-        finished = True
     finally:
         guard.close()
-        summary = summarize(
-            [scores[scene.mixture.id] for scene in plan.manifest.scenes if scene.mixture.id in scores],
-            n_expected=len(plan.manifest.scenes),
-            finished=finished,
-            about=summary_facts(record),
-        )
+        finished = len(scores) == len(plan.manifest.scenes)
+        summary = derive_summary(record, scores)
         folder.sync()
         folder.write_summary(summary)
         if finished:

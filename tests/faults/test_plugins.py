@@ -85,7 +85,7 @@ def test_an_answer_that_is_no_list_of_candidates_names_the_contract(
         ("fingerprint", "how=none", "fingerprint() is a NoneType"),
         ("fingerprint", "how=array", "fingerprint()['weights'] is not what JSON can hold"),
         ("fingerprint", "how=nan", "fingerprint()['x'] is not what JSON can hold"),
-        ("inspects", "how=raise", "raised RuntimeError: cannot look"),
+        ("inspects", "how=raise", "raised RuntimeError: out of order today"),
         ("inspects", "how=exit", "ended the process"),
         ("inspects", "how=none", "inspect() returned a NoneType"),
         ("inspects", "how=text", "inspect() returned a list"),

@@ -101,7 +101,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_in_the_log(
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(run_module, "summarize", broken)
+    monkeypatch.setattr(run_module, "derive_summary", broken)
     out = tmp_path / "run"
     result = s5eval("run", "--system", "silence", "--data", small_set, "--out", out)
     assert result.code == 1
