@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.baseline.models.frozen import TOLERANCE, frozen_tensors
-from s5eval.systems.loading import NeedsTrustError, load_strictly, read_tensors, refuse_several, weight_sets
+from s5eval.systems.weight_files import NeedsTrustError, load_strictly, read_tensors, refuse_several, weight_sets
 
 SOURCE = (
     "https://github.com/nttcslab/dcase2026_task4_baseline/releases/tag/v1.0.0, baseline_checkpoint.zip, "

@@ -26,7 +26,7 @@ from s5eval.data_manifests.common.files import sweep, sync_folder, write_atomica
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.systems.card import read_card, write_card
-from s5eval.systems.loading import read_tensors
+from s5eval.systems.weight_files import read_tensors
 
 _KEPT = 2  # checkpoints
 _NAME = re.compile(r"^step-(\d+)$")

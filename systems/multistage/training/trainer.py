@@ -8,7 +8,6 @@ from torch import nn
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.loading import file_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
@@ -29,6 +28,7 @@ from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
 from s5eval.systems.training.recipe import Trainer, TrainingPlan
+from s5eval.systems.weight_files import file_digest, load_strictly, read_tensors
 from s5eval.systems.weights import typed
 
 
