@@ -154,7 +154,7 @@ def test_a_mixture_that_takes_too_long_is_failed_by_name(
     settings = ["--set", "system.on=m_2", "--set", "system.way=loop", "--mixture-timeout", 1]
     result = run(s5eval, "killer", small_set, tmp_path / "run", *settings)
     assert result.code == 4
-    assert "more than 1 s (--mixture-timeout)" in lines(tmp_path / "run")["m_2"]["error"]
+    assert "more than 1 s (mixture_timeout)" in lines(tmp_path / "run")["m_2"]["error"]
     assert sum(line["status"] == "scored" for line in lines(tmp_path / "run").values()) == 4
     assert not (tmp_path / "run" / ".started").exists()
 
