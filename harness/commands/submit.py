@@ -289,7 +289,7 @@ def _listed(findings: Iterable[Finding]) -> list[str]:
     for found in findings:
         counts[found.rule] = counts.get(found.rule, 0) + 1
         if counts[found.rule] <= _SHOWN:
-            lines.append(str(found))
+            lines.append(in_options(str(found), command))
     lines += [f"… and {n - _SHOWN} more [{rule}]; --json lists all" for rule, n in counts.items() if n > _SHOWN]
     return lines
 
