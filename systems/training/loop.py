@@ -240,8 +240,12 @@ class _Loop:
         if fabric.world_size > 1:
             raise UsageError(f"{self.plan.name}: hears what it keeps on one device, not on {fabric.world_size}")
 
+        told = time.monotonic()
+
         def made(done: int, total: int) -> None:
-            if say is not None:
+            nonlocal told
+            if say is not None and time.monotonic() > told + 60:
+                told = time.monotonic()
                 say(f"{done} of {total} scenes are heard and kept in {out}")
 
         return self.job.batches(out, first=first, last=last, progress=made)
