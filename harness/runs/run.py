@@ -13,17 +13,16 @@ from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import Line
 from s5eval.harness.record.logs import logging_to
-from s5eval.harness.record.reading import adopted_count, unverified
+from s5eval.harness.record.reading import adopted_count
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord, Sitting, StageCost
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.by_workers import outcomes_of_workers
-from s5eval.harness.runs.derived import status_of
+from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan, plan_run, run_record
-from s5eval.harness.scoring.summary import summarize
 from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
@@ -86,7 +85,6 @@ def carry_out(
         log.warning("%s", finding)
     scores = {id_: line.score for id_, line in done.items()}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
-    finished = False
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
     try:
         with closing(_outcomes(plan, folder, remaining, guard)) as outcomes:
@@ -96,16 +94,10 @@ def carry_out(
                 if outcome.score.status != "failed":
                     guard.survived(outcome.score.mixture_id)
                 scores[outcome.score.mixture_id] = outcome.score
-        finished = True
     finally:
         guard.close()
-        summary = summarize(
-            [scores[scene.mixture.id] for scene in plan.manifest.scenes if scene.mixture.id in scores],
-            n_expected=len(plan.manifest.scenes),
-            finished=finished,
-            about=record.about,
-            unverified=unverified(record),
-        )
+        finished = len(scores) == len(plan.manifest.scenes)
+        summary = derive_summary(record, scores)
         folder.sync()
         folder.write_summary(summary)
         if finished:

@@ -99,7 +99,7 @@ def _lock(out: Path) -> FolderLock:
     try:
         return take_lock(out)
     except InUseError as error:
-        raise UsageError(f"another process trains in {out}; wait for it, or give another --out ({error})") from error
+        raise UsageError(f"another process trains in {out}; wait for it, or give another `out` ({error})") from error
 
 
 def _train(
@@ -200,8 +200,8 @@ class _Loop:
         changed = sorted(name for name, digest in state.built_on.items() if self.built_on.get(name) != digest)
         if changed:
             raise UsageError(
-                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than --weights holds "
-                "now; give another --out to begin anew"
+                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than `weights` holds "
+                "now; give another `out` to begin anew"
             )
         self.job.task.load_state_dict(dict(state.weights))
         checkpoint.restore_moments(self.raw, self.names, state.moments)
@@ -227,21 +227,31 @@ class _Loop:
 
     def run(self, sitting: Sitting, watch: Watcher | None, say: Callable[[str], None] | None) -> None:
         with stopping(say) as stop:
-            self._run(sitting, watch, stop)
+            self._run(sitting, watch, stop, self._source(sitting.out, say))
         if stop.asked and self.step < self.plan.recipe.steps:
             raise KeyboardInterrupt
 
-    def _run(self, sitting: Sitting, watch: Watcher | None, stop: Stop) -> None:
+    def _source(self, out: Path, say: Callable[[str], None] | None) -> Iterator[Any]:
         recipe, fabric = self.plan.recipe, self.fabric
-        source = batches(
-            recipe.data,
-            recipe.seed,
-            recipe.batch,
-            first=self.step * recipe.accumulate,
-            last=recipe.steps * recipe.accumulate,
-            rank=fabric.global_rank,
-            ranks=fabric.world_size,
-        )
+        first, last = self.step * recipe.accumulate, recipe.steps * recipe.accumulate
+        if self.job.batches is None:
+            rank, ranks = fabric.global_rank, fabric.world_size
+            return batches(recipe.data, recipe.seed, recipe.batch, first=first, last=last, rank=rank, ranks=ranks)
+        if fabric.world_size > 1:
+            raise UsageError(f"{self.plan.name}: hears what it keeps on one device, not on {fabric.world_size}")
+
+        told = time.monotonic()
+
+        def made(done: int, total: int) -> None:
+            nonlocal told
+            if say is not None and time.monotonic() > told + 60:
+                told = time.monotonic()
+                say(f"{done} of {total} scenes are heard and kept in {out}")
+
+        return self.job.batches(out, first=first, last=last, progress=made)
+
+    def _run(self, sitting: Sitting, watch: Watcher | None, stop: Stop, source: Iterator[Any]) -> None:
+        recipe, fabric = self.plan.recipe, self.fabric
         begun = saved = time.monotonic()
         earlier = self.seconds
         while self.step < recipe.steps:
@@ -282,7 +292,7 @@ class _Loop:
                     listed = {name: float(value.detach()) for name, value in terms.items()}
                     raise DataError(
                         f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}; lower "
-                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another --out"
+                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another `out`"
                     )
                 fabric.backward(loss / recipe.accumulate)
             self.meter.add({**terms, "_loss": loss})
