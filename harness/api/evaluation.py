@@ -84,6 +84,7 @@ def run(
     cache: bool = True,
     strict: bool = False,
     metrics: Literal["ranking", "all"] = "ranking",
+    workers: int | None = None,
     go_on: bool = False,
 ) -> Run:
     """Evaluate a system over a split into a run folder.
@@ -106,6 +107,7 @@ def run(
         cache: use the stage store.
         strict: findings about the files are errors.
         metrics: `all` for the secondary metrics as well, which are slow.
+        workers: processes to share the mixtures among; 0: as many as pay; None: this process alone.
         go_on: continue a run that was interrupted in `out`; a finished one is read as it is.
 
     Returns:
@@ -141,6 +143,7 @@ def run(
         cache=cache,
         strict=strict,
         metrics=metrics,
+        workers=workers,
     )
     folder = (_path(out) or default_run_path(config)).absolute()  # a system may change the working folder
     if go_on:

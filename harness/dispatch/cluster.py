@@ -21,7 +21,7 @@ SWITCH_ON = (
 
 
 def find_cluster(address: str | None) -> str:
-    """`HOST:PORT` of the cluster that `--address` means, which takes connections and may be talked to.
+    """`HOST:PORT` of the cluster that `address` means, which takes connections and may be talked to.
 
     Sets `RAY_AUTH_MODE=token` in this process where there is a token.
 
@@ -36,7 +36,7 @@ def find_cluster(address: str | None) -> str:
     host, _, port = named.rpartition(":")
     host = host.strip("[]")
     if not (host and port.isdecimal() and 0 < int(port) < 65536):
-        raise UsageError(f"--address {named}: expected HOST:PORT, such as 10.0.0.1:6379, or auto")
+        raise UsageError(f"`address` {named}: expected HOST:PORT, such as 10.0.0.1:6379, or auto")
     try:
         with socket.create_connection((host, int(port)), timeout=_SECONDS):
             pass
@@ -68,7 +68,7 @@ def _resolved(address: str | None) -> str:
         return (Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster").read_text()
     except OSError as error:
         raise DataError(
-            "no Ray cluster was started on this machine: `ray start --head` starts one, or give --address HOST:PORT"
+            "no Ray cluster was started on this machine: `ray start --head` starts one, or give `address`"
         ) from error
 
 

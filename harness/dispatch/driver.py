@@ -151,7 +151,7 @@ class _Drive:
         replace = True
         if len(task) == 1:
             self._queue.drop(place)
-            reason = f"it took more than {limit:g} s (--mixture-timeout) and could not be interrupted"
+            reason = f"it took more than {limit:g} s (mixture_timeout) and could not be interrupted"
             yield Answer(task, given_up=f"{task[0]}: {reason}; its worker was ended")
         else:
             replace = self._queue.lost(place).replace

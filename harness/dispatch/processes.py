@@ -67,7 +67,7 @@ class Processes:
             heard: is told the name of a worker and a line that it has printed.
         """
         if os.name != "posix":
-            raise UsageError("--workers needs a POSIX system (Linux, macOS); leave it out")
+            raise UsageError("`workers` needs a POSIX system (Linux, macOS); leave it out")
         self.size = size
         self._job, self._folder, self._heard = job, folder, heard
         self._environment = {**os.environ, **quiet_threads(threads, os.environ)}

@@ -26,7 +26,7 @@ try:
     from ray._raylet import GcsClient
     from ray.exceptions import ActorUnavailableError, AuthenticationError, RayActorError, RayError
 except ImportError as missing:
-    raise UsageError("--engine ray needs Ray: python -m pip install 's5eval[ray]'") from missing
+    raise UsageError("`engine` ray needs Ray: python -m pip install 's5eval[ray]'") from missing
 
 log = logging.getLogger("s5eval.run")
 
@@ -109,7 +109,7 @@ class RayCrew:
             if total.get(resource, 0) < wanted:
                 held = f"{total.get(resource, 0):g} {resource}s, and {size} workers need {wanted:g}"
                 self.close()
-                raise UsageError(f"the Ray cluster at {self._address} has {held}; ask for fewer --workers")
+                raise UsageError(f"the Ray cluster at {self._address} has {held}; ask for fewer `workers`")
         options = {"num_cpus": 1, "num_gpus": gpus, "max_restarts": 0, "max_task_retries": 0}
         self._kind = ray.remote(Remote).options(scheduling_strategy="SPREAD", **options)
         self._job = ray.put(job)

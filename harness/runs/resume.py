@@ -111,8 +111,8 @@ def _check_shard(out: Path, record: RunRecord, plan: Plan, done: Mapping[str, Li
     left = done.keys() - {scene.mixture.id for scene in plan.manifest.scenes}
     if left:
         raise UsageError(
-            f"--shard {plan.config.shard} does not hold {len(left)} mixtures that are done in {out}, such as "
-            f"{min(left)}; --shard 1/1 holds all"
+            f"`shard` {plan.config.shard} does not hold {len(left)} mixtures that are done in {out}, such as "
+            f"{min(left)}; `shard` 1/1 holds all"
         )
 
 

@@ -8,7 +8,7 @@ from s5eval.harness.record.run_record import Shard
 
 
 def part_of(manifest: Manifest, shard: str) -> tuple[Manifest, Shard | None]:
-    """The part of a manifest that `--shard` names, and what a run records of it; `1/1` is the whole.
+    """The part of a manifest that `shard` names, and what a run records of it; `1/1` is the whole.
 
     Raises:
         UsageError: no shard, or more of them than mixtures.
@@ -17,7 +17,7 @@ def part_of(manifest: Manifest, shard: str) -> tuple[Manifest, Shard | None]:
     if of == 1:
         return manifest, None
     if of > len(manifest):
-        raise UsageError(f"--shard {shard}: {of} shards of {len(manifest)} mixtures leave some empty; ask for fewer")
+        raise UsageError(f"`shard` {shard}: {of} shards of {len(manifest)} mixtures leave some empty; ask for fewer")
     facts = Shard(number, of, manifest.sha256, manifest.sizes_sha256, len(manifest))
     return manifest.part(number - 1, of), facts
 
@@ -30,5 +30,5 @@ def parse_shard(shard: str) -> tuple[int, int]:
     """
     found = re.fullmatch(r"([0-9]{1,7})/([0-9]{1,7})", shard)
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise UsageError(f"--shard {shard}: expected K/N with K from 1 to N, such as 3/16")
+        raise UsageError(f"`shard` {shard}: expected K/N with K from 1 to N, such as 3/16")
     return int(found[1]), int(found[2])

@@ -18,19 +18,19 @@ def check_staffing(config: RunConfig) -> None:
         UsageError: naming the option.
     """
     if config.workers is not None and config.workers < 0:
-        raise UsageError(f"--workers is {config.workers}, expected a number from 1, or auto")
+        raise UsageError(f"`workers` is {config.workers}, expected a number from 1, or auto")
     if config.engine not in ("processes", "ray"):
-        raise UsageError(f"--engine is {config.engine!r}, expected processes or ray")
+        raise UsageError(f"`engine` is {config.engine!r}, expected processes or ray")
     if config.engine == "ray":
         if config.devices:
-            raise UsageError("--devices is for processes of this machine; with --engine ray say --gpus-per-worker")
+            raise UsageError("`devices` is for processes of this machine; with `engine` ray say `gpus_per_worker`")
         if not config.workers:
-            raise UsageError("--engine ray needs a number of --workers, such as --workers 8")
+            raise UsageError("`engine` ray needs a number of `workers`, such as 8")
     elif config.address is not None or config.gpus_per_worker is not None:
-        raise UsageError("--address and --gpus-per-worker go with --engine ray")
+        raise UsageError("`address` and `gpus_per_worker` go with `engine` ray")
     for device in config.devices:
         if not device.isdecimal():
-            raise UsageError(f"--devices: {device!r}, expected numbers of GPUs, such as 0,1")
+            raise UsageError(f"`devices`: {device!r}, expected numbers of GPUs, such as 0,1")
 
 
 def staff_of(config: RunConfig, device: str, mixtures: int) -> Staff | None:
@@ -38,7 +38,7 @@ def staff_of(config: RunConfig, device: str, mixtures: int) -> Staff | None:
 
     Args:
         config: of the run; see `check_staffing`.
-        device: what `--device` comes to.
+        device: what `device` comes to.
         mixtures: how many there are.
     """
     if config.engine == "ray":

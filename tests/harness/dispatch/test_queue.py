@@ -202,7 +202,7 @@ def test_a_mixture_that_takes_for_ever_costs_itself_and_its_worker(size: int, mo
     answers = list(dispatch(Queue(tasks_of(6, size), places=1), Hanging(1), limit=3.0))
     assert answered(answers).total() == 6
     assert [answer.task for answer in answers if answer.given_up] == [("m_1",)]
-    assert any("more than 3 s (--mixture-timeout)" in str(answer.given_up) for answer in answers)
+    assert any("more than 3 s (mixture_timeout)" in str(answer.given_up) for answer in answers)
 
 
 def test_a_worker_that_is_refused_ends_the_run_by_name() -> None:

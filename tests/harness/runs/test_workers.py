@@ -147,7 +147,7 @@ def test_a_mixture_that_cannot_be_interrupted_costs_its_worker_only(data: Path, 
     assert result.code == 4, result.err
     failed = failures(out)
     assert list(failed) == ["m_04"]
-    assert "m_04: it took more than 1.5 s (--mixture-timeout)" in failed["m_04"]
+    assert "m_04: it took more than 1.5 s (mixture_timeout)" in failed["m_04"]
 
 
 def test_a_slow_mixture_is_interrupted_in_its_worker(data: Path, tmp_path: Path, s5eval: Call) -> None:
@@ -262,7 +262,7 @@ def test_what_workers_print_goes_to_the_log(data: Path, tmp_path: Path, s5eval: 
         (("--workers", "0"), "--workers is '0', expected a number from 1"),
         (("--devices", "cuda:0"), "--devices: 'cuda:0', expected numbers of GPUs, such as 0,1"),
         (("--address", "auto", "--workers", "2"), "--address and --gpus-per-worker go with --engine ray"),
-        (("--engine", "ray"), "--engine ray needs a number of --workers"),
+        (("--engine", "ray"), "--engine ray needs a number of --workers, such as 8"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(
