@@ -1,6 +1,7 @@
 """A crew of Ray actors, one stateful actor per worker. The only file that imports Ray."""
 
 import contextlib
+import importlib
 import logging
 import os
 import socket
@@ -23,10 +24,11 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its way from
 
 try:
     import ray
-    from ray._raylet import GcsClient
     from ray.exceptions import ActorUnavailableError, AuthenticationError, RayActorError, RayError
 except ImportError as missing:
     raise UsageError("`engine` ray needs Ray: python -m pip install 's5eval[ray]'") from missing
+
+GcsClient = importlib.import_module("ray._raylet").GcsClient  # which its stubs do not name
 
 log = logging.getLogger("s5eval.run")
 
