@@ -95,7 +95,7 @@ def _changes(axes: "Axes", comparison: Comparison) -> None:
     axes.grid(axis="y")
     axes.set_xticks([])
     worse = sum(change < 0 for change in changes)
-    axes.set_xlabel(f"mixtures that changed: {worse} worse, {len(changes) - worse} better; {same} as before")
+    axes.set_xlabel(f"mixtures that changed:\n{worse} worse, {len(changes) - worse} better; {same} as before")
     axes.set_ylabel("change in CAPI-SDRi, dB")
     delta = comparison.differences["metrics", "capi_sdri"].delta
     if delta is not None:

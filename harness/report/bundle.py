@@ -9,25 +9,22 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
-from s5eval.data_manifests.audio import read_audio
-from s5eval.data_manifests.common.errors import S5Error, UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import WriteError, atomic_path, make_folder, write_atomically
-from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
-from s5eval.harness.record.lines import source_file
+from s5eval.data_manifests.records import SAMPLE_RATE, Scene
 from s5eval.harness.record.reading import read_run, read_scores
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.listening import Sound, common_gain, sounds_of
 from s5eval.harness.report.mixture_page import Signal, mixture_page
 from s5eval.harness.report.page import PER_PAGE, render_pages, worst_first
 from s5eval.harness.report.pictures import small_pictures
 from s5eval.harness.report.rows import mixture_row
-from s5eval.harness.report.sounds import Sounds, decode_stereo, find_sounds
+from s5eval.harness.report.sounds import Sounds, find_sounds
 from s5eval.harness.report.spectrogram import picture
-from s5eval.harness.report.text import number
 
 SOUNDS = 5
 """How many mixtures of each kind are heard, unless it is said."""
@@ -150,68 +147,24 @@ def _signals(
     run: Path, folder: Path, number_: str, score: MixtureScore, scene: Scene | None
 ) -> tuple[list[Signal], list[str]]:
     """The sounds of a mixture, written, in the order they are shown; and what could not be had."""
-    found: list[tuple[Signal, Audio | None]] = []
-    problems = []
-    pairs = {pair["reference"]: pair for pair in score.pairs}
-    paired = {pair["estimate"]: pair for pair in score.pairs}
-    if scene is None:
-        found.append((Signal("mixture", "mixture", problem="the mixture is not where the run was made on it"), None))
-    else:
-        foa, problem = _read(lambda: scene.mixture.audio())
-        problems += [problem] if problem else []
-        stereo = None if foa is None else decode_stereo(foa)
-        found.append((Signal("mixture", "mixture", "decoded to stereo", problem=problem), stereo))
-        found.append((Signal("mixture-w", "mixture", "channel W, which scores refer to", problem=problem), _first(foa)))
-    same = scene is not None and scene.labels == score.reference_labels
-    for r, label in enumerate(score.reference_labels or ()):
-        audio, problem = None, "not where the run was made on it"
-        if same and scene is not None:
-            audio, problem = _read((scene.references or ())[r].audio)
-        note = "" if r not in pairs else f"mixture {number(pairs[r]['sdr_mixture'], 2)} dB"
-        found.append((Signal(f"reference-{r}", f"reference {label}", note, problem=problem), audio))
-    for estimate in score.estimates:
-        k = estimate["index"]
-        path = run / "audio" / source_file(score.mixture_id, estimate)
-        audio, problem = None, "not saved: run with --save-audio"
-        if path.is_file():
-            audio, problem = _read(lambda path=path: read_audio(path, channels=1, sample_rate=SAMPLE_RATE)[0])
-        problems += [f"estimates were {problem}"] if audio is None and problem.startswith("not saved") else []
-        note = f"confidence {number(estimate['confidence'], 2)}"
-        if k in paired:
-            sdr, before = paired[k]["sdr"], paired[k]["sdr_mixture"]
-            note += (
-                f", SDR {number(sdr, 2)} dB, SDRi {number(sdr - before, 2)} dB to reference {paired[k]['reference']}"
-            )
-        else:
-            note += ", assigned to no reference"
-        found.append((Signal(f"estimate-{k}", f"estimate {estimate['label']}", note, problem=problem), audio))
-    peak = max((float(np.abs(audio).max(initial=0)) for _, audio in found if audio is not None), default=0.0)
-    gain = np.float32(1.0 if peak <= 1.0 else 1.0 / peak)
-    return [_written(folder, number_, signal, audio, gain) for signal, audio in found], problems
+    sounds = sounds_of(run, score, scene)
+    problems = {f"{s.key.partition('-')[0]}s: {s.problem}" for s in sounds if s.problem}
+    gain = common_gain(sounds)
+    return [_written(folder, number_, sound, gain) for sound in sounds], sorted(problems)
 
 
-def _first(foa: Audio | None) -> Audio | None:
-    return None if foa is None else foa[0]
-
-
-def _read(read: Any) -> tuple[Audio | None, str]:
-    try:
-        return read(), ""
-    except (S5Error, OSError) as error:
-        return None, f"cannot be read: {error}"
-
-
-def _written(folder: Path, number_: str, signal: Signal, audio: Audio | None, gain: np.float32) -> Signal:
-    """The signal with the addresses of its files, as seen from the folder itself."""
-    if audio is None:
+def _written(folder: Path, number_: str, sound: Sound, gain: np.float32) -> Signal:
+    """The sound with the addresses of its files, as seen from the folder itself."""
+    signal = Signal(sound.key, sound.title, sound.note, problem=sound.problem)
+    if sound.audio is None:
         return signal
-    stem = f"{number_}_{signal.key}"
+    stem = f"{number_}_{sound.key}"
     target = folder / "audio" / f"{stem}.flac"
     try:
-        soundfile.write(target, (audio * gain).T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-        one = audio if audio.ndim == 1 else audio.mean(axis=0)
+        soundfile.write(target, (sound.audio * gain).T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        one = sound.audio if sound.audio.ndim == 1 else sound.audio.mean(axis=0)
         image = picture(one, width=PICTURE[0], height=PICTURE[1], colours=64)
         (folder / "pictures" / f"{stem}.png").write_bytes(image)
     except (OSError, soundfile.LibsndfileError) as error:
         raise WriteError(target, error if isinstance(error, OSError) else OSError(5, str(error))) from error
-    return replace(signal, audio=f"audio/{stem}.flac", picture=f"pictures/{stem}.png", gain=float(gain), problem="")
+    return replace(signal, audio=f"audio/{stem}.flac", picture=f"pictures/{stem}.png", gain=float(gain))
