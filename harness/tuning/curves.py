@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -110,9 +110,9 @@ def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
     named = sorted(spans, key=lambda label: (-round(spans[label], 9), label))[:_LARGEST]
     colors = [LIGHT[role] for role in ("s1", "s2", "s3", "s4")]
     for k, label in enumerate(named):
-        style = ("-", (0, (4, 1.5)))[k // len(colors)]
+        dashes: Any = ("-", (0, (4, 1.5)))[k // len(colors)]
         right.plot(
-            curves.thresholds, curves.classes[label], color=colors[k % len(colors)], linestyle=style, linewidth=1,
+            curves.thresholds, curves.classes[label], color=colors[k % len(colors)], linestyle=dashes, linewidth=1,
             label=label,
         )  # fmt: skip
         at = result.decision.threshold(label)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.manifest import open_manifest
 from s5eval.harness.record.lines import Line, pairs_path
 from s5eval.harness.record.reading import SCHEMA_VERSION, summary_facts
 from s5eval.harness.record.run_folder import RunFolder
@@ -26,7 +27,8 @@ def write_run(
     data: Path | None = None,
     with_tables: bool = False,
 ) -> list[MixtureScore]:
-    """Write a run of `len(tables)` mixtures `m_0000`, …; returns their scores."""
+    """Write a run of `len(tables)` mixtures `m_0000`, … (of `data`, if it is given); returns their scores."""
+    made_up = [f"{k:032x}" for k in range(len(tables))]
     decision = Decision({"default": threshold, **{label: threshold for label in CLASSES}})
     ids = [f"m_{k:04d}" for k in range(len(tables))]
     scores = [score_mixture(i, t, select(t, decision), decision=decision) for i, t in zip(ids, tables, strict=True)]
@@ -48,7 +50,7 @@ def write_run(
         "manifest_sha256": "0" * 64,
         "manifest_sizes_sha256": "0" * 64,
         "mixtures": ids,
-        "mixture_digests": [f"{k:032x}" for k in range(len(ids))],
+        "mixture_digests": made_up if data is None else list(open_manifest(data).digests),
         "n_expected": len(ids),
         "findings": [],
         "provenance": {
