@@ -17,7 +17,7 @@ from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.threshold_table import Array, sweep_table
 from s5eval.harness.tuning.tune import TuneResult
-from s5eval.systems.decision import Decision, parse_decision
+from s5eval.systems.decision import Decision
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +54,7 @@ def tuning_curves(runs: Sequence[Path], tuned: Decision) -> TuningCurves:
         UsageError: not a run.
         DataError: a table is missing or damaged.
     """
-    record = read_run(runs[0])
-    base = parse_decision(record["decision"], where=str(runs[0] / "run.json"))
+    base = read_run(runs[0]).decision
     tables = [adapted(table, base) for run in runs for table in _tables(run)]
     sweep = sweep_table(tables, replace(base, prior_factors=None))
     grid = np.linspace(0.0, 1.0, POINTS)
@@ -133,5 +132,5 @@ def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
 def _tables(run: Path) -> list[PairTable]:
     record = read_run(run)
     lines = read_lines(run, record)
-    scored = [id_ for id_ in record["mixtures"] if id_ in lines and lines[id_].score.status == "scored"]
+    scored = [id_ for id_ in record.mixtures if id_ in lines and lines[id_].score.status == "scored"]
     return [load_table(run, lines[id_]) for id_ in scored]
