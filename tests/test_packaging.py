@@ -20,9 +20,9 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 ROOMS = {
     "data_manifests": "common containers | download labels | naming | listing | audio | records | synthesis "
     "| scan sets | manifest training_scenes | verify",
-    "systems": "batching card device estimates settings | decision loading | interface networks training "
-    "| parameters pipeline profiling registry stage_store | baseline bounds folder multistage",
-    "submissions": "check_json errors layout records zipping | archive check_audio expected metadata pdf results "
+    "systems": "batching card device energy estimates hooks settings | decision loading resources | interface networks "
+    "training | parameters pipeline profiling registry stage_store | baseline bounds folder multistage",
+    "submissions": "check_json errors layout records zipping | archive check_audio expected facts metadata pdf results "
     "| check_results | validate | build package",
     "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal",
     "harness": "errors process terminal | record | scoring | report | runs tuning | comparing | api commands | cli",

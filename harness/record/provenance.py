@@ -25,7 +25,22 @@ def collect_provenance(device: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "device": device,
+        "hardware": hardware_name(device),
     }
+
+
+def hardware_name(device: str) -> str | None:
+    """What the processor, or the graphics card, calls itself; None: it does not tell."""
+    if device.startswith("cuda"):
+        import torch
+
+        return str(torch.cuda.get_device_name(device))
+    try:
+        listed = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or None
+    names = [line.partition(":")[2].strip() for line in listed if line.startswith("model name")]
+    return names[0] if names else platform.processor() or None
 
 
 def package_versions() -> dict[str, str | None]:

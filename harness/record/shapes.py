@@ -31,6 +31,8 @@ ABOUT: dict[str, Shape] = {
 TUNED = "tuned thresholds"
 """What is missing where they were asked for and the weights have none: a part of the decision, not of the system."""
 
+_ENERGY: dict[str, Shape] = {"kwh": float, "seconds": float, "method": str, "hardware": str}
+
 RUN: dict[str, Shape] = {
     "schema_version?": int,
     "metric_version": (int, type(None)),
@@ -51,6 +53,7 @@ RUN: dict[str, Shape] = {
         "strict?": bool,
         "metrics?": str,
         "mixture_timeout?": _NUMBER,
+        "energy?": bool,
     },
     "decision": dict,
     "fingerprint": dict,
@@ -69,8 +72,14 @@ RUN: dict[str, Shape] = {
         "git": Either(_NULL, {"commit": str, "dirty": bool}),
     },
     "sittings?": [
-        {"seconds?": float, "stages?": {"*": {"executed": int, "reused": int, "seconds": float}}, "provenance?": dict}
+        {
+            "seconds?": float,
+            "stages?": {"*": {"executed": int, "reused": int, "seconds": float}},
+            "provenance?": dict,
+            "energy?": _ENERGY,
+        }
     ],
+    "energy?": _ENERGY,
 }
 """`run.json`."""
 

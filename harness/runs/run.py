@@ -22,6 +22,8 @@ from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan, plan_run, run_record
 from s5eval.harness.scoring.summary import summarize
+from s5eval.systems.energy import Meter, check_available, measured, total_energy
+from s5eval.systems.hooks import Hooks
 from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
@@ -44,7 +46,12 @@ class RunResult:
 
 
 def run(
-    config: RunConfig, out: Path, *, progress: Progress | None = None, making: CountProgress | None = None
+    config: RunConfig,
+    out: Path,
+    *,
+    progress: Progress | None = None,
+    making: CountProgress | None = None,
+    hooks: Hooks | None = None,
 ) -> RunResult:
     """Evaluate a system into a new run folder.
 
@@ -53,15 +60,16 @@ def run(
         out: the run folder; made before any model loads.
         progress: shows how far it is; None: silent.
         making: see `plan_run`.
+        hooks: are told how it goes.
 
     Raises:
-        UsageError, DataError: see `plan_run`; also when `out` is in use.
+        UsageError, DataError: see `plan_run`; also when `out` is in use, or energy is asked for and cannot be measured.
         RunFolderError: the folder cannot be written.
         KeyboardInterrupt: passed on; what is done stands, and the run can be resumed.
     """
     home = out.absolute()
     with RunFolder.open_new(home) as folder, logging_to(folder.log):
-        return replace(carry_out(plan_run(config, making=making), folder, {}, progress), path=out)
+        return replace(carry_out(plan_run(config, making=making), folder, {}, progress, hooks=hooks), path=out)
 
 
 def carry_out(
@@ -70,8 +78,12 @@ def carry_out(
     done: Mapping[str, Line],
     progress: Progress | None,
     before: Mapping[str, Any] | None = None,
+    hooks: Hooks | None = None,
 ) -> RunResult:
     """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
+    hooks = hooks or Hooks()
+    if plan.config.energy:
+        check_available()
     start = time.perf_counter()
     sitting: dict[str, Any] = {"provenance": collect_provenance(plan.device)}
     if plan.config.trust_checkpoint:
@@ -84,6 +96,7 @@ def carry_out(
         **adopted_mark(before or {}, done.values()),
     }
     folder.write_run(record)
+    hooks.tell("start", "run", folder.path, {**record, "done": len(done)})
     if plan.config.save_audio:
         folder.make_audio()
     for finding in plan.findings:
@@ -92,12 +105,16 @@ def carry_out(
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
     finished = False
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
+    meter = Meter()
     try:
-        for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
-            folder.append(outcome.score, outcome.table, outcome.audio)
-            if outcome.score.status != "failed":
-                guard.survived(outcome.score.mixture_id)
-            scores[outcome.score.mixture_id] = outcome.score
+        with measured(plan.config.energy) as meter:
+            for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
+                folder.append(outcome.score, outcome.table, outcome.audio)
+                if outcome.score.status != "failed":
+                    guard.survived(outcome.score.mixture_id)
+                scores[outcome.score.mixture_id] = outcome.score
+                if hooks:
+                    hooks.tell("mixture", outcome.score.mixture_id, outcome.score.as_dict())
         finished = True
     finally:
         guard.close()
@@ -111,9 +128,11 @@ def carry_out(
         folder.write_summary(summary)
         if finished:
             write_page(folder.path)
-        sittings = [*earlier, {**sitting, **_costs(plan, time.perf_counter() - start)}]
+        energy = {} if meter.record is None else {"energy": meter.record}
+        sittings = [*earlier, {**sitting, **_costs(plan, time.perf_counter() - start), **energy}]
         status = status_of(summary, finished=finished)
         folder.write_run({**record, "status": status, "sittings": sittings, **_total_costs(sittings)})
+        hooks.tell("end", status, summary)
     return RunResult(folder.path, summary)
 
 
@@ -143,11 +162,16 @@ def _costs(plan: Plan, seconds: float) -> dict[str, Any]:
 
 
 def _total_costs(sittings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Seconds and stage counts over all sittings of a resumed run; one that was killed has not told its costs."""
+    """Seconds, stage counts, energy over all sittings of a resumed run; one that was killed has not told its costs."""
     stages: dict[str, dict[str, float]] = {}
     for sitting in sittings:
         for name, counts in sitting.get("stages", {}).items():
             total = stages.setdefault(name, dict.fromkeys(counts, 0))
             for key, value in counts.items():
                 total[key] = round(total[key] + value, 3)
-    return {"seconds": round(sum(sitting.get("seconds", 0.0) for sitting in sittings), 3), "stages": stages}
+    energy = total_energy([sitting.get("energy") for sitting in sittings])
+    return {
+        "seconds": round(sum(sitting.get("seconds", 0.0) for sitting in sittings), 3),
+        "stages": stages,
+        **({} if energy is None else {"energy": energy}),
+    }

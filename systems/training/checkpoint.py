@@ -47,6 +47,7 @@ class State:
         figures: running means of the terms.
         built_on: digests of the frozen parts.
         started_from: digests of what the trained parts began with, where they did not begin at random.
+        energy: of every sitting until now (`s5eval.systems.energy`); None for one in which it was not measured.
     """
 
     step: int
@@ -58,6 +59,7 @@ class State:
     figures: Mapping[str, float]
     built_on: Mapping[str, str]
     started_from: Mapping[str, str] = field(default_factory=dict)
+    energy: Sequence[Mapping[str, Any] | None] = ()
 
 
 def save(folder: Path, state: State) -> Path:
@@ -89,6 +91,7 @@ def save(folder: Path, state: State) -> Path:
             "figures": dict(state.figures),
             "built_on": dict(state.built_on),
             "started_from": dict(state.started_from),
+            "energy": [None if told is None else dict(told) for told in state.energy],
         }
         write_atomically(draft / "state.json", seal(content, indent=1))
         draft.rename(final)
@@ -147,6 +150,8 @@ def _read(newest: Path, digest: str) -> State:
         tables = [check_name(name, str(newest / "state.json")) for name in content["tables"]]
         files = dict(content.get("files", {}))  # checkpoints of before have none
         figures = {str(name): float(value) for name, value in content["figures"].items()}
+        # of before, or of a time when nobody measured: something, and not known what
+        energy = [None if told is None else _energy(told) for told in content.get("energy", [None] if step else [])]
         built_on, started_from = (
             {str(name): str(value) for name, value in content[key].items()} for key in ("built_on", "started_from")
         )
@@ -182,7 +187,12 @@ def _read(newest: Path, digest: str) -> State:
         figures=figures,
         built_on=built_on,
         started_from=started_from,
+        energy=energy,
     )
+
+
+def _energy(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {**told, "kwh": float(told["kwh"]), "seconds": float(told["seconds"])}
 
 
 def optimiser_moments(
