@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import RunType
 from s5eval.harness.terminal import echo
 
@@ -48,7 +49,13 @@ def write(contents: "Sequence[Content]", options: dict[str, Any], as_json: bool)
     return 0
 
 
-@click.command("export")
+@click.command(
+    "export",
+    cls=Command,
+    short_help="Write a run's tables for other tools: files, W&B, MLflow, TensorBoard.",
+    example="s5eval export runs/first --to parquet --out tables\n"
+    "s5eval export runs/first --to mlflow --out http://localhost:5000",
+)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=RunType)
 @place_options(required=True)
 @click.option("--json", "as_json", is_flag=True, help="Where it is, as a JSON array.")

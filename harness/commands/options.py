@@ -17,7 +17,7 @@ from s5eval.harness.terminal import echo
 if TYPE_CHECKING:
     from s5eval.data_manifests.common.progress import CountProgress
     from s5eval.harness.runs.engine import Outcome
-    from s5eval.harness.runs.run import Progress, RunResult
+    from s5eval.harness.runs.run import OutcomeProgress, RunResult
     from s5eval.systems.hooks import Hooks
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -33,6 +33,21 @@ class _Path(click.Path):
 
 
 PathType = _Path(path_type=Path)
+
+
+class _Run(_Path):
+    """A run folder, or a bundle of one, which is verified and unpacked into the cache."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if isinstance(path, Path) and path.is_file():
+            from s5eval.harness.exporting.bundle import opened
+
+            return opened(path)
+        return path
+
+
+RunType = _Run(path_type=Path)
 
 
 metrics_option = click.option(
@@ -139,7 +154,7 @@ def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iter
             show(number, total, f"failed={failed}" if failed else "")
 
 
-def announcing(folder: Path) -> "Progress":
+def announcing(folder: Path) -> "OutcomeProgress":
     """`show_progress` that first says where the run is kept."""
 
     def show(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":

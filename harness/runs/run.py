@@ -28,7 +28,7 @@ from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
 
-Progress = Callable[[Iterable[Outcome], int, int], Iterable[Outcome]]
+OutcomeProgress = Callable[[Iterable[Outcome], int, int], Iterable[Outcome]]
 """Wraps the outcomes to show progress; gets how many mixtures there are, and how many are done already."""
 
 
@@ -49,7 +49,7 @@ def run(
     config: RunConfig,
     out: Path,
     *,
-    progress: Progress | None = None,
+    progress: OutcomeProgress | None = None,
     making: CountProgress | None = None,
     hooks: Hooks | None = None,
 ) -> RunResult:
@@ -76,7 +76,7 @@ def carry_out(
     plan: Plan,
     folder: RunFolder,
     done: Mapping[str, Line],
-    progress: Progress | None,
+    progress: OutcomeProgress | None,
     before: Mapping[str, Any] | None = None,
     hooks: Hooks | None = None,
 ) -> RunResult:
@@ -137,7 +137,7 @@ def carry_out(
 
 
 def _outcomes(
-    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: Progress | None, n_done: int, guard: Guard
+    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: OutcomeProgress | None, n_done: int, guard: Guard
 ) -> Iterable[Outcome]:
     engine = Engine(
         system=plan.system,

@@ -3,14 +3,14 @@
 from typing import Any
 
 from s5eval.systems.baseline.checkpoints import SOURCE
-from s5eval.systems.baseline.configuration import Settings
+from s5eval.systems.baseline.configuration import BaselineSettings
 from s5eval.systems.baseline.system import Kind, weights_folder
 from s5eval.systems.card import read_card
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.resources import augmentation, heard_resources, pretrained, training_facts
 
 
-def describe(kind: Kind, settings: Settings) -> dict[str, str]:
+def describe(kind: Kind, settings: BaselineSettings) -> dict[str, str]:
     """The description fields that settings and card decide."""
     c = settings.configuration
     channels = "four channels" if kind == "4c" else "channel 0"
@@ -38,14 +38,14 @@ def describe(kind: Kind, settings: Settings) -> dict[str, str]:
     return {**fields, "training_data": "; ".join(data), "data_augmentation": augmentation(card)}
 
 
-def training(kind: Kind, settings: Settings) -> dict[str, Any] | None:
+def training(kind: Kind, settings: BaselineSettings) -> dict[str, Any] | None:
     """What the card tells of the training; None: there is none."""
     folder = None if settings.checkpoint_dir is not None else weights_folder(kind, settings)
     card = None if folder is None else read_card(folder)
     return None if card is None or not card["history"] else training_facts(card)
 
 
-def external_resources(kind: Kind, settings: Settings) -> tuple[dict[str, str], ...] | None:
+def external_resources(kind: Kind, settings: BaselineSettings) -> tuple[dict[str, str], ...] | None:
     """Data and pre-trained models from elsewhere; None: the weights have no card that would tell."""
     if settings.checkpoint_dir is not None:
         return (

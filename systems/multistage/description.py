@@ -3,14 +3,14 @@
 from typing import Any
 
 from s5eval.systems.card import read_card
-from s5eval.systems.multistage.configuration import Settings
+from s5eval.systems.multistage.configuration import MultistageSettings
 from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
 from s5eval.systems.multistage.system import weights_folder
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.resources import augmentation, heard_resources, pretrained, training_facts
 
 
-def describe(settings: Settings, *, with_encoder: bool) -> dict[str, str]:
+def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, str]:
     """The description fields that settings and card decide.
 
     Args:
@@ -42,7 +42,7 @@ def describe(settings: Settings, *, with_encoder: bool) -> dict[str, str]:
     }
 
 
-def from_card(settings: Settings) -> dict[str, str]:
+def from_card(settings: MultistageSettings) -> dict[str, str]:
     """`training_data` and `data_augmentation`, where there is a card."""
     folder = weights_folder(settings)
     card = None if folder is None else read_card(folder)
@@ -52,14 +52,14 @@ def from_card(settings: Settings) -> dict[str, str]:
     return {"training_data": "; ".join(data), "data_augmentation": augmentation(card)}
 
 
-def training(settings: Settings) -> dict[str, Any] | None:
+def training(settings: MultistageSettings) -> dict[str, Any] | None:
     """What the card tells of the training; None: there is none."""
     folder = weights_folder(settings)
     card = None if folder is None else read_card(folder)
     return None if card is None or not card["history"] else training_facts(card)
 
 
-def external_resources(settings: Settings) -> tuple[dict[str, str], ...] | None:
+def external_resources(settings: MultistageSettings) -> tuple[dict[str, str], ...] | None:
     """Data and pre-trained models from elsewhere; None: the weights have no card that would tell."""
     folder = weights_folder(settings)
     models: list[dict[str, str]] = []
