@@ -5,6 +5,7 @@ Figures are metrics, short facts are parameters; all facts are the artifact `fac
 `mlflow ui --backend-store-uri sqlite:///FOLDER/mlflow.db` shows it.
 """
 
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ def write(content: Content, folder: Path | None, place: Place) -> str:
         from mlflow.exceptions import MlflowException
     except ImportError as error:
         raise missing("mlflow with pyarrow", error) from error
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # how a store is made is nobody's business here
     uri = place.out if folder is None else f"sqlite:///{folder / 'mlflow.db'}"
     if uri.startswith("file:"):
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # somebody names it: that is meant
