@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from s5eval.data_manifests.synthesis.recordings import licence_class
+from s5eval.data_manifests.common.licences import licence_class
 from s5eval.systems.energy import total_energy
 
 _GITHUB = re.compile(r"github ([\w.-]+/[\w.-]+)")

@@ -9,7 +9,7 @@ import click
 
 from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import RunType
-from s5eval.harness.terminal import echo
+from s5eval.harness.terminal import echo, plugin_output
 
 if TYPE_CHECKING:
     from s5eval.harness.exporting.content import Content
@@ -40,7 +40,8 @@ def write(contents: "Sequence[Content]", options: dict[str, Any], as_json: bool)
     from s5eval.harness.exporting.export import Place, export
 
     place = Place(options["place"] or f"export/{options['to']}", options["project"], options["online"])
-    done = export(contents, options["to"], place)
+    with plugin_output():  # what a tracker prints is not the result
+        done = export(contents, options["to"], place)
     if as_json:
         echo(json.dumps([{"name": entry.name, "where": entry.where} for entry in done], indent=1))
         return 0

@@ -13,6 +13,7 @@ from s5eval.harness.terminal import echo
 @click.command(
     "pack",
     cls=Command,
+    short_help="Pack a run into one file, enough to rescore it anywhere.",
     example="s5eval pack runs/first --out first.s5run.zip\ns5eval compare first.s5run.zip runs/second",
 )
 @click.argument("run", type=PathType)
@@ -36,7 +37,12 @@ def command(run: Path, out: Path | None, as_json: bool) -> int:
     return 0
 
 
-@click.command("unpack", cls=Command, example="s5eval unpack first.s5run.zip --out runs/first")
+@click.command(
+    "unpack",
+    cls=Command,
+    short_help="Make a run folder of a bundle, verified.",
+    example="s5eval unpack first.s5run.zip --out runs/first",
+)
 @click.argument("bundle", type=PathType)
 @click.option("--out", type=PathType, metavar="RUN", required=True, help="The run folder to make.")
 def unpack_command(bundle: Path, out: Path) -> int:

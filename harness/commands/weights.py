@@ -9,7 +9,7 @@ from s5eval.harness.commands.options import PathType
 from s5eval.harness.terminal import echo
 
 
-@click.group("weights", cls=Group)
+@click.group("weights", cls=Group, short_help="Push weights to a hub of models, and pull them.")
 def command() -> None:
     """Folders of weights on a hub: push one with a page made from its card, pull one and verify it."""
 

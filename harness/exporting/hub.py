@@ -3,6 +3,7 @@
 Through huggingface_hub (extra `hub`), which takes address and login from its own variables (`HF_ENDPOINT`, `HF_TOKEN`).
 """
 
+import os
 import re
 import shutil
 import tempfile
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.exporting.export import missing
 from s5eval.harness.exporting.model_card import model_card
 from s5eval.systems.card import CARD, check_digest, read_card
-from s5eval.systems.loading import file_digest
 
 _NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _FILE = re.compile(r"(?:[\w-][\w.-]*/){0,2}[\w-][\w.-]*\.(?:safetensors|json|yaml|txt|md)|(?:[\w-]+/)?LICENSE")
@@ -66,8 +67,8 @@ def push(folder: Path, where: Repository, *, licence: str | None = None, private
     files = [name for name in files if _FILE.fullmatch(name) and name != "README.md"]
     for name in files:
         if name != CARD:
-            check_digest(folder, name, file_digest(folder / name))
-    api = hub.HfApi()
+            check_digest(folder, name, f"sha256:{file_sha256(folder / name)}")
+    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
     with tempfile.TemporaryDirectory() as made:
         page = Path(made) / "README.md"
         page.write_text(model_card(card, where.name, licence=licence, files=files), encoding="utf-8")
@@ -100,7 +101,7 @@ def pull(where: Repository, folder: Path) -> list[str]:
     hub, errors = _hub()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already; choose another folder")
-    api = hub.HfApi()
+    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
     try:
         info = api.model_info(where.name, revision=where.revision, files_metadata=True)
     except errors as error:
@@ -115,7 +116,9 @@ def pull(where: Repository, folder: Path) -> list[str]:
     shutil.rmtree(draft, ignore_errors=True)
     try:
         for name in names:
-            got = hub.hf_hub_download(where.name, name, revision=info.sha or where.revision, cache_dir=draft / ".cache")
+            got = hub.hf_hub_download(
+                where.name, name, revision=info.sha or where.revision, cache_dir=draft / ".cache", endpoint=api.endpoint
+            )
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(draft / name, Path(got).read_bytes())
         shutil.rmtree(draft / ".cache")
@@ -140,7 +143,7 @@ def _verify(folder: Path, names: list[str], where: Repository) -> None:
         raise DataError(f"hf://{where.name}: {lost[0]}, which {CARD} lists, is not there")
     for name in names:
         if name not in (CARD, "README.md"):
-            check_digest(folder, name, file_digest(folder / name))
+            check_digest(folder, name, f"sha256:{file_sha256(folder / name)}")
 
 
 def _hub() -> tuple[Any, tuple[type[Exception], ...]]:
@@ -156,9 +159,9 @@ def _hub() -> tuple[Any, tuple[type[Exception], ...]]:
         except ImportError:
             continue
         transport = (*transport, getattr(found, "HTTPError", getattr(found, "RequestException", OSError)))
-    return hub, (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, ValueError, *transport)
+    return hub, (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, ValueError, RuntimeError, *transport)
 
 
 def _refused(where: Repository, error: Exception) -> DataError:
-    said = " ".join(str(error).split())
+    said = " ".join(f"{error} {error.__cause__ or ''}".split())
     return DataError(f"hf://{where.name}: the hub cannot be reached, or refuses: {said[:400] or type(error).__name__}")

@@ -1,6 +1,8 @@
 """Every export is read back by the library it is for, and equals what `read_run` gives."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -138,9 +140,8 @@ def test_wandb_offline(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for record in records:
         if record.HasField("history"):
             for item in record.history.item:
-                value = json.loads(item.value_json)
-                if isinstance(value, dict) and value.get("_type") == "table-file":
-                    logged[item.key or item.nested_key[0]] = value["path"]
+                if list(item.nested_key[1:]) == ["path"]:
+                    logged[item.nested_key[0]] = json.loads(item.value_json)
     for name, wanted in frames(result).items():
         pieces = [name, *(f"{name}_{k}" for k in range(2, 100) if f"{name}_{k}" in logged)]
         rows: list[list[Any]] = []
@@ -195,7 +196,7 @@ def server(tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store, "--artifacts-destination", str(tmp_path / "artifacts")]
     with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True)
     uri = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
@@ -208,7 +209,7 @@ def server(tmp_path: Path) -> Iterator[str]:
                 time.sleep(0.5)
         yield uri
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # its workers too: they take their time to end by themselves
         process.wait(timeout=60)
 
 
