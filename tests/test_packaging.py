@@ -18,8 +18,8 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 """A floor imports only those before it; `metrics` stands alone, and `harness` alone uses it."""
 
 ROOMS = {
-    "data_manifests": "common containers | download labels | naming | listing | audio | records | synthesis "
-    "| scan sets | manifest training_scenes | verify",
+    "data_manifests": "common containers | download labels | naming | listing layouts | audio mapping | records "
+    "| importing synthesis | scan sets | manifest training_scenes | verify",
     "systems": "batching card device energy estimates hooks settings | decision loading resources | interface networks "
     "training | parameters pipeline profiling registry stage_store | weights | baseline bounds folder multistage",
     "submissions": "check_json errors layout records zipping | archive check_audio expected facts metadata pdf results "

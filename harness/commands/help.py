@@ -6,7 +6,10 @@ from typing import Any
 import click
 
 HEADINGS: Mapping[str, tuple[str, ...]] = {
-    "Data": ("data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "strict"),
+    "Data": (
+        "data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "layout", "classes", "order",
+        "norm", "target_channel", "strict",
+    ),
     "System": ("system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights"),
     "How it is run": (
         "batch_size", "device", "devices", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
