@@ -4,6 +4,7 @@ Tables are logged as `wandb.Table`, in pieces of ten thousand rows (`pairs`, `pa
 off; figures stand in the run's summary, facts in its configuration.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,18 @@ def write(content: Content, folder: Path, place: Place) -> str:
             dir=str(folder), project=place.project, name=content.name, config=dict(content.facts), settings=settings
         )
         with run:
-            for name, frame in content.tables.items():
-                rows, columns = plain_rows(frame), list(frame.columns)
-                size = wandb.Table.MAX_ROWS
-                for piece, start in enumerate(range(0, max(len(rows), 1), size), start=1):
-                    key = name if piece == 1 else f"{name}_{piece}"
-                    table = wandb.Table(columns=columns, data=rows[start : start + size], allow_mixed_types=True)
-                    run.log({key: table}, step=0)
+            run.log({key: table for name in content.tables for key, table in _pieces(wandb, content, name)})
             run.summary.update(dict(content.figures))
+        wandb.teardown()  # its own process writes on after the run has ended: whoever reads now would see a part
         return str(Path(run.dir).parent)
     except wandb.Error as error:
         raise DataError(f"wandb refuses {content.name}: {error}") from error
+
+
+def _pieces(wandb: Any, content: Content, name: str) -> Iterator[tuple[str, Any]]:
+    """A table as W&B's, in as many as its limit asks for."""
+    frame, size = content.tables[name], wandb.Table.MAX_ROWS
+    rows, columns = plain_rows(frame), list(frame.columns)
+    for piece, start in enumerate(range(0, max(len(rows), 1), size), start=1):
+        key = name if piece == 1 else f"{name}_{piece}"
+        yield key, wandb.Table(columns=columns, data=rows[start : start + size], allow_mixed_types=True)
