@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,43 @@ _SECONDS = 5.0  # between two looks of the tracker at its meters
 _UJ_PER_KWH = 3.6e12
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """An estimate of the energy that something took.
+
+    Attributes:
+        kwh: in all; its parts are `cpu_kwh`, `gpu_kwh` and `ram_kwh`.
+        cpu_kwh: of processors.
+        gpu_kwh: of graphics cards.
+        ram_kwh: of memory.
+        rapl_kwh: what the processor's own meter counted of the whole machine meanwhile; None: it cannot be read.
+        seconds: how long it was measured.
+        method: how the estimate came about.
+        hardware: of which.
+        unmeasured_sittings: how many sittings have no record, so that all the above is less than the whole.
+    """
+
+    kwh: float
+    cpu_kwh: float = 0.0
+    gpu_kwh: float = 0.0
+    ram_kwh: float = 0.0
+    rapl_kwh: float | None = None
+    seconds: float
+    method: str
+    hardware: str
+    unmeasured_sittings: int = 0
+
+
 class Meter:
     """What is measured; `record` is filled when the block of `measured` is left."""
 
     def __init__(self, tracker: Any = None) -> None:
         """`tracker`: CodeCarbon's; None: nothing is measured."""
-        self.record: dict[str, Any] | None = None
+        self.record: Energy | None = None
         self._tracker = tracker
         self._rapl, self._begun = read_rapl(), time.monotonic()
 
-    def so_far(self) -> dict[str, Any] | None:
+    def so_far(self) -> Energy | None:
         """The record as it stands now; None where nothing is measured."""
         if self._tracker is None or self.record is not None:
             return self.record
@@ -40,7 +68,7 @@ class Meter:
             self._tracker.stop()
             self.record = self._told(self._tracker.final_emissions_data)
 
-    def _told(self, data: Any) -> dict[str, Any]:
+    def _told(self, data: Any) -> Energy:
         rapl = None if self._rapl is None else rapl_difference(self._rapl, read_rapl())
         return _record(self._tracker, data, time.monotonic() - self._begun, rapl)
 
@@ -61,9 +89,7 @@ def measured(wanted: bool = True) -> Iterator[Meter]:
         wanted: False: measure nothing, and leave `record` None.
 
     Yields:
-        A meter, whose `record` afterwards holds `kwh`, its parts `cpu_kwh`, `gpu_kwh`, `ram_kwh`; `seconds`;
-        `estimate`, always true; `method`, how it came about; `hardware`; and `rapl_kwh`, what the processor's own
-        meter counted of the whole machine meanwhile, None where it cannot be read. Also when the block raises.
+        A meter, whose `record` is filled afterwards, also when the block raises.
 
     Raises:
         UsageError: CodeCarbon is not installed.
@@ -95,20 +121,18 @@ def _tracker() -> Any:
     )
 
 
-def _record(tracker: Any, data: Any, seconds: float, rapl: float | None) -> dict[str, Any]:
-    return {
-        "kwh": float(data.energy_consumed),
-        "cpu_kwh": float(data.cpu_energy),
-        "gpu_kwh": float(data.gpu_energy),
-        "ram_kwh": float(data.ram_energy),
-        "rapl_kwh": rapl,
-        "seconds": round(seconds, 3),
-        "estimate": True,
-        "method": f"CodeCarbon {data.codecarbon_version}, offline tracker, this process; {_methods(tracker)}",
-        "hardware": ", ".join(
-            [f"{data.cpu_model}, {data.cpu_count} cores", *([data.gpu_model] if data.gpu_model else [])]
-        ),
-    }
+def _record(tracker: Any, data: Any, seconds: float, rapl: float | None) -> Energy:
+    cards = [str(data.gpu_model)] if data.gpu_model else []
+    return Energy(
+        kwh=float(data.energy_consumed),
+        cpu_kwh=float(data.cpu_energy),
+        gpu_kwh=float(data.gpu_energy),
+        ram_kwh=float(data.ram_energy),
+        rapl_kwh=rapl,
+        seconds=round(seconds, 3),
+        method=f"CodeCarbon {data.codecarbon_version}, offline tracker, this process; {_methods(tracker)}",
+        hardware=", ".join([f"{data.cpu_model}, {data.cpu_count} cores", *cards]),
+    )
 
 
 def _methods(tracker: Any) -> str:
@@ -153,21 +177,34 @@ def rapl_difference(before: Mapping[str, tuple[int, int]], after: Mapping[str, t
     return sum((after[name][0] - count) % wrap for name, (count, wrap) in before.items()) / _UJ_PER_KWH
 
 
-def total_energy(parts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """The energy of several sittings; None where none was measured.
-
-    Returns:
-        `kwh`, `seconds`, `estimate`, `method` and `hardware` (each different one), and `unmeasured_sittings`: how many
-        have no record, so that `kwh` is less than the whole.
-    """
+def total_energy(parts: Sequence[Energy | None]) -> Energy | None:
+    """The energy of several sittings, of which `unmeasured_sittings` have no record; None where none has."""
     known = [part for part in parts if part is not None]
     if not known:
         return None
-    return {
-        "kwh": sum(float(part["kwh"]) for part in known),
-        "seconds": round(sum(float(part["seconds"]) for part in known), 3),
-        "estimate": True,
-        "method": " | ".join(dict.fromkeys(str(part["method"]) for part in known)),
-        "hardware": " | ".join(dict.fromkeys(str(part["hardware"]) for part in known)),
-        "unmeasured_sittings": len(parts) - len(known),
-    }
+    meters = [part.rapl_kwh for part in known if part.rapl_kwh is not None]
+    return Energy(
+        kwh=sum(part.kwh for part in known),
+        cpu_kwh=sum(part.cpu_kwh for part in known),
+        gpu_kwh=sum(part.gpu_kwh for part in known),
+        ram_kwh=sum(part.ram_kwh for part in known),
+        rapl_kwh=sum(meters) if len(meters) == len(known) else None,
+        seconds=round(sum(part.seconds for part in known), 3),
+        method=" | ".join(dict.fromkeys(part.method for part in known)),
+        hardware=" | ".join(dict.fromkeys(part.hardware for part in known)),
+        unmeasured_sittings=len(parts) - len(known) + sum(part.unmeasured_sittings for part in known),
+    )
+
+
+def read_energy(told: Mapping[str, Any] | None) -> Energy | None:
+    """What a card or a checkpoint holds of one; None: nothing.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is something else.
+    """
+    if told is None:
+        return None
+    known = {entry.name: told[entry.name] for entry in fields(Energy) if entry.name in told}
+    for name in known.keys() - {"method", "hardware", "rapl_kwh"}:
+        known[name] = float(known[name]) if name != "unmeasured_sittings" else int(known[name])
+    return Energy(**{**known, "method": str(told["method"]), "hardware": str(told["hardware"])})

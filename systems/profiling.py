@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Mixture
+from s5eval.systems.energy import Energy
 from s5eval.systems.interface import Candidates, Stage
 
 
@@ -99,10 +100,15 @@ class Profile:
             "macs_per_second": self.macs(1.0),
             "description": dict(self.description),
             "external_resources": None if self.external_resources is None else [*map(dict, self.external_resources)],
-            "training": self.training,
+            "training": None if self.training is None else {**self.training, "energy": _energy(self.training)},
             "parts": [asdict(part) for part in self.parts],
             "stages": [asdict(stage) for stage in self.stages],
         }
+
+
+def _energy(training: Mapping[str, Any]) -> dict[str, Any] | None:
+    energy: Energy | None = training["energy"]
+    return None if energy is None else asdict(energy)
 
 
 def count_macs(network: nn.Module, *inputs: torch.Tensor, **options: bool) -> tuple[float, Any]:

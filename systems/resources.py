@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from s5eval.data_manifests.common.licences import licence_class
-from s5eval.systems.energy import total_energy
+from s5eval.systems.energy import read_energy, total_energy
 
 _GITHUB = re.compile(r"github ([\w.-]+/[\w.-]+)")
 _FREESOUND = "https://freesound.org"
@@ -73,8 +73,8 @@ def training_facts(card: Mapping[str, Any], recipes: Sequence[str] | None = None
         recipes: groups of recipes that count, such as `("mini",)`; None: all.
 
     Returns:
-        `hours`; `devices`; `data`, every kind that was heard; and `energy`, as `total_energy` gives it, with one
-        sitting for each entry: None where nothing was measured.
+        `hours`; `devices`; `data`, every kind that was heard; and `energy`, an `Energy`, with one sitting for
+        each entry: None where nothing was measured.
     """
     history = [
         entry for entry in card["history"] if recipes is None or str(entry.get("recipe")).partition("/")[0] in recipes
@@ -84,12 +84,5 @@ def training_facts(card: Mapping[str, Any], recipes: Sequence[str] | None = None
         "hours": round(sum(float(entry.get("hours", 0.0)) for entry in history), 3),
         "devices": sorted({str(entry["device"]) for entry in trained if "device" in entry}),
         "data": sorted({str(entry["data"]) for entry in trained if "data" in entry}),
-        "energy": _training_energy([entry.get("energy") for entry in trained]),
+        "energy": total_energy([read_energy(entry.get("energy")) for entry in trained]),
     }
-
-
-def _training_energy(parts: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    total = total_energy(parts)
-    if total is not None:
-        total["unmeasured_sittings"] += sum(int(part.get("unmeasured_sittings", 0)) for part in parts if part)
-    return total

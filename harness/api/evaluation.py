@@ -64,7 +64,7 @@ def open_data(
     >>> open_data("nowhere")
     Traceback (most recent call last):
         ...
-    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give --data DIR, or set S5EVAL_DATA
+    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give `data`, or set S5EVAL_DATA
     """
     return open_manifest(_path(path), dataset=dataset, split=split, limit=limit, only=tuple(only), progress=progress)
 
@@ -115,7 +115,7 @@ def run(
         hooks: are told how it goes; one that fails is warned of, and told no more.
 
     Returns:
-        The run, with DataFrames. Mixtures that failed are in no number: see `summary["n_failed"]`.
+        The run, with DataFrames. Mixtures that failed are in no number: see `summary.n_failed`.
 
     Raises:
         UsageError: a name, a setting or an option is wrong, or `out` is in use.

@@ -1,9 +1,9 @@
 """`s5eval export`: runs into other people's tools."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,13 +14,15 @@ from s5eval.harness.terminal import echo, plugin_output
 if TYPE_CHECKING:
     from s5eval.harness.exporting.content import Content
 
+Options = TypeVar("Options", bound=Callable[..., Any])
+
 TARGETS = ("parquet", "csv", "wandb", "mlflow", "tensorboard")
 
 
-def place_options(required: bool) -> Any:
+def place_options(required: bool) -> Callable[[Options], Options]:
     """`--to`, `--out`, `--project`, `--online`."""
 
-    def decorated(command: Any) -> Any:
+    def decorated(command: Options) -> Options:
         for option in (
             click.option("--online", is_flag=True, help="wandb: send it; otherwise it stays in --out."),
             click.option("--project", default="s5eval", show_default=True, help="W&B project, or MLflow experiment."),

@@ -14,7 +14,7 @@ import platform
 import shutil
 import uuid
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import distributions, version
 from pathlib import Path
@@ -25,9 +25,11 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import atomic_path, sync_files, sync_folder
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.common.structured import check_shape
+from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.lines import JOURNAL
 from s5eval.harness.record.reading import is_sealed, read_run, read_summary
+from s5eval.harness.record.run_record import RunRecord
 from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.zipping import Member, write_zip
 
@@ -72,7 +74,7 @@ def pack(run: Path, out: Path | None = None) -> Packed:
         raise UsageError(
             f"{run} was made by an earlier version and has no digests; `s5eval rescore {run}` gives it some"
         )
-    if record["status"] == "running":
+    if record.status == "running":
         raise UsageError(f"{run} has not come to its end; `s5eval run --resume {run}` goes on")
     read_summary(run)
     if damage := [found for found in inspect_run(run, record).damage if found.kind not in ("audio", "page")]:
@@ -94,8 +96,8 @@ def pack(run: Path, out: Path | None = None) -> Packed:
         index = {
             "format": _FORMAT,
             "name": name,
-            "manifest_sha256": record["manifest_sha256"],
-            "decision": record["decision"],
+            "manifest_sha256": record.manifest_sha256,
+            "decision": to_json(record.decision),
             "s5eval": version("s5eval"),
             "files": listed,
         }
@@ -108,13 +110,13 @@ def pack(run: Path, out: Path | None = None) -> Packed:
     return Packed(target, file_sha256(target), len(listed))
 
 
-def _environment(record: Mapping[str, Any]) -> str:
+def _environment(record: RunRecord) -> str:
     found = {found.metadata["Name"]: found.version for found in distributions() if found.metadata["Name"]}
-    made = record.get("provenance", {})
+    made = record.provenance
     lines = [
         f"# packed with Python {platform.python_version()} on {platform.platform()}",
-        f"# run made with Python {made.get('python')} on {made.get('platform')}, device {made.get('device')}",
-        *(f"# run made with {name} {number}" for name, number in sorted(made.get("packages", {}).items()) if number),
+        f"# run made with Python {made.python} on {made.platform}, device {made.device}",
+        *(f"# run made with {name} {number}" for name, number in sorted(made.packages.items()) if number),
         *sorted((f"{name}=={number}" for name, number in found.items()), key=str.lower),
     ]
     return "\n".join(lines) + "\n"

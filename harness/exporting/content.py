@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.comparing.listing import METRICS, ListedRun
-from s5eval.harness.record.reading import unverified
+from s5eval.harness.record.codec import to_json
+from s5eval.harness.record.reading import facts_of
+from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
 
 if TYPE_CHECKING:
@@ -17,13 +20,17 @@ if TYPE_CHECKING:
 TABLES = ("mixtures", "sources", "estimates", "pairs", "slices", "losses")
 """The DataFrames of a run that are exported, in this order."""
 
+_RECORDED = (
+    "manifest_sha256", "metric_version", "decision", "fingerprint", "config", "provenance", "energy"
+)  # fmt: skip
+
 
 class Frames(Protocol):
     """A run that has been read, as `s5eval.read_run` gives it."""
 
     path: Path
-    record: Mapping[str, Any]
-    summary: Mapping[str, Any]
+    record: RunRecord
+    summary: Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,42 +53,36 @@ class Content:
 def run_content(run: Frames) -> Content:
     """All of a run: every table of `s5eval.read_run`, with the marks that stand beside its numbers."""
     record, summary = run.record, run.summary
-    about = record["about"]
-    facts = {**about, "unverified": unverified(record), **summary}
-    part = [part_mark(facts)] if part_mark(facts) else []
+    facts = facts_of(record)
+    part = part_mark(facts.n_expected, facts.n_split)
     tables = {}
     for name in TABLES:
         frame: pd.DataFrame = getattr(run, name)
         tables[name] = frame if frame.index.name is None else frame.reset_index()
+    told: dict[str, Any] = to_json(record)
     return Content(
         run.path.resolve().name,
         {
-            "name": shown_name(about),
-            **{key: about[key] for key in ("system", "weights", "dataset", "split")},
-            "status": record["status"],
-            "marks": [*part, *marks_of(facts), *settings_of(about)],
-            "n_expected": summary["n_expected"],
-            "n_scored": summary["n_scored"],
-            "n_failed": summary["n_failed"],
-            "manifest_sha256": record["manifest_sha256"],
-            "metric_version": record["metric_version"],
-            "decision": record["decision"],
-            "fingerprint": record["fingerprint"],
-            "config": record["config"],
-            "provenance": record.get("provenance", {}),
-            "energy": record.get("energy"),
+            "name": shown_name(facts),
+            **{key: told["about"][key] for key in ("system", "weights", "dataset", "split")},
+            "status": record.status,
+            "marks": [*([part] if part else []), *marks_of(facts), *settings_of(facts)],
+            "n_expected": summary.n_expected,
+            "n_scored": summary.n_scored,
+            "n_failed": summary.n_failed,
+            **{key: told[key] for key in _RECORDED},
         },
-        _figures(summary["metrics"]),
+        _figures(summary),
         tables,
     )
 
 
-def _figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+def _figures(summary: Summary) -> dict[str, float]:
     figures = {}
-    for name, told in metrics.items():
-        for key in ("value", "ci_low", "ci_high"):
-            if told[key] is not None and math.isfinite(told[key]):
-                figures[name if key == "value" else f"{name}_{key}"] = float(told[key])
+    for name, told in summary.metrics.items():
+        for suffix, value in (("", told.value), ("_ci_low", told.ci_low), ("_ci_high", told.ci_high)):
+            if value is not None and math.isfinite(value):
+                figures[f"{name}{suffix}"] = float(value)
     return figures
 
 
@@ -111,7 +112,8 @@ def _row(run: ListedRun) -> dict[str, Any]:
     row |= {key: getattr(run, key) for key in ("name", "time", "data", "status", "n_expected", "n_done")}
     for metric in METRICS:
         for key in ("value", "ci_low", "ci_high"):
-            row[metric if key == "value" else f"{metric}_{key}"] = run.metrics.get(metric, {}).get(key)
+            told = run.metrics.get(metric)
+            row[metric if key == "value" else f"{metric}_{key}"] = None if told is None else getattr(told, key)
     return {**row, "marks": "; ".join(run.marks)}
 
 

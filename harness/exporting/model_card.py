@@ -73,9 +73,9 @@ def _training(card: Mapping[str, Any]) -> Iterator[str]:
     if energy is None:
         yield "Energy: not measured."
     else:
-        lacking = energy["unmeasured_sittings"]
+        lacking = energy.unmeasured_sittings
         less = f"; less than the whole, since {lacking} sittings were not measured" if lacking else ""
-        yield f"Energy: {energy['kwh']:.4g} kWh, an estimate ({energy['method']}){less}."
+        yield f"Energy: {energy.kwh:.4g} kWh, an estimate ({energy.method}){less}."
     yield from ("", "| recipe | steps | scenes | data | hours |", "|---|---:|---:|---|---:|")
     for entry in card["history"]:
         cells = (entry.get(key, "–") for key in ("recipe", "steps", "scenes", "data", "hours"))

@@ -5,24 +5,24 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
+from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import Line
 from s5eval.harness.record.logs import logging_to
-from s5eval.harness.record.provenance import collect_provenance
-from s5eval.harness.record.reading import adopted_mark, summary_facts
+from s5eval.harness.record.reading import adopted_count
 from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.run_record import RunRecord, Sitting, StageCost
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
-from s5eval.harness.runs.derived import status_of
+from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan, plan_run, run_record
-from s5eval.harness.scoring.summary import summarize
-from s5eval.systems.energy import Meter, check_available, measured, total_energy
+from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.pipeline import Pipeline
 
@@ -37,12 +37,12 @@ class RunResult:
     """A run that came to its end: where it is, its summary, and the exit code it deserves."""
 
     path: Path
-    summary: Mapping[str, Any]
+    summary: Summary
 
     @property
     def exit_code(self) -> int:
         """0, or 4 when a mixture failed."""
-        return EXIT_FAILED_MIXTURES if self.summary["n_failed"] else EXIT_DONE
+        return EXIT_FAILED_MIXTURES if self.summary.n_failed else EXIT_DONE
 
 
 def run(
@@ -77,7 +77,7 @@ def carry_out(
     folder: RunFolder,
     done: Mapping[str, Line],
     progress: OutcomeProgress | None,
-    before: Mapping[str, Any] | None = None,
+    before: RunRecord | None = None,
     hooks: Hooks | None = None,
 ) -> RunResult:
     """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
@@ -85,25 +85,19 @@ def carry_out(
     if plan.config.energy:
         check_available()
     start = time.perf_counter()
-    sitting: dict[str, Any] = {"provenance": collect_provenance(plan.device)}
-    if plan.config.trust_checkpoint:
-        sitting["trusted_checkpoint"] = True  # a fact for readers; nothing acts on it
-    earlier = [] if before is None else list(before.get("sittings", ()))
-    record = {
-        **run_record(plan),
-        **sitting,
-        "sittings": [*earlier, sitting],
-        **adopted_mark(before or {}, done.values()),
-    }
+    begun = run_record(plan)
+    sitting = Sitting(provenance=begun.provenance, trusted_checkpoint=begun.trusted_checkpoint)
+    earlier = () if before is None else before.sittings
+    record = replace(begun, sittings=(*earlier, sitting), adopted_unverified=adopted_count(before, done.values()))
     folder.write_run(record)
-    hooks.tell("start", "run", folder.path, {**record, "done": len(done)})
+    if hooks:
+        hooks.tell("start", "run", folder.path, {**to_json(record), "done": len(done)})
     if plan.config.save_audio:
         folder.make_audio()
     for finding in plan.findings:
         log.warning("%s", finding)
     scores = {id_: line.score for id_, line in done.items()}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
-    finished = False
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
     meter = Meter()
     try:
@@ -114,25 +108,22 @@ def carry_out(
                     guard.survived(outcome.score.mixture_id)
                 scores[outcome.score.mixture_id] = outcome.score
                 if hooks:
-                    hooks.tell("mixture", outcome.score.mixture_id, outcome.score.as_dict())
-        finished = True
+                    hooks.tell("mixture", outcome.score.mixture_id, to_json(outcome.score))
     finally:
         guard.close()
-        summary = summarize(
-            [scores[scene.mixture.id] for scene in plan.manifest.scenes if scene.mixture.id in scores],
-            n_expected=len(plan.manifest.scenes),
-            finished=finished,
-            about=summary_facts(record),
-        )
+        finished = len(scores) == len(plan.manifest.scenes)
+        summary = derive_summary(record, scores)
         folder.sync()
         folder.write_summary(summary)
         if finished:
             write_page(folder.path)
-        energy = {} if meter.record is None else {"energy": meter.record}
-        sittings = [*earlier, {**sitting, **_costs(plan, time.perf_counter() - start), **energy}]
+        sittings = (*earlier, replace(_with_costs(sitting, plan, time.perf_counter() - start), energy=meter.record))
+        seconds, stages, energy = _total_costs(sittings)
         status = status_of(summary, finished=finished)
-        folder.write_run({**record, "status": status, "sittings": sittings, **_total_costs(sittings)})
-        hooks.tell("end", status, summary)
+        ended = replace(record, status=status, sittings=sittings, seconds=seconds, stages=stages, energy=energy)
+        folder.write_run(ended)
+        if hooks:
+            hooks.tell("end", status, to_json(summary))
     return RunResult(folder.path, summary)
 
 
@@ -151,27 +142,24 @@ def _outcomes(
     return outcomes if progress is None else progress(outcomes, n_done + len(scenes), n_done)
 
 
-def _costs(plan: Plan, seconds: float) -> dict[str, Any]:
+def _with_costs(sitting: Sitting, plan: Plan, seconds: float) -> Sitting:
     stages = {}
     if isinstance(plan.system, Pipeline):
         stages = {
-            name: {"executed": tally.executed, "reused": tally.reused, "seconds": round(tally.seconds, 3)}
+            name: StageCost(tally.executed, tally.reused, round(tally.seconds, 3))
             for name, tally in plan.system.tally.items()
         }
-    return {"seconds": round(seconds, 3), "stages": stages}
+    return replace(sitting, seconds=round(seconds, 3), stages=stages)
 
 
-def _total_costs(sittings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _total_costs(sittings: Sequence[Sitting]) -> tuple[float, dict[str, StageCost], Energy | None]:
     """Seconds, stage counts, energy over all sittings of a resumed run; one that was killed has not told its costs."""
-    stages: dict[str, dict[str, float]] = {}
+    stages: dict[str, StageCost] = {}
     for sitting in sittings:
-        for name, counts in sitting.get("stages", {}).items():
-            total = stages.setdefault(name, dict.fromkeys(counts, 0))
-            for key, value in counts.items():
-                total[key] = round(total[key] + value, 3)
-    energy = total_energy([sitting.get("energy") for sitting in sittings])
-    return {
-        "seconds": round(sum(sitting.get("seconds", 0.0) for sitting in sittings), 3),
-        "stages": stages,
-        **({} if energy is None else {"energy": energy}),
-    }
+        for name, cost in sitting.stages.items():
+            total = stages.get(name, StageCost(0, 0, 0.0))
+            stages[name] = StageCost(
+                total.executed + cost.executed, total.reused + cost.reused, round(total.seconds + cost.seconds, 3)
+            )
+    energy = total_energy([sitting.energy for sitting in sittings])
+    return round(sum(sitting.seconds or 0.0 for sitting in sittings), 3), stages, energy

@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
-from s5eval.systems.energy import Meter, check_available, measured, total_energy
+from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches, heard, heard_entry
@@ -96,7 +96,7 @@ def _lock(out: Path) -> FolderLock:
     try:
         return take_lock(out)
     except InUseError as error:
-        raise UsageError(f"another process trains in {out}; wait for it, or give another --out ({error})") from error
+        raise UsageError(f"another process trains in {out}; wait for it, or give another `out` ({error})") from error
 
 
 def _train(
@@ -189,7 +189,7 @@ class _Loop:
         self.raw = cast(torch.optim.Optimizer, optimiser)
         self.step, self.seconds = 0, 0.0
         self.power: Meter | None = None
-        self.earlier_energy: Sequence[Mapping[str, Any] | None] = ()
+        self.earlier_energy: Sequence[Energy | None] = ()
         self.meter = _Meter({})
         self.average = (
             {name: value.detach().clone() for name, value in job.task.state_dict().items()} if settings.average else {}
@@ -199,8 +199,8 @@ class _Loop:
         changed = sorted(name for name, digest in state.built_on.items() if self.built_on.get(name) != digest)
         if changed:
             raise UsageError(
-                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than --weights holds "
-                "now; give another --out to begin anew"
+                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than `weights` holds "
+                "now; give another `out` to begin anew"
             )
         self.job.task.load_state_dict(dict(state.weights))
         checkpoint.restore_moments(self.raw, self.names, state.moments)
@@ -226,7 +226,7 @@ class _Loop:
         )
         checkpoint.save(folder, state)
 
-    def energy(self) -> list[Mapping[str, Any] | None]:
+    def energy(self) -> list[Energy | None]:
         """Of the sittings until now, this one included once it has begun."""
         return [*self.earlier_energy, *([] if self.power is None else [self.power.so_far()])]
 
@@ -293,7 +293,7 @@ class _Loop:
                     listed = {name: float(value.detach()) for name, value in terms.items()}
                     raise DataError(
                         f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}; lower "
-                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another --out"
+                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another `out`"
                     )
                 fabric.backward(loss / recipe.accumulate)
             self.meter.add({**terms, "_loss": loss})
@@ -348,7 +348,7 @@ class _Loop:
             **heard_entry(material := heard(recipe.data)),
             "seed": recipe.seed,
             "hours": round(self.seconds / 3600, 3),
-            **({} if energy is None else {"energy": energy}),
+            **({} if energy is None else {"energy": asdict(energy)}),
             "device": device_name(self.fabric.device),
             "torch": torch.__version__,
             "built_on": dict(self.built_on),

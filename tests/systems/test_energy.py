@@ -2,12 +2,13 @@
 
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.systems.energy import measured, rapl_difference, read_rapl, total_energy
+from s5eval.systems.energy import Energy, measured, rapl_difference, read_energy, read_rapl, total_energy
 
 
 def zone(root: Path, name: str, count: int, wrap: int = 1000) -> None:
@@ -36,16 +37,13 @@ def test_a_meter_that_cannot_be_read_measures_nothing(tmp_path: Path) -> None:
 
 
 def test_sittings_add_up_and_those_without_a_record_are_counted() -> None:
-    one = {"kwh": 1.0, "seconds": 10.0, "method": "a", "hardware": "cpu"}
-    total = total_energy([one, None, {**one, "kwh": 0.5, "method": "b"}])
-    assert total == {
-        "kwh": 1.5,
-        "seconds": 20.0,
-        "estimate": True,
-        "method": "a | b",
-        "hardware": "cpu",
-        "unmeasured_sittings": 1,
-    }
+    one = Energy(kwh=1.0, ram_kwh=1.0, seconds=10.0, method="a", hardware="cpu", rapl_kwh=2.0)
+    total = total_energy([one, None, replace(one, kwh=0.5, ram_kwh=0.5, method="b", unmeasured_sittings=1)])
+    assert total == Energy(
+        kwh=1.5, ram_kwh=1.5, rapl_kwh=4.0, seconds=20.0, method="a | b", hardware="cpu", unmeasured_sittings=2
+    )
+    assert total_energy([one, replace(one, rapl_kwh=None)]).rapl_kwh is None, "no meter, no sum of meters"
+    assert read_energy(asdict(total)) == total and read_energy(None) is None
     assert total_energy([None, None]) is None
     assert total_energy([]) is None
 
@@ -77,7 +75,7 @@ def test_the_record_is_what_a_tracker_of_its_own_estimates() -> None:
     data, record = other.final_emissions_data, meter.record
     assert record is not None and running is not None
     # the other one began earlier and ended later, by the time that a tracker takes to start and stop
-    assert 0 < running["kwh"] <= record["kwh"] <= data.energy_consumed
-    assert record["kwh"] == pytest.approx(record["cpu_kwh"] + record["gpu_kwh"] + record["ram_kwh"])
-    assert record["ram_kwh"] / record["seconds"] == pytest.approx(data.ram_energy / data.duration, rel=0.5)
-    assert record["estimate"] is True and "CodeCarbon" in record["method"] and record["hardware"]
+    assert 0 < running.kwh <= record.kwh <= data.energy_consumed
+    assert record.kwh == pytest.approx(record.cpu_kwh + record.gpu_kwh + record.ram_kwh)
+    assert record.ram_kwh / record.seconds == pytest.approx(data.ram_energy / data.duration, rel=0.5)
+    assert "CodeCarbon" in record.method and record.hardware

@@ -64,9 +64,9 @@ def test_csv_files_and_the_facts_beside_them(s5eval: Call, run: Path, tmp_path: 
         back = pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values=["NA"])
         assert_frame_equal(back, wanted, check_exact=True)
     facts = json.loads((tmp_path / "out" / "first" / "facts.json").read_text())
-    assert facts["figures"]["capi_sdri"] == result.summary["metrics"]["capi_sdri"]["value"]
-    assert facts["figures"]["capi_sdri_ci_low"] == result.summary["metrics"]["capi_sdri"]["ci_low"]
-    assert facts["manifest_sha256"] == result.record["manifest_sha256"]
+    assert facts["figures"]["capi_sdri"] == result.summary.metrics["capi_sdri"].value
+    assert facts["figures"]["capi_sdri_ci_low"] == result.summary.metrics["capi_sdri"].ci_low
+    assert facts["manifest_sha256"] == result.record.manifest_sha256
     assert any("answer" in mark for mark in facts["marks"]), "what a reader must not miss goes along"
 
 
@@ -91,7 +91,7 @@ def test_tensorboard_files(s5eval: Call, run: Path, tmp_path: Path) -> None:
     for name, wanted in frames(result).items():
         table = json.loads(values(f"table/{name}/text_summary")[0][1])
         assert_rows_equal(table["columns"], table["data"], wanted)
-    assert values("summary/capi_sdri") == [(0, result.summary["metrics"]["capi_sdri"]["value"])]
+    assert values("summary/capi_sdri") == [(0, result.summary.metrics["capi_sdri"].value)]
     series = result.mixtures["capi_sdri"].reset_index(drop=True).dropna()
     assert values("mixtures/capi_sdri") == list(series.items()), "64 bits: to the last one"
     assert json.loads(values("facts/text_summary")[0][1])["system"] == "folder"
@@ -130,12 +130,12 @@ def test_wandb_offline(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert folder.is_relative_to(tmp_path / "out") and "offline" in folder.name
     records = list(wandb_records(next(folder.glob("*.wandb"))))
     config = {u.key: json.loads(u.value_json) for r in records if r.HasField("run") for u in r.run.config.update}
-    assert config["manifest_sha256"] == result.record["manifest_sha256"]
+    assert config["manifest_sha256"] == result.record.manifest_sha256
     summary: dict[str, Any] = {}
     for record in records:
         if record.HasField("summary"):
             summary |= {u.key or u.nested_key[0]: json.loads(u.value_json) for u in record.summary.update}
-    assert summary["capi_sdri"] == result.summary["metrics"]["capi_sdri"]["value"]
+    assert summary["capi_sdri"] == result.summary.metrics["capi_sdri"].value
     logged: dict[str, str] = {}
     for record in records:
         if record.HasField("history"):
@@ -158,14 +158,14 @@ def read_back(uri: str, where: str, run: Path, tmp_path: Path) -> None:
     client, result = MlflowClient(tracking_uri=uri), read_run(run)
     logged = client.get_run(where.rpartition("run ")[2])
     assert logged.info.status == "FINISHED" and logged.info.run_name == "first"
-    assert logged.data.metrics["capi_sdri"] == result.summary["metrics"]["capi_sdri"]["value"]
-    assert logged.data.params["split"] == result.record["about"]["split"]
+    assert logged.data.metrics["capi_sdri"] == result.summary.metrics["capi_sdri"].value
+    assert logged.data.params["split"] == result.record.about.split
     (tmp_path / "back").mkdir()
     tables = client.download_artifacts(logged.info.run_id, "tables", str(tmp_path / "back"))
     for name, wanted in frames(result).items():
         assert_frame_equal(pd.read_parquet(Path(tables) / f"{name}.parquet"), wanted, check_exact=True)
     facts = client.download_artifacts(logged.info.run_id, "facts.json", str(tmp_path / "back"))
-    assert json.loads(Path(facts).read_text())["fingerprint"] == result.record["fingerprint"]
+    assert json.loads(Path(facts).read_text())["fingerprint"] == result.record.fingerprint
 
 
 @pytest.mark.slow

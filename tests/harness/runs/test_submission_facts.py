@@ -11,6 +11,7 @@ import yaml
 from sealed_files import edit_record
 
 from s5eval.harness.runs.submission_facts import decision_text, gather_facts
+from s5eval.systems.decision import Decision
 
 Call = Callable[..., Any]
 NAMED = ("--author", "Choi", "--affiliation", "KAIST")
@@ -86,7 +87,7 @@ def test_energy_of_the_run_reaches_the_facts(s5eval: Call, data: Path, tmp_path:
 def test_what_is_less_than_the_whole_is_said(s5eval: Call, data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     s5eval("run", "--system", "silence", "--data", data, "--out", run)
-    energy = {"kwh": 0.25, "seconds": 9.0, "estimate": True, "method": "M", "hardware": "H", "unmeasured_sittings": 2}
+    energy = {"kwh": 0.25, "seconds": 9.0, "method": "M", "hardware": "H", "unmeasured_sittings": 2}
     stages = {"one": {"executed": 1, "reused": 2, "seconds": 3.0}}
     edit_record(run / "run.json", lambda record: record.update(energy=energy, stages=stages))
     facts, found = gather_facts(run)
@@ -110,7 +111,9 @@ def test_facts_of_another_archive_are_refused(s5eval: Call, data: Path, tmp_path
 
 def test_decisions_in_words() -> None:
     said = decision_text(
-        {"silence_thresholds": {"default": 0.5, "Speech": 0.61}, "max_sources": None, "prior_factors": {"Speech": 2}}
+        Decision(
+            {"default": 0.5, "Speech": 0.61}, max_sources=None, duplicate_correlation=None, prior_factors={"Speech": 2}
+        )
     )
     assert (
         said == "class-specific silence thresholds (Speech 0.61; others 0.5); class scores adapted to estimated priors"
