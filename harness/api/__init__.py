@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from s5eval.separation import LoadedSystem, load_system
     from s5eval.single_score import score_mixture
     from s5eval.systems.decision import Decision
+    from s5eval.systems.hooks import Hook
     from s5eval.systems.interface import Candidates, Estimate, Stage, System
     from s5eval.systems.pipeline import Pipeline
 
@@ -57,6 +58,7 @@ __all__ = [
     "DataError",
     "Decision",
     "Estimate",
+    "Hook",
     "LoadedSystem",
     "Manifest",
     "Mixture",
@@ -98,6 +100,7 @@ _HOMES = {
     "s5eval.separation": ("LoadedSystem", "load_system"),
     "s5eval.single_score": ("score_mixture",),
     "s5eval.systems.decision": ("Decision",),
+    "s5eval.systems.hooks": ("Hook",),
     "s5eval.systems.interface": ("Candidates", "Estimate", "Stage", "System"),
     "s5eval.systems.pipeline": ("Pipeline",),
 }

@@ -13,6 +13,7 @@ import numpy as np
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.harness.exporting.bundle import opened
 from s5eval.harness.record import reading
 from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.run_record import RunRecord, shallow
@@ -204,21 +205,22 @@ class Run:
 
 
 def read_run(path: str | PathLike[str]) -> Run:
-    """Read a run folder.
+    """Read a run folder, or a bundle.
 
     Args:
-        path: the folder, as `s5eval run` or `s5eval.run` has made it.
+        path: the folder, as `s5eval run` or `s5eval.run` has made it; or the file that `s5eval pack` made of one, which
+            is verified and unpacked into the cache.
 
     Raises:
         UsageError: there is no run.
-        DataError: a file of it is missing or damaged.
+        DataError: a file of it is missing or damaged, or the bundle is not what was packed.
 
     >>> read_run("nowhere")
     Traceback (most recent call last):
         ...
     s5eval.data_manifests.common.errors.UsageError: nowhere is not a run folder (it has no run.json)
     """
-    return Run(Path(path).expanduser())
+    return Run(opened(Path(path).expanduser()))
 
 
 def _frame(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
