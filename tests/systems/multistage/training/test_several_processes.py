@@ -18,20 +18,20 @@ from safetensors.torch import load_file
 
 from s5eval.systems.loading import file_digest
 from s5eval.systems.training.loop import train
-from s5eval.systems.training.recipe import Plan
+from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import Sitting
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
 
-ToyPlan = Callable[..., Plan]
+ToyPlan = Callable[..., TrainingPlan]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 STARTS: dict[str, dict[str, None]] = {"uss": {"uss": None}, "segmentation": {}}
 
 
-def words(plan: Plan, name: str, script: Path, weights: Path, out: Path) -> list[str]:
+def words(plan: TrainingPlan, name: str, script: Path, weights: Path, out: Path) -> list[str]:
     """`s5eval train` of a toy plan as a command of its own, from the script's name on."""
     script.write_text("import sys\nfrom s5eval.harness.cli import main\nif __name__ == '__main__':\n    main()\n")
     content = plan.as_dict()
