@@ -1,7 +1,7 @@
 """Reading audio files strictly: right rate, right channels, finite, complete, or an error that says what is wrong."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,7 @@ from s5eval.data_manifests.containers import (
     with_length,
 )
 from s5eval.data_manifests.listing import not_a_file
-from s5eval.data_manifests.pcm import open_plain
+from s5eval.data_manifests.pcm import PlainWav, open_plain
 
 _ENDLESS_FRAMES = 1 << 40
 _BLOCK_FRAMES = 1 << 18
@@ -63,16 +63,16 @@ def read_audio(
             infinite.
     """
     name = str(source) if name is None else name
-
-    def check(found_rate: int, found_channels: int) -> None:
-        if found_rate != sample_rate:
-            raise AudioError(f"{name}: the sample rate is {found_rate} Hz, expected {sample_rate} Hz")
-        if found_channels != channels and not downmix:
-            raise AudioError(f"{name}: {_count(found_channels)}, expected {channels}{advice}")
-
-    samples = _plain(source, check) if isinstance(source, Path) else None
-    if samples is None:
-        samples = _decoded(source, name, check)
+    with _opened(source, name) as file:
+        if file.samplerate != sample_rate:
+            raise AudioError(f"{name}: the sample rate is {file.samplerate} Hz, expected {sample_rate} Hz")
+        if file.channels != channels and not downmix:
+            raise AudioError(f"{name}: {_count(file.channels)}, expected {channels}{advice}")
+        expected = None if _is_endless(file) else file.frames
+        # Integers as integers: libsndfile's own conversion to float takes five times as long as numpy's.
+        samples = _read(file, _INTEGER_TYPES.get(file.subtype, "float32"))
+    if expected not in (None, len(samples)):
+        raise AudioError(f"{name}: truncated: {len(samples)} of {expected} frames could be read")
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
         bad = int(np.argmin(np.isfinite(samples).all(axis=1)))
         raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}")
@@ -86,31 +86,6 @@ def read_audio(
     # One pass over the samples, from the file's integers to where they are wanted.
     np.multiply(kept, _scale(samples), out=out, dtype=np.float32)
     return out
-
-
-def _plain(source: Path, check: Callable[[int, int], None]) -> npt.NDArray[Any] | None:
-    """The samples of a plain file, (T, channels); None: libsndfile has to read it, or to say what is wrong."""
-    if not_a_file(source):  # nor would a pipe be opened in vain
-        return None
-    try:
-        with open_plain(source) as plain:
-            if plain is None:
-                return None
-            check(plain.sample_rate, plain.channels)
-            return plain.read()
-    except OSError:
-        return None
-
-
-def _decoded(source: Path | BinaryIO, name: str, check: Callable[[int, int], None]) -> npt.NDArray[Any]:
-    with _opened(source, name) as file:
-        check(file.samplerate, file.channels)
-        expected = None if _is_endless(file) else file.frames
-        # Integers as integers: libsndfile's own conversion to float takes five times as long as numpy's.
-        samples = _read(file, _INTEGER_TYPES.get(file.subtype, "float32"))
-    if expected not in (None, len(samples)):
-        raise AudioError(f"{name}: truncated: {len(samples)} of {expected} frames could be read")
-    return samples
 
 
 def _scale(samples: npt.NDArray[Any]) -> np.float32:
@@ -165,13 +140,18 @@ def wav_bytes(samples: npt.NDArray[np.float32] | npt.NDArray[np.int16], *, sampl
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
+def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile | PlainWav]:
     if isinstance(source, Path):
         if problem := not_a_file(source):
             raise AudioError(f"{name}: {problem}")
         if source.stat().st_size == 0:
             raise AudioError(f"{name}: the file is empty (0 bytes); write it again")
     try:
+        if isinstance(source, Path):
+            with open_plain(source) as plain:
+                if plain is not None:
+                    yield plain
+                    return
         samples, content, head = _examined(source)
         # Bytes that are none of these reach no decoder: of a cut one it would make a shorter one.
         if samples is None and not head.startswith(FLAC_MARK):
@@ -220,12 +200,12 @@ def _binary(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         source.seek(0)
 
 
-def _is_endless(file: soundfile.SoundFile) -> bool:
+def _is_endless(file: soundfile.SoundFile | PlainWav) -> bool:
     """Whether a FLAC file does not tell its length (it was written to a pipe); libsndfile says 2^63 − 1 then."""
     return bool(file.frames >= _ENDLESS_FRAMES)
 
 
-def _read(file: soundfile.SoundFile, dtype: str) -> npt.NDArray[Any]:
+def _read(file: soundfile.SoundFile | PlainWav, dtype: str) -> npt.NDArray[Any]:
     """All samples, (T, channels), whether the file tells how many there are or not."""
     if not _is_endless(file):
         whole: npt.NDArray[Any] = file.read(file.frames, dtype=dtype, always_2d=True)

@@ -9,7 +9,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Data": ("data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "strict"),
     "System": ("system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights"),
     "How it is run": (
-        "batch_size", "device", "devices", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
+        "batch_size", "device", "devices", "nodes", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
         "checkpoint_minutes", "repair", "dry_run",
     ),
     "What is computed": (

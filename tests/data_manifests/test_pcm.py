@@ -17,12 +17,12 @@ from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.pcm import open_plain
 
 RATE = 32_000
-SUBTYPES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4}
+TYPES = {"PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32", "FLOAT": "float32"}
 
 
 def plain(path: Path) -> npt.NDArray[Any] | None:
     with open_plain(path) as wav:
-        return None if wav is None else wav.read()
+        return None if wav is None else wav.read(wav.frames, TYPES[wav.subtype])
 
 
 def soundfile_s(path: Path) -> npt.NDArray[np.float32]:
@@ -48,7 +48,7 @@ def riff(*chunks: bytes) -> bytes:
     return b"RIFF" + struct.pack("<L", 4 + sum(map(len, chunks))) + b"WAVE" + b"".join(chunks)
 
 
-@pytest.mark.parametrize("subtype", SUBTYPES)
+@pytest.mark.parametrize("subtype", TYPES)
 @pytest.mark.parametrize("format_", ["WAV", "WAVEX"])
 @pytest.mark.parametrize("channels", [1, 4])
 def test_what_soundfile_writes_is_plain_and_equal(tmp_path: Path, subtype: str, format_: str, channels: int) -> None:
@@ -155,9 +155,22 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_named(tmp_path: Path, m
     with open_plain(path) as wav:
         assert wav is not None
         path.write_bytes(path.read_bytes()[:3000])
-        assert wav.read() is None
+        assert len(wav.read(5000, "int16")) == (3000 - 44) // 2
     with pytest.raises(AudioError, match="truncated"):
         read_audio(path, channels=1, sample_rate=RATE)
+
+
+@pytest.mark.parametrize("subtype", TYPES)
+def test_blocks_of_it_are_the_whole(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "it.wav"
+    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, (100, 3)), RATE, subtype=subtype)
+    with open_plain(path) as wav:
+        assert wav is not None
+        blocks = [wav.read(count, TYPES[subtype]) for count in (7, 1, 80, 50, 50)]
+        with pytest.raises(ValueError, match="is handed out as"):
+            wav.read(1, "float64")
+    assert [len(block) for block in blocks] == [7, 1, 80, 12, 0]
+    np.testing.assert_array_equal(np.concatenate(blocks), plain(path))
 
 
 def test_errors_are_those_of_the_other_way(tmp_path: Path) -> None:
