@@ -109,7 +109,7 @@ def run(
         go_on: continue a run that was interrupted in `out`; a finished one is read as it is.
 
     Returns:
-        The run, with DataFrames. Mixtures that failed are in no number: see `summary["n_failed"]`.
+        The run, with DataFrames. Mixtures that failed are in no number: see `summary.n_failed`.
 
     Raises:
         UsageError: a name, a setting or an option is wrong, or `out` is in use.

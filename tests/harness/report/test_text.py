@@ -130,4 +130,4 @@ def test_a_run_that_loses_nothing_to_labels_has_terms_that_are_exactly_zero() ->
         scores.append(score_mixture(f"m_{index}", table, select(table, KEEP_ALL)))
     parts = decompose_run(scores)
     assert parts is not None
-    assert {term: parts["terms"][term] for term in LABEL_LOSSES} == dict.fromkeys(LABEL_LOSSES, 0.0)
+    assert {term: parts.terms[term] for term in LABEL_LOSSES} == dict.fromkeys(LABEL_LOSSES, 0.0)
