@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import RunType
+from s5eval.harness.commands.options import PathType, RunType
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
