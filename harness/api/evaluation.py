@@ -1,5 +1,6 @@
 """Whole data sets and whole runs: the functions behind the commands, for Python."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from os import PathLike
@@ -25,6 +26,7 @@ from s5eval.separation import LoadedSystem
 from s5eval.submissions import validate as checks
 from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected
+from s5eval.systems.hooks import Hook, Hooks
 
 AnyPath: TypeAlias = str | PathLike[str]
 AnyRun: TypeAlias = Run | str | PathLike[str]
@@ -86,6 +88,8 @@ def run(
     metrics: Literal["ranking", "all"] = "ranking",
     workers: int | None = None,
     go_on: bool = False,
+    energy: bool = False,
+    hooks: Sequence[Hook] = (),
 ) -> Run:
     """Evaluate a system over a split into a run folder.
 
@@ -109,6 +113,8 @@ def run(
         metrics: `all` for the secondary metrics as well, which are slow.
         workers: processes to share the mixtures among; 0: as many as pay; None: this process alone.
         go_on: continue a run that was interrupted in `out`; a finished one is read as it is.
+        energy: estimate the energy that it takes (extra `energy`); it stands in `run.json`.
+        hooks: are told how it goes; one that fails is warned of, and told no more.
 
     Returns:
         The run, with DataFrames. Mixtures that failed are in no number: see `summary.n_failed`.
@@ -144,15 +150,28 @@ def run(
         strict=strict,
         metrics=metrics,
         workers=workers,
+        energy=energy,
     )
+    told = Hooks(hooks, say=lambda text: warnings.warn(text, stacklevel=3))
     folder = (_path(out) or default_run_path(config)).absolute()  # a system may change the working folder
     if go_on:
         given = {entry.name: getattr(config, entry.name) for entry in fields(config)}
-        return Run(resume(folder, given=given, fresh=config).path)
-    return Run(run_config(config, folder).path)
+        return Run(resume(folder, given=given, fresh=config, hooks=told).path)
+    return Run(run_config(config, folder, hooks=told).path)
 
 
-def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> pair_of_runs.Comparison:
+class Comparison(pair_of_runs.Comparison):
+    """Two runs side by side, as `compare` found them; a notebook shows the table and a forest of the differences."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from s5eval.harness.comparing.comparison_html import comparison_html
+
+        return comparison_html(self)
+
+
+def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> Comparison:
     """Compare two runs on the same mixtures; differences are second − first, with 95 % intervals (paired bootstrap).
 
     Args:
@@ -164,7 +183,8 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
         UsageError: not a run; different data or metric versions; no mixture in common.
         DataError: a run folder is damaged.
     """
-    return pair_of_runs.compare(_folder(first), _folder(second), allow_different=allow_different)
+    found = pair_of_runs.compare(_folder(first), _folder(second), allow_different=allow_different)
+    return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
 def tune(

@@ -19,7 +19,7 @@ TRUST = "trust_checkpoint"
 """The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
 
 RESUMABLE = frozenset(
-    {"batch_size", "device", "cache", "data", "name", "mixture_timeout"}
+    {"batch_size", "device", "cache", "data", "name", "mixture_timeout", "energy"}
     | {"workers", "devices", "engine", "address", "gpus_per_worker", "shard"}
 )
 """Options that may differ when a run is resumed: they change how fast, where and under which name, not what.
@@ -48,6 +48,7 @@ class RunConfig:
         strict: findings about the files (orphans, missing estimates, odd suffixes) are errors.
         metrics: `ranking`, or `all` for the secondary metrics as well (CASA-SDR, and BSS Eval, which is slow).
         mixture_timeout: seconds that the system may take for a mixture; None: any.
+        energy: estimate the energy that it takes (extra `energy`).
         trust_checkpoint: read checkpoints that have to run code. Given with each call, never written down or read.
         name: what tables call the run; None: the system's name.
         workers: how many processes or actors share the mixtures; 0: as many as pay; None: this process alone.
@@ -73,6 +74,7 @@ class RunConfig:
     strict: bool = False
     metrics: Literal["ranking", "all"] = "ranking"
     mixture_timeout: float | None = None
+    energy: bool = False
     trust_checkpoint: bool = field(default=False, metadata=LEFT_OUT)
     name: str | None = None
     workers: int | None = None

@@ -128,7 +128,7 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
     if shard is None or len(mixtures) != shard.n_mixtures or scenes_digest(digests) != shard.manifest_sha256:
         raise DataError("the shards do not come to the data set that each was cut from; run them again")
     sittings = tuple(sitting for record in records for sitting in record.sittings)
-    seconds, stages = total_costs(sittings)
+    seconds, stages, energy = total_costs(sittings)
     about = first.about
     if about.answered is not None:
         about = replace(about, answered=sum(record.about.answered or 0 for record in records))
@@ -146,6 +146,7 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
         sittings=sittings,
         seconds=seconds,
         stages=stages,
+        energy=energy,
         adopted_unverified=adopted_count(None, [line for part in lines.values() for line in part.values()]),
         shard=None,
         merged_from=tuple(str(path.absolute()) for path in parts),

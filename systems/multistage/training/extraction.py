@@ -56,7 +56,9 @@ class EarlierStages:
         return slots
 
     def embed(self, audio: Tensor, mixture: Tensor) -> Tensor | None:
-        """Frame embeddings (N, frames, dimension) for estimates (N, T) of mixtures (N, 4, T), as at inference."""
+        """Frame embeddings (N, frames, dimension) for estimates (N, T) of mixtures (N, 4, T), as at inference: what
+        is heard is brought to one level first.
+        """
         if self.encoder is None:
             return None
         return self.encoder.embed(mixture[:, 0] if self.af_source == "mixture" else audio)
