@@ -127,7 +127,15 @@ def read_workers(word: str | None) -> int | None:
 
 
 def read_worker_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Fields of `RunConfig` from the options of `worker_options`. Raises `UsageError` for what is no number."""
+    """Fields of `RunConfig` from the options of `worker_options`.
+
+    Raises:
+        UsageError: no number, or an option that is for the other engine.
+    """
+    if options["engine"] == "ray" and options["devices"]:
+        raise UsageError("--devices is for processes of this machine; with --engine ray say --gpus-per-worker")
+    if options["engine"] != "ray" and (options["address"] or options["gpus_per_worker"]):
+        raise UsageError("--address and --gpus-per-worker go with --engine ray")
     devices = tuple(word.strip() for word in (options["devices"] or "").split(",") if word.strip())
     return {
         "workers": read_workers(options["workers"]),

@@ -12,7 +12,7 @@ PAYS_FROM = 20
 
 
 def check_staffing(config: RunConfig) -> None:
-    """Refuse options that contradict each other or mean nothing.
+    """Refuse options that mean nothing. What is for the other engine is passed over: a resumed run may have it.
 
     Raises:
         UsageError: naming the option.
@@ -21,13 +21,8 @@ def check_staffing(config: RunConfig) -> None:
         raise UsageError(f"`workers` is {config.workers}, expected a number from 1, or auto")
     if config.engine not in ("processes", "ray"):
         raise UsageError(f"`engine` is {config.engine!r}, expected processes or ray")
-    if config.engine == "ray":
-        if config.devices:
-            raise UsageError("`devices` is for processes of this machine; with `engine` ray say `gpus_per_worker`")
-        if not config.workers:
-            raise UsageError("`engine` ray needs a number of `workers`, such as 8")
-    elif config.address is not None or config.gpus_per_worker is not None:
-        raise UsageError("`address` and `gpus_per_worker` go with `engine` ray")
+    if config.engine == "ray" and not config.workers:
+        raise UsageError("`engine` ray needs a number of `workers`, such as 8")
     for device in config.devices:
         if not device.isdecimal():
             raise UsageError(f"`devices`: {device!r}, expected numbers of GPUs, such as 0,1")
