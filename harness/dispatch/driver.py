@@ -77,8 +77,8 @@ class _Drive:
             while self._queue.open:
                 if self._queue.stuck:
                     raise WorkersError(
-                        f"workers end before their first result, {DEATHS} in succession at every place (log.txt has more); the last one: "
-                        f"{self._last_words}"
+                        f"workers end before their first result, {DEATHS} in succession at every place; log.txt has "
+                        f"more. The last one: {self._last_words}"
                     )
                 answers = [answer for event in self._crew.wait(_LOOK) for answer in self._follow(event)]
                 answers += self._overdue()
