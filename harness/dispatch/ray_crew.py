@@ -7,8 +7,10 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
@@ -19,7 +21,6 @@ from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.dispatch.worker import collect_log, log_again, portable
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ part writes to standard error
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its way from 2.53 on; silences a warning
 
 try:
@@ -91,13 +92,14 @@ class RayCrew:
         self.size = size
         self._threads = threads
         self._address = find_cluster(address)
-        _check_token(self._address)
         _keep_off_the_terminal()
         try:
-            ray.init(
-                address=self._address, namespace=_NAME, log_to_driver=False, configure_logging=False,
-                logging_level=logging.ERROR,
-            )  # fmt: skip
+            with _quiet():
+                _check_token(self._address)
+                ray.init(
+                    address=self._address, namespace=_NAME, log_to_driver=False, configure_logging=False,
+                    logging_level=logging.ERROR,
+                )  # fmt: skip
         except (RayError, ConnectionError, RuntimeError, ValueError) as error:
             raise DataError(
                 f"the Ray cluster at {self._address} cannot be joined: {_first_line(error)}; the driver has to run on "
@@ -229,6 +231,19 @@ def _keep_off_the_terminal() -> None:
             log.info("Ray: %s", " ".join(map(str, data.get("lines", ()))))
 
         ray._private.worker.print_to_stdstream = to_log
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """While the block runs, what native code writes to standard error goes nowhere."""
+    with Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(2)
+        try:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _check_token(address: str) -> None:
