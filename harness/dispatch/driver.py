@@ -45,14 +45,19 @@ def dispatch(
         crew: who does them.
         admit: is told the name of every worker that begins and what it says of itself; raises to refuse it.
         pack: what to send with a task to a worker whose facts ask for it (`send`).
-        limit: seconds that one id of a task may take. As long again after it (at least two seconds), the worker is
-            ended and the task given up; workers interrupt themselves before, where they can.
+        limit: seconds that one id of a task may take. Workers interrupt themselves, and where that does not help end
+            at the `last_moment`: such a task is given up at once.
 
     Raises:
         WorkersError: workers die before their first answer, again and again.
         S5Error: a worker cannot begin, or is refused.
     """
     return _Drive(queue, crew, admit, pack, limit).answers()
+
+
+def last_moment(limit: float) -> float:
+    """Seconds after which a worker ends itself: what could be interrupted has been, when its limit was over."""
+    return limit + max(2.0, limit)
 
 
 class _Drive:
@@ -81,7 +86,6 @@ class _Drive:
                         f"more. The last one: {self._last_words}"
                     )
                 answers = [answer for event in self._crew.wait(_LOOK) for answer in self._follow(event)]
-                answers += self._overdue()
                 self._feed()  # after all that has happened: nothing is sent to a worker whose end is known
                 yield from answers
             patience = _PATIENCE
@@ -110,12 +114,25 @@ class _Drive:
         self._last_words = f"{name}: {event.words}"
         at = f" at {', '.join(task)}" if task else ""
         log.warning("%s ended%s: %s", name, at, event.words)
-        verdict = self._queue.lost(place, blame=event.blame)
-        if verdict.given_up is not None:
-            reason = f"it has ended {DEATHS} workers, the last with: {event.words}"
-            yield Answer(verdict.given_up, given_up=f"{', '.join(verdict.given_up)}: {reason}")
-        if verdict.replace and self._queue.open:
+        replace = True
+        if task is not None and event.blame and self._is_over_time(place, task):
+            self._queue.drop(place)
+            reason = f"it took more than {self._limit:g} s (mixture_timeout) and could not be interrupted"
+            yield Answer(task, given_up=f"{task[0]}: {reason}; its worker was ended")
+        else:
+            verdict = self._queue.lost(place, blame=event.blame)
+            replace = verdict.replace
+            if verdict.given_up is not None:
+                reason = f"it has ended {DEATHS} workers, the last with: {event.words}"
+                yield Answer(verdict.given_up, given_up=f"{', '.join(verdict.given_up)}: {reason}")
+        if replace and self._queue.open:
             self._crew.start(place)
+
+    def _is_over_time(self, place: int, task: Task) -> bool:
+        """Whether a worker has ended because its task took too long; of a batch, it will show by which one."""
+        if self._limit is None or len(task) > 1:
+            return False
+        return time.monotonic() - self._since[place] >= last_moment(self._limit)
 
     def _feed(self) -> None:
         for place in range(self._crew.size):
@@ -131,29 +148,3 @@ class _Drive:
             return None
         mine = self._crew.home(place)
         return lambda task: max(homes, key=lambda home: zlib.crc32(f"{home} {task[0]}".encode())) == mine
-
-    def _overdue(self) -> Iterator[Answer]:
-        if self._limit is None:
-            return
-        now = time.monotonic()
-        for place in range(self._crew.size):
-            task = self._queue.front(place)
-            if task is None:
-                continue
-            limit = self._limit * len(task)
-            if now - self._since[place] > limit + max(2.0, limit):
-                yield from self._end_overdue(place, task, limit)
-
-    def _end_overdue(self, place: int, task: Task, limit: float) -> Iterator[Answer]:
-        name = self._crew.name(place)
-        self._crew.stop(place)
-        log.warning("%s was ended: %s took more than %g s", name, ", ".join(task), limit)
-        replace = True
-        if len(task) == 1:
-            self._queue.drop(place)
-            reason = f"it took more than {limit:g} s (mixture_timeout) and could not be interrupted"
-            yield Answer(task, given_up=f"{task[0]}: {reason}; its worker was ended")
-        else:
-            replace = self._queue.lost(place).replace
-        if replace and self._queue.open:
-            self._crew.start(place)

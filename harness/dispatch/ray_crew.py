@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,15 @@ log = logging.getLogger("s5eval.run")
 _NAME = "s5eval"  # of the namespace
 _SECONDS_TO_LOOK = 5.0  # within which the cluster has to say which nodes are alive
 
+_PLACING = 600.0  # seconds without any worker after which a run gives up: systems may take minutes to load
 _ALIVE = 0  # a node's state, as the cluster counts
+
+
+def check_cluster(address: str | None) -> None:
+    """Find out whether a cluster can be talked to, before anything is begun. Raises as `RayCrew` does."""
+    found = find_cluster(address)
+    with _quiet():
+        _check_token(found)
 
 
 class Remote:
@@ -119,6 +128,7 @@ class RayCrew:
         self._job = ray.put(job)
         self._workers: dict[int, _Worker] = {}
         self._names: dict[int, str] = {}
+        self._placed = time.monotonic()  # when a worker was last known to stand somewhere
 
     def home(self, place: int) -> str:
         """The id of the worker's node."""
@@ -141,12 +151,16 @@ class RayCrew:
         """What has happened."""
         fronts = {worker.pending[0]: place for place, worker in self._workers.items() if worker.pending}
         if not fronts:
+            time.sleep(min(seconds, 0.1))
             return ()
         ready, _ = ray.wait(list(fronts), num_returns=len(fronts), timeout=0)
         if not ready:
             ready, _ = ray.wait(list(fronts), num_returns=1, timeout=seconds)
-        if not ready:
+        if ready:
+            self._placed = time.monotonic()
+        else:
             self._check_agent()
+            self._check_placed()
         return [event for reference in ready if (event := self._event(fronts[reference])) is not None]
 
     def stop(self, place: int) -> None:
@@ -205,6 +219,16 @@ class RayCrew:
                     "Ray's agent on this machine (the raylet) has died; what is done stands. Start Ray again, then "
                     "go on with --resume"
                 ) from error
+
+    def _check_placed(self) -> None:
+        """Raise `DataError` where the cluster has had no room for any worker for long."""
+        if any(worker.node for worker in self._workers.values()):
+            self._placed = time.monotonic()
+        elif time.monotonic() - self._placed > _PLACING:
+            raise DataError(
+                f"no worker has begun on the Ray cluster at {self._address} for {_PLACING / 60:g} minutes: its machines "
+                "are busy or gone (`ray status`); what is done stands"
+            )
 
     def _is_lost(self, node: str) -> bool:
         """Whether a node is known to be gone; of a worker that never said where it is, no."""

@@ -6,6 +6,7 @@ given up; one during which it has ended once is tried again alone, so that it ta
 """
 
 import contextlib
+import faulthandler
 import json
 import math
 import os
@@ -14,13 +15,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.structured import check_shape, read_json
+from s5eval.harness.dispatch.driver import last_moment
 
 MARKS = ".started"
 """The file of the marks, in the run folder; gone after a run whose process came to its end."""
@@ -156,7 +158,7 @@ def alarm(seconds: float) -> Iterator[None]:
 
 
 class TimeLimit:
-    """A guard for a worker: keeps the limit of time as far as the alarm can; deaths are its driver's to count."""
+    """A guard for a worker: keeps the limit of time, and ends the process where it must; deaths are its driver's."""
 
     def __init__(self, timeout: float | None) -> None:
         """Take the seconds that a mixture may take; None: any."""
@@ -177,8 +179,16 @@ class TimeLimit:
         Raises:
             OverTime: from within the block, when it takes too long.
         """
-        with nullcontext() if self._timeout is None else alarm(self._timeout * len(ids)):
+        if self._timeout is None:
             yield
+            return
+        limit = self._timeout * len(ids)
+        faulthandler.dump_traceback_later(last_moment(limit), exit=True, file=2)  # needs no lock of Python's
+        try:
+            with alarm(limit):
+                yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def check_timeout(seconds: float | None) -> None:

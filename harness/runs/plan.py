@@ -106,6 +106,10 @@ def plan_on(config: RunConfig, manifest: Manifest) -> Plan:
     factory = load_factory(config.system)
     device = "cpu" if config.engine == "ray" else resolve_device(config.device)
     staff = staff_of(config, device, len(manifest.scenes))
+    if config.engine == "ray":
+        from s5eval.harness.dispatch.ray_crew import check_cluster
+
+        check_cluster(config.address)
     settings = dict(config.settings.get("system", {}))
     system = build_system(
         config.system,
