@@ -226,8 +226,8 @@ class RayCrew:
             self._placed = time.monotonic()
         elif time.monotonic() - self._placed > _PLACING:
             raise DataError(
-                f"no worker has begun on the Ray cluster at {self._address} for {_PLACING / 60:g} minutes: its machines "
-                "are busy or gone (`ray status`); what is done stands"
+                f"no worker has begun on the Ray cluster at {self._address} for {_PLACING / 60:g} minutes: its nodes "
+                "are busy or gone (`ray status`)"
             )
 
     def _is_lost(self, node: str) -> bool:
