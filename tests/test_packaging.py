@@ -18,7 +18,7 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 """A floor imports only those before it; `metrics` stands alone, and `harness` alone uses it."""
 
 ROOMS = {
-    "data_manifests": "common containers | download labels | naming | listing layouts | audio mapping | records "
+    "data_manifests": "common containers pcm | download labels | naming | listing layouts | audio mapping | records "
     "| importing synthesis | scan sets | manifest training_scenes | verify",
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
     "networks training | parameter_count pipeline profiling registry stage_store | weights | baseline bounds folder "

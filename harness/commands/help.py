@@ -12,7 +12,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "System": ("system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights"),
     "How it is run": (
-        "batch_size", "device", "devices", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
+        "batch_size", "device", "devices", "nodes", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
         "checkpoint_minutes", "energy", "hook", "repair", "dry_run",
     ),
     "What is computed": (
@@ -24,7 +24,10 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "no_folder", "compress", "no_audio", "no_profile",
     ),
     "What is accepted": ("allow_partial", "allow_untrained", "allow_test", "allow_different", "fail_if_worse"),
-    "Output": ("name", "to", "out", "place", "project", "online", "licence", "private", "resume", "as_json"),
+    "Output": (
+        "name", "to", "out", "place", "project", "online", "licence", "private", "resume", "bundle", "sounds",
+        "figures", "figure", "as_json",
+    ),
 }  # fmt: skip
 """Options by what they are about; every command shows those that it has. What is not named here stands last."""
 

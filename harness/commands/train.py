@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 )
 @click.option("--checkpoint-minutes", type=click.FloatRange(min=0), default=2.0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
-@click.option("--devices", default="auto", show_default=True, help="How many devices (or processes on a CPU).")
+@click.option("--devices", default="auto", show_default=True, help="How many devices (or CPU processes) of a node.")
+@click.option("--nodes", default="auto", show_default=True, help="How many machines; torchrun or srun starts the rest.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each process on a CPU.")
 @click.option("--m2d-weights", type=PathType, metavar="FILE", help="Published M2D weights.")
 @click.option(
@@ -71,13 +72,14 @@ def command(recipe: str, **options: Any) -> int:
     from s5eval.systems.training.loop import train
     from s5eval.systems.training.sitting import Sitting
 
-    devices = options["devices"]
+    devices, nodes = (int(text) if text.isdecimal() else text for text in (options["devices"], options["nodes"]))
     out = options["out"] or Path("training") / plan.name
     sitting = Sitting(
         weights=options["weights"],
         out=out,
         device=options["device"],
-        devices=int(devices) if devices.isdecimal() else devices,
+        devices=devices,
+        nodes=nodes,
         threads=options["threads"],
         max_minutes=options["max_minutes"],
         checkpoint_minutes=options["checkpoint_minutes"],

@@ -27,6 +27,7 @@ from s5eval.systems.training.parts import Job, PartsFolder
 from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
 from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
 from s5eval.systems.training.stopping import Stop, stopping
+from s5eval.systems.training.together import alike, anyone, everywhere, first
 
 _TYPES = {"float32": torch.float32, "float16": torch.float16}
 
@@ -68,26 +69,27 @@ def train(
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP; the step under way is ended and saved first.
-        UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, or
-            the batch does not divide among the devices, or another process is at work in `sitting.out`; or energy is
-            asked for and cannot be measured.
+        UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, other
+            processes were started than the sitting asks for, they do not see the same files, the batch does not divide
+            among them, or another training is at work in `sitting.out`; or energy is asked for and cannot be measured.
         DataError: a part that the recipe builds on is missing, a file cannot be read or written, or the loss is not
             finite.
     """
     if sitting.energy:
         check_available()
+    fabric = make_fabric(sitting, precision=plan.recipe.precision, say=say)
     if sitting.threads is not None:
-        torch.set_num_threads(sitting.threads)
-    fabric = make_fabric(sitting, precision=plan.recipe.precision)
+        torch.set_num_threads(sitting.threads)  # Fabric has thoughts of its own
     ranks, rank = fabric.world_size, fabric.global_rank
     recipe = plan.recipe
     if recipe.batch % ranks:
         raise UsageError(f"{plan.name}: a batch of {recipe.batch} scenes does not divide among {ranks} devices")
     with ExitStack() as held:
-        if rank == 0:
-            held.callback(_lock(sitting.out).release)
-        digest = plan.digest()  # once: it reads what recordings hold
-        state = checkpoint.load(sitting.out, digest, say=say if rank == 0 else None)
+        first(fabric, lambda: held.callback(_lock(sitting.out).release))
+        digest = everywhere(fabric, plan.digest)  # once: it reads what recordings hold
+        state = everywhere(fabric, lambda: checkpoint.load(sitting.out, digest, say=say if rank == 0 else None))
+        found = f"{plan.name} ({digest[:19]}) at step {0 if state is None else state.step}"
+        alike(fabric, found, f"all nodes must see the same --out ({sitting.out}), data and settings")
         return _train(plan, digest, sitting, fabric, state, hooks or Hooks(), say)
 
 
@@ -116,7 +118,12 @@ def _train(
         return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
     parts = PartsFolder(sitting.weights, fabric.device, sitting.m2d_weights, sitting.af_whisper_weights)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
-    job = plan.trainer.make_job(plan, parts)
+    job = everywhere(fabric, lambda: plan.trainer.make_job(plan, parts))
+    alike(
+        fabric,
+        str({**parts.built_on, **parts.started_from}),
+        f"all nodes must see the same --weights ({sitting.weights})",
+    )
     if (
         state is not None
         and known is not None
@@ -127,9 +134,8 @@ def _train(
     if state is not None:
         loop.restore(state)
     fabric.barrier()  # everybody has read before anybody writes
-    if rank == 0:
-        checkpoint.probe(sitting.weights)
-        loop.save(sitting.out)
+    first(fabric, lambda: checkpoint.probe(sitting.weights))
+    first(fabric, lambda: loop.save(sitting.out))
     if not done:
         loop.run(sitting, hooks if rank == 0 else Hooks(), say if rank == 0 else None)
     finished = loop.step >= recipe.steps
@@ -236,23 +242,33 @@ class _Loop:
         hooks.tell("start", "training", sitting.out, facts)
         try:
             with stopping(say) as stop, measured(sitting.energy) as self.power:
-                self._run(sitting, hooks, stop)
+                self._run(sitting, hooks, stop, self._source(sitting.out, say))
         finally:
             hooks.tell("end", "finished" if self.step >= steps else "interrupted", self.meter.means())
         if stop.asked and self.step < self.plan.recipe.steps:
             raise KeyboardInterrupt
 
-    def _run(self, sitting: Sitting, hooks: Hooks, stop: Stop) -> None:
+    def _source(self, out: Path, say: Callable[[str], None] | None) -> Iterator[Any]:
         recipe, fabric = self.plan.recipe, self.fabric
-        source = batches(
-            recipe.data,
-            recipe.seed,
-            recipe.batch,
-            first=self.step * recipe.accumulate,
-            last=recipe.steps * recipe.accumulate,
-            rank=fabric.global_rank,
-            ranks=fabric.world_size,
-        )
+        first, last = self.step * recipe.accumulate, recipe.steps * recipe.accumulate
+        if self.job.batches is None:
+            rank, ranks = fabric.global_rank, fabric.world_size
+            return batches(recipe.data, recipe.seed, recipe.batch, first=first, last=last, rank=rank, ranks=ranks)
+        if fabric.world_size > 1:
+            raise UsageError(f"{self.plan.name}: hears what it keeps on one device, not on {fabric.world_size}")
+
+        told = time.monotonic()
+
+        def made(done: int, total: int) -> None:
+            nonlocal told
+            if say is not None and time.monotonic() > told + 60:
+                told = time.monotonic()
+                say(f"{done} of {total} scenes are heard and kept in {out}")
+
+        return self.job.batches(out, first=first, last=last, progress=made)
+
+    def _run(self, sitting: Sitting, hooks: Hooks, stop: Stop, source: Iterator[Any]) -> None:
+        recipe, fabric = self.plan.recipe, self.fabric
         begun = saved = time.monotonic()
         earlier = self.seconds
         while self.step < recipe.steps:
@@ -265,7 +281,7 @@ class _Loop:
             now = time.monotonic()
             self.seconds = earlier + now - begun
             over = stop.asked or (sitting.max_minutes is not None and now - begun > 60 * sitting.max_minutes)
-            over = bool(fabric.broadcast(over)) if fabric.world_size > 1 else over
+            over = anyone(fabric, over)
             last = over or self.step == recipe.steps
             if fabric.global_rank == 0:
                 if last or now - saved > 60 * sitting.checkpoint_minutes:
