@@ -57,6 +57,12 @@ ALLOWED = {
     "harness/record/reading.py": {"--debug"},
     "harness/runs/resume.py": {"--resume"},
     "harness/runs/contract.py": {"--debug"},
+    "systems/training/launch.py": {
+        "--nodes",
+        "--devices",
+        "--nnodes",
+        "--nproc-per-node",
+    },  # calls of launchers to type
 }
 
 
