@@ -62,7 +62,7 @@ ALLOWED = {
         "--devices",
         "--nnodes",
         "--nproc-per-node",
-    },  # calls of launchers to type
+    },  # theirs
 }
 
 
