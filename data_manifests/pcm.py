@@ -66,7 +66,7 @@ class PlainWav:
         spare = 1 if self._width == 3 else 0  # three bytes are the upper ones of four: one lies before
         content = np.empty(size + spare, np.uint8)
         self._file.seek(self._at)
-        got = _fill(self._file, memoryview(content)[spare:]) // (self.channels * self._width)
+        got = _fill(self._file, content.data[spare:]) // (self.channels * self._width)
         self._at += size
         self._left -= count
         if self._width == 3:

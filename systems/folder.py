@@ -144,7 +144,7 @@ class FolderSystem:
                 channels=1,
                 sample_rate=mixture.sample_rate,
                 downmix=self._downmix,
-                advice="; the official evaluator averages them, and so does --downmix (or --set system.downmix=true)",
+                advice="; the official evaluator averages them, and so does `downmix` (or `system.downmix=true`)",
                 out=audio[row : row + 1],
                 name=source.file,
             )
@@ -171,10 +171,10 @@ def build(config: Mapping[str, Any], device: str) -> FolderSystem:
     """Entry point. The keys are `path`, the directory or zip of estimates, and `downmix`."""
     check_keys(config, ("path", "downmix"), system="folder")
     if not config.get("path"):
-        raise UsageError("system 'folder' needs --set system.path=DIR, a directory or zip of estimates")
+        raise UsageError("system 'folder' needs `system.path=DIR`, a directory or zip of estimates")
     downmix = config.get("downmix", False)
     if not isinstance(downmix, bool):
-        raise UsageError(f"--set system.downmix={downmix}: expected true or false")
+        raise UsageError(f"system.downmix is {downmix!r}: expected true or false")
     return FolderSystem(Path(config["path"]).expanduser(), downmix=downmix)
 
 

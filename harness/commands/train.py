@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType
+from s5eval.harness.commands.options import PathType, energy_option, hook_option, hooks_of
 from s5eval.harness.commands.progress import show_count
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
-    from s5eval.systems.training.loop import Watcher
+    from s5eval.systems.hooks import Hook
 
 
 @click.command(
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 @click.option(
     "--af-whisper-weights", type=PathType, metavar="DIR", help="A local copy of published AF-Whisper weights."
 )
+@energy_option
+@hook_option
 @click.option("--dry-run", is_flag=True, help="Print the resolved recipe, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result on standard output, for machines.")
 def command(recipe: str, **options: Any) -> int:
@@ -83,10 +85,13 @@ def command(recipe: str, **options: Any) -> int:
         checkpoint_minutes=options["checkpoint_minutes"],
         m2d_weights=options["m2d_weights"],
         af_whisper_weights=options["af_whisper_weights"],
+        energy=options["energy"],
     )
     echo(f"training: {out}", err=True)
-    with _show() as watch, goes_on_with(this_command()):
-        result = train(plan, sitting, watch=watch, say=lambda text: echo(text, err=True))
+    hooks = hooks_of(options["hook"])
+    with _show() as shown, goes_on_with(this_command()):
+        hooks.add(shown)
+        result = train(plan, sitting, hooks=hooks, say=lambda text: echo(text, err=True))
     if result.rank:
         return 0  # the first process speaks for all
     if options["as_json"]:
@@ -106,14 +111,17 @@ def command(recipe: str, **options: Any) -> int:
 
 
 @contextmanager
-def _show() -> "Iterator[Watcher]":
+def _show() -> "Iterator[Hook]":
     """How many steps are done, with the figures, on standard error; the last step always."""
+    from s5eval.systems.hooks import Hook
+
     with show_count("step") as show:
 
-        def watch(step: int, steps: int, figures: Mapping[str, float]) -> None:
-            note = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
-            show(step, steps, note)
-            if step == steps and not sys.stderr.isatty():
-                echo(f"step {step} of {steps}: {note}", err=True)
+        class Shown(Hook):
+            def step(self, step: int, steps: int, figures: Mapping[str, float]) -> None:
+                note = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+                show(step, steps, note)
+                if step == steps and not sys.stderr.isatty():
+                    echo(f"step {step} of {steps}: {note}", err=True)
 
-        yield watch
+        yield Shown()

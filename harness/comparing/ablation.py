@@ -46,7 +46,7 @@ class AblationRow:
 
     Attributes:
         name: of the row, or of a bound.
-        assignments: its settings, as `--set` takes them.
+        assignments: its settings, by dotted keys.
         run: its run folder; None for a bound.
         metrics: as in `summary.json`; every value None where the row failed.
         delta: difference to the baseline row per metric.
@@ -168,7 +168,7 @@ def ablate(
         KeyboardInterrupt: passed on; called again, the ablation goes on where it was.
     """
     if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is not a folder; choose another --out")
+        raise UsageError(f"{out} is not a folder; choose another `out`")
     plans = [(row, replace(config, settings=row.settings()), out / "rows" / _slug(row.name)) for row in grid.rows]
     for _, row_config, path in plans:
         _check_same(path, row_config)
@@ -200,7 +200,7 @@ def _slug(name: str) -> str:
 
 def _check_same(path: Path, config: RunConfig) -> None:
     if (path / "run.json").is_file() and (differences := read_run(path).config.differences(config)):
-        raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another --out")
+        raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another `out`")
 
 
 def _run_row(row: GridRow, config: RunConfig, path: Path, progress: OutcomeProgress | None) -> _Outcome:

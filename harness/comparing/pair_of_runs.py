@@ -121,7 +121,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
     if obstacles and not allow_different:
         raise UsageError(
             f"{first} and {second} cannot be compared: {'; '.join(obstacles)}. "
-            "--allow-different compares what both have all the same"
+            "`allow_different=True` compares what both have all the same"
         )
     common, left_out = _paired(sides)
     if not common:

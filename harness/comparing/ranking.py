@@ -258,7 +258,7 @@ def _published(dataset: str, split: str, ids: Sequence[str]) -> tuple[tuple[Publ
     elif tuple(ids) == EVAL_IDS[:RANKED_EVAL_MIXTURES]:
         column = "eval"
     elif tuple(ids) == EVAL_IDS:
-        return (), f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures: --limit {RANKED_EVAL_MIXTURES}"
+        return (), f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures alone"
     else:
         part = official is not None and len(ids) != official
         return (), "a part of the official split: published results are of all its mixtures" if part else None

@@ -61,7 +61,7 @@ def summary_table(summary: Summary) -> str:
         lines += ["", *decomposition_lines(parts)]
     if findings := summary.findings:
         counts = ", ".join(f"{count} {rule}" for rule, count in findings.items())
-        lines += ["", f"findings about the files: {counts} (run.json lists them; --strict makes them errors)"]
+        lines += ["", f"findings about the files: {counts} (run.json lists them; strict runs refuse them)"]
     if summary.flags:
         lines += ["", "flags: " + ", ".join(f"{name} {count}" for name, count in summary.flags.items())]
     failures = summary.failures

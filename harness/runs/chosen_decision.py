@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_record import TUNED
+from s5eval.harness.report.text import number
 from s5eval.systems.decision import KEEP_ALL, Decision, load_decision, parse_decision
-from s5eval.systems.interface import OracleSystem, System
 
-WHERE = "--set decision.…"
+WHERE = "settings of section decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,15 @@ class ChosenDecision:
 
 
 def choose_decision(
-    config: RunConfig, system: System | OracleSystem, fingerprint: Mapping[str, Any] | None = None
+    own: Decision, settings: Mapping[str, Any], file: Path | None = None, *, weights: object = None
 ) -> ChosenDecision:
-    """Resolve `--decision FILE` and the settings of section `decision`.
+    """Resolve the decision file and the settings of section `decision`.
+
+    Args:
+        own: the system's.
+        settings: what was set of the decision: key → value.
+        file: decision file that replaces the system's own; None: the system's own.
+        weights: digest of the weights in use, to say when thresholds were tuned for others.
 
     `decision.thresholds=tuned` asks for the silence thresholds that came with the system's weights, which their
     provenance shows to be tuned; where there are none it equals `default`, and `ChosenDecision.missing` says so.
@@ -44,13 +49,13 @@ def choose_decision(
     Raises:
         UsageError: an unknown key or an impossible value, or both a file and `decision.thresholds`.
     """
-    settings = dict(config.settings.get("decision", {}))
+    settings = dict(settings)
     switch = settings.pop("thresholds", None)
     if switch not in (None, "tuned", "default"):
         raise UsageError(f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default")
-    if switch is not None and config.decision_file is not None:
-        raise UsageError(f"--decision {config.decision_file} and decision.thresholds={switch} contradict each other")
-    decision = load_decision(config.decision_file) if config.decision_file else system.decision
+    if switch is not None and file is not None:
+        raise UsageError(f"`decision_file` {file} and decision.thresholds={switch} contradict each other")
+    decision = own if file is None else load_decision(file)
     answered: Literal["tuned", "default"] | None = switch
     missing: tuple[str, ...] = ()
     if switch == "default":
@@ -58,8 +63,7 @@ def choose_decision(
     elif switch == "tuned" and decision.provenance is None:
         decision = replace(decision, silence_thresholds=Decision().silence_thresholds)
         answered, missing = "default", (TUNED,)
-    weights = (fingerprint or {}).get("weights")
-    decided_by = describe_decision(decision, config.decision_file, weights=weights)
+    decided_by = describe_decision(decision, file, weights=weights)
     if settings:
         decided_by += f"; set by hand: {', '.join(sorted(settings))}"
     return ChosenDecision(_with_settings(decision, settings), decided_by, answered, missing)
@@ -97,10 +101,19 @@ def _origin(provenance: Mapping[str, Any], weights: object) -> str:
     tuned = f"thresholds tuned{f' on {where}' if where else ''}"
     theirs = provenance.get("weights")
     tuned += " for other weights" if None not in (weights, theirs) and weights != theirs else ""
+    tuned += _earned(provenance.get("cross_validated_gain_db"))
     missing = provenance.get("missing_parts")
     doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
     doubts += [str(provenance[key]) for key in ("partial", "unverified") if provenance.get(key)]
     return f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
+
+
+def _earned(gain: object) -> str:
+    """` (+0.31 dB there, cross-validated)`: what tuning brought where it was done, if that was written down."""
+    value = gain.get("value") if isinstance(gain, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return f" ({number(value, 2, signed=True)} dB there, cross-validated)"
 
 
 def is_tuned_on_forbidden(decision: Decision) -> bool:

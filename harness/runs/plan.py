@@ -94,12 +94,14 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     if isinstance(system, Pipeline) and config.cache:
         system.store = store
     fingerprint = read_fingerprint(config.system, system)
-    chosen = choose_decision(config, system, fingerprint)
+    set_by_hand = config.settings.get("decision", {})
+    weights = fingerprint.get("weights")
+    chosen = choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
     expected = [scene.mixture.id for scene in manifest.scenes]
     findings = [*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected)]
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
-        raise DataError(f"--strict: {len(findings)} findings about the files\n{listed}")
+        raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")
     return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings))
 
 

@@ -62,7 +62,7 @@ def gather_submission(
     allow_partial: bool = False,
     allow_untrained: bool = False,
 ) -> Gathered:
-    """Read an evaluation run (made with `--save-audio`) and a scored run on the development test set.
+    """Read an evaluation run (made with `save_audio`) and a scored run on the development test set.
 
     Args:
         run: folder of the evaluation run.
@@ -75,17 +75,17 @@ def gather_submission(
         allow_untrained: accept untrained weights.
 
     Raises:
-        UsageError: a run may not be submitted, was made without `--save-audio`, or has no scores, or both are one;
+        UsageError: a run may not be submitted, was made without `save_audio`, or has no scores, or both are one;
             a line for each of these.
         DataError: a run folder is damaged.
     """
-    runs = {"RUN": _read(run), "--dev-run": _read(dev_run)}
+    runs = {"run": _read(run), "`dev_run`": _read(dev_run)}
     warnings: list[Finding] = []
     problems: list[str] = []
     if run.resolve() == dev_run.resolve():
         problems.append(
-            f"RUN and --dev-run are both {run}: the challenge asks for an evaluation run and for the scores of a run "
-            "of the same system on the development test set; make one of each"
+            f"the run and `dev_run` are both {run}: the challenge asks for an evaluation run and for the scores of a "
+            "run of the same system on the development test set; make one of each"
         )
     for role, source in runs.items():
         problems += _oracle_problem(role, source)
@@ -100,13 +100,15 @@ def gather_submission(
     evaluated, dev = runs.values()
     if not evaluated.record.config.save_audio:
         problems.append(
-            f"{run} was made without --save-audio and holds no wavs; "
+            f"{run} was made without `save_audio` and holds no wavs; "
             f"`{resume_command(run, evaluated.record.config.system)} --save-audio` adds them"
         )
     elif not (run / "audio").is_dir():
-        problems.append(f"{run} has no audio/ (a rescored run has none); make it again with --save-audio --decision")
+        problems.append(
+            f"{run} has no audio/ (a rescored run has none); make it again with `save_audio` and its decision"
+        )
     if not any(score.status == "scored" for score in dev.scores.values()):
-        problems.append(f"--dev-run {dev_run}: has no scores; give a run on the development test set")
+        problems.append(f"`dev_run` {dev_run}: has no scores; give a run on the development test set")
     if problems:
         raise UsageError("\n".join(problems))
     warnings += _slips(evaluated, dev)
@@ -146,7 +148,7 @@ def _weights_problem(role: str, run: _Run, allowed: bool, warnings: list[Finding
     if run.about.weights != "untrained":
         return []
     if not allowed:
-        return [f"{role} {run.path}: the weights are untrained; --allow-untrained packs it nevertheless"]
+        return [f"{role} {run.path}: the weights are untrained; `allow_untrained` packs it nevertheless"]
     warnings.append(_warning("untrained", run, "the weights are untrained"))
     return []
 
@@ -156,8 +158,8 @@ def _partial_problem(role: str, run: _Run, allowed: bool, warnings: list[Finding
     if problem is None:
         return []
     if not allowed:
-        return [f"{role} {run.path} is partial: {problem}; --allow-partial packs it nevertheless"]
-    if role == "--dev-run":
+        return [f"{role} {run.path} is partial: {problem}; `allow_partial` packs it nevertheless"]
+    if role == "`dev_run`":
         effect = "only mixtures that were scored stand in the results and their means"
     elif _is_official_eval(run):
         effect = "official mixtures without a result are answered with silence"
@@ -255,7 +257,7 @@ def _nparams(run: _Run, given: int | None, warnings: list[Finding]) -> int | Non
     stated = run.record.fingerprint.get("parameters")
     if given is not None:
         if isinstance(stated, int) and stated != given:
-            warnings.append(_warning("nparams-differs", run, f"--nparams says {given:,}, the system itself {stated:,}"))
+            warnings.append(_warning("nparams-differs", run, f"`nparams` says {given:,}, the system itself {stated:,}"))
         return given
     if isinstance(stated, int) and not isinstance(stated, bool):
         return stated

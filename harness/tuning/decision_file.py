@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.record.reading import unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
@@ -31,6 +32,26 @@ def inherited_marks(records: Sequence[RunRecord]) -> dict[str, Any]:
         **({"missing_parts": missing} if missing else {}),
         **{key: "; ".join(dict.fromkeys(texts)) for key, texts in said.items() if texts},
     }
+
+
+def refuse_forbidden(run: Path, record: RunRecord, *, allow_test: bool, why: str) -> None:
+    """Refuse a run on a split whose manifest forbids tuning, save where that is asked for.
+
+    Args:
+        run: the run folder.
+        record: what it says of itself.
+        allow_test: asked for all the same.
+        why: what is wrong with it, as a clause.
+
+    Raises:
+        UsageError: it is forbidden.
+    """
+    about = record.about
+    if about.tune == "forbidden" and not allow_test:
+        raise UsageError(
+            f"{run} is a run on {about.dataset}/{about.split}, whose manifest forbids tuning: {why}. "
+            "`allow_test=True` does it all the same, and every run that uses the file will carry the mark"
+        )
 
 
 def _is_forbidden(record: RunRecord) -> bool:

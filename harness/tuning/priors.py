@@ -23,7 +23,7 @@ from s5eval.harness.record.reading import read_lines, read_run
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
-from s5eval.harness.tuning.decision_file import inherited_marks, write_decision
+from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, write_decision
 from s5eval.systems.decision import SILENCE, Decision
 
 Array = npt.NDArray[np.float64]
@@ -91,14 +91,9 @@ def adapt_priors(
         DataError: a table is missing or damaged.
     """
     record, tables = _read(run)
-    about = record.about
-    if about.tune == "forbidden" and not allow_test:
-        raise UsageError(
-            f"{run} is a run on {about.dataset}/{about.split}, whose manifest forbids tuning; adapting priors to "
-            "its mixtures, even without labels, is tuning. --allow-test does it all the same, and every run that uses "
-            "the file will carry the mark"
-        )
-    base = record.decision
+    why = "adapting priors to its mixtures, even without labels, is tuning"
+    refuse_forbidden(run, record, allow_test=allow_test, why=why)
+    about, base = record.about, record.decision
     if base.prior_factors is not None:
         raise UsageError(f"{run}: its priors are adapted already; run or rescore it with a decision without factors")
     old, records = None, [record]

@@ -17,7 +17,7 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
 from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit, fit
-from s5eval.harness.tuning.decision_file import inherited_marks, joint, write_decision
+from s5eval.harness.tuning.decision_file import inherited_marks, joint, refuse_forbidden, write_decision
 from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.bootstrap import paired_bootstrap
 from s5eval.metrics.version import METRIC_VERSION
@@ -116,13 +116,8 @@ def tune(
 def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, list[PairTable]]:
     """What a run says of itself, and the pair tables of its scored mixtures."""
     record = read_run(run)
-    about = record.about
-    if about.tune == "forbidden" and not allow_test:
-        raise UsageError(
-            f"{run} is a run on {about.dataset}/{about.split}, whose manifest forbids tuning: scores on it would "
-            "say nothing afterwards. Tune on a validation split; --allow-test does it all the same, and every run "
-            "that uses the file will carry the mark"
-        )
+    why = "scores on it would say nothing afterwards; tune on a validation split"
+    refuse_forbidden(run, record, allow_test=allow_test, why=why)
     recorded = read_lines(run, record)
     scored = [id_ for id_ in record.mixtures if id_ in recorded and recorded[id_].score.status == "scored"]
     if not scored:
@@ -160,7 +155,7 @@ def tune_tables(
     if all(np.all(table.p_silence == 0) for table in tables):
         raise UsageError("no candidate of this run has a silence probability above 0: there is nothing to tune")
     if not 2 <= folds <= len(tables):
-        raise UsageError(f"--folds is {folds}, expected 2 to {len(tables)} (the number of scored mixtures)")
+        raise UsageError(f"`folds` is {folds}, expected 2 to {len(tables)} (the number of scored mixtures)")
     table, slots = sweep_table(tables, base), observe_slots(tables)
     start = np.array([base.threshold(label) for label in CLASSES])
 

@@ -8,17 +8,19 @@ was not (on a CPU, where sums have a fixed order).
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
+from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
+from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches, heard, heard_entry
 from s5eval.systems.training.parts import Job, PartsFolder
@@ -51,16 +53,8 @@ class TrainingResult:
     rank: int = 0
 
 
-class Watcher(Protocol):
-    """Is told of every step."""
-
-    def __call__(self, step: int, steps: int, figures: Mapping[str, float]) -> None:
-        """`step` of `steps` are done; `figures` are running means."""
-        ...
-
-
 def train(
-    plan: TrainingPlan, sitting: Sitting, *, watch: Watcher | None = None, say: Callable[[str], None] | None = None
+    plan: TrainingPlan, sitting: Sitting, *, hooks: Hooks | None = None, say: Callable[[str], None] | None = None
 ) -> TrainingResult:
     """Train until the recipe is done or the sitting is over; goes on from the newest checkpoint in `sitting.out`.
 
@@ -70,17 +64,19 @@ def train(
     Args:
         plan: what is trained.
         sitting: where and for how long.
-        watch: is told of every step.
+        hooks: are told of the start, of every step and of the end, in the first of several processes.
         say: is told what a reader must not miss, such as a damaged checkpoint that is passed over.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP; the step under way is ended and saved first.
         UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, other
             processes were started than the sitting asks for, they do not see the same files, the batch does not divide
-            among them, or another training is at work in `sitting.out`.
+            among them, or another training is at work in `sitting.out`; or energy is asked for and cannot be measured.
         DataError: a part that the recipe builds on is missing, a file cannot be read or written, or the loss is not
             finite.
     """
+    if sitting.energy:
+        check_available()
     fabric = make_fabric(sitting, precision=plan.recipe.precision, say=say)
     if sitting.threads is not None:
         torch.set_num_threads(sitting.threads)  # Fabric has thoughts of its own
@@ -94,7 +90,7 @@ def train(
         state = everywhere(fabric, lambda: checkpoint.load(sitting.out, digest, say=say if rank == 0 else None))
         found = f"{plan.name} ({digest[:19]}) at step {0 if state is None else state.step}"
         alike(fabric, found, f"all nodes must see the same --out ({sitting.out}), data and settings")
-        return _train(plan, digest, sitting, fabric, state, watch, say)
+        return _train(plan, digest, sitting, fabric, state, hooks or Hooks(), say)
 
 
 def _lock(out: Path) -> FolderLock:
@@ -102,7 +98,7 @@ def _lock(out: Path) -> FolderLock:
     try:
         return take_lock(out)
     except InUseError as error:
-        raise UsageError(f"another process trains in {out}; wait for it, or give another --out ({error})") from error
+        raise UsageError(f"another process trains in {out}; wait for it, or give another `out` ({error})") from error
 
 
 def _train(
@@ -111,7 +107,7 @@ def _train(
     sitting: Sitting,
     fabric: Any,
     state: checkpoint.State | None,
-    watch: Watcher | None,
+    hooks: Hooks,
     say: Callable[[str], None] | None,
 ) -> TrainingResult:
     recipe, rank = plan.recipe, fabric.global_rank
@@ -141,7 +137,7 @@ def _train(
     first(fabric, lambda: checkpoint.probe(sitting.weights))
     first(fabric, lambda: loop.save(sitting.out))
     if not done:
-        loop.run(sitting, watch, say if rank == 0 else None)
+        loop.run(sitting, hooks if rank == 0 else Hooks(), say if rank == 0 else None)
     finished = loop.step >= recipe.steps
     digests = loop.export(sitting.weights, digests) if rank == 0 and finished else {}
     return TrainingResult(loop.step, finished, loop.seconds, loop.meter.means(), digests, rank)
@@ -198,6 +194,8 @@ class _Loop:
         self.model, self.optimiser = fabric.setup(job.task, optimiser)
         self.raw = cast(torch.optim.Optimizer, optimiser)
         self.step, self.seconds = 0, 0.0
+        self.power: Meter | None = None
+        self.earlier_energy: Sequence[Energy | None] = ()
         self.meter = _Meter({})
         self.average = (
             {name: value.detach().clone() for name, value in job.task.state_dict().items()} if settings.average else {}
@@ -207,14 +205,15 @@ class _Loop:
         changed = sorted(name for name, digest in state.built_on.items() if self.built_on.get(name) != digest)
         if changed:
             raise UsageError(
-                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than --weights holds "
-                "now; give another --out to begin anew"
+                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than `weights` holds "
+                "now; give another `out` to begin anew"
             )
         self.job.task.load_state_dict(dict(state.weights))
         checkpoint.restore_moments(self.raw, self.names, state.moments)
         device = self.fabric.device
         self.average = {name: value.to(device) for name, value in state.average.items()}
         self.step, self.seconds = state.step, state.seconds
+        self.earlier_energy = state.energy
         self.started_from = state.started_from  # a file of that name may be another one by now
         self.meter = _Meter(state.figures)
 
@@ -229,26 +228,47 @@ class _Loop:
             figures=self.meter.means(),
             built_on=self.built_on,
             started_from=self.started_from,
+            energy=self.energy(),
         )
         checkpoint.save(folder, state)
 
-    def run(self, sitting: Sitting, watch: Watcher | None, say: Callable[[str], None] | None) -> None:
-        with stopping(say) as stop:
-            self._run(sitting, watch, stop)
+    def energy(self) -> list[Energy | None]:
+        """Of the sittings until now, this one included once it has begun."""
+        return [*self.earlier_energy, *([] if self.power is None else [self.power.so_far()])]
+
+    def run(self, sitting: Sitting, hooks: Hooks, say: Callable[[str], None] | None) -> None:
+        steps = self.plan.recipe.steps
+        facts = {"name": self.plan.name, "plan": self.plan.as_dict(), "steps": steps, "done": self.step}
+        hooks.tell("start", "training", sitting.out, facts)
+        try:
+            with stopping(say) as stop, measured(sitting.energy) as self.power:
+                self._run(sitting, hooks, stop, self._source(sitting.out, say))
+        finally:
+            hooks.tell("end", "finished" if self.step >= steps else "interrupted", self.meter.means())
         if stop.asked and self.step < self.plan.recipe.steps:
             raise KeyboardInterrupt
 
-    def _run(self, sitting: Sitting, watch: Watcher | None, stop: Stop) -> None:
+    def _source(self, out: Path, say: Callable[[str], None] | None) -> Iterator[Any]:
         recipe, fabric = self.plan.recipe, self.fabric
-        source = batches(
-            recipe.data,
-            recipe.seed,
-            recipe.batch,
-            first=self.step * recipe.accumulate,
-            last=recipe.steps * recipe.accumulate,
-            rank=fabric.global_rank,
-            ranks=fabric.world_size,
-        )
+        first, last = self.step * recipe.accumulate, recipe.steps * recipe.accumulate
+        if self.job.batches is None:
+            rank, ranks = fabric.global_rank, fabric.world_size
+            return batches(recipe.data, recipe.seed, recipe.batch, first=first, last=last, rank=rank, ranks=ranks)
+        if fabric.world_size > 1:
+            raise UsageError(f"{self.plan.name}: hears what it keeps on one device, not on {fabric.world_size}")
+
+        told = time.monotonic()
+
+        def made(done: int, total: int) -> None:
+            nonlocal told
+            if say is not None and time.monotonic() > told + 60:
+                told = time.monotonic()
+                say(f"{done} of {total} scenes are heard and kept in {out}")
+
+        return self.job.batches(out, first=first, last=last, progress=made)
+
+    def _run(self, sitting: Sitting, hooks: Hooks, stop: Stop, source: Iterator[Any]) -> None:
+        recipe, fabric = self.plan.recipe, self.fabric
         begun = saved = time.monotonic()
         earlier = self.seconds
         while self.step < recipe.steps:
@@ -267,8 +287,8 @@ class _Loop:
                 if last or now - saved > 60 * sitting.checkpoint_minutes:
                     self.save(sitting.out)
                     saved = time.monotonic()
-                if watch is not None:
-                    watch(self.step, recipe.steps, self.meter.means())
+                if hooks:
+                    hooks.tell("step", self.step, recipe.steps, self.meter.means())
                 if fabric.loggers and (last or self.step % 20 == 0):
                     fabric.log_dict(self.meter.means(), step=self.step)
             if over:
@@ -289,7 +309,7 @@ class _Loop:
                     listed = {name: float(value.detach()) for name, value in terms.items()}
                     raise DataError(
                         f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}; lower "
-                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another --out"
+                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another `out`"
                     )
                 fabric.backward(loss / recipe.accumulate)
             self.meter.add({**terms, "_loss": loss})
@@ -334,7 +354,7 @@ class _Loop:
             digests[name] = checkpoint.export(path, part.tensors(part.network), _TYPES[self.plan.recipe.export])
             if part.beside is not None:
                 part.beside(path.parent)
-        recipe = self.plan.recipe
+        recipe, energy = self.plan.recipe, total_energy(self.energy())
         entry = {
             "recipe": self.plan.name,
             "plan": self.digest,
@@ -344,6 +364,7 @@ class _Loop:
             **heard_entry(material := heard(recipe.data)),
             "seed": recipe.seed,
             "hours": round(self.seconds / 3600, 3),
+            **({} if energy is None else {"energy": asdict(energy)}),
             "device": device_name(self.fabric.device),
             "torch": torch.__version__,
             "built_on": dict(self.built_on),

@@ -29,6 +29,7 @@ class Sitting:
         checkpoint_minutes: time between checkpoints.
         m2d_weights: published M2D weights in place of the folder's.
         af_whisper_weights: published AF-Whisper weights likewise.
+        energy: estimate the energy that it takes, for the card (extra `energy`).
     """
 
     weights: Path
@@ -41,6 +42,7 @@ class Sitting:
     checkpoint_minutes: float = 2.0
     m2d_weights: Path | None = None
     af_whisper_weights: Path | None = None
+    energy: bool = False
 
 
 def make_fabric(sitting: Sitting, *, precision: str, say: Callable[[str], None] | None = None) -> Any:
@@ -97,7 +99,7 @@ def _devices(sitting: Sitting, count: int | str, launch: Launch) -> tuple[str, i
         raise UsageError(f"device {sitting.device!r}: expected auto, cpu, cuda or cuda:N")
     found = torch.cuda.device_count()
     if kind == "cuda" and int(index or 0) >= found:
-        raise UsageError(f"device {sitting.device!r}: there are {found} CUDA devices; --device cpu trains without one")
+        raise UsageError(f"device {sitting.device!r}: there are {found} CUDA devices; `device=cpu` trains without one")
     cuda = kind == "cuda" or (kind == "auto" and found > 0)
     if launch.each is not None and index:
         raise UsageError(

@@ -29,9 +29,9 @@ def everywhere(fabric: Any, action: Callable[[], _T]) -> _T:
         errors = _gather(fabric, None if failed is None else (type(failed), str(failed)))
         if failed is not None:
             raise failed
-        for rank, error in enumerate(errors):
-            if error is not None:
-                kind, text = error
+        for rank, told in enumerate(errors):
+            if told is not None:
+                kind, text = told
                 raise kind(f"process {rank + 1} of {fabric.world_size}: {text}")
     return result  # type: ignore[return-value]
 

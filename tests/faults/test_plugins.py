@@ -85,7 +85,7 @@ def test_an_answer_that_is_no_list_of_candidates_names_the_contract(
         ("fingerprint", "how=none", "fingerprint() is a NoneType"),
         ("fingerprint", "how=array", "fingerprint()['weights'] is not what JSON can hold"),
         ("fingerprint", "how=nan", "fingerprint()['x'] is not what JSON can hold"),
-        ("inspects", "how=raise", "raised RuntimeError: cannot look"),
+        ("inspects", "how=raise", "raised RuntimeError: out of order today"),
         ("inspects", "how=exit", "ended the process"),
         ("inspects", "how=none", "inspect() returned a NoneType"),
         ("inspects", "how=text", "inspect() returned a list"),
@@ -161,7 +161,7 @@ def test_a_mixture_that_takes_too_long_is_failed_by_name(
     settings = ["--set", "system.on=m_2", "--set", "system.way=loop", "--mixture-timeout", 1]
     result = run(s5eval, "killer", small_set, tmp_path / "run", *settings)
     assert result.code == 4
-    assert "more than 1 s (--mixture-timeout)" in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
+    assert "more than 1 s (mixture_timeout)" in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
     assert sum(line["outcome"]["status"] == "scored" for line in lines(tmp_path / "run").values()) == 4
     assert not (tmp_path / "run" / ".started").exists()
 

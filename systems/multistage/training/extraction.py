@@ -17,7 +17,7 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.training.recipe import ClueSettings, LossSettings
 from s5eval.systems.multistage.training.segmentation import cell_loss
-from s5eval.systems.multistage.training.separation import classifier_terms, separation_terms
+from s5eval.systems.multistage.training.separation import classifier_terms, hear, separation_terms
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.mish import mish
 from s5eval.systems.training.data import Batch
@@ -170,10 +170,8 @@ class ExtractionTask(nn.Module):
         if self.dpc is not None:
             terms |= classifier_terms(
                 self.dpc,
-                earlier.m2d,
+                **hear(earlier.m2d, out.estimate[undisturbed], slots.mixture[undisturbed]),
                 features=out.features[undisturbed],
-                audio=out.estimate[undisturbed],
-                mixture=slots.mixture[undisturbed],
                 labels=slots.labels[undisturbed],
                 weights=self.weights,
             )

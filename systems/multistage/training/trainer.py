@@ -8,7 +8,6 @@ from torch import nn
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.loading import file_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
@@ -20,6 +19,12 @@ from s5eval.systems.multistage.models.af_whisper import (
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.system import PARTS, new_part, part_file
+from s5eval.systems.multistage.training.classification import (
+    ClassificationTask,
+    SlotSource,
+    extracted_slots,
+    separated_slots,
+)
 from s5eval.systems.multistage.training.extraction import EarlierStages, ExtractionTask
 from s5eval.systems.multistage.training.recipe import MultistageRecipe, check_recipe
 from s5eval.systems.multistage.training.segmentation import SegmentationTask
@@ -29,6 +34,7 @@ from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
 from s5eval.systems.training.recipe import Trainer, TrainingPlan
+from s5eval.systems.weight_files import file_digest, load_strictly, read_tensors
 from s5eval.systems.weights import typed
 
 
@@ -57,7 +63,8 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
     )
     dpc = typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     set_checkpointing(network, recipe.checkpointing)
-    facts: dict[str, str] = {}
+    facts: dict[str, object] = {}
+    source: SlotSource | None = None
     made = {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}
     if recipe.task == "segmentation":
         task: nn.Module = SegmentationTask(typed(network, DeFTMambaUSS), recipe.loss.segmentation)
@@ -70,13 +77,23 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
             made["m2d"] = _m2d_part(m2d)
         elif dpc is not None:
             m2d = _m2d(config, parts)
-        task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
+        if recipe.slots.scenes and dpc is not None and m2d is not None:
+            task = ClassificationTask(dpc, m2d, recipe.loss, train_m2d=adapts)
+            source = SlotSource(plan, parts.built_on, separated_slots(uss, m2d))
+        else:
+            task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
     else:
         tse = typed(network, DeFTMambaTSE)
         earlier = _earlier(recipe.stage, config, parts)
-        task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
+        if recipe.slots.scenes and dpc is not None:
+            task = ClassificationTask(dpc, earlier.m2d, recipe.loss, train_m2d=False)
+            source = SlotSource(plan, parts.built_on, extracted_slots(tse, earlier))
+        else:
+            task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
-    return Job(task, made, facts)
+    if source is not None:
+        facts |= {"scenes": recipe.slots.scenes, "slots": asdict(recipe.slots)}
+    return Job(task, made, facts, source)
 
 
 def _adaptation(module: nn.Module) -> Adaptation | None:
@@ -105,7 +122,7 @@ def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) ->
 def _m2d(config: MultistageConfiguration, parts: PartsFolder) -> M2D:
     """The frozen M2D of all classifiers: published weights, else those that recipes have exported."""
     module = typed(new_part("m2d", config), M2D)
-    path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
+    path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; `m2d_weights` names it. For mini, recipe mini/m2d"
     if parts.m2d_weights is not None:
         path, source = parts.m2d_weights, SOURCE
     tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict(), path=path)
@@ -118,7 +135,7 @@ def _trained_m2d(recipe: MultistageRecipe, config: MultistageConfiguration, part
     """An M2D to train; published weights are not for that."""
     if parts.m2d_weights is not None:
         raise UsageError(
-            "the recipe trains an M2D of its own, and published weights cannot be trained: expected no --m2d-weights, "
+            "the recipe trains an M2D of its own, and published weights cannot be trained: expected no `m2d_weights`, "
             f"got {parts.m2d_weights}"
         )
     module = typed(new_part("m2d", config), M2D)

@@ -15,7 +15,7 @@ from s5eval.submissions.metadata import fill_template, known_facts, load_templat
 from s5eval.systems.baseline.system import SHIPPED as BASELINE_WEIGHTS
 from s5eval.systems.multistage.models.af_whisper import transformers_available
 from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE_WEIGHTS
-from s5eval.systems.parameters import ParameterCount
+from s5eval.systems.parameter_count import ParameterCount
 
 Call = Callable[..., Any]
 
