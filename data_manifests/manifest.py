@@ -20,6 +20,7 @@ from s5eval.data_manifests.sets.known import (
     Split,
     is_there,
     known_datasets,
+    mini_root,
     where_it_lies,
 )
 
@@ -289,8 +290,6 @@ def _make(
 def _place(split: Split, root: Path | None) -> Path:
     """The folder where a split has been made."""
     if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.sets.mini import mini_root
-
         folder, how = mini_root() / split.name, f"`s5eval data make mini --split {split.name}` makes it"
     else:
         from s5eval.data_manifests.sets.official import official_valid_folder

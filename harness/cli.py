@@ -33,6 +33,7 @@ from s5eval.harness.commands import (
     systems,
     train,
     tune,
+    view,
 )
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
 from s5eval.harness.process import interrupt_on_signals, interrupted, mend_standard_streams
@@ -55,6 +56,7 @@ _COMMANDS = (
     run,
     score,
     runs,
+    view,
     submit,
     rescore,
     tune,
