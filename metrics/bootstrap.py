@@ -111,14 +111,21 @@ class Resamples:
 
     def intervals(self, numerator: Array, denominator: Array, *, level: float = LEVEL) -> Intervals:
         """Percentile intervals of K metrics (N, K); see `bootstrap`."""
-        columns = np.hstack([numerator, denominator])
-        sums = np.empty((self.resamples, columns.shape[1]))
+        low, high = _percentiles(self._ratios(numerator, denominator), level)
+        return Intervals(ratios(numerator, denominator), low, high)
+
+    def paired(self, first: tuple[Array, Array], second: tuple[Array, Array], *, level: float = LEVEL) -> Intervals:
+        """Intervals of the difference second − first; see `paired_bootstrap`."""
+        low, high = _percentiles(self._ratios(*second) - self._ratios(*first), level)
+        return Intervals(ratios(*second) - ratios(*first), low, high)
+
+    def _ratios(self, numerator: Array, denominator: Array) -> Array:
+        columns, k = np.hstack([numerator, denominator]), numerator.shape[1]
+        sums = np.empty((self.resamples, 2 * k))
         for start in range(0, self.resamples, _CHUNK):
             part = slice(start, start + _CHUNK)
             sums[part] = self._counts[part].astype(np.float64) @ columns
-        k = numerator.shape[1]
-        low, high = _percentiles(_divide(sums[:, :k], sums[:, k:]), level)
-        return Intervals(ratios(numerator, denominator), low, high)
+        return _divide(sums[:, :k], sums[:, k:])
 
 
 def _percentiles(values: Array, level: float) -> tuple[Array, Array]:

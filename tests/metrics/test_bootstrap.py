@@ -100,3 +100,8 @@ def test_resamples_that_are_kept_give_the_interval_of_those_that_are_drawn(n: in
     drawn, kept = bootstrap(numerator, denominator), Resamples(n).intervals(numerator, denominator)
     for name in ("value", "low", "high"):
         np.testing.assert_allclose(getattr(kept, name), getattr(drawn, name), rtol=1e-12)
+    other = numerator + 0.3 * rng.normal(size=(n, 3)) * denominator
+    sides = (numerator, denominator), (other, denominator)
+    for name in ("value", "low", "high"):
+        expected = getattr(paired_bootstrap(*sides), name)
+        np.testing.assert_allclose(getattr(Resamples(n).paired(*sides), name), expected, rtol=1e-9, atol=1e-12)
