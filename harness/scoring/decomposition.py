@@ -14,6 +14,10 @@ ORACLES = ("oracle_labels", "oracle_count", "oracle_silence")
 """What-if values: one thing put right, all else as the system left it."""
 
 
+Cause = tuple[str, str, str | None]
+"""Kind of loss, class, and for a confusion the class it was given."""
+
+
 def decompose_run(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
     """The section `decomposition` of `summary.json`; None when no mixture has a target.
 
@@ -30,26 +34,14 @@ def decompose_run(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
     if not targets:
         return None
     n = len(targets)
-    alarms = [score for score, _ in parts if not score.reference_labels and score.estimates]
     total = sum(score.capi_sdri or 0.0 for score, _ in targets)
-    by_cause: defaultdict[tuple[str, str, str | None], float] = defaultdict(float)
-    counts: defaultdict[tuple[str, str, str | None], int] = defaultdict(int)
-    for _, part in targets:
-        for kind, label, other, value in part["losses"]:
-            by_cause[kind, label, other] += value / n
-            counts[kind, label, other] += 1
-    thinning = total / n - total / (n + len(alarms))
-    for score in alarms:
-        for estimate in score.estimates:
-            share = thinning / (len(alarms) * len(score.estimates))
-            by_cause["false_alarm", estimate["label"], None] += share
-            counts["false_alarm", estimate["label"], None] += 1
+    by_cause, counts = losses_by_cause(scores)
     bound = sum(part["bound"] for _, part in targets) / n
     ceiling = sum(score.bounds["oracle"] or 0.0 for score, _ in targets) / n
     terms = {"separation": ceiling - bound}
     terms |= {term: sum((v for (kind, _, _), v in by_cause.items() if kind == term), 0.0) for term in TERMS[1:]}
     terms = {term: value if abs(value) > LAST_BITS else 0.0 for term, value in terms.items()}
-    value = total / (n + len(alarms))
+    value = total / (n + len(_alarms(scores)))
     return {
         "value": value,
         "bound": bound,
@@ -66,12 +58,36 @@ def decompose_run(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
     }
 
 
-def _largest_first(item: tuple[tuple[str, str, str | None], float]) -> tuple[float, str, str]:
+def losses_by_cause(scores: Sequence[MixtureScore]) -> tuple[dict[Cause, float], dict[Cause, int]]:
+    """What each cause cost the corpus value, dB, and in how many mixtures; that of thinning is the false alarms'."""
+    by_cause: defaultdict[Cause, float] = defaultdict(float)
+    counts: defaultdict[Cause, int] = defaultdict(int)
+    targets = [score for score in scores if score.decomposition is not None and score.reference_labels]
+    for score in targets:
+        for kind, label, other, value in (score.decomposition or {})["losses"]:
+            by_cause[kind, label, other] += value / len(targets)
+            counts[kind, label, other] += 1
+    alarms = _alarms(scores)
+    total = sum(score.capi_sdri or 0.0 for score in targets)
+    thinning = total / len(targets) - total / (len(targets) + len(alarms)) if targets else 0.0
+    for score in alarms:
+        for estimate in score.estimates:
+            by_cause["false_alarm", estimate["label"], None] += thinning / (len(alarms) * len(score.estimates))
+            counts["false_alarm", estimate["label"], None] += 1
+    return dict(by_cause), dict(counts)
+
+
+def _alarms(scores: Sequence[MixtureScore]) -> list[MixtureScore]:
+    """Scenes without a target that were not answered with silence."""
+    return [s for s in scores if s.decomposition is not None and not s.reference_labels and s.estimates]
+
+
+def _largest_first(item: tuple[Cause, float]) -> tuple[float, str, str]:
     (_, label, other), loss = item
     return -settled(loss), label, other or ""
 
 
-def _by_class(by_cause: Mapping[tuple[str, str, str | None], float]) -> dict[str, dict[str, float]]:
+def _by_class(by_cause: Mapping[Cause, float]) -> dict[str, dict[str, float]]:
     classes: dict[str, dict[str, float]] = {}
     for (kind, label, _), loss in by_cause.items():
         row = classes.setdefault(label, dict.fromkeys(TERMS[1:], 0.0))
