@@ -1,5 +1,6 @@
 """The application: which address answers with what. What is asked for is looked up; no path is taken over."""
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -9,6 +10,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -20,6 +22,7 @@ from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.spectrogram import envelope, picture
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.view.access import Guard
+from s5eval.harness.view.comparison import comparison_page
 from s5eval.harness.view.data import DataFolders
 from s5eval.harness.view.filters import Filter
 from s5eval.harness.view.mixture import Track, view_of
@@ -27,6 +30,8 @@ from s5eval.harness.view.pages import mixtures_page, neighbours, run_page, runs_
 from s5eval.harness.view.runs import Library, Snapshot
 from s5eval.harness.view.sound import SoundBank
 from s5eval.harness.view.templating import make_environment
+from s5eval.harness.view.thresholds import Boards
+from s5eval.harness.view.thresholds_page import answer
 
 log = logging.getLogger("s5eval.view")
 
@@ -43,6 +48,7 @@ class Viewer:
         self.library = Library(folders)
         self.data = DataFolders(data)
         self.sounds = SoundBank(self.data)
+        self.boards = Boards()
         self.templates = make_environment()
         self.static = _static_files()
 
@@ -98,7 +104,43 @@ class Viewer:
             **around,
         )
 
+    def thresholds(self, request: Request) -> Response:
+        """The sliders of a run."""
+        run = self._run(request)
+        page: dict[str, Any] = {"run": run, "here": "thresholds", "up": f"/run?run={run.key}"}
+        try:
+            with coherent(run.path):
+                board = self.boards.of(run)
+                page |= {"classes": board.classes(), "files": board.files, "unread": board.unread}
+        except S5Error as error:
+            page["problem"] = str(error)
+        return self.page("thresholds.html", **page)
+
+    def compare(self, request: Request) -> Response:
+        """Two runs on the same mixtures."""
+        query = request.query_params
+        if not query.get("a") or not query.get("b"):
+            raise UsageError("Choose a run in column A and another in column B.")
+        a, b = (self._run(request, name) for name in ("a", "b"))
+        content = comparison_page(a, b, different="different" in query, only=query.get("only", ""))
+        return self.page("compare.html", up="/", **content)
+
     # --- what pages fetch ---
+
+    async def ask(self, request: Request) -> Response:
+        """What the page of thresholds asks; in a thread, since other requests go on."""
+        try:
+            sent = json.loads(await request.body())
+        except (ValueError, RecursionError) as error:
+            raise UsageError("expected a JSON object") from error
+        if not isinstance(sent, dict):
+            raise UsageError("expected a JSON object")
+        return JSONResponse(await run_in_threadpool(self._answer, request.path_params["question"], sent))
+
+    def _answer(self, question: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+        run = self.library.run(str(sent.get("run", "")))
+        with coherent(run.path):
+            return answer(self.boards.of(run), question, sent)
 
     def state(self, request: Request) -> Response:
         """Whether a run has grown since."""
@@ -175,6 +217,8 @@ def make_app(viewer: Viewer, *, token: str, port: int) -> Starlette:
         "/run": viewer.run,
         "/mixtures": viewer.mixtures,
         "/mixture": viewer.mixture,
+        "/thresholds": viewer.thresholds,
+        "/compare": viewer.compare,
         "/state": viewer.state,
         "/audio": viewer.audio,
         "/wave": viewer.wave,
@@ -182,7 +226,10 @@ def make_app(viewer: Viewer, *, token: str, port: int) -> Starlette:
         "/static/{name}": viewer.file,
     }
     return Starlette(
-        routes=[Route(path, answer) for path, answer in pages.items()],
+        routes=[
+            *(Route(path, page) for path, page in pages.items()),
+            Route("/thresholds/{question:str}", viewer.ask, methods=["POST"]),
+        ],
         middleware=[Middleware(Guard, token=token, port=port)],
         exception_handlers={S5Error: viewer.refuse, 404: _not_found(viewer), 500: viewer.fail},
     )

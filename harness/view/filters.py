@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.charted import errors_of
+from s5eval.harness.report.charted import cells_of
 from s5eval.metrics.tolerance import settled
 
 SORTS: Mapping[str, tuple[str, Callable[[MixtureScore], float | str | None]]] = {
@@ -143,12 +143,9 @@ class Filter:
 
     def _has_cell(self, score: MixtureScore) -> bool:
         """The mixture is in this cell of the confusion matrix, or, with one of the two alone, in its row or column."""
-        right = [(label, label) for label in set(_labels(score)) if label in (score.reference_labels or ())]
-        kept = {str(estimate["label"]) for estimate in score.estimates}
-        cells = [cell for cell, _ in errors_of(score)] + [cell for cell in right if cell[0] in kept]
         return any(
             (not self.reference or row == self.reference) and (not self.estimate or column == self.estimate)
-            for row, column in cells
+            for row, column in cells_of(score)
         )
 
 

@@ -55,7 +55,7 @@ function drawAxis() {
   }
 }
 
-// The waveforms share one scale, that of the loudest: what looks small is quiet.
+// The waveforms share one scale, that of the loudest, by the root of the level: what is quiet can still be seen.
 async function drawWaves() {
   const found = [];
   for (const element of heard.filter((one) => one.dataset.wave)) {
@@ -64,7 +64,7 @@ async function drawWaves() {
   }
   const loudest = Math.max(1e-9, ...found.flatMap(([, wave]) => [...wave.high, ...wave.low.map((v) => -v)]));
   for (const [element, wave] of found) {
-    const y = (value) => (-100 * value) / loudest;
+    const y = (value) => -100 * Math.sign(value) * Math.sqrt(Math.abs(value) / loudest);
     const up = wave.high.map((value, x) => `${x},${y(value).toFixed(1)}`);
     const down = wave.low.map((value, x) => `${x},${(y(value) + 0.6).toFixed(1)}`).reverse();
     element.querySelector(".wave path").setAttribute("d", `M${[...up, ...down].join("L")}Z`);
