@@ -6,11 +6,17 @@ from pathlib import Path
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType
 from s5eval.harness.terminal import echo
 
 
-@click.command("view")
+@click.command(
+    "view",
+    cls=Command,
+    short_help="See and hear runs in a browser, move thresholds, set two side by side.",
+    example="s5eval view runs --open",
+)
 @click.argument("folders", nargs=-1, metavar="[RUN | FOLDER]...", type=PathType)
 @click.option(
     "--data",

@@ -8,6 +8,7 @@ import numpy as np
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.sound import Sound
@@ -233,7 +234,7 @@ def _tracks(
         for estimate in of.line.score.estimates:
             if estimate["index"] not in answered:
                 name = f"{title} {estimate['index']}"
-                note = "answers no reference" if score.reference_labels is not None else ""
+                note = _nearest(of, int(estimate["index"]))
                 tracks.append(
                     _track(side, of, f"estimate-{estimate['index']}", name, estimate["label"], role=role, note=note)
                 )
@@ -243,6 +244,19 @@ def _tracks(
             title = f"Dropped {candidate.index}"
             tracks.append(_track(run, sound, name, title, candidate.label, role="dropped", note=candidate.why))
     return tracks
+
+
+def _nearest(sound: Sound, k: int) -> str:
+    """What to say of an estimate that answers no reference: which of them its waveform is nearest to."""
+    score, table = sound.line.score, sound.table
+    if score.reference_labels is None:
+        return ""
+    if not score.reference_labels or table is None:
+        return "answers no reference"
+    improvements = table.pair_scores.sdr[k] - table.pair_scores.sdr_mixture
+    r = int(improvements.argmax())
+    near = f"{score.reference_labels[r]} ({r}), {number(float(improvements[r]), 1, signed=True)} dB"
+    return f"answers no reference; nearest to {near}"
 
 
 def _answer(run: Snapshot, sound: Sound, role: str, title: str, pair: Mapping[str, object]) -> Track:
