@@ -1,0 +1,78 @@
+"""What tests of the viewer share: where it is, how a run is called there, and what its pages hold."""
+
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+PORT = 8123
+TOKEN = "a-token-of-tests"
+ORIGIN = f"http://127.0.0.1:{PORT}"
+
+
+@dataclass(frozen=True)
+class Made:
+    """Runs and their data, which no test changes."""
+
+    data: Path
+    staged: Path
+    scored: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.staged.parent
+
+
+def key(run: Path) -> str:
+    from s5eval.harness.view.runs import key_of
+
+    return key_of(run)
+
+
+def text_of(html: str) -> str:
+    """What a page says, without its markup, blanks as one."""
+
+    class Words(HTMLParser):
+        said = ""
+
+        def handle_data(self, data: str) -> None:
+            self.said += data
+
+    words = Words()
+    words.feed(html)
+    return re.sub(r"\s+", " ", words.said)
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+    def addresses(self) -> list[str]:
+        names = ("href", "src", "action", "data-href", "data-audio", "data-wave")
+        return [attributes[name] for _, attributes in self.found for name in names if name in attributes]
+
+
+def pages_of(client: Any, start: str = "/", limit: int = 60) -> dict[str, str]:
+    """All pages that links lead to, by address."""
+    found: dict[str, str] = {}
+    waiting = [start]
+    while waiting and len(found) < limit:
+        address = waiting.pop(0)
+        if address in found:
+            continue
+        answer = client.get(address)
+        assert answer.status_code == 200, (address, answer.text)
+        found[address] = answer.text
+        elements = Elements(answer.text).found
+        links = [a["href"] for tag, a in elements if tag == "a" and a.get("href", "").startswith("/")]
+        links += [a["data-href"] for _, a in elements if "data-href" in a]
+        waiting += [link for link in links if link not in found]
+    return found
