@@ -162,7 +162,7 @@ class ViewedRun:
         try:
             read_summary(self.path)
         except DataError as error:
-            words.append(f"{error}; what is shown is made from the lines that stand")
+            words += [str(error), "what is shown is made from the lines that stand"]
         return words
 
 

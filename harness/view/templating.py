@@ -1,6 +1,5 @@
 """Templates: every text escaped, nothing a terminal or a page would obey, numbers by the one formatter."""
 
-from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -10,8 +9,11 @@ from markupsafe import Markup
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
-_LONGEST = 300
-"""Characters of one text; an id, a name or an error of ten thousand makes a page nobody can read."""
+_LONGEST = 1000
+"""Characters of one text; an error of ten thousand makes a page nobody can read."""
+
+_NAME = 80
+"""Characters of a name in a heading or a cell."""
 
 
 class _OfPackage(BaseLoader):
@@ -28,7 +30,7 @@ def make_environment() -> Environment:
     environment = Environment(
         loader=_OfPackage(), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_settle
     )
-    environment.filters |= {"number": shown, "interval": interval, "percent": percent, "markup": Markup}
+    environment.filters |= {"number": shown, "interval": interval, "short": short, "markup": Markup}
     environment.globals |= {"absent": ABSENT}
     return environment
 
@@ -53,11 +55,6 @@ def interval(metric: Any, digits: int = 2) -> str:
     return text.replace("-", "−")
 
 
-def percent(part: float, whole: float) -> str:
-    """A share in percent; a dash of nothing."""
-    return number(100.0 * part / whole, 0) if whole else ABSENT
-
-
-def joined(words: Sequence[str]) -> str:
-    """Words with commas."""
-    return ", ".join(words)
+def short(text: object) -> str:
+    """A name, cut where it is long."""
+    return plain(text, _NAME)

@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from sealed_files import edit_lines, edit_record
+
 PORT = 8123
 TOKEN = "a-token-of-tests"
 ORIGIN = f"http://127.0.0.1:{PORT}"
@@ -76,3 +78,30 @@ def pages_of(client: Any, start: str = "/", limit: int = 60) -> dict[str, str]:
         links += [a["data-href"] for _, a in elements if "data-href" in a]
         waiting += [link for link in links if link not in found]
     return found
+
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[31m\x07\u202e&amp;{{7*7}}" + "A" * 10_000
+
+
+def hostile(run: Path) -> None:
+    """Every text of a run that may be anything is something nasty; ids name files, and are as bad as these may be."""
+
+    def nasty(record: dict[str, Any]) -> None:
+        record["about"] |= {"system": EVIL, "name": EVIL, "weights": EVIL, "dataset": EVIL, "decided_by": EVIL}
+        record["about"] |= {"missing_parts": [EVIL], "set": [EVIL]}
+        record["findings"] = [EVIL]
+
+    id_ = "<b onx='1'>\"&\x1b[31m\u202e"
+    edit_record(run / "run.json", nasty)
+    edit_record(run / "run.json", lambda r: r.update(mixtures=[id_ if i == "m_2" else i for i in r["mixtures"]]))
+    edit_record(run / "summary.json", lambda s: s.update(system=EVIL, name=EVIL, failures={id_: EVIL}))
+
+    def line(values: dict[str, Any]) -> None:
+        if values["mixture_id"] == "m_2":
+            values["mixture_id"] = id_
+        if values["mixture_id"] == "m_3":
+            values |= {"status": "failed", "error": EVIL}
+        values["flags"] = [EVIL]
+
+    edit_lines(run, line)
+    (run / "pairs" / "m_2.npz").rename(run / "pairs" / f"{id_}.npz")
