@@ -23,7 +23,7 @@ from s5eval.harness.tuning.decision_file import made_on, write_decision
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
 from s5eval.harness.tuning.tune import FOLDS, tune_tables
 from s5eval.harness.view.runs import Snapshot
-from s5eval.metrics.bootstrap import RESAMPLES, Resamples
+from s5eval.metrics.bootstrap import RESAMPLES, Resamples, percentiles, ratios
 from s5eval.systems.decision import Decision, candidate_labels, load_decision, parse_decision
 
 Array = npt.NDArray[np.float64]
@@ -35,6 +35,7 @@ _MANY = 4_000  # mixtures: 10,000 resamples of them are 40 MB, and near 100 ms a
 _LISTED = 200  # flipped mixtures that are named
 _SHOWN = 400  # candidates of a class that are drawn
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}\.yaml")
+_PARTS = ("value", "ci_low", "ci_high", "delta", "delta_low", "delta_high")
 _METRICS = ("capi_sdri", "mixture_accuracy", "source_accuracy")
 
 
@@ -71,6 +72,7 @@ class Board:
         self.resamples = Resamples(len(tables), resamples=FEWER_RESAMPLES if many else RESAMPLES)
         self._found: Decision | None = None
         self._gain: Mapping[str, float | None] = {}
+        self._compared: tuple[bytes, Array] | None = None
         self._lock = threading.Lock()
 
     def _tables(self) -> "Sequence[PairTable]":
@@ -148,18 +150,14 @@ class Board:
         _, thresholds = self.thresholds(asked)
         other = self.against(against)
         now, before = self.table.scores(thresholds), self.table.scores(other.thresholds)
-        found = self.resamples.intervals(now[:, 0::2], now[:, 1::2])
-        change = self.resamples.paired((before[:, 0::2], before[:, 1::2]), (now[:, 0::2], now[:, 1::2]))
+        drawn = self.resamples.draw(now[:, 0::2], now[:, 1::2])
+        values, others = (ratios(side[:, 0::2], side[:, 1::2]) for side in (now, before))
+        low, high = percentiles(drawn)
+        change_low, change_high = percentiles(drawn - self._drawn(other, before))
         metrics = {}
         for k, (name, scale) in enumerate(zip(_METRICS, (1.0, 100.0, 100.0), strict=True)):
-            metrics[name] = {
-                "value": finite(found.value[k] * scale),
-                "ci_low": finite(found.low[k] * scale),
-                "ci_high": finite(found.high[k] * scale),
-                "delta": finite(change.value[k] * scale),
-                "delta_low": finite(change.low[k] * scale),
-                "delta_high": finite(change.high[k] * scale),
-            }
+            parts = (values, low, high, values - others, change_low, change_high)
+            metrics[name] = {key: finite(part[k] * scale) for key, part in zip(_PARTS, parts, strict=True)}
         flipped = self._flipped(thresholds, other.thresholds, now, before)
         return {
             "metrics": metrics,
@@ -169,6 +167,13 @@ class Board:
             "n_flipped": len(flipped),
             "resamples": self.resamples.resamples,
         }
+
+    def _drawn(self, other: Against, scores: Array) -> Array:
+        """The metrics of what is compared with in every resample; kept, since the sliders move and it does not."""
+        key = other.thresholds.tobytes()
+        if self._compared is None or self._compared[0] != key:
+            self._compared = key, self.resamples.draw(scores[:, 0::2], scores[:, 1::2])
+        return self._compared[1]
 
     def _counts(self, scores: Array) -> dict[str, int]:
         right, entries = int(scores[:, 4].sum()), int(scores[:, 5].sum())

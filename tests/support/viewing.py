@@ -1,6 +1,7 @@
 """What tests of the viewer share: where it is, how a run is called there, and what its pages hold."""
 
 import re
+import time
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -78,6 +79,14 @@ def pages_of(client: Any, start: str = "/", limit: int = 60) -> dict[str, str]:
         links += [a["data-href"] for _, a in elements if "data-href" in a]
         waiting += [link for link in links if link not in found]
     return found
+
+
+def until(page: Any, condition: str, seconds: float = 120) -> None:
+    """Wait for what a page is to come to. (`wait_for_function` would need a policy that allows `eval`.)"""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, f"not in {seconds} s: {condition}"
+        page.wait_for_timeout(50)
 
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[31m\x07\u202e&amp;{{7*7}}" + "A" * 10_000
