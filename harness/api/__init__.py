@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from s5eval.data_manifests.labels import CLASSES
     from s5eval.data_manifests.manifest import Manifest
     from s5eval.data_manifests.records import Mixture, Reference, Scene
-    from s5eval.evaluation import ablate, compare, open_data, run, tune, validate
-    from s5eval.frames import Run, read_run
+    from s5eval.evaluation import Comparison, ablate, compare, open_data, run, tune, validate
+    from s5eval.frames import Run, RunMixture, read_run
     from s5eval.harness.record.tables import MixtureScore
     from s5eval.separation import LoadedSystem, load_system
     from s5eval.single_score import score_mixture
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CLASSES",
     "Candidates",
+    "Comparison",
     "DataError",
     "Decision",
     "Estimate",
@@ -60,6 +61,7 @@ __all__ = [
     "Pipeline",
     "Reference",
     "Run",
+    "RunMixture",
     "S5Error",
     "Scene",
     "Stage",
@@ -82,8 +84,8 @@ _HOMES = {
     "s5eval.data_manifests.labels": ("CLASSES",),
     "s5eval.data_manifests.manifest": ("Manifest",),
     "s5eval.data_manifests.records": ("Mixture", "Reference", "Scene"),
-    "s5eval.evaluation": ("ablate", "compare", "open_data", "run", "tune", "validate"),
-    "s5eval.frames": ("Run", "read_run"),
+    "s5eval.evaluation": ("Comparison", "ablate", "compare", "open_data", "run", "tune", "validate"),
+    "s5eval.frames": ("Run", "RunMixture", "read_run"),
     "s5eval.harness.record.tables": ("MixtureScore",),
     "s5eval.separation": ("LoadedSystem", "load_system"),
     "s5eval.single_score": ("score_mixture",),

@@ -149,7 +149,18 @@ def run(
     return Run(run_config(config, folder).path)
 
 
-def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> pair_of_runs.Comparison:
+class Comparison(pair_of_runs.Comparison):
+    """Two runs side by side, as `compare` found them; a notebook shows the table and a forest of the differences."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from s5eval.harness.comparing.comparison_html import comparison_html
+
+        return comparison_html(self)
+
+
+def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> Comparison:
     """Compare two runs on the same mixtures; differences are second − first, with 95 % intervals (paired bootstrap).
 
     Args:
@@ -161,7 +172,8 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
         UsageError: not a run; different data or metric versions; no mixture in common.
         DataError: a run folder is damaged.
     """
-    return pair_of_runs.compare(_folder(first), _folder(second), allow_different=allow_different)
+    found = pair_of_runs.compare(_folder(first), _folder(second), allow_different=allow_different)
+    return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
 def tune(

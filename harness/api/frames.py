@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.harness.record import reading
 from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.report.text import number
 from s5eval.harness.scoring.decomposition import ORACLES, TERMS
 from s5eval.harness.scoring.mixture import BOUNDS
 from s5eval.systems.decision import candidate_labels
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from s5eval.data_manifests.records import Scene
 
 _SECONDARY = ("casa_sdr", "casa_sdri", "bss_sdr", "bss_sir", "bss_sar")
 _KINDS = TERMS[1:]
@@ -104,6 +109,27 @@ class Run:
         counts = f"{self.summary['n_scored']} of {self.summary['n_expected']} mixtures scored"
         return f"<Run {self.path}: {about}, {counts}, {self.summary['status']}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: headline and marks, the table with intervals and bounds, where the decibels went."""
+        from s5eval.harness.report.notebook import run_html
+
+        return run_html(self.summary)
+
+    def mixture(self, mixture_id: str) -> "RunMixture":
+        """One mixture of the run: its score, and in a notebook its sounds and their spectrograms.
+
+        Args:
+            mixture_id: stem of its file; see `mixtures`.
+
+        Raises:
+            UsageError: the run has not evaluated a mixture of this name.
+        """
+        for score in self.scores:
+            if score.mixture_id == mixture_id:
+                return RunMixture(self.path, score, self.record)
+        known = [score.mixture_id for score in self.scores]
+        raise UsageError(f"{self.path} has no mixture {mixture_id!r}{suggestion(mixture_id, known)}")
+
     @cached_property
     def mixtures(self) -> "pd.DataFrame":
         """One row per mixture that has been evaluated, failed ones among them; index: `mixture_id`.
@@ -170,6 +196,36 @@ class Run:
     def _tables(self) -> list[tuple[MixtureScore, PairTable]]:
         scored = [line for line in self._lines if line.score.status == "scored"]
         return [(line.score, load_table(self.path, line)) for line in scored]
+
+
+class RunMixture:
+    """One mixture of a run.
+
+    Attributes:
+        score: as a line of `mixtures.jsonl`; see `MixtureScore`.
+        scene: where mixture and references are, on this machine; None where they are not, or are other data by now.
+    """
+
+    def __init__(self, run: Path, score: MixtureScore, record: Mapping[str, Any]) -> None:
+        """Take what `Run.mixture` has found; no audio is read before it is asked for."""
+        self._run, self.score, self._record = run, score, record
+
+    def __repr__(self) -> str:
+        return f"<RunMixture {self.score.mixture_id} of {self._run}: CAPI-SDRi {number(self.score.capi_sdri, 2)} dB>"
+
+    @cached_property
+    def scene(self) -> "Scene | None":
+        """See the class."""
+        from s5eval.harness.report.sounds import find_sounds
+
+        found = find_sounds(self._record, only=[self.score.mixture_id], check=True)
+        return found.scenes.get(self.score.mixture_id)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a player and a spectrogram of the mixture, each reference and each estimate."""
+        from s5eval.harness.report.notebook import mixture_html
+
+        return mixture_html(self._run, self.score, self.scene)
 
 
 def read_run(path: str | PathLike[str]) -> Run:

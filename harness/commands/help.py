@@ -21,7 +21,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "no_folder", "compress", "no_audio",
     ),
     "What is accepted": ("allow_partial", "allow_untrained", "allow_test", "allow_different", "fail_if_worse"),
-    "Output": ("name", "out", "resume", "as_json", "port", "open_browser"),
+    "Output": ("name", "out", "resume", "bundle", "sounds", "figures", "figure", "as_json", "port", "open_browser"),
 }  # fmt: skip
 """Options by what they are about; every command shows those that it has. What is not named here stands last."""
 

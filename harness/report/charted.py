@@ -74,24 +74,22 @@ def confusion_cells(scores: Sequence[MixtureScore]) -> tuple[dict[Cell, int], di
 def cells_of(score: MixtureScore) -> Counter[Cell]:
     """The cells in which a mixture counts, each reference and each estimate once.
 
-    Labels that both sides have are right. Of the rest, what `s5eval.metrics.decompose` has found to be one waveform is
-    a confusion; other references are missed, other estimates false alarms. Cells that only cost count 0 times.
+    What `s5eval.metrics.decompose` has booked a loss on comes first: it goes by waveforms. Of the rest, labels that
+    both sides have are right; other references are missed, other estimates false alarms. Cells that only cost count 0.
     """
     references, estimates = Counter(score.reference_labels or ()), Counter(str(e["label"]) for e in score.estimates)
-    right = references & estimates
-    references, estimates = references - right, estimates - right
-    cells = Counter({(label, label): n for label, n in right.items()})
+    cells: Counter[Cell] = Counter()
     for kind, label, other, _ in (score.decomposition or {}).get("losses", ()):
-        cells[_cell(kind, label, other)] += 0
-        if kind == "confusion" and other is not None and references[label] > 0 and estimates[other] > 0:
-            n = min(references[label], estimates[other])
-            cells[label, other] += n
-            references[label] -= n
-            estimates[other] -= n
-    for label, n in (+references).items():
-        cells[label, MISSED] += n
-    for label, n in (+estimates).items():
-        cells[FALSE_ALARM, label] += n
+        row, column = cell = _cell(kind, label, other)
+        cells[cell] += 0
+        if (row == FALSE_ALARM or references[row]) and (column == MISSED or estimates[column]):
+            cells[cell] += 1
+            references[row] -= row != FALSE_ALARM
+            estimates[column] -= column != MISSED
+    right = references & estimates
+    cells.update({(label, label): n for label, n in right.items()})
+    cells.update({(label, MISSED): n for label, n in (references - right).items()})
+    cells.update({(FALSE_ALARM, label): n for label, n in (estimates - right).items()})
     return cells
 
 

@@ -6,35 +6,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
-
-REQUIRED = "S5EVAL_TEST_BROWSER"
-"""Set where a browser has to be there: then its absence fails the tests."""
-
-
-def chromium() -> str | None:
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from chromium import FLAGS, missing
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    missing = [name for name in ("starlette", "uvicorn", "playwright") if find_spec(name) is None]
-    missing += [] if chromium() else ["chromium"]
+    absent = missing("starlette", "uvicorn")
     for item in items:
-        if Path(__file__).parent not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.browser)
-        item.add_marker(pytest.mark.slow)
-        if missing and not os.environ.get(REQUIRED):
-            item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}"))
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.slow)
+            if absent:
+                item.add_marker(pytest.mark.skip(reason=f"needs {' and '.join(absent)}"))
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +93,7 @@ def open_page(serve: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..
             address = serve(*folders)
             origin = address.partition("/?")[0]
             context = driver.chromium.launch_persistent_context(
-                tmp_path / f"user-{width}-{dark}", executable_path=chromium(), args=FLAGS, headless=True,
+                tmp_path / f"user-{width}-{dark}", executable_path=shutil.which("chromium"), args=list(FLAGS), headless=True,
                 viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light",
             )  # fmt: skip
             stack.callback(context.close)
