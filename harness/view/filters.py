@@ -1,12 +1,13 @@
 """Which mixtures of a run are meant, and in which order: from an address, to an address."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from urllib.parse import urlencode
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.charted import cells_of
+from s5eval.harness.report.charted import Cell, cells_of
 from s5eval.metrics.tolerance import settled
 
 SORTS: Mapping[str, tuple[str, Callable[[MixtureScore], float | str | None]]] = {
@@ -42,7 +43,7 @@ def lost(score: MixtureScore) -> float | None:
 
 def lowest_snr(score: MixtureScore) -> float | None:
     """SNR of the mixture with respect to the quietest reference that was answered, dB."""
-    return min((float(pair["sdr_mixture"]) for pair in score.pairs), default=None)
+    return min(snrs(score), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,77 +100,122 @@ class Filter:
         names = (entry.name for entry in fields(self) if entry.name not in ("sort", "down"))
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 
-    def apply(self, scores: Sequence[MixtureScore]) -> list[MixtureScore]:
+    def apply(self, index: "Index") -> list[MixtureScore]:
         """The mixtures that are meant, in the order that is."""
-        tests = list(self._tests())
-        return self._sorted([score for score in scores if all(test(score) for test in tests)])
+        kept: list[int] | range = range(len(index.scores))
+        for test in self._tests(index):
+            kept = [at for at in kept if test(at)]
+        return self._sorted([index.scores[at] for at in kept])
 
     def _sorted(self, scores: list[MixtureScore]) -> list[MixtureScore]:
         if self.sort not in SORTS or self.sort == "order":
             return scores[::-1] if self.down and self.sort == "order" else scores
-        value = SORTS[self.sort][1]
-        known = [(v, score) for score in scores if (v := value(score)) is not None]
-        absent = [score for score in scores if value(score) is None]
+        valued = [(SORTS[self.sort][1](score), score) for score in scores]
+        known = [item for item in valued if item[0] is not None]
         key = (lambda item: item[0]) if self.sort == "id" else (lambda item: settled(item[0]))  # type: ignore[arg-type]
         known.sort(key=key, reverse=bool(self.down))
-        return [*(score for _, score in known), *absent]
+        return [*(score for _, score in known), *(score for value, score in valued if value is None)]
 
-    def _tests(self) -> "Sequence[Callable[[MixtureScore], bool]]":
-        tests: list[Callable[[MixtureScore], bool]] = []
-        if self.text:
-            wanted = self.text.casefold()
-            tests.append(lambda score: wanted in _words(score))
-        if self.label:
-            tests.append(lambda score: self.label in _labels(score))
-        if self.reference or self.estimate:
-            tests.append(self._has_cell)
-        if self.loss in LOSSES:
-            tests.append(lambda score: self.loss in _losses(score))
+    def _tests(self, index: "Index") -> list[Callable[[int], bool]]:
+        """What is asked for, cheap questions first."""
+        scores = index.scores
+        tests: list[Callable[[int], bool]] = []
         if self.result in RESULTS:
-            tests.append(lambda score: _is(score, self.result))
-        if self.flag:
-            tests.append(lambda score: any(flag.partition(":")[0] == self.flag for flag in score.flags))
+            tests.append(lambda at: _is(scores[at], self.result))
         if self.targets.isdecimal():
-            tests.append(lambda score: _count(score.reference_labels) == int(self.targets))
-        if self.repeated_class in ("yes", "no"):
-            tests.append(lambda score: _repeats(score) == (self.repeated_class == "yes"))
+            tests.append(lambda at: _count(scores[at].reference_labels) == int(self.targets))
         low, high = _number(self.low), _number(self.high)
         if low is not None or high is not None:
-            tests.append(lambda score: _within(score.capi_sdri, low, high))
+            tests.append(lambda at: _within(scores[at].capi_sdri, low, high))
+        if self.flag:
+            tests.append(lambda at: self.flag in index.flags[at])
+        if self.label:
+            tests.append(lambda at: self.label in index.labels[at])
+        if self.loss in LOSSES:
+            tests.append(lambda at: self.loss in index.losses[at])
+        if self.repeated_class in ("yes", "no"):
+            tests.append(lambda at: _repeats(scores[at]) == (self.repeated_class == "yes"))
         snr_low, snr_high = _number(self.snr_low), _number(self.snr_high)
         if snr_low is not None or snr_high is not None:
-            tests.append(lambda score: any(_within(pair["sdr_mixture"], snr_low, snr_high) for pair in score.pairs))
+            tests.append(lambda at: any(_within(snr, snr_low, snr_high) for snr in snrs(scores[at])))
+        if self.reference or self.estimate:
+            tests.append(lambda at: self._has_cell(index.cells[at]))
+        if self.text:
+            wanted = self.text.casefold()
+            tests.append(lambda at: wanted in index.words[at])
         return tests
 
-    def _has_cell(self, score: MixtureScore) -> bool:
+    def _has_cell(self, cells: Iterable[Cell]) -> bool:
         """The mixture is in this cell of the confusion matrix, or, with one of the two alone, in its row or column."""
         return any(
             (not self.reference or row == self.reference) and (not self.estimate or column == self.estimate)
-            for row, column in cells_of(score)
+            for row, column in cells
         )
 
 
-def known_labels(scores: Sequence[MixtureScore]) -> list[str]:
-    """The classes that occur, in their own order."""
-    there = {label for score in scores for label in _labels(score)}
-    return [label for label in CLASSES if label in there]
+class Index:
+    """What filters ask of the mixtures of a run, found once, when it is first asked for; lists are in their order."""
 
+    def __init__(self, scores: Sequence[MixtureScore]) -> None:
+        """Of these scores."""
+        self.scores = scores
 
-def known_flags(scores: Sequence[MixtureScore]) -> list[str]:
-    """The flags that occur."""
-    return sorted({flag.partition(":")[0] for score in scores for flag in score.flags})
+    @cached_property
+    def words(self) -> list[str]:
+        """All that a text is looked for in."""
+        return [
+            " ".join([s.mixture_id, *_labels(s), *map(str, s.flags), error_of(s) or ""]).casefold() for s in self.scores
+        ]
 
+    @cached_property
+    def labels(self) -> list[frozenset[str]]:
+        """Classes of references and estimates."""
+        return [frozenset(_labels(score)) for score in self.scores]
 
-def _words(score: MixtureScore) -> str:
-    return " ".join([score.mixture_id, *_labels(score), *score.flags, score.error or ""]).casefold()
+    @cached_property
+    def losses(self) -> list[frozenset[str]]:
+        """Kinds of errors."""
+        return [frozenset(loss_kinds(score)) for score in self.scores]
+
+    @cached_property
+    def flags(self) -> list[frozenset[str]]:
+        """Names of flags."""
+        return [frozenset(str(flag).partition(":")[0] for flag in score.flags) for score in self.scores]
+
+    @cached_property
+    def cells(self) -> list[tuple[Cell, ...]]:
+        """Cells of the confusion matrix."""
+        return [tuple(cells_of(score)) for score in self.scores]
+
+    @cached_property
+    def choices(self) -> dict[str, list[str]]:
+        """What there is to choose from: classes in their own order, flags, and numbers of targets."""
+        there = frozenset().union(*self.labels)
+        counts = {len(score.reference_labels) for score in self.scores if score.reference_labels is not None}
+        return {
+            "labels": [label for label in CLASSES if label in there],
+            "flags": sorted(frozenset().union(*self.flags)),
+            "targets": list(map(str, sorted(counts))),
+        }
 
 
 def _labels(score: MixtureScore) -> list[str]:
     return [*(score.reference_labels or ()), *(str(estimate["label"]) for estimate in score.estimates)]
 
 
-def _losses(score: MixtureScore) -> set[str]:
+def loss_kinds(score: MixtureScore) -> set[str]:
+    """Kinds of errors of a mixture."""
     return {str(loss[0]) for loss in (score.decomposition or {}).get("losses", ())}
+
+
+def snrs(score: MixtureScore) -> list[float]:
+    """SNR of the mixture with respect to each reference that was answered, dB."""
+    return [float(pair["sdr_mixture"]) for pair in score.pairs]
+
+
+def error_of(score: MixtureScore) -> str | None:
+    """Why a mixture failed."""
+    return score.error
 
 
 def _count(labels: Sequence[str] | None) -> float | None:

@@ -18,8 +18,6 @@ from s5eval.harness.view.filters import (
     RESULTS,
     Filter,
     above_floor,
-    known_flags,
-    known_labels,
     lost,
     lowest_snr,
 )
@@ -199,11 +197,10 @@ def _bounds(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def mixtures_page(run: Snapshot, wanted: Filter, page: int) -> dict[str, Any]:
     """A page of the table of mixtures."""
-    found = wanted.apply(run.scores)
+    found = wanted.apply(run.index)
     pages = max(1, -(-len(found) // PAGE))
     page = min(max(1, page), pages)
     values = [score.capi_sdri for score in found if score.capi_sdri is not None]
-    counts = sorted({len(score.reference_labels) for score in run.scores if score.reference_labels is not None})
     return {
         "filter": wanted,
         "rows": [_row(run, score, wanted) for score in found[(page - 1) * PAGE : page * PAGE]],
@@ -212,11 +209,9 @@ def mixtures_page(run: Snapshot, wanted: Filter, page: int) -> dict[str, Any]:
         "mean": float(np.mean(values)) if values else None,
         "page": page,
         "pages": pages,
-        "labels": known_labels(run.scores),
-        "flags": known_flags(run.scores),
         "losses": LOSSES,
         "results": RESULTS,
-        "targets": list(map(str, counts)),
+        **run.index.choices,
     }
 
 
@@ -257,7 +252,7 @@ def _matched(labels: Sequence[str], others: Sequence[str]) -> list[dict[str, Any
 
 def neighbours(run: Snapshot, mixture_id: str, wanted: Filter) -> dict[str, str]:
     """The addresses of the mixtures before and after one, and its place, among those that are wanted."""
-    ids = [score.mixture_id for score in wanted.apply(run.scores)]
+    ids = [score.mixture_id for score in wanted.apply(run.index)]
     if mixture_id not in ids:
         return {"place": "", "before": "", "after": ""}
     at = ids.index(mixture_id)

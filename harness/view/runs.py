@@ -19,6 +19,7 @@ from s5eval.harness.record.reading import is_sealed, read_run, read_summary, unf
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
 from s5eval.harness.runs.derived import derive_summary
+from s5eval.harness.view.filters import Index
 from s5eval.systems.decision import Decision, parse_decision
 
 Stamp = tuple[int, int, int]
@@ -78,6 +79,11 @@ class Snapshot:
     def scores(self) -> tuple[MixtureScore, ...]:
         """Of all lines, in their order."""
         return tuple(line.score for line in self.lines.values())
+
+    @cached_property
+    def index(self) -> Index:
+        """What filters ask of the mixtures."""
+        return Index(self.scores)
 
     @cached_property
     def decision(self) -> Decision | None:

@@ -93,8 +93,8 @@ def open_page(serve: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..
             address = serve(*folders)
             origin = address.partition("/?")[0]
             context = driver.chromium.launch_persistent_context(
-                tmp_path / f"user-{width}-{dark}", executable_path=shutil.which("chromium"), args=list(FLAGS), headless=True,
-                viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light",
+                tmp_path / f"user-{width}-{dark}", executable_path=shutil.which("chromium"), args=list(FLAGS),
+                viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", headless=True,
             )  # fmt: skip
             stack.callback(context.close)
             page = context.pages[0]
