@@ -45,8 +45,9 @@ function drawAxis() {
   const axis = tracks.querySelector(".axis");
   if (!player.duration || drawn === player.duration) return;
   drawn = player.duration;
+  const most = Math.max(2, Math.floor(axis.clientWidth / 50));
   axis.replaceChildren();
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60].find((s) => drawn / s <= 11) || 120;
+  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60].find((s) => drawn / s <= most) || 120;
   for (let second = 0; second <= drawn + 1e-6; second += step) {
     const tick = document.createElement("span");
     tick.textContent = `${Number(second.toFixed(1))} s`;
