@@ -71,10 +71,10 @@ def read_audio(
         # Integers as integers: libsndfile's own conversion to float takes five times as long as numpy's.
         samples = _read(file, _INTEGER_TYPES.get(file.subtype, "float32"))
     if expected not in (None, len(samples)):
-        raise AudioError(f"{name}: truncated: {len(samples)} of {expected} frames could be read")
+        raise AudioError(f"{name}: truncated: {len(samples)} of {expected} frames could be read", rule="truncated")
     if samples.dtype.kind == "f" and not np.isfinite(samples).all():
         bad = int(np.argmin(np.isfinite(samples).all(axis=1)))
-        raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}")
+        raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}", rule="non-finite")
     if downmix and samples.shape[1] > 1:
         samples = np.multiply(samples, _scale(samples), dtype=np.float32).mean(axis=1, keepdims=True)
     kept = samples.T if only is None else samples.T[only : only + 1]
@@ -144,7 +144,7 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]
         if problem := not_a_file(source):
             raise AudioError(f"{name}: {problem}")
         if source.stat().st_size == 0:
-            raise AudioError(f"{name}: the file is empty (0 bytes); write it again")
+            raise AudioError(f"{name}: the file is empty (0 bytes); write it again", rule="empty")
     try:
         samples, content, head = _examined(source)
         # Bytes that are none of these reach no decoder: of a cut one it would make a shorter one.
@@ -154,7 +154,9 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]
             if file.format not in KNOWN_FORMATS:
                 raise AudioError(f"{name}: cannot be read as audio: of type {file.format}; expected WAV or FLAC")
             if samples is not None and _is_truncated(samples, file):
-                raise AudioError(f"{name}: truncated: the file ends before the length its header promises")
+                raise AudioError(
+                    f"{name}: truncated: the file ends before the length its header promises", rule="truncated"
+                )
             yield file
     except soundfile.SoundFileError as error:
         reason = str(error).partition(": ")[2] or str(error)

@@ -30,8 +30,8 @@ def command(
     first: Path, second: Path, fail_if_worse: bool, allow_different: bool, figure: Path | None, as_json: bool
 ) -> int:
     """Compare run B with run A on every metric and slice: paired bootstrap, sign test, what flipped."""
+    from s5eval.harness.comparing.comparison_table import comparison_table
     from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
-    from s5eval.harness.comparing.pair_table import comparison_table
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.layout import fitted
 

@@ -43,15 +43,15 @@ def ablation_figure(ablation: Ablation) -> "Figure":
 
 def _levels(axes: Any, ablation: Ablation) -> None:
     _intervals(axes, ablation, "capi_sdri", 0.0, LIGHT["s1"], "o", "CAPI-SDRi")
-    floors = [row.metrics.get("capi_sdri_zero_floor", {}).get("value") for row in ablation.rows]
+    floors = [row.metrics["capi_sdri_zero_floor"].value for row in ablation.rows]
     shown = [(value, k) for k, value in enumerate(floors) if value is not None]
     axes.plot(
         *zip(*shown, strict=True), "|", color=LIGHT["s2"], markersize=8, markeredgewidth=1.6, label="zero floor"
     ) if shown else None
-    highest = max((row.metrics["capi_sdri"]["value"] or 0.0 for row in ablation.rows), default=0.0)
+    highest = max((row.metrics["capi_sdri"].value or 0.0 for row in ablation.rows), default=0.0)
     far = []
     for row, dashes in zip(ablation.bounds, ("-", "-", ":", "--", "-."), strict=False):
-        value = row.metrics["capi_sdri"]["value"]
+        value = row.metrics["capi_sdri"].value
         if value is None or row.name == "oracle-mixture":  # 0 dB by definition, as silence is
             continue
         if value > highest + _FAR:
@@ -73,12 +73,12 @@ def _accuracies(axes: Any, ablation: Ablation) -> None:
 
 def _intervals(axes: Any, ablation: Ablation, metric: str, shift: float, color: str, marker: str, label: str) -> None:
     entries = [(k + shift, row.metrics[metric]) for k, row in enumerate(ablation.rows)]
-    defined = [(y, entry) for y, entry in entries if entry["value"] is not None]
+    defined = [(y, entry) for y, entry in entries if entry.value is not None]
     if not defined:
         return
     draw_intervals(
-        axes, [y for y, _ in defined], [entry["value"] for _, entry in defined],
-        [entry["ci_low"] for _, entry in defined], [entry["ci_high"] for _, entry in defined],
+        axes, [y for y, _ in defined], [entry.value or 0.0 for _, entry in defined],
+        [entry.ci_low for _, entry in defined], [entry.ci_high for _, entry in defined],
         color=color, marker=marker, label=label,
     )  # fmt: skip
 

@@ -1,10 +1,9 @@
 """The figure of a comparison: what B adds to A, metric by metric and class by class, and mixture by mixture."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from s5eval.harness.comparing.pair_of_runs import Comparison
+from s5eval.harness.comparing.pair_of_runs import Comparison, Side
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import (
@@ -105,5 +104,5 @@ def _changes(axes: "Axes", comparison: Comparison) -> None:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.1)
 
 
-def _name(facts: Mapping[str, Any]) -> str:
-    return plain(" | ".join([f"{shown_name(facts)} ({Path(str(facts['path'])).name})", *marks_of(facts)]), 110)
+def _name(side: Side) -> str:
+    return plain(" | ".join([f"{shown_name(side.facts)} ({Path(side.path).name})", *marks_of(side.facts)]), 110)

@@ -1,13 +1,13 @@
 """A comparison as HTML, for notebooks: whose runs they are, the differences, and what flipped."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from s5eval.harness.comparing.pair_of_runs import Comparison
-from s5eval.harness.comparing.pair_words import TITLES, delta_text, title_of
+from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
 from s5eval.harness.report.charts.intervals import Row, forest
 from s5eval.harness.report.notebook import framed, html_table, paragraph
 from s5eval.harness.report.text import number
+from s5eval.harness.scoring.paired import Difference
 
 _GROUPS = {"targets": "number of targets", "repeated_class": "a class occurs twice", "class": "SDRi by class"}
 
@@ -16,7 +16,7 @@ def comparison_html(comparison: Comparison) -> str:
     """Both runs with their marks, every metric, and a forest of the differences by condition and class."""
     heads = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
     heads += [f"warning: {warning}" for warning in comparison.warnings]
-    heads += [f"left out, {why}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
+    heads += [f"left out, {LEFT_OUT[why]}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
     rows = [
         (TITLES.get(path[-1], path[-1]), number(d.first, 3), number(d.second, 3), delta_text(d))
         for path, d in comparison.differences.items()
@@ -28,7 +28,7 @@ def comparison_html(comparison: Comparison) -> str:
     return framed("".join(map(paragraph, heads)) + table + paragraph(note) + _forest(comparison.differences))
 
 
-def _forest(differences: Mapping[tuple[str, ...], Any]) -> str:
+def _forest(differences: Mapping[tuple[str, ...], Difference]) -> str:
     rows = []
     for group, title in _GROUPS.items():
         metric = "sdri" if group == "class" else "capi_sdri"

@@ -1,13 +1,13 @@
 """The words of a comparison, in the terminal's table and in notebooks: metrics, differences, whose runs they are."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
+from s5eval.harness.comparing.pair_of_runs import LeftOut, Side
 from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name
 from s5eval.harness.report.text import ABSENT, number_and_interval
 from s5eval.harness.scoring.paired import Difference
 
-TITLES = {
+TITLES: dict[str, str] = {
     "capi_sdri": "CAPI-SDRi dB",
     "mixture_accuracy": "mixture acc. %",
     "source_accuracy": "source acc. %",
@@ -16,9 +16,17 @@ TITLES = {
     "sdri": "SDRi dB",
     "precision": "precision %",
     "recall": "recall %",
-    **{name: f"{title} dB" for name, title in SECONDARY_TITLES.items()},
+    **{str(name): f"{title} dB" for name, title in SECONDARY_TITLES.items()},
 }
 """What the metrics are called in tables."""
+
+LEFT_OUT: dict[LeftOut, str] = {
+    "first": "not scored in the first run",
+    "second": "not scored in the second run",
+    "either": "not scored in either",
+    "references": "different references",
+}
+"""Why mixtures are not compared, in words."""
 
 
 def delta_text(difference: Difference) -> str:
@@ -29,9 +37,11 @@ def delta_text(difference: Difference) -> str:
     return f"{text} *" if difference.significant else text
 
 
-def title_of(facts: Mapping[str, Any]) -> str:
+def title_of(side: Side) -> str:
     """A run of a comparison: its path and name, and every word that a reader must not miss."""
-    decided = [f"decision: {facts['decided_by']}"] if facts.get("decided_by") else []
-    marks = [*marks_of(facts), *([mark] if (mark := part_mark(facts)) else []), *decided]
-    named = [f"{facts['path']} ({shown_name(facts)})", *settings_of(facts)]
-    return " | ".join([*named, f"weights: {facts['weights']}", *marks])
+    facts = replace(side.facts, unverified=None)  # which the warnings say
+    decided = [f"decision: {facts.decided_by}"] if facts.decided_by else []
+    part = part_mark(facts.n_expected, facts.n_split)
+    marks = [*marks_of(facts), *([part] if part else []), *decided]
+    named = [f"{side.path} ({shown_name(facts)})", *settings_of(facts)]
+    return " | ".join([*named, f"weights: {facts.weights}", *marks])

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.run_summary import AnyMetricName, MetricValue, RunDecomposition, SliceGroup
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charts.classes import ClassRow, class_bars
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED, confusion_matrix
@@ -14,14 +14,17 @@ from s5eval.harness.report.charts.distribution import Bin, Point, histogram, sca
 from s5eval.harness.report.charts.intervals import Row, forest
 from s5eval.harness.report.charts.scale import round_step
 from s5eval.harness.report.charts.waterfall import Step, waterfall
-from s5eval.harness.report.decibels import LOSS_TITLES, ladder
+from s5eval.harness.report.decibels import ladder
 from s5eval.harness.scoring.decomposition import losses_by_cause
 from s5eval.metrics.bootstrap import bootstrap
+from s5eval.metrics.capi import Pair
 
 Link = Callable[..., str]
 """Where the mixtures are that have what is named: `link(loss="miss")`, `link(reference="Cough", estimate="Speech")`,
 `link(label="Cough")`, `link(targets="2")`, `link(repeated_class="yes")`, `link(low="1.5", high="2")` of CAPI-SDRi,
 `link(snr_low="-5", snr_high="0")` of a source, `link(mixture="m_1")`."""
+
+Slice = Mapping[AnyMetricName, MetricValue]
 
 Cell = tuple[str, str]
 """Of the matrix: reference or `FALSE_ALARM`, estimate or `MISSED`."""
@@ -31,18 +34,17 @@ _BIN_RESAMPLES = 2000
 _FEW = 3
 
 
-def waterfall_of(decomposition: Mapping[str, Any], link: Link | None = None) -> str:
-    """The ladder of a run (`summary["decomposition"]`) as a waterfall."""
-    kinds = {f"+ {title}": kind for kind, title in LOSS_TITLES.items()}
+def waterfall_of(decomposition: RunDecomposition, link: Link | None = None) -> str:
+    """The ladder of a run (`summary.decomposition`) as a waterfall."""
     steps = [
         Step(
             title,
             value,
-            total=not title.startswith("+"),
+            total=term is None,
             note=note,
-            href=link(loss=kinds[title]) if link and kinds.get(title, "separation") != "separation" and value else None,
+            href=link(loss=term) if link and value and term not in (None, "separation") else None,
         )
-        for title, value, note in ladder(decomposition)
+        for title, value, note, term in ladder(decomposition)
     ]
     return waterfall(steps)
 
@@ -77,10 +79,10 @@ def cells_of(score: MixtureScore) -> Counter[Cell]:
     What `s5eval.metrics.decompose` has booked a loss on comes first: it goes by waveforms. Of the rest, labels that
     both sides have are right; other references are missed, other estimates false alarms. Cells that only cost count 0.
     """
-    references, estimates = Counter(score.reference_labels or ()), Counter(str(e["label"]) for e in score.estimates)
+    references, estimates = Counter(score.reference_labels or ()), Counter(e.label for e in score.estimates)
     cells: Counter[Cell] = Counter()
-    for kind, label, other, _ in (score.decomposition or {}).get("losses", ()):
-        row, column = cell = _cell(kind, label, other)
+    for loss in () if score.decomposition is None else score.decomposition.losses:
+        row, column = cell = _cell(loss.kind, loss.label, loss.other)
         cells[cell] += 0
         if (row == FALSE_ALARM or references[row]) and (column == MISSED or estimates[column]):
             cells[cell] += 1
@@ -100,18 +102,18 @@ def _cell(kind: str, label: str, other: str | None) -> Cell:
 
 
 def classes_of(
-    slices: Mapping[str, Any], thresholds: Callable[[str], float] | None = None, link: Link | None = None
+    slices: Mapping[str, Slice], thresholds: Callable[[str], float] | None = None, link: Link | None = None
 ) -> str:
     """The slices by class of a summary; `thresholds` gives the silence threshold of a class."""
     rows = [
         ClassRow(
             name,
-            entry["sdri"]["n"],
-            sdri=entry["sdri"]["value"],
-            low=entry["sdri"]["ci_low"],
-            high=entry["sdri"]["ci_high"],
-            precision=entry["precision"]["value"],
-            recall=entry["recall"]["value"],
+            entry["sdri"].n,
+            sdri=entry["sdri"].value,
+            low=entry["sdri"].ci_low,
+            high=entry["sdri"].ci_high,
+            precision=entry["precision"].value,
+            recall=entry["recall"].value,
             threshold=None if thresholds is None else thresholds(name),
             href=None if link is None else link(label=name),
         )
@@ -120,18 +122,18 @@ def classes_of(
     return class_bars(rows)
 
 
-def conditions_of(slices: Mapping[str, Any], link: Link | None = None) -> str:
+def conditions_of(slices: Mapping[SliceGroup, Mapping[str, Slice]], link: Link | None = None) -> str:
     """CAPI-SDRi by number of targets and by repeated class, with the zero floor of each."""
-    titles = {"targets": "number of targets", "repeated_class": "a class occurs twice"}
+    titles: dict[SliceGroup, str] = {"targets": "number of targets", "repeated_class": "a class occurs twice"}
     rows = [
         Row(
             name,
-            entry["capi_sdri"]["value"],
-            low=entry["capi_sdri"]["ci_low"],
-            high=entry["capi_sdri"]["ci_high"],
+            entry["capi_sdri"].value,
+            low=entry["capi_sdri"].ci_low,
+            high=entry["capi_sdri"].ci_high,
             group=title,
-            beside=entry["capi_sdri_zero_floor"]["value"],
-            n=entry["capi_sdri"]["n"],
+            beside=entry["capi_sdri_zero_floor"].value,
+            n=entry["capi_sdri"].n,
             href=None if link is None else link(**{group: name}),
         )
         for group, title in titles.items()
@@ -148,12 +150,12 @@ def scores_of(scores: Sequence[MixtureScore], mean: float | None, link: Link | N
 
 def by_snr_of(scores: Sequence[MixtureScore], link: Link | None = None) -> str:
     """SDRi of the assigned pairs against the SNR of the mixture with respect to each, and means over ranges of it."""
-    pairs = [(score, pair) for score in scores for pair in score.pairs]
+    pairs = [(score, pair) for score in scores for pair in pairs_of(score)]
     points = [
         Point(
-            pair["sdr_mixture"],
-            pair["sdr"] - pair["sdr_mixture"],
-            f"{score.mixture_id}, {pair['label']}",
+            pair.sdr_mixture,
+            pair.sdri,
+            f"{score.mixture_id}, {pair.label}",
             None if link is None else link(mixture=score.mixture_id),
         )
         for score, pair in pairs
@@ -162,14 +164,17 @@ def by_snr_of(scores: Sequence[MixtureScore], link: Link | None = None) -> str:
     return scatter(points, snr_bins(scores, href), href=href)
 
 
+def pairs_of(score: MixtureScore) -> tuple[Pair, ...]:
+    """The assigned pairs of a mixture; none where it was not scored."""
+    return () if score.capi is None else score.capi.pairs
+
+
 def snr_bins(scores: Sequence[MixtureScore], href: Callable[[float, float], str] | None = None) -> list[Bin]:
     """Mean SDRi over ranges of the mixture's SNR, of round width, with 95 % bootstrap intervals over mixtures.
 
     Ranges of fewer than three sources are left out, where a mean says no more than they do.
     """
-    rows = [
-        (row, p["sdr_mixture"], p["sdr"] - p["sdr_mixture"]) for row, score in enumerate(scores) for p in score.pairs
-    ]
+    rows = [(row, p.sdr_mixture, p.sdri) for row, score in enumerate(scores) for p in pairs_of(score)]
     if not rows:
         return []
     of, snr, sdri = (np.array(column) for column in zip(*rows, strict=True))

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s5eval.data_manifests.common.files import make_folder
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.reading import read_run, read_scores, read_summary
+from s5eval.harness.record.run_summary import AnyMetricName, RunDecomposition, Summary
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.charted import confusion_cells, snr_bins
+from s5eval.harness.report.charted import Slice, confusion_cells, pairs_of, snr_bins
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.decibels import ladder
@@ -17,7 +18,6 @@ from s5eval.harness.report.paper import COLUMN, PAGE, as_rows, draw_intervals, n
 from s5eval.harness.report.table import marks_of, shown_name, whole
 from s5eval.harness.report.text import number
 from s5eval.metrics.tolerance import LAST_BITS
-from s5eval.systems.decision import parse_decision
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,32 +52,31 @@ def run_figures(run: Path) -> dict[str, Callable[[], "Figure"]]:
     record, summary = read_run(run), read_summary(run)
     scored = [score for score in read_scores(run).values() if score.status == "scored"]
     title = figure_title(summary)
-    threshold = parse_decision(record["decision"], where=str(run / "run.json")).threshold
     figures: dict[str, Callable[[], Figure]] = {}
-    if summary.get("decomposition"):
-        figures["decomposition"] = lambda: decomposition_figure(summary["decomposition"], title)
+    if (decomposition := summary.decomposition) is not None:
+        figures["decomposition"] = lambda: decomposition_figure(decomposition, title)
         figures["sources"] = lambda: sources_figure(scored, title)
-    if by_class := summary["slices"].get("class"):
-        figures["classes"] = lambda: classes_figure(by_class, threshold, title)
+    if by_class := summary.slices.get("class"):
+        figures["classes"] = lambda: classes_figure(by_class, record.decision.threshold, title)
         figures["confusions"] = lambda: confusions_figure(scored, title)
     return figures
 
 
-def figure_title(summary: Mapping[str, Any]) -> str:
+def figure_title(summary: Summary) -> str:
     """What a figure is of, with the words that must not be missed."""
     marks = marks_of(summary)
-    part = f" ({summary['n_scored']} of {whole(summary)} mixtures)" if marks else ""
-    return plain(" | ".join([shown_name(summary), f"{summary['dataset']}/{summary['split']}", *marks]), 110) + part
+    part = f" ({summary.n_scored} of {whole(summary)} mixtures)" if marks else ""
+    return plain(" | ".join([shown_name(summary), f"{summary.dataset}/{summary.split}", *marks]), 110) + part
 
 
-def decomposition_figure(decomposition: Mapping[str, Any], title: str = "") -> "Figure":
+def decomposition_figure(decomposition: RunDecomposition, title: str = "") -> "Figure":
     """The ladder from CAPI-SDRi to the bound as a waterfall; what separation would bring is told below it."""
-    steps = [step for step in ladder(decomposition) if step[0] not in ("+ separation", "= ceiling")]
+    steps = ladder(decomposition)[:-2]  # without separation and the ceiling
     figure = new_figure(COLUMN, 0.75 + 0.22 * len(steps))
     axes = figure.subplots()
-    level, widest = 0.0, max(abs(decomposition["value"]), abs(decomposition["bound"]), 1e-9)
-    for k, (name, value, _) in enumerate(steps):
-        total = not name.startswith("+")
+    level, widest = 0.0, max(abs(decomposition.value), abs(decomposition.bound), 1e-9)
+    for k, (_, value, _, term) in enumerate(steps):
+        total = term is None
         start, level = (0.0, value) if total else (level, level + value)
         color = LIGHT["s1"] if total else LIGHT["s2"] if value >= 0 else LIGHT["s3"]
         axes.barh(k, level - start, left=start, height=0.6, color=color)
@@ -85,27 +84,31 @@ def decomposition_figure(decomposition: Mapping[str, Any], title: str = "") -> "
             max(start, level, 0.0) + 0.02 * widest, k, number(value, 2), va="center",
             fontsize=7, fontweight="bold" if total else "normal",
         )  # fmt: skip
-    as_rows(axes, [name for name, _, _ in steps])
+    as_rows(axes, [step.title for step in steps])
     axes.axvline(0, color=LIGHT["soft"], linewidth=0.7)
     axes.margins(x=0.16)
-    gap = number(decomposition["terms"]["separation"], 1)
+    gap = number(decomposition.terms["separation"], 1)
     axes.set_xlabel(f"CAPI-SDRi, dB\n(+ separation: {gap} dB more, to the references)")
     _titled(figure, title)
     return figure
 
 
-def classes_figure(slices: Mapping[str, Any], threshold: Callable[[str], float], title: str = "") -> "Figure":
+def classes_figure(slices: Mapping[str, Slice], threshold: Callable[[str], float], title: str = "") -> "Figure":
     """SDRi with interval, precision, recall and silence threshold of every class."""
     names = list(slices)
     figure = new_figure(PAGE, 0.8 + 0.17 * len(names))
     left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[3, 2, 1.2])
-    known = [(k, slices[name]["sdri"]) for k, name in enumerate(names) if slices[name]["sdri"]["value"] is not None]
+    known = [(k, slices[name]["sdri"]) for k, name in enumerate(names) if slices[name]["sdri"].value is not None]
     draw_intervals(
-        left, [k for k, _ in known], [e["value"] for _, e in known], [e["ci_low"] for _, e in known],
-        [e["ci_high"] for _, e in known],
+        left, [k for k, _ in known], [e.value or 0.0 for _, e in known], [e.ci_low for _, e in known],
+        [e.ci_high for _, e in known],
     )  # fmt: skip
-    for key, color, marker, shift in (("precision", LIGHT["s2"], "s", -0.17), ("recall", LIGHT["s3"], "D", 0.17)):
-        entries = [(k + shift, slices[name][key]["value"]) for k, name in enumerate(names)]
+    kinds: tuple[tuple[AnyMetricName, str, str, float], ...] = (
+        ("precision", LIGHT["s2"], "s", -0.17),
+        ("recall", LIGHT["s3"], "D", 0.17),
+    )
+    for key, color, marker, shift in kinds:
+        entries = [(k + shift, slices[name][key].value) for k, name in enumerate(names)]
         shown = [(value, k) for k, value in entries if value is not None]
         if shown:
             middle.plot(*zip(*shown, strict=True), marker, color=color, markersize=3.5, label=key)
@@ -129,7 +132,7 @@ def sources_figure(scored: Sequence[MixtureScore], title: str = "") -> "Figure":
     """SDRi of the assigned sources against the mixture's SNR, with means over ranges; dashed, what silence earns."""
     figure = new_figure(COLUMN, 2.6)
     axes = figure.subplots()
-    points = [(pair["sdr_mixture"], pair["sdr"] - pair["sdr_mixture"]) for score in scored for pair in score.pairs]
+    points = [(pair.sdr_mixture, pair.sdri) for score in scored for pair in pairs_of(score)]
     if points:
         x, y = zip(*points, strict=True)
         many = len(points) > 500

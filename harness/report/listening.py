@@ -11,6 +11,7 @@ from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
 from s5eval.harness.record.lines import source_file
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.sounds import decode_stereo
 from s5eval.harness.report.text import number
 
@@ -64,7 +65,7 @@ def _of_mixture(scene: Scene | None) -> list[Sound]:
 
 
 def _references(score: MixtureScore, scene: Scene | None) -> list[Sound]:
-    before = {pair["reference"]: pair["sdr_mixture"] for pair in score.pairs}
+    before = {pair.reference: pair.sdr_mixture for pair in pairs_of(score)}
     there = scene is not None and scene.labels == score.reference_labels
     found = []
     for r, label in enumerate(score.reference_labels or ()):
@@ -77,16 +78,16 @@ def _references(score: MixtureScore, scene: Scene | None) -> list[Sound]:
 
 
 def _estimates(run: Path, score: MixtureScore) -> list[Sound]:
-    pairs = {pair["estimate"]: pair for pair in score.pairs}
+    pairs = {pair.estimate: pair for pair in pairs_of(score)}
     found = []
     for estimate in score.estimates:
-        k, path = estimate["index"], run / "audio" / source_file(score.mixture_id, estimate)
+        k, path = estimate.index, run / "audio" / source_file(score.mixture_id, estimate)
         audio, problem = _read_wav(path) if path.is_file() else (None, NOT_SAVED)
-        note = f"confidence {number(estimate['confidence'], 2)}, assigned to no reference"
+        note = f"confidence {number(estimate.confidence, 2)}, assigned to no reference"
         if k in pairs:
-            sdr, before, r = (pairs[k][key] for key in ("sdr", "sdr_mixture", "reference"))
-            note = f"SDR {number(sdr, 2)} dB, SDRi {number(sdr - before, 2)} dB to reference {r + 1}"
-        found.append(Sound(f"estimate-{k}", f"estimate {estimate['label']}", note, audio, problem))
+            pair = pairs[k]
+            note = f"SDR {number(pair.sdr, 2)} dB, SDRi {number(pair.sdri, 2)} dB to reference {pair.reference + 1}"
+        found.append(Sound(f"estimate-{k}", f"estimate {estimate.label}", note, audio, problem))
     return found
 
 

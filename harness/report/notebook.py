@@ -4,42 +4,40 @@ import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
 from s5eval.data_manifests.records import SAMPLE_RATE, Scene
+from s5eval.harness.record.run_summary import BoundMetricName, MetricName, MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import waterfall_of
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.listening import Sound, common_gain, sounds_of
 from s5eval.harness.report.spectrogram import inline, picture
 from s5eval.harness.report.style import stylesheet
-from s5eval.harness.report.table import BOUND_NOTES, headline, shown_name
-from s5eval.harness.report.text import number, number_and_interval
+from s5eval.harness.report.table import BOUND_NOTES, headline, interval_text, shown_name
+from s5eval.harness.report.text import number
 
 _HEADINGS = ("", "CAPI-SDRi, dB", "zero floor, dB", "mixture acc., %", "source acc., %", "n (defined)")
 
 
-def run_html(summary: Mapping[str, Any]) -> str:
+def run_html(summary: Summary) -> str:
     """A run: its headline with every mark, who decided, the table with bounds, and where the decibels went."""
-    rows = [_metrics_row(shown_name(summary), summary["metrics"], "system")]
-    if summary["n_scored"]:
-        rows += [
-            _metrics_row(f"{name}: {note}", summary["bounds"][name], "bound") for name, note in BOUND_NOTES.items()
-        ]
+    rows = [_metrics_row(shown_name(summary), summary.metrics, "system", summary.metrics["capi_sdri_zero_floor"])]
+    if summary.n_scored:
+        rows += [_metrics_row(f"{name}: {note}", summary.bounds[name], "bound") for name, note in BOUND_NOTES.items()]
     parts = [paragraph(headline(summary))]
-    parts += [paragraph(f"decision: {summary['decided_by']}")] if summary.get("decided_by") else []
+    parts += [paragraph(f"decision: {summary.decided_by}")] if summary.decided_by else []
     parts += [_table(_HEADINGS, rows)]
-    parts += [waterfall_of(summary["decomposition"])] if summary.get("decomposition") else []
+    parts += [waterfall_of(summary.decomposition)] if summary.decomposition is not None else []
     return framed("".join(parts))
 
 
 def mixture_html(run: Path, score: MixtureScore, scene: Scene | None) -> str:
     """A mixture of a run: its score, and a player and a spectrogram of each of its sounds."""
     said = "failed" if score.status == "failed" else f"CAPI-SDRi {number(score.capi_sdri, 2)} dB"
-    notes = score.error or ", ".join(score.flags)
+    notes = score.outcome.error or ", ".join(map(str, score.flags))
     head = f"<b>{escape(plain(score.mixture_id))}</b> {escape(said)} {escape(plain(notes, 400))}"
     sounds = sounds_of(run, score, scene)
     gain = common_gain(sounds)
@@ -72,15 +70,16 @@ def html_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return _table(headings, [("", row) for row in rows])
 
 
-def _metrics_row(name: str, metrics: Mapping[str, Any], kind: str) -> tuple[str, list[str]]:
-    capi, floor = metrics["capi_sdri"], metrics.get("capi_sdri_zero_floor")
-    accuracies = [_interval(metrics[key]) for key in ("mixture_accuracy", "source_accuracy")]
-    counts = f"{capi['n']} ({capi['n_defined']})"
-    return kind, [name, _interval(capi), "" if floor is None else number(floor["value"], 2), *accuracies, counts]
-
-
-def _interval(metric: Mapping[str, Any]) -> str:
-    return number_and_interval(metric["value"], metric["ci_low"], metric["ci_high"], 2)
+def _metrics_row(
+    name: str,
+    metrics: Mapping[MetricName, MetricValue] | Mapping[BoundMetricName, MetricValue],
+    kind: str,
+    floor: MetricValue | None = None,
+) -> tuple[str, list[str]]:
+    capi = metrics["capi_sdri"]
+    accuracies = [interval_text(metrics["mixture_accuracy"], 2), interval_text(metrics["source_accuracy"], 2)]
+    counts = f"{capi.n} ({capi.n_defined})"
+    return kind, [name, interval_text(capi, 2), "" if floor is None else number(floor.value, 2), *accuracies, counts]
 
 
 def _table(headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:

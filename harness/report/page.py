@@ -7,7 +7,7 @@ further pages, `report_2.html` and so on.
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import Any
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
+from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.svg import plain
@@ -25,10 +27,9 @@ from s5eval.harness.report.rows import MixtureRow, mixture_row
 from s5eval.harness.report.sounds import Sounds, find_sounds
 from s5eval.harness.report.spectrogram import CEILING_DB, FLOOR_DB, LOW_HZ
 from s5eval.harness.report.style import stylesheet
-from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, shown_name, whole
-from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, interval_text, shown_name, whole
+from s5eval.harness.report.text import ABSENT, number
 from s5eval.metrics.tolerance import LAST_BITS, settled
-from s5eval.systems.decision import parse_decision
 
 PER_PAGE = 1600
 """Mixtures of one page: with picture and links each takes some 2 kB."""
@@ -136,7 +137,7 @@ def render_pages(
     from markupsafe import Markup
 
     record, summary = read_run(run), read_summary(run)
-    thresholds = parse_decision(record["decision"], where=str(run / "run.json")).threshold
+    thresholds = record.decision.threshold
     parts = [rows[k : k + per_page] for k in range(0, len(rows), per_page)] or [[]]
     files_ = names or page_names(len(parts))
     starts = [1 + k * per_page for k in range(len(parts))]
@@ -149,17 +150,17 @@ def render_pages(
     shared = {
         "name": plain(shown_name(summary)),
         "headline": plain(headline(summary), 2000),
-        "decided_by": plain(summary.get("decided_by") or "", 1000),
+        "decided_by": plain(summary.decided_by or "", 1000),
         "summary": summary,
         "whole": whole(summary),
         "unverified": unverified(record),
-        "ladder": ladder(summary["decomposition"]) if summary.get("decomposition") else [],
+        "ladder": ladder(summary.decomposition) if summary.decomposition is not None else [],
         "loss_titles": LOSS_TITLES,
         "secondary_titles": SECONDARY_TITLES,
         "bound_notes": BOUND_NOTES,
         "thresholds": thresholds,
         "pages": pages,
-        "classes": [label for label in CLASSES if label in summary["slices"].get("class", {})],
+        "classes": [label for label in CLASSES if label in summary.slices.get("class", {})],
         "total": len(rows),
         "sounds_problem": plain(sounds.problem or "", 400),
         "scale_note": SCALE_NOTE,
@@ -176,23 +177,23 @@ def render_pages(
     return [f"{html[0]}<!-- pages {len(html)} -->\n", *html[1:]]
 
 
-def _first_page(scores: Sequence[MixtureScore], summary: Mapping[str, Any], thresholds: Any) -> dict[str, Any]:
+def _first_page(scores: Sequence[MixtureScore], summary: Summary, thresholds: Callable[[str], float]) -> dict[str, Any]:
     """What stands on the first page alone: the charts."""
     from markupsafe import Markup
 
     scored = [score for score in scores if score.status == "scored"]
-    mean = summary["metrics"]["capi_sdri"]["value"]
+    mean = summary.metrics["capi_sdri"].value
     charts = []
-    if summary.get("decomposition"):
+    if summary.decomposition is not None:
         caption = "from what was reached to what the same waveforms would earn with right labels and decisions"
-        charts.append(Chart("Waterfall.", f"dB, {caption}", charted.waterfall_of(summary["decomposition"], _link)))
+        charts.append(Chart("Waterfall.", f"dB, {caption}", charted.waterfall_of(summary.decomposition, _link)))
     if mean is not None:
         caption = "a line is an interval, the upright mark what silent waveforms would earn with the same labels"
-        charts.append(Chart("By condition.", caption, charted.conditions_of(summary["slices"], _link)))
+        charts.append(Chart("By condition.", caption, charted.conditions_of(summary.slices, _link)))
         charts.append(Chart("Mixtures.", "how many have which CAPI-SDRi", charted.scores_of(scored, mean, _link)))
         caption = "each point an assigned source, with means over ranges; dashed, what silence would earn"
         charts.append(Chart("Sources.", caption, charted.by_snr_of(scored, _link)))
-    by_class = summary["slices"].get("class")
+    by_class = summary.slices.get("class")
     return {
         "charts": [Chart(chart.title, chart.caption, Markup(chart.svg)) for chart in charts],
         "class_chart": Markup(charted.classes_of(by_class, thresholds, _link)) if by_class else None,
@@ -214,15 +215,14 @@ def _link(**where: str) -> str:
     return "#" + "&".join(f"{key}={quote(value, safe='')}" for key, value in where.items())
 
 
-def made(record: Mapping[str, Any]) -> str:
+def made(record: RunRecord) -> str:
     """How a run was made, as a sentence."""
-    found = record["provenance"]
-    git = found["git"]
-    commit = f", commit {git['commit'][:12]}{' (changed)' if git['dirty'] else ''}" if git else ""
+    found, git = record.provenance, record.provenance.git
+    commit = f", commit {git.commit[:12]}{' (changed)' if git.dirty else ''}" if git else ""
     return (
-        f"{found['time']}, device {found['device']}, {found['platform']}, Python {found['python']}, s5eval "
-        f"{found['packages'].get('s5eval')}{commit}. Manifest {record['manifest_sha256'][:16]}, metric version "
-        f"{record['metric_version']}. {' '.join(found['argv'])}"
+        f"{found.time}, device {found.device}, {found.platform}, Python {found.python}, s5eval "
+        f"{found.packages.get('s5eval')}{commit}. Manifest {record.manifest_sha256[:16]}, metric version "
+        f"{record.metric_version}. {' '.join(found.argv)}"
     )
 
 
@@ -258,5 +258,5 @@ def _number(value: float | None, digits: int = 2) -> str:
     return number(value, digits)
 
 
-def _metric(entry: dict[str, Any] | None) -> str:
-    return ABSENT if entry is None else number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], 2)
+def _metric(entry: MetricValue | None) -> str:
+    return ABSENT if entry is None else interval_text(entry, 2)

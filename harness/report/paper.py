@@ -32,7 +32,7 @@ def paper_style() -> Iterator[None]:
     """
     import matplotlib as mpl
 
-    style: dict[str, Any] = {
+    style: Any = {
         "font.size": 8,
         "font.family": "sans-serif",
         "axes.labelsize": 8,
@@ -80,7 +80,7 @@ def save_figure(figure: "Figure", stem: Path, formats: Sequence[str] = FORMATS) 
     """
     written = []
     for suffix in formats:
-        metadata: dict[str, Any] = {
+        metadata: Any = {
             "svg": {"Date": None, "Creator": "s5eval"},
             "pdf": {"CreationDate": None, "Creator": "s5eval", "Producer": "matplotlib"},
             "png": {"Software": "s5eval"},

@@ -5,7 +5,6 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.common.cache import cache_folder
@@ -13,13 +12,14 @@ from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
+from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.report.spectrogram import picture
 
 _VERSION = 1
 """Of what `picture` draws: another one, and all are drawn again."""
 
 
-def small_pictures(record: Mapping[str, Any], scenes: Mapping[str, Scene], *, draw: bool) -> dict[str, str]:
+def small_pictures(record: RunRecord, scenes: Mapping[str, Scene], *, draw: bool) -> dict[str, str]:
     """Mixture id → its spectrogram (channel 0), as base64 of a PNG.
 
     Kept under the digest of the mixture's content, so that a picture is never of other data; a run without digests
@@ -30,7 +30,7 @@ def small_pictures(record: Mapping[str, Any], scenes: Mapping[str, Scene], *, dr
         scenes: by mixture id, where the audio is.
         draw: read the audio of mixtures whose picture is not kept yet (some 20 ms each); otherwise these have none.
     """
-    digests = dict(zip(record["mixtures"], record.get("mixture_digests", ()), strict=False))
+    digests = dict(zip(record.mixtures, record.mixture_digests or (), strict=False))
     store = _store(record)
     known = _kept(store)
     found = {id_: known[digest] for id_, digest in digests.items() if digest in known}
@@ -51,9 +51,9 @@ def _drawn(scene: Scene) -> str:
     return b64encode(picture(audio[0])).decode()
 
 
-def _store(record: Mapping[str, Any]) -> Path | None:
+def _store(record: RunRecord) -> Path | None:
     try:
-        return cache_folder() / "pictures" / f"{record['manifest_sha256'][:32]}.json"
+        return cache_folder() / "pictures" / f"{record.manifest_sha256[:32]}.json"
     except S5Error:
         return None
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.record.lines import source_file
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.charted import cells_of
+from s5eval.harness.report.charted import cells_of, pairs_of
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.text import number
@@ -77,16 +77,16 @@ def mixture_row(
     if sounds is None:
         sounds = _sounds(run, score, scene)
     labels = score.reference_labels
-    sdri = {p["estimate"]: number(p["sdr"] - p["sdr_mixture"], 2) for p in score.pairs}
+    sdri = {pair.estimate: number(pair.sdri, 2) for pair in pairs_of(score)}
     cells = cells_of(score) if score.status == "scored" else {}
     wrong = [_in_words(row, column, n) for (row, column), n in sorted(cells.items()) if row != column and n]
-    kinds = {str(loss[0]) for loss in (score.decomposition or {}).get("losses", ())}
+    kinds: set[str] = {loss.kind for loss in score.decomposition.losses} if score.decomposition is not None else set()
     kinds |= {"false_alarm" for row, _ in cells if row == FALSE_ALARM}
     found_by = {
         "v": "" if score.capi_sdri is None else str(settled(score.capi_sdri)),
         "w": "|".join(sorted(f"{row}>{column}" for row, column in cells)),
         "k": " ".join(sorted(kinds)),
-        "n": " ".join(str(settled(p["sdr_mixture"])) for p in score.pairs),
+        "n": " ".join(str(settled(pair.sdr_mixture)) for pair in pairs_of(score)),
         "r": "yes" if labels and len(set(labels)) < len(labels) else "no",
     }
     return MixtureRow(
@@ -99,10 +99,10 @@ def mixture_row(
         if labels is None
         else tuple(Heard(label, sounds.get(f"reference-{r}")) for r, label in enumerate(labels)),
         estimates=tuple(
-            Heard(e["label"], sounds.get(f"estimate-{e['index']}"), sdri.get(e["index"], "")) for e in score.estimates
+            Heard(e.label, sounds.get(f"estimate-{e.index}"), sdri.get(e.index, "")) for e in score.estimates
         ),
         wrong=", ".join(wrong),
-        notes=plain(score.error or ", ".join(score.flags), 600),
+        notes=plain(score.outcome.error or ", ".join(map(str, score.flags)), 600),
         failed=score.status == "failed",
         found_by={key: value for key, value in found_by.items() if value and value != "no"},
     )
@@ -121,7 +121,7 @@ def _sounds(run: Path, score: MixtureScore, scene: Scene | None) -> dict[str, st
     for estimate in score.estimates:
         name = source_file(score.mixture_id, estimate)
         if (run / "audio" / name).is_file():
-            found[f"estimate-{estimate['index']}"] = f"audio/{quote(name)}"
+            found[f"estimate-{estimate.index}"] = f"audio/{quote(name)}"
     if scene is not None:
         files = {"mixture": scene.mixture.path}
         if scene.labels == score.reference_labels:

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +9,7 @@ from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.manifest import scenes_as_they_stand
 from s5eval.data_manifests.records import Audio, Scene
 from s5eval.data_manifests.scan import scene_digests
+from s5eval.harness.record.run_record import RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class Sounds:
     problem: str | None = None
 
 
-def find_sounds(record: Mapping[str, Any], *, only: Sequence[str] | None = None, check: bool = False) -> Sounds:
+def find_sounds(record: RunRecord, *, only: Sequence[str] | None = None, check: bool = False) -> Sounds:
     """Look for the mixtures and references that a run was made on; nothing is made, and no audio is read.
 
     Args:
@@ -29,17 +28,16 @@ def find_sounds(record: Mapping[str, Any], *, only: Sequence[str] | None = None,
         only: these mixtures; None: all of the run.
         check: leave out those whose files are others by now than the run recorded.
     """
-    config = record["config"]
-    data = None if config["data"] is None else Path(config["data"])
+    config = record.config
     try:
-        folder, found = scenes_as_they_stand(data, dataset=config.get("dataset"), split=config.get("split"))
+        folder, found = scenes_as_they_stand(config.data, dataset=config.dataset, split=config.split)
     except (S5Error, OSError) as error:
         return Sounds(problem=f"mixtures and references cannot be heard here: {error}")
-    wanted = set(record["mixtures"] if only is None else only)
+    wanted = set(record.mixtures if only is None else only)
     scenes = [scene for scene in found if scene.mixture.id in wanted]
     problem = f"{len(wanted) - len(scenes)} mixtures are not in {folder}" if len(scenes) < len(wanted) else None
     if check and scenes:
-        recorded = dict(zip(record["mixtures"], record.get("mixture_digests", ()), strict=False))
+        recorded = dict(zip(record.mixtures, record.mixture_digests or (), strict=False))
         digests = scene_digests(scenes)
         same = [s for s, d in zip(scenes, digests, strict=True) if recorded.get(s.mixture.id, d) == d]
         if len(same) < len(scenes):

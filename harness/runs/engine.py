@@ -20,7 +20,8 @@ from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio, Scene
 from s5eval.harness.errors import RunFolderError
-from s5eval.harness.record.tables import AsWritten, MixtureScore, PairTable
+from s5eval.harness.record import tables
+from s5eval.harness.record.tables import AsWritten, Flag, MixtureScore, PairTable
 from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.guard import Guard, OverTime
 from s5eval.harness.scoring.mixture import score_mixture, select
@@ -131,7 +132,8 @@ def _failed(scene: Scene, error: BaseException) -> Outcome:
     else:
         message = f"{type(error).__name__}: {error}"
         log.error("%s: %s\n%s", scene.mixture.id, message, "".join(traceback.format_exception(error)))
-    return Outcome(MixtureScore(scene.mixture.id, "failed", reference_labels=scene.labels, error=message), None)
+    outcome = tables.Outcome("failed", message)
+    return Outcome(MixtureScore(scene.mixture.id, outcome, reference_labels=scene.labels), None)
 
 
 def _channel_0(scene: Scene) -> Audio:
@@ -216,7 +218,7 @@ def _write_estimates(
         capi = score_mixture(
             score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
         ).capi_sdri
-    flags = (*score.flags, f"clipped-samples:{clipped}") if clipped else score.flags
+    flags = (*score.flags, Flag("clipped-samples", clipped)) if clipped else score.flags
     return replace(score, as_written=AsWritten(capi, clipped), flags=flags), digests
 
 

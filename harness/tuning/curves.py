@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.threshold_table import Array, sweep_table
 from s5eval.harness.tuning.tune import TuneResult
-from s5eval.systems.decision import Decision, parse_decision
+from s5eval.systems.decision import Decision
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +54,7 @@ def tuning_curves(runs: Sequence[Path], tuned: Decision) -> TuningCurves:
         UsageError: not a run.
         DataError: a table is missing or damaged.
     """
-    record = read_run(runs[0])
-    base = parse_decision(record["decision"], where=str(runs[0] / "run.json"))
+    base = read_run(runs[0]).decision
     tables = [adapted(table, base) for run in runs for table in _tables(run)]
     sweep = sweep_table(tables, replace(base, prior_factors=None))
     grid = np.linspace(0.0, 1.0, POINTS)
@@ -110,9 +109,9 @@ def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
     named = sorted(spans, key=lambda label: (-round(spans[label], 9), label))[:_LARGEST]
     colors = [LIGHT[role] for role in ("s1", "s2", "s3", "s4")]
     for k, label in enumerate(named):
-        style = ("-", (0, (4, 1.5)))[k // len(colors)]
+        dashes: Any = ("-", (0, (4, 1.5)))[k // len(colors)]
         right.plot(
-            curves.thresholds, curves.classes[label], color=colors[k % len(colors)], linestyle=style, linewidth=1,
+            curves.thresholds, curves.classes[label], color=colors[k % len(colors)], linestyle=dashes, linewidth=1,
             label=label,
         )  # fmt: skip
         at = result.decision.threshold(label)
@@ -133,5 +132,5 @@ def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
 def _tables(run: Path) -> list[PairTable]:
     record = read_run(run)
     lines = read_lines(run, record)
-    scored = [id_ for id_ in record["mixtures"] if id_ in lines and lines[id_].score.status == "scored"]
+    scored = [id_ for id_ in record.mixtures if id_ in lines and lines[id_].score.status == "scored"]
     return [load_table(run, lines[id_]) for id_ in scored]

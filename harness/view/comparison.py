@@ -132,8 +132,8 @@ def _mixtures(a: Snapshot, b: Snapshot, found: Comparison) -> list[dict[str, Any
                 "second": other.score.capi_sdri,
                 "change": change,
                 "references": line.score.reference_labels or (),
-                "a": [str(estimate["label"]) for estimate in line.score.estimates],
-                "b": [str(estimate["label"]) for estimate in other.score.estimates],
+                "a": [estimate.label for estimate in line.score.estimates],
+                "b": [estimate.label for estimate in other.score.estimates],
                 "flip": "fixed" if id_ in fixed else "broken" if id_ in broken else "",
                 "side": "" if change is None else "better" if change > 0 else "worse",
             }

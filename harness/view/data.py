@@ -39,19 +39,18 @@ class DataFolders:
             return self._known[run.key]
 
     def _find(self, run: Snapshot) -> Scenes:
-        if not run.record:
+        if run.record is None:
             return Scenes(None, {}, "run.json cannot be read, so it is not known on what data the run was made")
-        config = run.record["config"]
-        recorded = None if config["data"] is None else Path(config["data"])
+        config = run.record.config
         problems = []
-        for root in self._given or (recorded,):
+        for root in self._given or (config.data,):
             try:
-                folder, scenes = scenes_as_they_stand(root, dataset=config.get("dataset"), split=config.get("split"))
+                folder, scenes = scenes_as_they_stand(root, dataset=config.dataset, split=config.split)
             except S5Error as error:
                 problems.append(str(error))
                 continue
             by_id = {scene.mixture.id: scene for scene in scenes}
-            if any(id_ in by_id for id_ in run.record["mixtures"]):
+            if any(id_ in by_id for id_ in run.record.mixtures):
                 return Scenes(folder, by_id)
             problems.append(f"{folder} holds none of the run's mixtures")
         return Scenes(None, {}, "; ".join(problems))
@@ -60,8 +59,10 @@ class DataFolders:
         """Whether the files of a scene are known to be others than those that the run was made on."""
         key = run.key, scene.mixture.id
         if key not in self._differs:
-            recorded = dict(zip(run.record.get("mixtures", ()), run.record.get("mixture_digests", ()), strict=False))
-            digest = recorded.get(scene.mixture.id)
+            known = (
+                () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)
+            )
+            digest = dict(known).get(scene.mixture.id)
             self._differs[key] = digest is not None and scene_digests([scene])[0] != digest
         return self._differs[key]
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import Cell, cells_of
+from s5eval.metrics.capi import Pair
 from s5eval.metrics.tolerance import settled
 
 SORTS: Mapping[str, tuple[str, Callable[[MixtureScore], float | str | None]]] = {
@@ -19,7 +20,7 @@ SORTS: Mapping[str, tuple[str, Callable[[MixtureScore], float | str | None]]] = 
     "snr": ("by SNR of the quietest target", lambda score: lowest_snr(score)),
     "targets": ("by number of targets", lambda score: _count(score.reference_labels)),
     "estimates": ("by number of estimates", lambda score: float(len(score.estimates))),
-    "seconds": ("by time", lambda score: score.seconds),
+    "seconds": ("by time", lambda score: score.outcome.seconds),
 }
 """What a table can be sorted by: its name, and the value; what has none comes last."""
 
@@ -29,16 +30,16 @@ RESULTS = ("exact", "wrong", "failed", "silent")
 
 def above_floor(score: MixtureScore) -> float | None:
     """What the waveforms are worth: CAPI-SDRi minus what silence with the same labels would have earned, dB."""
-    if score.capi_sdri is None or score.zero_floor is None:
+    if score.capi is None or score.capi.value is None or score.capi.zero_floor is None:
         return None
-    return score.capi_sdri - score.zero_floor
+    return score.capi.value - score.capi.zero_floor
 
 
 def lost(score: MixtureScore) -> float | None:
     """The gap to the bound of the same waveforms with right labels, dB."""
-    if not score.decomposition or score.decomposition["bound"] is None:
+    if score.decomposition is None or score.decomposition.bound is None:
         return None
-    return sum(float(loss[3]) for loss in score.decomposition["losses"])
+    return sum(loss.value for loss in score.decomposition.losses)
 
 
 def lowest_snr(score: MixtureScore) -> float | None:
@@ -164,7 +165,8 @@ class Index:
     def words(self) -> list[str]:
         """All that a text is looked for in."""
         return [
-            " ".join([s.mixture_id, *_labels(s), *map(str, s.flags), error_of(s) or ""]).casefold() for s in self.scores
+            " ".join([s.mixture_id, *_labels(s), *map(str, s.flags), s.outcome.error or ""]).casefold()
+            for s in self.scores
         ]
 
     @cached_property
@@ -180,7 +182,7 @@ class Index:
     @cached_property
     def flags(self) -> list[frozenset[str]]:
         """Names of flags."""
-        return [frozenset(str(flag).partition(":")[0] for flag in score.flags) for score in self.scores]
+        return [frozenset(flag.kind for flag in score.flags) for score in self.scores]
 
     @cached_property
     def cells(self) -> list[tuple[Cell, ...]]:
@@ -200,22 +202,22 @@ class Index:
 
 
 def _labels(score: MixtureScore) -> list[str]:
-    return [*(score.reference_labels or ()), *(str(estimate["label"]) for estimate in score.estimates)]
+    return [*(score.reference_labels or ()), *(estimate.label for estimate in score.estimates)]
 
 
 def loss_kinds(score: MixtureScore) -> set[str]:
     """Kinds of errors of a mixture."""
-    return {str(loss[0]) for loss in (score.decomposition or {}).get("losses", ())}
+    return set() if score.decomposition is None else {loss.kind for loss in score.decomposition.losses}
 
 
 def snrs(score: MixtureScore) -> list[float]:
     """SNR of the mixture with respect to each reference that was answered, dB."""
-    return [float(pair["sdr_mixture"]) for pair in score.pairs]
+    return [pair.sdr_mixture for pair in pairs_of(score)]
 
 
-def error_of(score: MixtureScore) -> str | None:
-    """Why a mixture failed."""
-    return score.error
+def pairs_of(score: MixtureScore) -> Sequence[Pair]:
+    """The assigned pairs; none where the mixture is not scored."""
+    return () if score.capi is None else score.capi.pairs
 
 
 def _count(labels: Sequence[str] | None) -> float | None:
@@ -232,7 +234,7 @@ def _is(score: MixtureScore, result: str) -> bool:
         return score.status == "failed"
     if result == "silent":
         return score.reference_labels == ()
-    return score.exact is (result == "exact")
+    return score.labels is not None and score.exact is (result == "exact")
 
 
 def _number(text: str) -> float | None:

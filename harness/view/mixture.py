@@ -1,7 +1,7 @@
 """What the page of a mixture shows: its tracks in the order in which one listens, and what was decided about them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,8 +10,10 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
+from s5eval.harness.view.filters import pairs_of
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.sound import Sound
+from s5eval.metrics.capi import Pair
 from s5eval.metrics.sdr import pairwise_sdr
 from s5eval.systems.decision import Decision, Verdict, candidate_labels, judge
 from s5eval.systems.interface import Candidates
@@ -139,8 +141,8 @@ def view_of(run: Snapshot, sound: Sound, beside: tuple[Snapshot, Sound] | None =
 
 
 def _candidates(table: PairTable, decision: Decision | None, score: MixtureScore) -> list[Candidate]:
-    kept = {int(estimate["index"]) for estimate in score.estimates}
-    assigned = {int(pair["estimate"]): int(pair["reference"]) for pair in score.pairs}
+    kept = {estimate.index for estimate in score.estimates}
+    assigned = {pair.estimate: pair.reference for pair in pairs_of(score)}
     if decision is not None:
         table = adapted(table, decision)
         verdicts: Sequence[Verdict] = judge(
@@ -198,19 +200,19 @@ def likeliest(scores: Sequence[float]) -> list[tuple[str, float]]:
 
 def _reference_rows(score: MixtureScore, table: PairTable | None) -> list[Mapping[str, object]]:
     """Every reference with the estimate that was assigned to it, dB."""
-    pairs = {int(pair["reference"]): pair for pair in score.pairs}
+    pairs = {pair.reference: pair for pair in pairs_of(score)}
     rows = []
     for r, label in enumerate(score.reference_labels or ()):
         pair = pairs.get(r)
-        snr = pair["sdr_mixture"] if pair else None if table is None else float(table.pair_scores.sdr_mixture[r])
+        snr = pair.sdr_mixture if pair else None if table is None else float(table.pair_scores.sdr_mixture[r])
         rows.append(
             {
                 "index": r,
                 "label": label,
-                "estimate": pair["estimate"] if pair else None,
+                "estimate": pair.estimate if pair else None,
                 "snr": snr,
-                "sdr": pair["sdr"] if pair else None,
-                "sdri": pair["sdr"] - pair["sdr_mixture"] if pair else None,
+                "sdr": pair.sdr if pair else None,
+                "sdri": pair.sdri if pair else None,
             }
         )
     return rows
@@ -227,16 +229,16 @@ def _tracks(
     for r, label in enumerate(score.reference_labels or ()):
         tracks.append(_track(run, sound, f"reference-{r}", f"Reference {r}", label, role="reference"))
         for side, of, role, title in sides:
-            answers = (pair for pair in of.line.score.pairs if pair["reference"] == r)
+            answers = (pair for pair in pairs_of(of.line.score) if pair.reference == r)
             tracks += [_answer(side, of, role, title, pair) for pair in answers]
     for side, of, role, title in sides:
-        answered = {pair["estimate"] for pair in of.line.score.pairs}
+        answered = {pair.estimate for pair in pairs_of(of.line.score)}
         for estimate in of.line.score.estimates:
-            if estimate["index"] not in answered:
-                name = f"{title} {estimate['index']}"
-                note = _nearest(of, int(estimate["index"]))
+            if estimate.index not in answered:
+                name = f"{title} {estimate.index}"
+                note = _nearest(of, estimate.index)
                 tracks.append(
-                    _track(side, of, f"estimate-{estimate['index']}", name, estimate["label"], role=role, note=note)
+                    _track(side, of, f"estimate-{estimate.index}", name, estimate.label, role=role, note=note)
                 )
     for candidate in candidates:
         if not candidate.kept:
@@ -259,11 +261,9 @@ def _nearest(sound: Sound, k: int) -> str:
     return f"answers no reference; nearest to {near}"
 
 
-def _answer(run: Snapshot, sound: Sound, role: str, title: str, pair: Mapping[str, object]) -> Track:
-    index, label = pair["estimate"], str(pair["label"])
-    track = _track(run, sound, f"estimate-{index}", f"{title} {index}", label, role=role)
-    sdri = float(pair["sdr"]) - float(pair["sdr_mixture"])  # type: ignore[arg-type]
-    return Track(track.run, track.name, track.title, label, "", role, track.problem, sdri)
+def _answer(run: Snapshot, sound: Sound, role: str, title: str, pair: Pair) -> Track:
+    track = _track(run, sound, f"estimate-{pair.estimate}", f"{title} {pair.estimate}", pair.label, role=role)
+    return replace(track, sdri=pair.sdri)
 
 
 def _track(
@@ -303,9 +303,9 @@ def _slots(sound: Sound) -> list[Slot]:
 
 def _followed_to(score: MixtureScore, table: np.ndarray | None, k: int) -> int | None:
     """The reference that a slot is measured against: the one it was assigned to, else the nearest."""
-    for pair in score.pairs:
-        if pair["estimate"] == k:
-            return int(pair["reference"])
+    for pair in pairs_of(score):
+        if pair.estimate == k:
+            return pair.reference
     return None if table is None or not table.shape[1] else int(table[k].argmax())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.comparing.listing import ListedRun
 from s5eval.harness.record.reading import coherent
+from s5eval.harness.record.run_summary import MetricName, MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.intervals import Row, forest
@@ -27,7 +28,7 @@ from s5eval.harness.view.templating import shown
 PAGE = 100
 """Rows of a table; more stand on further pages."""
 
-_HEADLINE = (
+_HEADLINE: tuple[tuple[MetricName, str, str, int], ...] = (
     ("capi_sdri", "CAPI-SDRi", "dB", 2),
     ("capi_sdri_zero_floor", "silent, same labels", "dB", 2),
     ("mixture_accuracy", "mixture accuracy", "%", 1),
@@ -70,13 +71,13 @@ def _forest(members: Sequence[tuple[str, ListedRun]]) -> str:
     rows = [
         Row(
             run.name,
-            *(run.metrics["capi_sdri"][name] for name in ("value", "ci_low", "ci_high")),
+            *(getattr(run.metrics["capi_sdri"], name) for name in ("value", "ci_low", "ci_high")),
             note="; ".join(run.marks)[:80],
             n=run.n_done,
             href=f"/run?run={key}",
         )
         for key, run in members
-        if run.metrics and run.metrics["capi_sdri"]["value"] is not None
+        if run.metrics and run.metrics["capi_sdri"].value is not None
     ]
     rows.sort(key=lambda row: -(row.value or 0.0))
     return forest(rows, title="CAPI-SDRi", unit="CAPI-SDRi, dB") if len(rows) > 1 else ""
@@ -114,60 +115,64 @@ def run_page(run: Snapshot) -> dict[str, Any]:
             charts.append({"title": title, "note": note, "size": size, "svg": svg})
     return {
         "summary": summary,
-        "headline": [] if summary is None else _headline(summary["metrics"]),
+        "headline": [] if summary is None else _headline(summary.metrics),
         "counts": _counts(run),
         "charts": charts,
         "chart_problems": problems,
-        "bounds": [] if summary is None or not summary["n_scored"] else _bounds(summary),
+        "bounds": [] if summary is None or not summary.n_scored else _bounds(summary),
         "failures": [
-            {"id": score.mixture_id, "error": score.error, "query": urlencode({"run": run.key, "id": score.mixture_id})}
+            {
+                "id": score.mixture_id,
+                "error": score.outcome.error,
+                "query": urlencode({"run": run.key, "id": score.mixture_id}),
+            }
             for score in run.scores
             if score.status == "failed"
         ][:PAGE],
     }
 
 
-def _charts(run: Snapshot, summary: Mapping[str, Any] | None) -> list[tuple[str, str, str, Callable[[], str]]]:
+def _charts(run: Snapshot, summary: Summary | None) -> list[tuple[str, str, str, Callable[[], str]]]:
     scored = [score for score in run.scores if score.status == "scored"]
     if not scored:
         return []
     link = link_of(run)
     found: list[tuple[str, str, str, Callable[[], str]]] = []
-    if summary is not None and summary.get("decomposition"):
+    if summary is not None and summary.decomposition:
         found.append(
             (
                 "Where the decibels went",
                 "Each error leads to the mixtures that have it.",
                 "half",
-                lambda: charted.waterfall_of(summary["decomposition"], link),
+                lambda: charted.waterfall_of(summary.decomposition, link),
             )
         )
-    if summary is not None and summary["slices"].get("targets"):
-        found.append(("By condition", "", "half", lambda: charted.conditions_of(summary["slices"], link)))
-    mean = None if summary is None else summary["metrics"]["capi_sdri"]["value"]
+    if summary is not None and summary.slices.get("targets"):
+        found.append(("By condition", "", "half", lambda: charted.conditions_of(summary.slices, link)))
+    mean = None if summary is None else summary.metrics["capi_sdri"].value
     found.append(("Mixtures", "", "half", lambda: charted.scores_of(scored, mean, link)))
     found.append(("SDRi against SNR", "Every assigned pair.", "half", lambda: charted.by_snr_of(scored, link)))
-    if summary is not None and summary["slices"].get("class"):
+    if summary is not None and summary.slices.get("class"):
         decision = run.decision
         threshold = None if decision is None else decision.threshold
-        found.append(("By class", "", "whole", lambda: charted.classes_of(summary["slices"]["class"], threshold, link)))
+        found.append(("By class", "", "whole", lambda: charted.classes_of(summary.slices["class"], threshold, link)))
     note = "Rows are references, columns estimates; below each count what it cost, in dB."
     found.append(("What was taken for what", note, "whole", lambda: charted.confusions_of(scored, link)))
     return found
 
 
-def _headline(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
+def _headline(metrics: Mapping[MetricName, MetricValue]) -> list[dict[str, str]]:
     entries = []
     for name, title, unit, digits in _HEADLINE:
         metric = metrics.get(name)
         if metric is None:
             continue
-        low, high = (shown(metric[key], digits) for key in ("ci_low", "ci_high"))
-        known = metric["ci_low"] is not None
+        low, high = (shown(getattr(metric, key), digits) for key in ("ci_low", "ci_high"))
+        known = metric.ci_low is not None
         entries.append(
             {
                 "title": title,
-                "value": shown(metric["value"], digits),
+                "value": shown(metric.value, digits),
                 "unit": unit,
                 "range": f"{low} to {high}" if known else "",
             }
@@ -187,11 +192,11 @@ def _counts(run: Snapshot) -> str:
     return ", ".join(words)
 
 
-def _bounds(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _bounds(summary: Summary) -> list[dict[str, Any]]:
     return [
-        {"name": name, "note": note, "value": summary["bounds"][name]["capi_sdri"]["value"]}
+        {"name": name, "note": note, "value": summary.bounds[name]["capi_sdri"].value}
         for name, note in BOUND_NOTES.items()
-        if name in summary["bounds"]
+        if name in summary.bounds
     ]
 
 
@@ -216,7 +221,7 @@ def mixtures_page(run: Snapshot, wanted: Filter, page: int) -> dict[str, Any]:
 
 
 def _row(run: Snapshot, score: MixtureScore, wanted: Filter) -> dict[str, Any]:
-    references, estimates = list(score.reference_labels or ()), [str(e["label"]) for e in score.estimates]
+    references, estimates = list(score.reference_labels or ()), [e.label for e in score.estimates]
     return {
         "score": score,
         "query": mixture_query(run, score.mixture_id, wanted),

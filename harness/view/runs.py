@@ -9,18 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.sealed import DamagedError
 from s5eval.harness.comparing.listing import ListedRun, list_runs, run_folders
 from s5eval.harness.record.lines import JOURNAL, Line, load_table, parse_line
-from s5eval.harness.record.reading import is_sealed, read_run, read_summary, unfinished_rescoring, unverified
+from s5eval.harness.record.reading import facts_of, is_sealed, read_run, read_summary, unfinished_rescoring, unverified
+from s5eval.harness.record.run_record import About, RunRecord
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
 from s5eval.harness.runs.derived import derive_summary
 from s5eval.harness.view.filters import Index
-from s5eval.systems.decision import Decision, parse_decision
+from s5eval.systems.decision import Decision
 
 Stamp = tuple[int, int, int]
 """What tells one state of a file from another: inode, size, time of change; zeros where there is none."""
@@ -33,22 +34,23 @@ class Snapshot:
     Attributes:
         key: what it is called in addresses.
         path: the run folder.
-        record: `run.json`; empty where it cannot be read.
+        record: `run.json`; None where it cannot be read.
         lines: by mixture id, in order of the data, then what the record does not list.
         words: what a reader has to know: damage, a missing summary, an earlier version.
     """
 
     key: str
     path: Path
-    record: Mapping[str, Any]
+    record: RunRecord | None
     lines: Mapping[str, Line]
     words: tuple[str, ...]
 
     @property
-    def about(self) -> Mapping[str, Any]:
+    def about(self) -> About:
         """The facts of the run."""
-        unknown = {"system": self.path.name, "weights": "not known", "dataset": "?", "split": "?", "tune": "forbidden"}
-        return self.record.get("about") or unknown
+        if self.record is not None:
+            return self.record.about
+        return About(system=self.path.name, weights="not known", dataset="?", split="?", tune="forbidden")
 
     @property
     def name(self) -> str:
@@ -58,7 +60,7 @@ class Snapshot:
     @property
     def status(self) -> str:
         """As in `run.json`; `damaged` without one."""
-        return str(self.record.get("status", "damaged"))
+        return "damaged" if self.record is None else self.record.status
 
     @property
     def running(self) -> bool:
@@ -68,12 +70,12 @@ class Snapshot:
     @property
     def n_expected(self) -> int:
         """How many mixtures were asked for, as far as that is known."""
-        return int(self.record.get("n_expected", len(self.lines)))
+        return len(self.lines) if self.record is None else self.record.n_expected
 
     @property
     def forbidden(self) -> bool:
         """The split forbids tuning, or it is not known to allow it."""
-        return self.about.get("tune") != "allowed"
+        return self.about.tune != "allowed"
 
     @cached_property
     def scores(self) -> tuple[MixtureScore, ...]:
@@ -88,14 +90,12 @@ class Snapshot:
     @cached_property
     def decision(self) -> Decision | None:
         """What decided; None where that is not known."""
-        if not self.record:
-            return None
-        return parse_decision(self.record["decision"], where=str(self.path / "run.json"))
+        return None if self.record is None else self.record.decision
 
     @cached_property
-    def summary(self) -> Mapping[str, Any] | None:
+    def summary(self) -> Summary | None:
         """`summary.json`; made here from the lines that stand where it is missing, damaged or behind them."""
-        if not self.record:
+        if self.record is None:
             return None
         if not self.running:
             try:
@@ -107,11 +107,10 @@ class Snapshot:
     @cached_property
     def marks(self) -> tuple[str, ...]:
         """What must not be missed beside any number of the run."""
-        if not self.record:
+        if self.record is None:
             return ("DAMAGED",)
-        facts = {**self.about, "unverified": unverified(self.record), "n_expected": self.n_expected}
-        facts["status"] = self.status
-        part = part_mark(facts)
+        facts = facts_of(self.record)
+        part = part_mark(facts.n_expected, facts.n_split)
         return (*([part] if part else []), *marks_of(facts), *settings_of(self.about))
 
     def table(self, mixture_id: str) -> PairTable:
@@ -141,30 +140,30 @@ class ViewedRun:
     def _read(self) -> Snapshot:
         words: list[str] = []
         try:
-            record: Mapping[str, Any] = read_run(self.path)
+            record: RunRecord | None = read_run(self.path)
             doubt = unverified(record)
             words += [doubt] if doubt else []
             unfinished = unfinished_rescoring(self.path, record)
             words += [unfinished] if unfinished else []
         except S5Error as error:
-            record = {}
+            record = None
             words.append(str(error))
         try:
-            lines = self._journal.lines(sealed=is_sealed(record))
+            lines = self._journal.lines(sealed=record is not None and is_sealed(record))
         except OSError as error:
             lines = {}
             words.append(f"{JOURNAL}: cannot be read: {error.strerror or error}")
-        words += self._journal.words(running=record.get("status") == "running")
-        if record.get("status") not in (None, "running"):
+        words += self._journal.words(running=record is not None and record.status == "running")
+        if record is not None and record.status != "running":
             words += self._about_the_end(record, lines)
-        order = [id_ for id_ in record["mixtures"] if id_ in lines] if record else sorted(lines)
+        order = sorted(lines) if record is None else [id_ for id_ in record.mixtures if id_ in lines]
         return Snapshot(self.key, self.path, record, {id_: lines[id_] for id_ in order}, tuple(words))
 
-    def _about_the_end(self, record: Mapping[str, Any], lines: Mapping[str, Line]) -> list[str]:
-        missing = [id_ for id_ in record["mixtures"] if id_ not in lines]
+    def _about_the_end(self, record: RunRecord, lines: Mapping[str, Line]) -> list[str]:
+        missing = [id_ for id_ in record.mixtures if id_ not in lines]
         words = []
-        if missing and record["status"] == "complete":
-            words.append(f"{len(missing)} of {len(record['mixtures'])} mixtures have no line, such as {missing[0]!r}")
+        if missing and record.status == "complete":
+            words.append(f"{len(missing)} of {len(record.mixtures)} mixtures have no line, such as {missing[0]!r}")
         try:
             read_summary(self.path)
         except DataError as error:
@@ -250,9 +249,10 @@ class Library:
     def data_of(self, key: str) -> str:
         """The digest of the data that a run was made on; empty where it is not known."""
         try:
-            return str(self.run(key).record.get("manifest_sha256", ""))
+            record = self.run(key).record
         except S5Error:
             return ""
+        return "" if record is None else record.manifest_sha256
 
     def run(self, key: str) -> Snapshot:
         """The run of a key.

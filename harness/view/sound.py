@@ -94,7 +94,7 @@ class Sound:
         for r in range(len(self.line.score.reference_labels or ())):
             yield self._from_data(f"reference-{r}", "reference", r)
         count = 0 if self.table is None else len(self.table.p_silence)
-        kept = {int(estimate["index"]) for estimate in self.line.score.estimates}
+        kept = {estimate.index for estimate in self.line.score.estimates}
         for k in sorted({*range(count), *kept}):
             yield self._candidate(k)
         for stage, candidates in self.stages.candidates.items():
@@ -128,7 +128,7 @@ class Sound:
     def _candidate(self, k: int) -> Source:
         """From the wav that was scored and written, else from the last stage."""
         name = f"estimate-{k}"
-        estimate = next((e for e in self.line.score.estimates if e["index"] == k), None)
+        estimate = next((e for e in self.line.score.estimates if e.index == k), None)
         problem = "no waveform of it was kept: only estimates are written (--save-audio)"
         if estimate is not None:
             file = self.run.path / "audio" / source_file(self.line.score.mixture_id, estimate)
@@ -137,7 +137,7 @@ class Sound:
                 self._readers[name] = lambda: read_audio(real, channels=1, sample_rate=SAMPLE_RATE, name=file.name)[0]
                 return Source(name, "estimate", k)
             except DataError as error:
-                asked = self.run.record.get("config", {}).get("save_audio")
+                asked = self.run.record is not None and self.run.record.config.save_audio
                 problem = str(error) if asked or file.is_symlink() else "the run was made without --save-audio"
         last = self.stages.last
         if last is not None and k < len(last.audio):

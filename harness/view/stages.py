@@ -37,7 +37,7 @@ def stages_of(run: Snapshot, mixture: Path, table: PairTable | None) -> Stages:
         mixture: its file: the content is part of what a result is known by.
         table: of the mixture; what the last stage made has to agree with it.
     """
-    names = run.record.get("fingerprint", {}).get("stages")
+    names = None if run.record is None else run.record.fingerprint.get("stages")
     if not isinstance(names, Mapping) or not names:
         return Stages({}, "the system has no stages")
     store, digest = DiskStore(cache_folder() / "stages"), file_sha256(mixture)

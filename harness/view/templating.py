@@ -51,7 +51,7 @@ def interval(metric: Any, digits: int = 2) -> str:
     """`value [low, high]` of a metric of a summary."""
     if metric is None:
         return ABSENT
-    text = number_and_interval(metric["value"], metric["ci_low"], metric["ci_high"], digits)
+    text = number_and_interval(metric.value, metric.ci_low, metric.ci_high, digits)
     return text.replace("-", "−")
 
 

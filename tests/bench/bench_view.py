@@ -22,8 +22,11 @@ from bench_tune import made_up_table
 from starlette.testclient import TestClient
 
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.provenance import Provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.run_record import About, RunRecord
 from s5eval.harness.runs.derived import derive_summary
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.view.app import Viewer, make_app
@@ -41,24 +44,21 @@ def write_run(path: Path, count: int) -> None:
     rng, decision = np.random.default_rng(0), Decision()
     tables = [made_up_table(rng, 3) for _ in range(min(count, _MIXTURES))]
     ids = [f"m_{k:05d}" for k in range(count)]
-    about = {"system": "made-up", "weights": "none", "dataset": "made-up", "split": "valid", "tune": "allowed"}
-    config = {"system": "made-up", "data": "/nowhere", "settings": {}, "decision_file": None, "only": []}
-    provenance = {"time": "", "device": "cpu", "platform": "", "python": "", "argv": [], "packages": {}, "git": None}
-    record = {
-        "schema_version": SCHEMA_VERSION,
-        "metric_version": METRIC_VERSION,
-        "status": "complete",
-        "config": config,
-        "decision": decision.as_dict(),
-        "fingerprint": {"weights": "none"},
-        "about": about,
-        "mixtures": ids,
-        "mixture_digests": ["0" * 32] * count,
-        "n_expected": count,
-        "manifest_sha256": "0" * 64,
-        "manifest_sizes_sha256": "0" * 64,
-        "provenance": provenance,
-    }
+    record = RunRecord(
+        schema_version=SCHEMA_VERSION,
+        metric_version=METRIC_VERSION,
+        status="complete",
+        config=RunConfig("made-up", data=Path("/nowhere")),
+        decision=decision,
+        fingerprint={"weights": "none"},
+        about=About(system="made-up", weights="none", dataset="made-up", split="valid", n_split=count),
+        mixtures=tuple(ids),
+        mixture_digests=("0" * 32,) * count,
+        n_expected=count,
+        manifest_sha256="0" * 64,
+        manifest_sizes_sha256="0" * 64,
+        provenance=Provenance(time="", argv=(), packages={}, python="", platform="", device="cpu"),
+    )
     with RunFolder.open_new(path) as folder:
         folder.write_run(record)
         scores = {}

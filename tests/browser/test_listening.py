@@ -9,7 +9,7 @@ from viewing import key, until
 
 Open = Callable[..., Any]
 
-# Where in a waveform a piece of sound lies, found by correlation: what sounds may be rendered a while ahead of the clock.
+# Where in a waveform a piece of sound lies, found by correlation: sound may be rendered a while ahead of the clock.
 LOCATE = """
   const N = 2048, AROUND = 24000;
   const locate = (heard, samples, place) => {

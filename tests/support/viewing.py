@@ -109,8 +109,7 @@ def hostile(run: Path) -> None:
         if values["mixture_id"] == "m_2":
             values["mixture_id"] = id_
         if values["mixture_id"] == "m_3":
-            values |= {"status": "failed", "error": EVIL}
-        values["flags"] = [EVIL]
+            values["outcome"] = {"status": "failed", "error": EVIL, "seconds": 0.0}
 
     edit_lines(run, line)
     (run / "pairs" / "m_2.npz").rename(run / "pairs" / f"{id_}.npz")

@@ -65,8 +65,7 @@ def histogram(
     scale = Scale(first * step, (last + 1) * step, _LEFT, width - 10)
     bottom = _TOP + _HEIGHT - 40
     upright = Scale(0.0, float(max(counts.values(), default=1)) * 1.05, bottom, _TOP)
-    whole = round_step(max(1.0, upright.high / 4))
-    parts = [axis_left(upright, _LEFT, width - 10, count=int(upright.high / whole) or 1)]
+    parts = [axis_left(upright, _LEFT, width - 10, count=4 if upright.high > 4 else 2)]  # whole numbers
     parts.append(axis_below(scale, bottom, bottom + 3, unit))
     for k, count in sorted(counts.items()):
         x, end = scale(k * step), scale((k + 1) * step)

@@ -71,7 +71,7 @@ def forest(
         if row.group != group:
             group = row.group
             y += _HEAD
-            parts.append(label(0, y - 8, group, class_="strong", width=width))
+            parts.append(label(0, y - 8, group, class_="strong halo", width=width))
         middle = y + _ROW / 2
         parts.append(label(0, middle + 4, row.title, width=left - _GAP, class_="soft" if row.quiet else None))
         parts.append(label(width, middle + 4, text, anchor="end", class_="soft" if row.quiet else None))

@@ -53,7 +53,7 @@ def test_a_run_shows_its_headline_its_marks_and_its_table(tmp_path: Path, make_t
     assert "PARTIAL" in html
     assert "30 of 500 mixtures" in html
     assert "decision: threshold 0.5" in html
-    assert f"{run.summary['metrics']['capi_sdri']['value']:.2f} [" in html
+    assert f"{run.summary.metrics['capi_sdri'].value:.2f} [" in html
     assert "oracle-gain: true labels" in html
     assert "<svg" in html
     assert ".s5eval {" in html

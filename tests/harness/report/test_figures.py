@@ -17,6 +17,7 @@ from s5eval.harness.comparing.ablation import Ablation, AblationRow
 from s5eval.harness.comparing.ablation_figure import ablation_figure
 from s5eval.harness.comparing.comparison_figure import comparison_figure
 from s5eval.harness.comparing.pair_of_runs import compare
+from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.figures import run_figures
 from s5eval.harness.report.palette import LIGHT
@@ -94,16 +95,14 @@ def test_no_label_of_tuning_curves_stands_on_another(runs: tuple[Path, Path], tm
 
 
 def test_no_label_of_an_ablation_stands_on_another(runs: tuple[Path, Path]) -> None:
-    metric = {"value": 5.0, "ci_low": 4.0, "ci_high": 6.0, "n": 10, "n_defined": 10}
     metrics = {
-        name: metric | {"value": 5.0 + k} for k, name in enumerate(
-            ("capi_sdri", "mixture_accuracy", "source_accuracy", "capi_sdri_zero_floor")
-        )
-    }  # fmt: skip
+        name: MetricValue(5.0 + k, 4.0 + k, 6.0 + k, 10, 10)
+        for k, name in enumerate(("capi_sdri", "mixture_accuracy", "source_accuracy", "capi_sdri_zero_floor"))
+    }
     rows = [AblationRow(f"{k} stages, AF-Whisper, tuned thresholds", {}, None, metrics, {}) for k in range(10)]
     bounds = [AblationRow(name, {}, None, metrics, {}) for name in ("oracle-zeros", "oracle-gain")]
     with paper_style():
-        assert_nothing_collides(ablation_figure(Ablation({}, rows[0].name, tuple(rows), tuple(bounds))))
+        assert_nothing_collides(ablation_figure(Ablation(None, rows[0].name, tuple(rows), tuple(bounds))))
 
 
 def test_figures_are_written_in_every_format_with_their_fonts(

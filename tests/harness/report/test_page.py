@@ -13,8 +13,9 @@ from made_up_run import write_run
 
 from s5eval.data_manifests.records import Mixture, Reference, Scene
 from s5eval.harness.record.reading import read_scores
-from s5eval.harness.record.tables import PairTable
+from s5eval.harness.record.tables import Outcome, PairTable
 from s5eval.harness.report import page as pages
+from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.report.rows import mixture_row
 from s5eval.harness.report.sounds import Sounds, decode_stereo, find_sounds
@@ -70,7 +71,7 @@ def test_every_mixture_has_its_line_and_every_chart_stands(run: Path) -> None:
     for row in rows:
         score = scores[str(row["id"]).removeprefix("mixture=")]
         assert (None if "data-v" not in row else float(str(row["data-v"]))) == pytest.approx(score.capi_sdri)
-        assert len((row.get("data-n") or "").split()) == len(score.pairs)
+        assert len((row.get("data-n") or "").split()) == len(pairs_of(score))
     assert len([a for a in Tree(html).of("svg") if a.get("role") in ("img", "group")]) == 6
     assert_harmless(html)
     assert page_is_whole(run)
@@ -125,7 +126,7 @@ def test_as_many_as_a_whole_test_split_stay_below_four_megabytes(tmp_path: Path,
         for r, label in enumerate(score.reference_labels or ()):
             sounds[f"reference-{r}"] = str(data / "oracle_target" / f"{score.mixture_id}_{r}_{label}.flac")
         for estimate in score.estimates:
-            sounds[f"estimate-{estimate['index']}"] = f"audio/{score.mixture_id}_0_{estimate['label']}.wav"
+            sounds[f"estimate-{estimate.index}"] = f"audio/{score.mixture_id}_0_{estimate.label}.wav"
         rows.append(mixture_row(run, score, scene=None, picture=picture, sounds=sounds))
     (html,) = pages.render_pages(run, scores, rows, Sounds())
     assert len(html.encode()) < 4_000_000
@@ -134,12 +135,12 @@ def test_as_many_as_a_whole_test_split_stay_below_four_megabytes(tmp_path: Path,
 def test_whatever_names_and_errors_hold_is_text(tmp_path: Path, make_tables: Tables) -> None:
     run = tmp_path / "run"
     about = {key: HOSTILE for key in ("system", "name", "weights", "dataset", "split", "decided_by")}
-    write_run(run, make_tables(10, 1), about={**about, "missing_parts": [HOSTILE], "unverified": HOSTILE})
+    write_run(run, make_tables(10, 1), about={**about, "missing_parts": (HOSTILE,)})
     html = write_page(run).read_text()
     assert_harmless(html)
     assert html.count("&lt;script&gt;alert(1)") > 5
     score = next(iter(read_scores(run).values()))
-    failed = replace(score, status="failed", error=HOSTILE, mixture_id="a'b\"<b>&c", estimates=(), pairs=())
+    failed = replace(score, outcome=Outcome("failed", HOSTILE), mixture_id="a'b\"<b>&c", estimates=(), capi=None)
     row = mixture_row(run, failed, scene=None, picture=None)
     (html,) = pages.render_pages(run, [failed], [row], Sounds(problem=HOSTILE))
     assert_harmless(html)

@@ -86,13 +86,17 @@ def test_filters_and_links_of_charts_find_the_mixtures_behind_them(browser: Any,
         page.locator("button[type=reset]").click()
         assert len(shown(page)) == 60
         page.locator('svg a[href="#loss=miss"]').click()
-        missed = {i for i, s in scores.items() if any(x[0] == "miss" for x in (s.decomposition or {})["losses"])}
+        missed = {
+            i
+            for i, s in scores.items()
+            if s.decomposition is not None and any(loss.kind == "miss" for loss in s.decomposition.losses)
+        }
         assert set(shown(page)) == missed
         page.locator("button[type=reset]").click()
         page.locator("#find select[name=label]").select_option("Speech")
         of_class = {
             i for i, s in scores.items()
-            if "Speech" in (s.reference_labels or ()) or any(e["label"] == "Speech" for e in s.estimates)
+            if "Speech" in (s.reference_labels or ()) or any(e.label == "Speech" for e in s.estimates)
         }  # fmt: skip
         assert set(shown(page)) == of_class
         assert page.locator("#find output").text_content() == f"{len(of_class)} of 60"

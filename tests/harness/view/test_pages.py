@@ -90,7 +90,7 @@ def test_the_table_of_mixtures_shows_what_is_asked_for(
 def test_the_table_sorts_and_what_has_no_value_stands_last(made: Made, browse: Browse) -> None:
     client = browse(made.runs)
     scores = {
-        i["mixture_id"]: i["capi_sdri"]
+        i["mixture_id"]: i["capi"]["value"]
         for i in map(json.loads, (made.scored / "mixtures.jsonl").read_text().splitlines())
     }
     asked = {"run": key(made.scored), "sort": "capi_sdri"}

@@ -42,10 +42,10 @@ def test_the_number_of_any_sliders_is_the_one_that_rescore_gives_for_the_saved_f
                 assert metric[part] == pytest.approx(expected, abs=1e-9), (name, part)
     lines = list(map(json.loads, (out / "mixtures.jsonl").read_text().splitlines()))
     counts = told["counts"]
-    assert counts["right"] == sum(line["tp"] for line in lines)
-    assert counts["false"] == sum(line["fp"] for line in lines)
-    assert counts["missed"] == sum(line["fn"] for line in lines)
-    assert counts["exact"] == sum(line["exact"] for line in lines)
+    assert counts["right"] == sum(line["labels"]["tp"] for line in lines)
+    assert counts["false"] == sum(line["labels"]["fp"] for line in lines)
+    assert counts["missed"] == sum(line["labels"]["fn"] for line in lines)
+    assert counts["exact"] == sum(line["labels"]["fp"] == line["labels"]["fn"] == 0 for line in lines)
     assert counts["estimates"] == sum(len(line["estimates"]) for line in lines)
 
 

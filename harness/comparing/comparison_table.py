@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from s5eval.harness.comparing.pair_of_runs import Comparison
-from s5eval.harness.comparing.pair_words import TITLES, delta_text, title_of
-from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES
+from s5eval.harness.comparing.pair_of_runs import Comparison, TermDifference
+from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
+from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.decomposition import ORACLES
@@ -18,7 +18,7 @@ def comparison_table(comparison: Comparison) -> str:
     """The comparison as text: metrics, slices, flipped mixtures, losses."""
     lines = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
     lines += [f"warning: {warning}" for warning in comparison.warnings]
-    lines += [f"left out, {why}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
+    lines += [f"left out, {LEFT_OUT[why]}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
     header = ("", "A", "B", "B − A [95 %]", "better / worse / same", "sign test p")
     rows: list[tuple[str, ...]] = [header]
     groups: dict[str, list[tuple[str, ...]]] = {}
@@ -52,7 +52,7 @@ def _row(path: tuple[str, ...], difference: Difference) -> tuple[str, ...]:
     return name, number(difference.first, 3), number(difference.second, 3), delta_text(difference), counts, p
 
 
-def _decomposition(rows: Mapping[str, Mapping[str, float | None]] | None) -> list[str]:
+def _decomposition(rows: Mapping[str, TermDifference] | None) -> list[str]:
     if rows is None:
         return []
     table: list[tuple[str, ...]] = [("where the decibels went, dB", "A", "B", "B − A")]
@@ -60,12 +60,12 @@ def _decomposition(rows: Mapping[str, Mapping[str, float | None]] | None) -> lis
     table.append(("gap to the references themselves", *_cells(rows["gap"])))
     table.append(())
     table.append(("bound: the same waveforms with right labels and decisions", *_cells(rows["bound"])))
-    table += [(f"CAPI-SDRi with the {name.replace('oracle_', '')} put right", *_cells(rows[name])) for name in ORACLES]
+    table += [(f"CAPI-SDRi with the {ORACLE_TITLES[name]} put right", *_cells(rows[name])) for name in ORACLES]
     return aligned(table)
 
 
-def _cells(row: Mapping[str, float | None]) -> tuple[str, ...]:
-    return number(row["first"], 3), number(row["second"], 3), number(row["delta"], 3, signed=True)
+def _cells(row: TermDifference) -> tuple[str, ...]:
+    return number(row.first, 3), number(row.second, 3), number(row.delta, 3, signed=True)
 
 
 def _flips(comparison: Comparison) -> list[str]:
