@@ -61,7 +61,7 @@ class Viewer:
     def runs(self, request: Request) -> Response:
         """All runs."""
         runs = self.library.listed()
-        groups = runs_page(runs, self.library.data_of)
+        groups = runs_page(runs)
         folders = ", ".join(map(str, self.library.folders))
         return self.page("runs.html", groups=groups, folders=folders, metrics=METRICS, count=len(runs))
 

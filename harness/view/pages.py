@@ -22,7 +22,7 @@ from s5eval.harness.view.filters import (
     lost,
     lowest_snr,
 )
-from s5eval.harness.view.runs import Snapshot
+from s5eval.harness.view.runs import Listed, Snapshot
 from s5eval.harness.view.templating import shown
 
 PAGE = 100
@@ -36,16 +36,11 @@ _HEADLINE: tuple[tuple[MetricName, str, str, int], ...] = (
 )
 
 
-def runs_page(runs: Mapping[str, ListedRun], data_of: Callable[[str], str]) -> list[dict[str, Any]]:
-    """The runs in groups of the same data, since what was made on different data stands in no common ranking.
-
-    Args:
-        runs: by key.
-        data_of: digest of the data of a run; empty where it is not known.
-    """
-    groups: dict[tuple[str, str], list[tuple[str, ListedRun]]] = {}
-    for key, run in runs.items():
-        groups.setdefault((run.data, data_of(key)), []).append((key, run))
+def runs_page(runs: Mapping[str, Listed]) -> list[dict[str, Any]]:
+    """The runs, by key, in groups of the same data: what was made on different data stands in no common ranking."""
+    groups: dict[tuple[str, str], list[tuple[str, Listed]]] = {}
+    for key, listed in runs.items():
+        groups.setdefault((listed.run.data, listed.data), []).append((key, listed))
     titled = []
     for (data, digest), members in groups.items():
         several = sum(other == data for other, _ in groups) > 1
@@ -53,11 +48,20 @@ def runs_page(runs: Mapping[str, ListedRun], data_of: Callable[[str], str]) -> l
             {
                 "title": data or "not to be read",
                 "note": f"{digest[:8]}, other mixtures or files than its namesake" if several and data else "",
-                "rows": [{"key": key, "run": run, "count": _count(run)} for key, run in members],
-                "chart": _forest(members),
+                "rows": [
+                    {"key": key, "run": one.run, "weights": _weights(one.weights), "count": _count(one.run)}
+                    for key, one in members
+                ],
+                "chart": _forest([(key, one.run) for key, one in members]),
             }
         )
     return titled
+
+
+def _weights(weights: str) -> str:
+    """Weights in a column: the beginning of their digest, or the word that stands for none."""
+    digest = weights.removeprefix("sha256:")
+    return digest[:8] if digest != weights else weights
 
 
 def _count(run: ListedRun) -> str:

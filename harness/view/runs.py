@@ -221,6 +221,29 @@ class _GrowingJournal:
         return words
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run in the list of all: its line, its weights, and the digest of its data (both empty where not known)."""
+
+    run: ListedRun
+    weights: str = ""
+    data: str = ""
+
+    @property
+    def age(self) -> tuple[str, str]:
+        """What runs are ordered by."""
+        return self.run.time or "", str(self.run.path)
+
+
+def _list(path: Path) -> Listed:
+    (run,) = list_runs([path])
+    try:
+        record = read_run(path)
+    except S5Error:
+        return Listed(run)
+    return Listed(run, record.about.weights, record.manifest_sha256)
+
+
 class Library:
     """The runs in and below some folders."""
 
@@ -229,30 +252,21 @@ class Library:
         self.folders = tuple(folders)
         self._lock = threading.Lock()
         self._runs: dict[str, ViewedRun] = {}
-        self._listed: dict[str, tuple[tuple[Stamp, ...], ListedRun]] = {}
+        self._listed: dict[str, tuple[tuple[Stamp, ...], Listed]] = {}
 
-    def listed(self) -> dict[str, ListedRun]:
-        """Key → run, newest first. Those whose files have not changed are not read again."""
-        found: dict[str, ListedRun] = {}
+    def listed(self) -> dict[str, "Listed"]:
+        """Key → run, newest first. Those whose files have not changed are not read again; no line is read."""
+        found: dict[str, Listed] = {}
         with self._lock:
             paths = {path.resolve(): path for folder in self.folders if folder.is_dir() for path in run_folders(folder)}
             for path in paths.values():
                 key = key_of(path)
                 stamps = tuple(_stamp(path / name) for name in ("run.json", "summary.json"))
                 if key not in self._listed or self._listed[key][0] != stamps:
-                    (run,) = list_runs([path])
-                    self._listed[key] = stamps, run
+                    self._listed[key] = stamps, _list(path)
                 found[key] = self._listed[key][1]
                 self._runs.setdefault(key, ViewedRun(key, path))
-        return dict(sorted(found.items(), key=lambda item: (item[1].time or "", str(item[1].path)), reverse=True))
-
-    def data_of(self, key: str) -> str:
-        """The digest of the data that a run was made on; empty where it is not known."""
-        try:
-            record = self.run(key).record
-        except S5Error:
-            return ""
-        return "" if record is None else record.manifest_sha256
+        return dict(sorted(found.items(), key=lambda item: item[1].age, reverse=True))
 
     def run(self, key: str) -> Snapshot:
         """The run of a key.

@@ -53,7 +53,7 @@ export class Player {
         const answer = await fetch(address);
         if (!answer.ok) throw new Error(await answer.text());
         this.buffers[index] = await decoder.decodeAudioData(await answer.arrayBuffer());
-        if (this.playing) this.begin(index, this.context.currentTime + LEAD);
+        if (this.playing) this.begin(index, onGrid(this.context.currentTime + LEAD));
       } catch (error) {
         this.failure = String(error.message || error);
       }
@@ -75,7 +75,7 @@ export class Player {
     this.open();
     await this.context.resume();
     if (!this.loop && this.place >= this.duration - 0.01) this.place = 0;
-    this.began = this.context.currentTime + LEAD;
+    this.began = onGrid(this.context.currentTime + LEAD);
     this.playing = true;
     for (const index of this.buffers.keys()) this.begin(index, this.began);
     this.changed();
@@ -95,7 +95,7 @@ export class Player {
 
   pause() {
     if (!this.playing) return;
-    this.place = this.position;
+    this.place = onGrid(this.position);
     this.playing = false;
     for (const pair of this.running) if (pair) pair.source.stop();
     this.running = [];
@@ -107,7 +107,7 @@ export class Player {
   }
 
   async seek(seconds) {
-    const place = Math.min(Math.max(0, seconds), this.duration);
+    const place = onGrid(Math.min(Math.max(0, seconds), this.duration));
     const again = this.playing;
     this.pause();
     this.place = place;
@@ -165,6 +165,9 @@ export class Player {
     if (this.playing && !this.loop && this.position >= this.duration) this.pause();
   }
 }
+
+// Between two samples a browser would interpolate, and take the highs away.
+const onGrid = (seconds) => Math.round(seconds * RATE) / RATE;
 
 const measured = new WeakMap();
 
