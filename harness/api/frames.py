@@ -13,21 +13,20 @@ import numpy as np
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.harness.exporting.bundle import opened
 from s5eval.harness.record import reading
 from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.run_record import RunRecord, shallow
 from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable, SecondaryName
-from s5eval.harness.report.text import number
 from s5eval.harness.scoring.decomposition import KINDS, ORACLES
 from s5eval.harness.scoring.mixture import BOUNDS
 from s5eval.metrics.capi import Pair
+from s5eval.run_mixture import RunMixture
 from s5eval.systems.decision import candidate_labels
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from s5eval.data_manifests.records import Scene
 
 _SECONDARY = get_args(SecondaryName)
 _CAPI = ("ca_sdri", "zero_floor", "gain_floor", "n_entries")
@@ -121,7 +120,7 @@ class Run:
 
         return run_html(self.summary)
 
-    def mixture(self, mixture_id: str) -> "RunMixture":
+    def mixture(self, mixture_id: str) -> RunMixture:
         """One mixture of the run: its score, and in a notebook its sounds and their spectrograms.
 
         Args:
@@ -205,52 +204,23 @@ class Run:
         return [(line.score, load_table(self.path, line)) for line in scored]
 
 
-class RunMixture:
-    """One mixture of a run.
-
-    Attributes:
-        score: as a line of `mixtures.jsonl`; see `MixtureScore`.
-        scene: where mixture and references are, on this machine; None where they are not, or are other data by now.
-    """
-
-    def __init__(self, run: Path, score: MixtureScore, record: RunRecord) -> None:
-        """Take what `Run.mixture` has found; no audio is read before it is asked for."""
-        self._run, self.score, self._record = run, score, record
-
-    def __repr__(self) -> str:
-        return f"<RunMixture {self.score.mixture_id} of {self._run}: CAPI-SDRi {number(self.score.capi_sdri, 2)} dB>"
-
-    @cached_property
-    def scene(self) -> "Scene | None":
-        """See the class."""
-        from s5eval.harness.report.sounds import find_sounds
-
-        found = find_sounds(self._record, only=[self.score.mixture_id], check=True)
-        return found.scenes.get(self.score.mixture_id)
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a player and a spectrogram of the mixture, each reference and each estimate."""
-        from s5eval.harness.report.notebook import mixture_html
-
-        return mixture_html(self._run, self.score, self.scene)
-
-
 def read_run(path: str | PathLike[str]) -> Run:
-    """Read a run folder.
+    """Read a run folder, or a bundle.
 
     Args:
-        path: the folder, as `s5eval run` or `s5eval.run` has made it.
+        path: the folder, as `s5eval run` or `s5eval.run` has made it; or the file that `s5eval pack` made of one, which
+            is verified and unpacked into the cache.
 
     Raises:
         UsageError: there is no run.
-        DataError: a file of it is missing or damaged.
+        DataError: a file of it is missing or damaged, or the bundle is not what was packed.
 
     >>> read_run("nowhere")
     Traceback (most recent call last):
         ...
     s5eval.data_manifests.common.errors.UsageError: nowhere is not a run folder (it has no run.json)
     """
-    return Run(Path(path).expanduser())
+    return Run(opened(Path(path).expanduser()))
 
 
 def _frame(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":

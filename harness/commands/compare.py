@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType
+from s5eval.harness.commands.options import PathType, RunType
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     short_help="Compare two runs, paired, with intervals.",
     example="s5eval compare runs/BEFORE runs/AFTER --fail-if-worse",
 )
-@click.argument("first", metavar="A", type=PathType)
-@click.argument("second", metavar="B", type=PathType)
+@click.argument("first", metavar="A", type=RunType)
+@click.argument("second", metavar="B", type=RunType)
 @click.option("--fail-if-worse", is_flag=True, help="Exit with 6 when CAPI-SDRi of B is lower, at the 5 % level.")
 @click.option("--allow-different", is_flag=True, help="Compare what both have although data or metric versions differ.")
 @click.option("--figure", type=PathType, metavar="FILE", help="A figure: .svg, .pdf, .png; without a suffix all three.")

@@ -8,7 +8,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, given_options
+from s5eval.harness.commands.options import PathType, RunType, given_options
 from s5eval.harness.terminal import echo
 
 _LABELLED = ("objective", "weight", "folds", "shrinkage", "seed", "figure")
@@ -21,7 +21,7 @@ _UNLABELLED = ("source", "strength")
     short_help="Fit thresholds or priors to a run, without running it again.",
     example="s5eval tune runs/VALID --out thresholds.yaml",
 )
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunType)
 @click.option(
     "--out",
     type=PathType,
@@ -54,7 +54,7 @@ _UNLABELLED = ("source", "strength")
 @click.option("--allow-test", is_flag=True, help="Tune although the split forbids it; the file carries the mark.")
 @click.option("--unlabelled", is_flag=True, help="Adapt class and silence priors instead; references are not used.")
 @click.option(
-    "--source", type=PathType, metavar="RUN0", help="With --unlabelled: a run of these weights on data like the old."
+    "--source", type=RunType, metavar="RUN0", help="With --unlabelled: a run of these weights on data like the old."
 )
 @click.option(
     "--strength",
