@@ -11,7 +11,7 @@ Open = Callable[..., Any]
 
 # Where in a waveform a piece of sound lies, found by correlation: sound may be rendered a while ahead of the clock.
 LOCATE = """
-  const N = 2048, AROUND = 24000;
+  const N = 2048, AROUND = 6400;
   const locate = (heard, samples, place) => {
     const part = heard.slice(heard.length - N);
     const end = Math.round(place * 32000);
@@ -37,27 +37,6 @@ HEARD = f"""() => {{ {LOCATE}
   player.analyser.getFloatTimeDomainData(heard);
   const found = locate(heard, player.buffers[player.chosen].getChannelData(0), place);
   return {{ ...found, place, time: player.context.currentTime }};
-}}"""
-
-TOGETHER = f"""async (indices) => {{ {LOCATE}
-  const player = window.s5eval.player;
-  const ears = indices.map((index) => {{
-    const ear = player.context.createAnalyser();
-    ear.fftSize = N;
-    player.running[index].source.connect(ear);
-    return ear;
-  }});
-  let least = 99;
-  for (let attempt = 0; attempt < 3; attempt += 1) {{
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    const parts = ears.map(() => new Float32Array(N));
-    const place = player.position;
-    ears.forEach((ear, k) => ear.getFloatTimeDomainData(parts[k]));
-    const found = parts.map((part, k) => locate(part, player.buffers[indices[k]].getChannelData(0), place));
-    if (found.some((one) => one.alike < 0.95)) continue;
-    least = Math.min(least, Math.abs(found[0].seconds - found[1].seconds));
-  }}
-  return least;
 }}"""
 
 LOUDEST = """(index) => {
@@ -86,6 +65,15 @@ def heard_at(page: Any, above: float = 0.0) -> dict[str, float]:
     return found
 
 
+def best_of(page: Any) -> dict[str, float]:
+    """What is heard, of a few looks: one may fall where a loop begins anew."""
+    looks = []
+    for _ in range(4):
+        page.wait_for_timeout(100)
+        looks.append(page.evaluate(HEARD))
+    return max(looks, key=lambda look: float(look["alike"]))
+
+
 def test_sound_plays_and_time_passes(open_page: Open, runs: Path) -> None:
     page = open_mixture(open_page, runs)
     assert page.evaluate("s5eval.player.position") == 0
@@ -108,26 +96,28 @@ def test_switching_keeps_the_place_to_less_than_20_ms(open_page: Open, runs: Pat
     tracks = page.locator(".track button.who")
     reference = next(k for k in range(tracks.count()) if "Reference" in tracks.nth(k).inner_text())
     start = page.evaluate(LOUDEST, reference)
-    page.evaluate(f"s5eval.player.seek({start})")
+    page.evaluate(f"s5eval.player.setLoop(true); s5eval.player.seek({start})")
     page.keyboard.press("Space")
-    assert heard_at(page, start + 0.1)["alike"] > 0.95
-    page.evaluate(f"s5eval.player.seek({start})")
-    until(page, f"s5eval.player.position > {start}")
-    assert page.evaluate(TOGETHER, [0, reference]) < 0.02, "mixture and reference do not run together"
-    chosen, jump = page.evaluate(
+    until(page, "s5eval.player.playing")
+    page.evaluate(
+        "(from) => Object.assign(s5eval.player.sounding.source, { loopStart: from, loopEnd: from + 1 })", start
+    )
+    before = best_of(page)
+    assert before["alike"] > 0.95
+    assert abs(before["seconds"] - before["place"]) < 0.02
+    jump = page.evaluate(
         """(digit) => {
-        const player = s5eval.player;
-        const lag = () => player.position - player.context.currentTime;
-        const before = lag();
+        const player = s5eval.player, before = player.position;
         document.body.dispatchEvent(new KeyboardEvent("keydown", { key: digit, bubbles: true }));
-        return [player.chosen, lag() - before];
+        return player.position - before;
     }""",
         str(reference + 1),
     )
-    assert chosen == reference
+    assert page.evaluate("s5eval.player.chosen") == reference
     assert abs(jump) < 0.02
-    page.evaluate(f"s5eval.player.seek({start})")
-    assert heard_at(page, start + 0.1)["alike"] > 0.95, "what sounds is not the reference"
+    after = best_of(page)
+    assert after["alike"] > 0.95, "what sounds is not the reference"
+    assert abs(after["seconds"] - after["place"]) < 0.02
 
 
 def test_switching_leaves_no_gap(open_page: Open, runs: Path) -> None:

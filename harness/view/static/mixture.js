@@ -122,7 +122,6 @@ document.getElementById("volume").addEventListener("input", (event) => player.se
 window.addEventListener("resize", place);
 
 function frame() {
-  player.settle();
   if (player.playing) place();
   requestAnimationFrame(frame);
 }

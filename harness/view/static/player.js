@@ -1,24 +1,30 @@
-// Plays many waveforms as one: all run from the same moment, and what is heard is a matter of gains. So switching
-// leaves no gap and keeps the place, to the sample.
+// Plays many waveforms as one. They are the channels of one buffer, which is played by one source, so they cannot part;
+// what is heard is a matter of gains, so switching leaves no gap and keeps the place, to the sample.
+//
+// One more channel counts samples. What it says last is where the sound is, also on a machine that is too busy to
+// render in time: the clock of the context would run on.
 
 const RATE = 32000;
 const FADE = 0.008; // seconds: short enough to be at once, long enough for no click
-const LEAD = 0.03; // seconds from asking all to start until they do
+const LEAD = 0.05; // seconds from asking until it sounds
 const LOUDEST = 0.7; // peak of the loudest waveform
+const MOST = 31; // channels of a buffer, without the one that counts
+
+// Between two samples a browser would interpolate, and take the highs away.
+const onGrid = (seconds) => Math.round(seconds * RATE) / RATE;
 
 export class Player {
   constructor(addresses) {
     this.addresses = addresses;
     this.buffers = addresses.map(() => null);
     this.context = null;
-    this.playing = false;
+    this.sounding = null; // what plays: source, gains by index, and the ear on the channel that counts
     this.place = 0; // seconds, where it stands when it does not play
     this.chosen = 0;
     this.before = 0;
     this.equal = false;
     this.loop = false;
     this.volume = 1;
-    this.running = [];
     this.listeners = [];
   }
 
@@ -30,19 +36,28 @@ export class Player {
     for (const listener of this.listeners) listener(this);
   }
 
-  get duration() {
-    return Math.max(0, ...this.buffers.map((buffer) => (buffer ? buffer.duration : 0)));
-  }
-
-  get position() {
-    if (!this.playing) return this.place;
-    const passed = this.place + Math.max(0, this.context.currentTime - this.began);
-    if (!this.duration) return passed;
-    return this.loop ? passed % this.duration : Math.min(passed, this.duration);
+  get playing() {
+    return this.sounding !== null;
   }
 
   get loaded() {
     return this.buffers.filter(Boolean).length;
+  }
+
+  get length() {
+    return Math.max(0, ...this.buffers.map((buffer) => (buffer ? buffer.length : 0)));
+  }
+
+  get duration() {
+    return this.length / RATE;
+  }
+
+  get position() {
+    if (!this.playing) return this.place;
+    const last = new Float32Array(32);
+    this.sounding.ear.getFloatTimeDomainData(last);
+    const counted = last[last.length - 1] * this.length;
+    return counted > 0 ? counted / RATE : this.place;
   }
 
   // Decoding needs no sound card and no permission: an offline context does it.
@@ -53,7 +68,6 @@ export class Player {
         const answer = await fetch(address);
         if (!answer.ok) throw new Error(await answer.text());
         this.buffers[index] = await decoder.decodeAudioData(await answer.arrayBuffer());
-        if (this.playing) this.begin(index, onGrid(this.context.currentTime + LEAD));
       } catch (error) {
         this.failure = String(error.message || error);
       }
@@ -64,10 +78,27 @@ export class Player {
   open() {
     if (this.context) return;
     this.context = new AudioContext({ sampleRate: RATE });
-    this.master = this.context.createGain();
-    this.master.gain.value = this.volume;
-    this.analyser = this.context.createAnalyser();
+    this.master = new GainNode(this.context, { gain: this.volume });
+    this.analyser = new AnalyserNode(this.context);
     this.master.connect(this.analyser).connect(this.context.destination);
+  }
+
+  // All waveforms that fit, the chosen one among them, as channels of one buffer.
+  together() {
+    const rows = [];
+    const taken = [];
+    const first = [this.chosen, ...this.buffers.keys()];
+    for (const index of new Set(first.filter((one) => this.buffers[one]))) {
+      const buffer = this.buffers[index];
+      if (rows.length + buffer.numberOfChannels > MOST) continue;
+      taken.push({ index, from: rows.length, channels: buffer.numberOfChannels });
+      for (let k = 0; k < buffer.numberOfChannels; k += 1) rows.push(buffer.getChannelData(k));
+    }
+    const buffer = new AudioBuffer({ length: this.length, numberOfChannels: rows.length + 1, sampleRate: RATE });
+    rows.forEach((row, k) => buffer.copyToChannel(row, k));
+    const count = buffer.getChannelData(rows.length);
+    for (let k = 0; k < count.length; k += 1) count[k] = (k + 1) / count.length;
+    return { buffer, taken };
   }
 
   async play() {
@@ -75,30 +106,46 @@ export class Player {
     this.open();
     await this.context.resume();
     if (!this.loop && this.place >= this.duration - 0.01) this.place = 0;
-    this.began = onGrid(this.context.currentTime + LEAD);
-    this.playing = true;
-    for (const index of this.buffers.keys()) this.begin(index, this.began);
+    const { buffer, taken } = this.together();
+    const source = new AudioBufferSourceNode(this.context, { buffer, loop: this.loop });
+    const splitter = new ChannelSplitterNode(this.context, { numberOfOutputs: buffer.numberOfChannels });
+    const ear = new AnalyserNode(this.context, { fftSize: 32 });
+    const gains = new Map();
+    source.connect(splitter);
+    splitter.connect(ear, buffer.numberOfChannels - 1);
+    for (const { index, from, channels } of taken) {
+      const gain = new GainNode(this.context, { gain: index === this.chosen ? this.level(index) : 0 });
+      const merger = new ChannelMergerNode(this.context, { numberOfInputs: 2 });
+      splitter.connect(merger, from, 0);
+      splitter.connect(merger, from + channels - 1, 1);
+      merger.connect(gain).connect(this.master);
+      gains.set(index, gain);
+    }
+    source.onended = () => this.ended(source);
+    source.start(onGrid(this.context.currentTime + LEAD), Math.min(this.place, this.duration));
+    this.sounding = { source, gains, ear };
     this.changed();
   }
 
-  begin(index, when) {
-    const buffer = this.buffers[index];
-    if (!buffer || this.running[index]) return;
-    const source = new AudioBufferSourceNode(this.context, { buffer, loop: this.loop });
-    const gain = new GainNode(this.context, { gain: index === this.chosen ? this.level(index) : 0 });
-    source.connect(gain).connect(this.master);
-    const place = this.place + (when - this.began);
-    source.start(when, this.loop ? place % buffer.duration : Math.min(place, buffer.duration));
-    this.running[index] = { source, gain };
-    if (this.loop) source.loopEnd = buffer.duration;
+  ended(source) {
+    if (this.sounding?.source !== source) return;
+    this.silence();
+    this.place = this.duration;
+    this.changed();
+  }
+
+  silence() {
+    const { source, gains } = this.sounding;
+    this.sounding = null;
+    source.stop();
+    source.disconnect();
+    for (const gain of gains.values()) gain.disconnect();
   }
 
   pause() {
     if (!this.playing) return;
     this.place = onGrid(this.position);
-    this.playing = false;
-    for (const pair of this.running) if (pair) pair.source.stop();
-    this.running = [];
+    this.silence();
     this.changed();
   }
 
@@ -107,29 +154,30 @@ export class Player {
   }
 
   async seek(seconds) {
-    const place = onGrid(Math.min(Math.max(0, seconds), this.duration));
     const again = this.playing;
     this.pause();
-    this.place = place;
+    this.place = onGrid(Math.min(Math.max(0, seconds), this.duration));
     this.changed();
     if (again) await this.play();
   }
 
   choose(index) {
-    if (index < 0 || index >= this.addresses.length || index === this.chosen) return;
+    if (index < 0 || index >= this.addresses.length || index === this.chosen) return undefined;
     this.before = this.chosen;
     this.chosen = index;
     this.fade();
     this.changed();
+    const absent = this.playing && this.buffers[index] && !this.sounding.gains.has(index);
+    return absent ? this.seek(this.position) : undefined; // it was read after the others had begun
   }
 
   fade() {
-    for (const [index, pair] of this.running.entries()) {
-      if (!pair) continue;
-      const now = this.context.currentTime;
-      pair.gain.gain.cancelScheduledValues(now);
-      pair.gain.gain.setValueAtTime(pair.gain.gain.value, now);
-      pair.gain.gain.linearRampToValueAtTime(index === this.chosen ? this.level(index) : 0, now + FADE);
+    if (!this.playing) return;
+    const now = this.context.currentTime;
+    for (const [index, { gain }] of this.sounding.gains) {
+      gain.cancelScheduledValues(now);
+      gain.setValueAtTime(gain.value, now);
+      gain.linearRampToValueAtTime(index === this.chosen ? this.level(index) : 0, now + FADE);
     }
   }
 
@@ -139,9 +187,10 @@ export class Player {
     this.changed();
   }
 
-  async setLoop(loop) {
+  setLoop(loop) {
     this.loop = loop;
-    await this.seek(this.position);
+    if (this.playing) this.sounding.source.loop = loop;
+    this.changed();
   }
 
   setVolume(decibels) {
@@ -159,15 +208,7 @@ export class Player {
     if (power <= 0) return common;
     return Math.min(common * Math.sqrt(loudest / power), LOUDEST / peak);
   }
-
-  // At the end it stands still, at the end.
-  settle() {
-    if (this.playing && !this.loop && this.position >= this.duration) this.pause();
-  }
 }
-
-// Between two samples a browser would interpolate, and take the highs away.
-const onGrid = (seconds) => Math.round(seconds * RATE) / RATE;
 
 const measured = new WeakMap();
 
