@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from s5eval.metrics.bootstrap import Resamples, bootstrap, paired_bootstrap, ratios
+from s5eval.metrics.bootstrap import Resamples, bootstrap, paired_bootstrap, percentiles, ratios
 
 
 def literal_interval(numerator: np.ndarray, denominator: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -97,6 +97,13 @@ def test_ten_thousand_resamples_of_the_test_split_take_under_a_second() -> None:
 def test_resamples_that_are_kept_give_the_interval_of_those_that_are_drawn(n: int) -> None:
     rng = np.random.default_rng(4)
     numerator, denominator = rng.normal(size=(n, 3)), rng.integers(0, 2, (n, 3)).astype(float)
-    drawn, kept = bootstrap(numerator, denominator), Resamples(n).intervals(numerator, denominator)
-    for name in ("value", "low", "high"):
-        np.testing.assert_allclose(getattr(kept, name), getattr(drawn, name), rtol=1e-12)
+    other = numerator + 0.3 * rng.normal(size=(n, 3)) * denominator
+    resamples = Resamples(n)
+    first, second = resamples.draw(numerator, denominator), resamples.draw(other, denominator)
+    for values, expected in (
+        (first, bootstrap(numerator, denominator)),
+        (second - first, paired_bootstrap((numerator, denominator), (other, denominator))),
+    ):
+        low, high = percentiles(values)
+        np.testing.assert_allclose(low, expected.low, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(high, expected.high, rtol=1e-9, atol=1e-12)
