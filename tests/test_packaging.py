@@ -18,7 +18,7 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 """A floor imports only those before it; `metrics` stands alone, and `harness` alone uses it."""
 
 ROOMS = {
-    "data_manifests": "common containers | download labels | naming | listing | audio | records | synthesis "
+    "data_manifests": "common containers | download labels | naming | listing | audio | records | in_step synthesis "
     "| scan sets | manifest training_scenes | verify",
     "systems": "batching card device estimates settings | decision loading | interface networks training "
     "| parameters pipeline profiling registry stage_store | baseline bounds folder multistage",

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
-from s5eval.data_manifests.common.files import sweep, sync_files, sync_folder, write_atomically
+from s5eval.data_manifests.common.files import sweep, sync_files, sync_folder, write_all, write_atomically
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.harness.errors import RunFolderError
@@ -158,7 +158,7 @@ class RunFolder:
                 files[str(path.relative_to(self.path))] = table.save(path, sync=False)
             if self._journal is None:
                 self._journal = (self.path / JOURNAL).open("ab", buffering=0)
-            _write_all(self._journal, Line(score, files).text().encode())
+            write_all(self._journal, Line(score, files).text().encode())
         except OSError as error:
             raise _unwritable(self.path, error) from error
         self._pending += [self.path / name for name in files]
@@ -250,10 +250,3 @@ def _unwritable(path: Path, error: OSError) -> RunFolderError:
             f"the disk reports an error: cannot write in {path}; s5eval run --resume {path} goes on from what stands"
         )
     return RunFolderError(f"cannot write in {path}: {os.strerror(error.errno) if error.errno else error}")
-
-
-def _write_all(file: IO[bytes], data: bytes) -> None:
-    """An unbuffered file may take a part only; nothing may be left to its end, when no error can be told any more."""
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) or 0 :]
