@@ -4,8 +4,6 @@
 every process, because a scene is a function of its index alone. Nothing here imports torch.
 """
 
-import functools
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.workers import begin_worker
 from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.data_manifests.records import Audio
@@ -25,8 +23,6 @@ from s5eval.data_manifests.synthesis.recordings import open_recordings, rooms_of
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, render_scene
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, Sources
-
-_SAMPLED = 4096  # bytes of a place of a file that its digest covers
 
 NO_SOURCE = -1
 """Label index of a slot without a source."""
@@ -104,65 +100,6 @@ def _item(scene: SynthesizedScene, recipe: Recipe) -> TrainingItem:
     )
 
 
-def foley_training(
-    *,
-    seed: int = 0,
-    scenes_per_epoch: int = 10_112,
-    duration: float = 10.0,
-    augmentation: DurationAugmentation = "off",
-    recipe: Recipe = RECIPE,
-) -> TrainingScenes:
-    """Scenes like those of mini/train: procedural sounds in simulated rooms.
-
-    Args:
-        seed: of the series; mini's own splits use other seeds.
-        scenes_per_epoch: the length of the data set.
-        duration: of a scene, seconds.
-        augmentation: how short and long Percussion is drawn.
-        recipe: everything else.
-    """
-    return TrainingScenes(
-        mini_material("train", augmentation), replace(recipe, duration=duration), seed, scenes_per_epoch
-    )
-
-
-def recorded_training(
-    dev_set: Path,
-    *,
-    split: str = "train",
-    seed: int = 0,
-    scenes_per_epoch: int = 10_112,
-    duration: float = 10.0,
-    augmentation: DurationAugmentation = "off",
-    recipe: Recipe = RECIPE,
-) -> TrainingScenes:
-    """Scenes from recordings in the official layout.
-
-    Args:
-        dev_set: holds `sound_event/<split>/<Class>/…`, and possibly `interference/<split>/<Kind>/…`,
-            `noise/<split>/…` (four channels) and `room_ir/<split>/*.sofa`. Where one of the last three is missing,
-            its procedural or simulated counterpart takes its place; measured rooms need `noise`.
-        split: name of the sub-folders.
-        seed: of the series.
-        scenes_per_epoch: the length of the data set.
-        duration: of a scene, seconds.
-        augmentation: how short and long Percussion is drawn.
-        recipe: everything else.
-
-    Raises:
-        DataError: no recordings, a class that is none of the 18, or measured rooms without backgrounds.
-    """
-    return mixed_training(
-        {str(dev_set): 1.0},
-        split=split,
-        seed=seed,
-        scenes_per_epoch=scenes_per_epoch,
-        duration=duration,
-        duration_augmentation=augmentation,
-        recipe=recipe,
-    )
-
-
 def mixed_training(
     shares: Mapping[str, float],
     *,
@@ -219,31 +156,6 @@ def mixed_training(
         backgrounds,
     )
     return TrainingScenes(material, replace(recipe, duration=duration), seed, scenes_per_epoch)
-
-
-@functools.cache
-def recordings_digest(dev_set: Path, split: str = "train") -> str:
-    """Digest of the recordings that `recorded_training` takes, wherever they lie; computed once per process.
-
-    It covers names, sizes, and of each file its beginning, middle and end (a set has tens of gigabytes).
-
-    Raises:
-        DataError: a file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        for kind in ("sound_event", "interference", "noise", "room_ir"):
-            root = dev_set / kind / split
-            for path in sorted(path for path in root.rglob("[!.]*") if path.is_file()):
-                size = path.stat().st_size
-                digest.update(f"{kind}/{path.relative_to(root).as_posix()}\0{size}\0".encode())
-                with path.open("rb") as file:
-                    for start in (0, size // 2, max(0, size - _SAMPLED)):
-                        file.seek(start)
-                        digest.update(file.read(_SAMPLED))
-    except OSError as error:
-        raise DataError(f"{error.filename or dev_set}: cannot be read: {error.strerror or error}") from error
-    return f"recordings:{digest.hexdigest()}"
 
 
 def start_worker(worker: int) -> None:

@@ -34,12 +34,13 @@ from s5eval.harness.commands import (
     train,
     tune,
 )
+from s5eval.harness.commands.help import Group
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
 from s5eval.harness.process import interrupt_on_signals, interrupted, mend_standard_streams
 from s5eval.harness.terminal import echo
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="s5eval", prog_name="s5eval")
 @click.option("--debug", is_flag=True, help="Show the traceback of any error.")
 @click.pass_context

@@ -148,11 +148,11 @@ def _look_at(archive: zipfile.ZipFile, listing: _Listing) -> dict[str, zipfile.Z
     entries = archive.infolist()
     for info in entries:
         name = info.orig_filename
-        problem = name_problem(name)
+        problem = member_problem(name)
         if problem is not None and problem[0] == "backslash":  # a fault, but what it means is plain
             listing.note(problem[0], name, problem[1])
             name = name.replace("\\", "/")
-            problem = name_problem(name)
+            problem = member_problem(name)
         if problem:
             listing.note(problem[0], name, problem[1])
         elif name.endswith("/"):
@@ -165,7 +165,7 @@ def _look_at(archive: zipfile.ZipFile, listing: _Listing) -> dict[str, zipfile.Z
     return infos
 
 
-def name_problem(name: str) -> tuple[str, str] | None:
+def member_problem(name: str) -> tuple[str, str] | None:
     """Rule and message for a name that no careful program would unpack, or None."""
     parts = name.removesuffix("/").split("/")
     if not all(character.isprintable() for character in name):
@@ -240,7 +240,7 @@ def _look_at_folder(path: Path, label: str | None) -> Container:
             relative = entry.relative_to(root).as_posix()
             if entry.is_symlink():
                 listing.note("link", relative, "a symbolic link; put the file itself here")
-            elif problem := name_problem(entry.relative_to(path).as_posix()):
+            elif problem := member_problem(entry.relative_to(path).as_posix()):
                 listing.note(problem[0], relative, problem[1])
             elif not entry.is_file():
                 listing.note("special-file", relative, "neither a file nor a folder")

@@ -18,7 +18,7 @@ from s5eval.data_manifests.common.lock import InUseError, locked
 from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
-from s5eval.submissions.layout import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, printable
+from s5eval.submissions.layout import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, shortened
 from s5eval.submissions.records import Submission
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
 from s5eval.submissions.validate import Report, validate
@@ -151,4 +151,4 @@ def _disk_errors(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         file = error.filename or out
-        raise DataError(f"{printable(str(file), 300)}: {error.strerror or error}; nothing was written") from error
+        raise DataError(f"{shortened(str(file), 300)}: {error.strerror or error}; nothing was written") from error

@@ -129,10 +129,10 @@ RULES: Mapping[str, Severity] = {
 
 def finding(rule: str, file: str, message: str) -> Finding:
     """A finding of one of `RULES`, which knows the severity; what an archive says is made safe to print."""
-    return Finding(rule, RULES[rule], printable(file, 240), printable(message, 600))
+    return Finding(rule, RULES[rule], shortened(file, 240), shortened(message, 600))
 
 
-def printable(text: str, limit: int) -> str:
+def shortened(text: str, limit: int) -> str:
     """`text` with control characters and lone surrogates escaped, shortened to about `limit` characters."""
     if len(text) > limit:
         text = f"{text[: limit // 2]}…{text[-limit // 3 :]}"

@@ -124,11 +124,11 @@ def package(
         DataError: the package cannot be written.
     """
     text = load_template(template)
-    names = {name: path for path in submissions if (name := submission_name(path)) is not None}
+    names = {name: path for path in submissions if (name := parse_submission_name(path)) is not None}
     findings = [
         finding("archive-name", path.name, "expected <Surname>_<Institute>_task4_<n>, n from 1 to 4")
         for path in submissions
-        if submission_name(path) is None
+        if parse_submission_name(path) is None
     ]
     findings += _check_numbers(submissions)
     team = _team(list(names))
@@ -157,7 +157,7 @@ def package(
     return Packaged(archive, team, tuple(findings))
 
 
-def submission_name(path: Path) -> SubmissionName | None:
+def parse_submission_name(path: Path) -> SubmissionName | None:
     """Whose submission a path is, by its name; None when it is nobody's."""
     path = path.resolve()
     return parse_label(path.name if path.is_dir() else archive_label(path.stem))
@@ -178,7 +178,7 @@ def _check_numbers(submissions: Sequence[Path]) -> list[Finding]:
     found = []
     if len(submissions) > MAX_SYSTEMS:
         found.append(finding("package-systems", "", f"{len(submissions)} systems, at most {MAX_SYSTEMS} are allowed"))
-    labels = [name.label for path in submissions if (name := submission_name(path)) is not None]
+    labels = [name.label for path in submissions if (name := parse_submission_name(path)) is not None]
     twice = sorted({label for label in labels if labels.count(label) > 1})
     return found + [finding("package-systems", label, "given twice") for label in twice]
 

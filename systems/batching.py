@@ -9,7 +9,7 @@ from torch import Tensor
 from s5eval.data_manifests.records import Mixture
 
 
-def batches(mixtures: Sequence[Mixture], device: torch.device) -> Iterator[tuple[Tensor, slice]]:
+def mixture_batches(mixtures: Sequence[Mixture], device: torch.device) -> Iterator[tuple[Tensor, slice]]:
     """Audio (B, 4, T) of neighbouring mixtures of one length, and which they are.
 
     On a CPU every mixture goes alone: a batch would only cost memory there.

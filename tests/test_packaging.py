@@ -21,7 +21,7 @@ ROOMS = {
     "data_manifests": "common containers | download labels | naming | listing | audio | records | in_step synthesis "
     "| scan sets | manifest training_scenes | verify",
     "systems": "batching card device estimates settings | decision loading | interface networks training "
-    "| parameters pipeline profiling registry stage_store | baseline bounds folder multistage",
+    "| parameters pipeline profiling registry stage_store | weights | baseline bounds folder multistage",
     "submissions": "check_json errors layout records zipping | archive check_audio expected metadata pdf results "
     "| check_results | validate | build package",
     "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal",
@@ -43,13 +43,20 @@ def packages_on_disk() -> set[str]:
     return {package_of(path.parent) for folder in FOLDERS for path in (ROOT / folder).rglob("__init__.py")}
 
 
+def data_folders_on_disk() -> set[str]:
+    """Folders of data alone; Python can import them as well, so that setuptools wants them listed."""
+    tracked = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    folders = {(ROOT / file).parent for file in tracked}
+    return {package_of(folder) for folder in folders if not (folder / "__init__.py").is_file()}
+
+
 def place_in_wheel(file: str) -> str:
     return f"s5eval/{file.removeprefix(f'{FACE}/')}"
 
 
 def test_every_package_is_listed_and_mapped() -> None:
     listed = PROJECT["tool"]["setuptools"]
-    assert set(listed["packages"]) == packages_on_disk()
+    assert set(listed["packages"]) == packages_on_disk() | data_folders_on_disk()
     assert {"s5eval": FACE, **{f"s5eval.{folder}": folder for folder in FOLDERS}} == listed["package-dir"]
     modules = {path.parent for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
     assert all((folder / "__init__.py").is_file() for folder in modules)
@@ -191,7 +198,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with tarfile.open(sdist) as archive:
                 archive.extractall(folder, filter="data")
             (folder / sdist.name.removesuffix(".tar.gz")).rename(where)
-        subprocess.run([sys.executable, "-c", build, what, str(made)], cwd=where, capture_output=True, check=True)
+        command = [sys.executable, "-c", build, what, str(made)]
+        built = subprocess.run(command, cwd=where, capture_output=True, text=True, check=True)
+        assert "absent from the `packages` configuration" not in built.stdout + built.stderr
     return next(made.glob("*.whl"))
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.digests import UNREADABLE, content_digests
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.listing import find_audio
@@ -51,8 +51,18 @@ class Recordings:
         return sorted({*clips, *self.backgrounds, *(room.path for room in self.rooms)})
 
     def digest(self) -> str:
-        """`sha256:` of the names (below the folder) and contents of `files`."""
-        listed = [f"{path.relative_to(self.root).as_posix()} {file_sha256(path)}\n" for path in self.files()]
+        """`sha256:` of the names (below the folder) and contents of `files`, wherever the folder lies.
+
+        What was read once is remembered (`content_digests`), as a set may have tens of gigabytes.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        files = self.files()
+        contents = content_digests(files)
+        if lost := [path for path in files if contents[path] == UNREADABLE]:
+            raise DataError(f"{lost[0]}: cannot be read")
+        listed = [f"{path.relative_to(self.root).as_posix()} {contents[path]}\n" for path in files]
         return "sha256:" + hashlib.sha256("".join(listed).encode()).hexdigest()
 
     def described(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import (
     PathType,
     data_options,
@@ -17,10 +18,15 @@ from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, plugin_output
 
 
-@click.command("ablate")
+@click.command(
+    "ablate",
+    cls=Command,
+    short_help="Run the rows of a grid and set them side by side.",
+    example="s5eval ablate --axes stages,thresholds --limit 96 --out TABLES",
+)
 @click.argument("grid", required=False, type=PathType)
 @click.option(
-    "--grid", "axes", metavar="AXES", help="Axes to combine, such as stages,thresholds; default: all of the grid."
+    "--axes", metavar="AXES", help="Axes of the grid to combine, such as stages,thresholds; default: all of them."
 )
 @click.option("--system", metavar="NAME", help="Installed system or module:factory; default: the grid's.")
 @data_options
@@ -41,7 +47,7 @@ def command(grid: Path | None, **options: Any) -> int:
     """
     from s5eval.harness.comparing.ablation import ablate
     from s5eval.harness.comparing.ablation_files import write_ablation
-    from s5eval.harness.comparing.ablation_grid import load_grid, parse_assignments
+    from s5eval.harness.comparing.ablation_grid import dotted_assignments, load_grid
     from s5eval.harness.comparing.ablation_tables import ablation_table
     from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.report.layout import fitted
@@ -50,7 +56,7 @@ def command(grid: Path | None, **options: Any) -> int:
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]
     _, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
-    base = parse_assignments(options["settings"])
+    base = dotted_assignments(options["settings"])
     chosen = load_grid(
         grid,
         axes=axes,

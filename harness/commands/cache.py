@@ -6,15 +6,16 @@ import sys
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Group
 from s5eval.harness.terminal import echo
 
 
-@click.group("cache")
+@click.group("cache", cls=Group)
 def command() -> None:
     """The stage store: results of stages that later runs reuse."""
 
 
-@command.command("ls")
+@command.command("ls", short_help="Entries and bytes per stage.", example="s5eval cache ls")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def list_entries(as_json: bool) -> int:
     """Entries and bytes per stage, and where they are."""
@@ -36,7 +37,9 @@ def list_entries(as_json: bool) -> int:
     return 0
 
 
-@command.command("prune")
+@command.command(
+    "prune", short_help="Remove the entries that were used longest ago.", example="s5eval cache prune --keep-gb 5"
+)
 @click.option(
     "--keep-gb", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Keep the latest so many GB."
 )

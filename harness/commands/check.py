@@ -5,11 +5,17 @@ from pathlib import Path
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType, show_progress
 from s5eval.harness.terminal import echo, plugin_output
 
 
-@click.command("check")
+@click.command(
+    "check",
+    cls=Command,
+    short_help="Verify what a run folder holds; with --repair, mend it.",
+    example="s5eval check runs/MINE --repair",
+)
 @click.argument("run", type=PathType)
 @click.option("--repair", is_flag=True, help="Run damaged mixtures again, and derive summary and page again.")
 @click.option("--system", metavar="NAME", help="With --repair: the run's system, where it is asked for by name.")

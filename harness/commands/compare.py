@@ -5,11 +5,17 @@ from pathlib import Path
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType
 from s5eval.harness.terminal import echo
 
 
-@click.command("compare")
+@click.command(
+    "compare",
+    cls=Command,
+    short_help="Compare two runs, paired, with intervals.",
+    example="s5eval compare runs/BEFORE runs/AFTER --fail-if-worse",
+)
 @click.argument("first", metavar="A", type=PathType)
 @click.argument("second", metavar="B", type=PathType)
 @click.option("--fail-if-worse", is_flag=True, help="Exit with 6 when CAPI-SDRi of B is lower, at the 5 % level.")

@@ -10,6 +10,7 @@ import click
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, data_options, given_options, refuse_folder_of_mini, show_making
 from s5eval.harness.commands.progress import Show, show_count
 from s5eval.harness.process import goes_on_with, this_command
@@ -22,12 +23,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for
 workers_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one per core.")
 
 
-@click.group("data")
+@click.group("data", cls=Group)
 def command() -> None:
     """Data sets: list, verify, fetch, make, synthesize, preview."""
 
 
-@command.command("list")
+@command.command(
+    "list",
+    short_help="Known sets and their splits.",
+    example="s5eval data list --data DIR",
+)
 @click.option("--data", type=PathType, envvar="S5EVAL_DATA", help="Look which splits are below this folder.")
 @json_option
 def list_sets(data: Path | None, as_json: bool) -> int:
@@ -59,7 +64,11 @@ def list_sets(data: Path | None, as_json: bool) -> int:
     return 0
 
 
-@command.command("verify")
+@command.command(
+    "verify",
+    short_help="Check every file of a split and list every finding.",
+    example="s5eval data verify --data DIR --split dev-test",
+)
 @data_options
 @json_option
 @click.pass_context
@@ -92,7 +101,9 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
     return DataError.exit_code if findings else 0
 
 
-@command.command("fetch")
+@command.command(
+    "fetch", short_help="Download an official record, resumable.", example="s5eval data fetch eval --out DIR"
+)
 @click.argument("record")
 @click.option("--out", type=PathType, required=True, help="Data folder; archives are unpacked into it.")
 @click.option("--only", multiple=True, metavar="FILE", help="This file of the record; may be repeated.")
@@ -114,7 +125,11 @@ def fetch_record(
     return 0
 
 
-@command.command("make")
+@command.command(
+    "make",
+    short_help="Make the embedded set, or one of your own recordings.",
+    example="s5eval data make mini --split valid\ns5eval data make --recordings MY_SOUNDS --out MY_SET",
+)
 @click.argument("dataset", type=click.Choice(["mini"]), required=False)
 @click.option(
     "--recordings",
@@ -176,7 +191,10 @@ def make_set(
     return 0
 
 
-@command.command("synthesize")
+@command.command(
+    "synthesize",
+    example="s5eval data synthesize dev_set/metadata/valid/*.json --root . --out SCENES",
+)
 @click.argument("metadata", nargs=-1, required=True, type=PathType)
 @click.option("--root", type=PathType, required=True, help="What the paths in the metadata are relative to.")
 @click.option("--out", type=PathType, required=True, help="Gets soundscape/ and oracle_target/, 32-bit float.")
@@ -192,7 +210,9 @@ def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, worke
     return 0
 
 
-@command.command("preview")
+@command.command(
+    "preview", short_help="Write a page of the procedural sounds.", example="s5eval data preview --out SOUNDS"
+)
 @click.option("--out", type=PathType, required=True, help="Folder of the page.")
 @click.option("--draws", type=click.IntRange(min=1), default=3, show_default=True, help="Sounds per class.")
 @click.option("--seed", default=0, show_default=True, help="Another seed shows other draws.")

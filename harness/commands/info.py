@@ -7,10 +7,16 @@ import shutil
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.terminal import echo
 
 
-@click.command("info")
+@click.command(
+    "info",
+    cls=Command,
+    short_help="What a bug report needs: versions, device, folders.",
+    example="s5eval info --json",
+)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(as_json: bool) -> int:
     """What a bug report needs: versions, device, cache folder and free disk, data root."""

@@ -17,7 +17,7 @@ from s5eval.harness.terminal import echo
 if TYPE_CHECKING:
     from s5eval.data_manifests.common.progress import CountProgress
     from s5eval.harness.runs.engine import Outcome
-    from s5eval.harness.runs.run import Progress, RunResult
+    from s5eval.harness.runs.run import OutcomeProgress, RunResult
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -116,7 +116,7 @@ def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iter
             show(number, total, f"failed={failed}" if failed else "")
 
 
-def announcing(folder: Path) -> "Progress":
+def announcing(folder: Path) -> "OutcomeProgress":
     """`show_progress` that first says where the run is kept."""
 
     def show(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":

@@ -5,11 +5,17 @@ from typing import Any
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import trust_option
 from s5eval.harness.terminal import echo, plugin_output
 
 
-@click.command("profile")
+@click.command(
+    "profile",
+    cls=Command,
+    short_help="Parameters, operations, seconds and memory of a system.",
+    example="s5eval profile --system multistage --set system.preset=paper",
+)
 @click.option("--system", required=True, metavar="NAME", help="An installed system that can be profiled.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as system.preset=paper.")
 @trust_option

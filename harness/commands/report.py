@@ -5,11 +5,17 @@ from pathlib import Path
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType
 from s5eval.harness.terminal import echo
 
 
-@click.command("report")
+@click.command(
+    "report",
+    cls=Command,
+    short_help="Write a run's page again: numbers, bounds, mixtures, players.",
+    example="s5eval report runs/MINE",
+)
 @click.argument("run", type=PathType)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(run: Path, as_json: bool) -> int:

@@ -5,10 +5,16 @@ from pathlib import Path
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType, show_result
 
 
-@click.command("rescore")
+@click.command(
+    "rescore",
+    cls=Command,
+    short_help="Score a run again from its tables, with another decision.",
+    example="s5eval rescore runs/MINE --decision thresholds.yaml --out runs/TUNED",
+)
 @click.argument("run", type=PathType)
 @click.option("--decision", type=PathType, metavar="FILE", help="Another decision file; needs --out.")
 @click.option("--out", type=PathType, metavar="RUN2", help="New run folder; default: rebuild RUN in place.")

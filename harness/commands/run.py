@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import (
     PathType,
     announcing,
@@ -23,7 +24,13 @@ from s5eval.harness.commands.options import (
 from s5eval.harness.terminal import echo, plugin_output
 
 
-@click.command("run")
+@click.command(
+    "run",
+    cls=Command,
+    example=(
+        "s5eval run --system multistage --data DIR --split dev-test --out runs/MINE\ns5eval run --resume runs/MINE"
+    ),
+)
 @click.option("--system", metavar="NAME", help="Installed system (see `s5eval systems`), or module:factory.")
 @data_options
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as system.stages=2.")

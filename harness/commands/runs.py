@@ -6,11 +6,17 @@ from pathlib import Path
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType
 from s5eval.harness.terminal import echo
 
 
-@click.command("runs")
+@click.command(
+    "runs",
+    cls=Command,
+    short_help="List runs: data, status, scores, and what to be wary of.",
+    example="s5eval runs runs",
+)
 @click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=PathType)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON array, for machines.")
 def command(folders: Sequence[Path], as_json: bool) -> int:

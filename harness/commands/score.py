@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import (
     PathType,
     announcing,
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
     from s5eval.harness.record.config import RunConfig
 
 
-@click.command("score")
+@click.command(
+    "score",
+    cls=Command,
+    short_help="Score wavs, zips or submissions of anybody against references.",
+    example=("s5eval score MY_WAVS --data DIR\ns5eval score TEAM1.zip TEAM2.zip --data DIR --out RANKING"),
+)
 @click.argument("estimates", nargs=-1, type=PathType)
 @data_options
 @metrics_option

@@ -9,6 +9,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, show_making
 from s5eval.harness.commands.progress import show_count
 from s5eval.harness.terminal import echo
@@ -22,12 +23,16 @@ EXIT_INVALID = 5
 _SHOWN = 20  # findings of one rule on a screen; --json lists all
 
 
-@click.group("submit")
+@click.group("submit", cls=Group, short_help="Build, check and package challenge submissions.")
 def command() -> None:
     """Challenge submissions: build one from runs, check anybody's, package up to four."""
 
 
-@command.command("build")
+@command.command(
+    "build",
+    short_help="Make a submission from a run.",
+    example="s5eval submit build runs/EVAL --dev-run runs/DEV --author Choi --affiliation KAIST --out OUT",
+)
 @click.argument("run", type=PathType)
 @click.option("--author", required=True, help="Surname of the corresponding author, such as Choi.")
 @click.option("--affiliation", required=True, help="Abbreviation of the institute, such as KAIST.")
@@ -138,7 +143,11 @@ def expected_options(function: Any) -> Any:
     return function
 
 
-@command.command("validate")
+@command.command(
+    "validate",
+    short_help="Check anybody's submission and list every fault.",
+    example="s5eval submit validate OUT/Choi_KAIST_task4_1.zip --data DIR",
+)
 @click.argument("path", type=PathType)
 @expected_options
 @click.option("--no-audio", is_flag=True, help="Check names and JSON only; do not read the wavs.")
@@ -163,7 +172,11 @@ def validate(path: Path, no_audio: bool, as_json: bool, **options: Any) -> int:
     return 0 if report.ok else EXIT_INVALID
 
 
-@command.command("init")
+@command.command(
+    "init",
+    short_help="Write the files of a package that you fill in.",
+    example="s5eval submit init OUT/Choi_KAIST_task4_1.zip --out META",
+)
 @click.argument("submissions", nargs=-1, type=PathType)
 @click.option("--author", help="Surname, when there is no submission yet to read it from.")
 @click.option("--affiliation", help="Institute, likewise.")
@@ -185,11 +198,11 @@ def init(
     Parameters, scores and external resources are read from SUBMISSIONS (built zips or folders), if given.
     """
     from s5eval.submissions.layout import make_name
-    from s5eval.submissions.package import init_package, submission_name
+    from s5eval.submissions.package import init_package, parse_submission_name
 
     built = {}
     for path in submissions:
-        name = submission_name(path)
+        name = parse_submission_name(path)
         if name is None or not path.exists():
             raise UsageError(f"{path}: no submission of the name <Surname>_<Institute>_task4_<n>, zip or folder")
         built[name] = path
@@ -208,7 +221,11 @@ def init(
     return 0
 
 
-@command.command("package")
+@command.command(
+    "package",
+    short_help="Pack up to four submissions into the challenge package.",
+    example="s5eval submit package OUT/Choi_KAIST_task4_1.zip --meta META --report REPORT.pdf --out PACKAGE",
+)
 @click.argument("submissions", nargs=-1, required=True, type=PathType)
 @click.option("--meta", type=PathType, required=True, metavar="DIR", help="Folder that `submit init` wrote.")
 @click.option("--report", type=PathType, required=True, metavar="PDF", help="Technical report.")

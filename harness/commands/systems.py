@@ -4,10 +4,15 @@ import json
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.terminal import echo
 
 
-@click.command("systems")
+@click.command(
+    "systems",
+    cls=Command,
+    example="s5eval systems",
+)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(as_json: bool) -> int:
     """List the installed systems: name and factory. A package adds one by an entry point in `s5eval.systems`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType
 from s5eval.harness.commands.progress import show_count
 from s5eval.harness.process import goes_on_with, this_command
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from s5eval.systems.training.loop import Watcher
 
 
-@click.command("train")
+@click.command(
+    "train",
+    cls=Command,
+    example="s5eval train mini/uss --weights weights --set data.folder=RECORDINGS",
+)
 @click.argument("recipe", metavar="RECIPE")
 @click.option(
     "--weights",

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType, given_options
 from s5eval.harness.terminal import echo
 
@@ -14,7 +15,12 @@ _LABELLED = ("objective", "weight", "folds", "shrinkage", "seed")
 _UNLABELLED = ("source", "strength")
 
 
-@click.command("tune")
+@click.command(
+    "tune",
+    cls=Command,
+    short_help="Fit thresholds or priors to a run, without running it again.",
+    example="s5eval tune runs/VALID --out thresholds.yaml",
+)
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType)
 @click.option(
     "--out",

@@ -16,7 +16,7 @@ from s5eval.harness.record.shapes import TUNED
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import BOUND_NOTES
 from s5eval.harness.runs.resume import resume
-from s5eval.harness.runs.run import Progress, RunResult, run
+from s5eval.harness.runs.run import OutcomeProgress, RunResult, run
 from s5eval.harness.scoring.corpus import METRICS, Column, all_columns, bound_columns
 from s5eval.harness.scoring.paired import paired_differences
 
@@ -133,7 +133,7 @@ def ablate(
     config: RunConfig,
     out: Path,
     *,
-    progress: Progress | None = None,
+    progress: OutcomeProgress | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Ablation:
     """Run every row of a grid below `out/rows`; rows that are finished there are taken as they are.
@@ -187,7 +187,7 @@ def _check_same(path: Path, config: RunConfig) -> None:
             raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another --out")
 
 
-def _run_row(row: GridRow, config: RunConfig, path: Path, progress: Progress | None) -> _Outcome:
+def _run_row(row: GridRow, config: RunConfig, path: Path, progress: OutcomeProgress | None) -> _Outcome:
     sittings = len(read_run(path).get("sittings", ())) if (path / "run.json").is_file() else 0
     try:
         result = _result(config, path, progress)
@@ -212,7 +212,7 @@ def _notes(error: Exception) -> list[str]:
     return list(getattr(error, "__notes__", []))
 
 
-def _result(config: RunConfig, path: Path, progress: Progress | None) -> RunResult:
+def _result(config: RunConfig, path: Path, progress: OutcomeProgress | None) -> RunResult:
     if path.exists():
         given = {"system": config.system, "trust_checkpoint": config.trust_checkpoint, "data": config.data}
         return resume(path, given=given, fresh=config, progress=progress)

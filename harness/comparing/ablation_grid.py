@@ -78,7 +78,7 @@ def load_grid(
     return Grid(None if system is None else str(system), tuple(named), str(chosen))
 
 
-def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+def dotted_assignments(texts: Sequence[str]) -> dict[str, Any]:
     """`--set KEY=VALUE` texts as dotted assignments; raises `UsageError` as `parse_settings`."""
     parse_settings(texts)
     pairs = (text.partition("=") for text in texts)

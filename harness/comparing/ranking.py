@@ -17,7 +17,7 @@ from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import estimate_marks, part_mark
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.runs.resume import resume
-from s5eval.harness.runs.run import Progress, RunResult, run
+from s5eval.harness.runs.run import OutcomeProgress, RunResult, run
 from s5eval.harness.scoring.corpus import METRICS, Column
 from s5eval.harness.scoring.paired import Difference, paired_differences
 from s5eval.metrics.tolerance import equal, settled
@@ -30,7 +30,7 @@ _CAPI = Column(("metrics", "capi_sdri"), METRICS[0], lambda score: True)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RankedSubmission:
     """One submission's place.
 
     Attributes:
@@ -112,7 +112,7 @@ class Ranking:
     data: str
     n: int
     n_split: int
-    entries: tuple[Entry, ...]
+    entries: tuple[RankedSubmission, ...]
     unusable: Mapping[str, str]
     published: tuple[Published, ...]
     note: str | None
@@ -145,7 +145,7 @@ def rank(
     out: Path,
     *,
     resuming: Collection[str] | None = None,
-    progress: Progress | None = None,
+    progress: OutcomeProgress | None = None,
 ) -> Ranking:
     """Score submissions one after the other, each into `out/<name>`, and rank them by CAPI-SDRi.
 
@@ -178,7 +178,7 @@ def rank(
                 result = resume(out / name, given=given, fresh=configs[name], progress=progress)
             else:
                 result = run(configs[name], out / name, progress=progress)
-            entries.append(Entry(name, path, result))
+            entries.append(RankedSubmission(name, path, result))
         except DataError as error:
             unusable[name] = str(error)
     ids = [scene.mixture.id for scene in manifest.scenes]
@@ -224,14 +224,14 @@ def _with_targets(run: Path) -> int:
     return sum(bool(score.reference_labels) for score in read_scores(run).values())
 
 
-def _ranked(entries: Sequence[Entry]) -> list[Entry]:
-    def key(entry: Entry) -> tuple[bool, bool, float, str]:
+def _ranked(entries: Sequence[RankedSubmission]) -> list[RankedSubmission]:
+    def key(entry: RankedSubmission) -> tuple[bool, bool, float, str]:
         return entry.partial is not None, entry.value is None, -settled(entry.value or 0.0), entry.name
 
     ordered = sorted(entries, key=key)
     if not ordered or key(ordered[0])[:2] != (False, False):
         return ordered
-    ranked: list[Entry] = []
+    ranked: list[RankedSubmission] = []
     for position, entry in enumerate(ordered, start=1):
         complete = key(entry)[:2] == (False, False)
         tied = complete and ranked and equal(ranked[-1].value or 0.0, entry.value or 0.0)
@@ -241,7 +241,7 @@ def _ranked(entries: Sequence[Entry]) -> list[Entry]:
     return ranked
 
 
-def _difference(first: Entry, second: Entry) -> Difference:
+def _difference(first: RankedSubmission, second: RankedSubmission) -> Difference:
     scores = [read_scores(entry.result.path) for entry in (first, second)]
     order = read_run(first.result.path)["mixtures"]
     both = [id_ for id_ in order if all(id_ in side and side[id_].status == "scored" for side in scores)]
@@ -273,7 +273,7 @@ def _published(dataset: str, split: str, ids: Sequence[str]) -> tuple[tuple[Publ
     return tuple(ordered), "published: results page of DCASE 2026 Challenge Task 4, without intervals"
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: RankedSubmission) -> tuple[str, ...]:
     metrics, difference = entry.result.summary["metrics"], entry.difference
     place = "  – " if entry.rank is None else f"{entry.rank:3d} "
     behind = ""
@@ -298,7 +298,7 @@ def _published_row(row: Published) -> tuple[str, ...]:
     return f"    {row.system} ({note})", number(row.capi_sdri, 2), "", number(row.mixture_accuracy, 2), "", ""
 
 
-def _entry_dict(entry: Entry) -> dict[str, Any]:
+def _entry_dict(entry: RankedSubmission) -> dict[str, Any]:
     summary = entry.result.summary
     difference = None if entry.difference is None else asdict(entry.difference)
     return {

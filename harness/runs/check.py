@@ -15,7 +15,7 @@ from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.runs.derived import derive_summary
 from s5eval.harness.runs.resume import resume
-from s5eval.harness.runs.run import Progress
+from s5eval.harness.runs.run import OutcomeProgress
 from s5eval.metrics.version import METRIC_VERSION
 
 TOLERANCE = 1e-9
@@ -88,7 +88,7 @@ def check_run(run: Path) -> Check:
     return Check(run, str(record["status"]), len(record["mixtures"]), len(found.whole), tuple(damage), tuple(notes))
 
 
-def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: Progress | None = None) -> Check:
+def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: OutcomeProgress | None = None) -> Check:
     """Redo what is not whole: mixtures by running them, summary and page by deriving them.
 
     Args:

@@ -20,7 +20,7 @@ from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.same_data import manifest_facts, same_data
 from s5eval.harness.runs.derived import finished_summary
 from s5eval.harness.runs.plan import plan_run
-from s5eval.harness.runs.run import Progress, RunResult, carry_out, run
+from s5eval.harness.runs.run import OutcomeProgress, RunResult, carry_out, run
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.registry import is_installed
 
@@ -32,7 +32,7 @@ def resume(
     *,
     given: Mapping[str, Any],
     fresh: RunConfig | None,
-    progress: Progress | None = None,
+    progress: OutcomeProgress | None = None,
     making: CountProgress | None = None,
 ) -> RunResult:
     """Continue a run that was interrupted; failed mixtures are tried again. A finished run stays as it is.

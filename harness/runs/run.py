@@ -26,7 +26,7 @@ from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
 
-Progress = Callable[[Iterable[Outcome], int, int], Iterable[Outcome]]
+OutcomeProgress = Callable[[Iterable[Outcome], int, int], Iterable[Outcome]]
 """Wraps the outcomes to show progress; gets how many mixtures there are, and how many are done already."""
 
 
@@ -44,7 +44,7 @@ class RunResult:
 
 
 def run(
-    config: RunConfig, out: Path, *, progress: Progress | None = None, making: CountProgress | None = None
+    config: RunConfig, out: Path, *, progress: OutcomeProgress | None = None, making: CountProgress | None = None
 ) -> RunResult:
     """Evaluate a system into a new run folder.
 
@@ -68,7 +68,7 @@ def carry_out(
     plan: Plan,
     folder: RunFolder,
     done: Mapping[str, Line],
-    progress: Progress | None,
+    progress: OutcomeProgress | None,
     before: Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
@@ -118,7 +118,7 @@ def carry_out(
 
 
 def _outcomes(
-    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: Progress | None, n_done: int, guard: Guard
+    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: OutcomeProgress | None, n_done: int, guard: Guard
 ) -> Iterable[Outcome]:
     engine = Engine(
         system=plan.system,

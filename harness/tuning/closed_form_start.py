@@ -28,7 +28,7 @@ _EDGE = 0.01  # thresholds stay this far from 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
+class ObservedCandidates:
     """What the candidates of N mixtures were, E in all.
 
     Attributes:
@@ -49,12 +49,12 @@ class Slots:
     right: npt.NDArray[np.bool_]
     gain: Array
 
-    def restrict(self, kept: npt.NDArray[np.intp]) -> "Slots":
+    def restrict(self, kept: npt.NDArray[np.intp]) -> "ObservedCandidates":
         """The slots of some of the mixtures; the others keep their place and count nothing."""
         inside = np.isin(self.mixture, kept)
         others = np.full_like(self.others, -1)
         others[kept] = self.others[kept]
-        return Slots(
+        return ObservedCandidates(
             others,
             self.mixture[inside],
             self.label[inside],
@@ -65,7 +65,7 @@ class Slots:
         )
 
 
-def observe_slots(tables: Sequence[PairTable]) -> Slots:
+def observe_slots(tables: Sequence[PairTable]) -> ObservedCandidates:
     """Match candidates and references by their waveforms.
 
     Args:
@@ -83,10 +83,12 @@ def observe_slots(tables: Sequence[PairTable]) -> Slots:
     columns = np.array(rows, np.float64).reshape(-1, 6)
     others = np.array([len(table.reference_labels or ()) - 1 for table in tables], np.intp)
     mixture, label_index = columns[:, 0].astype(np.intp), columns[:, 1].astype(np.intp)
-    return Slots(others, mixture, label_index, columns[:, 2], columns[:, 3] > 0, columns[:, 4] > 0, columns[:, 5])
+    return ObservedCandidates(
+        others, mixture, label_index, columns[:, 2], columns[:, 3] > 0, columns[:, 4] > 0, columns[:, 5]
+    )
 
 
-def analytic_thresholds(slots: Slots) -> Array | None:
+def analytic_thresholds(slots: ObservedCandidates) -> Array | None:
     """Thresholds (18,) from the mean gains and hit rates of the classes.
 
     Returns:

@@ -51,7 +51,7 @@ class ResUNetSizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class BaselineConfiguration:
     """All of a preset.
 
     Attributes:
@@ -73,7 +73,7 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class BaselineSettings:
     """What `system.*` keys amount to: a preset, perhaps changed, and where weights lie.
 
     Attributes:
@@ -86,14 +86,14 @@ class Settings:
     """
 
     preset: str
-    configuration: Configuration
+    configuration: BaselineConfiguration
     checkpoint_dir: Path | None
     checkpoint_weights: str | None
     weights: Path | None
     trust_checkpoint: bool
 
 
-def read_settings(config: Mapping[str, Any], *, system: str) -> Settings:
+def read_settings(config: Mapping[str, Any], *, system: str) -> BaselineSettings:
     """Resolve the `system.*` keys.
 
     Args:
@@ -118,15 +118,17 @@ def read_settings(config: Mapping[str, Any], *, system: str) -> Settings:
     if chosen is not None and paths["checkpoint_dir"] is None:
         raise UsageError("system.checkpoint_weights chooses among those of system.checkpoint_dir, which is not given")
     configuration = load_preset(preset, rest, system=system)
-    return Settings(preset, configuration, **paths, checkpoint_weights=chosen, trust_checkpoint=trusted)
+    return BaselineSettings(preset, configuration, **paths, checkpoint_weights=chosen, trust_checkpoint=trusted)
 
 
-def load_preset(name: str, changes: Mapping[str, Any] | None = None, *, system: str = "baseline-4c") -> Configuration:
+def load_preset(
+    name: str, changes: Mapping[str, Any] | None = None, *, system: str = "baseline-4c"
+) -> BaselineConfiguration:
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
     if name not in PRESETS:
         raise UsageError(f"system.preset is {name!r}; expected {' or '.join(PRESETS)}")
     path = Path(__file__).parent / "presets" / f"{name}.yaml"
-    configuration = read_preset(Configuration, path, changes or {}, system=system, other_keys=_OTHER_KEYS)
+    configuration = read_preset(BaselineConfiguration, path, changes or {}, system=system, other_keys=_OTHER_KEYS)
     _check(configuration)
     return configuration
 
@@ -137,7 +139,7 @@ def _path(key: str, value: object) -> Path | None:
     return None if value is None else Path(value).expanduser()
 
 
-def _check(c: Configuration) -> None:
+def _check(c: BaselineConfiguration) -> None:
     check_positive(c, "system", but=("seed",))
     s = c.separator
     if s.hop > s.window // 3:

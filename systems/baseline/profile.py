@@ -7,10 +7,11 @@ import torch
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
-from s5eval.systems.baseline.configuration import Configuration, read_settings
-from s5eval.systems.baseline.system import UNTRAINED, Kind, build, new_part
+from s5eval.systems.baseline.configuration import BaselineConfiguration, read_settings
+from s5eval.systems.baseline.system import Kind, build, new_part
 from s5eval.systems.parameters import count_parameters
 from s5eval.systems.profiling import PartCost, Profile, count_macs, time_stages
+from s5eval.systems.weights import UNTRAINED
 
 
 def profile_1c(config: Mapping[str, Any], device: str, *, seconds: float = 10.0) -> Profile:
@@ -44,7 +45,7 @@ def profile(kind: Kind, config: Mapping[str, Any], device: str, *, seconds: floa
     )
 
 
-def count_parts(kind: Kind, config: Configuration, *, seconds: float = 10.0) -> tuple[PartCost, ...]:
+def count_parts(kind: Kind, config: BaselineConfiguration, *, seconds: float = 10.0) -> tuple[PartCost, ...]:
     """Parameters and multiply-adds of tagger and separator, without computing anything.
 
     Multiply-adds are those of the plain definition; the separator's frozen transforms count as parameters, as they

@@ -17,7 +17,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger
-from s5eval.systems.batching import batches
+from s5eval.systems.batching import mixture_batches
 from s5eval.systems.interface import Candidates, Json
 
 _ABOVE = 1e-8  # more than the last digits that a decision counts
@@ -69,7 +69,7 @@ class TaggingStage:
         if inputs is not None:
             raise ValueError(f"stage {self.name} is the first and takes no inputs")
         results = []
-        for audio, _ in batches(mixtures, _device(self.tagger)):
+        for audio, _ in mixture_batches(mixtures, _device(self.tagger)):
             scores, silence = (value.cpu().numpy() for value in track_scores(self.tagger(audio)))
             for row in range(len(audio)):
                 order = np.argsort(silence[row] > SILENT, kind="stable")
@@ -78,7 +78,7 @@ class TaggingStage:
         return results
 
 
-class SeparationStage:
+class QueriedSeparationStage:
     """Separates the tracks that are named.
 
     The separator is queried for the classes of the tracks that are not silent, all at once, with zeros for the
@@ -103,7 +103,7 @@ class SeparationStage:
         if inputs is None or len(inputs) != len(mixtures):
             raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
         results: list[Candidates] = []
-        for audio, rows in batches(mixtures, _device(self.separator)):
+        for audio, rows in mixture_batches(mixtures, _device(self.separator)):
             named = inputs[rows]
             waveforms = self._separate(audio, named).float().cpu().numpy()
             results += [

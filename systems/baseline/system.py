@@ -1,45 +1,38 @@
 """Builds the challenge's baseline: the factories behind the names `baseline-1c` and `baseline-4c`."""
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import torch
 from torch import nn
 
-from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS
 from s5eval.systems.baseline.checkpoints import SOURCE, load_checkpoint
-from s5eval.systems.baseline.configuration import Configuration, Settings, read_settings
+from s5eval.systems.baseline.configuration import BaselineConfiguration, BaselineSettings, read_settings
 from s5eval.systems.baseline.models.frozen import frozen_tensors
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger, Tagger1c, Tagger4c
-from s5eval.systems.baseline.stages import SeparationStage, TaggingStage
-from s5eval.systems.decision import Decision, load_decision, thresholds_file
+from s5eval.systems.baseline.stages import QueriedSeparationStage, TaggingStage
+from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Json
-from s5eval.systems.loading import checked_digest, file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.loading import file_digest, joint_digest
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
-from s5eval.systems.parameters import ParameterCount
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.weights import UNTRAINED, PartLoader, check_folder, choose_folder, decision_beside, seeded
 
 Kind = Literal["1c", "4c"]
 
 REVISION = 2
 """Raised whenever the code changes what a stage computes from the same weights and settings."""
 
-UNTRAINED = "untrained"
-"""What stands for weights where there are none; as `system.weights` it asks for random ones."""
-
 SHIPPED = Path(__file__).parent / "weights"
 """The weights of preset `mini` that come with the package, if they do: of `baseline-4c`."""
 
 CHECKPOINTS = {"tagger-1c": "m2dat_1c.ckpt", "tagger-4c": "m2dat_4c.ckpt", "separator": "resunetk.ckpt"}
 """The published file of every part."""
-
-_TRAINING = "`s5eval train`, which exports such a folder"
 
 
 def build_1c(config: Mapping[str, Any], device: str) -> Pipeline:
@@ -65,13 +58,13 @@ def build(kind: Kind, config: Mapping[str, Any], device: str) -> Pipeline:
         UsageError: an unknown key or an impossible value, or no weights are given where some are needed.
         DataError: a weight file is missing or wrong; says where it comes from.
     """
-    return _Builder(kind, config, device).pipeline()
+    return _BaselineBuilder(kind, config, device).pipeline()
 
 
-def new_part(name: str, config: Configuration) -> nn.Module:
+def new_part(name: str, config: BaselineConfiguration) -> nn.Module:
     """A part with random weights: `tagger-1c`, `tagger-4c` or `separator`.
 
-    The weights depend on the seed and the part's name alone.
+    Its weights are those of `seeded`.
 
     Raises:
         ValueError: no such part.
@@ -85,24 +78,20 @@ def new_part(name: str, config: Configuration) -> nn.Module:
     }
     if name not in factories:
         raise ValueError(f"no part {name!r}; expected {', '.join(factories)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed + zlib.crc32(name.encode()))
-        return factories[name]()
+    return seeded(name, factories[name], seed=config.seed)
 
 
-def weights_folder(kind: Kind, settings: Settings) -> Path | None:
+def weights_folder(kind: Kind, settings: BaselineSettings) -> Path | None:
     """The folder of exported weights: as given, else the shipped one; None: random weights, or checkpoints."""
-    if settings.weights is not None:
-        return None if str(settings.weights) == UNTRAINED else settings.weights
     shipped = settings.preset == "mini" and kind == "4c" and settings.checkpoint_dir is None
-    return SHIPPED if shipped and (SHIPPED / "card.json").is_file() else None
+    return choose_folder(settings.weights, SHIPPED if shipped else None)
 
 
-class _Builder:
-    """Makes the parts, loads their weights, and keeps the digest of each."""
+class _BaselineBuilder:
+    """Makes tagger and separator, each with its weights, and stages of them."""
 
     def __init__(self, kind: Kind, config: Mapping[str, Any], device: str) -> None:
-        self.kind, self.name, self.device = kind, f"baseline-{kind}", device
+        self.kind, self.name = kind, f"baseline-{kind}"
         self.settings = read_settings(config, system=self.name)
         self.config = self.settings.configuration
         self.folder = weights_folder(kind, self.settings)
@@ -114,26 +103,23 @@ class _Builder:
                 f"{CHECKPOINTS[f'tagger-{kind}']} and {CHECKPOINTS['separator']} from {SOURCE}. Without them: "
                 "--set system.preset=mini, or --set system.weights=untrained for random weights"
             )
-        for key, folder, source in (
-            ("weights", self.folder, _TRAINING),
-            ("checkpoint_dir", self.checkpoints, SOURCE),
-        ):
-            if folder is not None and not folder.is_dir():
-                raise DataError(f"system.{key}: {folder} is no folder; expected one from {source}")
-        self.digests: dict[str, str] = {}
-        self.parameters = ParameterCount()
+        self.loader = PartLoader(self.folder, device)
+        check_folder("checkpoint_dir", self.checkpoints, SOURCE)
 
     def pipeline(self) -> Pipeline:
         tagger = cast(Tagger, self.part("tagger", f"tagger-{self.kind}"))
         separator = cast(ResUNetK, self.part("separator", "separator"))
-        tuned = thresholds_file(self.folder)
+        # the official system keeps sources of one class however alike they are
+        official = Decision(max_sources=self.config.tracks, duplicate_correlation=None)
+        decision, thresholds = decision_beside(self.folder, official)
+        digests = self.loader.digests
         facts: dict[str, Json] = {
             "system": self.name,
             "revision": REVISION,
             "preset": self.settings.preset,
-            "weights": UNTRAINED if UNTRAINED in self.digests.values() else joint_digest(self.digests),
-            **self.parameters.facts(),
-            "thresholds": "default" if tuned is None else file_digest(tuned),
+            "weights": UNTRAINED if UNTRAINED in digests.values() else joint_digest(digests),
+            **self.loader.parameters.facts(),
+            "thresholds": thresholds,
         }
         if self.checkpoints is not None:
             facts["external_resources"] = [
@@ -146,35 +132,26 @@ class _Builder:
         return Pipeline(
             [
                 TaggingStage("tagger", self.fingerprint("tagger", first), tagger),
-                SeparationStage(
+                QueriedSeparationStage(
                     "separator", self.fingerprint("separator", second), separator, revive=c.silent_slots == "queried"
                 ),
             ],
-            # the official system keeps sources of one class however alike they are
-            Decision(max_sources=c.tracks, duplicate_correlation=None) if tuned is None else load_decision(tuned),
+            decision,
             facts=facts,
         )
 
     def part(self, role: str, name: str) -> nn.Module:
         module = new_part(name, self.config)
-        if self.checkpoints is not None:
-            path = self.checkpoints / CHECKPOINTS[name]
-            chosen = self.settings.checkpoint_weights
-            load_checkpoint(module, path, trusted=self.settings.trust_checkpoint, chosen=chosen)
-            self.digests[role] = file_digest(path) if chosen is None else f"{file_digest(path)} {chosen}"
-        elif self.folder is not None:
-            path = self.folder / f"{role}.safetensors"
-            # exported weights leave out what the sizes alone determine
-            if path.is_file():  # before the tensors: a damaged file is named as such
-                self.digests[role] = checked_digest(self.folder, path.name)
-            tensors = {**frozen_tensors(module), **read_tensors(path, _TRAINING)}
-            load_strictly(module, tensors, path=path, source=_TRAINING)
-        else:
-            self.digests[role] = UNTRAINED
-        self.parameters.add(module)
-        return module.eval().requires_grad_(False).to(self.device)
+        if self.checkpoints is None:
+            path = None if self.folder is None else self.folder / f"{role}.safetensors"
+            return self.loader.load(role, module, path, fixed=frozen_tensors(module))
+        path = self.checkpoints / CHECKPOINTS[name]
+        chosen = self.settings.checkpoint_weights
+        load_checkpoint(module, path, trusted=self.settings.trust_checkpoint, chosen=chosen)
+        self.loader.digests[role] = file_digest(path) if chosen is None else f"{file_digest(path)} {chosen}"
+        return self.loader.settle(module)
 
     def fingerprint(self, role: str, sizes: Mapping[str, Json]) -> dict[str, Json]:
-        digest = self.digests[role]
+        digest = self.loader.digests[role]
         seed: dict[str, Json] = {"seed": self.config.seed} if digest == UNTRAINED else {}
         return {"revision": REVISION, "weights": digest, **seed, "tracks": self.config.tracks, **sizes}

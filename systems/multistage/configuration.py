@@ -103,7 +103,7 @@ class ClassifierSizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class MultistageConfiguration:
     """All of a preset.
 
     Attributes:
@@ -144,17 +144,17 @@ class Configuration:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class MultistageSettings:
     """What `system.*` keys amount to: a preset, perhaps changed, and where weights lie."""
 
     preset: str
-    configuration: Configuration
+    configuration: MultistageConfiguration
     weights: Path | None
     m2d_weights: Path | None
     af_whisper_weights: Path | None
 
 
-def read_settings(config: Mapping[str, Any]) -> Settings:
+def read_settings(config: Mapping[str, Any]) -> MultistageSettings:
     """Resolve the `system.*` keys.
 
     Args:
@@ -172,22 +172,24 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
         if value is not None and not isinstance(value, str | Path):
             raise UsageError(f"system.{key} is {value!r}, expected a path")
         paths[key] = None if value is None else Path(value)
-    return Settings(
+    return MultistageSettings(
         preset, load_preset(preset, rest), paths["weights"], paths["m2d_weights"], paths["af_whisper_weights"]
     )
 
 
-def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Configuration:
+def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> MultistageConfiguration:
     """A preset by name, with changes (nested as in its file). Raises `UsageError` as `read_settings`."""
     if name not in PRESETS:
         raise UsageError(f"system.preset is {name!r}; expected {' or '.join(PRESETS)}")
     path = Path(__file__).parent / "presets" / f"{name}.yaml"
-    configuration = read_preset(Configuration, path, changes or {}, system="multistage", other_keys=("preset", *_FILES))
+    configuration = read_preset(
+        MultistageConfiguration, path, changes or {}, system="multistage", other_keys=("preset", *_FILES)
+    )
     _check(configuration)
     return configuration
 
 
-def _check(c: Configuration) -> None:
+def _check(c: MultistageConfiguration) -> None:
     check_positive(c, "system", but=("seed", "interference", "noise", "directions"))
     for name in ("interference", "noise"):
         if getattr(c.objects, name) < 0:

@@ -7,7 +7,7 @@ import torch
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
-from s5eval.systems.multistage.configuration import Configuration, read_settings
+from s5eval.systems.multistage.configuration import MultistageConfiguration, read_settings
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.stages import ExtractionStage, SeparationStage
 from s5eval.systems.multistage.system import build, new_part
@@ -45,7 +45,7 @@ def _networks(pipeline: Pipeline) -> dict[str, int]:
 
 
 def count_parts(
-    config: Configuration,
+    config: MultistageConfiguration,
     encoder: AFWhisper | None = None,
     *,
     seconds: float = 10.0,

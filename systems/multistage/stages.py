@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
-from s5eval.systems.batching import batches
+from s5eval.systems.batching import mixture_batches
 from s5eval.systems.interface import Candidates, Json
-from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
@@ -46,7 +46,7 @@ class SeparationStage:
         self,
         name: str,
         fingerprint: Mapping[str, Json],
-        config: Configuration,
+        config: MultistageConfiguration,
         separator: DeFTMambaUSS,
         classifier: Classifier,
     ) -> None:
@@ -65,7 +65,7 @@ class SeparationStage:
             raise ValueError(f"stage {self.name} is the first and takes no inputs")
         device = _device(self.separator)
         results: list[Candidates] = []
-        for audio, _ in batches(mixtures, device):
+        for audio, _ in mixture_batches(mixtures, device):
             with _precision(device, self.config):
                 separated = self.separator(audio, foreground_only=True)
                 slots = separated.foreground.shape[1]
@@ -91,7 +91,7 @@ class ExtractionStage:
         self,
         name: str,
         fingerprint: Mapping[str, Json],
-        config: Configuration,
+        config: MultistageConfiguration,
         extractor: DeFTMambaTSE,
         classifier: Classifier,
         encoder: AFWhisper | None,
@@ -112,7 +112,7 @@ class ExtractionStage:
             raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
         device = _device(self.extractor)
         results: list[Candidates] = []
-        for audio, rows in batches(mixtures, device):
+        for audio, rows in mixture_batches(mixtures, device):
             results += self._refine(audio, inputs[rows])
         return results
 
@@ -160,5 +160,5 @@ def _device(network: torch.nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
-def _precision(device: torch.device, config: Configuration) -> AbstractContextManager[None]:
+def _precision(device: torch.device, config: MultistageConfiguration) -> AbstractContextManager[None]:
     return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")

@@ -1,20 +1,18 @@
 """Builds the three-stage system (Kwon et al., arXiv 2606.24512): the factory behind the name `multistage`."""
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from torch import nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.decision import Decision, load_decision, thresholds_file
+from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Json, Stage
-from s5eval.systems.loading import checked_digest, file_digest, joint_digest, load_strictly, read_tensors
-from s5eval.systems.multistage.configuration import Configuration, Settings, read_settings
+from s5eval.systems.loading import joint_digest, load_strictly, read_tensors
+from s5eval.systems.multistage.configuration import MultistageConfiguration, MultistageSettings, read_settings
 from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
@@ -26,23 +24,19 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
-from s5eval.systems.parameters import ParameterCount
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.weights import EXPORTED, UNTRAINED, PartLoader, choose_folder, decision_beside, seeded, typed
 
 REVISION = 4
 """Raised whenever the code changes what a stage computes from the same weights and settings."""
 
-UNTRAINED = "untrained"
-"""What stands for weights where there are none; as `system.weights` it asks for random ones."""
-
 SHIPPED = Path(__file__).parent / "weights"
 """The weights of preset `mini` that come with the package, if they do."""
 
+_M = TypeVar("_M", bound=nn.Module)
+
 PARTS = {1: ("uss", "dpc1"), 2: ("tse2", "dpc2"), 3: ("tse3", "dpc3")}
 """The trained parts of every stage; a weights folder holds `<part>.safetensors` of each (`part_file`)."""
-
-_M = TypeVar("_M", bound=nn.Module)
-_TRAINING = "`s5eval train`, which exports such a folder"
 
 
 def build(config: Mapping[str, Any], device: str) -> Pipeline:
@@ -58,20 +52,18 @@ def build(config: Mapping[str, Any], device: str) -> Pipeline:
         DataError: a weight file is missing or wrong; names the tensor, the expected shape and the file's source.
     """
     asked = config.get("af_whisper") is True or config.get("af_whisper_weights") is not None
-    return _Builder(read_settings(config), device, asked_for_encoder=asked).pipeline()
+    return _MultistageBuilder(read_settings(config), device, asked_for_encoder=asked).pipeline()
 
 
-def weights_folder(settings: Settings) -> Path | None:
+def weights_folder(settings: MultistageSettings) -> Path | None:
     """The folder that trained weights come from: as given, else the shipped one; None: random weights."""
-    if settings.weights is not None:
-        return None if str(settings.weights) == UNTRAINED else settings.weights
-    return SHIPPED if settings.preset == "mini" and (SHIPPED / "card.json").is_file() else None
+    return choose_folder(settings.weights, SHIPPED if settings.preset == "mini" else None)
 
 
-def new_part(name: str, config: Configuration) -> nn.Module:
+def new_part(name: str, config: MultistageConfiguration) -> nn.Module:
     """A part with random weights: `uss`, `tse2`, `tse3`, `dpc1`, `dpc2`, `dpc3` or `m2d`.
 
-    The weights depend on the seed and the part's name alone, not on which other parts are made.
+    Its weights are those of `seeded`.
     """
     factories: dict[str, Callable[[], nn.Module]] = {
         "uss": lambda: DeFTMambaUSS(config),
@@ -86,9 +78,7 @@ def new_part(name: str, config: Configuration) -> nn.Module:
         "m2d": lambda: M2D(config.m2d),
     }
     kind = name if name in factories else name.rstrip("123")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed + zlib.crc32(name.encode()))
-        return factories[kind]()
+    return seeded(name, factories[kind], seed=config.seed)
 
 
 def part_file(folder: Path, name: str) -> Path:
@@ -97,39 +87,37 @@ def part_file(folder: Path, name: str) -> Path:
     return folder / "tse2.safetensors" if name == "tse3" and not path.is_file() else path
 
 
-class _Builder:
-    """Makes the parts that are needed, loads their weights, and keeps the digest of each."""
+class _MultistageBuilder:
+    """Makes the parts that are needed, each with its weights, and stages of them."""
 
-    def __init__(self, settings: Settings, device: str, *, asked_for_encoder: bool = False) -> None:
+    def __init__(self, settings: MultistageSettings, device: str, *, asked_for_encoder: bool = False) -> None:
         self.asked_for_encoder = asked_for_encoder
         self.missing: list[str] = []
         self.settings, self.config, self.device = settings, settings.configuration, device
         self.folder = weights_folder(settings)
-        if self.folder is not None and not self.folder.is_dir():
-            raise DataError(f"system.weights: {self.folder} is no folder; expected one from {_TRAINING}")
-        self.digests: dict[str, str] = {}
-        self.parameters = ParameterCount()
-        self.loaded: dict[Path, nn.Module] = {}
+        self.loader = PartLoader(self.folder, device)
+        self.shared: dict[Path, nn.Module] = {}
 
     def pipeline(self) -> Pipeline:
         m2d = self.m2d()
         encoder, af_whisper = self.af_whisper()
         stages: list[Stage] = [self.separation(m2d)]
         stages += [self.extraction(n, m2d, encoder, af_whisper) for n in range(2, self.config.stages + 1)]
-        tuned = thresholds_file(self.folder)
-        trained = {name: digest for name, digest in self.digests.items() if name != "m2d"}
+        decision, thresholds = decision_beside(self.folder, Decision())
+        digests = self.loader.digests
+        trained = {name: digest for name, digest in digests.items() if name != "m2d"}
         facts: dict[str, Json] = {
             "system": "multistage",
             "revision": REVISION,
             "preset": self.settings.preset,
             "weights": UNTRAINED if self.folder is None else joint_digest(trained),
-            "m2d": self.digests["m2d"],
-            **self.parameters.facts(),
+            "m2d": digests["m2d"],
+            **self.loader.parameters.facts(),
             "af_whisper": af_whisper if self.config.stages > 1 else "not used by stage 1",
-            "thresholds": "default" if tuned is None else file_digest(tuned),
+            "thresholds": thresholds,
             **({"missing_parts": self.missing} if self.missing else {}),
         }
-        return Pipeline(stages, Decision() if tuned is None else load_decision(tuned), facts=facts)
+        return Pipeline(stages, decision, facts=facts)
 
     def separation(self, m2d: M2D) -> SeparationStage:
         separator = self.part("uss", DeFTMambaUSS)
@@ -150,41 +138,34 @@ class _Builder:
         return ExtractionStage(f"stage{n}", self.fingerprint(n, extra), self.config, extractor, classifier, encoder)
 
     def part(self, name: str, kind: type[_M]) -> _M:
-        module = new_part(name, self.config)
-        if self.folder is None:
-            self.digests[name] = UNTRAINED
-        else:
-            path = part_file(self.folder, name)
-            if isinstance(shared := self.loaded.get(path), kind):  # stages that share a file share the network
-                self.digests[name] = self.digest(path)
-                return shared
-            # before the tensors: a damaged file is named as such, not by what is odd about its content
-            self.digests[name] = self.digest(path)
-            load_strictly(module, read_tensors(path, _TRAINING), path=path, source=_TRAINING)
-            self.loaded[path] = module
-        return self.settle(module, kind)
+        path = None if self.folder is None else part_file(self.folder, name)
+        if path is not None and isinstance(shared := self.shared.get(path), kind):
+            self.loader.digests[name] = self.loader.digest(path)  # stages that share a file share the network
+            return shared
+        module = self.loader.load(name, typed(new_part(name, self.config), kind), path)
+        if path is not None:
+            self.shared[path] = module
+        return module
 
     def m2d(self) -> M2D:
-        module = new_part("m2d", self.config)
+        module = typed(new_part("m2d", self.config), M2D)
         own = None if self.folder is None else self.folder / "m2d.safetensors"
         given = self.settings.m2d_weights
         if given is not None:
             path, source = given, SOURCE
         elif own is not None and own.is_file():
-            path, source = own, _TRAINING
+            path, source = own, EXPORTED
         elif self.folder is not None:
             raise DataError(
                 f"{self.folder}: the weights there need those of M2D, which are not among them: "
                 f"give system.m2d_weights=FILE; get it from {SOURCE}"
             )
         else:
-            self.digests["m2d"] = UNTRAINED
-            return self.settle(module, M2D)
-        backbone = self.settle(module, M2D).backbone
-        self.digests["m2d"] = self.digest(path)
-        tensors = backbone_weights(read_tensors(path, source), backbone.state_dict(), path=path)
-        load_strictly(backbone, tensors, path=path, source=source)
-        return self.settle(module, M2D)
+            return self.loader.load("m2d", module, None)
+        self.loader.digests["m2d"] = self.loader.digest(path)
+        tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict(), path=path)
+        load_strictly(module.backbone, tensors, path=path, source=source)
+        return self.loader.settle(module)
 
     def af_whisper(self) -> tuple[AFWhisper | None, str]:
         """The encoder, and what to call it: its digest, `off`, or `null embedding` where it is wanted but absent.
@@ -210,7 +191,7 @@ class _Builder:
             return None, "null embedding"
         if directory == own:
             for file in sorted(path for path in directory.iterdir() if path.is_file()):
-                self.digest(file)
+                self.loader.digest(file)
         encoder = load_af_whisper(
             directory,
             pad_to_30s=self.config.pad_to_30s,
@@ -218,25 +199,13 @@ class _Builder:
             bf16=self.config.precision == "bf16",
         )
         check_dimension(encoder, self.config.clue.dimension, directory)
-        self.parameters.add(encoder.network, fixed=("embed_positions.weight",))
+        self.loader.parameters.add(encoder.network, fixed=("embed_positions.weight",))
         return encoder, encoder.digest
-
-    def digest(self, path: Path) -> str:
-        """The digest of a file, confirmed by the card where it lies in the folder of weights; absent: none."""
-        if self.folder is None or not path.is_file() or not path.is_relative_to(self.folder):
-            return file_digest(path) if path.is_file() else UNTRAINED
-        return checked_digest(self.folder, str(path.relative_to(self.folder)))
-
-    def settle(self, module: nn.Module, kind: type[_M]) -> _M:
-        if not isinstance(module, kind):
-            raise TypeError(f"expected a {kind.__name__}, not a {type(module).__name__}")
-        self.parameters.add(module)
-        return module.eval().requires_grad_(False).to(self.device)
 
     def fingerprint(self, stage: int, extra: Mapping[str, Json]) -> dict[str, Json]:
         # Only what changes this stage's result: not how many stages follow, nor how the scan is cut into chunks.
         c = self.config
-        weights = {name: self.digests[name] for name in (*PARTS[stage], "m2d")}
+        weights = {name: self.loader.digests[name] for name in (*PARTS[stage], "m2d")}
         mamba2 = {key: value for key, value in asdict(c.mamba2).items() if key != "chunk"}
         return {
             "revision": REVISION,

@@ -92,7 +92,7 @@ def scenes(settings: DataSettings, seed: int) -> TrainingScenes:
     total = sum(settings.target_counts)
     recipe = replace(RECIPE, target_counts=tuple(chance / total for chance in settings.target_counts))
     return mixed_training(
-        material_shares(settings),
+        settings.shares(),
         seed=seed,
         scenes_per_epoch=_ENDLESS,
         duration=settings.seconds,
@@ -103,18 +103,13 @@ def scenes(settings: DataSettings, seed: int) -> TrainingScenes:
     )
 
 
-def material_shares(settings: DataSettings) -> Mapping[str, float]:
-    """What scenes are made of and by which shares: `foley`, and folders of recordings."""
-    return settings.material or {settings.folder or PROCEDURAL: 1.0}
-
-
 def heard(settings: DataSettings) -> list[dict[str, Any]]:
     """What a card says of every kind of material: its share, and of folders what `Recordings.described` tells.
 
     Raises:
         DataError: a folder is missing or wrong.
     """
-    shares = {name: share for name, share in material_shares(settings).items() if share > 0}
+    shares = settings.shares()
     total = sum(shares.values())
     told: list[dict[str, Any]] = []
     for name, share in shares.items():

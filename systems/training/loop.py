@@ -22,7 +22,7 @@ from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches, heard, heard_entry
 from s5eval.systems.training.parts import Job, PartsFolder
-from s5eval.systems.training.recipe import OptimiserSettings, Plan
+from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
 from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
 from s5eval.systems.training.stopping import Stop, stopping
 
@@ -59,7 +59,7 @@ class Watcher(Protocol):
 
 
 def train(
-    plan: Plan, sitting: Sitting, *, watch: Watcher | None = None, say: Callable[[str], None] | None = None
+    plan: TrainingPlan, sitting: Sitting, *, watch: Watcher | None = None, say: Callable[[str], None] | None = None
 ) -> TrainingResult:
     """Train until the recipe is done or the sitting is over; goes on from the newest checkpoint in `sitting.out`.
 
@@ -89,8 +89,9 @@ def train(
     with ExitStack() as held:
         if rank == 0:
             held.callback(_lock(sitting.out).release)
-        state = checkpoint.load(sitting.out, plan.digest(), say=say if rank == 0 else None)
-        return _train(plan, sitting, fabric, state, watch, say)
+        digest = plan.digest()  # once: it reads what recordings hold
+        state = checkpoint.load(sitting.out, digest, say=say if rank == 0 else None)
+        return _train(plan, digest, sitting, fabric, state, watch, say)
 
 
 def _lock(out: Path) -> FolderLock:
@@ -102,7 +103,8 @@ def _lock(out: Path) -> FolderLock:
 
 
 def _train(
-    plan: Plan,
+    plan: TrainingPlan,
+    digest: str,
     sitting: Sitting,
     fabric: Any,
     state: checkpoint.State | None,
@@ -111,7 +113,7 @@ def _train(
 ) -> TrainingResult:
     recipe, rank = plan.recipe, fabric.global_rank
     done = state is not None and state.step >= recipe.steps
-    known = checkpoint.exported(sitting.weights, plan.name, plan.digest()) if done else None
+    known = checkpoint.exported(sitting.weights, plan.name, digest) if done else None
     digests = {} if known is None else dict(known.get("files", {}))
     if state is not None and known is not None and _all_there(sitting.weights, digests):
         return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
@@ -124,7 +126,7 @@ def _train(
         and all((sitting.weights / p.file).is_file() for p in job.parts.values())
     ):
         return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
-    loop = _Loop(plan, job, fabric, parts)
+    loop = _Loop(plan, digest, job, fabric, parts)
     if state is not None:
         loop.restore(state)
     fabric.barrier()  # everybody has read before anybody writes
@@ -175,8 +177,8 @@ class _Meter:
 
 
 class _Loop:
-    def __init__(self, plan: Plan, job: Job, fabric: Any, parts: PartsFolder) -> None:
-        self.plan, self.job, self.fabric = plan, job, fabric
+    def __init__(self, plan: TrainingPlan, digest: str, job: Job, fabric: Any, parts: PartsFolder) -> None:
+        self.plan, self.digest, self.job, self.fabric = plan, digest, job, fabric
         self.built_on: Mapping[str, str] = parts.built_on
         self.started_from: Mapping[str, str] = parts.started_from
         job.task.train()
@@ -213,7 +215,7 @@ class _Loop:
         state = checkpoint.State(
             step=self.step,
             seconds=self.seconds,
-            digest=self.plan.digest(),
+            digest=self.digest,
             weights=self.job.task.state_dict(),
             average=self.average,
             moments=checkpoint.optimiser_moments(self.raw, self.names),
@@ -328,7 +330,7 @@ class _Loop:
         recipe = self.plan.recipe
         entry = {
             "recipe": self.plan.name,
-            "plan": self.plan.digest(),
+            "plan": self.digest,
             "steps": self.step,
             "scenes": self.step * recipe.accumulate * recipe.batch,
             "seconds_per_scene": recipe.data.seconds,

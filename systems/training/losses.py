@@ -33,7 +33,7 @@ class Assignment:
         return values.gather(1, index)
 
 
-def assign(estimates: Tensor, references: Tensor) -> Assignment:
+def best_permutation(estimates: Tensor, references: Tensor) -> Assignment:
     """The permutation of least total error energy, which is that of the best SA-SDR; slots without source are zero.
 
     Args:

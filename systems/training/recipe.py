@@ -16,7 +16,8 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.synthesis.augmentation import Augmentation
-from s5eval.data_manifests.training_scenes import recordings_digest
+from s5eval.data_manifests.synthesis.recordings import open_recordings
+from s5eval.data_manifests.training_scenes import PROCEDURAL
 from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class DataSettings:
     duration_augmentation: Literal["off", "pool", "concat"]
     workers: int
 
+    def shares(self) -> dict[str, float]:
+        """What scenes are made of and by which shares: `foley`, and folders of recordings."""
+        given = self.material or {self.folder or PROCEDURAL: 1.0}
+        return {name: share for name, share in given.items() if share > 0}
+
 
 @dataclass(frozen=True, slots=True)
 class OptimiserSettings:
@@ -83,7 +89,7 @@ class OptimiserSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingRecipe:
     """One training run; systems add settings of their own.
 
     Attributes:
@@ -122,14 +128,14 @@ class Trainer:
         make_job: networks and loss of a plan.
     """
 
-    recipe: type[Recipe]
+    recipe: type[TrainingRecipe]
     load_preset: Callable[[str, Mapping[str, Any]], Any]
     check: Callable[[Any, Any, str], None]
-    make_job: Callable[["Plan", "PartsFolder"], "Job"]
+    make_job: Callable[["TrainingPlan", "PartsFolder"], "Job"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """A recipe with its name and the system that it trains.
 
     Attributes:
@@ -153,17 +159,24 @@ class Plan:
     def digest(self) -> str:
         """`sha256:` of `as_dict` without what changes no result: loader processes, and where recordings lie.
 
+        Folders of recordings count by their content, in whichever layout: it is read whenever this is asked for.
+
         Raises:
-            DataError: the folder of recordings cannot be read.
+            DataError: a folder of recordings is missing or wrong, or cannot be read.
         """
-        content = self.as_dict()
-        del content["recipe"]["data"]["workers"]
-        if (folder := content["recipe"]["data"]["folder"]) is not None:
-            content["recipe"]["data"]["folder"] = recordings_digest(Path(folder).expanduser().absolute())
+        content, shares = self.as_dict(), self.recipe.data.shares()
+        data = content["recipe"]["data"]
+        del data["workers"]
+        if set(shares) != {PROCEDURAL}:
+            del data["folder"]
+            data["material"] = [
+                [name if name == PROCEDURAL else open_recordings(Path(name), "train").digest(), share]
+                for name, share in shares.items()
+            ]
         return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
+def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPlan:
     """Resolve a recipe.
 
     Args:
@@ -196,7 +209,7 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> Plan:
     configuration = trainer.load_preset(preset, system)
     trainer.check(recipe, configuration, key)
     _check(recipe, key)
-    return Plan(f"{file.stem}/{key}", preset, configuration, recipe, trainer)
+    return TrainingPlan(f"{file.stem}/{key}", preset, configuration, recipe, trainer)
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
@@ -237,7 +250,7 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
-def _check(recipe: Recipe, where: str) -> None:
+def _check(recipe: TrainingRecipe, where: str) -> None:
     for name in ("steps", "batch", "accumulate"):
         if getattr(recipe, name) < 1:
             raise UsageError(f"{where}.{name} is {getattr(recipe, name)}, expected a positive number")

@@ -18,9 +18,7 @@ from s5eval.data_manifests.synthesis.sources import FileClip, FoleyClip
 from s5eval.data_manifests.training_scenes import (
     NO_SOURCE,
     TrainingScenes,
-    foley_training,
     mixed_training,
-    recorded_training,
     start_worker,
 )
 
@@ -38,7 +36,7 @@ def few_rooms(one_room: RoomBank, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 
 
 def test_items_have_fixed_shapes() -> None:
-    scenes = foley_training(seed=1, scenes_per_epoch=12, duration=2.0)
+    scenes = mixed_training({"foley": 1.0}, seed=1, scenes_per_epoch=12, duration=2.0)
     assert len(scenes) == 12
     counts = set()
     for item in (scenes[i] for i in range(12)):
@@ -55,13 +53,15 @@ def test_items_have_fixed_shapes() -> None:
 
 
 def test_epochs_and_seeds_have_scenes_of_their_own() -> None:
-    scenes = foley_training(seed=1, scenes_per_epoch=4, duration=1.0)
+    scenes = mixed_training({"foley": 1.0}, seed=1, scenes_per_epoch=4, duration=1.0)
     first = scenes[1]["mixture"]
     scenes.epoch = 1
     assert not np.array_equal(scenes[1]["mixture"], first)
     scenes.epoch = 0
     assert np.array_equal(scenes[1]["mixture"], first)
-    assert not np.array_equal(foley_training(seed=2, scenes_per_epoch=4, duration=1.0)[1]["mixture"], first)
+    assert not np.array_equal(
+        mixed_training({"foley": 1.0}, seed=2, scenes_per_epoch=4, duration=1.0)[1]["mixture"], first
+    )
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_a_torch_loader_gives_the_same_scenes_with_any_number_of_workers() -> No
     import torch
     from torch.utils.data import DataLoader
 
-    scenes: TrainingScenes = foley_training(seed=3, scenes_per_epoch=6, duration=1.0)
+    scenes: TrainingScenes = mixed_training({"foley": 1.0}, seed=3, scenes_per_epoch=6, duration=1.0)
     batches = [
         list(DataLoader(scenes, batch_size=3, num_workers=n, worker_init_fn=start_worker))
         for n in (0, 2)  # type: ignore[arg-type]
@@ -80,30 +80,32 @@ def test_a_torch_loader_gives_the_same_scenes_with_any_number_of_workers() -> No
 
 
 def test_real_recordings_in_the_official_layout(tiny_dev_set: SimpleNamespace) -> None:
-    scenes = recorded_training(tiny_dev_set.dev, scenes_per_epoch=8, duration=1.5)
+    scenes = mixed_training({str(tiny_dev_set.dev): 1.0}, scenes_per_epoch=8, duration=1.5)
     seen = {CLASSES[label] for i in range(8) for label in scenes[i]["labels"] if label != NO_SOURCE}
     assert seen and seen <= {"Speech", "Doorbell", "Percussion"}
 
 
 def test_what_is_missing_is_replaced_or_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no recordings"):
-        recorded_training(tmp_path)
+        mixed_training({str(tmp_path): 1.0})
     clip = tmp_path / "sound_event" / "train" / "Cough" / "a.wav"
     clip.parent.mkdir(parents=True)
     soundfile.write(clip, np.random.default_rng(0).standard_normal(8000) * 0.1, 32000)
-    item = recorded_training(tmp_path, scenes_per_epoch=50, duration=1.0, recipe=mini.Recipe(target_counts=(0, 1)))[0]
+    item = mixed_training(
+        {str(tmp_path): 1.0}, scenes_per_epoch=50, duration=1.0, recipe=mini.Recipe(target_counts=(0, 1))
+    )[0]
     assert item["labels"].tolist() == [CLASSES.index("Cough")] and item["targets"].any()
     (tmp_path / "sound_event" / "train" / "Trombone").mkdir()
     soundfile.write(tmp_path / "sound_event" / "train" / "Trombone" / "b.wav", np.ones(8000) * 0.1, 32000)
     with pytest.raises(DataError, match="Trombone"):
-        recorded_training(tmp_path)
+        mixed_training({str(tmp_path): 1.0})
 
 
 def test_measured_rooms_need_backgrounds_and_the_rate(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
     for name in ("sound_event", "room_ir"):
         (tmp_path / name).symlink_to(tiny_dev_set.dev / name)
     with pytest.raises(DataError, match="background recordings"):
-        recorded_training(tmp_path)
+        mixed_training({str(tmp_path): 1.0})
 
 
 def test_hidden_files_among_recordings_are_none_and_those_without_content_are_named(tmp_path: Path) -> None:
@@ -116,13 +118,13 @@ def test_hidden_files_among_recordings_are_none_and_those_without_content_are_na
     soundfile.write(tmp_path / "linked" / "2.wav", np.full(32_000, 0.1), 32_000)
     (folder / "more").symlink_to(tmp_path / "linked", target_is_directory=True)
     (folder.parent / ".git").mkdir()
-    material = recorded_training(tmp_path, duration=1.0).material
+    material = mixed_training({str(tmp_path): 1.0}, duration=1.0).material
     clips = material.targets.clips["Speech"]  # type: ignore[attr-defined]
     assert [clip.path.name for clip in clips] == ["0.wav", "1.wav", "2.wav"]
     assert [clip.seconds for clip in clips] == [1.0, 1.0, 1.0]
     (folder / "3.wav").symlink_to("../.git/annex/objects/x")
     with pytest.raises(DataError, match=r"3\.wav: its content is not here.*git annex get"):
-        recorded_training(tmp_path)
+        mixed_training({str(tmp_path): 1.0})
 
 
 def first_targets(scenes: TrainingScenes) -> list[DrawnEvent]:
@@ -146,11 +148,11 @@ def test_recordings_are_changed_and_procedural_sounds_are_not(tiny_dev_set: Simp
 
 
 def test_a_share_of_one_alone_is_that_material_alone(tiny_dev_set: SimpleNamespace) -> None:
-    mixed = mixed_training({"foley": 1.0}, seed=3, scenes_per_epoch=4, duration=1.0)
-    foley = foley_training(seed=3, scenes_per_epoch=4, duration=1.0)
+    mixed = mixed_training({"foley": 0.3}, seed=3, scenes_per_epoch=4, duration=1.0)
+    foley = TrainingScenes(training.mini_material("train"), replace(mini.RECIPE, duration=1.0), 3, 4)
     assert np.array_equal(mixed[2]["mixture"], foley[2]["mixture"])
     folder = mixed_training({str(tiny_dev_set.dev): 0.2, "foley": 0.0}, seed=3, scenes_per_epoch=4, duration=1.0)
-    recorded = recorded_training(tiny_dev_set.dev, seed=3, scenes_per_epoch=4, duration=1.0)
+    recorded = mixed_training({str(tiny_dev_set.dev): 1.0}, seed=3, scenes_per_epoch=4, duration=1.0)
     assert np.array_equal(folder[1]["mixture"], recorded[1]["mixture"])
     for wrong in ({}, {"foley": 0.0}, {"foley": 1.0, "elsewhere": -1.0}):
         with pytest.raises(UsageError, match="share"):

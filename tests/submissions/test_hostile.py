@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from s5eval.submissions import archive as archive_module
-from s5eval.submissions.archive import name_problem, open_container
+from s5eval.submissions.archive import member_problem, open_container
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.validate import Report, validate
 
@@ -51,7 +51,7 @@ def listing(folder: Path) -> set[str]:
     ],
 )
 def test_names(name: str, rule: str) -> None:
-    problem = name_problem(name)
+    problem = member_problem(name)
     assert problem is not None and problem[0] == rule
 
 
@@ -246,7 +246,7 @@ def fuzz(count: int, seed: int, content: Files, pack: Pack, expected: Expected, 
             assert entry.file.isprintable() and entry.message.isprintable()
         with open_container(path) as container:
             for name, size in container.sizes.items():
-                assert name_problem(name) is None and size >= 0
+                assert member_problem(name) is None and size >= 0
     assert listing(folder) == before
     assert set(os.listdir(Path.cwd())) == outside  # noqa: PTH208
     assert caught > count * 0.5

@@ -21,7 +21,7 @@ from s5eval.submissions.layout import (
     archive_label,
     make_name,
     parse_label,
-    printable,
+    shortened,
 )
 from s5eval.submissions.records import DevResults, DevScore, MixtureOutputs, Output, Submission
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
@@ -77,7 +77,7 @@ def test_numbers_are_1_to_4(number: int) -> None:
 
 @given(st.text(max_size=400), st.integers(10, 60))
 def test_printable_is_printable_and_bounded(text: str, limit: int) -> None:
-    shown = printable(text, limit)
+    shown = shortened(text, limit)
     assert shown.isprintable()
     assert len(shown) <= 10 * (limit + 1)
     assert not (text.isprintable() and len(text) <= limit) or shown == text

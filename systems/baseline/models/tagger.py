@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from s5eval.systems.baseline.configuration import Configuration, HeadSizes
+from s5eval.systems.baseline.configuration import BaselineConfiguration, HeadSizes
 from s5eval.systems.baseline.models.frozen import FrozenLogMel
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.sizes import M2DSizes
@@ -57,7 +57,7 @@ class TrackHead(nn.Module):
 class Tagger1c(_Backbone):
     """M2DAT_1c: hears the first channel."""
 
-    def __init__(self, config: Configuration, classes: int) -> None:
+    def __init__(self, config: BaselineConfiguration, classes: int) -> None:
         """`classes` without silence, which is one more output."""
         super().__init__(config.m2d)
         self.head = TrackHead(config.m2d.width, classes + 1, config.tracks, config.head)
@@ -71,7 +71,7 @@ class Tagger1c(_Backbone):
 class Tagger4c(nn.Module):
     """M2DAT_4c: hears each channel by itself, with one M2D, and joins what it heard."""
 
-    def __init__(self, config: Configuration, classes: int, channels: int) -> None:
+    def __init__(self, config: BaselineConfiguration, classes: int, channels: int) -> None:
         """`classes` without silence, which is one more output; `channels` of the mixture."""
         super().__init__()
         self.m2d = _Backbone(config.m2d)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.baseline.configuration import Configuration, load_preset
+from s5eval.systems.baseline.configuration import BaselineConfiguration, load_preset
 from s5eval.systems.baseline.models.frozen import trained_tensors
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger
@@ -20,7 +20,7 @@ from s5eval.systems.baseline.system import new_part
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import permutations
 from s5eval.systems.training.parts import Job, Part, PartsFolder
-from s5eval.systems.training.recipe import Plan, Recipe, Trainer
+from s5eval.systems.training.recipe import Trainer, TrainingPlan, TrainingRecipe
 
 _PARTS = {"tagger": "tagger-4c", "separator": "separator"}
 
@@ -103,14 +103,14 @@ def class_aware_loss(estimates: Tensor, references: Tensor, labels: Tensor) -> T
     return totals.amin(1) / tracks
 
 
-def make_job(plan: Plan, parts: PartsFolder) -> Job:
+def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
     """Network and loss of a plan.
 
     Raises:
         DataError: the part that the recipe starts from is missing.
     """
-    recipe: Recipe = plan.recipe
-    config: Configuration = plan.configuration
+    recipe: TrainingRecipe = plan.recipe
+    config: BaselineConfiguration = plan.configuration
     (name,) = recipe.trains
     module = new_part(_PARTS[name], config)
     start = recipe.starts_from.get(name)
@@ -126,7 +126,7 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
     return Job(task, {name: Part(module, f"{name}.safetensors", trained_tensors)})
 
 
-def check_recipe(recipe: Recipe, config: Configuration, where: str) -> None:
+def check_recipe(recipe: TrainingRecipe, config: BaselineConfiguration, where: str) -> None:
     """Refuse parts that the baseline does not have, and scenes with more targets than tracks. Raises `UsageError`."""
     if len(recipe.trains) != 1 or recipe.trains[0] not in _PARTS:
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected one of {', '.join(_PARTS)}")
@@ -136,5 +136,5 @@ def check_recipe(recipe: Recipe, config: Configuration, where: str) -> None:
         )
 
 
-TRAINER = Trainer(Recipe, load_preset, check_recipe, make_job)
+TRAINER = Trainer(TrainingRecipe, load_preset, check_recipe, make_job)
 """What `s5eval train` asks for."""

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.band_split import BandDecoder, BandEncoder, cues, input_channels
 
 
 class AudioEncoder(nn.Module):
     """Complex spectra → map of D channels; a stride, or a band, merges frames and bins into one cell."""
 
-    def __init__(self, channels: int, config: Configuration) -> None:
+    def __init__(self, channels: int, config: MultistageConfiguration) -> None:
         super().__init__()
         sizes = config.separator
         self.inputs = sizes.inputs
@@ -64,7 +64,7 @@ class AudioDecoder(nn.Module):
     With `enrolled`, masks begin as those that pass the last channel, the enrollment, and nothing else.
     """
 
-    def __init__(self, channels: int, config: Configuration, *, enrolled: bool = False) -> None:
+    def __init__(self, channels: int, config: MultistageConfiguration, *, enrolled: bool = False) -> None:
         super().__init__()
         sizes = config.separator
         mask = config.decoder == "cmask"

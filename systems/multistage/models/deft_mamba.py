@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
-from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.codec import AudioDecoder, AudioEncoder
 from s5eval.systems.multistage.models.directed_objects import ChooseClusters, Directed, DirectedObjects
 from s5eval.systems.multistage.models.film import FrameClue, ResFiLM, TemporalFiLM
@@ -57,7 +57,7 @@ class TSEOutput:
 class HybridPair(nn.Module):
     """A block along frequency, then one along time."""
 
-    def __init__(self, config: Configuration) -> None:
+    def __init__(self, config: MultistageConfiguration) -> None:
         super().__init__()
         self.along_frequency = Hybrid(config.separator, config.mamba2, use_mamba=config.mamba == "both")
         self.along_time = Hybrid(config.separator, config.mamba2, use_mamba=config.mamba != "none")
@@ -91,7 +91,7 @@ def set_checkpointing(network: nn.Module, enabled: bool) -> None:
 class DeFTMambaUSS(nn.Module):
     """Universal sound separation: foreground, interference and noise objects of a mixture, with one shared decoder."""
 
-    def __init__(self, config: Configuration, channels: int = MIXTURE_CHANNELS) -> None:
+    def __init__(self, config: MultistageConfiguration, channels: int = MIXTURE_CHANNELS) -> None:
         super().__init__()
         self.counts = (config.objects.foreground, config.objects.interference, config.objects.noise)
         self.width = config.separator.width
@@ -162,7 +162,7 @@ class DeFTMambaTSE(nn.Module):
     masks, an untrained extractor hands its enrollment on: it begins where the stage before it ended.
     """
 
-    def __init__(self, config: Configuration, classes: int, channels: int = MIXTURE_CHANNELS) -> None:
+    def __init__(self, config: MultistageConfiguration, classes: int, channels: int = MIXTURE_CHANNELS) -> None:
         super().__init__()
         self.width = width = config.separator.width
         self.time_stride = config.separator.time_stride

@@ -21,7 +21,7 @@ from s5eval.systems.multistage.training.separation import classifier_terms, sepa
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.mish import mish
 from s5eval.systems.training.data import Batch
-from s5eval.systems.training.losses import assign
+from s5eval.systems.training.losses import best_permutation
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class EarlierStages:
     def __call__(self, batch: Batch) -> "Slots":
         """Estimates and predicted classes for every slot, in the order of the references they were matched to."""
         out = self.uss(batch.mixture, foreground_only=True)
-        order = assign(out.foreground, batch.targets)
+        order = best_permutation(out.foreground, batch.targets)
         audio = order.estimates(out.foreground).flatten(0, 1)
         features = order.estimates(out.features).flatten(0, 1)
         slots = Slots.of(batch, audio, self.classes)

@@ -5,9 +5,9 @@ from typing import Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.sets.mini import RECIPE
-from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.system import PARTS
-from s5eval.systems.training.recipe import Recipe
+from s5eval.systems.training.recipe import TrainingRecipe
 
 INTERFERENCES = len(RECIPE.interference_counts) - 1
 """Interfering sounds of a scene, at most."""
@@ -80,7 +80,7 @@ class ClueSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class MultistageRecipe(Recipe):
+class MultistageRecipe(TrainingRecipe):
     """One training run of the multi-stage system.
 
     Attributes:
@@ -98,7 +98,7 @@ class MultistageRecipe(Recipe):
     clues: ClueSettings
 
 
-def check_recipe(recipe: MultistageRecipe, config: Configuration, where: str) -> None:
+def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, where: str) -> None:
     """Refuse parts that the task or stage does not have, and scenes that do not fit the system's objects.
 
     Raises:

@@ -16,8 +16,8 @@ from s5eval.systems.networks.precision import full_precision
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.losses import (
     Assignment,
-    assign,
     best_choice,
+    best_permutation,
     classification_loss,
     sa_sdr_loss,
     scale_gradient,
@@ -62,7 +62,7 @@ class SeparationTask(nn.Module):
             terms["separation"] = terms["separation"] + idle(self.uss)
             if out.interference is not None and out.interference.shape[1]:
                 others = batch.interference
-                matched = assign(out.interference, others).estimates(out.interference)
+                matched = best_permutation(out.interference, others).estimates(out.interference)
                 loss = sa_sdr_loss(matched, others, batch.omni).mean()
                 terms["interference"] = self.weights.interference * loss
             if out.noise is not None and out.noise.shape[1]:
@@ -92,7 +92,7 @@ class SeparationTask(nn.Module):
             return assign_by_class(batch)
         if self.weights.assignment == "direction":
             return Assignment(torch.arange(foreground.shape[1], device=foreground.device).expand(len(foreground), -1))
-        return assign(foreground, batch.targets)
+        return best_permutation(foreground, batch.targets)
 
 
 def assign_by_class(batch: Batch) -> Assignment:

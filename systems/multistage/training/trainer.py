@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import asdict
-from typing import TypeVar
 
 import torch
 from torch import nn
@@ -10,7 +9,7 @@ from torch import nn
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.loading import file_digest, load_strictly, read_tensors
-from s5eval.systems.multistage.configuration import Configuration, load_preset
+from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
     check_dimension,
@@ -29,12 +28,11 @@ from s5eval.systems.multistage.training.tagging import ClipTagging, FrameTagging
 from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
-from s5eval.systems.training.recipe import Plan, Trainer
+from s5eval.systems.training.recipe import Trainer, TrainingPlan
+from s5eval.systems.weights import typed
 
-_M = TypeVar("_M", bound=nn.Module)
 
-
-def make_job(plan: Plan, parts: PartsFolder) -> Job:
+def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
     """Networks and loss of a plan.
 
     Raises:
@@ -42,7 +40,7 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
         UsageError: published M2D weights for a recipe that trains M2D.
     """
     recipe: MultistageRecipe = plan.recipe
-    config: Configuration = plan.configuration
+    config: MultistageConfiguration = plan.configuration
     if recipe.task == "tagging":
         return _tagging(recipe, config, parts)
     separator, classifier = PARTS[recipe.stage]
@@ -57,14 +55,14 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
         if separator in networks
         else parts.frozen(new[separator], part_file(parts.folder, separator).stem)
     )
-    dpc = _typed(networks[classifier], DualPathClassifier) if classifier in networks else None
+    dpc = typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     set_checkpointing(network, recipe.checkpointing)
     facts: dict[str, str] = {}
     made = {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}
     if recipe.task == "segmentation":
-        task: nn.Module = SegmentationTask(_typed(network, DeFTMambaUSS), recipe.loss.segmentation)
+        task: nn.Module = SegmentationTask(typed(network, DeFTMambaUSS), recipe.loss.segmentation)
     elif recipe.stage == 1:
-        uss = _typed(network, DeFTMambaUSS)
+        uss = typed(network, DeFTMambaUSS)
         adapts = "m2d" in recipe.trains
         m2d = None
         if adapts:
@@ -74,7 +72,7 @@ def make_job(plan: Plan, parts: PartsFolder) -> Job:
             m2d = _m2d(config, parts)
         task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
     else:
-        tse = _typed(network, DeFTMambaTSE)
+        tse = typed(network, DeFTMambaTSE)
         earlier = _earlier(recipe.stage, config, parts)
         task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
@@ -85,17 +83,16 @@ def _adaptation(module: nn.Module) -> Adaptation | None:
     return functools.partial(widen, extractor=module) if isinstance(module, DeFTMambaTSE) else None
 
 
-def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierStages:
+def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) -> EarlierStages:
     def frozen(name: str) -> nn.Module:
         return parts.frozen(new_part(name, config), name)
 
     refinements = [
-        (_typed(frozen(f"tse{n}"), DeFTMambaTSE), _typed(frozen(f"dpc{n}"), DualPathClassifier))
-        for n in range(2, stage)
+        (typed(frozen(f"tse{n}"), DeFTMambaTSE), typed(frozen(f"dpc{n}"), DualPathClassifier)) for n in range(2, stage)
     ]
     return EarlierStages(
-        _typed(frozen("uss"), DeFTMambaUSS),
-        _typed(frozen("dpc1"), DualPathClassifier),
+        typed(frozen("uss"), DeFTMambaUSS),
+        typed(frozen("dpc1"), DualPathClassifier),
         refinements,
         _m2d(config, parts),
         _encoder(config, parts),
@@ -105,9 +102,9 @@ def _earlier(stage: int, config: Configuration, parts: PartsFolder) -> EarlierSt
     )
 
 
-def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
+def _m2d(config: MultistageConfiguration, parts: PartsFolder) -> M2D:
     """The frozen M2D of all classifiers: published weights, else those that recipes have exported."""
-    module = _typed(new_part("m2d", config), M2D)
+    module = typed(new_part("m2d", config), M2D)
     path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
     if parts.m2d_weights is not None:
         path, source = parts.m2d_weights, SOURCE
@@ -117,14 +114,14 @@ def _m2d(config: Configuration, parts: PartsFolder) -> M2D:
     return module.eval().requires_grad_(False).to(parts.device)
 
 
-def _trained_m2d(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> M2D:
+def _trained_m2d(recipe: MultistageRecipe, config: MultistageConfiguration, parts: PartsFolder) -> M2D:
     """An M2D to train; published weights are not for that."""
     if parts.m2d_weights is not None:
         raise UsageError(
             "the recipe trains an M2D of its own, and published weights cannot be trained: expected no --m2d-weights, "
             f"got {parts.m2d_weights}"
         )
-    module = _typed(new_part("m2d", config), M2D)
+    module = typed(new_part("m2d", config), M2D)
     parts.trained(module.backbone, recipe.starts_from.get("m2d"))
     module.backbone.norm_stats.requires_grad_(False)
     return module.to(parts.device)
@@ -134,7 +131,7 @@ def _m2d_part(m2d: M2D) -> Part:
     return Part(m2d.backbone, "m2d.safetensors")
 
 
-def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
+def _encoder(config: MultistageConfiguration, parts: PartsFolder) -> AFWhisper | None:
     """The frozen frame encoder: published weights, else those of recipe `encoder`, else none."""
     given = parts.af_whisper_weights
     directory = given or parts.folder / "af_whisper"
@@ -146,7 +143,7 @@ def _encoder(config: Configuration, parts: PartsFolder) -> AFWhisper | None:
     return encoder
 
 
-def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder) -> Job:
+def _tagging(recipe: MultistageRecipe, config: MultistageConfiguration, parts: PartsFolder) -> Job:
     (name,) = recipe.trains
     if name == "m2d":
         m2d = _trained_m2d(recipe, config, parts)
@@ -164,17 +161,11 @@ def _tagging(recipe: MultistageRecipe, config: Configuration, parts: PartsFolder
     return Job(task.to(parts.device), {name: part})
 
 
-def new_seeded_encoder(config: Configuration) -> AFWhisper:
+def new_seeded_encoder(config: MultistageConfiguration) -> AFWhisper:
     """The preset's frame encoder with weights that depend on its seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return new_af_whisper(asdict(config.frame_encoder))
-
-
-def _typed(module: nn.Module, kind: type[_M]) -> _M:
-    if not isinstance(module, kind):
-        raise TypeError(f"expected a {kind.__name__}, not a {type(module).__name__}")
-    return module
 
 
 TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job)

@@ -60,13 +60,13 @@ def test_the_default_grid_pays_for_five_stage_runs_a_mixture_and_then_for_none(
     assert table(out)["stage_runs"] == {"executed": 0, "reused": 22 * N}
     assert table(out)["rows"][3]["metrics"] == rows[3]["metrics"]
     elsewhere = tmp_path / "elsewhere"
-    s5eval(*call[:-1], elsewhere, "--grid", "stages")
+    s5eval(*call[:-1], elsewhere, "--axes", "stages")
     assert table(elsewhere)["stage_runs"] == {"executed": 0, "reused": 6 * N}
 
 
 def test_every_file_is_written(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
     out = tmp_path / "ablation"
-    result = s5eval("ablate", *SYSTEM, "--data", staged_set, "--grid", "stages", "--out", out)
+    result = s5eval("ablate", *SYSTEM, "--data", staged_set, "--axes", "stages", "--out", out)
     assert result.code == 0
     assert "difference to '1 stage'" in result.out
     content = table(out)
@@ -89,7 +89,7 @@ def test_every_file_is_written(staged_set: Path, tmp_path: Path, s5eval: Call) -
     assert "weights: untrained" in (out / "table.tex").read_text()
     ElementTree.parse(out / "table.svg")
     assert (out / "table.png").read_bytes().startswith(b"\x89PNG")
-    assert s5eval("ablate", *SYSTEM, "--data", staged_set, "--grid", "stages", "--out", out, "--json").json == table(
+    assert s5eval("ablate", *SYSTEM, "--data", staged_set, "--axes", "stages", "--out", out, "--json").json == table(
         out
     )
 
@@ -162,7 +162,7 @@ def test_interrupted_and_called_again_nothing_is_paid_twice(staged_set: Path, tm
 
 def test_a_folder_with_rows_of_another_grid_is_refused(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
     out = tmp_path / "ablation"
-    call = ("ablate", *SYSTEM, "--data", staged_set, "--grid", "stages", "--out", out)
+    call = ("ablate", *SYSTEM, "--data", staged_set, "--axes", "stages", "--out", out)
     assert s5eval(*call).code == 0
     other = s5eval(*call, "--limit", "3")
     assert other.code == 2
@@ -181,7 +181,7 @@ def test_marks_tell_what_a_switch_could_not_do(whole: Ablation) -> None:
 
 def test_thresholds_are_those_of_the_weights_or_the_default(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
     out = tmp_path / "ablation"
-    call = ("ablate", *SYSTEM, "--data", staged_set, "--grid", "thresholds", "--out", out)
+    call = ("ablate", *SYSTEM, "--data", staged_set, "--axes", "thresholds", "--out", out)
     assert s5eval(*call, "--set", "system.tuned=true").code == 0
     assert [row["marks"] for row in table(out)["rows"]] == [[], []]
     decisions = [json.loads((Path(row["run"]) / "run.json").read_text())["decision"] for row in table(out)["rows"]]
@@ -190,7 +190,7 @@ def test_thresholds_are_those_of_the_weights_or_the_default(staged_set: Path, tm
 
 def test_another_baseline(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
     out = tmp_path / "ablation"
-    call = ("ablate", *SYSTEM, "--data", staged_set, "--limit", "4", "--grid", "stages", "--out", out)
+    call = ("ablate", *SYSTEM, "--data", staged_set, "--limit", "4", "--axes", "stages", "--out", out)
     assert s5eval(*call, "--baseline", "3 stages").code == 0
     rows = table(out)["rows"]
     assert rows[2]["delta"]["capi_sdri"]["value"] == 0

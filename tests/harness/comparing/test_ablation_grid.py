@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.comparing.ablation_grid import load_grid, parse_assignments
+from s5eval.harness.comparing.ablation_grid import dotted_assignments, load_grid
 
 
 def test_the_shipped_grid_has_ten_rows() -> None:
@@ -34,7 +34,7 @@ def test_the_base_is_overridden_by_the_call_and_by_rows(tmp_path: Path) -> None:
     path.write_text(
         "base: {system.a: 1, system.b: 1, system.c: 1}\nbaseline: y\nrows: [{name: x, set: {system.c: 3}}, {name: y}]\n"
     )
-    grid = load_grid(path, base=parse_assignments(["system.b=2", "system.c=2"]))
+    grid = load_grid(path, base=dotted_assignments(["system.b=2", "system.c=2"]))
     assert [row.settings()["system"] for row in grid.rows] == [{"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2, "c": 2}]
     assert grid.baseline == "y"
 
@@ -72,4 +72,4 @@ def test_a_missing_grid(tmp_path: Path) -> None:
     ("text", "value"), [("2e-3", 2e-3), ("1E5", 1e5), ("-1.5e-2", -0.015), ("3e", "3e"), ("e3", "e3"), ("12", 12)]
 )
 def test_numbers_with_an_exponent_need_no_point(text: str, value: object) -> None:
-    assert parse_assignments([f"system.b={text}"]) == {"system.b": value}
+    assert dotted_assignments([f"system.b={text}"]) == {"system.b": value}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from s5eval.systems.baseline.configuration import Configuration, load_preset
+from s5eval.systems.baseline.configuration import BaselineConfiguration, load_preset
 
 TINY: dict[str, Any] = {
     "m2d": {"width": 16, "depth": 1, "heads": 2},
@@ -28,7 +28,7 @@ def tiny() -> dict[str, Any]:
 
 
 @pytest.fixture
-def tiny_configuration() -> Configuration:
+def tiny_configuration() -> BaselineConfiguration:
     return load_preset("mini", TINY)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.baseline.checkpoints import load_checkpoint, strip_prefix
-from s5eval.systems.baseline.configuration import Configuration
+from s5eval.systems.baseline.configuration import BaselineConfiguration
 from s5eval.systems.baseline.system import new_part
 
 PARTS = ("tagger-1c", "tagger-4c", "separator")
@@ -26,7 +26,7 @@ def lightning(state: dict[str, Any], **others: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(params=PARTS)
-def network(request: pytest.FixtureRequest, tiny_configuration: Configuration) -> nn.Module:
+def network(request: pytest.FixtureRequest, tiny_configuration: BaselineConfiguration) -> nn.Module:
     return new_part(request.param, tiny_configuration)
 
 
@@ -84,7 +84,7 @@ def test_a_file_with_objects_needs_trust(network: nn.Module, tmp_path: Path) -> 
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
-def test_differences_are_listed(tiny_configuration: Configuration, tmp_path: Path) -> None:
+def test_differences_are_listed(tiny_configuration: BaselineConfiguration, tmp_path: Path) -> None:
     network, path = new_part("separator", tiny_configuration), tmp_path / "a.ckpt"
     state = filled(network)
     for name in ("base.pre_conv.bias", "film.decoder_block1->beta2.weight"):
@@ -110,7 +110,7 @@ def test_differences_are_listed(tiny_configuration: Configuration, tmp_path: Pat
     ],
 )
 def test_other_transforms_are_refused(
-    tiny_configuration: Configuration, tmp_path: Path, part: str, name: str, change: Callable[..., Any]
+    tiny_configuration: BaselineConfiguration, tmp_path: Path, part: str, name: str, change: Callable[..., Any]
 ) -> None:
     network, path = new_part(part, tiny_configuration), tmp_path / "a.ckpt"
     state = filled(network)
@@ -120,7 +120,7 @@ def test_other_transforms_are_refused(
         load_checkpoint(network, path, trusted=False)
 
 
-def test_the_sign_of_sines_is_free(tiny_configuration: Configuration, tmp_path: Path) -> None:
+def test_the_sign_of_sines_is_free(tiny_configuration: BaselineConfiguration, tmp_path: Path) -> None:
     network, path = new_part("tagger-1c", tiny_configuration), tmp_path / "a.ckpt"
     state = filled(network)
     state["to_spec.stft.wsin"] *= -1
@@ -135,7 +135,7 @@ def test_prefixes() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04 cut"])
-def test_damaged_files(tiny_configuration: Configuration, tmp_path: Path, content: bytes) -> None:
+def test_damaged_files(tiny_configuration: BaselineConfiguration, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.ckpt"
     path.write_bytes(content)
     for trusted in (False, True):
@@ -143,7 +143,7 @@ def test_damaged_files(tiny_configuration: Configuration, tmp_path: Path, conten
             load_checkpoint(new_part("tagger-1c", tiny_configuration), path, trusted=trusted)
 
 
-def test_a_state_dict_that_is_none(tiny_configuration: Configuration, tmp_path: Path) -> None:
+def test_a_state_dict_that_is_none(tiny_configuration: BaselineConfiguration, tmp_path: Path) -> None:
     path = tmp_path / "a.ckpt"
     torch.save({"state_dict": [1, 2]}, path)
     with pytest.raises(DataError, match="state_dict is a list"):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
-from s5eval.systems.baseline.stages import SeparationStage, TaggingStage, track_scores
+from s5eval.systems.baseline.stages import QueriedSeparationStage, TaggingStage, track_scores
 from s5eval.systems.decision import Decision, decide
 from s5eval.systems.interface import Candidates
 
@@ -100,7 +100,7 @@ def told(*labels: int, silent: tuple[int, ...] = ()) -> Tensor:
 def run(noise: Noise, logits: Tensor, *, revive: bool) -> tuple[Candidates, list[Tensor]]:
     tagging = TaggingStage("tagger", {}, _Tagger(logits))  # type: ignore[arg-type]
     separator = _Separator()
-    separation = SeparationStage("separator", {}, separator, revive=revive)  # type: ignore[arg-type]
+    separation = QueriedSeparationStage("separator", {}, separator, revive=revive)  # type: ignore[arg-type]
     mixture = noise(100)
     named = tagging.run([mixture], None)
     assert named[0].audio.shape == (3, 0)
@@ -132,7 +132,7 @@ def test_no_pass_is_made_for_nothing(noise: Noise, silent: tuple[int, ...], revi
 
 def test_inputs_that_do_not_belong_are_refused(noise: Noise) -> None:
     tagging = TaggingStage("tagger", {}, _Tagger(told(1, 2, 3)))  # type: ignore[arg-type]
-    separation = SeparationStage("separator", {}, _Separator(), revive=True)  # type: ignore[arg-type]
+    separation = QueriedSeparationStage("separator", {}, _Separator(), revive=True)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="takes no inputs"):
         tagging.run([noise(100)], [])
     with pytest.raises(ValueError, match="needs the candidates"):

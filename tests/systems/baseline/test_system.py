@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.baseline import system as module
-from s5eval.systems.baseline.configuration import Configuration, load_preset
+from s5eval.systems.baseline.configuration import BaselineConfiguration, load_preset
 from s5eval.systems.baseline.models.frozen import trained_tensors
 from s5eval.systems.baseline.system import CHECKPOINTS, build_1c, build_4c, new_part
 from s5eval.systems.registry import load_factory
@@ -22,7 +22,7 @@ from s5eval.systems.stage_store import DiskStore
 Noise = Callable[..., Mixture]
 
 
-def checkpoints(folder: Path, config: Configuration) -> Path:
+def checkpoints(folder: Path, config: BaselineConfiguration) -> Path:
     folder.mkdir()
     for part, name in CHECKPOINTS.items():
         state = new_part(part, config).state_dict()
@@ -30,7 +30,7 @@ def checkpoints(folder: Path, config: Configuration) -> Path:
     return folder
 
 
-def export(folder: Path, config: Configuration) -> Path:
+def export(folder: Path, config: BaselineConfiguration) -> Path:
     folder.mkdir()
     for role, part in (("tagger", "tagger-4c"), ("separator", "separator")):
         tensors = {name: value.contiguous() for name, value in trained_tensors(new_part(part, config)).items()}
@@ -90,7 +90,7 @@ def test_the_decision_is_the_official_one(tiny: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("build", [build_1c, build_4c])
 def test_checkpoints(
-    tiny: dict[str, Any], tiny_configuration: Configuration, noise: Noise, tmp_path: Path, build: Any
+    tiny: dict[str, Any], tiny_configuration: BaselineConfiguration, noise: Noise, tmp_path: Path, build: Any
 ) -> None:
     folder = checkpoints(tmp_path / "checkpoint", tiny_configuration)
     loaded = build({**without(tiny, "weights"), "checkpoint_dir": str(folder)}, "cpu")
@@ -112,7 +112,7 @@ def test_a_missing_checkpoint_says_where_it_comes_from(tiny: dict[str, Any], tmp
 
 
 def test_exported_weights(
-    tiny: dict[str, Any], tiny_configuration: Configuration, noise: Noise, tmp_path: Path
+    tiny: dict[str, Any], tiny_configuration: BaselineConfiguration, noise: Noise, tmp_path: Path
 ) -> None:
     folder, mixture = export(tmp_path / "weights", tiny_configuration), noise(3000)
     given = {**tiny, "preset": "mini", "weights": str(folder)}
@@ -127,7 +127,7 @@ def test_exported_weights(
 
 
 def test_shipped_weights_serve_mini_with_four_channels_alone(
-    tiny: dict[str, Any], tiny_configuration: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: dict[str, Any], tiny_configuration: BaselineConfiguration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SHIPPED", tmp_path / "absent")
     mini = {**without(tiny, "weights"), "preset": "mini"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from s5eval.systems.multistage.configuration import Configuration, load_preset
+from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 
 TINY: dict[str, Any] = {
     "separator": {
@@ -30,7 +30,7 @@ def tiny() -> dict[str, Any]:
 
 
 @pytest.fixture
-def tiny_configuration() -> Configuration:
+def tiny_configuration() -> MultistageConfiguration:
     return load_preset("mini", TINY)
 
 

@@ -10,7 +10,7 @@ from s5eval.systems.multistage.models.dpc import ArcFace
 from s5eval.systems.training.losses import (
     CAP,
     FLOOR,
-    assign,
+    best_permutation,
     classification_loss,
     sa_sdr_loss,
     scale_gradient,
@@ -30,7 +30,7 @@ def scene(batch: int = 4, slots: int = 3, length: int = 50) -> tuple[torch.Tenso
 
 def test_the_assignment_is_the_best_of_all_permutations() -> None:
     estimates, references, mixture = scene(batch=20)
-    matched = assign(estimates, references).estimates(estimates)
+    matched = best_permutation(estimates, references).estimates(estimates)
     loss = sa_sdr_loss(matched, references, mixture)
     for b in range(20):
         every = [

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s5eval.systems.baseline.configuration import Configuration, ResUNetSizes, load_preset
+from s5eval.systems.baseline.configuration import BaselineConfiguration, ResUNetSizes, load_preset
 from s5eval.systems.baseline.models import fast
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.system import new_part
@@ -102,7 +102,7 @@ def query(*labels: int | None) -> Tensor:
 
 
 @pytest.fixture
-def network(tiny_configuration: Configuration, unsettle: Unsettle) -> ResUNetK:
+def network(tiny_configuration: BaselineConfiguration, unsettle: Unsettle) -> ResUNetK:
     made = unsettle(new_part("separator", tiny_configuration)).eval()
     assert isinstance(made, ResUNetK)
     return made
@@ -114,7 +114,7 @@ def close(a: Tensor, b: Tensor) -> bool:
 
 @pytest.mark.parametrize("samples", [33, 500, 777, 2048, 3001])
 @torch.no_grad()
-def test_both_ways_equal_the_twin(network: ResUNetK, tiny_configuration: Configuration, samples: int) -> None:
+def test_both_ways_equal_the_twin(network: ResUNetK, tiny_configuration: BaselineConfiguration, samples: int) -> None:
     mixture, asked = 0.1 * torch.randn(2, 4, samples), torch.cat([query(3, 5, None), query(7, 7, 1)])
     expected = literal(network.state_dict(), tiny_configuration.separator, mixture, asked)
     assert expected.shape == (2, 3, samples)
@@ -146,7 +146,7 @@ def test_new_weights_are_noticed(network: ResUNetK) -> None:
         assert close(after, network(mixture, asked))
 
 
-def test_a_network_made_in_inference_mode(tiny_configuration: Configuration) -> None:
+def test_a_network_made_in_inference_mode(tiny_configuration: BaselineConfiguration) -> None:
     mixture, asked = 0.1 * torch.randn(1, 4, 1000), query(3, 5, 6)
     with torch.inference_mode():
         there = new_part("separator", tiny_configuration).eval()(mixture, asked)
@@ -176,7 +176,7 @@ def test_a_batch_gives_what_each_alone_gives(network: ResUNetK) -> None:
 
 
 @torch.no_grad()
-def test_padding_is_undone(tiny_configuration: Configuration) -> None:
+def test_padding_is_undone(tiny_configuration: BaselineConfiguration) -> None:
     """Masks of one and a mixdown of the first channel give that channel back, whatever the length."""
     network = new_part("separator", tiny_configuration).eval()
     assert isinstance(network, ResUNetK)
@@ -192,7 +192,7 @@ def test_padding_is_undone(tiny_configuration: Configuration) -> None:
         assert (out - mixture[:, :1]).abs().max() < 2e-2 * mixture.abs().max()
 
 
-def test_it_trains(tiny_configuration: Configuration) -> None:
+def test_it_trains(tiny_configuration: BaselineConfiguration) -> None:
     network = new_part("separator", tiny_configuration).train()
     out = network(0.1 * torch.randn(2, 4, 640), torch.cat([query(3, 5, None), query(7, None, None)]))
     out.square().sum().backward()
@@ -204,7 +204,7 @@ def test_it_trains(tiny_configuration: Configuration) -> None:
     assert int(network.state_dict()["base.bn0.num_batches_tracked"]) == 1
 
 
-def test_silent_input_has_finite_gradients(tiny_configuration: Configuration) -> None:
+def test_silent_input_has_finite_gradients(tiny_configuration: BaselineConfiguration) -> None:
     network = new_part("separator", tiny_configuration).train()
     network(torch.zeros(2, 4, 640), torch.cat([query(3, 5, 2), query(7, 1, 1)])).sum().backward()
     assert all(bool(value.grad.isfinite().all()) for value in network.parameters() if value.grad is not None)

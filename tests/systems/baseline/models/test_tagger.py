@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s5eval.systems.baseline.configuration import Configuration
+from s5eval.systems.baseline.configuration import BaselineConfiguration
 from s5eval.systems.baseline.models.tagger import Tagger1c, Tagger4c, finetuned_parameters
 from s5eval.systems.baseline.system import new_part
 
@@ -26,7 +26,7 @@ def literal_head(state: dict[str, Tensor], tokens: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def test_one_channel(tiny_configuration: Configuration, unsettle: object) -> None:
+def test_one_channel(tiny_configuration: BaselineConfiguration, unsettle: object) -> None:
     tagger = unsettle(new_part("tagger-1c", tiny_configuration)).eval()  # type: ignore[operator]
     assert isinstance(tagger, Tagger1c)
     mixture = 0.1 * torch.randn(2, 4, 16_000)
@@ -37,7 +37,7 @@ def test_one_channel(tiny_configuration: Configuration, unsettle: object) -> Non
 
 
 @torch.no_grad()
-def test_four_channels_lie_side_by_side(tiny_configuration: Configuration, unsettle: object) -> None:
+def test_four_channels_lie_side_by_side(tiny_configuration: BaselineConfiguration, unsettle: object) -> None:
     tagger = unsettle(new_part("tagger-4c", tiny_configuration)).eval()  # type: ignore[operator]
     assert isinstance(tagger, Tagger4c)
     mixture = 0.1 * torch.randn(2, 4, 16_000)
@@ -46,7 +46,7 @@ def test_four_channels_lie_side_by_side(tiny_configuration: Configuration, unset
 
 
 @pytest.mark.parametrize("name", ["tagger-1c", "tagger-4c"])
-def test_it_trains(tiny_configuration: Configuration, name: str) -> None:
+def test_it_trains(tiny_configuration: BaselineConfiguration, name: str) -> None:
     tagger = new_part(name, tiny_configuration).train()
     logits = tagger(0.1 * torch.randn(2, 4, 8000))
     assert logits.shape == (2, 3, 19)

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 
-from s5eval.systems.multistage.configuration import Configuration, load_preset
+from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, cell_power, set_checkpointing
 from s5eval.systems.multistage.models.hybrid import Hybrid
 
 
-def tiny_with(**changes: Any) -> Configuration:
+def tiny_with(**changes: Any) -> MultistageConfiguration:
     separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4}
     base = {"mamba2": {"d_state": 4, "headdim": 8, "chunk": 8}, "clue": {"dimension": 6, "width": 4}}
     return load_preset("mini", {"separator": separator, **base, **changes})
@@ -18,7 +18,9 @@ def tiny_with(**changes: Any) -> Configuration:
 
 @pytest.mark.parametrize("length", [1, 100, 513, 5001])
 @pytest.mark.parametrize("channels", [1, 4])
-def test_any_length_and_number_of_channels(tiny_configuration: Configuration, length: int, channels: int) -> None:
+def test_any_length_and_number_of_channels(
+    tiny_configuration: MultistageConfiguration, length: int, channels: int
+) -> None:
     mixture = torch.randn(2, channels, length)
     out = DeFTMambaUSS(tiny_configuration, channels).eval()(mixture)
     assert out.foreground.shape == (2, 3, length)
@@ -59,7 +61,7 @@ def test_switches(mamba: str, decoder: str, front: dict[str, Any]) -> None:
     assert len(layers) == {"both": 4, "time_only": 2, "none": 0}[mamba]
 
 
-def test_foreground_alone_is_the_same_foreground(tiny_configuration: Configuration) -> None:
+def test_foreground_alone_is_the_same_foreground(tiny_configuration: MultistageConfiguration) -> None:
     uss, mixture = DeFTMambaUSS(tiny_configuration).eval(), torch.randn(1, 4, 3000)
     whole, part = uss(mixture), uss(mixture, foreground_only=True)
     assert torch.equal(whole.foreground, part.foreground)
@@ -68,7 +70,7 @@ def test_foreground_alone_is_the_same_foreground(tiny_configuration: Configurati
     assert part.noise is None
 
 
-def test_the_map_needs_no_decoding(tiny_configuration: Configuration) -> None:
+def test_the_map_needs_no_decoding(tiny_configuration: MultistageConfiguration) -> None:
     uss = DeFTMambaUSS(tiny_configuration).eval()
     mixture = torch.randn(2, 4, 5001)
     torch.testing.assert_close(uss.map(mixture), uss(mixture).map)
@@ -91,7 +93,7 @@ def test_power_is_pooled_over_the_cells_of_the_map(front: dict[str, Any], rows: 
     torch.testing.assert_close(power[:, 1, 2], spectrum[:, rows : 2 * rows, 2 * bins : 3 * bins].mean((1, 2)))
 
 
-def test_a_louder_mixture_gives_louder_estimates(tiny_configuration: Configuration) -> None:
+def test_a_louder_mixture_gives_louder_estimates(tiny_configuration: MultistageConfiguration) -> None:
     uss, mixture = DeFTMambaUSS(tiny_configuration).eval(), torch.randn(1, 4, 3000)
     assert torch.allclose(8 * uss(mixture).foreground, uss(8 * mixture).foreground, rtol=1e-3, atol=1e-3)
     tse = DeFTMambaTSE(tiny_configuration, 18).eval()
@@ -100,7 +102,7 @@ def test_a_louder_mixture_gives_louder_estimates(tiny_configuration: Configurati
     assert torch.allclose(8 * estimate, louder, rtol=1e-3, atol=1e-3)
 
 
-def test_silence_stays_finite(tiny_configuration: Configuration) -> None:
+def test_silence_stays_finite(tiny_configuration: MultistageConfiguration) -> None:
     uss = DeFTMambaUSS(tiny_configuration)
     out = uss(torch.zeros(1, 4, 2000)).foreground
     out.square().sum().backward()
@@ -108,7 +110,7 @@ def test_silence_stays_finite(tiny_configuration: Configuration) -> None:
     assert all(torch.isfinite(p.grad).all() for p in uss.parameters() if p.grad is not None)
 
 
-def test_slots_are_extracted_each_for_itself(tiny_configuration: Configuration) -> None:
+def test_slots_are_extracted_each_for_itself(tiny_configuration: MultistageConfiguration) -> None:
     tse = DeFTMambaTSE(tiny_configuration, 18).eval()
     for film in tse.class_films:
         torch.nn.init.normal_(film.clue.weight)  # type: ignore[union-attr, arg-type]
@@ -145,7 +147,7 @@ def test_the_paper_s_separator_has_its_size() -> None:
     assert count == 3_427_986
 
 
-def test_checkpointing_reaches_every_block(tiny_configuration: Configuration) -> None:
+def test_checkpointing_reaches_every_block(tiny_configuration: MultistageConfiguration) -> None:
     uss = DeFTMambaUSS(tiny_configuration)
     set_checkpointing(uss, True)
     assert [m.checkpointing for m in uss.modules() if isinstance(m, Hybrid)] == [True, True]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from s5eval.systems.multistage.configuration import Configuration, load_preset
+from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.models.directed_objects import DirectedObjects
 from s5eval.systems.multistage.models.direction_clusters import direction_shares
@@ -16,7 +16,7 @@ from s5eval.systems.multistage.training.separation import choose_clusters, clust
 from s5eval.systems.training.data import Batch
 
 
-def test_objects_differ_by_their_cluster_alone(tiny_configuration: Configuration) -> None:
+def test_objects_differ_by_their_cluster_alone(tiny_configuration: MultistageConfiguration) -> None:
     uss, mixture = DeFTMambaUSS(tiny_configuration).eval(), torch.randn(2, 4, 6000)
 
     def made_of(*clusters: int) -> torch.Tensor:
@@ -27,14 +27,14 @@ def test_objects_differ_by_their_cluster_alone(tiny_configuration: Configuration
     assert not torch.allclose(forward[:, 0], forward[:, 1])
 
 
-def test_the_likeliest_clusters_are_chosen(tiny_configuration: Configuration) -> None:
+def test_the_likeliest_clusters_are_chosen(tiny_configuration: MultistageConfiguration) -> None:
     out = DeFTMambaUSS(tiny_configuration).eval()(torch.randn(2, 4, 6000))
     assert out.directed is not None
     assert out.directed.logits.shape == (2, 5)
     assert torch.equal(out.directed.chosen, out.directed.logits.argsort(1, descending=True)[:, :3])
 
 
-def test_a_source_is_extracted_from_where_it_is(tiny_configuration: Configuration) -> None:
+def test_a_source_is_extracted_from_where_it_is(tiny_configuration: MultistageConfiguration) -> None:
     uss = DeFTMambaUSS(tiny_configuration)
     targets = torch.zeros(2, 3, 6000)
     targets[0, 1], targets[0, 2] = 0.1 * torch.randn(6000), torch.sin(0.1 * torch.arange(6000))
@@ -60,7 +60,7 @@ def test_a_source_is_extracted_from_where_it_is(tiny_configuration: Configuratio
     torch.testing.assert_close(loss, F.binary_cross_entropy_with_logits(out.directed.logits, wanted))
 
 
-def test_half_precision_chooses_and_hears_the_same(tiny_configuration: Configuration) -> None:
+def test_half_precision_chooses_and_hears_the_same(tiny_configuration: MultistageConfiguration) -> None:
     uss, mixture = DeFTMambaUSS(tiny_configuration).eval(), torch.randn(2, 4, 6000)
 
     def choose(_shares: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
@@ -76,7 +76,7 @@ def test_half_precision_chooses_and_hears_the_same(tiny_configuration: Configura
     torch.testing.assert_close(half.features.float(), exact.features, atol=0.1, rtol=0.1)
 
 
-def test_a_cluster_that_the_scene_does_not_need_comes_last(tiny_configuration: Configuration) -> None:
+def test_a_cluster_that_the_scene_does_not_need_comes_last(tiny_configuration: MultistageConfiguration) -> None:
     wave = torch.randn(6000)
     uss = DeFTMambaUSS(tiny_configuration)
     out = uss(torch.stack([wave, 0 * wave, 0 * wave, wave])[None], foreground_only=True)  # all of it from ahead

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.dpc import (
     ArcFace,
     AttentiveStatistics,
@@ -60,7 +60,7 @@ def test_levels() -> None:
     assert torch.allclose(relative_level(audio, mixture), torch.tensor([-2.0, -8.0, -10.0, -10.0]), atol=1e-4)
 
 
-def test_shapes_and_training(tiny_configuration: Configuration) -> None:
+def test_shapes_and_training(tiny_configuration: MultistageConfiguration) -> None:
     dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18)
     features, tokens = torch.randn(4, 8, 20, 9, requires_grad=True), torch.randn(4, 5, 6, 16)
     level = torch.tensor([0.0, -1.0, -10.0, -2.0])
@@ -73,7 +73,7 @@ def test_shapes_and_training(tiny_configuration: Configuration) -> None:
     assert all(p.grad is not None for p in dpc.parameters())
 
 
-def test_the_silence_head_sees_the_level(tiny_configuration: Configuration) -> None:
+def test_the_silence_head_sees_the_level(tiny_configuration: MultistageConfiguration) -> None:
     dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18).eval()
     features, tokens = torch.randn(1, 8, 20, 9), torch.randn(1, 5, 6, 16)
     loud, quiet = dpc(features, tokens, torch.zeros(1)), dpc(features, tokens, torch.full((1,), -10.0))
@@ -81,7 +81,7 @@ def test_the_silence_head_sees_the_level(tiny_configuration: Configuration) -> N
     assert not torch.equal(loud.silence, quiet.silence)
 
 
-def test_the_same_sound_at_higher_frequencies_is_another(tiny_configuration: Configuration) -> None:
+def test_the_same_sound_at_higher_frequencies_is_another(tiny_configuration: MultistageConfiguration) -> None:
     dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=32, tokens=16, classes=18).eval()
     features, tokens = torch.zeros(1, 8, 20, 32), torch.randn(1, 5, 6, 16)
     features[..., 10:12] = torch.randn(1, 8, 20, 2)

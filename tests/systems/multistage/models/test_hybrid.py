@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from s5eval.systems.multistage.configuration import Configuration
+from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models import hybrid
 from s5eval.systems.multistage.models.hybrid import GatedConvolution, Hybrid, Restore
 
@@ -30,7 +30,7 @@ def test_restore_is_a_transposed_convolution() -> None:
 
 @pytest.mark.parametrize("use_mamba", [True, False])
 @pytest.mark.parametrize("length", [1, 2, 4, 13])
-def test_any_length(tiny_configuration: Configuration, use_mamba: bool, length: int) -> None:
+def test_any_length(tiny_configuration: MultistageConfiguration, use_mamba: bool, length: int) -> None:
     block = Hybrid(tiny_configuration.separator, tiny_configuration.mamba2, use_mamba=use_mamba)
     x = torch.randn(3, length, 8)
     out = block(x)
@@ -39,7 +39,7 @@ def test_any_length(tiny_configuration: Configuration, use_mamba: bool, length: 
 
 
 def test_slabs_and_checkpoints_change_nothing(
-    tiny_configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+    tiny_configuration: MultistageConfiguration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     block = Hybrid(tiny_configuration.separator, tiny_configuration.mamba2, use_mamba=True)
     x = torch.randn(7, 12, 8)

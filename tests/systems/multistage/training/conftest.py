@@ -11,7 +11,7 @@ import torch
 
 from s5eval.systems.training.data import Batch
 from s5eval.systems.training.loop import TrainingResult, train
-from s5eval.systems.training.recipe import Plan, read_plan
+from s5eval.systems.training.recipe import TrainingPlan, read_plan
 from s5eval.systems.training.sitting import Sitting
 
 SYSTEM: dict[str, Any] = {
@@ -38,10 +38,10 @@ ALONE: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def toy_plan(tiny_dev_set: SimpleNamespace) -> Callable[..., Plan]:
+def toy_plan(tiny_dev_set: SimpleNamespace) -> Callable[..., TrainingPlan]:
     """`toy_plan("uss", steps=3)`: a recipe of preset mini at toy size, half a second of two scenes a step."""
 
-    def make(name: str, **changes: Any) -> Plan:
+    def make(name: str, **changes: Any) -> TrainingPlan:
         changes = {**ALONE.get(name, {}), **changes}
         system = {**SYSTEM, **changes.pop("system", {})}
         data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5, **changes.pop("data", {})}
@@ -51,7 +51,7 @@ def toy_plan(tiny_dev_set: SimpleNamespace) -> Callable[..., Plan]:
 
 
 @pytest.fixture
-def toy_train(toy_plan: Callable[..., Plan], tmp_path: Path) -> Callable[..., TrainingResult]:
+def toy_train(toy_plan: Callable[..., TrainingPlan], tmp_path: Path) -> Callable[..., TrainingResult]:
     """Run a toy recipe in one folder of weights; every recipe has checkpoints of its own."""
 
     def run(name: str, **changes: Any) -> TrainingResult:

@@ -16,13 +16,13 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.card import record_file
 from s5eval.systems.loading import file_digest
 from s5eval.systems.training.loop import TrainingResult, train
-from s5eval.systems.training.recipe import Plan
+from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import Sitting
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
 
-ToyPlan = Callable[..., Plan]
+ToyPlan = Callable[..., TrainingPlan]
 ToyTrain = Callable[..., TrainingResult]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage import training as train
 from s5eval.systems.training.recipe import read_plan, recipe_names
 
@@ -29,6 +31,37 @@ def test_changes_reach_recipe_and_system() -> None:
     assert (plan.recipe.data.seconds, plan.configuration.separator.blocks, plan.recipe.steps) == (1.0, 1, 7)
     assert plan.digest() != read_plan("mini/uss").digest()
     assert read_plan("mini/uss", {"data": {"workers": 3}}).digest() == read_plan("mini/uss").digest()
+
+
+def clip(folder: Path, layout: str, value: float) -> Path:
+    """A folder of recordings with one second of Speech."""
+    file = folder / layout / "Speech" / "a.wav"
+    file.parent.mkdir(parents=True)
+    soundfile.write(file, np.full(32_000, value), 32_000)
+    return folder
+
+
+@pytest.mark.parametrize("layout", ["sound_event/train", "train"])
+@pytest.mark.parametrize("key", ["folder", "material"])
+def test_recordings_are_known_by_their_content_wherever_they_lie(tmp_path: Path, layout: str, key: str) -> None:
+    def digest(folder: Path) -> str:
+        value = str(folder) if key == "folder" else {"foley": 0.5, str(folder): 0.5}
+        return read_plan("mini/uss", {"data": {key: value}}).digest()
+
+    first, same, other = (clip(tmp_path / n, layout, v) for n, v in (("a", 0.1), ("b", 0.1), ("c", 0.2)))
+    before = digest(first)
+    assert digest(same) == before != digest(other)
+    soundfile.write(next(first.rglob("a.wav")), np.full(32_000, 0.3), 32_000)
+    assert digest(first) != before
+    first.rename(tmp_path / "d")
+    with pytest.raises(DataError, match="no recordings"):
+        digest(first)
+
+
+def test_shares_of_recordings_count_too(tmp_path: Path) -> None:
+    folder = clip(tmp_path / "a", "train", 0.1)
+    plans = [read_plan("mini/uss", {"data": {"material": {"foley": 1.0, str(folder): x}}}) for x in (0, 0.5, 1)]
+    assert len({plan.digest() for plan in plans}) == 3
 
 
 def test_parts_of_ones_own_may_be_named_where_keys_are_parts() -> None:

@@ -17,13 +17,13 @@ from safetensors.torch import load_file, save_file
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import record_file
 from s5eval.systems.training.loop import TrainingResult, train
-from s5eval.systems.training.recipe import Plan
+from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import Sitting
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
 
-ToyPlan = Callable[..., Plan]
+ToyPlan = Callable[..., TrainingPlan]
 ToyTrain = Callable[..., TrainingResult]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

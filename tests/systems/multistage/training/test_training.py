@@ -15,13 +15,13 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.training.data import batches
 from s5eval.systems.training.loop import TrainingResult, rate, train
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import OptimiserSettings, Plan
+from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
 from s5eval.systems.training.sitting import Sitting
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
 
-ToyPlan = Callable[..., Plan]
+ToyPlan = Callable[..., TrainingPlan]
 ToyTrain = Callable[..., TrainingResult]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -1,0 +1,89 @@
+"""How `--help` is laid out: options under headings, an example at the end, commands by what one wants to do."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+HEADINGS: Mapping[str, tuple[str, ...]] = {
+    "Data": ("data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "strict"),
+    "System": ("system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights"),
+    "How it is run": (
+        "batch_size", "device", "devices", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
+        "checkpoint_minutes", "repair", "dry_run",
+    ),
+    "What is computed": (
+        "metrics", "downmix", "save_audio", "axes", "baseline", "objective", "weight", "folds", "shrinkage",
+        "unlabelled", "source", "strength", "count", "rooms", "draws", "seed", "seconds",
+    ),
+    "Submission": (
+        "author", "affiliation", "number", "systems", "dev_run", "nparams", "meta", "report", "template", "out_suffix",
+        "no_folder", "compress", "no_audio",
+    ),
+    "What is accepted": ("allow_partial", "allow_untrained", "allow_test", "allow_different", "fail_if_worse"),
+    "Output": ("name", "out", "resume", "as_json"),
+}  # fmt: skip
+"""Options by what they are about; every command shows those that it has. What is not named here stands last."""
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Evaluate": ("run", "score", "check", "rescore"),
+    "Look at": ("runs", "report", "compare", "profile"),
+    "Improve": ("tune", "ablate", "train"),
+    "Submit": ("submit",),
+    "Data and surroundings": ("data", "systems", "cache", "info"),
+}
+"""The commands of `s5eval` by what one wants to do."""
+
+
+class Command(click.Command):
+    """A command whose help groups its options and ends with an example."""
+
+    def __init__(self, *arguments: Any, example: str = "", **options: Any) -> None:
+        """Take what `click.Command` takes, and `example`: what one types, on one line or several."""
+        super().__init__(*arguments, **options)
+        self.example = example
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under their headings, then the example."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        rows = {option.name or "": row for option in options if (row := option.get_help_record(ctx))}
+        _write_grouped(formatter, rows, HEADINGS, "Options")
+        if self.example:
+            with formatter.section("Example" if "\n" not in self.example else "Examples"):
+                for line in self.example.splitlines():
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class Group(click.Group):
+    """A group whose help lists commands by section; its own commands are made as `Command`."""
+
+    command_class = Command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under the sections that they belong to."""
+        found = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))}
+        widest = max(map(len, found))
+        limit = formatter.width - 6 - widest
+        rows = {name: (name, command.get_short_help_str(limit)) for name, command in found.items()}
+        _write_grouped(formatter, rows, SECTIONS, "Commands")
+
+
+Group.group_class = Group
+
+
+def _write_grouped(
+    formatter: click.HelpFormatter,
+    rows: Mapping[str, tuple[str, str]],
+    headings: Mapping[str, Iterable[str]],
+    rest: str,
+) -> None:
+    """Definition lists, aligned with each other; those of a heading in its order."""
+    named = {name for names in headings.values() for name in names}
+    groups = {heading: [rows[name] for name in names if name in rows] for heading, names in headings.items()}
+    groups[rest] = [row for name, row in rows.items() if name not in named]
+    widest = max((len(term) for term, _ in rows.values()), default=0)
+    for heading, of_group in groups.items():
+        if of_group:
+            with formatter.section(heading):
+                # click sets the second column by the longest term: a term is padded to that of all groups
+                formatter.write_dl([(f"{term:{min(widest, 30)}}", text) for term, text in of_group])

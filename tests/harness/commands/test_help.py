@@ -1,0 +1,63 @@
+"""What `--help` shows: every command under a section, options under headings, and an example that can be typed."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import pytest
+
+from s5eval.harness.cli import cli
+from s5eval.harness.commands.help import HEADINGS, SECTIONS, Command, Group
+
+Call = Callable[..., Any]
+
+
+def commands(group: click.Group = cli, *above: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
+        else:
+            yield " ".join((*above, name)), command
+
+
+ALL = dict(commands())
+
+
+def test_every_command_stands_in_one_section() -> None:
+    sectioned = [name for names in SECTIONS.values() for name in names]
+    assert sorted(sectioned) == sorted(cli.commands)
+
+
+def test_every_heading_names_options_that_there_are() -> None:
+    there = {param.name for command in ALL.values() for param in command.params}
+    named = [name for names in HEADINGS.values() for name in names]
+    assert set(named) <= there and len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_example_of_a_command_is_a_call_of_it(name: str) -> None:
+    command = ALL[name]
+    assert isinstance(command, Command) and command.example
+    for line in command.example.splitlines():
+        typed = shlex.split(line)
+        words = len(name.split())
+        assert typed[: words + 1] == ["s5eval", *name.split()]
+        command.make_context(name, typed[words + 1 :])  # raises on what the command does not take
+
+
+def test_options_are_grouped_and_none_is_lost(s5eval: Call) -> None:
+    shown = s5eval("run", "--help").out
+    for heading in ("Data:", "System:", "How it is run:", "What is computed:", "Output:", "Examples:"):
+        assert f"\n{heading}\n" in shown
+    for name, command in ALL.items():
+        text = s5eval(*name.split(), "--help").out
+        for param in command.params:
+            if isinstance(param, click.Option) and not param.hidden:
+                assert sum(line.startswith(f"  {param.opts[0]} ") for line in text.splitlines()) == 1, param
+
+
+def test_short_descriptions_are_whole_at_eighty_columns(s5eval: Call) -> None:
+    for group in ((), *((name,) for name, command in cli.commands.items() if isinstance(command, Group))):
+        rows = [line for line in s5eval(*group, "--help").out.splitlines() if line.startswith("  ")]
+        assert not [row for row in rows if row.endswith("...")]
