@@ -32,6 +32,7 @@ def resume(
     *,
     given: Mapping[str, Any],
     fresh: RunConfig | None,
+    retry: bool = False,
     progress: OutcomeProgress | None = None,
     making: CountProgress | None = None,
 ) -> RunResult:
@@ -41,6 +42,7 @@ def resume(
         out: the run folder.
         given: options (fields of `RunConfig`) that were given again; what they change must not matter.
         fresh: the whole configuration, if enough options were given, for a folder whose run had not begun.
+        retry: try mixtures again that were given up because the process ended during them (see `Guard`).
         progress: see `run`.
         making: see `plan_run`.
 
@@ -94,7 +96,7 @@ def resume(
         if json.loads(json.dumps(plan.decision.as_dict())) != record["decision"]:
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(adopted(out, line) for line in done.values())
-        return replace(carry_out(plan, folder, done, progress, record), path=shown)
+        return replace(carry_out(plan, folder, done, progress, record, retry=retry), path=shown)
 
 
 def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: Mapping[str, Line]) -> None:

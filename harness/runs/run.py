@@ -70,8 +70,12 @@ def carry_out(
     done: Mapping[str, Line],
     progress: OutcomeProgress | None,
     before: Mapping[str, Any] | None = None,
+    *,
+    retry: bool = False,
 ) -> RunResult:
-    """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
+    """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now, `retry` as for
+    `resume`.
+    """
     start = time.perf_counter()
     sitting: dict[str, Any] = {"provenance": collect_provenance(plan.device)}
     if plan.config.trust_checkpoint:
@@ -91,7 +95,7 @@ def carry_out(
     scores = {id_: line.score for id_, line in done.items()}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
     finished = False
-    guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
+    guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout, retry=retry)
     try:
         for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
             folder.append(outcome.score, outcome.table, outcome.audio)

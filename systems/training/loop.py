@@ -17,8 +17,10 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
+from s5eval.systems.card import card_held
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches, heard, heard_entry
 from s5eval.systems.training.parts import Job, PartsFolder
@@ -136,7 +138,11 @@ def _train(
     if not done:
         loop.run(sitting, watch, say if rank == 0 else None)
     finished = loop.step >= recipe.steps
-    digests = loop.export(sitting.weights, digests) if rank == 0 and finished else {}
+    if rank == 0 and finished:
+        with card_held(sitting.weights):
+            digests = loop.export(sitting.weights, digests)
+    else:
+        digests = {}
     return TrainingResult(loop.step, finished, loop.seconds, loop.meter.means(), digests, rank)
 
 
@@ -318,15 +324,18 @@ class _Loop:
         """
         values = self.average or self.job.task.state_dict()
         self.job.task.load_state_dict(values)
-        digests = {}
+        digests, written = {}, {}
         for name, part in self.job.parts.items():
             path = folder / part.file
             if name in known and path.is_file():
                 digests[name] = known[name]
                 continue
-            digests[name] = checkpoint.export(path, part.tensors(part.network), _TYPES[self.plan.recipe.export])
+            digests[name] = written[part.file] = checkpoint.export(
+                path, part.tensors(part.network), _TYPES[self.plan.recipe.export]
+            )
             if part.beside is not None:
-                part.beside(path.parent)
+                beside = part.beside(path.parent)
+                written[str(beside.relative_to(folder))] = f"sha256:{file_sha256(beside)}"
         recipe = self.plan.recipe
         entry = {
             "recipe": self.plan.name,
@@ -345,7 +354,7 @@ class _Loop:
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
             "files": digests,
         }
-        checkpoint.update_card(folder, entry, material)
+        checkpoint.update_card(folder, entry, material, written=written)
         return digests
 
 
