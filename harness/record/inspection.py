@@ -66,6 +66,8 @@ def inspect_run(run: Path, record: Mapping[str, Any]) -> Inspection:
     except OSError as error:
         raise DataError(f"{run / JOURNAL}: cannot be read: {error.strerror or error}") from error
     damage = [Damage("line", JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
+    if journal.missing_before is not None:
+        damage.append(Damage("line", JOURNAL, f"a line is missing before line {journal.missing_before}"))
     if record["status"] == "complete":
         damage += [
             Damage("line", JOURNAL, f"no line of {id_}, although the run was complete", id_)

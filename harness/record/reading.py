@@ -132,6 +132,8 @@ def journal_problem(journal: Journal, record: Mapping[str, Any]) -> str | None:
     """What keeps a journal from being used, as a phrase; None: nothing."""
     if journal.damaged:
         return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
+    if journal.missing_before is not None:
+        return f"a line is missing before line {journal.missing_before}: taken out, or lost"
     missing = [id_ for id_ in record["mixtures"] if id_ not in journal.lines]
     if record["status"] == "complete" and missing:
         torn = ", the last line is torn" if journal.torn else ""

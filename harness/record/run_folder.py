@@ -20,6 +20,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -50,6 +51,7 @@ class RunFolder:
         self._made = False
         self._lock: FolderLock | None = None
         self._journal: IO[bytes] | None = None
+        self._lines: int | None = None  # of the journal; None: not counted yet
         self._pending: list[Path] = []
         self._synced = time.monotonic()
 
@@ -158,7 +160,10 @@ class RunFolder:
                 files[str(path.relative_to(self.path))] = table.save(path, sync=False)
             if self._journal is None:
                 self._journal = (self.path / JOURNAL).open("ab", buffering=0)
-            write_all(self._journal, Line(score, files).text().encode())
+            if self._lines is None:
+                self._lines = (self.path / JOURNAL).read_bytes().count(b"\n")
+            self._lines += 1
+            write_all(self._journal, Line(score, files, number=self._lines).text().encode())
         except OSError as error:
             raise _unwritable(self.path, error) from error
         self._pending += [self.path / name for name in files]
@@ -186,7 +191,9 @@ class RunFolder:
             self._journal.close()
             self._journal = None
         try:
-            write_atomically(self.path / JOURNAL, "".join(line.text() for line in lines))
+            numbered = [replace(line, number=number).text() for number, line in enumerate(lines, start=1)]
+            write_atomically(self.path / JOURNAL, "".join(numbered))
+            self._lines = len(numbered)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 

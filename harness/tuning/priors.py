@@ -176,8 +176,8 @@ def outcome_probabilities(tables: Sequence[PairTable], run: Path) -> Array:
         sums = table.class_scores.sum(axis=1)
         if (problem := _no_probabilities(table, sums)) is not None:
             raise UsageError(
-                f"{run}: priors can be adapted only where the class scores of every candidate are probabilities that add "
-                f"up to 1, and {problem}. `s5eval tune` without --unlabelled needs no probabilities, but references"
+                f"{run}: priors can be adapted only where the class scores of every candidate are probabilities that "
+                f"add up to 1, and {problem}. `s5eval tune` without --unlabelled needs no probabilities, but references"
             )
         alive = (1.0 - table.p_silence)[:, None] * table.class_scores / np.maximum(sums, 1e-12)[:, None]
         rows.append(np.column_stack([alive, table.p_silence]))
