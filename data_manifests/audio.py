@@ -124,7 +124,7 @@ def _checked_blocks(
     for samples in _raw_blocks(file, _INTEGER_TYPES.get(file.subtype, "float32")):
         if samples.dtype.kind == "f" and not np.isfinite(samples).all():
             bad = done + int(np.argmin(np.isfinite(samples).all(axis=1)))
-            raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}")
+            raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}", rule="non-finite")
         if downmix and samples.shape[1] > 1:
             samples = np.multiply(samples, _scale(samples), dtype=np.float32).mean(axis=1, keepdims=True)
         kept = samples.T if only is None else samples.T[only : only + 1]
@@ -140,7 +140,7 @@ def _checked_blocks(
         done = end
         yield out
     if expected not in (None, done):
-        raise AudioError(f"{name}: truncated: {done} of {expected} frames could be read")
+        raise AudioError(f"{name}: truncated: {done} of {expected} frames could be read", rule="truncated")
 
 
 def _scale(samples: npt.NDArray[Any]) -> np.float32:
@@ -214,7 +214,7 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]
         if problem := not_a_file(source):
             raise AudioError(f"{name}: {problem}")
         if source.stat().st_size == 0:
-            raise AudioError(f"{name}: the file is empty (0 bytes); write it again")
+            raise AudioError(f"{name}: the file is empty (0 bytes); write it again", rule="empty")
     try:
         samples, content, head = _examined(source)
         # Bytes that are none of these reach no decoder: of a cut one it would make a shorter one.
@@ -224,7 +224,9 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]
             if file.format not in KNOWN_FORMATS:
                 raise AudioError(f"{name}: cannot be read as audio: of type {file.format}; expected WAV or FLAC")
             if samples is not None and _is_truncated(samples, file):
-                raise AudioError(f"{name}: truncated: the file ends before the length its header promises")
+                raise AudioError(
+                    f"{name}: truncated: the file ends before the length its header promises", rule="truncated"
+                )
             yield file
     except soundfile.SoundFileError as error:
         reason = str(error).partition(": ")[2] or str(error)

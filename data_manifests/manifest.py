@@ -15,16 +15,16 @@ from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scene_digests, scenes_digest, sizes_digest
 from s5eval.data_manifests.sets.known import (
     MINI,
-    VALID_LISTING,
     Dataset,
     Split,
     is_there,
     known_datasets,
     where_it_lies,
 )
+from s5eval.data_manifests.sets.made import made_split
 
 FOLDER = "folder"
-"""Name of the data set, and of its only split, when `--data` holds `soundscape/` itself."""
+"""Name of the data set, and of its only split, when the folder of data holds `soundscape/` itself."""
 
 
 _LISTED = 10  # missing mixtures that are named one by one
@@ -39,7 +39,7 @@ class Manifest:
     Attributes:
         dataset: name of the set (`folder` for a plain folder).
         split: the split.
-        root: the folder that `--data` named.
+        root: the folder of data.
         scenes: what is to be evaluated, after filters.
         all_ids: the mixture ids of the whole split, before filters.
         findings: files that belong to nothing, and a mixture count that is not the official one.
@@ -107,31 +107,32 @@ def open_manifest(
         UsageError: no such data set or split, or an id of `only` does not exist.
     """
     if limit is not None and limit < 1:
-        raise UsageError(f"--limit is {limit}, expected at least 1")
+        raise UsageError(f"`limit` is {limit}, expected at least 1")
     if dataset is not None and dataset not in known_datasets():
         known = list(known_datasets())
         raise UsageError(f"no data set {dataset!r}{suggestion(dataset, known)} (known: {', '.join(known)})")
     if root is None and dataset not in (None, MINI):
-        raise DataError(f"--dataset {dataset} needs its folder: give --data DIR, or set S5EVAL_DATA")
+        raise DataError(f"`dataset={dataset}` needs its folder: give `data`, or set S5EVAL_DATA")
     if root is None or dataset == MINI:
         name, chosen, folder = MINI, _split_of(known_datasets()[MINI], split or "test"), Path()
     elif not root.is_dir():
-        raise DataError(f"no data folder at {root}; give --data DIR, or set S5EVAL_DATA")
+        raise DataError(f"no data folder at {root}; give `data`, or set S5EVAL_DATA")
     elif dataset is None and (root / "soundscape").is_dir():
         name, chosen = _plain_split(root)
         folder = root
         if split not in (None, FOLDER, chosen.name):
             what = "a plain folder with soundscape/" if name == FOLDER else f"the split {chosen.name!r} of {name}"
-            raise UsageError(f"{root} is {what} and has no split {split!r}; leave --split out")
+            raise UsageError(f"{root} is {what} and has no split {split!r}; leave `split` out")
     else:
         name, chosen = _choose_split(root, dataset, split)
         folder = root
     whole: Sequence[str] = ()
-    partly = chosen.made_from is not None and (limit is not None or bool(only))
-    if chosen.made_from is not None:
-        whole = _ids(chosen, root)
+    made = made_split(chosen, root)
+    partly = made is not None and (limit is not None or bool(only))
+    if made is not None:
+        whole = made.ids
         _refuse_unknown(only, whole, name)
-        folder = _place(chosen, root) if as_it_stands else _make(chosen, root, limit, only, progress)
+        folder = made.as_it_stands() if as_it_stands else made.make(count=limit, only=only, progress=progress)
     if not (chosen.references_required or _has_name(folder / str(chosen.references))):
         chosen = replace(chosen, references=None)
     scenes, findings = scan(
@@ -176,7 +177,7 @@ def _missing(wanted: Sequence[str], here: Sequence[str], folder: Path, split: Sp
         f"{missing[-1]}; {how} makes them"
     )
     if here and set(here) == set(wanted[: len(here)]):
-        message += f", and --limit {len(here)} checks those that are there"
+        message += f", and `limit={len(here)}` checks those that are there"
     return (Finding("missing", "error", str(folder), message),)
 
 
@@ -221,64 +222,23 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
         if len(there) == 1:
             return there[0]
         if there:
-            raise UsageError(f"{root} holds several splits; choose one with --split: {listed}")
+            raise UsageError(f"{root} holds several splits; choose one with `split`: {listed}")
         example = f"expected for example {where_it_lies(root, next(iter(sets[-1].splits.values())))}"
         if dataset is not None:
-            plain = "; it holds soundscape/ itself: leave --dataset out" if (root / "soundscape").is_dir() else ""
+            plain = "; it holds soundscape/ itself: leave `dataset` out" if (root / "soundscape").is_dir() else ""
             raise DataError(f"{root} holds no split of {dataset} ({example}){plain}")
         raise DataError(f"{root} holds neither soundscape/ nor an official split ({example})")
     matching = [(owner, split) for owner, split in there if split.name == name]
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise UsageError(f"split {name!r} is in several sets at {root}; choose one with --dataset")
+        raise UsageError(f"split {name!r} is in several sets at {root}; choose one with `dataset`")
     names = sorted({split.name for known in sets for split in known.splits.values()})
     if name not in names:
         raise UsageError(f"no split {name!r}{suggestion(name, names)} (known: {', '.join(names)})")
     expected = next(known.splits[name] for known in sets if name in known.splits)
     hint = f"; splits that are there: {listed}" if there else ""
     raise DataError(f"split {name!r}: {where_it_lies(root, expected)} is not there{hint}")
-
-
-def _ids(split: Split, root: Path | None) -> Sequence[str]:
-    """All ids of a split that is made on use; empty for an endless one."""
-    if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.sets.mini import mini_ids
-
-        return mini_ids(split.name)
-    from s5eval.data_manifests.synthesis.metadata import list_metadata
-
-    return [id_ for id_, _ in list_metadata(root / VALID_LISTING)]
-
-
-def _make(
-    split: Split, root: Path | None, count: int | None, only: Sequence[str], progress: CountProgress | None
-) -> Path:
-    """The folder with the split's audio, made or completed where needed. `only` goes before `count`."""
-    count = None if only else count
-    if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.sets.mini import make_mini
-
-        return make_mini(split.name, count=count, only=only, progress=progress)
-    from s5eval.data_manifests.sets.official import make_official_valid
-
-    return make_official_valid(root, count=count, only=only, progress=progress)
-
-
-def _place(split: Split, root: Path | None) -> Path:
-    """The folder where a split has been made."""
-    if root is None or split.made_from == "mini":
-        from s5eval.data_manifests.sets.mini import mini_root
-
-        folder, how = mini_root() / split.name, f"`s5eval data make mini --split {split.name}` makes it"
-    else:
-        from s5eval.data_manifests.sets.official import official_valid_folder
-
-        folder = official_valid_folder(root)
-        how = f"a run with --data {root} --split {split.name} makes it (`s5eval data make` only makes mini)"
-    if not (folder / split.soundscape).is_dir():
-        raise DataError(f"{folder}: the split {split.name!r} has not been made yet; {how}")
-    return folder
 
 
 def _filtered(scenes: tuple[Scene, ...], root: Path, *, limit: int | None, only: Sequence[str]) -> tuple[Scene, ...]:
@@ -294,4 +254,4 @@ def _refuse_unknown(only: Sequence[str], ids: Sequence[str], where: str) -> None
     known = set(ids)
     for wanted in only if ids else ():
         if wanted not in known:
-            raise UsageError(f"--only: no mixture {wanted!r} in {where}{suggestion(wanted, sorted(known))}")
+            raise UsageError(f"`only`: no mixture {wanted!r} in {where}{suggestion(wanted, sorted(known))}")

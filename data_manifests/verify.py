@@ -25,12 +25,6 @@ MIXTURE_SAMPLES = 10 * SAMPLE_RATE
 
 _LOUDEST = 100.0  # times full scale; a float file may exceed 1, but not by 40 dB
 
-_RULES = (
-    ("empty", "empty"),
-    ("truncated", "truncated"),
-    ("NaN", "non-finite"),
-)
-
 
 def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
     """Check every file of a split: presence, checksum, rate, channels, length, finite samples, orphans.
@@ -220,5 +214,5 @@ def _check_file(path: Path, channels: int) -> tuple[int | None, list[Finding]]:
         add("unreadable", f"cannot be read as audio: {str(error).partition(': ')[2] or error}")
     except AudioError as error:
         message = str(error).removeprefix(f"{path}: ")
-        add(next((rule for words, rule in _RULES if words in message), "unreadable"), message)
+        add(error.rule, message)
     return None, findings

@@ -63,7 +63,7 @@ def main(work: Path, *, steps: int = 2) -> s5eval.Run:
     settings = {"preset": "mini", "weights": str(weights), **TINY}
     run = s5eval.run("baseline-4c", data, work / "run", settings=settings, device="cpu")
     print(run)
-    print("weights:", run.summary["weights"])
+    print("weights:", run.summary.weights)
     return run
 
 

@@ -35,6 +35,7 @@ from s5eval.harness.commands import (
     tune,
 )
 from s5eval.harness.commands.help import Group
+from s5eval.harness.commands.wording import in_options
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
 from s5eval.harness.process import interrupt_on_signals, interrupted, mend_standard_streams
 from s5eval.harness.terminal import echo
@@ -85,7 +86,7 @@ def main() -> None:
         code = cli.main([word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
         code = code if isinstance(code, int) else EXIT_DONE
     except S5Error as error:
-        code = _report(f"error: {error}", error.exit_code, debug)
+        code = _report(in_options(f"error: {error}", cli), error.exit_code, debug)
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)

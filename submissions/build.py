@@ -117,7 +117,7 @@ def _folder_target(out: Path, label: str) -> Path:
     target = out / label
     known = {AUDIO_FOLDER, EVAL_RESULTS, DEV_RESULTS}
     if target.exists() and not (target.is_dir() and {entry.name for entry in target.iterdir()} <= known):
-        raise UsageError(f"{target} exists and is not a submission's folder; move it away, or choose another --out")
+        raise UsageError(f"{target} exists and is not a submission's folder; move it away, or choose another `out`")
     return target
 
 
@@ -138,10 +138,10 @@ def _locked(out: Path) -> Iterator[None]:
             held.enter_context(locked(out))
         except InUseError as error:
             raise UsageError(
-                f"another process is building in {out}; wait for it, or choose another --out ({error})"
+                f"another process is building in {out}; wait for it, or choose another `out` ({error})"
             ) from error
         except OSError as error:
-            raise UsageError(f"--out {out}: cannot be used as a folder: {error.strerror or error}") from error
+            raise UsageError(f"`out` {out}: cannot be used as a folder: {error.strerror or error}") from error
         yield
 
 

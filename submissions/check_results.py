@@ -183,7 +183,7 @@ def _nparams(root: Node) -> int | None:
     if value is None:
         node.note(
             "nparams-unknown",
-            "null: say how many parameters the system has, all networks together (`submit build --nparams N`)",
+            "null: say how many parameters the system has, all networks together (`nparams` of `s5eval submit build`)",
         )
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**15:

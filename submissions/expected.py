@@ -59,15 +59,15 @@ def find_expected(
         DataError: the data are missing.
     """
     if mixtures is not None and (data is not None or dataset is not None):
-        raise UsageError("--mixtures and --data or --dataset both say which mixtures there are; give one of them")
+        raise UsageError("`mixtures` and `data` or `dataset` both say which mixtures there are; give one of them")
     if mixtures is not None:
         return expected_from_list(mixtures)
     if data is None and dataset is None:
         if split is not None:
-            raise UsageError("--split needs --data DIR or --dataset")
+            raise UsageError("`split` needs `data` or `dataset`")
         return None
     if dataset == MINI and data is not None:
-        raise UsageError("--dataset mini is made in the cache and has no folder; leave --data out")
+        raise UsageError("`dataset=mini` is made in the cache and has no folder; leave `data` out")
     if dataset != MINI and data is None and (folder := os.environ.get("S5EVAL_DATA")):
         data = Path(folder)
     if dataset == MINI:
@@ -107,11 +107,11 @@ def expected_from_list(path: Path) -> Expected:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--mixtures {path}: cannot be read: {error}") from error
+        raise UsageError(f"`mixtures` {path}: cannot be read: {error}") from error
     entries = [line.partition("#")[0].strip() for line in lines]
     ids = frozenset(entry.removesuffix(".wav").removesuffix(".flac") for entry in entries if entry)
     if not ids:
-        raise UsageError(f"--mixtures {path}: lists no mixture; expected one id a line")
+        raise UsageError(f"`mixtures` {path}: lists no mixture; expected one id a line")
     return Expected(f"{path} ({len(ids)} mixtures)", ids, official=ids == OFFICIAL.ids)
 
 
@@ -119,4 +119,4 @@ def guess_expected(mixture_ids: Collection[str]) -> Expected:
     """The official evaluation set if any id is one of its ids; otherwise nothing is known of the mixtures."""
     if not mixture_ids or any(id_ in (OFFICIAL.ids or ()) for id_ in mixture_ids):
         return OFFICIAL
-    return Expected("not known: give --data or --mixtures to check that every mixture is answered", None)
+    return Expected("not known: give `data` or `mixtures` to check that every mixture is answered", None)

@@ -168,11 +168,11 @@ def make_name(author: str, affiliation: str, number: int) -> SubmissionName:
     Raises:
         UsageError: a part holds anything but ASCII letters, digits and hyphens, or the number is not 1 to 4.
     """
-    for option, part in (("--author", author), ("--affiliation", affiliation)):
+    for field, part in (("author", author), ("affiliation", affiliation)):
         if not _PART.fullmatch(part):
-            raise UsageError(f"{option} is {part!r}: expected ASCII letters, digits and hyphens only, such as Choi")
+            raise UsageError(f"`{field}` is {part!r}: expected ASCII letters, digits and hyphens only, such as Choi")
     if not 1 <= number <= MAX_SYSTEMS:
-        raise UsageError(f"--number is {number}, expected 1 to {MAX_SYSTEMS}")
+        raise UsageError(f"`number` is {number}, expected 1 to {MAX_SYSTEMS}")
     return SubmissionName(author, affiliation, number)
 
 

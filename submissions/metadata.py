@@ -54,16 +54,16 @@ def load_template(path: Path | None) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--template {path}: cannot be read: {error}") from error
+        raise UsageError(f"`template` {path}: cannot be read: {error}") from error
     for name in _PLACEHOLDER.findall(text):
         if name not in PLACEHOLDERS:
-            raise UsageError(f"--template {path}: unknown placeholder {{{{{name}}}}}; known: {', '.join(PLACEHOLDERS)}")
+            raise UsageError(f"`template` {path}: unknown placeholder {{{{{name}}}}}; known: {', '.join(PLACEHOLDERS)}")
     try:
         parsed = load_yaml(fill_template(text, {}))
     except ValueError as error:
-        raise UsageError(f"--template {path}: not YAML: {_one_line(error)}") from error
+        raise UsageError(f"`template` {path}: not YAML: {_one_line(error)}") from error
     if not isinstance(parsed, dict):
-        raise UsageError(f"--template {path}: expected a YAML mapping")
+        raise UsageError(f"`template` {path}: expected a YAML mapping")
     return text
 
 

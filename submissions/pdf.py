@@ -22,7 +22,7 @@ _SHOWN = re.compile(rb"[)>\]]\s*(?:Tj|TJ|'|\")")
 def check_report(path: Path) -> list[Finding]:
     """Check a technical report: a PDF, complete, with text (a scan has none)."""
     if not path.is_file():
-        return [finding("report-missing", str(path), "no such file; give the technical report with --report")]
+        return [finding("report-missing", str(path), "no such file; expected the technical report, a PDF")]
     size = path.stat().st_size
     if size > MAX_BYTES:
         return [finding("report-not-pdf", path.name, f"{size >> 20} MiB; expected at most {MAX_BYTES >> 20} MiB")]

@@ -23,3 +23,8 @@ def mixture_batches(mixtures: Sequence[Mixture], device: torch.device) -> Iterat
         waiting.append(audio)
     if waiting:
         yield torch.from_numpy(np.stack(waiting)).to(device), slice(start, len(mixtures))
+
+
+def device_of(network: torch.nn.Module) -> torch.device:
+    """Where a network's weights are, and its input has to be."""
+    return next(network.parameters()).device

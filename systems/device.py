@@ -20,7 +20,7 @@ def resolve_device(device: str) -> str:
             torch.empty(1, device=device)
         except (RuntimeError, AssertionError, ValueError) as error:
             reason = str(error).partition("\n")[0]
-            raise UsageError(f"--device {device}: not at hand ({reason}); auto takes what is there") from error
+            raise UsageError(f"`device={device}`: not at hand ({reason}); auto takes what is there") from error
         return device
     if not Path("/dev/nvidiactl").exists():
         return "cpu"

@@ -79,7 +79,7 @@ def nothing_matches(
         seen = f"; it holds only {len(findings)} hidden or empty names" if findings else ""
         return (
             f"{path}: there is no estimate of any mixture: it is empty{seen}; {expected}. Silence everywhere is an "
-            "answer only where an eval_results.json lists every mixture without an estimate (or run --system silence)"
+            "answer only where an eval_results.json lists every mixture without an estimate (or run system `silence`)"
         )
     inner = [file for file in files if PurePosixPath(file).suffix.lower() in (".zip", ".tar", ".gz", ".7z")]
     hint = f"; it holds the archive {inner[0]}: unpack that, or name it" if inner else _renaming(files, mixture_ids)

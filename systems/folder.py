@@ -6,6 +6,7 @@ import stat
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -25,6 +26,21 @@ _MAX_ESTIMATES = 100  # of one mixture; all of them are open at once, and those 
 _HEADER_BYTES = 1 << 20  # more than any header of an audio file takes
 
 _opened = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class FileMarks:
+    """What a reader of a run's numbers has to know of the files that were scored.
+
+    Attributes:
+        answered: mixtures with a file, or listed as silent in `eval_results.json`.
+        listed: whether there is such a list.
+        downmix: estimates of several channels were averaged.
+    """
+
+    answered: int
+    listed: bool
+    downmix: bool
 
 
 class FolderSystem:
@@ -98,14 +114,9 @@ class FolderSystem:
             ),
         ]
 
-    def marks(self) -> Mapping[str, Json]:
-        """What a reader of the run's numbers has to know of the files, after `inspect`.
-
-        `answered`: mixtures with a file, or listed as silent in `eval_results.json`; `listed`: whether there is such a
-        list; `downmix`, only where it is true: estimates of several channels were averaged.
-        """
-        found: dict[str, Json] = {"answered": self._answered, "listed": self._listed_silent is not None}
-        return {**found, "downmix": True} if self._downmix else found
+    def marks(self) -> FileMarks:
+        """What a reader of the run's numbers has to know of the files, after `inspect`."""
+        return FileMarks(self._answered, self._listed_silent is not None, self._downmix)
 
     def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Proposal]:
         """Read the estimates of each mixture.
@@ -135,7 +146,7 @@ class FolderSystem:
             channels=1,
             sample_rate=mixture.sample_rate,
             downmix=self._downmix,
-            advice="; the official evaluator averages them, and so does --downmix (or --set system.downmix=true)",
+            advice="; the official evaluator averages them, and so does `downmix` (or `system.downmix=true`)",
             name=file,
         )
 
@@ -159,10 +170,10 @@ def build(config: Mapping[str, Any], device: str) -> FolderSystem:
     """Entry point. The keys are `path`, the directory or zip of estimates, and `downmix`."""
     check_keys(config, ("path", "downmix"), system="folder")
     if not config.get("path"):
-        raise UsageError("system 'folder' needs --set system.path=DIR, a directory or zip of estimates")
+        raise UsageError("system 'folder' needs `system.path=DIR`, a directory or zip of estimates")
     downmix = config.get("downmix", False)
     if not isinstance(downmix, bool):
-        raise UsageError(f"--set system.downmix={downmix}: expected true or false")
+        raise UsageError(f"system.downmix is {downmix!r}: expected true or false")
     return FolderSystem(Path(config["path"]).expanduser(), downmix=downmix)
 
 

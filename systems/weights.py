@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.decision import Decision, load_decision, thresholds_file
-from s5eval.systems.loading import checked_digest, file_digest, load_strictly, read_tensors
-from s5eval.systems.parameters import ParameterCount
+from s5eval.systems.parameter_count import ParameterCount
+from s5eval.systems.weight_files import checked_digest, file_digest, load_strictly, read_tensors
 
 UNTRAINED = "untrained"
 """What stands for weights where there are none; as `system.weights` it asks for random ones."""

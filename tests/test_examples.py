@@ -33,13 +33,13 @@ def test_wavs_are_scored_and_every_mistake_is_named(example: Any, tmp_path: Path
     assert mixtures.loc["m_4", "capi_sdri"] == 0.0
     assert run.losses.loc["Pour", "confusion"] > 1
     assert run.losses.loc["Cough", "false_alarm"] > 0
-    assert (score.tp, score.fn) == (1, 1)
+    assert (score.labels.tp, score.labels.fn) == (1, 1)
     assert score.capi_sdri == pytest.approx(0.0, abs=1e-6)
 
 
 def test_a_system_of_ones_own_separates_and_runs(example: Any, tmp_path: Path) -> None:
     run = example("own_system").main(tmp_path)
-    assert run.summary["status"] == "complete"
+    assert run.summary.status == "complete"
     assert run.mixtures["exact"].all()
     defined = run.mixtures.dropna(subset=["capi_sdri"])
     assert len(defined) == 3
@@ -57,8 +57,8 @@ def test_tuned_thresholds_win_on_a_split_that_they_have_not_seen(example: Any, t
 def test_recordings_of_ones_own_become_weights_that_run(example: Any, tmp_path: Path) -> None:
     pytest.importorskip("lightning.fabric")
     run = example("train_own_recordings").main(tmp_path)
-    assert run.summary["status"] == "complete"
-    assert run.summary["weights"].startswith("sha256:")
+    assert run.summary.status == "complete"
+    assert run.summary.weights.startswith("sha256:")
     (tagger, separator) = json.loads((tmp_path / "weights" / "card.json").read_text())["history"]
     assert (tagger["recipe"], separator["recipe"]) == ("baseline/tagger", "baseline/separator")
 

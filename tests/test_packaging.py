@@ -20,8 +20,8 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 ROOMS = {
     "data_manifests": "common containers | download labels | naming | listing | audio | records | in_step synthesis "
     "| scan sets | manifest training_scenes | verify",
-    "systems": "batching card device estimates settings | decision loading | interface networks training "
-    "| parameters pipeline profiling registry stage_store | weights | baseline bounds folder multistage",
+    "systems": "batching card device estimates settings | decision weight_files | interface networks training "
+    "| parameter_count pipeline profiling registry stage_store | weights | baseline bounds folder multistage",
     "submissions": "check_json errors layout records zipping | archive check_audio expected metadata pdf results "
     "| check_results | validate | build package",
     "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal",
@@ -232,10 +232,21 @@ mine: System = Mine()
 foa = np.zeros((4, 3200), np.float32)
 found: tuple[Estimate, ...] = s5eval.load_system("silence").separate(torch.tensor(foa))
 score = s5eval.score_mixture(estimates=found, references={"Speech": foa[0]}, mixture=foa)
-fn: int | None = score.fn
+fn: int | None = None if score.labels is None else score.labels.fn
 tables = pairwise_sdr(estimate=foa[:1], reference=foa[:1], mixture=foa[0])
 value: float | None = s5eval.metrics.capi_sdri(tables, estimate_labels=["Pour"], reference_labels=["Pour"]).value
 metric = CapiSDRi(s5eval.CLASSES)
+
+
+def told(path: str) -> tuple[int | None, float | None, list[tuple[str, float]], float]:
+    run = s5eval.read_run(path)
+    limit: int | None = run.record.config.limit
+    value: float | None = run.summary.metrics["capi_sdri"].value
+    capi = run.scores[0].capi
+    pairs = [] if capi is None else [(pair.label, pair.sdri) for pair in capi.pairs]
+    parts = run.summary.decomposition
+    return limit, value, pairs, 0.0 if parts is None else parts.terms["miss"]
+
 try:
     s5eval.read_run("nowhere").mixtures["capi_sdri"].mean()
 except s5eval.S5Error as error:
@@ -267,15 +278,17 @@ def test_the_installed_wheel_serves_a_typed_client(wheel: Path, tmp_path: Path) 
     assert Path(file) == site / "s5eval" / "__init__.py"
     assert (fn, code, number) == ("1", "2", version("s5eval"))
     assert float(value) == 0.0
-    (tmp_path / "wrong.py").write_text("import s5eval\ns5eval.open_data(3)\ns5eval.nothing\n")
+    (tmp_path / "wrong.py").write_text(
+        "import s5eval\ns5eval.open_data(3)\ns5eval.nothing\ns5eval.read_run('run').summary.n_scord\n"
+    )
     options = ("--strict", "--config-file=", "--no-error-summary", "--python-executable", str(python))
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", *options, "client.py", "wrong.py"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     said = [line for line in checked.stdout.splitlines() if ": note:" not in line]
-    assert [line.split(":")[0] for line in said] == ["wrong.py", "wrong.py"], checked.stdout + checked.stderr
+    assert [line.split(":")[0] for line in said] == ["wrong.py"] * 3, checked.stdout + checked.stderr
     assert "[arg-type]" in said[0]
-    assert "[attr-defined]" in said[1]
+    assert all("[attr-defined]" in line for line in said[1:])
     systems = call(environment / "bin" / "s5eval", "systems")
     assert all(name in systems for name in PROJECT["project"]["entry-points"]["s5eval.systems"])

@@ -3,7 +3,7 @@
 Anything that is not an `S5Error` is a defect of s5eval and exits with code 1 and a traceback in the log.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class S5Error(Exception):
@@ -24,5 +24,18 @@ class DataError(S5Error):
     exit_code: ClassVar[int] = 3
 
 
+AudioRule = Literal["unreadable", "empty", "truncated", "non-finite"]
+"""What can be wrong with an audio file, as `s5eval data verify` names it."""
+
+
 class AudioError(DataError):
-    """One audio file cannot be used. Fails the mixture it belongs to, never the whole run."""
+    """One audio file cannot be used. Fails the mixture it belongs to, never the whole run.
+
+    Attributes:
+        rule: what is wrong, for machines.
+    """
+
+    def __init__(self, message: str, *, rule: AudioRule = "unreadable") -> None:
+        """Take the message, which names the file, and the rule."""
+        super().__init__(message)
+        self.rule = rule

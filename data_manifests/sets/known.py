@@ -22,7 +22,7 @@ class Split:
     """Where a split lies below the data root, and what may be done with it.
 
     Attributes:
-        name: as given to `--split`.
+        name: as a run is given it.
         soundscape: folder of the mixtures, relative to the root.
         references: folder of the references, or None when the split ships none.
         mixtures: how many mixtures it has; None: unknown.

@@ -140,7 +140,7 @@ def make_mini(
     if scenes is None and only:
         scenes = max(indices, default=0) + 1
     if scenes is None or scenes < 1:
-        raise UsageError(f"mini/{split}: say how many scenes to make: --limit N of a run, --count N of `data make`")
+        raise UsageError(f"mini/{split}: say how many scenes to make: `limit` of a run, `count` of `s5eval data make`")
     wanted = sorted({index for index in indices if index < scenes}) if only else range(scenes)
     folder = mini_root() / split if out is None else out
     write_scenes(
@@ -164,7 +164,7 @@ def _index(split: str, mixture_id: str) -> int:
     index = int(digits) if digits.isdecimal() and digits.isascii() and len(digits) < 10 else 0
     last = _split(split).whole.scenes
     if MiniScene(split, index).id != mixture_id or (last is not None and index >= last):
-        raise UsageError(f"--only: no mixture {mixture_id!r} in mini/{split}; expected for example mini_{split}_0000")
+        raise UsageError(f"`only`: no mixture {mixture_id!r} in mini/{split}; expected for example mini_{split}_0000")
     return index
 
 

@@ -87,39 +87,48 @@ def synthesize_files(
     return out
 
 
-def make_official_valid(
-    data: Path,
-    *,
-    count: int | None = None,
-    only: Sequence[str] = (),
-    workers: int | None = None,
-    progress: CountProgress | None = None,
-) -> Path:
-    """The official validation split with audio, in the cache; what is there already is only checked.
+@dataclass(frozen=True, slots=True)
+class OfficialValid:
+    """The validation split of a download.
 
-    Args:
-        data: the folder that holds `dev_set/`.
-        count: only the first so many scenes; a later call adds the others.
-        only: of these, the scenes of these ids.
-        workers: processes; default: one per core.
-        progress: is told (scenes done, scenes in all).
-
-    Returns:
-        The folder with `soundscape/soundscape_0000.wav`, … and `oracle_target/`, 32-bit float.
-
-    Raises:
-        DataError: metadata or a file that a scene needs is missing or unusable.
+    Attributes:
+        scenes: as its list names them.
+        folder: where it is made in the cache, whether it is there yet or not.
     """
-    scenes = [(id_, path) for id_, path in list_metadata(data / VALID_LISTING)[:count] if not only or id_ in only]
-    folder = official_valid_folder(data)
-    processes = default_workers() if workers is None else workers
-    jobs = [MetadataScene(id_, path, data) for id_, path in scenes]
-    write_scenes(jobs, folder, subtype="FLOAT", workers=processes, progress=progress)
-    return folder
+
+    scenes: tuple[MetadataScene, ...]
+    folder: Path
+
+    def make(
+        self,
+        *,
+        count: int | None = None,
+        only: Sequence[str] = (),
+        workers: int | None = None,
+        progress: CountProgress | None = None,
+    ) -> Path:
+        """Make the split's audio; what is there already is only checked.
+
+        Args:
+            count: only the first so many scenes; a later call adds the others.
+            only: of these, the scenes of these ids.
+            workers: processes; default: one per core.
+            progress: is told (scenes done, scenes in all).
+
+        Returns:
+            The folder with `soundscape/soundscape_0000.wav`, … and `oracle_target/`, 32-bit float.
+
+        Raises:
+            DataError: metadata or a file that a scene needs is missing or unusable.
+        """
+        jobs = [scene for scene in self.scenes[:count] if not only or scene.id in only]
+        processes = default_workers() if workers is None else workers
+        write_scenes(jobs, self.folder, subtype="FLOAT", workers=processes, progress=progress)
+        return self.folder
 
 
-def official_valid_folder(data: Path) -> Path:
-    """Where the validation split of the download in `data` is made, whether it is there yet or not.
+def open_official_valid(data: Path) -> OfficialValid:
+    """The validation split of the download in `data` (that holds `dev_set/`), and where it is made.
 
     Another download, another place of the same one, or other metadata get another folder.
 
@@ -127,7 +136,8 @@ def official_valid_folder(data: Path) -> Path:
         DataError: the list of the split's metadata is missing or unusable.
     """
     listing = data / VALID_LISTING
+    scenes = tuple(MetadataScene(id_, path, data) for id_, path in list_metadata(listing))
     digest = hashlib.sha256(f"{data.resolve()}\0".encode())
-    for path in (listing, *(path for _, path in list_metadata(listing))):
+    for path in (listing, *(scene.path for scene in scenes)):
         digest.update(path.read_bytes() if path.is_file() else b"")
-    return cache_folder() / f"dcase2026-valid-{digest.hexdigest()[:12]}"
+    return OfficialValid(scenes, cache_folder() / f"dcase2026-valid-{digest.hexdigest()[:12]}")

@@ -172,7 +172,7 @@ def read_excerpt(path: Path, start: float, seconds: float | None, rate: int) -> 
     except (soundfile.SoundFileError, ValueError) as error:  # the latter where no length is told
         raise AudioError(f"{path}: cannot be read as audio: {error}") from error
     if not np.isfinite(samples).all():
-        raise AudioError(f"{path}: NaN or infinite samples")
+        raise AudioError(f"{path}: NaN or infinite samples", rule="non-finite")
     resampled = _resample(samples, native, rate)
     return resampled.astype(np.float32, copy=False)
 

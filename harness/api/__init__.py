@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from s5eval.data_manifests.records import Mixture, Reference, Scene
     from s5eval.evaluation import ablate, compare, open_data, run, tune, validate
     from s5eval.frames import Run, read_run
+    from s5eval.harness.record.run_record import RunRecord
+    from s5eval.harness.record.run_summary import Summary
     from s5eval.harness.record.tables import MixtureScore
     from s5eval.separation import LoadedSystem, load_system
     from s5eval.single_score import score_mixture
@@ -60,9 +62,11 @@ __all__ = [
     "Pipeline",
     "Reference",
     "Run",
+    "RunRecord",
     "S5Error",
     "Scene",
     "Stage",
+    "Summary",
     "System",
     "UsageError",
     "ablate",
@@ -84,6 +88,8 @@ _HOMES = {
     "s5eval.data_manifests.records": ("Mixture", "Reference", "Scene"),
     "s5eval.evaluation": ("ablate", "compare", "open_data", "run", "tune", "validate"),
     "s5eval.frames": ("Run", "read_run"),
+    "s5eval.harness.record.run_record": ("RunRecord",),
+    "s5eval.harness.record.run_summary": ("Summary",),
     "s5eval.harness.record.tables": ("MixtureScore",),
     "s5eval.separation": ("LoadedSystem", "load_system"),
     "s5eval.single_score": ("score_mixture",),

@@ -62,7 +62,7 @@ def open_data(
     >>> open_data("nowhere")
     Traceback (most recent call last):
         ...
-    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give --data DIR, or set S5EVAL_DATA
+    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give `data`, or set S5EVAL_DATA
     """
     return open_manifest(_path(path), dataset=dataset, split=split, limit=limit, only=tuple(only), progress=progress)
 
@@ -109,7 +109,7 @@ def run(
         go_on: continue a run that was interrupted in `out`; a finished one is read as it is.
 
     Returns:
-        The run, with DataFrames. Mixtures that failed are in no number: see `summary["n_failed"]`.
+        The run, with DataFrames. Mixtures that failed are in no number: see `summary.n_failed`.
 
     Raises:
         UsageError: a name, a setting or an option is wrong, or `out` is in use.

@@ -7,22 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from s5eval.harness.record import reading
 from s5eval.harness.record.lines import Line, load_table
-from s5eval.harness.record.tables import MixtureScore, PairTable
-from s5eval.harness.scoring.decomposition import ORACLES, TERMS
+from s5eval.harness.record.run_record import RunRecord, shallow
+from s5eval.harness.record.run_summary import MetricValue, Summary
+from s5eval.harness.record.tables import MixtureScore, PairTable, SecondaryName
+from s5eval.harness.scoring.decomposition import KINDS, ORACLES
 from s5eval.harness.scoring.mixture import BOUNDS
+from s5eval.metrics.capi import Pair
 from s5eval.systems.decision import candidate_labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SECONDARY = ("casa_sdr", "casa_sdri", "bss_sdr", "bss_sir", "bss_sar")
-_KINDS = TERMS[1:]
+_SECONDARY = get_args(SecondaryName)
+_CAPI = ("ca_sdri", "zero_floor", "gain_floor", "n_entries")
+_COUNTS = ("tp", "fp", "fn", "exact")
 
 _PERCENT = frozenset({"mixture_accuracy", "source_accuracy", "precision", "recall"})
 
@@ -34,7 +38,7 @@ _MIXTURES = {
     "exact": "boolean",
     **{f"bound_{name}": "float64" for name in ("labels", *ORACLES)},
     **{f"bound_{name.replace('-', '_')}": "float64" for name in BOUNDS},
-    **{f"loss_{kind}": "float64" for kind in _KINDS},
+    **{f"loss_{kind}": "float64" for kind in KINDS},
     **dict.fromkeys(_SECONDARY, "float64"),
     "capi_sdri_as_written": "float64",
     "clipped_samples": "Int64",
@@ -77,7 +81,7 @@ _SLICES = {
     "n": "Int64",
     "n_defined": "Int64",
 }
-_LOSSES = {"label": "string", **dict.fromkeys((*_KINDS, "total"), "float64")}
+_LOSSES = {"label": "string", **dict.fromkeys((*KINDS, "total"), "float64")}
 
 
 class Run:
@@ -85,24 +89,26 @@ class Run:
 
     Attributes:
         path: the run folder.
-        record: content of `run.json`: what was asked, and under which circumstances.
-        summary: content of `summary.json`: corpus values with 95 % intervals, bounds, slices, decomposition.
+        record: `run.json`: what was asked, and under which circumstances, such as `record.config.limit`.
+        summary: `summary.json`: corpus values with 95 % intervals, bounds, slices, decomposition, such as
+            `summary.metrics["capi_sdri"].value`.
         scores: one record per mixture that has been evaluated, in order of the data.
     """
 
     def __init__(self, path: Path) -> None:
         """Read what stands in `path`; see `read_run`."""
         self.path = path
-        self.record: Mapping[str, Any] = reading.read_run(path)
-        self.summary: Mapping[str, Any] = reading.read_summary(path)
+        self.record: RunRecord = reading.read_run(path)
+        self.summary: Summary = reading.read_summary(path)
         lines = reading.read_lines(path, self.record)
-        self._lines: tuple[Line, ...] = tuple(lines[id_] for id_ in self.record["mixtures"] if id_ in lines)
+        self._lines: tuple[Line, ...] = tuple(lines[id_] for id_ in self.record.mixtures if id_ in lines)
         self.scores: tuple[MixtureScore, ...] = tuple(line.score for line in self._lines)
 
     def __repr__(self) -> str:
-        about = f"{self.summary['system']} on {self.summary['dataset']}/{self.summary['split']}"
-        counts = f"{self.summary['n_scored']} of {self.summary['n_expected']} mixtures scored"
-        return f"<Run {self.path}: {about}, {counts}, {self.summary['status']}>"
+        summary = self.summary
+        about = f"{summary.system} on {summary.dataset}/{summary.split}"
+        counts = f"{summary.n_scored} of {summary.n_expected} mixtures scored"
+        return f"<Run {self.path}: {about}, {counts}, {summary.status}>"
 
     @cached_property
     def mixtures(self) -> "pd.DataFrame":
@@ -162,7 +168,8 @@ class Run:
         Columns: `miss`, `false_alarm`, `confusion`, `repeated_class` and their sum `total`; a negative loss is a gain.
         All together they are the gap between the run and the bound of its own waveforms with right labels.
         """
-        classes: Mapping[str, Mapping[str, float]] = (self.summary["decomposition"] or {}).get("classes", {})
+        parts = self.summary.decomposition
+        classes = {} if parts is None else parts.classes
         rows = [{"label": label, **row, "total": sum(row.values())} for label, row in classes.items()]
         return _frame(_LOSSES, rows).set_index("label")
 
@@ -200,29 +207,37 @@ def _frame(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> "pd
 
 
 def _mixture(score: MixtureScore) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(score, name) for name in _MIXTURES if hasattr(score, name)}
+    row: dict[str, Any] = {"mixture_id": score.mixture_id, **shallow(score.outcome)}
     row["n_references"] = None if score.reference_labels is None else len(score.reference_labels)
     row["n_estimates"] = None if score.status == "failed" else len(score.estimates)
-    row["n_entries"] = score.n_entries if score.status == "scored" else None
+    if score.capi is not None:
+        row |= {"capi_sdri": score.capi.value, "capi_sdri_optimal": score.capi.optimal}
+        row |= {name: getattr(score.capi, name) for name in _CAPI}
+    if score.labels is not None:
+        row |= {name: getattr(score.labels, name) for name in _COUNTS}
     parts = score.decomposition
     if parts is not None:
-        row |= {f"bound_{name}": parts[name] for name in ORACLES} | {"bound_labels": parts["bound"]}
-        losses = dict.fromkeys(_KINDS, 0.0)
-        for kind, _, _, value in parts["losses"]:
-            losses[kind] += value
+        row |= {f"bound_{name}": getattr(parts, name) for name in ORACLES} | {"bound_labels": parts.bound}
+        losses = dict.fromkeys(KINDS, 0.0)
+        for loss in parts.losses:
+            losses[loss.kind] += loss.value
         row |= {f"loss_{kind}": value for kind, value in losses.items()}
     row |= {f"bound_{name.replace('-', '_')}": value for name, value in score.bounds.items()}
-    row |= dict(score.secondary or {})
+    row |= {str(name): value for name, value in (score.secondary or {}).items()}
     if score.as_written is not None:
         row |= {
             "capi_sdri_as_written": score.as_written.capi_sdri,
             "clipped_samples": score.as_written.clipped_samples,
         }
-    return {**row, "flags": " ".join(score.flags)}
+    return {**row, "flags": " ".join(map(str, score.flags))}
+
+
+def _assigned(score: MixtureScore) -> tuple[Pair, ...]:
+    return () if score.capi is None else score.capi.pairs
 
 
 def _sources(score: MixtureScore, table: PairTable) -> Iterator[dict[str, Any]]:
-    assigned = {pair["reference"]: pair["estimate"] for pair in score.pairs}
+    assigned = {pair.reference: pair.estimate for pair in _assigned(score)}
     scores = table.pair_scores
     for r, label in enumerate(score.reference_labels or ()):
         k = assigned.get(r)
@@ -239,21 +254,20 @@ def _sources(score: MixtureScore, table: PairTable) -> Iterator[dict[str, Any]]:
 
 
 def _estimates(score: MixtureScore) -> Iterator[dict[str, Any]]:
-    assigned = {pair["estimate"]: pair for pair in score.pairs}
+    assigned = {pair.estimate: pair for pair in _assigned(score)}
     for estimate in score.estimates:
-        row = {"mixture_id": score.mixture_id, "estimate": estimate["index"]}
-        row |= {name: estimate[name] for name in ("label", "confidence")}
-        if pair := assigned.get(estimate["index"]):
-            row |= {name: pair[name] for name in ("reference", "sdr", "sdr_mixture")}
-            row["sdri"] = pair["sdr"] - pair["sdr_mixture"]
+        row = {"mixture_id": score.mixture_id, "estimate": estimate.index}
+        row |= {"label": estimate.label, "confidence": estimate.confidence}
+        if pair := assigned.get(estimate.index):
+            row |= {name: getattr(pair, name) for name in ("reference", "sdr", "sdr_mixture", "sdri")}
         yield row
 
 
 def _pairs(score: MixtureScore, table: PairTable) -> Iterator[dict[str, Any]]:
     scores = table.pair_scores
     labels = candidate_labels(table.class_scores, table.labels)
-    kept = {estimate["index"] for estimate in score.estimates}
-    assigned = {(pair["estimate"], pair["reference"]) for pair in score.pairs}
+    kept = {estimate.index for estimate in score.estimates}
+    assigned = {(pair.estimate, pair.reference) for pair in _assigned(score)}
     for k, r in np.ndindex(*scores.sdr.shape):
         yield {
             "mixture_id": score.mixture_id,
@@ -270,12 +284,18 @@ def _pairs(score: MixtureScore, table: PairTable) -> Iterator[dict[str, Any]]:
         }
 
 
-def _slices(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    tables = [("all", "all", summary["metrics"])]
-    tables += [("bound", name, values) for name, values in summary["bounds"].items()]
-    if summary.get("secondary"):
-        tables.append(("secondary", "all", summary["secondary"]))
-    tables += [(group, name, values) for group, names in summary["slices"].items() for name, values in names.items()]
+def _slices(summary: Summary) -> Iterator[dict[str, Any]]:
+    tables: list[tuple[str, str, Mapping[Any, MetricValue]]] = [("all", "all", summary.metrics)]
+    tables += [("bound", name, values) for name, values in summary.bounds.items()]
+    if summary.secondary:
+        tables.append(("secondary", "all", summary.secondary))
+    tables += [(group, name, values) for group, names in summary.slices.items() for name, values in names.items()]
     for group, name, values in tables:
         for metric, value in values.items():
-            yield {**value, "group": group, "name": name, "metric": metric, "unit": "%" if metric in _PERCENT else "dB"}
+            yield {
+                **shallow(value),
+                "group": group,
+                "name": name,
+                "metric": metric,
+                "unit": "%" if metric in _PERCENT else "dB",
+            }

@@ -8,7 +8,7 @@ from typing import Any
 from s5eval.arrays import Array, as_foa, check_rate
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, MixtureInMemory
-from s5eval.harness.runs.contract import build_system, check_proposals, read_fingerprint
+from s5eval.harness.runs.contract import build_system, check_proposals, read_fingerprint, stated_missing_parts
 from s5eval.harness.runs.engine import pair_table
 from s5eval.harness.scoring.mixture import select
 from s5eval.systems.decision import Decision
@@ -106,7 +106,7 @@ module:factory for a system of your own
     if isinstance(built, FolderSystem) or not isinstance(built, System):
         needs = "estimates in files" if isinstance(built, FolderSystem) else "references"
         raise UsageError(f"system {name!r} needs {needs}, and cannot separate an array; evaluate it with s5eval.run")
-    missing = tuple(read_fingerprint(name, built).get("missing_parts", ()))
+    missing = stated_missing_parts(read_fingerprint(name, built))
     if missing:
         warnings.warn(f"system {name!r} was loaded without {', '.join(missing)}", stacklevel=2)
     return LoadedSystem(name, dict(settings), on, built, built.decision, missing)

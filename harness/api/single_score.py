@@ -49,8 +49,8 @@ def score_mixture(
     >>> score = score_mixture(
     ...     estimates=[("Cough", cough), ("Cough", pour)], references=[("Cough", cough)], mixture=cough + pour
     ... )
-    >>> score.tp, score.fp, score.fn, score.flags
-    (1, 1, 0, ('perfect-estimate:0',))
+    >>> score.labels, [str(flag) for flag in score.flags]
+    (LabelCounts(tp=1, fp=1, fn=0), ['perfect-estimate:0'])
     >>> score_mixture(estimates={"Speach": cough}, references={}, mixture=cough)
     Traceback (most recent call last):
         ...

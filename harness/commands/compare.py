@@ -23,8 +23,8 @@ from s5eval.harness.terminal import echo
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(first: Path, second: Path, fail_if_worse: bool, allow_different: bool, as_json: bool) -> int:
     """Compare run B with run A on every metric and slice: paired bootstrap, sign test, what flipped."""
+    from s5eval.harness.comparing.comparison_table import comparison_table
     from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
-    from s5eval.harness.comparing.pair_table import comparison_table
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.layout import fitted
 

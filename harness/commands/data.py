@@ -13,6 +13,7 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, data_options, given_options, refuse_folder_of_mini, show_making
 from s5eval.harness.commands.progress import Show, show_count
+from s5eval.harness.commands.wording import in_options
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable
 
@@ -96,7 +97,7 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
         echo(json.dumps({"ok": not findings, "mixtures": mixtures, "findings": listed}, indent=1))
     else:
         for finding in findings:
-            echo(str(finding))
+            echo(in_options(str(finding), command))
         echo(f"{mixtures} mixtures, {len(findings)} findings")
     return DataError.exit_code if findings else 0
 

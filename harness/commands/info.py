@@ -7,6 +7,7 @@ import shutil
 
 import click
 
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.help import Command
 from s5eval.harness.terminal import echo
 
@@ -15,11 +16,21 @@ from s5eval.harness.terminal import echo
     "info",
     cls=Command,
     short_help="What a bug report needs: versions, device, folders.",
-    example="s5eval info --json",
+    example="s5eval info --schema summary",
 )
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def command(as_json: bool) -> int:
-    """What a bug report needs: versions, device, cache folder and free disk, data root."""
+@click.option("--schema", is_flag=True, help="The JSON Schema of the files of a run folder, in place of all else.")
+@click.argument("file", required=False)
+def command(as_json: bool, schema: bool, file: str | None) -> int:
+    """What a bug report needs: versions, device, cache folder and free disk, data root.
+
+    With --schema, what the files of a run folder hold: of FILE, which is run (run.json), summary (summary.json) or
+    mixtures (a line of mixtures.jsonl); without FILE, of all three.
+    """
+    if schema:
+        return _print_schema(file)
+    if file is not None:
+        raise UsageError(f"{file!r}: a file is named with --schema only, such as s5eval info --schema summary")
     from s5eval.data_manifests.common.cache import cache_folder
     from s5eval.harness.record.provenance import package_versions
     from s5eval.systems.device import resolve_device
@@ -45,4 +56,12 @@ def command(as_json: bool) -> int:
                 echo(f"{package:16} {version or 'not installed'}")
         else:
             echo(f"{name:16} {'not set' if value is None else value}")
+    return 0
+
+
+def _print_schema(file: str | None) -> int:
+    from s5eval.harness.record.schema import FILES, file_schema
+
+    shown = file_schema(file) if file is not None else {name: file_schema(name) for name in FILES}
+    echo(json.dumps(shown, indent=1, ensure_ascii=False))
     return 0

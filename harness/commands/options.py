@@ -155,12 +155,13 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 
 
 def _print_result(result: "RunResult", as_json: bool) -> None:
+    from s5eval.harness.record.codec import to_json
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.table import summary_table
 
     if as_json:
-        echo(json.dumps(result.summary, indent=1))
+        echo(json.dumps(to_json(result.summary), indent=1))
     else:
         with coherent(result.path):
             table = fitted(summary_table(result.summary))

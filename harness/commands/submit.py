@@ -12,6 +12,7 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, show_making
 from s5eval.harness.commands.progress import show_count
+from s5eval.harness.commands.wording import in_options
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def validate(path: Path, no_audio: bool, as_json: bool, **options: Any) -> int:
     else:
         nparams = "" if report.nparams is None else f", {report.nparams:,} parameters"
         echo(f"{path}: {report.files} outputs, {report.mixtures} mixtures listed{nparams}")
-        echo(f"mixtures to be answered: {report.expected.source}")
+        echo(f"mixtures to be answered: {in_options(report.expected.source, command)}")
         echo("\n".join([*_listed(report.findings), _verdict(report.findings, no_audio)]))
     return 0 if report.ok else EXIT_INVALID
 
@@ -288,7 +289,7 @@ def _listed(findings: Iterable[Finding]) -> list[str]:
     for found in findings:
         counts[found.rule] = counts.get(found.rule, 0) + 1
         if counts[found.rule] <= _SHOWN:
-            lines.append(str(found))
+            lines.append(in_options(str(found), command))
     lines += [f"… and {n - _SHOWN} more [{rule}]; --json lists all" for rule, n in counts.items() if n > _SHOWN]
     return lines
 

@@ -84,9 +84,9 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
             raise UsageError("--unlabelled adapts to one RUN; expected no other")
         return _adapt(run, options)
     from s5eval.harness.record.reading import coherent
-    from s5eval.harness.tuning.table import tuning_table
     from s5eval.harness.tuning.threshold_table import Objective
     from s5eval.harness.tuning.tune import tune
+    from s5eval.harness.tuning.tuned_table import tuning_table
 
     out: Path = options["out"] or run / "thresholds.yaml"
     with coherent(*runs):

@@ -10,9 +10,11 @@ from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.common.files import sweep
 from s5eval.harness.comparing.ablation_grid import Grid, GridRow
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
+from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run, read_scores
-from s5eval.harness.record.shapes import TUNED
+from s5eval.harness.record.run_record import TUNED, Facts
+from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import BOUND_NOTES
 from s5eval.harness.runs.resume import resume
@@ -20,11 +22,22 @@ from s5eval.harness.runs.run import OutcomeProgress, RunResult, run
 from s5eval.harness.scoring.corpus import METRICS, Column, all_columns, bound_columns
 from s5eval.harness.scoring.paired import paired_differences
 
-NULL_EMBEDDING = "null embedding"
-"""What the fingerprint of a system says where AF-Whisper was asked for, and its encoder is absent."""
 
-Values = Mapping[str, Mapping[str, Any]]
-"""Per metric: `value`, `ci_low`, `ci_high`, and more."""
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Difference to the baseline row in one metric, with its paired 95 % interval; None where one is undefined.
+
+    Attributes:
+        value: this row − baseline.
+        ci_low: lower end.
+        ci_high: upper end.
+        significant: see `Difference`; None where nothing could be compared.
+    """
+
+    value: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    significant: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +46,28 @@ class AblationRow:
 
     Attributes:
         name: of the row, or of a bound.
-        assignments: its settings, as `--set` takes them.
+        assignments: its settings, by dotted keys.
         run: its run folder; None for a bound.
         metrics: as in `summary.json`; every value None where the row failed.
-        delta: difference to the baseline row per metric: `value`, `ci_low`, `ci_high`, `significant`.
+        delta: difference to the baseline row per metric.
         executed: (stage, mixture) pairs that this call has executed.
         reused: pairs whose stored result it has used.
         seconds: what the execution took.
-        marks: what a reader must not miss (`null embedding`, `partial: …`).
+        marks: what a reader must not miss (`without tuned thresholds`, `partial: …`).
+        n_failed: mixtures that failed.
         error: why the row failed.
     """
 
     name: str
     assignments: Mapping[str, Any]
     run: Path | None
-    metrics: Values
-    delta: Values
+    metrics: Mapping[str, MetricValue]
+    delta: Mapping[str, Delta]
     executed: int = 0
     reused: int = 0
     seconds: float = 0.0
     marks: tuple[str, ...] = ()
+    n_failed: int = 0
     error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -60,8 +75,8 @@ class AblationRow:
         content: dict[str, Any] = {
             "name": self.name,
             "set": dict(self.assignments),
-            "metrics": self.metrics,
-            "delta": self.delta,
+            "metrics": to_json(self.metrics),
+            "delta": to_json(self.delta),
         }
         if self.run is not None:
             content |= {
@@ -75,9 +90,12 @@ class AblationRow:
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """All rows, in order of the grid, the bounds on the same mixtures, and whose rows were compared with which."""
+    """All rows, in order of the grid, the bounds on the same mixtures, and whose rows were compared with which.
 
-    about: Mapping[str, Any]
+    `about` is of the first row that could be run; None: none could.
+    """
+
+    about: Facts | None
     baseline: str
     rows: tuple[AblationRow, ...]
     bounds: tuple[AblationRow, ...]
@@ -85,7 +103,7 @@ class Ablation:
     @property
     def exit_code(self) -> int:
         """0, or 4 when a row, or a mixture of one, failed."""
-        failed = any(row.error is not None or any("failed" in mark for mark in row.marks) for row in self.rows)
+        failed = any(row.error is not None or row.n_failed for row in self.rows)
         return EXIT_FAILED_MIXTURES if failed else EXIT_DONE
 
     @property
@@ -107,7 +125,7 @@ class Ablation:
     def as_dict(self) -> dict[str, Any]:
         """The content of `table.json`."""
         return {
-            **self.about,
+            **({} if self.about is None else {key: getattr(self.about, key) for key in _ABOUT}),
             "baseline": self.baseline,
             "stage_runs": {"executed": self.executed, "reused": self.reused},
             "rows": [row.as_dict() for row in self.rows],
@@ -121,7 +139,7 @@ class _Outcome:
 
     row: GridRow
     path: Path
-    summary: Mapping[str, Any] | None = None
+    summary: Summary | None = None
     executed: int = 0
     reused: int = 0
     seconds: float = 0.0
@@ -150,7 +168,7 @@ def ablate(
         KeyboardInterrupt: passed on; called again, the ablation goes on where it was.
     """
     if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is not a folder; choose another --out")
+        raise UsageError(f"{out} is not a folder; choose another `out`")
     plans = [(row, replace(config, settings=row.settings()), out / "rows" / _slug(row.name)) for row in grid.rows]
     for _, row_config, path in plans:
         _check_same(path, row_config)
@@ -163,13 +181,13 @@ def ablate(
     baseline = next(outcome for outcome in outcomes if outcome.row.name == grid.baseline)
     reference = _scored(baseline)
     first = next((outcome for outcome in outcomes if outcome.summary is not None), None)
-    facts = {} if first is None or first.summary is None else first.summary
-    about = {key: facts[key] for key in _ABOUT if key in facts}
     return Ablation(
-        about,
+        None if first is None else first.summary,
         grid.baseline,
         tuple(_table_row(outcome, reference) for outcome in outcomes),
-        () if first is None else tuple(_bound_row(name, first, reference) for name in BOUND_NOTES),
+        ()
+        if first is None or first.summary is None
+        else tuple(_bound_row(name, first, first.summary, reference) for name in BOUND_NOTES),
     )
 
 
@@ -181,14 +199,12 @@ def _slug(name: str) -> str:
 
 
 def _check_same(path: Path, config: RunConfig) -> None:
-    if (path / "run.json").is_file():
-        recorded = RunConfig.from_dict(read_run(path)["config"])
-        if differences := recorded.differences(config):
-            raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another --out")
+    if (path / "run.json").is_file() and (differences := read_run(path).config.differences(config)):
+        raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another `out`")
 
 
 def _run_row(row: GridRow, config: RunConfig, path: Path, progress: OutcomeProgress | None) -> _Outcome:
-    sittings = len(read_run(path).get("sittings", ())) if (path / "run.json").is_file() else 0
+    sittings = len(read_run(path).sittings) if (path / "run.json").is_file() else 0
     try:
         result = _result(config, path, progress)
     except S5Error as error:
@@ -196,15 +212,15 @@ def _run_row(row: GridRow, config: RunConfig, path: Path, progress: OutcomeProgr
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the other rows go on
         return _Outcome(row, path, error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]))
     record = read_run(path)
-    finished = len(record["sittings"]) == sittings
-    stages = record["sittings"][-1].get("stages", {}).values()  # what this call has paid, not earlier ones
-    executed, reused = (sum(stage[key] for stage in stages) for key in ("executed", "reused"))
-    seconds = sum(stage["seconds"] for stage in stages)
+    finished = len(record.sittings) == sittings
+    stages = record.sittings[-1].stages.values()  # what this call has paid, not earlier ones
+    executed, reused = sum(stage.executed for stage in stages), sum(stage.reused for stage in stages)
+    seconds = sum(stage.seconds for stage in stages)
     if finished:
         executed, reused, seconds = 0, executed + reused, 0.0
     failure = None
-    if result.summary["status"] == "failed":
-        failure = f"every mixture failed, the first: {next(iter(result.summary['failures'].values()))}"
+    if result.summary.status == "failed":
+        failure = f"every mixture failed, the first: {next(iter(result.summary.failures.values()))}"
     return _Outcome(row, path, result.summary, executed, reused, seconds, failure)
 
 
@@ -222,27 +238,30 @@ def _result(config: RunConfig, path: Path, progress: OutcomeProgress | None) -> 
 def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore]) -> AblationRow:
     summary = outcome.summary
     columns = [Column(("metrics", metric.name), metric, lambda score: True) for metric in METRICS]
-    metrics = None if summary is None or outcome.error is not None else summary["metrics"]
+    metrics = None if summary is None or outcome.error is not None else summary.metrics
     return AblationRow(
         outcome.row.name,
         outcome.row.assignments,
         outcome.path,
-        _NOTHING if metrics is None else metrics,
+        _NOTHING if metrics is None else {str(name): value for name, value in metrics.items()},
         _delta(reference, _scored(outcome), columns, columns),
         outcome.executed,
         outcome.reused,
         outcome.seconds,
-        () if summary is None else _marks(outcome.path, summary),
+        () if summary is None else _marks(summary),
+        0 if summary is None else summary.n_failed,
         outcome.error,
     )
 
 
-def _bound_row(name: str, outcome: _Outcome, reference: Mapping[str, MixtureScore]) -> AblationRow:
-    summary = outcome.summary or {}
+def _bound_row(
+    name: CorpusBoundName, outcome: _Outcome, summary: Summary, reference: Mapping[str, MixtureScore]
+) -> AblationRow:
     columns = bound_columns(name)
     wanted = {column.metric.name for column in columns}
     own = [column for column in all_columns([]) if column.path[0] == "metrics" and column.metric.name in wanted]
-    return AblationRow(name, {}, None, summary["bounds"][name], _delta(reference, _scored(outcome), own, columns))
+    values = {str(metric): value for metric, value in summary.bounds[name].items()}
+    return AblationRow(name, {}, None, values, _delta(reference, _scored(outcome), own, columns))
 
 
 def _scored(outcome: _Outcome) -> dict[str, MixtureScore]:
@@ -256,44 +275,29 @@ def _delta(
     other: Mapping[str, MixtureScore],
     reference_columns: Sequence[Column],
     columns: Sequence[Column],
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Delta]:
     """Differences over the mixtures that both have scored; all None where there is none."""
     names = [column.metric.name for column in columns]
     common = [id_ for id_ in reference if id_ in other]
     if not common:
-        return {name: {"value": None, "ci_low": None, "ci_high": None, "significant": None} for name in names}
+        return {name: Delta() for name in names}
     found = paired_differences(
         [reference[id_] for id_ in common], [other[id_] for id_ in common], reference_columns, columns
     )
-    return {
-        name: {"value": d.delta, "ci_low": d.ci_low, "ci_high": d.ci_high, "significant": d.significant}
-        for name, d in zip(names, found, strict=True)
-    }
+    return {name: Delta(d.delta, d.ci_low, d.ci_high, d.significant) for name, d in zip(names, found, strict=True)}
 
 
-def _marks(path: Path, summary: Mapping[str, Any]) -> tuple[str, ...]:
-    missing = [part for part in summary.get("missing_parts", ()) if part != TUNED]  # told below
-    marks = [f"without {part}" for part in missing]
-    if not missing and _mentions(read_run(path)["fingerprint"], NULL_EMBEDDING):
-        marks.append(f"{NULL_EMBEDDING}: the encoder of AF-Whisper is absent")
-    if str(summary.get("thresholds", "")).startswith("default ("):
+def _marks(summary: Summary) -> tuple[str, ...]:
+    marks = [f"without {part}" for part in summary.missing_parts if part != TUNED]
+    if TUNED in summary.missing_parts:
         marks.append("these weights have no tuned thresholds: equals the default")
-    if summary.get("tuned_on_forbidden"):
+    if summary.tuned_on_forbidden:
         marks.append("tuned on a forbidden split")
-    marks += ["oracle: sees the references"] if summary.get("oracle") else []
-    marks += [str(summary["unverified"])] if summary.get("unverified") else []
-    if summary["n_failed"]:
-        marks.append(f"partial: {summary['n_failed']} of {summary['n_expected']} mixtures failed")
+    marks += ["oracle: sees the references"] if summary.oracle else []
+    marks += [summary.unverified] if summary.unverified else []
+    if summary.n_failed:
+        marks.append(f"partial: {summary.n_failed} of {summary.n_expected} mixtures failed")
     return tuple(marks)
 
 
-def _mentions(content: object, text: str) -> bool:
-    if isinstance(content, Mapping):
-        return any(_mentions(value, text) for value in content.values())
-    if isinstance(content, list | tuple):
-        return any(_mentions(value, text) for value in content)
-    return content == text
-
-
-_EMPTY = {"value": None, "ci_low": None, "ci_high": None, "n": 0, "n_defined": 0}
-_NOTHING: Values = {metric.name: _EMPTY for metric in METRICS}
+_NOTHING = {metric.name: MetricValue(None, None, None, 0, 0) for metric in METRICS}

@@ -59,15 +59,15 @@ def draw_ablation(ablation: Ablation, out: Path) -> None:
 
 def _levels(axes: Any, ablation: Ablation) -> None:
     _intervals(axes, ablation, "capi_sdri", 0.0, _SYSTEM, "o", "CAPI-SDRi")
-    floors = [row.metrics.get("capi_sdri_zero_floor", {}).get("value") for row in ablation.rows]
+    floors = [row.metrics["capi_sdri_zero_floor"].value for row in ablation.rows]
     shown = [(value, k) for k, value in enumerate(floors) if value is not None]
     axes.plot(
         *zip(*shown, strict=True), "|", color=_FLOOR, markersize=11, markeredgewidth=2, label="zero floor"
     ) if shown else None
-    highest = max((row.metrics["capi_sdri"]["value"] or 0.0 for row in ablation.rows), default=0.0)
+    highest = max((row.metrics["capi_sdri"].value or 0.0 for row in ablation.rows), default=0.0)
     far = []
     for row, dashes in zip(ablation.bounds, ("-", "-", ":", "--", "-."), strict=False):
-        value = row.metrics["capi_sdri"]["value"]
+        value = row.metrics["capi_sdri"].value
         if value is None or row.name == "oracle-mixture":  # 0 dB by definition, as silence is
             continue
         if value > highest + _FAR:
@@ -89,12 +89,12 @@ def _accuracies(axes: Any, ablation: Ablation) -> None:
 
 def _intervals(axes: Any, ablation: Ablation, metric: str, shift: float, color: str, marker: str, label: str) -> None:
     entries = [(k + shift, row.metrics[metric]) for k, row in enumerate(ablation.rows)]
-    defined = [(y, entry) for y, entry in entries if entry["value"] is not None]
+    defined = [(y, entry) for y, entry in entries if entry.value is not None]
     if not defined:
         return
-    values = [entry["value"] for _, entry in defined]
-    low = [entry["value"] - (entry["value"] if entry["ci_low"] is None else entry["ci_low"]) for _, entry in defined]
-    high = [(entry["value"] if entry["ci_high"] is None else entry["ci_high"]) - entry["value"] for _, entry in defined]
+    values = [entry.value or 0.0 for _, entry in defined]
+    low = [value - (value if e.ci_low is None else e.ci_low) for value, (_, e) in zip(values, defined, strict=True)]
+    high = [(value if e.ci_high is None else e.ci_high) - value for value, (_, e) in zip(values, defined, strict=True)]
     axes.errorbar(
         values,
         [y for y, _ in defined],

@@ -73,7 +73,7 @@ def load_grid(
         raise UsageError(f"{where}: no row {chosen!r} to be the baseline{suggestion(str(chosen), names)}")
     for row in named:
         if "trust_checkpoint" in row.settings().get("system", {}):
-            raise UsageError(f"{where}: trust is not read from a file; say --trust-checkpoint with the call")
+            raise UsageError(f"{where}: trust is not read from a file; say `trust_checkpoint` with the call")
     system = content.get("system")
     return Grid(None if system is None else str(system), tuple(named), str(chosen))
 

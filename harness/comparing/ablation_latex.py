@@ -84,11 +84,11 @@ def _lines(name: str, row: AblationRow, stage_runs: str, *, compared: bool) -> l
     values, differences = [name], [""]
     for metric, places in _DIGITS.items():
         entry, delta = row.metrics[metric], row.delta[metric]
-        values.append(_value(entry["value"], places) + _interval(entry["ci_low"], entry["ci_high"], places))
-        if compared and delta["value"] is not None:
-            star = "^{*}" if delta["significant"] else ""
-            change = rf"{{\scriptsize $\Delta\,{number(delta['value'], places, signed=True)}{star}$}}"
-            differences.append(change + _interval(delta["ci_low"], delta["ci_high"], places, signed=True))
+        values.append(_value(entry.value, places) + _interval(entry.ci_low, entry.ci_high, places))
+        if compared and delta.value is not None:
+            star = "^{*}" if delta.significant else ""
+            change = rf"{{\scriptsize $\Delta\,{number(delta.value, places, signed=True)}{star}$}}"
+            differences.append(change + _interval(delta.ci_low, delta.ci_high, places, signed=True))
         else:
             differences.append("")
     lines = [_line([*values, stage_runs])]

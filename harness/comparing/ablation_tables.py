@@ -3,13 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from s5eval.harness.comparing.ablation import Ablation, AblationRow
+from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
+from s5eval.harness.record.run_record import Facts
+from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue
 from s5eval.harness.report.layout import aligned
-from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained, part_mark
+from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained, data_name, interval_text, part_mark
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
@@ -20,25 +22,24 @@ DIGITS = {"capi_sdri": 3, "mixture_accuracy": 2, "source_accuracy": 2}
 _FLOOR = "capi_sdri_zero_floor"
 
 
-def published_rows(about: Mapping[str, Any]) -> list[dict[str, Any]]:
+def published_rows(about: Facts | None) -> list[dict[str, Any]]:
     """Published results on the split of the ablation; none on any other than the official ones."""
     text = files("s5eval.data_manifests.sets").joinpath("published_stages.csv").read_text(encoding="utf-8")
     return [
         {"name": row["name"], "source": row["source"], **{k: float(row[k]) if row[k] else None for k in HEADLINES}}
         for row in csv.DictReader(io.StringIO(text))
-        if (row["dataset"], row["split"]) == (about.get("dataset"), about.get("split"))
+        if about is not None and (row["dataset"], row["split"]) == (about.dataset, about.split)
     ]
 
 
 def caption(ablation: Ablation) -> str:
     """One line: system, weights, data, number of mixtures, and what was paid."""
     about = ablation.about
-    if not about:
+    if about is None:
         return "no row could be run"
-    data = about["split"] if about["dataset"] == about["split"] else f"{about['dataset']}/{about['split']}"
-    mixtures = part_mark(about) or f"{about['n_expected']} mixtures"
+    mixtures = part_mark(about.n_expected, about.n_split) or f"{about.n_expected} mixtures"
     return (
-        f"{about['system']} | weights: {about['weights']} | data: {data} | {mixtures} | "
+        f"{about.system} | weights: {about.weights} | data: {data_name(about)} | {mixtures} | "
         f"stage runs: {ablation.executed} executed, {ablation.reused} reused"
     )
 
@@ -47,10 +48,10 @@ def ablation_table(ablation: Ablation) -> str:
     """For the terminal: values with intervals, then differences to the baseline row."""
     rows: list[tuple[str, ...]] = [("", *HEADLINES.values(), "zero floor", "stage runs", "seconds")]
     for row in ablation.rows:
-        floor = row.metrics.get(_FLOOR, {}).get("value")
+        floor = row.metrics[_FLOOR].value
         costs = (f"{row.executed} (+{row.reused})", number(row.seconds, 1))
         rows.append((_title(row, ablation), *_cells(row), number(floor, 3), *costs))
-    rows += [(), *((f"  {bound_title(row.name)}", *_cells(row), "", "", "") for row in ablation.bounds)]
+    rows += [(), *((f"  {bound_title(name)}", *_cells(row), "", "", "") for name, row in _bounds(ablation))]
     published = published_rows(ablation.about)
     if published:
         rows += [(), *((f"  published: {p['name']}", *_published(p), "", "", "") for p in published)]
@@ -79,9 +80,9 @@ def ablation_markdown(ablation: Ablation) -> str:
         lines.append(
             _line([f"**{_title(row, ablation)}**", *cells, f"{row.executed} (+{row.reused})", number(row.seconds, 1)])
         )
-    for row in ablation.bounds:
+    for name, row in _bounds(ablation):
         cells = [cell for metric in HEADLINES for cell in (_cell(row, metric), _delta(row, metric))]
-        lines.append(_line([f"*bound* {row.name}: {BOUND_NOTES[row.name]}", *cells, "", ""]))
+        lines.append(_line([f"*bound* {name}: {BOUND_NOTES[name]}", *cells, "", ""]))
     for entry in published_rows(ablation.about):
         cells = [cell for value in _published(entry) for cell in (value, "")]
         lines.append(_line([f"*published* {entry['name']} ({entry['source']})", *cells, "", ""]))
@@ -125,21 +126,25 @@ def _title(row: AblationRow, ablation: Ablation) -> str:
     return f"{row.name} ({', '.join(letters)})" if letters else row.name
 
 
+def _bounds(ablation: Ablation) -> Iterator[tuple[CorpusBoundName, AblationRow]]:
+    return zip(BOUND_NOTES, ablation.bounds, strict=False)
+
+
 def _cells(row: AblationRow) -> tuple[str, ...]:
     return tuple(_cell(row, metric) for metric in HEADLINES)
 
 
 def _cell(row: AblationRow, metric: str) -> str:
     entry = row.metrics[metric]
-    return number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], DIGITS[metric])
+    return interval_text(entry, DIGITS[metric])
 
 
 def _delta(row: AblationRow, metric: str) -> str:
     entry = row.delta[metric]
-    if entry["value"] is None:
+    if entry.value is None:
         return ABSENT
-    text = number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], DIGITS[metric], signed=True)
-    return f"{text} *" if entry["significant"] else text
+    text = number_and_interval(entry.value, entry.ci_low, entry.ci_high, DIGITS[metric], signed=True)
+    return f"{text} *" if entry.significant else text
 
 
 def _delta_or_baseline(row: AblationRow, metric: str, ablation: Ablation) -> str:
@@ -150,8 +155,8 @@ def _published(entry: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(number(entry[metric], DIGITS[metric]) for metric in HEADLINES)
 
 
-def _raw(values: Mapping[str, Mapping[str, Any]], metric: str, part: str) -> float | str:
-    value = values.get(metric, {}).get(part)
+def _raw(values: Mapping[str, MetricValue] | Mapping[str, Delta], metric: str, part: str) -> float | str:
+    value = getattr(values[metric], part) if metric in values else None
     return "" if value is None else float(value)
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
-from s5eval.harness.record.reading import read_run, read_summary, unverified
+from s5eval.harness.record.reading import facts_of, read_run, read_summary
+from s5eval.harness.record.run_summary import BoundMetricName, MetricValue, Summary
 from s5eval.harness.report.layout import aligned
-from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
+from s5eval.harness.report.table import data_name, doubts_of, part_mark, settings_of, shown_name
 from s5eval.harness.report.text import ABSENT, number
 
-METRICS = ("capi_sdri", "mixture_accuracy", "source_accuracy")
+METRICS: tuple[BoundMetricName, ...] = get_args(BoundMetricName)
 """The metrics that are listed."""
 
 _DEEPEST = 4  # folders below the given one: a row of an ablation in runs/ lies at 3
@@ -29,7 +30,7 @@ class ListedRun:
         status: as in `run.json`; `damaged` for a folder that cannot be read.
         n_expected: mixtures that were asked for.
         n_done: mixtures with a result, failed ones not counted.
-        metrics: `value`, `ci_low`, `ci_high` of the three ranking metrics; empty without a summary.
+        metrics: the three ranking metrics; empty without a summary.
         marks: what a reader must not miss, or why the folder cannot be read.
     """
 
@@ -40,7 +41,7 @@ class ListedRun:
     status: str = "damaged"
     n_expected: int | None = None
     n_done: int | None = None
-    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metrics: Mapping[BoundMetricName, MetricValue] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -75,31 +76,25 @@ def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
 def _listed(path: Path) -> ListedRun:
     try:
         record = read_run(path)
-        about = record["about"]
-        summary, damage = _summary(path)
-        data = about["split"] if about["dataset"] == about["split"] else f"{about['dataset']}/{about['split']}"
-        facts = {**about, "unverified": unverified(record), "n_expected": len(record["mixtures"]), **(summary or {})}
-        facts["status"] = record["status"]
-        marks = [mark for mark in marks_of(facts) if mark != str(record["status"]).upper()]
-        part = [part_mark(facts)] if part_mark(facts) else []
-        metrics = {} if summary is None else summary["metrics"]
-        return ListedRun(
-            path,
-            shown_name(about),
-            record.get("provenance", {}).get("time"),
-            str(data),
-            str(record["status"]),
-            len(record["mixtures"]),
-            None if summary is None else max(int(summary["n_scored"]), int(summary["n_predicted"])),
-            {name: {key: metrics[name][key] for key in ("value", "ci_low", "ci_high")} for name in METRICS if metrics},
-            (*part, *marks, *settings_of(about), *damage),
-        )
-    except (S5Error, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        reason = str(error) if isinstance(error, S5Error) else f"run.json or summary.json: {type(error).__name__}"
-        return ListedRun(path, path.name, marks=(reason,))
+    except S5Error as error:
+        return ListedRun(path, path.name, marks=(str(error),))
+    summary, damage = _summary(path)
+    facts = facts_of(record)
+    part = part_mark(facts.n_expected, facts.n_split)
+    return ListedRun(
+        path,
+        shown_name(facts),
+        record.provenance.time,
+        data_name(facts),
+        record.status,
+        facts.n_expected,
+        None if summary is None else max(summary.n_scored, summary.n_predicted),
+        {} if summary is None else {name: summary.metrics[name] for name in METRICS},
+        (*([part] if part else []), *doubts_of(facts), *settings_of(facts), *damage),
+    )
 
 
-def _summary(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+def _summary(path: Path) -> tuple[Summary | None, list[str]]:
     """What `summary.json` says, and why nothing; a run that was killed has none yet, which is no damage."""
     try:
         return read_summary(path), []
@@ -119,7 +114,7 @@ def runs_table(runs: Sequence[ListedRun]) -> str:
             star = notes.setdefault("; ".join(run.marks), f"({len(notes) + 1})")
         done = ABSENT if run.n_done is None else str(run.n_done)
         counts = ABSENT if run.n_expected is None else f"{done} of {run.n_expected}"
-        values = (number(run.metrics.get(name, {}).get("value"), 3) for name in METRICS)
+        values = (number(run.metrics[name].value if name in run.metrics else None, 3) for name in METRICS)
         rows.append((f"{run.path} {star}".rstrip(), run.name, run.data or ABSENT, run.status, counts, *values))
     below = [f"{star} {marks}" for marks, star in notes.items()]
     return "\n".join([*aligned(rows, left=(0, 1, 2, 3)), *(["", *below] if below else [])])

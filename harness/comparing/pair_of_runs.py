@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.errors import GateError
-from s5eval.harness.record.reading import read_run, read_scores, unverified
+from s5eval.harness.record.codec import to_json
+from s5eval.harness.record.reading import facts_of, read_run, read_scores, unverified
+from s5eval.harness.record.run_record import Facts, RunRecord
 from s5eval.harness.record.same_data import same_data
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.text import number
@@ -20,34 +22,63 @@ GATE_METRIC = "capi_sdri"
 
 Path_ = tuple[str, ...]
 
+LeftOut = Literal["first", "second", "either", "references"]
+"""Why a mixture is not compared: not scored in the first run, in the second, in either; or the references differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two runs: its folder, and what is to be known of it."""
+
+    path: str
+    facts: Facts
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"path": self.path, **to_json(self.facts)}
+
+
+@dataclass(frozen=True, slots=True)
+class TermDifference:
+    """A level or a loss of both runs, dB; `delta` is second − first, None where one is undefined."""
+
+    first: float | None
+    second: float | None
+    delta: float | None
+
+    @staticmethod
+    def of(first: float | None, second: float | None) -> "TermDifference":
+        """From the two values."""
+        return TermDifference(first, second, None if first is None or second is None else second - first)
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two runs side by side.
 
     Attributes:
-        first: facts of the first run (`about`, and `path`, `status`).
-        second: facts of the second.
+        first: the first run.
+        second: the second.
         n: mixtures that both have scored, which is what is compared.
-        left_out: why other mixtures are not compared → their ids.
+        left_out: why other mixtures are not compared → their ids; reasons without any are absent.
         differences: per path in the summary, such as `("metrics", "capi_sdri")`.
         fixed: mixtures whose labels only the second run has exactly right.
         broken: mixtures whose labels only the first run has exactly right.
         changes: mixture and change in CAPI-SDRi, dB, largest loss first.
-        decomposition: losses in dB of both runs, term by term (`first`, `second`, `delta`); None without targets.
+        decomposition: losses in dB of both runs, term by term; None without targets.
         warnings: what makes the two not comparable, when that was allowed; how the systems differ in parts; and what is
             not known for certain.
     """
 
-    first: Mapping[str, Any]
-    second: Mapping[str, Any]
+    first: Side
+    second: Side
     n: int
-    left_out: Mapping[str, Sequence[str]]
+    left_out: Mapping[LeftOut, Sequence[str]]
     differences: Mapping[Path_, Difference]
     fixed: tuple[str, ...]
     broken: tuple[str, ...]
     changes: tuple[tuple[str, float], ...]
-    decomposition: Mapping[str, Mapping[str, float | None]] | None
+    decomposition: Mapping[str, TermDifference] | None
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -59,15 +90,15 @@ class Comparison:
                 node = node.setdefault(key, {})
             node[path[-1]] = {**asdict(difference), "significant": difference.significant}
         return {
-            "first": self.first,
-            "second": self.second,
+            "first": self.first.as_dict(),
+            "second": self.second.as_dict(),
             "n": self.n,
             "left_out": self.left_out,
             **tree,
             "fixed": self.fixed,
             "broken": self.broken,
             "changes": [list(change) for change in self.changes],
-            "decomposition": self.decomposition,
+            "decomposition": to_json(self.decomposition),
             "warnings": self.warnings,
         }
 
@@ -90,7 +121,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
     if obstacles and not allow_different:
         raise UsageError(
             f"{first} and {second} cannot be compared: {'; '.join(obstacles)}. "
-            "--allow-different compares what both have all the same"
+            "`allow_different=True` compares what both have all the same"
         )
     common, left_out = _paired(sides)
     if not common:
@@ -103,8 +134,8 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
         if x.capi_sdri is not None and y.capi_sdri is not None and not equal(x.capi_sdri, y.capi_sdri)
     ]
     return Comparison(
-        first=_facts(first, records[0]),
-        second=_facts(second, records[1]),
+        first=Side(str(first), facts_of(records[0])),
+        second=Side(str(second), facts_of(records[1])),
         n=len(common),
         left_out=left_out,
         differences=_differences(a, b, columns),
@@ -123,14 +154,14 @@ def check_not_worse(comparison: Comparison) -> None:
         GateError: CAPI-SDRi of the second run is lower, at the 5 % level, or not defined where the first's is, or
             the second run has failed on mixtures that the first has scored.
     """
-    lost = comparison.left_out.get("not scored in the second run", ())
+    lost = comparison.left_out.get("second", ())
     if lost:
         raise GateError(
-            f"gate not met: {len(lost)} mixtures have no score in {comparison.second['path']}: {', '.join(lost[:5])}"
+            f"gate not met: {len(lost)} mixtures have no score in {comparison.second.path}: {', '.join(lost[:5])}"
         )
     difference = comparison.differences["metrics", GATE_METRIC]
     if difference.first is not None and difference.second is None:
-        raise GateError(f"gate not met: CAPI-SDRi of {comparison.second['path']} is undefined")
+        raise GateError(f"gate not met: CAPI-SDRi of {comparison.second.path} is undefined")
     if difference.significant and difference.delta is not None and difference.delta < 0:
         raise GateError(
             f"gate not met: CAPI-SDRi changes by {number(difference.delta, 3, signed=True)} dB "
@@ -138,30 +169,30 @@ def check_not_worse(comparison: Comparison) -> None:
         )
 
 
-def _obstacles(records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
+def _obstacles(records: tuple[RunRecord, RunRecord]) -> list[str]:
     a, b = records
     found = []
     if not same_data(a, b).same:
-        sets = [f"{r['about']['dataset']}/{r['about']['split']}, {r['n_expected']} mixtures" for r in records]
+        sets = [f"{r.about.dataset}/{r.about.split}, {r.n_expected} mixtures" for r in records]
         changed = same_data(a, b).changed
         what = f"; the files of {len(changed)} mixtures have other content" if changed else ""
         found.append(f"they were made on different data ({sets[0]} and {sets[1]}{what})")
-    if a["metric_version"] != b["metric_version"]:
+    if a.metric_version != b.metric_version:
         found.append(
-            f"they were scored by metric versions {a['metric_version']} and {b['metric_version']} "
+            f"they were scored by metric versions {a.metric_version} and {b.metric_version} "
             "(`s5eval rescore` brings a run up to date)"
         )
     return found
 
 
-def _unlike_parts(records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
+def _unlike_parts(records: tuple[RunRecord, RunRecord]) -> list[str]:
     """A system without one of its parts is another system, though its name and weights be the same."""
-    a, b = (set(record["about"].get("missing_parts", ())) for record in records)
+    a, b = (set(record.about.missing_parts) for record in records)
     sides = (("A", a - b), ("B", b - a))
     return [f"the systems differ: {side} is without {', '.join(sorted(parts))}" for side, parts in sides if parts]
 
 
-def _doubts(paths: tuple[Path, Path], records: tuple[Mapping[str, Any], Mapping[str, Any]]) -> list[str]:
+def _doubts(paths: tuple[Path, Path], records: tuple[RunRecord, RunRecord]) -> list[str]:
     found = [f"{path}: {doubt}" for path, record in zip(paths, records, strict=True) if (doubt := unverified(record))]
     verdict = same_data(*records)
     if verdict.same and verdict.by_sizes_only:
@@ -171,14 +202,14 @@ def _doubts(paths: tuple[Path, Path], records: tuple[Mapping[str, Any], Mapping[
 
 def _paired(
     sides: tuple[Mapping[str, MixtureScore], Mapping[str, MixtureScore]],
-) -> tuple[list[str], dict[str, list[str]]]:
+) -> tuple[list[str], dict[LeftOut, list[str]]]:
     scored = [{id_ for id_, score in side.items() if score.status == "scored"} for side in sides]
     same = {id_ for id_ in scored[0] & scored[1] if sides[0][id_].reference_labels == sides[1][id_].reference_labels}
-    reasons = {
-        "not scored in the first run": sorted(scored[1] - scored[0]),
-        "not scored in the second run": sorted(scored[0] - scored[1]),
-        "not scored in either": sorted((sides[0].keys() | sides[1].keys()) - scored[0] - scored[1]),
-        "different references": sorted((scored[0] & scored[1]) - same),
+    reasons: dict[LeftOut, list[str]] = {
+        "first": sorted(scored[1] - scored[0]),
+        "second": sorted(scored[0] - scored[1]),
+        "either": sorted((sides[0].keys() | sides[1].keys()) - scored[0] - scored[1]),
+        "references": sorted((scored[0] & scored[1]) - same),
     }
     return [id_ for id_ in sides[0] if id_ in same], {why: ids for why, ids in reasons.items() if ids}
 
@@ -190,16 +221,10 @@ def _differences(
     return {column.path: difference for column, difference in zip(columns, found, strict=True)}
 
 
-def _decompositions(a: Sequence[MixtureScore], b: Sequence[MixtureScore]) -> dict[str, dict[str, float | None]] | None:
+def _decompositions(a: Sequence[MixtureScore], b: Sequence[MixtureScore]) -> dict[str, TermDifference] | None:
     first, second = decompose_run(a), decompose_run(b)
     if first is None or second is None:
         return None
-    rows: dict[str, dict[str, float | None]] = {}
-    for name in ("value", "bound", "ceiling", "gap", *TERMS, *ORACLES):
-        x, y = ((part["terms"] if name in TERMS else part)[name] for part in (first, second))
-        rows[name] = {"first": x, "second": y, "delta": None if x is None or y is None else y - x}
-    return rows
-
-
-def _facts(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"path": str(path), "status": record["status"], "n_expected": record["n_expected"], **record["about"]}
+    levels = ("value", "bound", "ceiling", "gap", *ORACLES)
+    rows = {name: TermDifference.of(getattr(first, name), getattr(second, name)) for name in levels}
+    return rows | {term: TermDifference.of(first.terms[term], second.terms[term]) for term in TERMS}

@@ -5,16 +5,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
+from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run, read_scores
+from s5eval.harness.record.run_summary import BoundMetricName
 from s5eval.harness.report.layout import aligned
-from s5eval.harness.report.table import estimate_marks, part_mark
+from s5eval.harness.report.table import estimate_marks, interval_text, part_mark
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import OutcomeProgress, RunResult, run
@@ -51,12 +53,12 @@ class RankedSubmission:
     def partial(self) -> str | None:
         """Why it gets no rank; None for one that answers all, or that may well mean silence where it has no file."""
         summary = self.result.summary
+        expected = summary.n_expected
         if not self.whole:
-            failures = summary["failures"]
-            id_, error = next(iter(failures.items()), ("", "not finished"))
-            return f"{len(failures)} of {summary['n_expected']} failed, such as {id_}: {error}"
-        answered, expected = summary.get("answered", summary["n_expected"]), summary["n_expected"]
-        if answered < expected and summary.get("listed"):
+            id_, error = next(iter(summary.failures.items()), ("", "not finished"))
+            return f"{len(summary.failures)} of {expected} failed, such as {id_}: {error}"
+        answered = expected if summary.answered is None else summary.answered
+        if answered < expected and summary.listed:
             return f"answers {answered} of {expected} mixtures: eval_results.json does not list the others as silent"
         # A system that hears nothing in most scenes is unlikely, an upload that broke off is not.
         if 2 * answered < _with_targets(self.result.path):
@@ -68,19 +70,18 @@ class RankedSubmission:
         """The run's, and `partial` also for a complete run of estimates that are a part."""
         if self.whole:  # a filter is the same for all, and makes no team partial
             return "complete" if self.partial is None else "partial"
-        return str(self.result.summary["status"])
+        return self.result.summary.status
 
     @property
     def whole(self) -> bool:
         """All that everybody had to answer is answered; a filter is the same for all, and keeps nobody from a rank."""
         summary = self.result.summary
-        return bool(max(summary["n_scored"], summary["n_predicted"]) == summary["n_expected"])
+        return max(summary.n_scored, summary.n_predicted) == summary.n_expected
 
     @property
     def value(self) -> float | None:
         """CAPI-SDRi in dB."""
-        found: float | None = self.result.summary["metrics"]["capi_sdri"]["value"]
-        return found
+        return self.result.summary.metrics["capi_sdri"].value
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Ranking:
         """3 when a submission could not be read, else 4 when a mixture failed, else 0."""
         if self.unusable:
             return DataError.exit_code
-        failed = any(entry.result.summary["n_failed"] for entry in self.entries)
+        failed = any(entry.result.summary.n_failed for entry in self.entries)
         return EXIT_FAILED_MIXTURES if failed else EXIT_DONE
 
     def as_dict(self) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def ranking_table(ranking: Ranking) -> str:
     rows = [(entry.value if entry.rank else None, _row(entry)) for entry in ranking.entries]
     rows += [(row.capi_sdri, _published_row(row)) for row in ranking.published]
     ordered = sorted(rows, key=lambda row: (row[0] is None, -settled(row[0] or 0.0)))
-    mixtures = part_mark({"n_expected": ranking.n, "n_split": ranking.n_split}) or f"{ranking.n} mixtures"
+    mixtures = part_mark(ranking.n, ranking.n_split) or f"{ranking.n} mixtures"
     lines = [f"data: {ranking.data} | {mixtures} | 95 % intervals", ""]
     lines += aligned([header, *(row for _, row in ordered)])
     partial = [entry for entry in ranking.entries if entry.partial is not None]
@@ -243,7 +244,7 @@ def _ranked(entries: Sequence[RankedSubmission]) -> list[RankedSubmission]:
 
 def _difference(first: RankedSubmission, second: RankedSubmission) -> Difference:
     scores = [read_scores(entry.result.path) for entry in (first, second)]
-    order = read_run(first.result.path)["mixtures"]
+    order = read_run(first.result.path).mixtures
     both = [id_ for id_ in order if all(id_ in side and side[id_].status == "scored" for side in scores)]
     sides = [[side[id_] for id_ in both] for side in scores]
     return paired_differences(sides[0], sides[1], [_CAPI])[0]
@@ -257,7 +258,7 @@ def _published(dataset: str, split: str, ids: Sequence[str]) -> tuple[tuple[Publ
     elif tuple(ids) == EVAL_IDS[:RANKED_EVAL_MIXTURES]:
         column = "eval"
     elif tuple(ids) == EVAL_IDS:
-        return (), f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures: --limit {RANKED_EVAL_MIXTURES}"
+        return (), f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures alone"
     else:
         part = official is not None and len(ids) != official
         return (), "a part of the official split: published results are of all its mixtures" if part else None
@@ -274,23 +275,19 @@ def _published(dataset: str, split: str, ids: Sequence[str]) -> tuple[tuple[Publ
 
 
 def _row(entry: RankedSubmission) -> tuple[str, ...]:
-    metrics, difference = entry.result.summary["metrics"], entry.difference
+    metrics, difference = entry.result.summary.metrics, entry.difference
     place = "  – " if entry.rank is None else f"{entry.rank:3d} "
     behind = ""
     if difference is not None and difference.delta is not None:
         behind = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3)
     return (
         f"{place}{entry.name}{'' if entry.status == 'complete' else f' ({entry.status})'}",
-        _metric(metrics["capi_sdri"], 3),
+        interval_text(metrics["capi_sdri"], 3),
         behind,
-        _metric(metrics["mixture_accuracy"], 2),
-        _metric(metrics["source_accuracy"], 2),
-        f"{metrics['capi_sdri']['n']} ({metrics['capi_sdri']['n_defined']})",
+        interval_text(metrics["mixture_accuracy"], 2),
+        interval_text(metrics["source_accuracy"], 2),
+        f"{metrics['capi_sdri'].n} ({metrics['capi_sdri'].n_defined})",
     )
-
-
-def _metric(metric: Mapping[str, Any], digits: int) -> str:
-    return number_and_interval(metric["value"], metric["ci_low"], metric["ci_high"], digits)
 
 
 def _published_row(row: Published) -> tuple[str, ...]:
@@ -307,10 +304,10 @@ def _entry_dict(entry: RankedSubmission) -> dict[str, Any]:
         "path": str(entry.path),
         "run": str(entry.result.path),
         "status": entry.status,
-        "n_failed": summary["n_failed"],
-        "answered": summary.get("answered", summary["n_expected"]),
+        "n_failed": summary.n_failed,
+        "answered": summary.n_expected if summary.answered is None else summary.answered,
         "partial": entry.partial,
         "marks": estimate_marks(summary),
-        "metrics": {name: summary["metrics"][name] for name in ("capi_sdri", "mixture_accuracy", "source_accuracy")},
+        "metrics": {name: to_json(summary.metrics[name]) for name in get_args(BoundMetricName)},
         "difference_to_first": difference,
     }

@@ -1,15 +1,16 @@
 """What a run is asked to do, resolved and written down, so that it can be resumed and repeated."""
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
+from s5eval.harness.record.codec import LEFT_OUT, to_json
+from s5eval.systems.interface import Json
 
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
@@ -52,7 +53,7 @@ class RunConfig:
     data: Path | None = None
     dataset: str | None = None
     split: str | None = None
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     decision_file: Path | None = None
     limit: int | None = None
     only: tuple[str, ...] = ()
@@ -63,29 +64,17 @@ class RunConfig:
     strict: bool = False
     metrics: Literal["ranking", "all"] = "ranking"
     mixture_timeout: float | None = None
-    trust_checkpoint: bool = False
+    trust_checkpoint: bool = field(default=False, metadata=LEFT_OUT)
     name: str | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """The configuration as JSON can hold it; `from_dict` reads it back. Trust is not part of it."""
-        values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        del values["trust_checkpoint"]
-        values["settings"] = _without_trust(self.settings)
-        for name in ("data", "decision_file"):
-            values[name] = None if values[name] is None else str(values[name])
-        values["only"] = list(self.only)
-        return values
+    def without_trust(self) -> "RunConfig":
+        """The configuration as it is recorded: trust is for one call, and stands in no file."""
+        return replace(self, settings=_without_trust(self.settings), trust_checkpoint=False)
 
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "RunConfig":
-        """Read what `as_dict` wrote; keys of later versions are ignored, and so is any word of trust."""
-        known = {entry.name for entry in dataclasses.fields(RunConfig)} - {"trust_checkpoint"}
-        kept = {key: value for key, value in values.items() if key in known}
-        for name in ("data", "decision_file"):
-            kept[name] = None if kept[name] is None else Path(kept[name])
-        kept["only"] = tuple(kept["only"])
-        kept["settings"] = _without_trust(kept["settings"])
-        return RunConfig(**kept)
+    def as_dict(self) -> dict[str, Any]:
+        """The configuration as it stands in `run.json`."""
+        content: dict[str, Any] = to_json(self.without_trust())
+        return content
 
     def differences(self, other: "RunConfig") -> list[str]:
         """What keeps `other` from continuing a run of this configuration, one phrase an option.
@@ -100,7 +89,7 @@ class RunConfig:
         ]
 
 
-def _without_trust(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _without_trust(settings: Mapping[str, Mapping[str, Json]]) -> dict[str, dict[str, Json]]:
     return {
         section: {key: value for key, value in values.items() if (section, key) != ("system", TRUST)}
         for section, values in settings.items()

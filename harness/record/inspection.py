@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.record.lines import JOURNAL, Line, pairs_path, read_journal, source_file
 from s5eval.harness.record.reading import is_sealed
+from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 
 Kind = Literal["line", "table", "audio", "summary", "page"]
@@ -49,7 +50,7 @@ class Inspection:
     damage: tuple[Damage, ...]
 
 
-def inspect_run(run: Path, record: Mapping[str, Any]) -> Inspection:
+def inspect_run(run: Path, record: RunRecord) -> Inspection:
     """Check every line, pair table and wav of a run against the digests that were recorded with them.
 
     Of a run without digests (version 1) only what is missing or cannot be read is noticed.
@@ -68,13 +69,17 @@ def inspect_run(run: Path, record: Mapping[str, Any]) -> Inspection:
     damage = [Damage("line", JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
     if journal.missing_before is not None:
         damage.append(Damage("line", JOURNAL, f"a line is missing before line {journal.missing_before}"))
-    if record["status"] == "complete":
+    elif record.lines is not None and journal.count < record.lines:
+        damage.append(
+            Damage("line", JOURNAL, f"{record.lines - journal.count} of its {record.lines} lines are missing")
+        )
+    if record.status == "complete":
         damage += [
             Damage("line", JOURNAL, f"no line of {id_}, although the run was complete", id_)
-            for id_ in record["mixtures"]
+            for id_ in record.mixtures
             if id_ not in journal.lines
         ]
-    with_audio = bool(record["config"].get("save_audio")) and "rescored_from" not in record
+    with_audio = record.config.save_audio and record.rescored_from is None
     whole = {}
     for id_, line in journal.lines.items():
         found = list(_damaged_files(run, line, with_audio=with_audio))

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.record.upgrade import upgraded_line
+from s5eval.systems.decision import Selection
 
 JOURNAL = "mixtures.jsonl"
 
@@ -101,11 +102,12 @@ def parse_line(raw: bytes) -> Line:
     """
     found = unseal(raw)
     try:
-        files: dict[str, Any] = dict(found.content.pop("files", {}))
-        number = found.content.pop("number", None)
+        content = upgraded_line(found.content)
+        files = dict(content.pop("files", {}))
+        number = content.pop("number", None)
         if number is not None and type(number) is not int:
             raise ValueError(f"its number is {number!r}")
-        return Line(MixtureScore.from_dict(found.content), files, found.sealed, number)
+        return Line(MixtureScore.from_dict(content), files, found.sealed, number)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedError(f"not a line of a run: {error}") from error
 
@@ -138,6 +140,6 @@ def adopted(run: Path, line: Line) -> Line:
     return replace(line, files=files)
 
 
-def source_file(mixture_id: str, estimate: Mapping[str, Any]) -> str:
+def source_file(mixture_id: str, estimate: Selection) -> str:
     """The name of an estimate's wav below `audio/`."""
-    return format_source_name(mixture_id, estimate["index"], estimate["label"])
+    return format_source_name(mixture_id, estimate.index, estimate.label)

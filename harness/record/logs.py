@@ -37,7 +37,7 @@ class _Printable(logging.Formatter):
 def _goes_on(folder: Path) -> str:
     """The command that goes on after an interruption: with what stands, or from the beginning."""
     try:
-        return resume_command(folder, read_run(folder)["config"]["system"])
+        return resume_command(folder, read_run(folder).config.system)
     except S5Error:
         return this_command("--out", folder)
 

@@ -5,27 +5,63 @@ import platform
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 PACKAGES = ("s5eval", "torch", "numpy", "scipy", "soundfile", "soxr", "transformers", "mamba-ssm", "pyroomacoustics")
 
 
-def collect_provenance(device: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """The commit of the code, and whether tracked files were changed since."""
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """The circumstances of a sitting.
+
+    Attributes:
+        time: when it began, UTC, ISO 8601.
+        argv: the call.
+        working_folder: where it was made.
+        git: state of our checkout; None: the package is installed elsewhere.
+        packages: versions by name; None: not installed.
+        python: version.
+        platform: operating system and machine.
+        cpus: logical processors; None: not known.
+        device: `cpu`, `cuda`, `cuda:1`, …
+    """
+
+    time: str
+    argv: tuple[str, ...]
+    working_folder: str | None = None
+    git: GitState | None = None
+    packages: Mapping[str, str | None]
+    python: str
+    platform: str
+    cpus: int | None = None
+    device: str
+
+
+def collect_provenance(device: str) -> Provenance:
     """What `run.json` keeps beside the configuration."""
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "argv": sys.argv,
-        "working_folder": str(Path.cwd()),
-        "git": git_state(Path(__file__).resolve()),
-        "packages": package_versions(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "device": device,
-    }
+    return Provenance(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        argv=tuple(sys.argv),
+        working_folder=str(Path.cwd()),
+        git=git_state(Path(__file__).resolve()),
+        packages=package_versions(),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpus=os.cpu_count(),
+        device=device,
+    )
 
 
 def package_versions() -> dict[str, str | None]:
@@ -39,7 +75,7 @@ def package_versions() -> dict[str, str | None]:
     return versions
 
 
-def git_state(file: Path) -> dict[str, Any] | None:
+def git_state(file: Path) -> GitState | None:
     """Commit and whether the tree is dirty, when a file of ours lies in our checkout; None otherwise.
 
     An environment may lie inside a repository of somebody else, whose commit says nothing about this code: the file
@@ -52,7 +88,7 @@ def git_state(file: Path) -> dict[str, Any] | None:
         if tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name") != PACKAGES[0]:
             return None
         commit = _git(folder, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+        return GitState(commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no")))
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 

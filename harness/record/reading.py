@@ -2,30 +2,39 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, Unsealed, unseal
-from s5eval.data_manifests.common.structured import check_shape
+from s5eval.harness.record.codec import MismatchError, from_json
 from s5eval.harness.record.lines import JOURNAL, Journal, Line, read_journal
-from s5eval.harness.record.shapes import RUN, SUMMARY
+from s5eval.harness.record.run_record import Facts, RunRecord, shallow
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.record.upgrade import upgraded_run, upgraded_summary
+from s5eval.systems.decision import parse_decision
 
-SCHEMA_VERSION = 2
-"""Of run folders; stands in `run.json` and `summary.json`. It goes up when a reader of the version before would misread
-what is written now, or trust what it should not; keys that old readers may ignore do not raise it. A folder of a later
-version is refused; one of an earlier version is read, and what it cannot vouch for is said.
+SCHEMA_VERSION = 3
+"""Of run folders; stands in `run.json` and `summary.json`.
+
+The rule: it goes up when a reader of the version before would misread what is written now, refuse it without saying
+why, or trust what it should not: a key that is renamed, moved, or means something else, a value of another type or
+unit, a new word where the words are listed. It stays when a key is added that older readers may leave alone; such a
+field has a default, which is what its absence means. Whoever raises it adds a paragraph here, a function to
+`upgrade.py`, and a folder of the version before to `tests/harness/record/recorded`. A folder of a later version is
+refused; one of an earlier version is read, and what it cannot vouch for is said.
 
 1: no digests. What is on disk is taken as it is, marked unverified.
 2: `run.json`, `summary.json` and lines close with their digest, which may not be absent; lines hold `files`;
    `manifest_sha256` covers the content of the data, and `manifest_sizes_sha256` is what version 1 called by that name.
+3: lines are nested (`outcome`, `capi`, `labels`), losses and flags are objects; `thresholds` is one of two words.
 """
 
 
-def read_run(path: Path) -> dict[str, Any]:
-    """Read `run.json`.
+def read_run(path: Path) -> RunRecord:
+    """Read `run.json`, of this version or an earlier one.
 
     Raises:
         UsageError: `path` is no run folder.
@@ -38,39 +47,50 @@ def read_run(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not a run folder (it has no run.json)") from error
     except (OSError, DamagedError) as error:
         raise DataError(f"{file}: {error}. It cannot be made again from the rest: start a new run") from error
-    content = found.content
-    check_shape(content, {"schema_version?": int}, str(file), advice)
-    if content.get("schema_version", 0) > SCHEMA_VERSION:
-        raise DataError(f"{file}: of a later version of s5eval; update it to read this run")
-    if is_sealed(content) and not found.sealed:
-        raise DataError(f"{file}: its digest is gone: not what was written, or edited since; start a new run")
-    check_shape(content, RUN, str(file), advice)
-    for id_ in content["mixtures"]:
+    try:
+        version = from_json(_Version, found.content).schema_version
+        if version > SCHEMA_VERSION:
+            raise DataError(f"{file}: of a later version of s5eval; update it to read this run")
+        if _has_digests(version) and not found.sealed:
+            raise DataError(f"{file}: its digest is gone: not what was written, or edited since; start a new run")
+        record = from_json(RunRecord, upgraded_run(found.content))
+    except MismatchError as error:
+        raise DataError(f"{file}: {error}; {advice}") from error
+    for id_ in record.mixtures:
         check_name(id_, str(file))
-    return content
+    decision = parse_decision(found.content["decision"], where=str(file))
+    return replace(record, decision=decision, config=record.config.without_trust())
 
 
-def is_sealed(record: Mapping[str, Any]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Version:
+    schema_version: int = 0
+
+
+def _has_digests(version: int) -> bool:
+    return version >= 2
+
+
+def is_sealed(record: RunRecord) -> bool:
     """Whether the files of a run carry digests: from version 2 of `SCHEMA_VERSION` on."""
-    return int(record.get("schema_version", 0)) >= 2
+    return _has_digests(record.schema_version)
 
 
-def unverified(record: Mapping[str, Any]) -> str | None:
+def unverified(record: RunRecord) -> str | None:
     """What of a run cannot be told from damage, as a phrase; None: everything is vouched for by digests."""
     if not is_sealed(record):
         return "made by an earlier version, without digests: unverified"
-    adopted = record.get("adopted_unverified")
+    adopted = record.adopted_unverified
     return f"{adopted} mixtures of it were made by an earlier version, without digests: unverified" if adopted else None
 
 
-def adopted_mark(record: Mapping[str, Any], lines: Iterable[Line]) -> dict[str, int]:
-    """How many mixtures were taken over without digests: those `record` tells of already, and `lines` without one."""
-    count = record.get("adopted_unverified", 0) + sum(not line.sealed for line in lines)
-    return {"adopted_unverified": count} if count else {}
+def adopted_count(before: RunRecord | None, lines: Iterable[Line]) -> int:
+    """How many mixtures were taken over without digests: those `before` tells of already, and `lines` without one."""
+    return (0 if before is None else before.adopted_unverified) + sum(not line.sealed for line in lines)
 
 
-def read_summary(path: Path) -> dict[str, Any]:
-    """Read `summary.json`.
+def read_summary(path: Path) -> Summary:
+    """Read `summary.json`, of this version or an earlier one.
 
     Raises:
         DataError: it is missing or damaged; it is derived, and `rescore` makes it again.
@@ -78,12 +98,13 @@ def read_summary(path: Path) -> dict[str, Any]:
     file, advice = path / "summary.json", f"`s5eval rescore {path}` makes it again"
     try:
         found = _unsealed(file)
-        if is_sealed(found.content) and not found.sealed:
+        if _has_digests(from_json(_Version, found.content).schema_version) and not found.sealed:
             raise DamagedError("its digest is gone")
+        return from_json(Summary, upgraded_summary(found.content))
+    except MismatchError as error:
+        raise DataError(f"{file}: {error}; {advice}") from error
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{file}: not readable ({error}); {advice}") from error
-    check_shape(found.content, SUMMARY, str(file), advice)
-    return found.content
 
 
 def read_scores(path: Path) -> dict[str, MixtureScore]:
@@ -99,7 +120,7 @@ def read_scores(path: Path) -> dict[str, MixtureScore]:
     return {id_: line.score for id_, line in read_lines(path, read_run(path)).items()}
 
 
-def read_lines(path: Path, record: Mapping[str, Any]) -> Mapping[str, Line]:
+def read_lines(path: Path, record: RunRecord) -> Mapping[str, Line]:
     """The lines behind `read_scores`, with the digests of tables and wavs; `record` is what `read_run` returned.
 
     Raises:
@@ -117,25 +138,27 @@ def read_lines(path: Path, record: Mapping[str, Any]) -> Mapping[str, Line]:
     return journal.lines
 
 
-def unfinished_rescoring(path: Path, record: Mapping[str, Any]) -> str | None:
+def unfinished_rescoring(path: Path, record: RunRecord) -> str | None:
     """What to say of a folder in which `rescore --out` was killed, so that nothing in it counts; None: it is none."""
-    if "rescored_from" not in record or record["status"] != "running":
+    source = record.rescored_from
+    if source is None or record.status != "running":
         return None
-    source = record["rescored_from"]
     return (
         f"{path}: its rescoring from {source} was ended before it was done; "
         f"repeat it: s5eval rescore {source} --out {path}, with the same --decision"
     )
 
 
-def journal_problem(journal: Journal, record: Mapping[str, Any]) -> str | None:
+def journal_problem(journal: Journal, record: RunRecord) -> str | None:
     """What keeps a journal from being used, as a phrase; None: nothing."""
     if journal.damaged:
         return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
     if journal.missing_before is not None:
         return f"a line is missing before line {journal.missing_before}: taken out, or lost"
-    missing = [id_ for id_ in record["mixtures"] if id_ not in journal.lines]
-    if record["status"] == "complete" and missing:
+    if record.lines is not None and journal.count < record.lines:
+        return f"{record.lines - journal.count} of its {record.lines} lines are missing: taken out, or lost"
+    missing = [id_ for id_ in record.mixtures if id_ not in journal.lines]
+    if record.status == "complete" and missing:
         torn = ", the last line is torn" if journal.torn else ""
         return f"{len(missing)} mixtures have no line, such as {missing[0]!r}, but the run was complete{torn}"
     return None
@@ -169,7 +192,8 @@ def _unsealed(file: Path) -> Unsealed:
     return unseal(file.read_bytes())
 
 
-def summary_facts(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What a summary repeats of its `run.json`: the facts of `about`, and a doubt about what it rests on."""
-    doubt = unverified(record)
-    return {**record["about"], **({} if doubt is None else {"unverified": doubt})}
+def facts_of(record: RunRecord) -> Facts:
+    """What marks beside the numbers of a run need, from its `run.json`."""
+    return Facts(
+        **shallow(record.about), status=record.status, n_expected=record.n_expected, unverified=unverified(record)
+    )

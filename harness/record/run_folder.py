@@ -23,14 +23,17 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.files import sweep, sync_files, sync_folder, write_all, write_atomically
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.harness.errors import RunFolderError
+from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.lines import JOURNAL, Line, pairs_path
+from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable
 
 SYNC_SECONDS = 5.0
@@ -123,13 +126,13 @@ class RunFolder:
         """Whether `run.json` stands."""
         return (self.path / "run.json").is_file()
 
-    def write_run(self, content: Mapping[str, Any]) -> None:
+    def write_run(self, record: RunRecord) -> None:
         """Write `run.json`, atomically and synced."""
-        self._write(self.path / "run.json", content)
+        self._write(self.path / "run.json", record)
 
-    def write_summary(self, content: Mapping[str, Any]) -> None:
+    def write_summary(self, summary: Summary) -> None:
         """Write `summary.json`, atomically and synced."""
-        self._write(self.path / "summary.json", content)
+        self._write(self.path / "summary.json", summary)
 
     def make_audio(self) -> None:
         """Make the folder of estimates.
@@ -197,9 +200,9 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
-    def _write(self, path: Path, content: Mapping[str, Any]) -> None:
+    def _write(self, path: Path, record: RunRecord | Summary) -> None:
         try:
-            write_atomically(path, seal(content, indent=1) + "\n")
+            write_atomically(path, seal(to_json(record), indent=1) + "\n")
         except OSError as error:
             raise _unwritable(self.path, error) from error
 

@@ -1,4 +1,7 @@
-"""The records of what comes out of an evaluation: the pair table and the score of one mixture."""
+"""The records of what comes out of an evaluation: the pair table and the score of one mixture.
+
+What metrics and decisions give is kept as they give it: `CapiScore`, `LabelCounts`, `Decomposition`, `Selection`.
+"""
 
 import dataclasses
 import hashlib
@@ -17,13 +20,19 @@ import numpy.typing as npt
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.safe_names import check_name
-from s5eval.data_manifests.common.structured import check_shape
 from s5eval.data_manifests.common.zips import DAMAGE
 from s5eval.data_manifests.labels import label_problem
-from s5eval.harness.record.shapes import LINE
+from s5eval.harness.record.codec import from_json, to_json
+from s5eval.metrics.capi import CapiScore
+from s5eval.metrics.decompose import Decomposition
+from s5eval.metrics.label_counts import LabelCounts
 from s5eval.metrics.sdr import PairScores
+from s5eval.systems.decision import Selection
 
 Status = Literal["scored", "predicted", "failed"]
+BoundName = Literal["oracle-mixture", "oracle-zeros", "oracle-gain", "oracle"]
+SecondaryName = Literal["casa_sdr", "casa_sdri", "bss_sdr", "bss_sir", "bss_sar"]
+FlagKind = Literal["silent-reference", "silent-estimate", "over-scale", "perfect-estimate", "clipped-samples"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,33 +120,42 @@ def _labels(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> tuple[str, ...
     return tuple(str(label) for label in arrays[name]) if name in arrays else None
 
 
-def _check_line(values: Mapping[str, Any]) -> None:
-    """Refuse what is no line; names become paths (tables, wavs, links of the page), so they are checked as such."""
-    try:
-        check_shape(values, LINE, "a line", "expected one that a run has written")
-    except DataError as error:
-        raise ValueError(str(error)) from error
-    where = f"mixtures.jsonl, {values['mixture_id'][:60]!r}"
-    check_name(values["mixture_id"], where)
-    for estimate in values.get("estimates", ()):
-        if (problem := label_problem(estimate["label"])) or estimate["index"] < 0:
-            raise DataError(
-                f"{where}: {problem or 'an estimate has a negative index'}; the file is not as it was written"
-            )
-    parts = values.get("decomposition") or {"bound": 0.0, "losses": ()}
-    whole = values["status"] == "scored" and bool(values.get("reference_labels"))
-    if whole and (parts["bound"] is None or "oracle" not in values.get("bounds", {})):
-        raise ValueError("a scene with targets has no bound")
-    losses = parts["losses"]
-    if any(len(loss) != 4 or type(loss[3]) not in (int, float) for loss in losses):
-        raise ValueError("a loss is not [kind, class, given class, dB]")
-    if any(not isinstance(word, str | None) for loss in losses for word in loss[:3]):
-        raise ValueError("a loss is not [kind, class, given class, dB]")
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one mixture.
+
+    Attributes:
+        status: `scored`; `predicted` when the set has no references; `failed`.
+        error: why it failed, with the file; None: it did not.
+        seconds: time the system took for it (its share of the batch).
+    """
+
+    status: Status
+    error: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """What a reader should know of a mixture; as a text `perfect-estimate:1`.
+
+    Attributes:
+        kind: `silent-reference`, `silent-estimate`: no energy; `over-scale`: an estimate is 60 dB or more above the
+            loudest reference; `perfect-estimate`: it is the reference to within ε; `clipped-samples`: some did not fit
+            into 16 bits.
+        number: of the reference or the candidate; of `clipped-samples`, how many.
+    """
+
+    kind: FlagKind
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class AsWritten:
-    """The score of the estimates after they went through 16-bit files, and how many samples were clipped there."""
+    """The estimates after they went through 16-bit files: CAPI-SDRi in dB (None: undefined), and samples clipped."""
 
     capi_sdri: float | None
     clipped_samples: int
@@ -149,58 +167,50 @@ class MixtureScore:
 
     Attributes:
         mixture_id: stem of the mixture's file.
-        status: `scored`; `predicted` when the set has no references; `failed`, and then `error` says why.
-        capi_sdri: CAPI-SDRi; None when the scene is silent and was answered with silence.
-        capi_sdri_optimal: its value with the SDRi-optimal pairing, where that differs.
-        ca_sdri: CA-SDRi, the ranking metric of 2025; equal to `capi_sdri` where no class repeats.
-        zero_floor: what the same labels earn with silent waveforms.
-        gain_floor: what the same labels earn with the mixture times its least-squares gain.
-        n_entries: how many entries `capi_sdri` is the mean of.
-        tp: estimates whose label is right, as multisets.
-        fp: estimates beyond.
-        fn: references beyond.
-        exact: the label multisets are equal.
-        pairs: assigned pairs: `label`, `estimate` (candidate index), `reference`, `sdr`, `sdr_mixture`.
-        estimates: what the decision kept: `index`, `label`, `confidence`.
-        reference_labels: labels of the references, in file order.
-        bounds: CAPI-SDRi of this mixture for the bounds that know the labels, by name.
-        decomposition: where its decibels went (`s5eval.metrics.decompose`): `bound`, `oracle_labels`, `oracle_count`,
-            `oracle_silence`, and `losses` as [kind, class, given class, dB].
-        secondary: with `--metrics all`, values of metrics that rank nothing, by name.
-        flags: what a reader should know (`perfect-estimate:1`, `silent-estimate:0`, `silent-reference:2`,
-            `over-scale:0`, `clipped:…`).
-        as_written: with `--save-audio`, the score of the 16-bit files.
-        seconds: time the system took for it (its share of the batch).
-        error: why it failed, with the file.
+        outcome: what became of it.
+        reference_labels: labels of the references, in file order; None: not known.
+        estimates: what the decision kept.
+        capi: CAPI-SDRi with its pairs and floors; an `estimate` of a pair is the index of a candidate, and `optimal` is
+            None where it equals `value`. None: not scored.
+        labels: agreement of the labels; None: not scored.
+        bounds: CAPI-SDRi of this mixture for the bounds that know the labels, dB; empty: not scored.
+        decomposition: where its decibels went; None: not scored.
+        secondary: with `--metrics all`, values of metrics that rank nothing, dB; None: not asked for.
+        flags: what a reader should know.
+        as_written: with `--save-audio`, the score of the 16-bit files; None: not written.
     """
 
     mixture_id: str
-    status: Status
-    capi_sdri: float | None = None
-    capi_sdri_optimal: float | None = None
-    ca_sdri: float | None = None
-    zero_floor: float | None = None
-    gain_floor: float | None = None
-    n_entries: int = 0
-    tp: int | None = None
-    fp: int | None = None
-    fn: int | None = None
-    exact: bool | None = None
-    pairs: tuple[Mapping[str, Any], ...] = ()
-    estimates: tuple[Mapping[str, Any], ...] = ()
+    outcome: Outcome
     reference_labels: tuple[str, ...] | None = None
-    bounds: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
-    decomposition: Mapping[str, Any] | None = None
-    secondary: Mapping[str, float | None] | None = None
-    flags: tuple[str, ...] = ()
+    estimates: tuple[Selection, ...] = ()
+    capi: CapiScore | None = None
+    labels: LabelCounts | None = None
+    bounds: Mapping[BoundName, float | None] = dataclasses.field(default_factory=dict)
+    decomposition: Decomposition | None = None
+    secondary: Mapping[SecondaryName, float | None] | None = None
+    flags: tuple[Flag, ...] = ()
     as_written: AsWritten | None = None
-    seconds: float = 0.0
-    error: str | None = None
+
+    @property
+    def status(self) -> Status:
+        """Of the outcome."""
+        return self.outcome.status
+
+    @property
+    def capi_sdri(self) -> float | None:
+        """CAPI-SDRi, dB; None when the scene is silent and was answered with silence, or the mixture is not scored."""
+        return None if self.capi is None else self.capi.value
+
+    @property
+    def exact(self) -> bool:
+        """The label multisets are equal, and known to be."""
+        return self.labels is not None and self.labels.exact
 
     def as_dict(self) -> dict[str, Any]:
         """The line's JSON object."""
-        values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        return {**values, "as_written": None if self.as_written is None else dataclasses.asdict(self.as_written)}
+        content: dict[str, Any] = to_json(self)
+        return content
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "MixtureScore":
@@ -210,12 +220,23 @@ class MixtureScore:
             ValueError: the line is not one of ours.
             DataError: it names a mixture or a class by which a path would lead elsewhere.
         """
-        _check_line(values)
-        known = {entry.name for entry in dataclasses.fields(MixtureScore)}
-        kept: dict[str, Any] = {}
-        for key, value in values.items():
-            if key in known:
-                kept[key] = tuple(value) if isinstance(value, list) else value
-        if kept.get("as_written") is not None:
-            kept["as_written"] = AsWritten(**kept["as_written"])
-        return MixtureScore(**kept)
+        score = from_json(MixtureScore, values)
+        _check(score)
+        return score
+
+
+def _check(score: MixtureScore) -> None:
+    """Names become paths (tables, wavs, links of the page), so they are checked as such; and parts have to fit."""
+    where = f"mixtures.jsonl, {score.mixture_id[:60]!r}"
+    check_name(score.mixture_id, where)
+    for estimate in score.estimates:
+        if (problem := label_problem(estimate.label)) or estimate.index < 0:
+            raise DataError(
+                f"{where}: {problem or 'an estimate has a negative index'}; the file is not as it was written"
+            )
+    if score.status != "scored":
+        return
+    if score.capi is None or score.labels is None or score.decomposition is None:
+        raise ValueError("a mixture that was scored has no score")
+    if score.reference_labels and (score.decomposition.bound is None or score.bounds.get("oracle") is None):
+        raise ValueError("a scene with targets has no bound")

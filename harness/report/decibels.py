@@ -1,15 +1,15 @@
 """Where the decibels of a run went, as text: from CAPI-SDRi over the losses up to the references themselves."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
+from s5eval.harness.record.run_summary import RunDecomposition, Term
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.text import number
-from s5eval.harness.scoring.decomposition import ORACLES, TERMS
+from s5eval.harness.scoring.decomposition import ORACLES, OracleName
 
 _CONFUSIONS = 3
 
-LOSS_TITLES = {
+LOSS_TITLES: dict[Term, str] = {
     "miss": "misses",
     "false_alarm": "false alarms",
     "confusion": "confusions",
@@ -18,7 +18,7 @@ LOSS_TITLES = {
 }
 """What the terms are called, in the order of the ladder."""
 
-LOSS_NOTES = {
+LOSS_NOTES: dict[Term, str] = {
     "miss": "separated, and judged silent",
     "false_alarm": "estimates that belong to no reference",
     "confusion": "separated, and labelled as another class",
@@ -27,34 +27,51 @@ LOSS_NOTES = {
 }
 
 
-def ladder(decomposition: Mapping[str, Any]) -> list[tuple[str, float, str]]:
-    """Steps as (title, dB, note): CAPI-SDRi, what was lost to labels and decisions, the bound, separation, ceiling."""
-    terms = decomposition["terms"]
-    steps = [("CAPI-SDRi", decomposition["value"], "")]
-    steps += [(f"+ {LOSS_TITLES[term]}", terms[term], LOSS_NOTES[term]) for term in LOSS_TITLES if term in TERMS[1:]]
-    steps.append(("= bound", decomposition["bound"], "the same waveforms with right labels and decisions"))
-    steps.append(("+ separation", terms["separation"], LOSS_NOTES["separation"]))
-    steps.append(("= ceiling", decomposition["ceiling"], "the references themselves"))
+ORACLE_TITLES: dict[OracleName, str] = {
+    "oracle_labels": "labels",
+    "oracle_count": "count",
+    "oracle_silence": "silence",
+}
+"""What is put right in the what-if values."""
+
+
+class Step(NamedTuple):
+    """A step from CAPI-SDRi up to the references, dB: a level that is reached, or the loss `term` that leads to it."""
+
+    title: str
+    value: float
+    note: str
+    term: Term | None = None
+
+
+def ladder(decomposition: RunDecomposition) -> list[Step]:
+    """CAPI-SDRi, what was lost to labels and decisions, the bound, separation, ceiling."""
+    terms = decomposition.terms
+    steps = [Step("CAPI-SDRi", decomposition.value, "")]
+    steps += [_lost(term, terms[term]) for term in LOSS_TITLES if term != "separation"]
+    steps.append(Step("= bound", decomposition.bound, "the same waveforms with right labels and decisions"))
+    steps.append(_lost("separation", terms["separation"]))
+    steps.append(Step("= ceiling", decomposition.ceiling, "the references themselves"))
     return steps
 
 
-def decomposition_lines(decomposition: Mapping[str, Any]) -> list[str]:
+def _lost(term: Term, value: float) -> Step:
+    return Step(f"+ {LOSS_TITLES[term]}", value, LOSS_NOTES[term], term)
+
+
+def decomposition_lines(decomposition: RunDecomposition) -> list[str]:
     """The ladder as lines for the terminal, with the largest confusions and the what-if values."""
-    notes = {"confusion": _confusions(decomposition)}
     rows: list[tuple[str, ...]] = [("where the decibels went", "dB", "")]
-    for title, value, note in ladder(decomposition):
-        extra = notes["confusion"] if title == f"+ {LOSS_TITLES['confusion']}" else ""
-        rows.append((title, number(value, 3), f"{note}{extra}"))
+    for step in ladder(decomposition):
+        extra = _confusions(decomposition) if step.term == "confusion" else ""
+        rows.append((step.title, number(step.value, 3), f"{step.note}{extra}"))
     lines = aligned(rows, left=(0, 2))
-    what_if = (
-        f"{name.removeprefix('oracle_')} {number(decomposition[name], 3)}"
-        for name in ORACLES
-        if decomposition[name] is not None
-    )
+    found = {name: getattr(decomposition, name) for name in ORACLES}
+    what_if = (f"{ORACLE_TITLES[name]} {number(value, 3)}" for name, value in found.items() if value is not None)
     return [*lines, f"CAPI-SDRi with one thing put right: {', '.join(what_if)} dB"]
 
 
-def _confusions(decomposition: Mapping[str, Any]) -> str:
-    largest = [c for c in decomposition["confusions"] if round(c["loss"], 2) > 0][:_CONFUSIONS]
-    listed = ", ".join(f"{c['reference']} → {c['estimate']} {number(c['loss'], 2)}" for c in largest)
+def _confusions(decomposition: RunDecomposition) -> str:
+    largest = [c for c in decomposition.confusions if round(c.loss, 2) > 0][:_CONFUSIONS]
+    listed = ", ".join(f"{c.reference} → {c.estimate} {number(c.loss, 2)}" for c in largest)
     return f": {listed}" if listed else ""

@@ -9,10 +9,11 @@ from urllib.parse import quote
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.record.lines import source_file
 from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
+from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
-from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, shown_name, whole
-from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, interval_text, shown_name, whole
+from s5eval.harness.report.text import ABSENT, number
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
 
@@ -38,7 +39,7 @@ def write_page(run: Path) -> Path:
         headline=headline(summary),
         whole=whole(summary),
         unverified=unverified(record),
-        ladder=ladder(summary["decomposition"]) if summary.get("decomposition") else [],
+        ladder=ladder(summary.decomposition) if summary.decomposition is not None else [],
         loss_titles=LOSS_TITLES,
         secondary_titles=SECONDARY_TITLES,
         bound_notes=BOUND_NOTES,
@@ -73,15 +74,15 @@ def _mixture_row(run: Path, score: MixtureScore) -> dict[str, Any]:
     for estimate in score.estimates:
         name = source_file(score.mixture_id, estimate)
         if (run / "audio" / name).is_file():
-            audio.append({"label": estimate["label"], "href": f"audio/{quote(name)}"})
+            audio.append({"label": estimate.label, "href": f"audio/{quote(name)}"})
     improvements = [
-        {"label": pair["label"], "sdri": pair["sdr"] - pair["sdr_mixture"], "sdr_mixture": pair["sdr_mixture"]}
-        for pair in score.pairs
+        {"label": pair.label, "sdri": pair.sdri, "sdr_mixture": pair.sdr_mixture}
+        for pair in (() if score.capi is None else score.capi.pairs)
     ]
     return {
         "score": score,
         "references": ", ".join(score.reference_labels or ()) or "none",
-        "estimates": ", ".join(estimate["label"] for estimate in score.estimates) or "none",
+        "estimates": ", ".join(estimate.label for estimate in score.estimates) or "none",
         "pairs": improvements,
         "audio": audio,
     }
@@ -91,5 +92,5 @@ def _number(value: float | None, digits: int = 2) -> str:
     return number(value, digits)
 
 
-def _metric(entry: dict[str, Any] | None) -> str:
-    return ABSENT if entry is None else number_and_interval(entry["value"], entry["ci_low"], entry["ci_high"], 2)
+def _metric(entry: MetricValue | None) -> str:
+    return ABSENT if entry is None else interval_text(entry, 2)

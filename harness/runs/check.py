@@ -8,9 +8,18 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.harness.errors import EXIT_DONE
+from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.inspection import Damage, inspect_run
-from s5eval.harness.record.reading import coherent, read_run, read_summary, unfinished_rescoring, unverified
+from s5eval.harness.record.reading import (
+    coherent,
+    is_sealed,
+    read_run,
+    read_summary,
+    unfinished_rescoring,
+    unverified,
+)
 from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.runs.derived import derive_summary
@@ -79,13 +88,13 @@ def check_run(run: Path) -> Check:
     found = inspect_run(run, record)
     damage = list(found.damage)
     notes = [] if (doubt := unverified(record)) is None else [doubt]
-    if record["status"] == "running":
+    if record.status == "running":
         notes.append(f"the run has not ended; s5eval run --resume {run} goes on with it")
     elif not damage:
         with coherent(run):
             damage += _derived_damage(run, record, {id_: line.score for id_, line in found.whole.items()})
     notes += _strangers(run, {name for line in found.whole.values() for name in line.files})
-    return Check(run, str(record["status"]), len(record["mixtures"]), len(found.whole), tuple(damage), tuple(notes))
+    return Check(run, record.status, len(record.mixtures), len(found.whole), tuple(damage), tuple(notes))
 
 
 def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: OutcomeProgress | None = None) -> Check:
@@ -124,7 +133,7 @@ def _derive(run: Path) -> None:
         write_page(run)
 
 
-def _derived_damage(run: Path, record: Mapping[str, Any], scores: Mapping[str, MixtureScore]) -> list[Damage]:
+def _derived_damage(run: Path, record: RunRecord, scores: Mapping[str, MixtureScore]) -> list[Damage]:
     damage = []
     try:
         summary = read_summary(run)
@@ -133,11 +142,11 @@ def _derived_damage(run: Path, record: Mapping[str, Any], scores: Mapping[str, M
         damage.append(Damage("summary", "summary.json", message))
     else:
         fresh = derive_summary(record, scores)
-        if record.get("metric_version") == METRIC_VERSION and not _alike(
-            {key: fresh.get(key) for key in _COMPARED}, {key: summary.get(key) for key in _COMPARED}
+        if record.metric_version == METRIC_VERSION and not _alike(
+            *({key: to_json(getattr(side, key)) for key in _COMPARED} for side in (fresh, summary))
         ):
             damage.append(Damage("summary", "summary.json", "is not what the lines come to"))
-    if not page_is_whole(run) and (record.get("schema_version", 0) >= 2 or not (run / "report.html").is_file()):
+    if not page_is_whole(run) and (is_sealed(record) or not (run / "report.html").is_file()):
         damage.append(Damage("page", "report.html", "is missing, or not what was written"))
     return damage
 

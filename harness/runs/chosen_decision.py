@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.record.config import RunConfig
-from s5eval.harness.record.shapes import TUNED
+from s5eval.harness.record.run_record import TUNED
 from s5eval.systems.decision import KEEP_ALL, Decision, load_decision, parse_decision
-from s5eval.systems.interface import OracleSystem, System
 
-WHERE = "--set decision.…"
+WHERE = "settings of section decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,45 +19,50 @@ class ChosenDecision:
     Attributes:
         decision: the rules.
         decided_by: where its thresholds come from, for readers.
-        thresholds: how `decision.thresholds` was answered; None when it was not asked for.
+        thresholds: which are used, where `decision.thresholds` asked for one kind; None: it did not.
         missing: what was asked for and is not there.
     """
 
     decision: Decision
     decided_by: str
-    thresholds: str | None = None
+    thresholds: Literal["tuned", "default"] | None = None
     missing: tuple[str, ...] = ()
 
 
 def choose_decision(
-    config: RunConfig, system: System | OracleSystem, fingerprint: Mapping[str, Any] | None = None
+    own: Decision, settings: Mapping[str, Any], file: Path | None = None, *, weights: object = None
 ) -> ChosenDecision:
-    """Resolve `--decision FILE` and the settings of section `decision`.
+    """Resolve the decision file and the settings of section `decision`.
+
+    Args:
+        own: the system's.
+        settings: what was set of the decision: key → value.
+        file: decision file that replaces the system's own; None: the system's own.
+        weights: digest of the weights in use, to say when thresholds were tuned for others.
 
     `decision.thresholds=tuned` asks for the silence thresholds that came with the system's weights, which their
-    provenance shows to be tuned; where there are none it equals `default`, and `ChosenDecision.thresholds` says
-    so, as does `missing`. `default` asks for one threshold of 0.5 for all classes. Other keys replace those of a
-    decision file; thresholds of single classes join the others.
+    provenance shows to be tuned; where there are none it equals `default`, and `ChosenDecision.missing` says so.
+    `default` asks for one threshold of 0.5 for all classes. Other keys replace those of a decision file; thresholds of
+    single classes join the others.
 
     Raises:
         UsageError: an unknown key or an impossible value, or both a file and `decision.thresholds`.
     """
-    settings = dict(config.settings.get("decision", {}))
+    settings = dict(settings)
     switch = settings.pop("thresholds", None)
     if switch not in (None, "tuned", "default"):
         raise UsageError(f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default")
-    if switch is not None and config.decision_file is not None:
-        raise UsageError(f"--decision {config.decision_file} and decision.thresholds={switch} contradict each other")
-    decision = load_decision(config.decision_file) if config.decision_file else system.decision
-    answered = switch
+    if switch is not None and file is not None:
+        raise UsageError(f"`decision_file` {file} and decision.thresholds={switch} contradict each other")
+    decision = own if file is None else load_decision(file)
+    answered: Literal["tuned", "default"] | None = switch
     missing: tuple[str, ...] = ()
     if switch == "default":
         decision = replace(decision, silence_thresholds=Decision().silence_thresholds, provenance=None)
     elif switch == "tuned" and decision.provenance is None:
         decision = replace(decision, silence_thresholds=Decision().silence_thresholds)
-        answered, missing = "default (these weights have no tuned thresholds)", (TUNED,)
-    weights = (fingerprint or {}).get("weights")
-    decided_by = describe_decision(decision, config.decision_file, weights=weights)
+        answered, missing = "default", (TUNED,)
+    decided_by = describe_decision(decision, file, weights=weights)
     if settings:
         decided_by += f"; set by hand: {', '.join(sorted(settings))}"
     return ChosenDecision(_with_settings(decision, settings), decided_by, answered, missing)
@@ -103,15 +106,9 @@ def _origin(provenance: Mapping[str, Any], weights: object) -> str:
     return f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
 
 
-def decision_marks(chosen: ChosenDecision) -> dict[str, Any]:
-    """What the facts of a run (`about`) say of its decision, whoever reads only the summary."""
-    marks: dict[str, Any] = {**forbidden_mark(chosen.decision), "decided_by": chosen.decided_by}
-    return marks if chosen.thresholds is None else {**marks, "thresholds": chosen.thresholds}
-
-
-def forbidden_mark(decision: Decision) -> dict[str, bool]:
+def is_tuned_on_forbidden(decision: Decision) -> bool:
     """Whether a decision was tuned on data that forbid it."""
-    return {"tuned_on_forbidden": bool((decision.provenance or {}).get("tuned_on_forbidden"))}
+    return bool((decision.provenance or {}).get("tuned_on_forbidden"))
 
 
 def _with_settings(decision: Decision, settings: Mapping[str, Any]) -> Decision:

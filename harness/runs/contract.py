@@ -18,6 +18,7 @@ from s5eval.systems.decision import Decision, parse_decision
 from s5eval.systems.interface import (
     Candidates,
     Factory,
+    Json,
     OracleSystem,
     Proposal,
     StreamedCandidates,
@@ -63,7 +64,7 @@ def build_system(name: str, factory: Factory, config: Mapping[str, Any], device:
     return system
 
 
-def read_fingerprint(name: str, system: System | OracleSystem) -> dict[str, Any]:
+def read_fingerprint(name: str, system: System | OracleSystem) -> dict[str, Json]:
     """What a system says its output depends on, as JSON gives it back.
 
     Raises:
@@ -75,7 +76,7 @@ def read_fingerprint(name: str, system: System | OracleSystem) -> dict[str, Any]
             raise UsageError(
                 f"system {name!r}: fingerprint() is a {type(found).__name__}, expected a mapping {_CONTRACT}"
             )
-        content: dict[str, Any] = {}
+        content: dict[str, Json] = {}
         for key, value in found.items():
             try:
                 content[_text(key)] = parse_json(json.dumps(value, allow_nan=False))
@@ -87,6 +88,12 @@ def read_fingerprint(name: str, system: System | OracleSystem) -> dict[str, Any]
     if not isinstance(missing, list) or not all(isinstance(part, str) for part in missing):
         raise UsageError(f"system {name!r}: fingerprint()['missing_parts'] is {missing!r}, expected a list of texts")
     return content
+
+
+def stated_missing_parts(fingerprint: Mapping[str, Json]) -> tuple[str, ...]:
+    """What a fingerprint that `read_fingerprint` returned says is missing of its system."""
+    missing = fingerprint.get("missing_parts", ())
+    return tuple(map(str, missing)) if isinstance(missing, list | tuple) else ()
 
 
 def _text(key: object) -> str:

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.record.lines import Line
-from s5eval.harness.record.reading import read_summary, summary_facts
+from s5eval.harness.record.reading import read_summary, unverified
 from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.run_record import RunRecord, RunStatus
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.scoring.summary import summarize
@@ -15,7 +16,7 @@ from s5eval.harness.scoring.summary import summarize
 log = logging.getLogger("s5eval.run")
 
 
-def finished_summary(folder: RunFolder, record: Mapping[str, Any], lines: Mapping[str, Line]) -> Mapping[str, Any]:
+def finished_summary(folder: RunFolder, record: RunRecord, lines: Mapping[str, Line]) -> Summary:
     """The summary of a run that is complete, and whose lines are whole; made again, with the page, if it is damaged.
 
     Raises:
@@ -33,16 +34,17 @@ def finished_summary(folder: RunFolder, record: Mapping[str, Any], lines: Mappin
     return summary
 
 
-def derive_summary(record: Mapping[str, Any], scores: Mapping[str, MixtureScore]) -> dict[str, Any]:
+def derive_summary(record: RunRecord, scores: Mapping[str, MixtureScore]) -> Summary:
     """`summary.json` from the lines of a run that came to its end, by mixture id; `record` is its `run.json`."""
     return summarize(
-        [scores[id_] for id_ in record["mixtures"] if id_ in scores],
-        n_expected=record["n_expected"],
-        finished=all(id_ in scores for id_ in record["mixtures"]),
-        about=summary_facts(record),
+        [scores[id_] for id_ in record.mixtures if id_ in scores],
+        n_expected=record.n_expected,
+        finished=all(id_ in scores for id_ in record.mixtures),
+        about=record.about,
+        unverified=unverified(record),
     )
 
 
-def status_of(summary: Mapping[str, Any], *, finished: bool) -> str:
+def status_of(summary: Summary, *, finished: bool) -> RunStatus:
     """What `run.json` says of how the run went; a run that did all of a part of a split has come to its end."""
-    return "complete" if finished and not summary["n_failed"] else str(summary["status"])
+    return "complete" if finished and not summary.n_failed else summary.status

@@ -16,6 +16,7 @@ from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.errors import RunFolderError
+from s5eval.harness.record import tables
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.estimate_files import write_estimates
@@ -124,7 +125,8 @@ def _failed(scene: Scene, error: BaseException) -> Outcome:
     else:
         message = f"{type(error).__name__}: {error}"
         log.error("%s: %s\n%s", scene.mixture.id, message, "".join(traceback.format_exception(error)))
-    return Outcome(MixtureScore(scene.mixture.id, "failed", reference_labels=scene.labels, error=message), None)
+    outcome = tables.Outcome("failed", message)
+    return Outcome(MixtureScore(scene.mixture.id, outcome, reference_labels=scene.labels), None)
 
 
 def pair_table(

@@ -13,7 +13,7 @@ from s5eval.data_manifests.common.files import WriteError, writing
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.harness.errors import RunFolderError
-from s5eval.harness.record.tables import AsWritten, MixtureScore, PairTable
+from s5eval.harness.record.tables import AsWritten, Flag, MixtureScore, PairTable
 from s5eval.harness.runs.scene_audio import SceneAudio
 from s5eval.harness.scoring.mixture import score_mixture
 from s5eval.metrics.sdr import PairScores, pairwise_sdr_in_blocks
@@ -66,7 +66,7 @@ def write_estimates(
         capi = score_mixture(
             score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
         ).capi_sdri
-    flags = (*score.flags, f"clipped-samples:{clipped}") if clipped else score.flags
+    flags = (*score.flags, Flag("clipped-samples", clipped)) if clipped else score.flags
     return replace(score, as_written=AsWritten(capi, clipped), flags=flags), digests
 
 

@@ -157,7 +157,7 @@ def _alarm(seconds: float) -> Iterator[None]:
         return
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise OverTime(f"it took more than {seconds:g} s (--mixture-timeout)")
+        raise OverTime(f"it took more than {seconds:g} s (mixture_timeout)")
 
     before = signal.signal(signal.SIGALRM, ring)
     try:

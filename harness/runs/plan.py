@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
@@ -17,16 +16,18 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
+from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
+from s5eval.harness.record.run_record import About, RunRecord, shallow
 from s5eval.harness.record.same_data import manifest_facts
-from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, decision_marks
-from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint
+from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
+from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint, stated_missing_parts
 from s5eval.harness.runs.guard import check_timeout
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device
 from s5eval.systems.folder import FolderSystem
-from s5eval.systems.interface import OracleSystem, System
+from s5eval.systems.interface import Json, OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.registry import load_factory
 from s5eval.systems.stage_store import DiskStore
@@ -43,7 +44,7 @@ class Plan:
     manifest: Manifest
     system: System | OracleSystem
     chosen: ChosenDecision
-    fingerprint: Mapping[str, Any]
+    fingerprint: Mapping[str, Json]
     device: str
     findings: tuple[Finding, ...]
 
@@ -93,12 +94,14 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     if isinstance(system, Pipeline) and config.cache:
         system.store = store
     fingerprint = read_fingerprint(config.system, system)
-    chosen = choose_decision(config, system, fingerprint)
+    set_by_hand = config.settings.get("decision", {})
+    weights = fingerprint.get("weights")
+    chosen = choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
     expected = [scene.mixture.id for scene in manifest.scenes]
     findings = [*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected)]
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
-        raise DataError(f"--strict: {len(findings)} findings about the files\n{listed}")
+        raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")
     return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings))
 
 
@@ -120,43 +123,52 @@ def _numbered(path: Path, n: int) -> Path:
     return path.with_name(f"{path.name}-{n}")
 
 
-def run_record(plan: Plan) -> dict[str, Any]:
-    """`run.json` as it stands while the run is at work."""
-    manifest, fingerprint = plan.manifest, dict(plan.fingerprint)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "metric_version": METRIC_VERSION,
-        "status": "running",
-        "config": plan.config.as_dict(),
-        "decision": plan.decision.as_dict(),
-        "fingerprint": fingerprint,
-        "about": {
-            "system": plan.config.system,
-            "name": plan.config.name,
-            "weights": str(fingerprint.get("weights", "not stated")),
-            "oracle": plan.oracle,
-            "dataset": manifest.dataset,
-            "split": manifest.split.name,
-            "n_split": manifest.n_split,
-            "tune": manifest.split.tune,
-            **(plan.system.marks() if isinstance(plan.system, FolderSystem) else _settings(plan.config)),
-            **decision_marks(plan.chosen),
-            "missing_parts": missing_parts(plan),
-            "findings": dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
-        },
-        **manifest_facts(manifest),
-        "n_expected": len(manifest.scenes),
-        "findings": [str(finding) for finding in plan.findings[:1000]],
-    }
+def run_record(plan: Plan) -> RunRecord:
+    """`run.json` as it stands while the run is at work; its sittings are not its own to tell."""
+    manifest = plan.manifest
+    about = About(
+        system=plan.config.system,
+        name=plan.config.name,
+        weights=str(plan.fingerprint.get("weights", "not stated")),
+        oracle=plan.oracle,
+        dataset=manifest.dataset,
+        split=manifest.split.name,
+        n_split=manifest.n_split,
+        tune=manifest.split.tune,
+        set=() if isinstance(plan.system, FolderSystem) else _settings(plan.config),
+        tuned_on_forbidden=is_tuned_on_forbidden(plan.decision),
+        decided_by=plan.chosen.decided_by,
+        thresholds=plan.chosen.thresholds,
+        missing_parts=missing_parts(plan),
+        findings=dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
+    )
+    return RunRecord(
+        **shallow(manifest_facts(manifest)),
+        schema_version=SCHEMA_VERSION,
+        metric_version=METRIC_VERSION,
+        status="running",
+        config=plan.config.without_trust(),
+        decision=plan.decision,
+        fingerprint=plan.fingerprint,
+        about=_with_files(about, plan.system) if isinstance(plan.system, FolderSystem) else about,
+        n_expected=len(manifest.scenes),
+        findings=tuple(str(finding) for finding in plan.findings[:1000]),
+        provenance=collect_provenance(plan.device),
+        trusted_checkpoint=plan.config.trust_checkpoint,
+    )
 
 
-def missing_parts(plan: Plan) -> list[str]:
+def _with_files(about: About, system: FolderSystem) -> About:
+    marks = system.marks()
+    return replace(about, answered=marks.answered, listed=marks.listed, downmix=marks.downmix)
+
+
+def missing_parts(plan: Plan) -> tuple[str, ...]:
     """What was asked for, by a preset or a switch, and is not there."""
-    return [*plan.fingerprint.get("missing_parts", []), *plan.chosen.missing]
+    return (*stated_missing_parts(plan.fingerprint), *plan.chosen.missing)
 
 
-def _settings(config: RunConfig) -> dict[str, list[str]]:
+def _settings(config: RunConfig) -> tuple[str, ...]:
     """What was set of the system, as it is typed; what was set of the decision stands with who decided."""
-    settings = config.as_dict()["settings"].get("system", {})
-    shown = [f"system.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
-    return {"set": shown} if shown else {}
+    settings = config.without_trust().settings.get("system", {})
+    return tuple(f"system.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items())

@@ -3,23 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
 from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
-from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_mark, read_lines, read_run
+from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_lines, read_run
 from s5eval.harness.record.run_folder import RunFolder
-from s5eval.harness.record.shapes import TUNED
+from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import write_page
-from s5eval.harness.runs.chosen_decision import describe_decision, forbidden_mark
+from s5eval.harness.runs.chosen_decision import describe_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.run import RunResult
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
 from s5eval.metrics.version import METRIC_VERSION
-from s5eval.systems.decision import Decision, load_decision, parse_decision
+from s5eval.systems.decision import Decision, load_decision
 
 
 def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = None) -> RunResult:
@@ -35,44 +34,42 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         DataError: a table is missing or damaged.
     """
     record = read_run(run)
-    decision = (
-        parse_decision(record["decision"], where=str(run / "run.json"))
-        if decision_file is None
-        else load_decision(decision_file)
-    )
-    about = {**record["about"], **forbidden_mark(decision)}
+    decision = record.decision if decision_file is None else load_decision(decision_file)
+    about = replace(record.about, tuned_on_forbidden=is_tuned_on_forbidden(decision))
     if decision_file is not None:
-        about["decided_by"] = describe_decision(decision, decision_file, weights=about["weights"])
-        # What follows answered a question about the decision that is replaced.
-        about.pop("thresholds", None)
-        about["missing_parts"] = [part for part in about.get("missing_parts", ()) if part != TUNED]
+        about = replace(
+            about,
+            decided_by=describe_decision(decision, decision_file, weights=about.weights),
+            # What follows answered a question about the decision that is replaced.
+            thresholds=None,
+            missing_parts=tuple(part for part in about.missing_parts if part != TUNED),
+        )
     with _opened(run, out) as folder:
         lines = read_lines(run, record)
-        known = {id_: adopted(run, lines[id_]) for id_ in record["mixtures"] if id_ in lines}
+        known = {id_: adopted(run, lines[id_]) for id_ in record.mixtures if id_ in lines}
         scores = {id_: _rescored(run, line, decision) for id_, line in known.items()}
         if any(score.estimates != known[id_].score.estimates for id_, score in scores.items()):
             # What needs audio is known for unchanged estimates only, and a mean over those would mislead.
             scores = {id_: _without_audio(score) for id_, score in scores.items()}
-        begun = {
-            **record,
-            "schema_version": SCHEMA_VERSION,
-            "about": about,
-            "decision": decision.as_dict(),
+        begun = replace(
+            record,
+            schema_version=SCHEMA_VERSION,
+            about=about,
+            decision=decision,
             # Whoever looks now, or after a kill, sees that this is not done: scores of two kinds must not pass for one.
-            "metric_version": None,
-            "status": "running",
-            **adopted_mark(record, lines.values()),
-        }
-        if out is not None:
-            begun["rescored_from"] = str(run)
+            metric_version=None,
+            status="running",
+            adopted_unverified=adopted_count(record, lines.values()),
+            rescored_from=record.rescored_from if out is None else str(run),
+        )
         folder.write_run(begun)
         if out is not None:
             _copy_tables(run, folder.path, known)
         folder.rewrite(_line(known[id_], score, in_place=out is None) for id_, score in scores.items())
         summary = derive_summary(begun, scores)
         folder.write_summary(summary)
-        status = status_of(summary, finished=len(scores) == len(record["mixtures"]))
-        folder.write_run({**begun, "metric_version": METRIC_VERSION, "status": status})
+        status = status_of(summary, finished=len(scores) == len(record.mixtures))
+        folder.write_run(replace(begun, metric_version=METRIC_VERSION, status=status, lines=len(scores)))
         write_page(folder.path)
     return RunResult(folder.path, summary)
 
@@ -83,13 +80,13 @@ def _opened(run: Path, out: Path | None) -> RunFolder:
         return RunFolder.open_existing(run)
     if (out / "run.json").is_file():
         earlier = read_run(out)
-        if earlier["status"] == "running" and _is_of(earlier, run):
+        if earlier.status == "running" and _is_of(earlier, run):
             return RunFolder.open_existing(out)
     return RunFolder.open_new(out)
 
 
-def _is_of(record: Mapping[str, Any], run: Path) -> bool:
-    return "rescored_from" in record and Path(record["rescored_from"]).resolve() == run.resolve()
+def _is_of(record: RunRecord, run: Path) -> bool:
+    return record.rescored_from is not None and Path(record.rescored_from).resolve() == run.resolve()
 
 
 def _copy_tables(run: Path, out: Path, lines: Mapping[str, Line]) -> None:
@@ -115,17 +112,17 @@ def _rescored(run: Path, line: Line, decision: Decision) -> MixtureScore:
     if table.reference_labels is None and score.status == "scored":
         raise DataError(f"{pairs_path(run, score.mixture_id)}: has no references, but the mixture was scored")
     selections = select(table, decision)
-    fresh = score_mixture(score.mixture_id, table, selections, decision=decision, seconds=score.seconds)
+    fresh = score_mixture(score.mixture_id, table, selections, decision=decision, seconds=score.outcome.seconds)
     if score.secondary is not None:
         fresh = replace(fresh, secondary={**dict.fromkeys(score.secondary), **casa_values(table, selections)})
     # The wavs on disk hold the old estimates: what was scored of them stands only while they are the same.
     if fresh.estimates == score.estimates:
-        clipped = tuple(flag for flag in score.flags if flag.startswith("clipped-samples"))
+        clipped = tuple(flag for flag in score.flags if flag.kind == "clipped-samples")
         return replace(fresh, as_written=score.as_written, secondary=score.secondary, flags=(*fresh.flags, *clipped))
     return fresh
 
 
 def _without_audio(score: MixtureScore) -> MixtureScore:
     """The score without what only the waveforms or the written files tell."""
-    flags = tuple(flag for flag in score.flags if not flag.startswith("clipped-samples"))
+    flags = tuple(flag for flag in score.flags if flag.kind != "clipped-samples")
     return replace(without_bss(score), as_written=None, flags=flags)

@@ -17,6 +17,7 @@ from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.logs import logging_to
 from s5eval.harness.record.reading import read_run, unfinished_rescoring
 from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.same_data import manifest_facts, same_data
 from s5eval.harness.runs.derived import finished_summary
 from s5eval.harness.runs.plan import plan_run
@@ -61,13 +62,13 @@ def resume(
                 )
             return replace(carry_out(plan_run(fresh, making=making), folder, {}, progress), path=shown)
         record = read_run(out)
-        recorded = RunConfig.from_dict(record["config"])
+        recorded = record.config
         config = replace(recorded, **given)
         wanted = replace(recorded, save_audio=True) if config.save_audio else recorded  # what is missing is made
         if differences := wanted.differences(config):
             raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
         found = inspect_run(out, record)
-        if "rescored_from" in record:
+        if record.rescored_from is not None:
             _refuse_rescored(out, record, found.damage)
         for damage in found.damage:
             log.warning("%s; its mixture is run again", damage)
@@ -77,11 +78,11 @@ def resume(
             if line.score.status != "failed" and (line.score.as_written is not None or not config.save_audio)
         }
         moved = config.data != recorded.data  # whether those are the same data is looked at below
-        if record["status"] == "complete" and not found.damage and len(done) == len(found.whole) and not moved:
+        if record.status == "complete" and not found.damage and len(done) == len(found.whole) and not moved:
             return RunResult(shown, finished_summary(folder, record, done))
-        if record.get("metric_version") != METRIC_VERSION and done:
+        if record.metric_version != METRIC_VERSION and done:
             raise UsageError(
-                f"{out} was scored by metric version {record.get('metric_version')}, this is {METRIC_VERSION}: "
+                f"{out} was scored by metric version {record.metric_version}, this is {METRIC_VERSION}: "
                 f"`s5eval rescore {out}` brings it up to date, then resume it"
             )
         if "system" not in given and not is_installed(config.system):
@@ -91,27 +92,27 @@ def resume(
             )
         plan = plan_run(config, making=making)
         _check_data(out, record, plan.manifest, done)
-        if plan.fingerprint != record["fingerprint"]:
+        if plan.fingerprint != record.fingerprint:
             raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
-        if json.loads(json.dumps(plan.decision.as_dict())) != record["decision"]:
+        if json.loads(json.dumps(plan.decision.as_dict())) != record.decision.as_dict():
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(adopted(out, line) for line in done.values())
         return replace(carry_out(plan, folder, done, progress, record, retry=retry), path=shown)
 
 
-def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: Mapping[str, Line]) -> None:
+def _check_data(out: Path, record: RunRecord, manifest: Manifest, done: Mapping[str, Line]) -> None:
     """What is done must have been made on these very files; those of the rest may have been mended since."""
     now = manifest_facts(manifest)
     data = same_data(record, now)
-    about = record["about"]
-    if (about["dataset"], about["split"]) != (manifest.dataset, manifest.split.name):
+    about = record.about
+    if (about.dataset, about.split) != (manifest.dataset, manifest.split.name):
         raise DataError(
             f"{manifest.root} is {manifest.dataset}/{manifest.split.name}; {out} is a run on "
-            f"{about['dataset']}/{about['split']}"
+            f"{about.dataset}/{about.split}"
         )
     if data.same:
         return
-    if data.changed is None or record["mixtures"] != now["mixtures"]:
+    if data.changed is None or record.mixtures != now.mixtures:
         raise DataError(f"{manifest.root} does not hold the data that {out} began with; start a new run")
     if lost := [id_ for id_ in data.changed if id_ in done]:
         raise DataError(
@@ -121,13 +122,13 @@ def _check_data(out: Path, record: Mapping[str, Any], manifest: Manifest, done: 
     log.warning("the files of %s have changed since the run began; none of them was scored", ", ".join(data.changed))
 
 
-def _refuse_rescored(out: Path, record: Mapping[str, Any], damage: Sequence[Damage]) -> None:
+def _refuse_rescored(out: Path, record: RunRecord, damage: Sequence[Damage]) -> None:
     """A rescored run has no system to go on with: what is not whole comes from the run it was made from."""
-    source = record["rescored_from"]
+    source = record.rescored_from
     again = f"s5eval rescore {source} --out ANOTHER_FOLDER, with the same --decision"
     if unfinished := unfinished_rescoring(out, record):
         raise UsageError(unfinished)
     if damage:
         raise DataError(f"{out} was rescored from {source} and is damaged ({damage[0]}); make it again: {again}")
-    if record["status"] != "complete":
+    if record.status != "complete":
         raise UsageError(f"{out} was rescored from {source}; resume that run, then rescore it again: {again}")

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.records import Scene
@@ -13,15 +12,15 @@ from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import Line
 from s5eval.harness.record.logs import logging_to
-from s5eval.harness.record.provenance import collect_provenance
-from s5eval.harness.record.reading import adopted_mark, summary_facts
+from s5eval.harness.record.reading import adopted_count
 from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.run_record import RunRecord, Sitting, StageCost
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
-from s5eval.harness.runs.derived import status_of
+from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan, plan_run, run_record
-from s5eval.harness.scoring.summary import summarize
 from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
@@ -35,12 +34,12 @@ class RunResult:
     """A run that came to its end: where it is, its summary, and the exit code it deserves."""
 
     path: Path
-    summary: Mapping[str, Any]
+    summary: Summary
 
     @property
     def exit_code(self) -> int:
         """0, or 4 when a mixture failed."""
-        return EXIT_FAILED_MIXTURES if self.summary["n_failed"] else EXIT_DONE
+        return EXIT_FAILED_MIXTURES if self.summary.n_failed else EXIT_DONE
 
 
 def run(
@@ -69,7 +68,7 @@ def carry_out(
     folder: RunFolder,
     done: Mapping[str, Line],
     progress: OutcomeProgress | None,
-    before: Mapping[str, Any] | None = None,
+    before: RunRecord | None = None,
     *,
     retry: bool = False,
 ) -> RunResult:
@@ -77,16 +76,10 @@ def carry_out(
     `resume`.
     """
     start = time.perf_counter()
-    sitting: dict[str, Any] = {"provenance": collect_provenance(plan.device)}
-    if plan.config.trust_checkpoint:
-        sitting["trusted_checkpoint"] = True  # a fact for readers; nothing acts on it
-    earlier = [] if before is None else list(before.get("sittings", ()))
-    record = {
-        **run_record(plan),
-        **sitting,
-        "sittings": [*earlier, sitting],
-        **adopted_mark(before or {}, done.values()),
-    }
+    begun = run_record(plan)
+    sitting = Sitting(provenance=begun.provenance, trusted_checkpoint=begun.trusted_checkpoint)
+    earlier = () if before is None else before.sittings
+    record = replace(begun, sittings=(*earlier, sitting), adopted_unverified=adopted_count(before, done.values()))
     folder.write_run(record)
     if plan.config.save_audio:
         folder.make_audio()
@@ -94,7 +87,6 @@ def carry_out(
         log.warning("%s", finding)
     scores = {id_: line.score for id_, line in done.items()}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
-    finished = False
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout, retry=retry)
     try:
         for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
@@ -102,22 +94,19 @@ def carry_out(
             if outcome.score.status != "failed":
                 guard.survived(outcome.score.mixture_id)
             scores[outcome.score.mixture_id] = outcome.score
-        finished = True
     finally:
         guard.close()
-        summary = summarize(
-            [scores[scene.mixture.id] for scene in plan.manifest.scenes if scene.mixture.id in scores],
-            n_expected=len(plan.manifest.scenes),
-            finished=finished,
-            about=summary_facts(record),
-        )
+        finished = len(scores) == len(plan.manifest.scenes)
+        summary = derive_summary(record, scores)
         folder.sync()
         folder.write_summary(summary)
         if finished:
             write_page(folder.path)
-        sittings = [*earlier, {**sitting, **_costs(plan, time.perf_counter() - start)}]
+        sittings = (*earlier, _with_costs(sitting, plan, time.perf_counter() - start))
+        seconds, stages = _total_costs(sittings)
         status = status_of(summary, finished=finished)
-        folder.write_run({**record, "status": status, "sittings": sittings, **_total_costs(sittings)})
+        ended = replace(record, status=status, sittings=sittings, seconds=seconds, stages=stages, lines=len(scores))
+        folder.write_run(ended)
     return RunResult(folder.path, summary)
 
 
@@ -136,22 +125,23 @@ def _outcomes(
     return outcomes if progress is None else progress(outcomes, n_done + len(scenes), n_done)
 
 
-def _costs(plan: Plan, seconds: float) -> dict[str, Any]:
+def _with_costs(sitting: Sitting, plan: Plan, seconds: float) -> Sitting:
     stages = {}
     if isinstance(plan.system, Pipeline):
         stages = {
-            name: {"executed": tally.executed, "reused": tally.reused, "seconds": round(tally.seconds, 3)}
+            name: StageCost(tally.executed, tally.reused, round(tally.seconds, 3))
             for name, tally in plan.system.tally.items()
         }
-    return {"seconds": round(seconds, 3), "stages": stages}
+    return replace(sitting, seconds=round(seconds, 3), stages=stages)
 
 
-def _total_costs(sittings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _total_costs(sittings: Sequence[Sitting]) -> tuple[float, dict[str, StageCost]]:
     """Seconds and stage counts over all sittings of a resumed run; one that was killed has not told its costs."""
-    stages: dict[str, dict[str, float]] = {}
+    stages: dict[str, StageCost] = {}
     for sitting in sittings:
-        for name, counts in sitting.get("stages", {}).items():
-            total = stages.setdefault(name, dict.fromkeys(counts, 0))
-            for key, value in counts.items():
-                total[key] = round(total[key] + value, 3)
-    return {"seconds": round(sum(sitting.get("seconds", 0.0) for sitting in sittings), 3), "stages": stages}
+        for name, cost in sitting.stages.items():
+            total = stages.get(name, StageCost(0, 0, 0.0))
+            stages[name] = StageCost(
+                total.executed + cost.executed, total.reused + cost.reused, round(total.seconds + cost.seconds, 3)
+            )
+    return round(sum(sitting.seconds or 0.0 for sitting in sittings), 3), stages

@@ -11,29 +11,32 @@ from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import file_problem
 from s5eval.harness.record.lines import Line, source_file
-from s5eval.harness.record.reading import read_lines, read_run, summary_facts, unverified
+from s5eval.harness.record.reading import read_lines, read_run, unverified
+from s5eval.harness.record.run_record import About, RunRecord
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.summary import summarize
+from s5eval.metrics.label_counts import LabelCounts
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET
 from s5eval.submissions.records import DevResults, DevScore, MixtureOutputs, Output, Submission
+from s5eval.systems.decision import Selection
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     path: Path
-    record: Mapping[str, Any]
+    record: RunRecord
     lines: Mapping[str, Line]
     scores: Mapping[str, MixtureScore]
-    summary: Mapping[str, Any]
+    summary: Summary
 
     @property
     def mixtures(self) -> list[str]:
-        return list(self.record["mixtures"])
+        return list(self.record.mixtures)
 
     @property
-    def about(self) -> Mapping[str, Any]:
-        about: Mapping[str, Any] = self.record["about"]
-        return about
+    def about(self) -> About:
+        return self.record.about
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def gather_submission(
     allow_partial: bool = False,
     allow_untrained: bool = False,
 ) -> Gathered:
-    """Read an evaluation run (made with `--save-audio`) and a scored run on the development test set.
+    """Read an evaluation run (made with `save_audio`) and a scored run on the development test set.
 
     Args:
         run: folder of the evaluation run.
@@ -72,38 +75,40 @@ def gather_submission(
         allow_untrained: accept untrained weights.
 
     Raises:
-        UsageError: a run may not be submitted, was made without `--save-audio`, or has no scores, or both are one;
+        UsageError: a run may not be submitted, was made without `save_audio`, or has no scores, or both are one;
             a line for each of these.
         DataError: a run folder is damaged.
     """
-    runs = {"RUN": _read(run), "--dev-run": _read(dev_run)}
+    runs = {"run": _read(run), "`dev_run`": _read(dev_run)}
     warnings: list[Finding] = []
     problems: list[str] = []
     if run.resolve() == dev_run.resolve():
         problems.append(
-            f"RUN and --dev-run are both {run}: the challenge asks for an evaluation run and for the scores of a run "
-            "of the same system on the development test set; make one of each"
+            f"the run and `dev_run` are both {run}: the challenge asks for an evaluation run and for the scores of a "
+            "run of the same system on the development test set; make one of each"
         )
     for role, source in runs.items():
         problems += _oracle_problem(role, source)
         problems += _weights_problem(role, source, allow_untrained, warnings)
         problems += _partial_problem(role, source, allow_partial, warnings)
-        missing = source.about.get("missing_parts", ())
+        missing = source.about.missing_parts
         warnings += [_warning("missing-part", source, f"the system was run without {part}") for part in missing]
         if doubt := unverified(source.record):
             warnings.append(_warning("unverified", source, doubt))
-        if source.about.get("tuned_on_forbidden"):
+        if source.about.tuned_on_forbidden:
             warnings.append(_warning("tuned-on-forbidden", source, "the thresholds were tuned on a forbidden split"))
     evaluated, dev = runs.values()
-    if not evaluated.record["config"].get("save_audio"):
+    if not evaluated.record.config.save_audio:
         problems.append(
-            f"{run} was made without --save-audio and holds no wavs; "
-            f"`{resume_command(run, evaluated.record['config']['system'])} --save-audio` adds them"
+            f"{run} was made without `save_audio` and holds no wavs; "
+            f"`{resume_command(run, evaluated.record.config.system)} --save-audio` adds them"
         )
     elif not (run / "audio").is_dir():
-        problems.append(f"{run} has no audio/ (a rescored run has none); make it again with --save-audio --decision")
+        problems.append(
+            f"{run} has no audio/ (a rescored run has none); make it again with `save_audio` and its decision"
+        )
     if not any(score.status == "scored" for score in dev.scores.values()):
-        problems.append(f"--dev-run {dev_run}: has no scores; give a run on the development test set")
+        problems.append(f"`dev_run` {dev_run}: has no scores; give a run on the development test set")
     if problems:
         raise UsageError("\n".join(problems))
     warnings += _slips(evaluated, dev)
@@ -113,7 +118,7 @@ def gather_submission(
         nparams=_nparams(evaluated, nparams, warnings),
         config=_config(evaluated),
         dev_config=_config(dev),
-        frames=EVAL_FRAMES if evaluated.about["dataset"] == OFFICIAL_DATASET else None,
+        frames=EVAL_FRAMES if evaluated.about.dataset == OFFICIAL_DATASET else None,
     )
     return Gathered(submission, tuple(warnings), {"run": _scores(evaluated), "dev_run": _scores(dev)})
 
@@ -122,30 +127,28 @@ def _read(path: Path) -> _Run:
     record = read_run(path)
     lines = read_lines(path, record)
     found = {id_: line.score for id_, line in lines.items()}
-    try:
-        scores = {id_: found[id_] for id_ in record["mixtures"] if id_ in found}
-        summary = summarize(
-            list(scores.values()),
-            n_expected=len(record["mixtures"]),
-            finished=len(scores) == len(record["mixtures"]),
-            about=summary_facts(record),
-        )
-        return _Run(path, record, lines, scores, summary)
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path}: run.json is damaged or of another version ({error!r}); make the run again") from error
+    scores = {id_: found[id_] for id_ in record.mixtures if id_ in found}
+    summary = summarize(
+        list(scores.values()),
+        n_expected=len(record.mixtures),
+        finished=len(scores) == len(record.mixtures),
+        about=record.about,
+        unverified=unverified(record),
+    )
+    return _Run(path, record, lines, scores, summary)
 
 
 def _oracle_problem(role: str, run: _Run) -> list[str]:
-    if not run.about.get("oracle"):
+    if not run.about.oracle:
         return []
-    return [f"{role} {run.path}: system {run.about['system']!r} sees the references; its output is no submission"]
+    return [f"{role} {run.path}: system {run.about.system!r} sees the references; its output is no submission"]
 
 
 def _weights_problem(role: str, run: _Run, allowed: bool, warnings: list[Finding]) -> list[str]:
-    if run.about.get("weights") != "untrained":
+    if run.about.weights != "untrained":
         return []
     if not allowed:
-        return [f"{role} {run.path}: the weights are untrained; --allow-untrained packs it nevertheless"]
+        return [f"{role} {run.path}: the weights are untrained; `allow_untrained` packs it nevertheless"]
     warnings.append(_warning("untrained", run, "the weights are untrained"))
     return []
 
@@ -155,8 +158,8 @@ def _partial_problem(role: str, run: _Run, allowed: bool, warnings: list[Finding
     if problem is None:
         return []
     if not allowed:
-        return [f"{role} {run.path} is partial: {problem}; --allow-partial packs it nevertheless"]
-    if role == "--dev-run":
+        return [f"{role} {run.path} is partial: {problem}; `allow_partial` packs it nevertheless"]
+    if role == "`dev_run`":
         effect = "only mixtures that were scored stand in the results and their means"
     elif _is_official_eval(run):
         effect = "official mixtures without a result are answered with silence"
@@ -173,35 +176,35 @@ def _incompleteness(run: _Run) -> str | None:
         return f"of {len(run.mixtures)} mixtures {failed} failed and {missing} were not run"
     if _is_official_eval(run) and (absent := len(set(EVAL_IDS).difference(run.mixtures))):
         return f"{absent} of the {len(EVAL_IDS)} official mixtures are not in it"
-    dataset = known_datasets().get(str(run.about["dataset"]))
-    split = None if dataset is None else dataset.splits.get(str(run.about["split"]))
+    dataset = known_datasets().get(run.about.dataset)
+    split = None if dataset is None else dataset.splits.get(run.about.split)
     if split is not None and split.mixtures not in (None, len(run.mixtures)):
         return f"{len(run.mixtures)} mixtures, the split {split.name!r} has {split.mixtures}"
-    config = run.record["config"]
-    given = [option for option in ("limit", "only") if config.get(option)]
+    config = run.record.config
+    given = [option for option in ("limit", "only") if getattr(config, option)]
     return f"it was made with --{given[0]}" if given else None
 
 
 def _slips(run: _Run, dev: _Run) -> list[Finding]:
     found = []
-    if run.about["dataset"] == OFFICIAL_DATASET and run.about["split"] != "eval":
-        found.append(_warning("split", run, f"a run of the split {run.about['split']!r}; submissions answer 'eval'"))
+    if run.about.dataset == OFFICIAL_DATASET and run.about.split != "eval":
+        found.append(_warning("split", run, f"a run of the split {run.about.split!r}; submissions answer 'eval'"))
     if _is_official_eval(run) and (foreign := sorted(set(run.mixtures).difference(EVAL_IDS))):
         message = f"{len(foreign)} mixtures that the official set does not have are left out, such as {foreign[0]!r}"
         found.append(_warning("foreign-mixtures", run, message))
-    if dev.about["dataset"] == OFFICIAL_DATASET and dev.about["split"] != "dev-test":
-        found.append(_warning("split", dev, f"a run of the split {dev.about['split']!r}, expected 'dev-test'"))
-    answered = run.about.get("answered", len(run.mixtures))
-    if answered < len(run.mixtures):
+    if dev.about.dataset == OFFICIAL_DATASET and dev.about.split != "dev-test":
+        found.append(_warning("split", dev, f"a run of the split {dev.about.split!r}, expected 'dev-test'"))
+    answered = run.about.answered
+    if answered is not None and answered < len(run.mixtures):
         message = f"the estimates answer {answered} of {len(run.mixtures)} mixtures; the others are submitted as silent"
         found.append(_warning("unanswered", run, message))
-    if run.record["fingerprint"] != dev.record["fingerprint"] or run.record["decision"] != dev.record["decision"]:
+    if run.record.fingerprint != dev.record.fingerprint or run.record.decision != dev.record.decision:
         found.append(_warning("system-differs", dev, "not the same system, weights or decision as the evaluation run"))
     return found
 
 
 def _is_official_eval(run: _Run) -> bool:
-    return bool(run.about["dataset"] == OFFICIAL_DATASET and run.about["split"] == "eval")
+    return run.about.dataset == OFFICIAL_DATASET and run.about.split == "eval"
 
 
 def _to_answer(run: _Run) -> list[str]:
@@ -211,11 +214,11 @@ def _to_answer(run: _Run) -> list[str]:
 def _outputs(run: _Run, mixture_id: str) -> MixtureOutputs:
     line = run.lines.get(mixture_id)
     estimates = () if line is None or line.score.status == "failed" else line.score.estimates
-    outputs = (Output(e["index"], e["label"], e["confidence"], _wav(run, mixture_id, e)) for e in estimates)
+    outputs = (Output(e.index, e.label, e.confidence, _wav(run, mixture_id, e)) for e in estimates)
     return MixtureOutputs(mixture_id, tuple(outputs))
 
 
-def _wav(run: _Run, mixture_id: str, estimate: Mapping[str, Any]) -> Path:
+def _wav(run: _Run, mixture_id: str, estimate: Selection) -> Path:
     """The path of a wav that is what was written with its mixture's line."""
     name = f"audio/{source_file(mixture_id, estimate)}"
     line = run.lines[mixture_id]
@@ -228,63 +231,63 @@ def _wav(run: _Run, mixture_id: str, estimate: Mapping[str, Any]) -> Path:
 
 
 def _dev_results(run: _Run) -> DevResults:
-    metrics = run.summary["metrics"]
+    metrics = run.summary.metrics
     return DevResults(
-        capi_sdri=metrics["capi_sdri"]["value"],
-        mixture_accuracy=metrics["mixture_accuracy"]["value"],
-        source_accuracy=metrics["source_accuracy"]["value"],
-        scores=[_dev_score(score) for score in run.scores.values() if score.status == "scored"],
+        capi_sdri=metrics["capi_sdri"].value,
+        mixture_accuracy=metrics["mixture_accuracy"].value,
+        source_accuracy=metrics["source_accuracy"].value,
+        scores=[_dev_score(score, score.labels) for score in run.scores.values() if score.labels is not None],
     )
 
 
-def _dev_score(score: MixtureScore) -> DevScore:
+def _dev_score(score: MixtureScore, counts: LabelCounts) -> DevScore:
     return DevScore(
         score.mixture_id,
         tuple(score.reference_labels or ()),
-        tuple(estimate["label"] for estimate in score.estimates),
-        tuple(estimate["confidence"] for estimate in score.estimates),
+        tuple(estimate.label for estimate in score.estimates),
+        tuple(estimate.confidence for estimate in score.estimates),
         score.capi_sdri,
-        score.tp or 0,
-        score.fp or 0,
-        score.fn or 0,
+        counts.tp,
+        counts.fp,
+        counts.fn,
     )
 
 
 def _nparams(run: _Run, given: int | None, warnings: list[Finding]) -> int | None:
-    stated = run.record["fingerprint"].get("parameters")
+    stated = run.record.fingerprint.get("parameters")
     if given is not None:
         if isinstance(stated, int) and stated != given:
-            warnings.append(_warning("nparams-differs", run, f"--nparams says {given:,}, the system itself {stated:,}"))
+            warnings.append(_warning("nparams-differs", run, f"`nparams` says {given:,}, the system itself {stated:,}"))
         return given
     if isinstance(stated, int) and not isinstance(stated, bool):
         return stated
     # a folder of estimates has no weights itself, but whatever made its files may have
-    without = run.about.get("weights") == "none" and run.about["system"] != "folder"
+    without = run.about.weights == "none" and run.about.system != "folder"
     return 0 if without else None
 
 
 def _config(run: _Run) -> dict[str, Any]:
     """What made the outputs, without paths of the machine or times, so that equal runs give equal bytes."""
-    config = run.record["config"]
-    fingerprint = {key: value for key, value in run.record["fingerprint"].items() if key != "path"}
+    config = run.record.config
+    fingerprint = {key: value for key, value in run.record.fingerprint.items() if key != "path"}
     settings = {
         section: {key: value for key, value in values.items() if key != "path"}
-        for section, values in config["settings"].items()
+        for section, values in config.settings.items()
     }
     return {
-        "system": config["system"],
+        "system": config.system,
         "settings": settings,
-        "decision": run.record["decision"],
+        "decision": run.record.decision.as_dict(),
         "fingerprint": fingerprint,
         "made_with": "s5eval",
     }
 
 
 def _scores(run: _Run) -> dict[str, float | None]:
-    written = run.summary["as_written"]
+    written = run.summary.as_written
     return {
-        "capi_sdri": run.summary["metrics"]["capi_sdri"]["value"],
-        "capi_sdri_as_written": None if written is None else written["capi_sdri"]["value"],
+        "capi_sdri": run.summary.metrics["capi_sdri"].value,
+        "capi_sdri_as_written": None if written is None else written.capi_sdri.value,
     }
 
 

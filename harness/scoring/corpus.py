@@ -7,13 +7,14 @@ stands in the summary, what one mixture adds to numerator and denominator, and w
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.scoring.mixture import BOUNDS
+from s5eval.harness.record.run_summary import CorpusBoundName
+from s5eval.harness.record.tables import MixtureScore, SecondaryName
 
 Fraction = tuple[float, float]
 """What one mixture adds to numerator and denominator; (0, 0) where the metric is undefined for it."""
@@ -33,29 +34,31 @@ def _mean(value: float | None) -> Fraction:
 
 
 def _source_counts(score: MixtureScore) -> Fraction:
-    tp, fp, fn = score.tp or 0, score.fp or 0, score.fn or 0
-    return float(tp), float(tp + fp + fn)
+    counts = score.labels
+    return (0.0, 0.0) if counts is None else (float(counts.tp), float(counts.tp + counts.fp + counts.fn))
 
 
-def _secondary(name: str, score: MixtureScore) -> Fraction:
+def _of_capi(name: Literal["zero_floor", "gain_floor", "ca_sdri"], score: MixtureScore) -> Fraction:
+    return _mean(None if score.capi is None else getattr(score.capi, name))
+
+
+def _secondary(name: SecondaryName, score: MixtureScore) -> Fraction:
     return _mean((score.secondary or {}).get(name))
 
 
 SLICE_METRICS: tuple[Metric, ...] = (
     Metric("capi_sdri", lambda score: _mean(score.capi_sdri)),
-    Metric("mixture_accuracy", lambda score: (float(bool(score.exact)), 1.0), scale=100.0),
+    Metric("mixture_accuracy", lambda score: (float(score.exact), 1.0), scale=100.0),
     Metric("source_accuracy", _source_counts, scale=100.0),
-    Metric("capi_sdri_zero_floor", lambda score: _mean(score.zero_floor)),
-    Metric("capi_sdri_gain_floor", lambda score: _mean(score.gain_floor)),
+    Metric("capi_sdri_zero_floor", partial(_of_capi, "zero_floor")),
+    Metric("capi_sdri_gain_floor", partial(_of_capi, "gain_floor")),
 )
 """The metrics of every slice. Floors: the same labels with silent waveforms, or with the scaled mixture."""
 
-METRICS: tuple[Metric, ...] = (*SLICE_METRICS, Metric("ca_sdri", lambda score: _mean(score.ca_sdri)))
+METRICS: tuple[Metric, ...] = (*SLICE_METRICS, Metric("ca_sdri", partial(_of_capi, "ca_sdri")))
 """The metrics of every run: those of slices, and CA-SDRi, the ranking metric of the 2025 challenge."""
 
-SECONDARY: tuple[Metric, ...] = tuple(
-    Metric(name, partial(_secondary, name)) for name in ("casa_sdr", "casa_sdri", "bss_sdr", "bss_sir", "bss_sar")
-)
+SECONDARY: tuple[Metric, ...] = tuple(Metric(name, partial(_secondary, name)) for name in get_args(SecondaryName))
 """Metrics of `--metrics all`: they rank nothing, and stand apart."""
 
 Member = Callable[[MixtureScore], bool]
@@ -73,7 +76,7 @@ class Column:
 def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
     """Metrics, bounds and slices that the scored mixtures give rise to; secondary metrics where all have them."""
     columns = [Column(("metrics", metric.name), metric, _any) for metric in METRICS]
-    for bound in ("silence", *BOUNDS):
+    for bound in get_args(CorpusBoundName):
         columns += bound_columns(bound)
     if scored and all(score.secondary is not None for score in scored):
         columns += [Column(("secondary", metric.name), metric, _any) for metric in SECONDARY]
@@ -97,7 +100,7 @@ def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
     return columns
 
 
-def bound_columns(bound: str) -> list[Column]:
+def bound_columns(bound: CorpusBoundName) -> list[Column]:
     """The columns of one bound."""
     return [Column(("bounds", bound, metric.name), metric, _any) for metric in _bound_metrics(bound)]
 
@@ -125,7 +128,7 @@ def _memberships(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> n
     return np.array([known[column.member] for column in columns], np.bool_).reshape(len(columns), len(scored)).T
 
 
-def _bound_metrics(bound: str) -> list[Metric]:
+def _bound_metrics(bound: CorpusBoundName) -> list[Metric]:
     if bound == "silence":
         return [
             Metric("capi_sdri", lambda score: (0.0, float(bool(score.reference_labels)))),
@@ -143,11 +146,11 @@ def _class_metrics(label: str) -> list[Metric]:
     """Per class: mean SDRi of its entries (unmatched ones are 0 dB), precision and recall of its labels."""
 
     def counts(score: MixtureScore) -> tuple[int, int]:
-        return sum(e["label"] == label for e in score.estimates), (score.reference_labels or ()).count(label)
+        return sum(e.label == label for e in score.estimates), (score.reference_labels or ()).count(label)
 
     def entries(score: MixtureScore) -> Fraction:
-        improvement = sum(pair["sdr"] - pair["sdr_mixture"] for pair in score.pairs if pair["label"] == label)
-        return improvement, float(max(counts(score)))
+        pairs = score.capi.pairs if score.capi is not None else ()
+        return sum(pair.sdri for pair in pairs if pair.label == label), float(max(counts(score)))
 
     return [
         Metric("sdri", entries),
@@ -174,4 +177,4 @@ def _no_repeats(score: MixtureScore) -> bool:
 
 
 def _concerns(label: str, score: MixtureScore) -> bool:
-    return label in (score.reference_labels or ()) or any(e["label"] == label for e in score.estimates)
+    return label in (score.reference_labels or ()) or any(e.label == label for e in score.estimates)

@@ -2,28 +2,32 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal, get_args
 
+from s5eval.harness.record.run_summary import Confusion, RunDecomposition, Term
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.metrics.decompose import LossKind
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
-TERMS = ("separation", "miss", "false_alarm", "confusion", "repeated_class")
+TERMS: tuple[Term, ...] = get_args(Term)
 """The terms of the gap between a run and the references themselves; they sum to it."""
 
-ORACLES = ("oracle_labels", "oracle_count", "oracle_silence")
+OracleName = Literal["oracle_labels", "oracle_count", "oracle_silence"]
+ORACLES: tuple[OracleName, ...] = get_args(OracleName)
 """What-if values: one thing put right, all else as the system left it."""
 
+KINDS: tuple[LossKind, ...] = ("miss", "false_alarm", "confusion", "repeated_class")
+"""The terms that labels and decisions are to blame for, in their order here."""
 
-def decompose_run(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
+_Cause = tuple[LossKind, str, str | None]
+"""Kind of loss, class, and the class that was given."""
+
+
+def decompose_run(scores: Sequence[MixtureScore]) -> RunDecomposition | None:
     """The section `decomposition` of `summary.json`; None when no mixture has a target.
 
     A corpus value is a mean over *defined* mixtures: an estimate in a scene without a target makes that scene
     defined, at 0 dB, and so thins the mean of the others. That loss is booked on these false alarms.
-
-    Returns:
-        `value` (CAPI-SDRi), `bound` (right labels and decisions for the same candidates), `ceiling` (the
-        references themselves), `gap` = ceiling − value, `terms` that sum to it, the what-if values of `ORACLES`,
-        `classes` (loss per term and class) and `confusions` (largest first); all dB.
     """
     parts = [(score, score.decomposition) for score in scores if score.decomposition is not None]
     targets = [(score, part) for score, part in parts if score.reference_labels]
@@ -32,49 +36,49 @@ def decompose_run(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
     n = len(targets)
     alarms = [score for score, _ in parts if not score.reference_labels and score.estimates]
     total = sum(score.capi_sdri or 0.0 for score, _ in targets)
-    by_cause: defaultdict[tuple[str, str, str | None], float] = defaultdict(float)
-    counts: defaultdict[tuple[str, str, str | None], int] = defaultdict(int)
+    by_cause: defaultdict[_Cause, float] = defaultdict(float)
+    counts: defaultdict[_Cause, int] = defaultdict(int)
     for _, part in targets:
-        for kind, label, other, value in part["losses"]:
-            by_cause[kind, label, other] += value / n
-            counts[kind, label, other] += 1
+        for loss in part.losses:
+            by_cause[loss.kind, loss.label, loss.other] += loss.value / n
+            counts[loss.kind, loss.label, loss.other] += 1
     thinning = total / n - total / (n + len(alarms))
     for score in alarms:
         for estimate in score.estimates:
             share = thinning / (len(alarms) * len(score.estimates))
-            by_cause["false_alarm", estimate["label"], None] += share
-            counts["false_alarm", estimate["label"], None] += 1
-    bound = sum(part["bound"] for _, part in targets) / n
+            by_cause["false_alarm", estimate.label, None] += share
+            counts["false_alarm", estimate.label, None] += 1
+    bound = sum(part.bound or 0.0 for _, part in targets) / n
     ceiling = sum(score.bounds["oracle"] or 0.0 for score, _ in targets) / n
-    terms = {"separation": ceiling - bound}
-    terms |= {term: sum((v for (kind, _, _), v in by_cause.items() if kind == term), 0.0) for term in TERMS[1:]}
+    terms: dict[Term, float] = {"separation": ceiling - bound}
+    terms |= {term: sum((v for (kind, _, _), v in by_cause.items() if kind == term), 0.0) for term in KINDS}
     terms = {term: value if abs(value) > LAST_BITS else 0.0 for term, value in terms.items()}
     value = total / (n + len(alarms))
-    return {
-        "value": value,
-        "bound": bound,
-        "ceiling": ceiling,
-        "gap": ceiling - value,
-        "terms": terms,
-        **{name: _mean([part[name] for _, part in parts]) for name in ORACLES},
-        "classes": _by_class(by_cause),
-        "confusions": [
-            {"reference": label, "estimate": other, "loss": loss, "mixtures": counts["confusion", label, other]}
+    return RunDecomposition(
+        value=value,
+        bound=bound,
+        ceiling=ceiling,
+        gap=ceiling - value,
+        terms=terms,
+        **{name: _mean([getattr(part, name) for _, part in parts]) for name in ORACLES},
+        classes=_by_class(by_cause),
+        confusions=tuple(
+            Confusion(label, other or "", loss, counts["confusion", label, other])
             for (kind, label, other), loss in sorted(by_cause.items(), key=_largest_first)
             if kind == "confusion"
-        ],
-    }
+        ),
+    )
 
 
-def _largest_first(item: tuple[tuple[str, str, str | None], float]) -> tuple[float, str, str]:
+def _largest_first(item: tuple[_Cause, float]) -> tuple[float, str, str]:
     (_, label, other), loss = item
     return -settled(loss), label, other or ""
 
 
-def _by_class(by_cause: Mapping[tuple[str, str, str | None], float]) -> dict[str, dict[str, float]]:
-    classes: dict[str, dict[str, float]] = {}
+def _by_class(by_cause: Mapping[_Cause, float]) -> dict[str, dict[LossKind, float]]:
+    classes: dict[str, dict[LossKind, float]] = {}
     for (kind, label, _), loss in by_cause.items():
-        row = classes.setdefault(label, dict.fromkeys(TERMS[1:], 0.0))
+        row = classes.setdefault(label, dict.fromkeys(KINDS, 0.0))
         row[kind] += loss
     return dict(sorted(classes.items()))
 

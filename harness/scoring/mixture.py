@@ -1,19 +1,20 @@
 """From the pair table of one mixture and a decision to its score: arithmetic only, no audio."""
 
 from dataclasses import replace
-from typing import Any
+from typing import get_args
 
 import numpy as np
+import numpy.typing as npt
 
-from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.record.tables import BoundName, Flag, MixtureScore, Outcome, PairTable
 from s5eval.metrics.capi import CapiScore, capi_sdri
-from s5eval.metrics.decompose import decompose, subset
+from s5eval.metrics.decompose import Decomposition, decompose, subset
 from s5eval.metrics.label_counts import count_labels
 from s5eval.metrics.sdr import EPSILON, PairScores
 from s5eval.metrics.tolerance import LAST_BITS
 from s5eval.systems.decision import Decision, Selection, adapt_scores, candidate_labels, decide
 
-BOUNDS = ("oracle-mixture", "oracle-zeros", "oracle-gain", "oracle")
+BOUNDS: tuple[BoundName, ...] = get_args(BoundName)
 """Bounds that know the labels, from low to high; `silence`, which answers nothing, is 0 dB wherever it is defined."""
 
 _LIMITED_BY_EPSILON = 10 * np.log10(2.0)  # dB below the perfect value: the error is no more than ε
@@ -59,44 +60,28 @@ def score_mixture(
         decision: what they were selected by, for the decomposition, where it changes scores; None: it does not.
         seconds: time the system took, passed on to the record.
     """
-    estimates: tuple[dict[str, Any], ...] = tuple(
-        {"index": s.index, "label": s.label, "confidence": round(s.confidence, 6)} for s in selections
-    )
+    estimates = tuple(replace(s, confidence=round(s.confidence, 6)) for s in selections)
     if table.reference_labels is None:
-        return MixtureScore(mixture_id, "predicted", estimates=estimates, seconds=seconds)
+        return MixtureScore(mixture_id, Outcome("predicted", seconds=seconds), estimates=estimates)
     capi = _capi(table, selections)
-    counts = count_labels(estimate=[s.label for s in selections], reference=table.reference_labels)
-    differs = capi.value is not None and capi.optimal is not None and capi.optimal - capi.value > LAST_BITS
     return MixtureScore(
         mixture_id,
-        "scored",
-        capi_sdri=capi.value,
-        capi_sdri_optimal=capi.optimal if differs else None,
-        ca_sdri=capi.ca_sdri,
-        zero_floor=capi.zero_floor,
-        gain_floor=capi.gain_floor,
-        n_entries=capi.n_entries,
-        tp=counts.tp,
-        fp=counts.fp,
-        fn=counts.fn,
-        exact=counts.exact,
-        pairs=tuple(
-            {
-                "label": pair.label,
-                "estimate": selections[pair.estimate].index,
-                "reference": pair.reference,
-                "sdr": pair.sdr,
-                "sdr_mixture": pair.sdr_mixture,
-            }
-            for pair in capi.pairs
-        ),
-        estimates=estimates,
+        Outcome("scored", seconds=seconds),
         reference_labels=table.reference_labels,
+        estimates=estimates,
+        capi=_of_candidates(capi, selections),
+        labels=count_labels(estimate=[s.label for s in selections], reference=table.reference_labels),
         bounds=_bounds(table.pair_scores),
         decomposition=_decomposition(table if decision is None else adapted(table, decision), selections, capi),
         flags=_flags(table, selections, capi),
-        seconds=seconds,
     )
+
+
+def _of_candidates(capi: CapiScore, selections: tuple[Selection, ...]) -> CapiScore:
+    """The score as it is recorded: pairs name candidates, and the optimal pairing stands only where it differs."""
+    differs = capi.value is not None and capi.optimal is not None and capi.optimal - capi.value > LAST_BITS
+    pairs = tuple(replace(pair, estimate=selections[pair.estimate].index) for pair in capi.pairs)
+    return replace(capi, optimal=capi.optimal if differs else None, pairs=pairs)
 
 
 def _capi(table: PairTable, selections: tuple[Selection, ...]) -> CapiScore:
@@ -107,8 +92,8 @@ def _capi(table: PairTable, selections: tuple[Selection, ...]) -> CapiScore:
     )
 
 
-def _decomposition(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore) -> dict[str, Any]:
-    parts = decompose(
+def _decomposition(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore) -> Decomposition:
+    return decompose(
         table.pair_scores,
         candidate_labels=candidate_labels(table.class_scores, table.labels),
         p_silence=table.p_silence,
@@ -116,16 +101,9 @@ def _decomposition(table: PairTable, selections: tuple[Selection, ...], capi: Ca
         reference_labels=table.reference_labels or (),
         scored=capi,
     )
-    return {
-        "bound": parts.bound,
-        "oracle_labels": parts.oracle_labels,
-        "oracle_count": parts.oracle_count,
-        "oracle_silence": parts.oracle_silence,
-        "losses": [[loss.kind, loss.label, loss.other, loss.value] for loss in parts.losses],
-    }
 
 
-def _bounds(scores: PairScores) -> dict[str, float | None]:
+def _bounds(scores: PairScores) -> dict[BoundName, float | None]:
     """CAPI-SDRi of the bounds, from the tables alone.
 
     Each bound's estimate for a reference is the best of its kind for that reference, so with repeated classes
@@ -133,7 +111,7 @@ def _bounds(scores: PairScores) -> dict[str, float | None]:
     """
     if len(scores.sdr_mixture) == 0:
         return dict.fromkeys(BOUNDS)
-    levels = {
+    levels: dict[BoundName, npt.NDArray[np.float64]] = {
         "oracle-mixture": scores.sdr_mixture,
         "oracle-zeros": np.zeros_like(scores.sdr_mixture),
         "oracle-gain": scores.sdr_gain,
@@ -142,13 +120,13 @@ def _bounds(scores: PairScores) -> dict[str, float | None]:
     return {name: float(np.mean(levels[name] - scores.sdr_mixture)) for name in BOUNDS}
 
 
-def _flags(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore) -> tuple[str, ...]:
+def _flags(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore) -> tuple[Flag, ...]:
     scores = table.pair_scores
-    flags = [f"silent-reference:{r}" for r in np.flatnonzero(scores.reference_energy <= EPSILON)]
-    flags += [f"silent-estimate:{s.index}" for s in selections if scores.energy[s.index] == 0.0]
+    flags = [Flag("silent-reference", int(r)) for r in np.flatnonzero(scores.reference_energy <= EPSILON)]
+    flags += [Flag("silent-estimate", s.index) for s in selections if scores.energy[s.index] == 0.0]
     loudest = scores.reference_energy.max(initial=0.0)
-    flags += [f"over-scale:{s.index}" for s in selections if 0.0 < loudest * _OVER_SCALE < scores.energy[s.index]]
+    flags += [Flag("over-scale", s.index) for s in selections if 0.0 < loudest * _OVER_SCALE < scores.energy[s.index]]
     for pair in capi.pairs:
         if pair.sdr >= scores.sdr_perfect[pair.reference] - _LIMITED_BY_EPSILON:
-            flags.append(f"perfect-estimate:{selections[pair.estimate].index}")
+            flags.append(Flag("perfect-estimate", selections[pair.estimate].index))
     return tuple(flags)

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.records import Audio
-from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.record.tables import MixtureScore, PairTable, SecondaryName
 from s5eval.metrics.bss import bss_eval
 from s5eval.metrics.casa import casa_sdr
 from s5eval.metrics.decompose import subset
 from s5eval.systems.decision import Selection
 
-BSS = ("bss_sdr", "bss_sir", "bss_sar")
+BSS: tuple[SecondaryName, ...] = ("bss_sdr", "bss_sir", "bss_sar")
 """Keys of the values that need audio."""
 
 
@@ -31,7 +31,7 @@ def with_secondary(
         candidates: (N, T), all candidates.
         references: (R, T).
     """
-    pairs = [(int(pair["estimate"]), int(pair["reference"])) for pair in score.pairs]
+    pairs = [(pair.estimate, pair.reference) for pair in score.capi.pairs] if score.capi is not None else []
     bss = bss_eval(estimate=candidates, reference=references, pairs=pairs)
     values = dict(zip(BSS, (_mean(bss.sdr), _mean(bss.sir), _mean(bss.sar)), strict=True))
     return replace(score, secondary={**casa_values(table, selections), **values})
@@ -45,7 +45,7 @@ def without_bss(score: MixtureScore) -> MixtureScore:
     return replace(score, secondary=kept)
 
 
-def casa_values(table: PairTable, selections: tuple[Selection, ...]) -> dict[str, float | None]:
+def casa_values(table: PairTable, selections: tuple[Selection, ...]) -> dict[SecondaryName, float | None]:
     """The secondary metrics that the tables alone give, dB."""
     casa = casa_sdr(
         subset(table.pair_scores, [s.index for s in selections]),

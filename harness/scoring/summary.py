@@ -4,12 +4,15 @@ One bootstrap serves all columns (see `s5eval.harness.scoring.corpus`).
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from s5eval.harness.record.reading import SCHEMA_VERSION
+from s5eval.harness.record.run_record import About, RunStatus, shallow
+from s5eval.harness.record.run_summary import Interval, Mean, MetricValue, RunAsWritten, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.corpus import Column, all_columns, fractions, member_counts
 from s5eval.harness.scoring.decomposition import decompose_run
@@ -17,8 +20,8 @@ from s5eval.metrics.bootstrap import LEVEL, RESAMPLES, SEED, bootstrap
 
 
 def summarize(
-    scores: Sequence[MixtureScore], *, n_expected: int, finished: bool, about: Mapping[str, Any]
-) -> dict[str, Any]:
+    scores: Sequence[MixtureScore], *, n_expected: int, finished: bool, about: About, unverified: str | None = None
+) -> Summary:
     """Build the content of `summary.json`; depends on the scores alone, not on how long they took.
 
     `n_predicted` counts the mixtures that were answered, `n_scored` those of them whose references are known.
@@ -27,53 +30,55 @@ def summarize(
         scores: one per mixture, in order of the manifest.
         n_expected: how many mixtures the run was to evaluate.
         finished: whether it came to its end.
-        about: facts of the run that are copied in (`system`, `weights`, `oracle`, …). Where `n_split`, the size of
-            the whole split, is more than `n_expected`, the result is *partial*, however well the run went.
+        about: facts of the run that are repeated. Where `n_split`, the size of the whole split, is more than
+            `n_expected`, the result is *partial*, however well the run went.
+        unverified: a doubt about what the summary rests on.
     """
     failed = [score for score in scores if score.status == "failed"]
     scored = [score for score in scores if score.status == "scored"]
     if scores and len(failed) == len(scores) == n_expected:
-        status = "failed"
+        status: RunStatus = "failed"
     else:
-        whole = n_expected >= about.get("n_split", n_expected)
+        whole = n_expected >= about.n_split
         status = "complete" if finished and whole and not failed and len(scores) == n_expected else "partial"
     columns = all_columns(scored)
-    tree: dict[str, Any] = {"metrics": {}, "bounds": {}, "slices": {}}
+    tree: dict[str, Any] = {"metrics": {}, "bounds": {}, "slices": {}}  # by the paths of the columns
     for column, value in zip(columns, _evaluate(scored, columns), strict=True):
         node = tree
         for key in column.path[:-1]:
             node = node.setdefault(key, {})
         node[column.path[-1]] = value
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "status": status,
-        **about,
-        "n_expected": n_expected,
-        "n_scored": len(scored),
-        "n_predicted": len(scores) - len(failed),
-        "n_failed": len(failed),
-        "undefined_reason": _undefined_reason(scores, scored),
+    return Summary(
+        **shallow(about),
         **tree,
-        "decomposition": decompose_run(scored),
-        "as_written": _as_written([score for score in scores if score.status != "failed"]),
-        "flags": _flag_counts(scores),
-        "failures": {score.mixture_id: score.error for score in failed},
-        "interval": {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED},
-    }
+        schema_version=SCHEMA_VERSION,
+        status=status,
+        unverified=unverified,
+        n_expected=n_expected,
+        n_scored=len(scored),
+        n_predicted=len(scores) - len(failed),
+        n_failed=len(failed),
+        undefined_reason=_undefined_reason(scores, scored),
+        decomposition=decompose_run(scored),
+        as_written=_as_written([score for score in scores if score.status != "failed"]),
+        flags=_flag_counts(scores),
+        failures={score.mixture_id: score.outcome.error for score in failed},
+        interval=Interval(LEVEL, RESAMPLES, SEED),
+    )
 
 
-def _evaluate(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> list[dict[str, Any]]:
+def _evaluate(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> list[MetricValue]:
     table = fractions(scored, columns)
     intervals = bootstrap(table[..., 0], table[..., 1])
     defined = (table[..., 1] > 0).sum(axis=0)
     return [
-        {
-            "value": finite(intervals.value[k] * column.metric.scale),
-            "ci_low": finite(intervals.low[k] * column.metric.scale),
-            "ci_high": finite(intervals.high[k] * column.metric.scale),
-            "n": n,
-            "n_defined": int(defined[k]),
-        }
+        MetricValue(
+            value=finite(intervals.value[k] * column.metric.scale),
+            ci_low=finite(intervals.low[k] * column.metric.scale),
+            ci_high=finite(intervals.high[k] * column.metric.scale),
+            n=n,
+            n_defined=int(defined[k]),
+        )
         for k, (column, n) in enumerate(zip(columns, member_counts(scored, columns), strict=True))
     ]
 
@@ -94,22 +99,15 @@ def _undefined_reason(scores: Sequence[MixtureScore], scored: Sequence[MixtureSc
     return None
 
 
-def _as_written(scores: Sequence[MixtureScore]) -> dict[str, Any] | None:
+def _as_written(scores: Sequence[MixtureScore]) -> RunAsWritten | None:
     """Of the files that were written; None unless every mixture that was answered has its own."""
     written = [score.as_written for score in scores if score.as_written is not None]
     if not written or len(written) < len(scores):
         return None
     values = [entry.capi_sdri for entry in written if entry.capi_sdri is not None]
-    return {
-        "capi_sdri": {"value": float(np.mean(values)) if values else None, "n_defined": len(values)},
-        "clipped_samples": sum(entry.clipped_samples for entry in written),
-    }
+    mean = Mean(float(np.mean(values)) if values else None, len(values))
+    return RunAsWritten(mean, sum(entry.clipped_samples for entry in written))
 
 
 def _flag_counts(scores: Iterable[MixtureScore]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for score in scores:
-        for flag in score.flags:
-            name = flag.partition(":")[0]
-            counts[name] = counts.get(name, 0) + 1
-    return dict(sorted(counts.items()))
+    return dict(sorted(Counter(flag.kind for score in scores for flag in score.flags).items()))

@@ -6,25 +6,26 @@ from typing import Any
 
 import yaml
 
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.sealed import seal_comment
 from s5eval.harness.record.reading import unverified
-from s5eval.harness.record.shapes import TUNED
+from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.report.table import part_mark
 from s5eval.systems.card import record_file
 from s5eval.systems.decision import THRESHOLDS, Decision
 
 
-def inherited_marks(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def inherited_marks(records: Sequence[RunRecord]) -> dict[str, Any]:
     """What a reader of a decision must know of the runs it was made on; `records` are their `run.json`.
 
     `tuned_on_forbidden`: one of them is on a split that forbids tuning, or its own decision, which the new one begins
     with, carries that mark. Only where there are any: `missing_parts` of the system; `partial`, of how many mixtures;
     `unverified`, tables without digests.
     """
-    lacking = {part for record in records for part in record["about"].get("missing_parts", ())}
+    lacking = {part for record in records for part in record.about.missing_parts}
     missing = sorted(lacking - {TUNED})  # of the decision, which is another one now
-    parts = [part_mark({**record["about"], "n_expected": record["n_expected"]}) for record in records]
+    parts = [part_mark(record.n_expected, record.about.n_split) for record in records]
     doubts = [unverified(record) or "" for record in records]
     said = {"partial": [part for part in parts if part], "unverified": [doubt for doubt in doubts if doubt]}
     return {
@@ -34,10 +35,29 @@ def inherited_marks(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _is_forbidden(record: Mapping[str, Any]) -> bool:
-    about, provenance = record["about"], record["decision"].get("provenance") or {}
-    marked = about.get("tuned_on_forbidden") or provenance.get("tuned_on_forbidden")
-    return bool(about["tune"] == "forbidden" or marked)
+def refuse_forbidden(run: Path, record: RunRecord, *, allow_test: bool, why: str) -> None:
+    """Refuse a run on a split whose manifest forbids tuning, save where that is asked for.
+
+    Args:
+        run: the run folder.
+        record: what it says of itself.
+        allow_test: asked for all the same.
+        why: what is wrong with it, as a clause.
+
+    Raises:
+        UsageError: it is forbidden.
+    """
+    about = record.about
+    if about.tune == "forbidden" and not allow_test:
+        raise UsageError(
+            f"{run} is a run on {about.dataset}/{about.split}, whose manifest forbids tuning: {why}. "
+            "`allow_test=True` does it all the same, and every run that uses the file will carry the mark"
+        )
+
+
+def _is_forbidden(record: RunRecord) -> bool:
+    about, provenance = record.about, record.decision.provenance or {}
+    return about.tune == "forbidden" or about.tuned_on_forbidden or bool(provenance.get("tuned_on_forbidden"))
 
 
 def inherited_lines(provenance: Mapping[str, Any], done: str) -> list[str]:

@@ -20,10 +20,11 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import read_lines, read_run
+from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
-from s5eval.harness.tuning.decision_file import inherited_marks, write_decision
-from s5eval.systems.decision import SILENCE, Decision, parse_decision
+from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, write_decision
+from s5eval.systems.decision import SILENCE, Decision
 
 Array = npt.NDArray[np.float64]
 
@@ -90,20 +91,15 @@ def adapt_priors(
         DataError: a table is missing or damaged.
     """
     record, tables = _read(run)
-    about = record["about"]
-    if about["tune"] == "forbidden" and not allow_test:
-        raise UsageError(
-            f"{run} is a run on {about['dataset']}/{about['split']}, whose manifest forbids tuning; adapting priors to "
-            "its mixtures, even without labels, is tuning. --allow-test does it all the same, and every run that uses "
-            "the file will carry the mark"
-        )
-    base = parse_decision(record["decision"], where=str(run / "run.json"))
+    why = "adapting priors to its mixtures, even without labels, is tuning"
+    refuse_forbidden(run, record, allow_test=allow_test, why=why)
+    about, base = record.about, record.decision
     if base.prior_factors is not None:
         raise UsageError(f"{run}: its priors are adapted already; run or rescore it with a decision without factors")
     old, records = None, [record]
     if source is not None:
         other, source_tables = _read(source)
-        if other["about"]["weights"] != about["weights"]:
+        if other.about.weights != about.weights:
             raise UsageError(f"{source} is a run of other weights than {run}: its scores say nothing of their priors")
         old = outcome_probabilities(source_tables, source).mean(axis=0)
         records.append(other)
@@ -114,13 +110,13 @@ def adapt_priors(
     provenance = {
         "run": run.resolve().name,
         "source": None if source is None else source.resolve().name,
-        "system": about["system"],
-        "weights": about["weights"],
-        "dataset": about["dataset"],
-        "split": about["split"],
+        "system": about.system,
+        "weights": about.weights,
+        "dataset": about.dataset,
+        "split": about.split,
         **inherited_marks(records),
         "unlabelled": True,
-        "manifest_sha256": record["manifest_sha256"],
+        "manifest_sha256": record.manifest_sha256,
         "strength": strength,
         "mixtures": len(tables),
         "thresholds": base.provenance,
@@ -208,10 +204,10 @@ def _official(candidates: float) -> Array:
     return np.append(np.full(len(CLASSES), alive / len(CLASSES)), 1.0 - alive)
 
 
-def _read(run: Path) -> tuple[dict[str, Any], list[PairTable]]:
+def _read(run: Path) -> tuple[RunRecord, list[PairTable]]:
     record = read_run(run)
     recorded = read_lines(run, record)
-    lines = [recorded[id_] for id_ in record["mixtures"] if id_ in recorded]
+    lines = [recorded[id_] for id_ in record.mixtures if id_ in recorded]
     return record, [load_table(run, line) for line in lines if line.score.status in ("scored", "predicted")]
 
 

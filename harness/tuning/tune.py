@@ -12,15 +12,16 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import read_lines, read_run
+from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
 from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit, fit
-from s5eval.harness.tuning.decision_file import inherited_marks, joint, write_decision
+from s5eval.harness.tuning.decision_file import inherited_marks, joint, refuse_forbidden, write_decision
 from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.bootstrap import paired_bootstrap
 from s5eval.metrics.version import METRIC_VERSION
-from s5eval.systems.decision import THRESHOLDS, Decision, parse_decision
+from s5eval.systems.decision import THRESHOLDS, Decision
 
 FOLDS = 5
 GAIN_RESAMPLES = 2_000  # of the interval of the cross-validated gain, a by-product here
@@ -83,47 +84,42 @@ def tune(
     read = [_read_tables(path, allow_test=allow_test) for path in (run, *others)]
     record = read[0][0]
     for path, (other, _) in zip(others, read[1:], strict=True):
-        if (other["about"]["weights"], other["decision"]) != (record["about"]["weights"], record["decision"]):
+        if (other.about.weights, other.decision) != (record.about.weights, record.decision):
             raise UsageError(f"{path} has other weights or another decision than {run}: they cannot be tuned together")
     tables = [table for _, of_run in read for table in of_run]
-    abouts = [other["about"] for other, _ in read]
+    abouts = [other.about for other, _ in read]
     context = {
         "run": joint(path.resolve().name for path in (run, *others)),
-        "system": abouts[0]["system"],
-        "weights": abouts[0]["weights"],
-        "dataset": joint(about["dataset"] for about in abouts),
-        "split": joint(about["split"] for about in abouts),
+        "system": abouts[0].system,
+        "weights": abouts[0].weights,
+        "dataset": joint(about.dataset for about in abouts),
+        "split": joint(about.split for about in abouts),
         **inherited_marks([other for other, _ in read]),
-        "manifest_sha256": joint(other["manifest_sha256"] for other, _ in read),
+        "manifest_sha256": joint(other.manifest_sha256 for other, _ in read),
         "metric_version": METRIC_VERSION,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     result = tune_tables(
         tables,
-        base=parse_decision(record["decision"], where=str(run / "run.json")),
+        base=record.decision,
         objective=objective or Objective(),
         folds=folds,
         shrinkage=shrinkage,
         seed=seed,
         context=context,
-        n_left_out=sum(other["n_expected"] for other, _ in read) - len(tables),
+        n_left_out=sum(other.n_expected for other, _ in read) - len(tables),
     )
     write_decision(out or run / THRESHOLDS, result.decision)
     return result
 
 
-def _read_tables(run: Path, *, allow_test: bool) -> tuple[dict[str, Any], list[PairTable]]:
+def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, list[PairTable]]:
     """What a run says of itself, and the pair tables of its scored mixtures."""
     record = read_run(run)
-    about = record["about"]
-    if about["tune"] == "forbidden" and not allow_test:
-        raise UsageError(
-            f"{run} is a run on {about['dataset']}/{about['split']}, whose manifest forbids tuning: scores on it would "
-            "say nothing afterwards. Tune on a validation split; --allow-test does it all the same, and every run "
-            "that uses the file will carry the mark"
-        )
+    why = "scores on it would say nothing afterwards; tune on a validation split"
+    refuse_forbidden(run, record, allow_test=allow_test, why=why)
     recorded = read_lines(run, record)
-    scored = [id_ for id_ in record["mixtures"] if id_ in recorded and recorded[id_].score.status == "scored"]
+    scored = [id_ for id_ in record.mixtures if id_ in recorded and recorded[id_].score.status == "scored"]
     if not scored:
         raise UsageError(f"{run} has no scored mixtures: thresholds can be tuned only against references")
     return record, [load_table(run, recorded[id_]) for id_ in scored]
@@ -159,7 +155,7 @@ def tune_tables(
     if all(np.all(table.p_silence == 0) for table in tables):
         raise UsageError("no candidate of this run has a silence probability above 0: there is nothing to tune")
     if not 2 <= folds <= len(tables):
-        raise UsageError(f"--folds is {folds}, expected 2 to {len(tables)} (the number of scored mixtures)")
+        raise UsageError(f"`folds` is {folds}, expected 2 to {len(tables)} (the number of scored mixtures)")
     table, slots = sweep_table(tables, base), observe_slots(tables)
     start = np.array([base.threshold(label) for label in CLASSES])
 

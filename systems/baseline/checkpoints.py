@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.baseline.models.frozen import TOLERANCE, frozen_tensors
-from s5eval.systems.loading import NeedsTrustError, load_strictly, read_tensors, refuse_several, weight_sets
+from s5eval.systems.weight_files import NeedsTrustError, load_strictly, read_tensors, refuse_several, weight_sets
 
 SOURCE = (
     "https://github.com/nttcslab/dcase2026_task4_baseline/releases/tag/v1.0.0, baseline_checkpoint.zip, "
@@ -37,8 +37,8 @@ def load_checkpoint(module: nn.Module, path: Path, *, trusted: bool, chosen: str
     except NeedsTrustError as error:
         raise DataError(
             f"{path}: cannot be read without running code from it: besides weights it holds Python objects, as "
-            "Lightning's files may, or it is damaged. If you trust where it comes from, say --trust-checkpoint "
-            f"(or --set system.trust_checkpoint=true); the published file is at {SOURCE}"
+            "Lightning's files may, or it is damaged. If you trust where it comes from, say `trust_checkpoint` "
+            f"(or `system.trust_checkpoint=true`); the published file is at {SOURCE}"
         ) from error
     table = content.get("state_dict", content)
     if not isinstance(table, Mapping):
@@ -46,7 +46,7 @@ def load_checkpoint(module: nn.Module, path: Path, *, trusted: bool, chosen: str
     names = module.state_dict().keys()
     sets = weight_sets(content, names)
     if chosen is None:
-        refuse_several(sets, path, f"say which with --set system.checkpoint_weights={max(sets, default='')}")
+        refuse_several(sets, path, f"say which with `system.checkpoint_weights={max(sets, default='')}`")
         tensors = strip_prefix({str(name): value for name, value in table.items()}, next(iter(names)))
     elif chosen in sets:
         tensors = sets[chosen]

@@ -9,7 +9,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.baseline.configuration import BaselineConfiguration, read_settings
 from s5eval.systems.baseline.system import Kind, build, new_part
-from s5eval.systems.parameters import count_parameters
+from s5eval.systems.parameter_count import count_parameters
 from s5eval.systems.profiling import PartCost, Profile, count_macs, time_stages
 from s5eval.systems.weights import UNTRAINED
 

@@ -17,7 +17,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger
-from s5eval.systems.batching import mixture_batches
+from s5eval.systems.batching import device_of, mixture_batches
 from s5eval.systems.interface import Candidates, Json
 
 _ABOVE = 1e-8  # more than the last digits that a decision counts
@@ -69,7 +69,7 @@ class TaggingStage:
         if inputs is not None:
             raise ValueError(f"stage {self.name} is the first and takes no inputs")
         results = []
-        for audio, _ in mixture_batches(mixtures, _device(self.tagger)):
+        for audio, _ in mixture_batches(mixtures, device_of(self.tagger)):
             scores, silence = (value.cpu().numpy() for value in track_scores(self.tagger(audio)))
             for row in range(len(audio)):
                 order = np.argsort(silence[row] > SILENT, kind="stable")
@@ -103,7 +103,7 @@ class QueriedSeparationStage:
         if inputs is None or len(inputs) != len(mixtures):
             raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
         results: list[Candidates] = []
-        for audio, rows in mixture_batches(mixtures, _device(self.separator)):
+        for audio, rows in mixture_batches(mixtures, device_of(self.separator)):
             named = inputs[rows]
             waveforms = self._separate(audio, named).float().cpu().numpy()
             results += [
@@ -124,7 +124,3 @@ class QueriedSeparationStage:
             revived = self.separator(audio[unheard], queries[unheard])
             waveforms[unheard] = torch.where(silent[unheard].unsqueeze(2), revived, waveforms[unheard])
         return waveforms
-
-
-def _device(network: torch.nn.Module) -> torch.device:
-    return next(network.parameters()).device

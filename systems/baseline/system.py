@@ -18,9 +18,9 @@ from s5eval.systems.baseline.models.tagger import Tagger, Tagger1c, Tagger4c
 from s5eval.systems.baseline.stages import QueriedSeparationStage, TaggingStage
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Json
-from s5eval.systems.loading import file_digest, joint_digest
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.weight_files import file_digest, joint_digest
 from s5eval.systems.weights import UNTRAINED, PartLoader, check_folder, choose_folder, decision_beside, seeded
 
 Kind = Literal["1c", "4c"]
@@ -99,9 +99,9 @@ class _BaselineBuilder:
         wanted = self.settings.preset == "official" and self.settings.weights is None
         if wanted and self.checkpoints is None:
             raise UsageError(
-                f"system {self.name!r} needs its checkpoints: --set system.checkpoint_dir=FOLDER, with "
+                f"system {self.name!r} needs its checkpoints: `system.checkpoint_dir=FOLDER`, with "
                 f"{CHECKPOINTS[f'tagger-{kind}']} and {CHECKPOINTS['separator']} from {SOURCE}. Without them: "
-                "--set system.preset=mini, or --set system.weights=untrained for random weights"
+                "`system.preset=mini`, or `system.weights=untrained` for random weights"
             )
         self.loader = PartLoader(self.folder, device)
         check_folder("checkpoint_dir", self.checkpoints, SOURCE)

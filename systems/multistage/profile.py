@@ -11,7 +11,7 @@ from s5eval.systems.multistage.configuration import MultistageConfiguration, rea
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.stages import ExtractionStage, SeparationStage
 from s5eval.systems.multistage.system import build, new_part
-from s5eval.systems.parameters import count_parameters
+from s5eval.systems.parameter_count import count_parameters
 from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.profiling import PartCost, Profile, count_macs, time_stages
 

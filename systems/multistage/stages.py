@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
-from s5eval.systems.batching import mixture_batches
+from s5eval.systems.batching import device_of, mixture_batches
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
@@ -63,7 +63,7 @@ class SeparationStage:
         """Candidates of every mixture; there is no stage before this one."""
         if inputs is not None:
             raise ValueError(f"stage {self.name} is the first and takes no inputs")
-        device = _device(self.separator)
+        device = device_of(self.separator)
         results: list[Candidates] = []
         for audio, _ in mixture_batches(mixtures, device):
             with _precision(device, self.config):
@@ -110,7 +110,7 @@ class ExtractionStage:
         """Refined candidates; raises `ValueError` when inputs are missing or not as long as their mixtures."""
         if inputs is None or len(inputs) != len(mixtures):
             raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
-        device = _device(self.extractor)
+        device = device_of(self.extractor)
         results: list[Candidates] = []
         for audio, rows in mixture_batches(mixtures, device):
             results += self._refine(audio, inputs[rows])
@@ -154,10 +154,6 @@ class ExtractionStage:
         if self.config.af_source == "mixture":
             return self.encoder.embed(audio[:, 0])[source]
         return self.encoder.embed(enrollment)
-
-
-def _device(network: torch.nn.Module) -> torch.device:
-    return next(network.parameters()).device
 
 
 def _precision(device: torch.device, config: MultistageConfiguration) -> AbstractContextManager[None]:

@@ -11,7 +11,6 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Json, Stage
-from s5eval.systems.loading import joint_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import MultistageConfiguration, MultistageSettings, read_settings
 from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
 from s5eval.systems.multistage.models.af_whisper import (
@@ -25,6 +24,7 @@ from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.weight_files import joint_digest, load_strictly, read_tensors
 from s5eval.systems.weights import EXPORTED, UNTRAINED, PartLoader, choose_folder, decision_beside, seeded, typed
 
 REVISION = 4

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s5eval.systems.loading import refuse_several, weight_sets
 from s5eval.systems.networks.mel import M2DLogMel
 from s5eval.systems.networks.sizes import M2DSizes
+from s5eval.systems.weight_files import refuse_several, weight_sets
 
 NORM_STATS = (-7.1, 4.2)
 """Mean and deviation of the log-mel input where a file does not state them."""

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import card_held
-from s5eval.systems.loading import file_digest, read_tensors
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.parts import EXPORTED
+from s5eval.systems.weight_files import file_digest, read_tensors
 
 
 def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -> dict[str, str]:

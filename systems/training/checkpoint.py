@@ -26,7 +26,7 @@ from s5eval.data_manifests.common.files import sweep, sync_folder, write_atomica
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.systems.card import read_card, write_card
-from s5eval.systems.loading import read_tensors
+from s5eval.systems.weight_files import read_tensors
 
 _KEPT = 2  # checkpoints
 _NAME = re.compile(r"^step-(\d+)$")
@@ -155,8 +155,7 @@ def _read(newest: Path, digest: str) -> State:
     if plan != digest:
         raise UsageError(
             f"{newest} was made by another recipe or other settings, or on other recordings; give them again, or "
-            "another --out, "
-            "or remove that folder to begin anew"
+            "another `out`, or remove that folder to begin anew"
         )
 
     for name, recorded in files.items():

@@ -101,7 +101,7 @@ def _lock(out: Path) -> FolderLock:
     try:
         return take_lock(out)
     except InUseError as error:
-        raise UsageError(f"another process trains in {out}; wait for it, or give another --out ({error})") from error
+        raise UsageError(f"another process trains in {out}; wait for it, or give another `out` ({error})") from error
 
 
 def _train(
@@ -206,8 +206,8 @@ class _Loop:
         changed = sorted(name for name, digest in state.built_on.items() if self.built_on.get(name) != digest)
         if changed:
             raise UsageError(
-                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than --weights holds "
-                "now; give another --out to begin anew"
+                f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than `weights` holds "
+                "now; give another `out` to begin anew"
             )
         self.job.task.load_state_dict(dict(state.weights))
         checkpoint.restore_moments(self.raw, self.names, state.moments)
@@ -288,7 +288,7 @@ class _Loop:
                     listed = {name: float(value.detach()) for name, value in terms.items()}
                     raise DataError(
                         f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}; lower "
-                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another --out"
+                        "optimiser.learning_rate or optimiser.clip, or take another seed, with another `out`"
                     )
                 fabric.backward(loss / recipe.accumulate)
             self.meter.add({**terms, "_loss": loss})

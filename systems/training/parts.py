@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.systems.loading import checked_digest, file_digest, load_strictly, read_tensors
+from s5eval.systems.weight_files import checked_digest, file_digest, load_strictly, read_tensors
 
-EXPORTED = "an earlier recipe of the same preset, run with the same --weights"
+EXPORTED = "an earlier recipe of the same preset, run with the same `weights`"
 """Where parts come from, for errors."""
 
 Adaptation = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]

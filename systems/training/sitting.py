@@ -61,7 +61,7 @@ def make_fabric(sitting: Sitting, *, precision: str) -> Any:
         devices=devices,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         loggers=logger,
-        # Never what the batch system's variables say (SLURM_NTASKS of a whole job): processes are --devices' to count.
+        # Never what the batch system's variables say (SLURM_NTASKS of a whole job): processes are counted by `devices`.
         plugins=[] if TorchElasticEnvironment.detect() else [LightningEnvironment()],
     )
     fabric.launch()
@@ -75,7 +75,7 @@ def _devices(sitting: Sitting) -> tuple[str, Any]:
         raise UsageError(f"device {sitting.device!r}: expected auto, cpu, cuda or cuda:N")
     found = torch.cuda.device_count()
     if kind == "cuda" and int(index or 0) >= found:
-        raise UsageError(f"device {sitting.device!r}: there are {found} CUDA devices; --device cpu trains without one")
+        raise UsageError(f"device {sitting.device!r}: there are {found} CUDA devices; `device=cpu` trains without one")
     cuda = kind == "cuda" or (kind == "auto" and found > 0)
     count = sitting.devices
     if count != "auto" and (not isinstance(count, int) or count < 1 or (cuda and count > found)):

@@ -21,7 +21,7 @@ from s5eval.harness.record import run_folder as journal
 from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.reading import read_run
 from s5eval.harness.record.run_folder import RunFolder
-from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.record.tables import MixtureScore, Outcome, PairTable
 from s5eval.metrics.sdr import PairScores
 
 NEVER = 1e9
@@ -51,7 +51,7 @@ def append_all(path: Path, tables: list[PairTable], wav: bytes | None, seconds: 
             name = f"audio/{id_}_0_{CLASSES[0]}.wav"
             audio = {} if wav is None else {name: write_atomically(path / name, wav, sync=False)}
             estimates = ({"index": 0, "label": CLASSES[0], "confidence": 1.0},)
-            folder.append(MixtureScore(id_, "scored", 1.0, estimates=estimates), table, audio)
+            folder.append(MixtureScore(id_, Outcome("scored"), estimates=estimates), table, audio)
         if seconds < NEVER:
             folder.sync()
         else:

@@ -33,7 +33,7 @@ RESAMPLES = 2000
 def main(run: Path, seed: int) -> None:
     """Print a table per set."""
     scores = read_scores(run)
-    done = [id_ for id_ in read_run(run)["mixtures"] if id_ in scores and scores[id_].status == "scored"]
+    done = [id_ for id_ in read_run(run).mixtures if id_ in scores and scores[id_].status == "scored"]
     tables = [PairTable.load(pairs_path(run, id_)) for id_ in done]
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(tables))

@@ -42,7 +42,7 @@ def test_the_official_root_is_known_by_its_splits(tmp_path: Path, make_set: Call
 def test_several_splits_ask_for_one(tmp_path: Path, make_set: Callable[..., Path]) -> None:
     official(tmp_path, make_set)
     official(tmp_path, make_set, "eval_set/synthesized/eval")
-    with pytest.raises(UsageError, match=r"choose one with --split: dev-test \(dcase2026\), eval"):
+    with pytest.raises(UsageError, match=r"choose one with `split`: dev-test \(dcase2026\), eval"):
         open_manifest(tmp_path)
     assert not open_manifest(tmp_path, split="eval").has_references
 
@@ -73,7 +73,7 @@ def test_filters_keep_order_and_refuse_unknown_ids(small_set: Path) -> None:
     assert ids(small_set, only=["m_4", "m_10"]) == ["m_10", "m_4"]
     with pytest.raises(UsageError, match="no mixture 'm_9'"):
         open_manifest(small_set, only=["m_9"])
-    with pytest.raises(UsageError, match="--limit is 0"):
+    with pytest.raises(UsageError, match="`limit` is 0"):
         open_manifest(small_set, limit=0)
 
 
@@ -101,7 +101,7 @@ def test_shipped_manifests_say_what_may_be_tuned_on() -> None:
 
 
 def test_a_wrong_set_or_split_says_what_was_expected(small_set: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no split of dcase2026 .*leave --dataset out"):
+    with pytest.raises(DataError, match=r"holds no split of dcase2026 .*leave `dataset` out"):
         open_manifest(small_set, dataset="dcase2026")
     with pytest.raises(DataError, match=r"dev_set/metadata/valid\.json is not there"):
         open_manifest(tmp_path, dataset="dcase2026", split="valid")

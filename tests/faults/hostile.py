@@ -5,7 +5,7 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,26 +124,25 @@ class Answers(Plain):
         return None
 
 
+def misbehaves(how: str) -> None:
+    """Raise or end the process, where that is the way asked for."""
+    if how == "raise":
+        raise RuntimeError("out of order today")
+    if how == "exit":
+        sys.exit(0)
+
+
 class Fingerprint(Plain):
     def fingerprint(self) -> Any:
-        how = self.config["how"]
-        if how == "raise":
-            raise RuntimeError("no fingerprint today")
-        if how == "exit":
-            sys.exit(0)
-        if how == "none":
-            return None
-        return {"weights": np.float32(3)} if how == "array" else {"weights": "none", "x": float("nan")}
+        misbehaves(self.config["how"])
+        found = {"none": None, "array": {"weights": np.float32(3)}}
+        return found.get(self.config["how"], {"weights": "none", "x": float("nan")})
 
 
 class Inspect(Plain):
     def inspect(self, mixture_ids: Sequence[str], expected: Sequence[str]) -> Any:
-        how = self.config["how"]
-        if how == "raise":
-            raise RuntimeError("cannot look")
-        if how == "exit":
-            sys.exit(0)
-        return None if how == "none" else ["text"]
+        misbehaves(self.config["how"])
+        return None if self.config["how"] == "none" else ["text"]
 
 
 class Decides(Plain):
@@ -152,45 +151,18 @@ class Decides(Plain):
         self.decision = None if config["how"] == "none" else Decision({"default": "high"})  # type: ignore[dict-item]
 
 
-def plain(config: Any, device: str) -> Plain:
-    return Plain(config)
+def factory(kind: type[Plain]) -> Callable[[Any, str], Plain]:
+    """What a system's entry point has to be."""
+    return lambda config, device: kind(config)
 
 
-def one_buffer(config: Any, device: str) -> Plain:
-    return OneBuffer(config)
-
-
-def killer(config: Any, device: str) -> Plain:
-    return Killer(config)
-
-
-def wanderer(config: Any, device: str) -> Plain:
-    return Wanderer(config)
+plain, one_buffer, killer, wanderer, kinds = map(factory, (Plain, OneBuffer, Killer, Wanderer, Kinds))
+answers, fingerprint, inspects, decides = map(factory, (Answers, Fingerprint, Inspect, Decides))
 
 
 def talker(config: Any, device: str) -> Plain:
     print("hello from the factory")
     return Talker(config)
-
-
-def kinds(config: Any, device: str) -> Plain:
-    return Kinds(config)
-
-
-def answers(config: Any, device: str) -> Plain:
-    return Answers(config)
-
-
-def fingerprint(config: Any, device: str) -> Plain:
-    return Fingerprint(config)
-
-
-def inspects(config: Any, device: str) -> Plain:
-    return Inspect(config)
-
-
-def decides(config: Any, device: str) -> Plain:
-    return Decides(config)
 
 
 def one_argument(config: Any) -> Plain:

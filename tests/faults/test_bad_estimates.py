@@ -23,10 +23,10 @@ def fails_by_name(s5eval: Call, lines: Call, data: Path, tmp_path: Path, message
     result = score(s5eval, data, tmp_path)
     assert result.code == 4
     found = lines(tmp_path / "run")
-    assert {id_: line["status"] for id_, line in found.items()} == {
+    assert {id_: line["outcome"]["status"] for id_, line in found.items()} == {
         "m_1": "failed", "m_10": "scored", "m_2": "scored", "m_3": "scored", "m_4": "scored",
     }  # fmt: skip
-    assert message in found["m_1"]["error"]
+    assert message in found["m_1"]["outcome"]["error"]
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["status"], summary["n_failed"], summary["n_expected"]) == ("partial", 1, 5)
     assert message in summary["failures"]["m_1"]
@@ -123,8 +123,8 @@ def test_more_than_three_estimates_are_scored(small_set: Path, tmp_path: Path, s
         shutil.copy(folder / "m_1_0_Speech.wav", folder / f"m_1_{index}_Speech.wav")
     assert score(s5eval, small_set, tmp_path).code == 0
     line = lines(tmp_path / "run")["m_1"]
-    assert (line["tp"], line["fp"], line["n_entries"]) == (1, 8, 9)
-    assert line["capi_sdri"] > 0
+    assert (line["labels"]["tp"], line["labels"]["fp"], line["capi"]["n_entries"]) == (1, 8, 9)
+    assert line["capi"]["value"] > 0
 
 
 def test_the_improvement_optimal_value_stands_beside_the_official_one(
@@ -139,9 +139,9 @@ def test_the_improvement_optimal_value_stands_beside_the_official_one(
     soundfile.write(tmp_path / "oracle_target" / "m_1_Pour.wav", quiet, RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "estimate" / "m_0_Pour.wav", quiet + 0.5 * loud + noise, RATE, subtype="FLOAT")
     score(s5eval, tmp_path, tmp_path)
-    line = lines(tmp_path / "run")["m"]
-    assert line["pairs"][0]["reference"] == 0
-    assert line["capi_sdri_optimal"] > line["capi_sdri"]
+    capi = lines(tmp_path / "run")["m"]["capi"]
+    assert capi["pairs"][0]["reference"] == 0
+    assert capi["optimal"] > capi["value"]
 
 
 def test_all_scenes_silent_and_answered_with_silence_is_undefined_not_an_error(
@@ -162,8 +162,8 @@ def test_a_perfect_estimate_is_scored_and_flagged(small_set: Path, tmp_path: Pat
     shutil.copy(small_set / "oracle_target" / "m_1_0_Speech.wav", small_set / "estimate" / "m_1_0_Speech.wav")
     score(s5eval, small_set, tmp_path)
     line = lines(tmp_path / "run")["m_1"]
-    assert line["flags"] == ["perfect-estimate:0"]
-    assert line["pairs"][0]["sdr"] > 80
+    assert line["flags"] == [{"kind": "perfect-estimate", "number": 0}]
+    assert line["capi"]["pairs"][0]["sdr"] > 80
 
 
 def test_a_silent_estimate_with_the_right_label_is_scored_and_flagged(
@@ -172,15 +172,16 @@ def test_a_silent_estimate_with_the_right_label_is_scored_and_flagged(
     rewrite(small_set / "estimate" / "m_1_0_Speech.wav", lambda samples: 0 * samples)
     score(s5eval, small_set, tmp_path)
     line = lines(tmp_path / "run")["m_1"]
-    assert line["flags"] == ["silent-estimate:0"]
-    assert line["capi_sdri"] == pytest.approx(line["zero_floor"])
-    assert line["capi_sdri"] == pytest.approx(-line["pairs"][0]["sdr_mixture"])
+    assert line["flags"] == [{"kind": "silent-estimate", "number": 0}]
+    capi = line["capi"]
+    assert capi["value"] == pytest.approx(capi["zero_floor"])
+    assert capi["value"] == pytest.approx(-capi["pairs"][0]["sdr_mixture"])
 
 
 def test_a_silent_reference_is_scored_and_flagged(small_set: Path, tmp_path: Path, s5eval: Call, lines: Call) -> None:
     rewrite(small_set / "oracle_target" / "m_1_0_Speech.wav", lambda samples: 0 * samples)
     score(s5eval, small_set, tmp_path)
-    assert "silent-reference:0" in lines(tmp_path / "run")["m_1"]["flags"]
+    assert {"kind": "silent-reference", "number": 0} in lines(tmp_path / "run")["m_1"]["flags"]
 
 
 def test_a_missing_estimate_folder_is_a_usage_error(small_set: Path, tmp_path: Path, s5eval: Call) -> None:

@@ -74,8 +74,8 @@ def test_an_estimate_that_is_no_file_fails_its_mixture_by_name(
     put(small_set / "estimate" / "m_2_1_Speech.wav")
     assert score(s5eval, small_set, small_set / "estimate", tmp_path / "run").code == 4
     found = lines(tmp_path / "run")
-    assert [id_ for id_, line in found.items() if line["status"] == "failed"] == ["m_2"]
-    assert "m_2_1_Speech.wav" in found["m_2"]["error"] and message in found["m_2"]["error"]
+    assert [id_ for id_, line in found.items() if line["outcome"]["status"] == "failed"] == ["m_2"]
+    assert "m_2_1_Speech.wav" in found["m_2"]["outcome"]["error"] and message in found["m_2"]["outcome"]["error"]
 
 
 def test_hidden_names_and_folders_are_findings_of_strict_and_of_verify(

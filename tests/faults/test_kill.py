@@ -39,7 +39,7 @@ def values(run: Path) -> tuple[Any, dict[str, Any]]:
     assert len(found) == len({line["mixture_id"] for line in found}) == 12
     summary = json.loads((run / "summary.json").read_text())
     facts = {key: value for key, value in summary.items() if key not in ("set", "sha256")}  # but for the plugin's log
-    return facts, {line["mixture_id"]: line["capi_sdri"] for line in found}
+    return facts, {line["mixture_id"]: line["capi"]["value"] for line in found}
 
 
 @pytest.mark.parametrize("after", [1, 7])

@@ -58,7 +58,7 @@ def test_candidates_of_another_kind_are_refused_with_the_mixture_named(
 ) -> None:
     result = run(s5eval, "kinds", small_set, tmp_path / "run", "--set", f"system.kind={kind}", "--only", "m_2")
     assert result.code == 4
-    assert message in lines(tmp_path / "run")["m_2"]["error"]
+    assert message in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
 
 
 @pytest.mark.parametrize("answer", ["array", "arrays", "generator", "none"])
@@ -67,8 +67,8 @@ def test_an_answer_that_is_no_list_of_candidates_names_the_contract(
 ) -> None:
     result = run(s5eval, "answers", small_set, tmp_path / "run", "--set", f"system.answer={answer}", "--only", "m_2")
     assert result.code == 4
-    assert "expected" in lines(tmp_path / "run")["m_2"]["error"]
-    assert "systems/interface.py" in lines(tmp_path / "run")["m_2"]["error"]
+    assert "expected" in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
+    assert "systems/interface.py" in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_answer_that_is_no_list_of_candidates_names_the_contract(
         ("fingerprint", "how=none", "fingerprint() is a NoneType"),
         ("fingerprint", "how=array", "fingerprint()['weights'] is not what JSON can hold"),
         ("fingerprint", "how=nan", "fingerprint()['x'] is not what JSON can hold"),
-        ("inspects", "how=raise", "raised RuntimeError: cannot look"),
+        ("inspects", "how=raise", "raised RuntimeError: out of order today"),
         ("inspects", "how=exit", "ended the process"),
         ("inspects", "how=none", "inspect() returned a NoneType"),
         ("inspects", "how=text", "inspect() returned a list"),
@@ -144,10 +144,12 @@ def test_a_mixture_that_ends_the_process_thrice_is_failed_by_name_and_the_others
     assert "2 of 3 times: it is run alone" in (out / "log.txt").read_text()
     fourth = in_a_process("run", "--resume", out, *options)
     assert fourth.returncode == 4
-    failed = {id_: line["error"] for id_, line in lines(out).items() if line["status"] == "failed"}
+    outcomes = {id_: line["outcome"] for id_, line in lines(out).items()}
+    failed = {id_: outcome["error"] for id_, outcome in outcomes.items() if outcome["status"] == "failed"}
     assert list(failed) == ["m_2"]
     assert "the process ended while the system was at work on it" in failed["m_2"]
-    assert {id_ for id_, line in lines(out).items() if line["status"] == "scored"} == {"m_1", "m_10", "m_3", "m_4"}
+    scored = {id_ for id_, outcome in outcomes.items() if outcome["status"] == "scored"}
+    assert scored == {"m_1", "m_10", "m_3", "m_4"}
     assert log.read_text().split().count("m_2") == 3, "it is not tried a fourth time"
     assert f"--resume {out} --retry-given-up" in failed["m_2"]
     assert in_a_process("run", "--resume", out, *options, "--retry-given-up").returncode == second.returncode
@@ -160,8 +162,8 @@ def test_a_mixture_that_takes_too_long_is_failed_by_name(
     settings = ["--set", "system.on=m_2", "--set", "system.way=loop", "--mixture-timeout", 1]
     result = run(s5eval, "killer", small_set, tmp_path / "run", *settings)
     assert result.code == 4
-    assert "more than 1 s (--mixture-timeout)" in lines(tmp_path / "run")["m_2"]["error"]
-    assert sum(line["status"] == "scored" for line in lines(tmp_path / "run").values()) == 4
+    assert "more than 1 s (mixture_timeout)" in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
+    assert sum(line["outcome"]["status"] == "scored" for line in lines(tmp_path / "run").values()) == 4
     assert not (tmp_path / "run" / ".started").exists()
 
 
@@ -176,7 +178,7 @@ def test_code_that_cannot_be_interrupted_is_ended_with_the_process_and_failed_on
     assert "cannot be interrupted" in first.stderr
     second = in_a_process("run", "--resume", out, *system)
     assert second.returncode == 4
-    assert [id_ for id_, line in lines(out).items() if line["status"] == "failed"] == ["m_2"]
+    assert [id_ for id_, line in lines(out).items() if line["outcome"]["status"] == "failed"] == ["m_2"]
 
 
 def test_a_system_that_changes_the_working_folder_does_not_move_the_run(

@@ -1,9 +1,9 @@
 """The command line as a user meets it: quick help, hints, exit codes, output for machines."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,21 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "s5eval.harness.cli", *arguments]
 
 
+def processor_seconds() -> float:
+    """Of the children that have ended: a machine that is busy with others makes them wait, and not work more."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
 def test_help_is_quick_and_imports_no_torch() -> None:
     script = "import sys, s5eval.harness.cli; print(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     best = 9.0
     for _ in range(6):
-        start = time.perf_counter()
+        start = processor_seconds()
         subprocess.run(command("--help"), capture_output=True, check=True)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, processor_seconds() - start)
     assert best < 0.5
 
 
@@ -95,7 +101,7 @@ def test_an_unexpected_error_is_one_line_and_a_traceback_in_the_log(
     def broken(*arguments: object, **options: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr(run_module, "summarize", broken)
+    monkeypatch.setattr(run_module, "derive_summary", broken)
     out = tmp_path / "run"
     result = s5eval("run", "--system", "silence", "--data", small_set, "--out", out)
     assert result.code == 1

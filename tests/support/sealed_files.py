@@ -53,4 +53,20 @@ def as_version_1(run: Path) -> None:
     for line in lines:
         plain(line)
         del line["files"]
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    journal.write_text("".join(json.dumps(flat(line)) + "\n" for line in lines))
+
+
+def flat(line: dict[str, Any]) -> dict[str, Any]:
+    """A line as versions 1 and 2 wrote it."""
+    rest = dict(line)
+    outcome, capi, labels = (rest.pop(key) or {} for key in ("outcome", "capi", "labels"))
+    old = {"capi_sdri": capi.get("value"), "capi_sdri_optimal": capi.get("optimal")}
+    old |= {key: capi.get(key) for key in ("ca_sdri", "zero_floor", "gain_floor")}
+    old |= {"n_entries": capi.get("n_entries", 0), "pairs": capi.get("pairs", [])}
+    old |= {"tp": None, "fp": None, "fn": None, **labels}
+    old["exact"] = labels["fp"] == labels["fn"] == 0 if labels else None
+    parts = rest["decomposition"]
+    if parts is not None:
+        losses = [[loss[key] for key in ("kind", "label", "other", "value")] for loss in parts["losses"]]
+        rest["decomposition"] = {**{key: value for key, value in parts.items() if key != "value"}, "losses": losses}
+    return {**rest, **outcome, **old, "flags": [f"{flag['kind']}:{flag['number']}" for flag in rest["flags"]]}

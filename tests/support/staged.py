@@ -66,4 +66,7 @@ def build(config: Mapping[str, Any], device: str) -> Pipeline:
     decision = Decision()
     if config.get("tuned"):
         decision = Decision({"default": 0.6, "Speech": 0.7}, provenance={"objective": "capi_sdri"})
-    return Pipeline(stages, decision, facts={"weights": "untrained"})
+    facts: dict[str, Json] = {"weights": "untrained"}
+    if encoder == "null embedding" and len(stages) > 1:
+        facts["missing_parts"] = ["encoder of AF-Whisper"]
+    return Pipeline(stages, decision, facts=facts)

@@ -22,7 +22,7 @@ def test_the_mixture_itself_improves_nothing(
     small_set: Path, tmp_path: Path, s5eval: Callable[..., Any], lines: Callable[[Path], Any]
 ) -> None:
     result = s5eval("run", "--system", "oracle-mixture", "--data", small_set, "--out", tmp_path / "run")
-    values = {id_: line["capi_sdri"] for id_, line in lines(tmp_path / "run").items()}
+    values = {id_: line["capi"]["value"] for id_, line in lines(tmp_path / "run").items()}
     assert values.pop("m_10") is None
     assert values == {id_: pytest.approx(0.0, abs=1e-9) for id_ in ("m_1", "m_2", "m_3", "m_4")}
     assert "-0.000" not in result.out

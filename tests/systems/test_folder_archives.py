@@ -14,7 +14,7 @@ import pytest
 from s5eval.data_manifests.common.errors import AudioError, DataError, S5Error
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.records import Mixture
-from s5eval.systems.folder import FolderSystem
+from s5eval.systems.folder import FileMarks, FolderSystem
 
 Call = Callable[..., Any]
 LABEL = "Choi_KAIST_task4_1"
@@ -67,7 +67,7 @@ def test_a_submission_without_outputs(mixtures: list[Mixture], files: dict[str, 
     empty[f"{LABEL}/eval_results.json"] = json.dumps(listed).encode()
     system = FolderSystem(pack(tmp_path / f"{LABEL}.zip", empty))
     assert len(set(answers(system, mixtures))) == 1
-    assert (system.inspect(ids, ids), system.marks()) == ([], {"answered": 5, "listed": True})
+    assert (system.inspect(ids, ids), system.marks()) == ([], FileMarks(answered=5, listed=True, downmix=False))
 
 
 def test_many_threads_and_pickling(mixtures: list[Mixture], files: dict[str, bytes], tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_long_folder_of_wavs_is_scored_in_blocks_with_the_values_of_the_whole(
     kept = PairTable.load(tmp_path / "run" / "pairs" / "m_1.npz").pair_scores
     for name in ("sdr", "sdr_mixture", "sdr_gain", "correlation", "energy", "reference_energy"):
         np.testing.assert_array_equal(getattr(kept, name), getattr(scores, name))
-    found = {pair["label"]: pair for pair in lines(tmp_path / "run")["m_1"]["pairs"]}
+    found = {pair["label"]: pair for pair in lines(tmp_path / "run")["m_1"]["capi"]["pairs"]}
     for index, label in enumerate(("Speech", "Cough")):
         twin = literal_snr(whole["estimate"][index].astype(float), whole["reference"][index].astype(float))
         assert found[label]["sdr"] == pytest.approx(twin, abs=1e-9)
@@ -104,7 +104,7 @@ def test_a_long_file_of_another_length_fails_its_mixture_with_both_lengths(
     length = math.floor(SECONDS * RATE)
     soundfile.write(data / file, np.zeros(length + more), RATE)
     assert s5eval("score", data / "estimate", "--data", data, "--out", tmp_path / "run").code == 4
-    error = lines(tmp_path / "run")["m_1"]["error"]
+    error = lines(tmp_path / "run")["m_1"]["outcome"]["error"]
     assert f"{Path(file).name}: {length + more} samples, the mixture has {length}" in error
 
 

@@ -22,9 +22,9 @@ from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.safe_names import path_below
 from s5eval.data_manifests.common.structured import read_json
 from s5eval.data_manifests.records import SAMPLE_RATE
-from s5eval.systems.loading import file_digest, joint_digest, load_strictly
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.networks.mel import WhisperLogMel
+from s5eval.systems.weight_files import file_digest, joint_digest, load_strictly
 
 RATE = 16_000
 """Sample rate of the encoder in Hz."""

@@ -8,7 +8,6 @@ from torch import nn
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.loading import file_digest, load_strictly, read_tensors
 from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 from s5eval.systems.multistage.models.af_whisper import (
     AFWhisper,
@@ -29,6 +28,7 @@ from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
 from s5eval.systems.training.recipe import Trainer, TrainingPlan
+from s5eval.systems.weight_files import file_digest, load_strictly, read_tensors
 from s5eval.systems.weights import typed
 
 
@@ -105,7 +105,7 @@ def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) ->
 def _m2d(config: MultistageConfiguration, parts: PartsFolder) -> M2D:
     """The frozen M2D of all classifiers: published weights, else those that recipes have exported."""
     module = typed(new_part("m2d", config), M2D)
-    path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; --m2d-weights names it. For mini, recipe mini/m2d"
+    path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; `m2d_weights` names it. For mini, recipe mini/m2d"
     if parts.m2d_weights is not None:
         path, source = parts.m2d_weights, SOURCE
     tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict(), path=path)
@@ -118,7 +118,7 @@ def _trained_m2d(recipe: MultistageRecipe, config: MultistageConfiguration, part
     """An M2D to train; published weights are not for that."""
     if parts.m2d_weights is not None:
         raise UsageError(
-            "the recipe trains an M2D of its own, and published weights cannot be trained: expected no --m2d-weights, "
+            "the recipe trains an M2D of its own, and published weights cannot be trained: expected no `m2d_weights`, "
             f"got {parts.m2d_weights}"
         )
     module = typed(new_part("m2d", config), M2D)

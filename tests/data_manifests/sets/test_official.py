@@ -10,7 +10,7 @@ import soundfile
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.sets import official
-from s5eval.data_manifests.sets.official import make_official_valid, synthesize_files
+from s5eval.data_manifests.sets.official import open_official_valid, synthesize_files
 from s5eval.data_manifests.synthesis.metadata import synthesize
 from s5eval.data_manifests.synthesis.write import Subtype
 
@@ -51,24 +51,24 @@ def test_the_valid_split_is_made_once_and_kept(
 ) -> None:
     data = tmp_path / "data"
     shutil.copytree(tiny_dev_set.root / "data", data)
-    folder = make_official_valid(data, count=2, workers=1)
+    folder = open_official_valid(data).make(count=2, workers=1)
     assert private_cache in folder.parents
     assert [path.name for path in sorted((folder / "soundscape").iterdir())] == [
         "soundscape_0000.wav",
         "soundscape_0001.wav",
     ]
     stamp = (folder / "soundscape" / "soundscape_0000.wav").stat().st_mtime_ns
-    assert make_official_valid(data, workers=1) == folder
+    assert open_official_valid(data).make(workers=1) == folder
     assert len(list((folder / "soundscape").iterdir())) == 4
     assert (folder / "soundscape" / "soundscape_0000.wav").stat().st_mtime_ns == stamp
     scene = data / "dev_set" / "metadata" / "valid" / "empty.json"
     scene.write_text(scene.read_text().replace("-55", "-50"))
-    assert make_official_valid(data, count=1, workers=1) != folder
+    assert open_official_valid(data).make(count=1, workers=1) != folder
 
 
 def test_without_metadata(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"valid\.json"):
-        make_official_valid(tmp_path)
+        open_official_valid(tmp_path)
 
 
 def test_other_content_under_the_same_name_is_another_scene(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def test_open_data_gives_scenes_with_lazy_audio(small_set: Path) -> None:
 def test_run_compare_and_continue(small_set: Path, tmp_path: Path) -> None:
     first = s5eval.run("silence", str(small_set), str(tmp_path / "a"))
     second = s5eval.run("plugins:build", small_set, tmp_path / "b", settings={"label": "Speech"}, limit=5)
-    assert first.summary["status"] == second.summary["status"] == "complete"
-    assert second.record["config"]["settings"] == {"system": {"label": "Speech"}}
+    assert first.summary.status == second.summary.status == "complete"
+    assert second.record.config.settings == {"system": {"label": "Speech"}}
     found = s5eval.compare(first, tmp_path / "b")
     difference = found.differences["metrics", "source_accuracy"]
     assert (difference.first, found.fixed) == (0.0, ("m_1",))
@@ -43,8 +43,8 @@ def test_run_compare_and_continue(small_set: Path, tmp_path: Path) -> None:
 def test_a_run_takes_a_loaded_system_by_its_name(small_set: Path, tmp_path: Path) -> None:
     system = s5eval.load_system("plugins:build", label="Cough", device="cpu")
     run = s5eval.run(system, small_set, tmp_path / "run", decision={"max_sources": 1})
-    assert run.record["config"]["system"] == "plugins:build"
-    assert run.record["config"]["settings"] == {"system": {"label": "Cough"}, "decision": {"max_sources": 1}}
+    assert run.record.config.system == "plugins:build"
+    assert run.record.config.settings == {"system": {"label": "Cough"}, "decision": {"max_sources": 1}}
     assert set(run.estimates["label"]) == {"Cough"}
     with pytest.raises(s5eval.UsageError, match="expected a name"):
         s5eval.run(system.system, small_set, tmp_path / "other")  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def test_tune_writes_a_decision_that_a_run_takes(staged_set: Path, tmp_path: Pat
     found = s5eval.tune(run, out=tmp_path / "t.yaml", folds=2)
     assert found.n_mixtures == 12
     tuned = s5eval.run("staged:build", staged_set, tmp_path / "tuned", decision=tmp_path / "t.yaml", cache=False)
-    assert tuned.record["decision"]["silence_thresholds"] == dict(found.decision.silence_thresholds)
+    assert tuned.record.decision.silence_thresholds == found.decision.silence_thresholds
     with pytest.raises(s5eval.UsageError, match="not a run folder"):
         s5eval.tune(tmp_path / "nowhere")
 
@@ -69,7 +69,7 @@ def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None
     assert [row.name for row in found.rows] == ["one", "two"]
     assert found.rows[1].delta["source_accuracy"]["value"] < 0
     assert (tmp_path / "out" / "table.md").is_file()
-    assert s5eval.read_run(tmp_path / "out" / "rows" / "two").summary["n_scored"] == 5
+    assert s5eval.read_run(tmp_path / "out" / "rows" / "two").summary.n_scored == 5
 
 
 def test_validate_reports_and_never_raises_for_what_is_inside(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_face_and_the_command_line_make_the_same_run(small_set: Path, tmp_pa
     assert s5eval("run", *arguments).code == 0
     here, there = face.run("plugins:build", small_set, tmp_path / "api", settings={"label": "Pour"}), tmp_path / "cli"
     assert here.summary == face.read_run(there).summary
-    assert here.record["config"] == face.read_run(there).record["config"]
+    assert here.record.config == face.read_run(there).record.config
 
 
 def test_a_made_up_array_can_be_run_through_everything(make_tables: Callable[..., Any]) -> None:

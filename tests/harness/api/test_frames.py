@@ -28,17 +28,19 @@ def test_mixtures_hold_what_the_journal_says(run: Run, lines: Callable[[Path], A
     assert list(frame.index) == list(recorded) == [score.mixture_id for score in run.scores]
     for id_, line in recorded.items():
         row = frame.loc[id_]
-        assert (row["tp"], row["fp"], row["fn"], row["exact"]) == (line["tp"], line["fp"], line["fn"], line["exact"])
-        if line["capi_sdri"] is None:
+        counts, value = line["labels"], line["capi"]["value"]
+        assert {name: row[name] for name in ("tp", "fp", "fn")} == counts
+        assert row["exact"] == (counts["fp"] == counts["fn"] == 0)
+        if value is None:
             assert pd.isna(row["capi_sdri"])
         else:
-            assert row["capi_sdri"] == line["capi_sdri"]
+            assert row["capi_sdri"] == value
         assert row["n_references"] == len(line["reference_labels"])
     targets = frame[frame["n_references"] > 0]
     losses = targets[[name for name in frame if name.startswith("loss_")]].sum(axis=1)
     assert (targets["bound_labels"] - targets["capi_sdri"]).tolist() == pytest.approx(losses.tolist())
-    assert frame["capi_sdri"].mean() == pytest.approx(run.summary["metrics"]["capi_sdri"]["value"])
-    assert 100 * frame["exact"].mean() == pytest.approx(run.summary["metrics"]["mixture_accuracy"]["value"])
+    assert frame["capi_sdri"].mean() == pytest.approx(run.summary.metrics["capi_sdri"].value)
+    assert 100 * frame["exact"].mean() == pytest.approx(run.summary.metrics["mixture_accuracy"].value)
     assert frame["casa_sdr"].notna().any()
 
 
@@ -70,7 +72,7 @@ def test_pairs_are_every_candidate_against_every_reference(run: Run) -> None:
 def test_slices_hold_every_value_of_the_summary(run: Run) -> None:
     slices = run.slices.set_index(["group", "name", "metric"])
     value = slices.loc[("all", "all", "capi_sdri")]
-    assert (value["value"], value["unit"]) == (run.summary["metrics"]["capi_sdri"]["value"], "dB")
+    assert (value["value"], value["unit"]) == (run.summary.metrics["capi_sdri"].value, "dB")
     assert slices.loc[("class", "Typing", "recall"), "unit"] == "%"
     assert slices.loc[("bound", "oracle-zeros", "capi_sdri"), "n"] == 5
     assert slices.loc[("targets", "2", "mixture_accuracy"), "n"] == 2
@@ -78,9 +80,10 @@ def test_slices_hold_every_value_of_the_summary(run: Run) -> None:
 
 
 def test_losses_by_class_sum_to_the_gap_to_the_bound(run: Run) -> None:
-    parts = run.summary["decomposition"]
-    assert run.losses["total"].sum() == pytest.approx(parts["bound"] - parts["value"])
-    assert run.losses["miss"].sum() == pytest.approx(parts["terms"]["miss"])
+    parts = run.summary.decomposition
+    assert parts is not None
+    assert run.losses["total"].sum() == pytest.approx(parts.bound - parts.value)
+    assert run.losses["miss"].sum() == pytest.approx(parts.terms["miss"])
 
 
 def test_a_run_without_references_has_the_same_columns(run: Run, make_set: Call, tmp_path: Path) -> None:

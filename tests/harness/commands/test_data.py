@@ -66,7 +66,8 @@ def test_verify_of_a_set_that_a_run_made_a_part_of_says_what_to_do(short_mini: P
     found = s5eval("data", "verify", "--dataset", "mini", "--json").json["findings"]
     (missing,) = [finding for finding in found if finding["rule"] in ("missing", "mixture-count")]
     assert "94 of 96 mixtures of the split 'test' have not been made, mini_test_0002 to" in missing["message"]
-    assert "`s5eval data make mini --split test` makes them, and --limit 2 checks" in missing["message"]
+    assert "`s5eval data make mini --split test` makes them, and `limit=2` checks" in missing["message"]
+    assert "and --limit 2 checks" in s5eval("data", "verify", "--dataset", "mini").out
 
 
 def test_a_list_of_scenes_is_no_scene(tmp_path: Path, s5eval: Call) -> None:

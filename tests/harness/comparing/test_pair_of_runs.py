@@ -9,11 +9,16 @@ import pytest
 from sealed_files import edit_record
 
 from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
-from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.record.tables import MixtureScore, Outcome
 from s5eval.harness.scoring.corpus import METRICS, Column, all_columns
+from s5eval.harness.scoring.decomposition import TERMS
 from s5eval.harness.scoring.paired import paired_differences, sign_test
 from s5eval.metrics.bootstrap import paired_bootstrap
+from s5eval.metrics.capi import CapiScore
+from s5eval.metrics.label_counts import LabelCounts
+from s5eval.systems.decision import Selection
 
+SCORED = Outcome("scored")
 Call = Callable[..., Any]
 COLUMNS = [Column(("metrics", metric.name), metric, lambda score: True) for metric in METRICS]
 
@@ -60,22 +65,22 @@ def test_the_decomposition_explains_the_difference(runs: tuple[Path, Path]) -> N
     assert comparison.decomposition is not None
     rows = comparison.decomposition
     for side in ("first", "second"):
-        terms = sum(
-            rows[term][side] or 0 for term in ("separation", "miss", "false_alarm", "confusion", "repeated_class")
-        )
-        assert terms == pytest.approx((rows["ceiling"][side] or 0) - (rows["value"][side] or 0), abs=1e-9)
-    assert rows["value"]["delta"] == pytest.approx(comparison.differences["metrics", "capi_sdri"].delta)
+        found = {name: getattr(row, side) or 0 for name, row in rows.items()}
+        terms = sum(found[term] for term in TERMS)
+        assert terms == pytest.approx(found["ceiling"] - found["value"], abs=1e-9)
+    assert rows["value"].delta == pytest.approx(comparison.differences["metrics", "capi_sdri"].delta)
 
 
 def test_flipped_mixtures_and_changes(runs: tuple[Path, Path], lines: Call) -> None:
     comparison = compare(*runs)
     a, b = (lines(run) for run in runs)
-    assert set(comparison.fixed) == {id_ for id_ in a if b[id_]["exact"] and not a[id_]["exact"]}
-    assert set(comparison.broken) == {id_ for id_ in a if a[id_]["exact"] and not b[id_]["exact"]}
+    right = [{id_ for id_ in side if side[id_]["labels"]["fp"] == side[id_]["labels"]["fn"] == 0} for side in (a, b)]
+    assert set(comparison.fixed) == right[1] - right[0]
+    assert set(comparison.broken) == right[0] - right[1]
     changes = [change for _, change in comparison.changes]
     assert changes == sorted(changes)
     for id_, change in comparison.changes:
-        assert change == pytest.approx(b[id_]["capi_sdri"] - a[id_]["capi_sdri"])
+        assert change == pytest.approx(b[id_]["capi"]["value"] - a[id_]["capi"]["value"])
 
 
 def test_the_command(runs: tuple[Path, Path], s5eval: Call) -> None:
@@ -157,13 +162,18 @@ def test_the_sign_test_is_exact(better: int, worse: int, p: float | None) -> Non
     assert sign_test(better, worse) == (None if p is None else pytest.approx(p))
 
 
+def score(id_: str, value: float | None) -> MixtureScore:
+    counts = LabelCounts(1, 0, 0) if value is not None and value > 0 else LabelCounts(0, 1, 1)
+    return MixtureScore(id_, SCORED, capi=CapiScore(value, None, None, None, (), 1, None), labels=counts)
+
+
 def scores(values: np.ndarray) -> list[MixtureScore]:
-    return [MixtureScore(f"m_{k}", "scored", capi_sdri=float(v), exact=bool(v > 0)) for k, v in enumerate(values)]
+    return [score(f"m_{k}", float(v)) for k, v in enumerate(values)]
 
 
 def test_undefined_mixtures_count_on_the_side_that_defines_them() -> None:
-    first = [MixtureScore("a", "scored", capi_sdri=4.0), MixtureScore("b", "scored", capi_sdri=None)]
-    second = [MixtureScore("a", "scored", capi_sdri=4.0), MixtureScore("b", "scored", capi_sdri=0.0)]
+    first = [score("a", 4.0), score("b", None)]
+    second = [score("a", 4.0), score("b", 0.0)]
     difference = paired_differences(first, second, COLUMNS[:1])[0]
     assert (difference.first, difference.second, difference.delta) == (4.0, 2.0, -2.0)
     assert (difference.better, difference.worse, difference.ties, difference.n) == (0, 0, 1, 2)
@@ -182,8 +192,8 @@ def test_a_comparison_with_itself_is_never_worse(runs: tuple[Path, Path]) -> Non
 
 
 def test_columns_of_both_runs_are_compared() -> None:
-    silent = [MixtureScore("a", "scored", reference_labels=("Speech",))]
-    loud = [MixtureScore("a", "scored", reference_labels=("Speech",), estimates=({"label": "Cough"},))]
+    silent = [MixtureScore("a", SCORED, reference_labels=("Speech",))]
+    loud = [MixtureScore("a", SCORED, reference_labels=("Speech",), estimates=(Selection(0, "Cough", 1.0),))]
     paths = {column.path for column in all_columns([*silent, *loud])}
     assert ("slices", "class", "Cough", "sdri") in paths
 
@@ -234,8 +244,8 @@ def test_the_same_differences_come_out_of_the_comparison_itself() -> None:
 )
 def test_a_change_of_one_bit_or_of_five_mixtures_is_no_verdict(n: int, change: float, significant: bool) -> None:
     """Five mixtures fall all to one side by chance once in 16 times: that is no 5 % level."""
-    before = [MixtureScore(f"m_{k}", "scored", capi_sdri=1.0) for k in range(n)]
-    after = [MixtureScore(f"m_{k}", "scored", capi_sdri=1.0 - change) for k in range(n)]
+    before = [score(f"m_{k}", 1.0) for k in range(n)]
+    after = [score(f"m_{k}", 1.0 - change) for k in range(n)]
     difference = paired_differences(before, after, COLUMNS[:1])[0]
     assert difference.significant is significant
     assert (difference.worse, difference.ties) == ((n, 0) if change > 0.1 else (0, n))

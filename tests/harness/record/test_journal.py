@@ -48,10 +48,18 @@ def test_a_line_that_was_taken_out_is_missed_by_every_reader_and_redone(
     assert s5eval("run", "--resume", finished, "--system", "oracle-gain").code == 0
     assert "a line is missing" in (finished / "log.txt").read_text()
     after = lines(finished)
-    assert {id_: line["capi_sdri"] for id_, line in after.items()} == {
-        id_: line["capi_sdri"] for id_, line in before.items()
-    }
+    assert {id_: line["capi"] for id_, line in after.items()} == {id_: line["capi"] for id_, line in before.items()}
     assert [line["number"] for line in after.values()] == [1, 2, 3, 4, 5]
+    assert s5eval("check", finished).code == 0
+
+
+def test_a_last_line_that_was_taken_out_of_a_run_that_ended_is_missed(finished: Path, s5eval: Call) -> None:
+    edit_record(finished / "run.json", status="partial")
+    take_out(finished, 4)
+    for command in ("report", "rescore", "check"):
+        result = s5eval(command, finished)
+        assert (result.code, "1 of its 5 lines are missing" in result.out + result.err) == (3, True), command
+    assert s5eval("run", "--resume", finished, "--system", "oracle-gain").code == 0
     assert s5eval("check", finished).code == 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s5eval.harness.record.provenance import git_state
+from s5eval.harness.record.provenance import GitState, git_state
 
 OURS = '[project]\nname = "s5eval"\n'
 
@@ -38,9 +38,9 @@ def test_a_checkout_of_ours_names_its_commit(repository: Path, monkeypatch: pyte
     commit = committed(repository, ".")
     file = repository / "harness" / "provenance.py"
     monkeypatch.setenv("GIT_DIR", "/nowhere")  # as inside a hook of another repository
-    assert git_state(file) == {"commit": commit, "dirty": False}
+    assert git_state(file) == GitState(commit, dirty=False)
     file.write_text("changed")
-    assert git_state(file) == {"commit": commit, "dirty": True}
+    assert git_state(file) == GitState(commit, dirty=True)
 
 
 def test_an_environment_inside_a_repository_of_somebody_else_names_no_commit(repository: Path) -> None:

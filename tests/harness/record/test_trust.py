@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from sealed_files import as_version_1, edit_record
 
+from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_folder import RunFolder
 
 Call = Callable[..., Any]
@@ -74,7 +75,7 @@ def test_a_run_of_version_1_is_read_and_marked(small_set: Path, tmp_path: Path, 
     assert (checked.code, "note: made by an earlier version" in checked.out) == (0, True), checked.out
     assert s5eval("rescore", old).code == 0
     assert "5 mixtures of it were made by an earlier version" in s5eval("check", old).out
-    assert json.loads((old / "run.json").read_text())["schema_version"] == 2
+    assert json.loads((old / "run.json").read_text())["schema_version"] == SCHEMA_VERSION
 
 
 def test_an_interrupted_run_of_version_1_goes_on_and_stays_marked(

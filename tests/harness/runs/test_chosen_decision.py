@@ -33,20 +33,21 @@ def test_tuned_takes_the_thresholds_that_came_with_the_weights(run: Call) -> Non
 def test_default_leaves_them_aside(run: Call) -> None:
     _, record = run("system.tuned=true", "decision.thresholds=default")
     assert record["decision"]["silence_thresholds"] == {"default": 0.5}
-    assert "provenance" not in record["decision"]
+    assert record["decision"]["provenance"] is None
     assert record["about"]["thresholds"] == "default"
 
 
 def test_tuned_without_tuned_thresholds_is_default_and_says_so(run: Call) -> None:
     _, record = run("decision.thresholds=tuned")
     assert record["decision"]["silence_thresholds"] == {"default": 0.5}
-    assert record["about"]["thresholds"] == "default (these weights have no tuned thresholds)"
+    assert record["about"]["thresholds"] == "default"
+    assert record["about"]["missing_parts"] == ["tuned thresholds"]
 
 
 def test_nothing_is_said_when_nothing_was_asked(run: Call) -> None:
     _, record = run("system.tuned=true")
     assert record["decision"]["silence_thresholds"] == {"default": 0.6, "Speech": 0.7}
-    assert "thresholds" not in record["about"]
+    assert record["about"]["thresholds"] is None
 
 
 def test_one_class_joins_the_others(run: Call) -> None:

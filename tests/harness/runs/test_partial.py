@@ -8,6 +8,8 @@ import pytest
 
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.sets.known import known_datasets
+from s5eval.harness.record.reading import read_summary
+from s5eval.harness.record.run_record import About
 from s5eval.harness.report.table import headline
 from s5eval.harness.scoring.summary import summarize
 
@@ -29,7 +31,7 @@ def test_a_filtered_run_says_of_how_many(
 ) -> None:
     facts = summary(runs[name])
     assert (facts["status"], facts["n_expected"], facts["n_split"]) == ("partial", n, 5)
-    assert f"| PARTIAL | oracle: sees the references | {n} of 5 mixtures" in headline(facts)
+    assert f"| PARTIAL | oracle: sees the references | {n} of 5 mixtures" in headline(read_summary(runs[name]))
     page = (runs[name] / "report.html").read_text()
     assert "of 5 mixtures.</p>" in page
     assert f"(partial: {n} of 5 mixtures)" in page
@@ -61,8 +63,9 @@ def test_a_folder_with_fewer_files_than_its_split_is_partial(tmp_path: Path, sma
     manifest = open_manifest(root, dataset="dcase2026", split="eval")
     assert manifest.n_split == split.mixtures
     assert len(manifest.scenes) == 5
-    facts = summarize([], n_expected=5, finished=True, about={"n_split": manifest.n_split})
-    assert facts["status"] == "partial"
+    about = About(system="folder", weights="none", dataset="dcase2026", split="eval", n_split=manifest.n_split)
+    facts = summarize([], n_expected=5, finished=True, about=about)
+    assert facts.status == "partial"
 
 
 def test_a_ranking_of_a_part_says_so_and_ranks(small_set: Path, tmp_path: Path, s5eval: Call) -> None:

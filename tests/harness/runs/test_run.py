@@ -36,7 +36,9 @@ def test_a_mixture_that_breaks_the_system_costs_itself_only(
     out = tmp_path / "run"
     result = run(s5eval, small_set, out, "--set", f"system.{setting}=m_2", "--batch-size", batch_size)
     assert result.code == 4
-    failed = {id_: line["error"] for id_, line in lines(out).items() if line["status"] == "failed"}
+    failed = {
+        id_: line["outcome"]["error"] for id_, line in lines(out).items() if line["outcome"]["status"] == "failed"
+    }
     assert list(failed) == ["m_2"]
     assert message in failed["m_2"]
     if setting == "raise_on":
@@ -81,7 +83,7 @@ def test_a_set_without_references_is_predicted_and_complete(
     assert (result.json["n_predicted"], result.json["n_scored"], result.json["n_failed"]) == (5, 0, 0)
     assert all(metric["value"] is None for metric in result.json["metrics"].values())
     for line in lines(tmp_path / "run").values():
-        assert (line["status"], line["capi_sdri"], line["tp"]) == ("predicted", None, None)
+        assert (line["outcome"]["status"], line["capi"], line["labels"]) == ("predicted", None, None)
         assert line["estimates"][0]["label"] == "Speech"
     assert run(s5eval, small_set, tmp_path / "table").code == 0
 
@@ -156,7 +158,7 @@ def test_what_a_plugin_may_not_do_fails_by_name(
     small_set: Path, tmp_path: Path, s5eval: Call, lines: Call, setting: str, message: str
 ) -> None:
     assert run(s5eval, small_set, tmp_path / "run", "--set", f"system.{setting}").code == 4
-    assert message in lines(tmp_path / "run")["m_2"]["error"]
+    assert message in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
 
 
 def test_a_factory_that_returns_no_system_is_a_usage_error(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
@@ -182,7 +184,7 @@ def test_interrupted_and_resumed_is_as_if_never_interrupted(
     edit_record(broken / "run.json", lambda record: record["fingerprint"].pop("interrupt_on"))
     assert s5eval("run", "--system", "plugins:build", "--resume", broken).code == 0
     assert log.read_text().split() == ["m_1", "m_10", "m_2", "m_3", "m_3", "m_4"], "nothing is run twice"
-    strip = lambda found: {id_: {**line, "seconds": 0, "sha256": ""} for id_, line in found.items()}  # noqa: E731
+    strip = lambda found: {id_: {**line, "outcome": 0, "sha256": ""} for id_, line in found.items()}  # noqa: E731
     assert strip(lines(broken)) == strip(lines(whole))
     first, second = (json.loads((run / "summary.json").read_text()) for run in (broken, whole))
     assert {**first, "set": 0, "sha256": ""} == {**second, "set": 0, "sha256": ""}, "but for the plugin's log"
@@ -219,10 +221,10 @@ def test_failed_mixtures_are_tried_again_and_keep_one_line(
     out = tmp_path / "run"
     assert run(s5eval, small_set, out).code == 4
     assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 4
-    assert lines(out)["m_2"]["status"] == "failed"
+    assert lines(out)["m_2"]["outcome"]["status"] == "failed"
     path.write_bytes(content)
     assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 0
-    assert {line["status"] for line in lines(out).values()} == {"scored"}
+    assert {line["outcome"]["status"] for line in lines(out).values()} == {"scored"}
     found = json.loads((out / "summary.json").read_text())
     assert (found["n_predicted"], found["n_scored"], found["n_failed"]) == (5, 5, 0)
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from sealed_files import edit_record
 
+from s5eval.harness.record.run_summary import Confusion
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.decibels import decomposition_lines, ladder
-from s5eval.harness.scoring.decomposition import TERMS, decompose_run
+from s5eval.harness.scoring.decomposition import KINDS, decompose_run
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.metrics.sdr import PairScores
 from s5eval.systems.decision import Decision
@@ -31,15 +32,15 @@ def test_terms_sum_to_the_gap_of_the_corpus_value(make_tables: Tables, threshold
         parts = decompose_run(scores)
         assert parts is not None
         defined = [score.capi_sdri for score in scores if score.capi_sdri is not None]
-        assert abs(parts["value"] - np.mean(defined)) < 1e-9
-        assert abs(sum(parts["terms"].values()) - parts["gap"]) < 1e-9
-        assert abs(parts["ceiling"] - parts["value"] - parts["gap"]) < 1e-9
-        labels = sum(parts["terms"][term] for term in TERMS[1:])
-        assert abs(labels - (parts["bound"] - parts["value"])) < 1e-9
-        for term in TERMS[1:]:
-            by_class = sum(row[term] for row in parts["classes"].values())
-            assert abs(by_class - parts["terms"][term]) < 1e-9
-        assert abs(sum(c["loss"] for c in parts["confusions"]) - parts["terms"]["confusion"]) < 1e-9
+        assert abs(parts.value - np.mean(defined)) < 1e-9
+        assert abs(sum(parts.terms.values()) - parts.gap) < 1e-9
+        assert abs(parts.ceiling - parts.value - parts.gap) < 1e-9
+        labels = sum(parts.terms[term] for term in KINDS)
+        assert abs(labels - (parts.bound - parts.value)) < 1e-9
+        for term in KINDS:
+            by_class = sum(row[term] for row in parts.classes.values())
+            assert abs(by_class - parts.terms[term]) < 1e-9
+        assert abs(sum(c.loss for c in parts.confusions) - parts.terms["confusion"]) < 1e-9
 
 
 def table(sdr: list[list[float]], labels: list[int], silence: list[float], references: tuple[str, ...]) -> PairTable:
@@ -58,22 +59,22 @@ def test_a_false_alarm_in_a_silent_scene_thins_the_corpus() -> None:
     alarm = table([[]], [15], [0.1], ())
     parts = decompose_run(scored([good, alarm]))
     assert parts is not None
-    assert (parts["value"], parts["bound"]) == (3.0, 6.0)
-    assert parts["terms"]["false_alarm"] == pytest.approx(3.0)
-    assert parts["classes"]["Speech"]["false_alarm"] == pytest.approx(3.0)
+    assert (parts.value, parts.bound) == (3.0, 6.0)
+    assert parts.terms["false_alarm"] == pytest.approx(3.0)
+    assert parts.classes["Speech"]["false_alarm"] == pytest.approx(3.0)
     quiet = decompose_run(scored([good, table([[]], [15], [0.9], ())]))
     assert quiet is not None
-    assert (quiet["value"], quiet["terms"]["false_alarm"]) == (6.0, 0.0)
+    assert (quiet.value, quiet.terms["false_alarm"]) == (6.0, 0.0)
 
 
 def test_confusions_name_the_class_they_go_to() -> None:
     parts = decompose_run(scored([table([[6.0]], [15], [0.1], ("Cough",))] * 3))
     assert parts is not None
-    assert parts["confusions"] == [{"reference": "Cough", "estimate": "Speech", "loss": 6.0, "mixtures": 3}]
-    assert (parts["oracle_labels"], parts["oracle_silence"]) == (6.0, 0.0)
+    assert parts.confusions == (Confusion("Cough", "Speech", 6.0, 3),)
+    assert (parts.oracle_labels, parts.oracle_silence) == (6.0, 0.0)
     text = "\n".join(decomposition_lines(parts))
     assert "Cough → Speech 6.00" in text
-    steps = {title: value for title, value, _ in ladder(parts)}
+    steps = {step.title: step.value for step in ladder(parts)}
     assert steps["CAPI-SDRi"] + steps["+ confusions"] == steps["= bound"]
 
 

@@ -33,8 +33,8 @@ def test_every_recorded_mixture_and_the_corpus_values(
     assert len(found) == len(official["per_mixture"]) == 100
     for name, scenario, value, tp, fp, fn in official["per_mixture"]:
         line = found[name]
-        assert (line["tp"], line["fp"], line["fn"]) == (tp, fp, fn), scenario
-        assert line["capi_sdri"] == (None if value is None else pytest.approx(value, abs=1e-3)), scenario
+        assert line["labels"] == {"tp": tp, "fp": fp, "fn": fn}, scenario
+        assert line["capi"]["value"] == (None if value is None else pytest.approx(value, abs=1e-3)), scenario
     metrics = result.json["metrics"]
     assert metrics["capi_sdri"]["value"] == pytest.approx(official["CAPI-SDRi_mean"], abs=1e-3)
     assert metrics["mixture_accuracy"]["value"] == official["accuracy_mix"] == 54.0

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from s5eval.harness.record.tables import AsWritten, MixtureScore
+from s5eval.harness.record.run_record import About
+from s5eval.harness.record.run_summary import Mean, RunAsWritten
+from s5eval.harness.record.tables import AsWritten, MixtureScore, Outcome
 from s5eval.harness.scoring.summary import summarize
 
 Call = Callable[..., Any]
@@ -39,7 +41,7 @@ def test_without_the_option_there_are_none(
 ) -> None:
     out = tmp_path / "plain"
     s5eval("run", "--system", "staged:build", "--data", staged_set, "--limit", 2, "--out", out)
-    assert "secondary" not in summary(out)
+    assert summary(out)["secondary"] is None
     assert all(line["secondary"] is None for line in lines(out).values())
 
 
@@ -96,11 +98,13 @@ def test_what_only_the_written_files_tell_goes_when_the_estimates_change(
 
 
 def test_as_written_and_secondary_columns_want_every_mixture() -> None:
-    full = MixtureScore("a", "scored", capi_sdri=1.0, as_written=AsWritten(0.9, 1), secondary={"casa_sdr": 1.0})
-    rest = MixtureScore("b", "scored", capi_sdri=2.0)
-    failed = MixtureScore("c", "failed", error="off")
-    facts: dict[str, Any] = {"n_expected": 2, "finished": True, "about": {}}
-    assert summarize([full, failed], **facts)["as_written"]["capi_sdri"] == {"value": 0.9, "n_defined": 1}
-    assert "secondary" in summarize([full], **facts)
-    assert summarize([full, rest], **facts)["as_written"] is None
-    assert "secondary" not in summarize([full, rest], **facts)
+    scored = Outcome("scored")
+    full = MixtureScore("a", scored, as_written=AsWritten(0.9, 1), secondary={"casa_sdr": 1.0})
+    rest = MixtureScore("b", scored)
+    failed = MixtureScore("c", Outcome("failed", "off"))
+    about = About(system="folder", weights="none", dataset="folder", split="folder")
+    facts: dict[str, Any] = {"n_expected": 2, "finished": True, "about": about}
+    assert summarize([full, failed], **facts).as_written == RunAsWritten(Mean(0.9, 1), 1)
+    assert summarize([full], **facts).secondary is not None
+    assert summarize([full, rest], **facts).as_written is None
+    assert summarize([full, rest], **facts).secondary is None

@@ -24,11 +24,10 @@ def rescored(tables: list[PairTable], decision: Decision) -> np.ndarray:
     rows = []
     for table in tables:
         score = score_mixture("m", table, select(table, decision))
-        assert score.tp is not None
-        assert score.fp is not None
-        assert score.fn is not None
+        counts = score.labels
+        assert counts is not None
         defined = (0.0, 0.0) if score.capi_sdri is None else (score.capi_sdri, 1.0)
-        rows.append((*defined, float(bool(score.exact)), 1.0, score.tp, score.tp + score.fp + score.fn))
+        rows.append((*defined, float(score.exact), 1.0, counts.tp, counts.tp + counts.fp + counts.fn))
     return np.array(rows, float)
 
 

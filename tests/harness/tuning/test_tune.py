@@ -132,7 +132,7 @@ def test_tuning_reports_a_cross_validated_gain(make_tables: Tables) -> None:
 
 def test_what_cannot_be_tuned_is_refused(make_tables: Tables) -> None:
     tables = make_tables(10, 8)
-    with pytest.raises(UsageError, match="--folds is 11"):
+    with pytest.raises(UsageError, match="`folds` is 11"):
         tune_tables(tables, base=Decision(), objective=Objective(), folds=11)
     for table in tables:
         table.p_silence[:] = 0.0

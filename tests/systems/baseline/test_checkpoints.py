@@ -78,7 +78,7 @@ def test_a_second_table_of_weights_is_a_second_set(network: nn.Module, tmp_path:
 def test_a_file_with_objects_needs_trust(network: nn.Module, tmp_path: Path) -> None:
     state, path = filled(network), tmp_path / "a.ckpt"
     torch.save(lightning(state, hyper_parameters=Foreign()), path)
-    with pytest.raises(DataError, match="--trust-checkpoint"):
+    with pytest.raises(DataError, match="`trust_checkpoint`"):
         load_checkpoint(network, path, trusted=False)
     load_checkpoint(network, path, trusted=True)
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())

@@ -8,7 +8,7 @@ import pytest
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.baseline.system import SHIPPED, build_4c
-from s5eval.systems.loading import file_digest
+from s5eval.systems.weight_files import file_digest
 
 pytestmark = pytest.mark.skipif(not (SHIPPED / "card.json").is_file(), reason="no weights ship")
 

@@ -13,12 +13,12 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import thresholds_file
 from s5eval.systems.interface import Candidates, Json
-from s5eval.systems.loading import file_digest
 from s5eval.systems.multistage import system as module
 from s5eval.systems.multistage.configuration import load_preset, read_settings
 from s5eval.systems.multistage.stages import ExtractionStage
 from s5eval.systems.multistage.system import PARTS, build, new_part, weights_folder
 from s5eval.systems.registry import load_factory
+from s5eval.systems.weight_files import file_digest
 
 Noise = Callable[..., Mixture]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.systems.loading import file_digest
 from s5eval.systems.multistage.system import SHIPPED, build
+from s5eval.systems.weight_files import file_digest
 
 pytestmark = pytest.mark.skipif(not (SHIPPED / "card.json").is_file(), reason="no weights ship")
 

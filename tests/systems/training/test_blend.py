@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.loading import file_digest
 from s5eval.systems.training.blend import blend, main
+from s5eval.systems.weight_files import file_digest
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.card import record_file
-from s5eval.systems.loading import file_digest
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.weight_files import file_digest
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")

@@ -51,7 +51,7 @@ def test_the_recipes_make_a_system_that_runs(
 
 
 def test_a_part_that_is_missing_is_named_with_where_it_comes_from(toy_train: ToyTrain) -> None:
-    with pytest.raises(DataError, match=r"m2d\.safetensors.*--m2d-weights.*recipe mini/m2d"):
+    with pytest.raises(DataError, match=r"m2d\.safetensors.*`m2d_weights`.*recipe mini/m2d"):
         toy_train("dpc", starts_from={"uss": None, "dpc1": None})
 
 
@@ -106,7 +106,7 @@ def test_m2d_learns_with_the_classifier_that_hears_through_it(toy_train: ToyTrai
 
 def test_published_m2d_weights_are_not_for_training_m2d(toy_plan: ToyPlan, tmp_path: Path) -> None:
     sitting = Sitting(tmp_path / "weights", tmp_path / "a", device="cpu", m2d_weights=tmp_path / "published.pth")
-    with pytest.raises(UsageError, match=r"expected no --m2d-weights, got .*published\.pth"):
+    with pytest.raises(UsageError, match=r"expected no `m2d_weights`, got .*published\.pth"):
         train(toy_plan("m2d"), sitting)
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.systems.loading import file_digest, joint_digest, load_strictly, read_tensors
+from s5eval.systems.weight_files import file_digest, joint_digest, load_strictly, read_tensors
 
 
 @pytest.fixture

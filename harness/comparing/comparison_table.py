@@ -1,10 +1,10 @@
 """A comparison of two runs as text."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
-from s5eval.harness.comparing.pair_of_runs import Comparison
-from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES
+from s5eval.harness.comparing.pair_of_runs import Comparison, LeftOut, Side, TermDifference
+from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
@@ -12,9 +12,15 @@ from s5eval.harness.scoring.decomposition import ORACLES
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 
 _OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice that the text shows; --json has all
+_LEFT_OUT: dict[LeftOut, str] = {
+    "first": "not scored in the first run",
+    "second": "not scored in the second run",
+    "either": "not scored in either",
+    "references": "different references",
+}
 _SHOWN = 8  # mixtures of a list; --json has all
 
-TITLES = {
+TITLES: dict[str, str] = {
     "capi_sdri": "CAPI-SDRi dB",
     "mixture_accuracy": "mixture acc. %",
     "source_accuracy": "source acc. %",
@@ -23,7 +29,7 @@ TITLES = {
     "sdri": "SDRi dB",
     "precision": "precision %",
     "recall": "recall %",
-    **{name: f"{title} dB" for name, title in SECONDARY_TITLES.items()},
+    **{str(name): f"{title} dB" for name, title in SECONDARY_TITLES.items()},
 }
 """What the metrics are called in tables."""
 
@@ -32,7 +38,7 @@ def comparison_table(comparison: Comparison) -> str:
     """The comparison as text: metrics, slices, flipped mixtures, losses."""
     lines = [f"A: {_title(comparison.first)}", f"B: {_title(comparison.second)}"]
     lines += [f"warning: {warning}" for warning in comparison.warnings]
-    lines += [f"left out, {why}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
+    lines += [f"left out, {_LEFT_OUT[why]}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
     header = ("", "A", "B", "B − A [95 %]", "better / worse / same", "sign test p")
     rows: list[tuple[str, ...]] = [header]
     groups: dict[str, list[tuple[str, ...]]] = {}
@@ -50,11 +56,13 @@ def comparison_table(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _title(facts: Mapping[str, Any]) -> str:
-    decided = [f"decision: {facts['decided_by']}"] if facts.get("decided_by") else []
-    marks = [*marks_of(facts), *([mark] if (mark := part_mark(facts)) else []), *decided]
-    named = [f"{facts['path']} ({shown_name(facts)})", *settings_of(facts)]
-    return " | ".join([*named, f"weights: {facts['weights']}", *marks])
+def _title(side: Side) -> str:
+    facts = replace(side.facts, unverified=None)  # which the warnings say
+    decided = [f"decision: {facts.decided_by}"] if facts.decided_by else []
+    part = part_mark(facts.n_expected, facts.n_split)
+    marks = [*marks_of(facts), *([part] if part else []), *decided]
+    named = [f"{side.path} ({shown_name(facts)})", *settings_of(facts)]
+    return " | ".join([*named, f"weights: {facts.weights}", *marks])
 
 
 def _group(path: tuple[str, ...]) -> str:
@@ -81,7 +89,7 @@ def delta_text(difference: Difference) -> str:
     return f"{text} *" if difference.significant else text
 
 
-def _decomposition(rows: Mapping[str, Mapping[str, float | None]] | None) -> list[str]:
+def _decomposition(rows: Mapping[str, TermDifference] | None) -> list[str]:
     if rows is None:
         return []
     table: list[tuple[str, ...]] = [("where the decibels went, dB", "A", "B", "B − A")]
@@ -89,12 +97,12 @@ def _decomposition(rows: Mapping[str, Mapping[str, float | None]] | None) -> lis
     table.append(("gap to the references themselves", *_cells(rows["gap"])))
     table.append(())
     table.append(("bound: the same waveforms with right labels and decisions", *_cells(rows["bound"])))
-    table += [(f"CAPI-SDRi with the {name.replace('oracle_', '')} put right", *_cells(rows[name])) for name in ORACLES]
+    table += [(f"CAPI-SDRi with the {ORACLE_TITLES[name]} put right", *_cells(rows[name])) for name in ORACLES]
     return aligned(table)
 
 
-def _cells(row: Mapping[str, float | None]) -> tuple[str, ...]:
-    return number(row["first"], 3), number(row["second"], 3), number(row["delta"], 3, signed=True)
+def _cells(row: TermDifference) -> tuple[str, ...]:
+    return number(row.first, 3), number(row.second, 3), number(row.delta, 3, signed=True)
 
 
 def _flips(comparison: Comparison) -> list[str]:

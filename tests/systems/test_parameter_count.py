@@ -15,7 +15,7 @@ from s5eval.submissions.metadata import fill_template, known_facts, load_templat
 from s5eval.systems.baseline.system import SHIPPED as BASELINE_WEIGHTS
 from s5eval.systems.multistage.models.af_whisper import transformers_available
 from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE_WEIGHTS
-from s5eval.systems.parameters import ParameterCount
+from s5eval.systems.parameter_count import ParameterCount
 
 Call = Callable[..., Any]
 
@@ -61,7 +61,7 @@ def test_profile_run_submission_and_files_count_the_same(
     from s5eval.harness.runs.to_submission import gather_submission
     from s5eval.submissions.results import eval_results
 
-    fingerprint = read_run(run)["fingerprint"]
+    fingerprint = read_run(run).fingerprint
     dev = shutil.copytree(run, tmp_path / "dev")
     results = eval_results(gather_submission(run, dev, allow_partial=True).submission)
     facts = known_facts(make_name("Kim", "KAIST", 1), {"eval": results})
