@@ -10,9 +10,11 @@ import contextlib
 import errno
 import functools
 import hashlib
+import io
 import os
 import platform
 import re
+import stat
 import time
 import uuid
 import zlib
@@ -107,6 +109,27 @@ def write_atomically(target: Path, content: bytes | str, *, sync: bool = True) -
         except OSError as error:
             raise WriteError(target, error) from error
     return hashlib.sha256(data).hexdigest()
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file for reading that somebody else may have made: a pipe in its place would be waited for, for ever.
+
+    Raises:
+        OSError: there is none, or it is a pipe, a device or a folder.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):  # looked at before it is opened: a device may act on that
+        raise OSError(errno.EINVAL, "it is no regular file")
+    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")  # noqa: SIM115, PTH123
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return file
+
+
+def read_regular(path: Path) -> bytes:
+    """All of a file that `open_regular` opens; raises as that does."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 class GrowingFile:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import read_regular
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.harness.record.tables import MixtureScore, PairTable
@@ -69,9 +70,9 @@ def read_journal(run: Path, *, sealed: bool) -> Journal:
         OSError: it cannot be read.
     """
     path = run / JOURNAL
-    if not path.is_file():
+    if not path.exists():
         return Journal()
-    *whole, rest = path.read_bytes().split(b"\n")
+    *whole, rest = read_regular(path).split(b"\n")
     lines: dict[str, Line] = {}
     damaged = []
     place, count, missing_before = 0, 0, None

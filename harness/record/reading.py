@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import read_regular
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, Unsealed, unseal
 from s5eval.harness.record.codec import MismatchError, from_json
@@ -189,7 +190,7 @@ _OF_RECORDS = (KeyError, TypeError, ValueError, AttributeError, IndexError, Zero
 
 
 def _unsealed(file: Path) -> Unsealed:
-    return unseal(file.read_bytes())
+    return unseal(read_regular(file))
 
 
 def facts_of(record: RunRecord) -> Facts:

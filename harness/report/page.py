@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.harness.record.lines import source_file
 from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
 from s5eval.harness.record.run_summary import MetricValue
@@ -53,7 +53,7 @@ def write_page(run: Path) -> Path:
 def page_is_whole(run: Path) -> bool:
     """Whether `report.html` stands as it was written: its last line is the digest of all before it."""
     try:
-        content = (run / "report.html").read_bytes()
+        content = read_regular(run / "report.html")
     except OSError:
         return False
     return content.endswith(_seal(content[: -len(_seal(b""))]).encode())
