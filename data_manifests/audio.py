@@ -23,6 +23,7 @@ from s5eval.data_manifests.containers import (
     with_length,
 )
 from s5eval.data_manifests.listing import not_a_file
+from s5eval.data_manifests.pcm import PlainWav, open_plain
 
 BLOCK_FRAMES = 1 << 19
 """Samples of a block: 16 s, so that a recording of the challenge is one, and an hour takes no more memory."""
@@ -104,7 +105,7 @@ def read_blocks(
 
 
 def _checked_blocks(
-    file: soundfile.SoundFile,
+    file: soundfile.SoundFile | PlainWav,
     name: str,
     channels: int,
     sample_rate: int,
@@ -209,13 +210,18 @@ def pcm16_header(frames: int, *, sample_rate: int) -> bytes:
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
+def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile | PlainWav]:
     if isinstance(source, Path):
         if problem := not_a_file(source):
             raise AudioError(f"{name}: {problem}")
         if source.stat().st_size == 0:
             raise AudioError(f"{name}: the file is empty (0 bytes); write it again", rule="empty")
     try:
+        if isinstance(source, Path):
+            with open_plain(source) as plain:
+                if plain is not None:
+                    yield plain
+                    return
         samples, content, head = _examined(source)
         # Bytes that are none of these reach no decoder: of a cut one it would make a shorter one.
         if samples is None and not head.startswith(FLAC_MARK):
@@ -266,16 +272,16 @@ def _binary(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         source.seek(0)
 
 
-def _is_endless(file: soundfile.SoundFile) -> bool:
+def _is_endless(file: soundfile.SoundFile | PlainWav) -> bool:
     """Whether a FLAC file does not tell its length (it was written to a pipe); libsndfile says 2^63 − 1 then."""
     return bool(file.frames >= _ENDLESS_FRAMES)
 
 
-def _frames(file: soundfile.SoundFile) -> int:
+def _frames(file: soundfile.SoundFile | PlainWav) -> int:
     return sum(map(len, _raw_blocks(file, "int16"))) if _is_endless(file) else int(file.frames)
 
 
-def _raw_blocks(file: soundfile.SoundFile, dtype: str) -> Iterator[npt.NDArray[Any]]:
+def _raw_blocks(file: soundfile.SoundFile | PlainWav, dtype: str) -> Iterator[npt.NDArray[Any]]:
     """All samples, (T, channels) a block, whether the file tells how many there are or not."""
     left = math.inf if _is_endless(file) else file.frames
     while left > 0:

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from s5eval.metrics.bootstrap import bootstrap, paired_bootstrap, ratios
+from s5eval.metrics.bootstrap import Resamples, bootstrap, paired_bootstrap, ratios
 
 
 def literal_interval(numerator: np.ndarray, denominator: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -103,3 +103,12 @@ def test_how_many_resamples_are_held_at_once_changes_nothing(monkeypatch: pytest
     parts = bootstrap(values, np.ones_like(values), resamples=300)
     np.testing.assert_allclose(parts.low, whole.low, atol=1e-12)
     np.testing.assert_allclose(parts.high, whole.high, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [0, 1, 30])
+def test_resamples_that_are_kept_give_the_interval_of_those_that_are_drawn(n: int) -> None:
+    rng = np.random.default_rng(4)
+    numerator, denominator = rng.normal(size=(n, 3)), rng.integers(0, 2, (n, 3)).astype(float)
+    drawn, kept = bootstrap(numerator, denominator), Resamples(n).intervals(numerator, denominator)
+    for name in ("value", "low", "high"):
+        np.testing.assert_allclose(getattr(kept, name), getattr(drawn, name), rtol=1e-12)
