@@ -155,7 +155,7 @@ def journal_problem(journal: Journal, record: RunRecord) -> str | None:
     if journal.damaged:
         return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
     if journal.missing_before is not None:
-        return f"a line is missing before line {journal.missing_before}: taken out, or lost"
+        return f"a line is missing before line {journal.missing_before} (taken out or lost), or lines were moved"
     if record.lines is not None and journal.count < record.lines:
         return f"{record.lines - journal.count} of its {record.lines} lines are missing: taken out, or lost"
     missing = [id_ for id_ in record.mixtures if id_ not in journal.lines]
