@@ -36,6 +36,7 @@ from s5eval.harness.commands import (
     systems,
     train,
     tune,
+    view,
     weights,
 )
 from s5eval.harness.commands.help import Group
@@ -61,6 +62,7 @@ _COMMANDS = (
     run,
     score,
     runs,
+    view,
     submit,
     merge,
     rescore,
