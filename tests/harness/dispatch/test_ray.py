@@ -101,7 +101,10 @@ def data(tmp_path: Path, make_set: Call) -> Path:
 
 def journal(run: Path) -> dict[str, dict[str, Any]]:
     lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
-    found = {line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": ""} for line in lines}
+    found = {
+        line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": "", "number": 0}
+        for line in lines
+    }
     assert len(found) == len(lines), "one line a mixture"
     return found
 

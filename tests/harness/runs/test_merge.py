@@ -22,7 +22,10 @@ def content(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Lines by mixture, without their times, and the summary."""
     lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
     summary = {key: value for key, value in json.loads((run / "summary.json").read_text()).items() if key != "sha256"}
-    found = {line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": ""} for line in lines}
+    found = {
+        line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": "", "number": 0}
+        for line in lines
+    }
     assert len(found) == len(lines)
     return found, summary
 

@@ -40,7 +40,10 @@ def journal(run: Path) -> dict[str, dict[str, Any]]:
     """Every line without its time (and the digest that covers it), by mixture."""
     lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
     assert len({line["mixture_id"] for line in lines}) == len(lines), "one line a mixture"
-    return {line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": ""} for line in lines}
+    return {
+        line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": "", "number": 0}
+        for line in lines
+    }
 
 
 def failures(run: Path) -> dict[str, str]:
