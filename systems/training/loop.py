@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -355,6 +355,8 @@ class _Loop:
             if part.beside is not None:
                 part.beside(path.parent)
         recipe, energy = self.plan.recipe, total_energy(self.energy())
+        if energy is not None and self.fabric.world_size > 1:
+            energy = replace(energy, method=f"{energy.method}; of the first of {self.fabric.world_size} processes")
         entry = {
             "recipe": self.plan.name,
             "plan": self.digest,
