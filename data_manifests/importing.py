@@ -161,5 +161,5 @@ def _write_scene(scene: MappedScene, draft: Path, told: Convention) -> list[str]
 
 def _read_target(path: Path, channel: int | None) -> Audio:
     if channel is None:
-        return read_audio(path, channels=1, sample_rate=SAMPLE_RATE, advice="; `target_channel` takes one of them")
+        return read_audio(path, channels=1, sample_rate=SAMPLE_RATE, advice="; `target_channel=N` takes one of them")
     return read_audio(path, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE, only=channel)

@@ -35,6 +35,7 @@ from s5eval.harness.commands import (
     systems,
     train,
     tune,
+    view,
     weights,
 )
 from s5eval.harness.commands.help import Group
@@ -60,6 +61,7 @@ _COMMANDS = (
     run,
     score,
     runs,
+    view,
     submit,
     rescore,
     tune,

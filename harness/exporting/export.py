@@ -46,7 +46,7 @@ def export(contents: Sequence[Content], to: Target, place: Place) -> list[Export
         DataError: what is there cannot be written.
     """
     if to not in TARGETS:
-        raise UsageError(f"`to` is {to!r}, expected one of {', '.join(TARGETS)}")
+        raise UsageError(f"`to` {to!r}: expected one of {', '.join(TARGETS)}")
     if place.online and to != "wandb":
         raise UsageError(f"`online` is for wandb; {to} writes where `out` says")
     write = _writer(to)
