@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -364,6 +364,8 @@ class _Loop:
                 beside = part.beside(path.parent)
                 written[str(beside.relative_to(folder))] = f"sha256:{file_sha256(beside)}"
         recipe, energy = self.plan.recipe, total_energy(self.energy())
+        if energy is not None and self.fabric.world_size > 1:
+            energy = replace(energy, method=f"{energy.method}; of the first of {self.fabric.world_size} processes")
         entry = {
             "recipe": self.plan.name,
             "plan": self.digest,
