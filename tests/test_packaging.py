@@ -24,7 +24,7 @@ ROOMS = {
     "| parameter_count pipeline profiling registry stage_store | weights | baseline bounds folder multistage",
     "submissions": "check_json errors layout records zipping | archive check_audio expected metadata pdf results "
     "| check_results | validate | build package",
-    "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal",
+    "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal ranks",
     "harness": "errors process terminal | record | scoring | report | runs tuning | comparing | api commands | cli",
 }
 """The rooms (folders and files) of every floor: each imports only rooms before the bar on its left."""

@@ -13,8 +13,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "checkpoint_minutes", "repair", "dry_run",
     ),
     "What is computed": (
-        "metrics", "downmix", "save_audio", "axes", "baseline", "objective", "weight", "folds", "shrinkage",
-        "unlabelled", "source", "strength", "count", "rooms", "draws", "seed", "seconds",
+        "metrics", "downmix", "published", "save_audio", "axes", "baseline", "objective", "weight", "folds",
+        "shrinkage", "unlabelled", "source", "strength", "count", "rooms", "draws", "seed", "seconds",
     ),
     "Submission": (
         "author", "affiliation", "number", "systems", "dev_run", "nparams", "meta", "report", "template", "out_suffix",
@@ -27,7 +27,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Evaluate": ("run", "score", "check", "rescore"),
-    "Look at": ("runs", "report", "compare", "profile"),
+    "Look at": ("runs", "report", "compare", "rank", "profile"),
     "Improve": ("tune", "ablate", "train"),
     "Submit": ("submit",),
     "Data and surroundings": ("data", "systems", "cache", "info"),
