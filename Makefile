@@ -9,6 +9,10 @@ STAMP = $(VENV)/.installed
 run: $(STAMP)  ## install, run the multi-stage system on the embedded set, print the table and the run folder
 	$(BIN)/s5eval run --system multistage --limit 24
 
+# Extras that only tests of exports and energy need: without them those tests are skipped. About 150 MB to download.
+.PHONY: extras
+extras: $(VENV)/.extras-installed  ## what `make test` uses of the extras energy, export and hub
+
 test: $(STAMP) lint  ## style, types and the fast tests
 	$(BIN)/python -m pytest -q -m "not slow"
 
@@ -68,6 +72,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 $(VENV)/.docs-installed: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
+$(VENV)/.extras-installed: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[energy,export,hub]"
 	touch $@
 
 clean:

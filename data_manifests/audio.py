@@ -21,6 +21,7 @@ from s5eval.data_manifests.containers import (
     with_length,
 )
 from s5eval.data_manifests.listing import not_a_file
+from s5eval.data_manifests.pcm import PlainWav, open_plain
 
 _ENDLESS_FRAMES = 1 << 40
 _BLOCK_FRAMES = 1 << 18
@@ -139,13 +140,18 @@ def wav_bytes(samples: npt.NDArray[np.float32] | npt.NDArray[np.int16], *, sampl
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
+def _opened(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile | PlainWav]:
     if isinstance(source, Path):
         if problem := not_a_file(source):
             raise AudioError(f"{name}: {problem}")
         if source.stat().st_size == 0:
             raise AudioError(f"{name}: the file is empty (0 bytes); write it again", rule="empty")
     try:
+        if isinstance(source, Path):
+            with open_plain(source) as plain:
+                if plain is not None:
+                    yield plain
+                    return
         samples, content, head = _examined(source)
         # Bytes that are none of these reach no decoder: of a cut one it would make a shorter one.
         if samples is None and not head.startswith(FLAC_MARK):
@@ -196,12 +202,12 @@ def _binary(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         source.seek(0)
 
 
-def _is_endless(file: soundfile.SoundFile) -> bool:
+def _is_endless(file: soundfile.SoundFile | PlainWav) -> bool:
     """Whether a FLAC file does not tell its length (it was written to a pipe); libsndfile says 2^63 − 1 then."""
     return bool(file.frames >= _ENDLESS_FRAMES)
 
 
-def _read(file: soundfile.SoundFile, dtype: str) -> npt.NDArray[Any]:
+def _read(file: soundfile.SoundFile | PlainWav, dtype: str) -> npt.NDArray[Any]:
     """All samples, (T, channels), whether the file tells how many there are or not."""
     if not _is_endless(file):
         whole: npt.NDArray[Any] = file.read(file.frames, dtype=dtype, always_2d=True)

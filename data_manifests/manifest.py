@@ -111,21 +111,7 @@ def open_manifest(
     if dataset is not None and dataset not in known_datasets():
         known = list(known_datasets())
         raise UsageError(f"no data set {dataset!r}{suggestion(dataset, known)} (known: {', '.join(known)})")
-    if root is None and dataset not in (None, MINI):
-        raise DataError(f"`dataset={dataset}` needs its folder: give `data`, or set S5EVAL_DATA")
-    if root is None or dataset == MINI:
-        name, chosen, folder = MINI, _split_of(known_datasets()[MINI], split or "test"), Path()
-    elif not root.is_dir():
-        raise DataError(f"no data folder at {root}; give `data`, or set S5EVAL_DATA")
-    elif dataset is None and (root / "soundscape").is_dir():
-        name, chosen = _plain_split(root)
-        folder = root
-        if split not in (None, FOLDER, chosen.name):
-            what = "a plain folder with soundscape/" if name == FOLDER else f"the split {chosen.name!r} of {name}"
-            raise UsageError(f"{root} is {what} and has no split {split!r}; leave `split` out")
-    else:
-        name, chosen = _choose_split(root, dataset, split)
-        folder = root
+    name, chosen, folder = _located(root, dataset, split)
     whole: Sequence[str] = ()
     made = made_split(chosen, root)
     partly = made is not None and (limit is not None or bool(only))
@@ -163,6 +149,42 @@ def open_manifest(
         sha256=scenes_digest(digests),
         sizes_sha256=sizes_digest(kept),
     )
+
+
+def _located(root: Path | None, dataset: str | None, split: str | None) -> tuple[str, Split, Path]:
+    """The data set, the split, and the folder that its paths begin at (empty for what is made on use)."""
+    if root is None and dataset not in (None, MINI):
+        raise DataError(f"`dataset={dataset}` needs its folder: give `data`, or set S5EVAL_DATA")
+    if root is None or dataset == MINI:
+        return MINI, _split_of(known_datasets()[MINI], split or "test"), Path()
+    if not root.is_dir():
+        raise DataError(f"no data folder at {root}; give `data`, or set S5EVAL_DATA")
+    if dataset is None and (root / "soundscape").is_dir():
+        name, chosen = _plain_split(root)
+        if split not in (None, FOLDER, chosen.name):
+            what = "a plain folder with soundscape/" if name == FOLDER else f"the split {chosen.name!r} of {name}"
+            raise UsageError(f"{root} is {what} and has no split {split!r}; leave `split` out")
+        return name, chosen, root
+    name, chosen = _choose_split(root, dataset, split)
+    return name, chosen, root
+
+
+def scenes_as_they_stand(
+    root: Path | None, *, dataset: str | None = None, split: str | None = None
+) -> tuple[Path, tuple[Scene, ...]]:
+    """Where the files of a split lie, and its scenes, by names alone: nothing is made, no audio is read.
+
+    For whoever looks for the audio of a known mixture; arguments and errors as `open_manifest`.
+    """
+    name, chosen, folder = _located(root, dataset, split)
+    made = made_split(chosen, root)
+    if made is not None:
+        folder = made.as_it_stands()
+    references = folder / chosen.references if chosen.references and _has_name(folder / chosen.references) else None
+    scenes, _ = scan(
+        folder / chosen.soundscape, references, as_it_stands=True, numbered=chosen.numbered, part=name == MINI
+    )
+    return folder, scenes
 
 
 def _missing(wanted: Sequence[str], here: Sequence[str], folder: Path, split: Split) -> tuple[Finding, ...]:

@@ -22,7 +22,9 @@ from s5eval.harness.commands import (
     check,
     compare,
     data,
+    export,
     info,
+    pack,
     profile,
     rank,
     report,
@@ -34,6 +36,7 @@ from s5eval.harness.commands import (
     systems,
     train,
     tune,
+    weights,
 )
 from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.wording import in_options
@@ -72,10 +75,14 @@ _COMMANDS = (
     systems,
     cache,
     info,
+    export,
+    pack,
+    weights,
 )
 
 for _module in _COMMANDS:
     cli.add_command(_module.command)
+cli.add_command(pack.unpack_command)
 
 
 def main() -> None:

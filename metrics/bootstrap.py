@@ -6,6 +6,7 @@ resampled, and all metrics of a run share the same resamples.
 Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13 (percentile interval).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,18 +82,43 @@ def paired_bootstrap(
 
 
 def _resampled_sums(columns: Array, resamples: int, seed: int) -> Array:
-    n = len(columns)
-    if n == 0:
+    if len(columns) == 0:
         return np.zeros((resamples, columns.shape[1]))
+    return np.vstack([counts.astype(np.float64) @ columns for counts in _draw(len(columns), resamples, seed)])
+
+
+def _draw(n: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.intp]]:
+    """How often each of `n` mixtures is drawn in each resample, (at most `_CHUNK`, n) at a time."""
     generator = np.random.default_rng(seed)
-    sums = np.empty((resamples, columns.shape[1]))
     for start in range(0, resamples, _CHUNK):
         size = min(_CHUNK, resamples - start)
         drawn = generator.integers(0, n, size=(size, n), dtype=np.int32)
         drawn += np.arange(size, dtype=np.int32)[:, None] * np.int32(n)
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        sums[start : start + size] = counts.astype(np.float64) @ columns
-    return sums
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+
+
+class Resamples:
+    """Resamples that are drawn once and asked often: what an interval costs then is one product of matrices.
+
+    It gives what `bootstrap` gives, to the last bits of a sum, and holds `resamples` × N bytes.
+    """
+
+    def __init__(self, n: int, *, resamples: int = RESAMPLES, seed: int = SEED) -> None:
+        """Draw for `n` mixtures."""
+        self.n, self.resamples = n, resamples
+        parts = [counts.astype(np.uint8) for counts in _draw(n, resamples, seed)] if n else []
+        self._counts = np.vstack(parts) if parts else np.zeros((resamples, 0), np.uint8)
+
+    def intervals(self, numerator: Array, denominator: Array, *, level: float = LEVEL) -> Intervals:
+        """Percentile intervals of K metrics (N, K); see `bootstrap`."""
+        columns = np.hstack([numerator, denominator])
+        sums = np.empty((self.resamples, columns.shape[1]))
+        for start in range(0, self.resamples, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            sums[part] = self._counts[part].astype(np.float64) @ columns
+        k = numerator.shape[1]
+        low, high = _percentiles(_divide(sums[:, :k], sums[:, k:]), level)
+        return Intervals(ratios(numerator, denominator), low, high)
 
 
 def _percentiles(values: Array, level: float) -> tuple[Array, Array]:

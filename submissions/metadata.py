@@ -1,7 +1,9 @@
 """The meta information of a submitted system: a YAML template, filled from the submission, and checked against it.
 
-The field list of this task's form was not public when this was written: the shipped template has the shape that
-DCASE challenges have long used (`submission`, `system`, `results`), and a user's own template takes its place. A
+The field list of this task's form, of 2025 and of 2026, was not public when this was written: the pages
+dcase.community/challenge2025/submission and …/challenge2026/submission say that there is a predefined form, and name
+the label, authors, and the description of the system; the shipped template has the shape that DCASE challenges have
+long used (`submission`, `system`, `results`), and a user's own template takes its place. A
 template is its own rule: every key of it must be there, and what holds a TODO in it must be filled in.
 """
 
@@ -22,6 +24,22 @@ from s5eval.submissions.layout import SubmissionName, finding
 
 TODO = "TODO"
 MAX_ABBREVIATION = 10
+MEASURED = (
+    "trainable_parameters",
+    "macs",
+    "inference_seconds",
+    "inference_hardware",
+    "inference_method",
+    "training_hours",
+    "training_hardware",
+    "training_kwh",
+    "training_method",
+    "evaluation_kwh",
+    "evaluation_mixtures",
+    "evaluation_method",
+)
+"""Placeholders for what is measured or counted; null, where nobody did."""
+
 PLACEHOLDERS = (
     "label",
     "author",
@@ -31,8 +49,16 @@ PLACEHOLDERS = (
     "mixture_accuracy",
     "source_accuracy",
     "external_resources",
+    "acoustic_features",
+    "training_data",
+    "data_augmentation",
+    "machine_learning_method",
+    "loss_function",
+    "decision_making",
+    "post_processing",
+    *MEASURED,
 )
-"""What a template may hold as `{{name}}`: facts that are read from the submission."""
+"""What a template may hold as `{{name}}`: facts that are read from the submission, and from the facts beside it."""
 
 _PLACEHOLDER = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
 _LIMIT = 1 << 20  # bytes
@@ -68,11 +94,17 @@ def load_template(path: Path | None) -> str:
 
 
 def fill_template(text: str, facts: Mapping[str, Any]) -> str:
-    """Put facts in the place of `{{name}}`; a fact that is not known becomes a TODO."""
+    """Put facts in the place of `{{name}}`; one that is not known becomes a TODO, or null if it is measured."""
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
-        return json.dumps(facts[name]) if facts.get(name) is not None else f'"{TODO}: {name.replace("_", " ")}"'
+        if facts.get(name) is None and name in MEASURED:
+            return "null"
+        return (
+            json.dumps(facts[name], ensure_ascii=False)
+            if facts.get(name) is not None
+            else f'"{TODO}: {name.replace("_", " ")}"'
+        )
 
     return _PLACEHOLDER.sub(value, text)
 
@@ -139,6 +171,8 @@ def check_meta(path: Path, name: SubmissionName, template: str, facts: Mapping[s
 
 _COMPARED = (
     ("system.complexity.total_parameters", "nparams", 0.0),
+    ("system.complexity.trainable_parameters", "trainable_parameters", 0.0),
+    ("system.complexity.macs", "macs", 0.0),
     ("results.development_dataset.capi_sdri", "capi_sdri", 5e-3),
     ("results.development_dataset.mixture_accuracy", "mixture_accuracy", 5e-3),
     ("results.development_dataset.source_accuracy", "source_accuracy", 5e-3),

@@ -22,6 +22,7 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.submissions.archive import Unreadable, open_container
 from s5eval.submissions.expected import Expected
+from s5eval.submissions.facts import read_facts
 from s5eval.submissions.layout import (
     DEV_RESULTS,
     EVAL_RESULTS,
@@ -204,9 +205,11 @@ def _facts(path: Path | None, name: SubmissionName) -> dict[str, Any]:
         except (ValueError, RecursionError):
             contents[key] = {}
     try:
-        return known_facts(name, contents)
+        known = known_facts(name, contents)
     except (AttributeError, TypeError):  # an object where a list stands, say
-        return known_facts(name, {})
+        known = known_facts(name, {})
+    beside = {} if path is None else read_facts(path, name)
+    return {**beside, **{key: value for key, value in known.items() if value is not None or key not in beside}}
 
 
 def _check_urls(path: Path, labels: Sequence[str]) -> list[Finding]:

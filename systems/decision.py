@@ -7,7 +7,7 @@ thresholds: Kwon et al., arXiv 2606.24512.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +113,51 @@ def candidate_labels(class_scores: npt.NDArray[np.float64], labels: Sequence[str
     return tuple(CLASSES[index] for index in class_scores.argmax(axis=1))
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a decision says of one candidate: its class, and the rule that dropped it.
+
+    Attributes:
+        label: its class.
+        rule: the rule that dropped it; None: it became an estimate.
+        other: for `duplicate`, the candidate that took its place.
+    """
+
+    label: str
+    rule: Literal["threshold", "duplicate", "maximum"] | None = None
+    other: int | None = None
+
+
+def judge(
+    *,
+    class_scores: npt.NDArray[np.float64],
+    p_silence: npt.NDArray[np.float64],
+    correlation: npt.NDArray[np.float64],
+    labels: Sequence[str] | None,
+    decision: Decision,
+) -> tuple[Verdict, ...]:
+    """What becomes of every candidate, in their order; arguments and rules as `decide`, which is made of this."""
+    names = candidate_labels(class_scores, labels)
+    silence, alike = _settled(p_silence), _settled(correlation)
+    alive = [k for k, name in enumerate(names) if silence[k] <= decision.threshold(name)]
+    alive.sort(key=lambda k: (silence[k], k))
+    verdicts = [Verdict(name, "threshold") for name in names]
+    kept: list[int] = []
+    for k in alive:
+        twin = None
+        if decision.duplicate_correlation is not None:
+            close = (j for j in kept if names[k] == names[j] and alike[k, j] > decision.duplicate_correlation)
+            twin = next(close, None)
+        if twin is None:
+            kept.append(k)
+        else:
+            verdicts[k] = Verdict(names[k], "duplicate", twin)
+    for rank, k in enumerate(kept):
+        fits = decision.max_sources is None or rank < decision.max_sources
+        verdicts[k] = Verdict(names[k], None if fits else "maximum")
+    return tuple(verdicts)
+
+
 def decide(
     *,
     class_scores: npt.NDArray[np.float64],
@@ -134,20 +179,14 @@ def decide(
         The selections in candidate order. Rules act in this order: threshold, duplicates, maximum count;
         between equals (to `PLACES` decimals) the lower index stays.
     """
-    names = candidate_labels(class_scores, labels)
-    silence, alike = _settled(p_silence), _settled(correlation)
-    alive = [k for k, name in enumerate(names) if silence[k] <= decision.threshold(name)]
-    alive.sort(key=lambda k: (silence[k], k))
-    kept: list[int] = []
-    for k in alive:
-        if decision.duplicate_correlation is not None and any(
-            names[k] == names[j] and alike[k, j] > decision.duplicate_correlation for j in kept
-        ):
-            continue
-        kept.append(k)
-    if decision.max_sources is not None:
-        kept = kept[: decision.max_sources]
-    return tuple(Selection(k, names[k], _confidence(class_scores[k], names[k], p_silence[k])) for k in sorted(kept))
+    verdicts = judge(
+        class_scores=class_scores, p_silence=p_silence, correlation=correlation, labels=labels, decision=decision
+    )
+    return tuple(
+        Selection(k, verdict.label, _confidence(class_scores[k], verdict.label, p_silence[k]))
+        for k, verdict in enumerate(verdicts)
+        if verdict.rule is None
+    )
 
 
 def _settled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

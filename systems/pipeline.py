@@ -109,10 +109,24 @@ class Pipeline:
         return results
 
 
-def _key(stage: Stage, mixture_sha256: str, inputs: Candidates | None) -> dict[str, Json]:
+def stage_key(
+    stage: str, fingerprint: Mapping[str, Json], mixture_sha256: str, inputs: Candidates | None
+) -> dict[str, Json]:
+    """What a stage's result is known by in the store.
+
+    Args:
+        stage: its name.
+        fingerprint: its own.
+        mixture_sha256: see `Mixture.sha256`.
+        inputs: the candidates of the stage before; None for the first stage.
+    """
     return {
-        "stage": stage.name,
-        "fingerprint": stage.fingerprint(),
+        "stage": stage,
+        "fingerprint": fingerprint,
         "input": None if inputs is None else inputs.sha256(),
         "mixture": mixture_sha256,
     }
+
+
+def _key(stage: Stage, mixture_sha256: str, inputs: Candidates | None) -> dict[str, Json]:
+    return stage_key(stage.name, stage.fingerprint(), mixture_sha256, inputs)

@@ -2,9 +2,9 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Mixture
+from s5eval.systems.energy import Energy
 from s5eval.systems.interface import Candidates, Stage
 
 
@@ -29,12 +30,14 @@ class PartCost:
         macs_per_second: of one: multiply-adds of matrix products, convolutions and attention per second of audio;
             transforms and element-wise work do not count. Attention grows with the length that is profiled.
         networks: how many the system has, with weights of their own; those that share weights are one.
+        calls: how often one of them is applied to a mixture of which no slot is silent; None: not told.
     """
 
     name: str
     parameters: int
     macs_per_second: float
     networks: int = 1
+    calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +60,55 @@ class StageCost:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Costs of the parts and of the stages; `trainable` is what the system's fingerprint says of its parameters."""
+    """Costs of the parts and of the stages, and what the system is.
+
+    Attributes:
+        parts: its networks.
+        stages: its stages.
+        trainable: what the system's fingerprint says of its parameters.
+        description: what a challenge's meta file asks of a system, by the names of its fields
+            (`acoustic_features`, `loss_function` and so on); a field that is not there is left to its maker.
+        external_resources: data and pre-trained models from outside the development set, each with `name`, `url` and
+            `licence`; None: not told.
+        training: hours, devices, data and energy of the training (`s5eval.systems.resources.training_facts`); None:
+            not told.
+    """
 
     parts: tuple[PartCost, ...]
     stages: tuple[StageCost, ...]
     trainable: int
+    description: Mapping[str, str] = field(default_factory=dict)
+    external_resources: tuple[Mapping[str, str], ...] | None = None
+    training: Mapping[str, Any] | None = None
+
+    def macs(self, seconds: float) -> float | None:
+        """Multiply-adds of the whole system on a mixture of `seconds`, no slot silent; None: a part tells no calls.
+
+        What a part counts as one application is profiled with the length that the profile was asked for; attention
+        grows with it, so that `seconds` should be the same.
+        """
+        counted = [part for part in self.parts if part.networks]
+        if any(part.calls is None for part in counted):
+            return None
+        return sum(part.macs_per_second * seconds * (part.calls or 0) for part in counted)
 
     def as_dict(self) -> dict[str, Any]:
-        """`{"parameters": n, "trainable_parameters": n, "parts": [{…}], "stages": [{…}]}`; n of all parts."""
+        """The profile as plain types; `parameters` is that of all parts, `macs_per_second` that of the whole system."""
         return {
             "parameters": sum(part.parameters for part in self.parts),
             "trainable_parameters": self.trainable,
+            "macs_per_second": self.macs(1.0),
+            "description": dict(self.description),
+            "external_resources": None if self.external_resources is None else [*map(dict, self.external_resources)],
+            "training": None if self.training is None else {**self.training, "energy": _energy(self.training)},
             "parts": [asdict(part) for part in self.parts],
             "stages": [asdict(stage) for stage in self.stages],
         }
+
+
+def _energy(training: Mapping[str, Any]) -> dict[str, Any] | None:
+    energy: Energy | None = training["energy"]
+    return None if energy is None else asdict(energy)
 
 
 def count_macs(network: nn.Module, *inputs: torch.Tensor, **options: bool) -> tuple[float, Any]:

@@ -74,7 +74,16 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
         output.get("text", "") for cell in done.cells if cell.cell_type == "code" for output in cell.outputs
     )
     assert "['" in printed or "('" in printed
-    assert " dB [" in printed
+    shown = [
+        output.data.get("text/html", "")
+        for cell in done.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
+    ours = [html for html in shown if html.startswith('<div class="s5eval">')]
+    assert len(ours) == 3, "a run, a mixture, a comparison"
+    assert "<audio controls" in ours[1]
+    assert "B − A [95 %]" in ours[2]
 
 
 def test_the_notebook_is_kept_without_outputs() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.digests import UNREADABLE, content_digests
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.licences import licence_class
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.listing import find_audio
 from s5eval.data_manifests.records import SAMPLE_RATE
@@ -120,12 +121,6 @@ def rooms_of(folders: Sequence[Recordings]) -> tuple[list[Room], tuple[Path, ...
     """Measured rooms of several folders, and the backgrounds that go with them; both empty where there are no rooms."""
     measured: list[Room] = [room for folder in folders for room in folder.rooms]
     return measured, tuple(path for folder in folders for path in folder.backgrounds)
-
-
-def licence_class(licence: str) -> str:
-    """A licence without its licensor and remarks: `CC-BY, InspectorJ (freesound 484344)` is `CC BY`."""
-    name = licence.split(",", 1)[0].split("(", 1)[0].strip()
-    return name.replace("-", " ") if name.startswith("CC-") else name
 
 
 def _origins(root: Path) -> Mapping[str, tuple[str, str]]:

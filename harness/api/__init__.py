@@ -36,14 +36,16 @@ if TYPE_CHECKING:
     from s5eval.data_manifests.labels import CLASSES
     from s5eval.data_manifests.manifest import Manifest
     from s5eval.data_manifests.records import Mixture, Reference, Scene
-    from s5eval.evaluation import ablate, compare, open_data, run, tune, validate
+    from s5eval.evaluation import Comparison, ablate, compare, open_data, run, tune, validate
     from s5eval.frames import Run, read_run
     from s5eval.harness.record.run_record import RunRecord
     from s5eval.harness.record.run_summary import Summary
     from s5eval.harness.record.tables import MixtureScore
+    from s5eval.run_mixture import RunMixture
     from s5eval.separation import LoadedSystem, load_system
     from s5eval.single_score import score_mixture
     from s5eval.systems.decision import Decision
+    from s5eval.systems.hooks import Hook
     from s5eval.systems.interface import Candidates, Estimate, Stage, System
     from s5eval.systems.pipeline import Pipeline
 
@@ -52,9 +54,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CLASSES",
     "Candidates",
+    "Comparison",
     "DataError",
     "Decision",
     "Estimate",
+    "Hook",
     "LoadedSystem",
     "Manifest",
     "Mixture",
@@ -62,6 +66,7 @@ __all__ = [
     "Pipeline",
     "Reference",
     "Run",
+    "RunMixture",
     "RunRecord",
     "S5Error",
     "Scene",
@@ -86,14 +91,16 @@ _HOMES = {
     "s5eval.data_manifests.labels": ("CLASSES",),
     "s5eval.data_manifests.manifest": ("Manifest",),
     "s5eval.data_manifests.records": ("Mixture", "Reference", "Scene"),
-    "s5eval.evaluation": ("ablate", "compare", "open_data", "run", "tune", "validate"),
+    "s5eval.evaluation": ("Comparison", "ablate", "compare", "open_data", "run", "tune", "validate"),
     "s5eval.frames": ("Run", "read_run"),
     "s5eval.harness.record.run_record": ("RunRecord",),
     "s5eval.harness.record.run_summary": ("Summary",),
     "s5eval.harness.record.tables": ("MixtureScore",),
+    "s5eval.run_mixture": ("RunMixture",),
     "s5eval.separation": ("LoadedSystem", "load_system"),
     "s5eval.single_score": ("score_mixture",),
     "s5eval.systems.decision": ("Decision",),
+    "s5eval.systems.hooks": ("Hook",),
     "s5eval.systems.interface": ("Candidates", "Estimate", "Stage", "System"),
     "s5eval.systems.pipeline": ("Pipeline",),
 }

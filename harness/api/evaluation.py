@@ -1,5 +1,6 @@
 """Whole data sets and whole runs: the functions behind the commands, for Python."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from os import PathLike
@@ -25,6 +26,7 @@ from s5eval.separation import LoadedSystem
 from s5eval.submissions import validate as checks
 from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected
+from s5eval.systems.hooks import Hook, Hooks
 
 AnyPath: TypeAlias = str | PathLike[str]
 AnyRun: TypeAlias = Run | str | PathLike[str]
@@ -85,6 +87,8 @@ def run(
     strict: bool = False,
     metrics: Literal["ranking", "all"] = "ranking",
     go_on: bool = False,
+    energy: bool = False,
+    hooks: Sequence[Hook] = (),
 ) -> Run:
     """Evaluate a system over a split into a run folder.
 
@@ -107,6 +111,8 @@ def run(
         strict: findings about the files are errors.
         metrics: `all` for the secondary metrics as well, which are slow.
         go_on: continue a run that was interrupted in `out`; a finished one is read as it is.
+        energy: estimate the energy that it takes (extra `energy`); it stands in `run.json`.
+        hooks: are told how it goes; one that fails is warned of, and told no more.
 
     Returns:
         The run, with DataFrames. Mixtures that failed are in no number: see `summary.n_failed`.
@@ -141,15 +147,28 @@ def run(
         cache=cache,
         strict=strict,
         metrics=metrics,
+        energy=energy,
     )
+    told = Hooks(hooks, say=lambda text: warnings.warn(text, stacklevel=3))
     folder = (_path(out) or default_run_path(config)).absolute()  # a system may change the working folder
     if go_on:
         given = {entry.name: getattr(config, entry.name) for entry in fields(config)}
-        return Run(resume(folder, given=given, fresh=config).path)
-    return Run(run_config(config, folder).path)
+        return Run(resume(folder, given=given, fresh=config, hooks=told).path)
+    return Run(run_config(config, folder, hooks=told).path)
 
 
-def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> pair_of_runs.Comparison:
+class Comparison(pair_of_runs.Comparison):
+    """Two runs side by side, as `compare` found them; a notebook shows the table and a forest of the differences."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from s5eval.harness.comparing.comparison_html import comparison_html
+
+        return comparison_html(self)
+
+
+def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> Comparison:
     """Compare two runs on the same mixtures; differences are second − first, with 95 % intervals (paired bootstrap).
 
     Args:
@@ -161,7 +180,8 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
         UsageError: not a run; different data or metric versions; no mixture in common.
         DataError: a run folder is damaged.
     """
-    return pair_of_runs.compare(_folder(first), _folder(second), allow_different=allow_different)
+    found = pair_of_runs.compare(_folder(first), _folder(second), allow_different=allow_different)
+    return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
 def tune(

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.harness.exporting.bundle import opened
 from s5eval.harness.record import reading
 from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.run_record import RunRecord, shallow
@@ -19,6 +22,7 @@ from s5eval.harness.record.tables import MixtureScore, PairTable, SecondaryName
 from s5eval.harness.scoring.decomposition import KINDS, ORACLES
 from s5eval.harness.scoring.mixture import BOUNDS
 from s5eval.metrics.capi import Pair
+from s5eval.run_mixture import RunMixture
 from s5eval.systems.decision import candidate_labels
 
 if TYPE_CHECKING:
@@ -110,6 +114,27 @@ class Run:
         counts = f"{summary.n_scored} of {summary.n_expected} mixtures scored"
         return f"<Run {self.path}: {about}, {counts}, {summary.status}>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: headline and marks, the table with intervals and bounds, where the decibels went."""
+        from s5eval.harness.report.notebook import run_html
+
+        return run_html(self.summary)
+
+    def mixture(self, mixture_id: str) -> RunMixture:
+        """One mixture of the run: its score, and in a notebook its sounds and their spectrograms.
+
+        Args:
+            mixture_id: stem of its file; see `mixtures`.
+
+        Raises:
+            UsageError: the run has not evaluated a mixture of this name.
+        """
+        for score in self.scores:
+            if score.mixture_id == mixture_id:
+                return RunMixture(self.path, score, self.record)
+        known = [score.mixture_id for score in self.scores]
+        raise UsageError(f"{self.path} has no mixture {mixture_id!r}{suggestion(mixture_id, known)}")
+
     @cached_property
     def mixtures(self) -> "pd.DataFrame":
         """One row per mixture that has been evaluated, failed ones among them; index: `mixture_id`.
@@ -180,21 +205,22 @@ class Run:
 
 
 def read_run(path: str | PathLike[str]) -> Run:
-    """Read a run folder.
+    """Read a run folder, or a bundle.
 
     Args:
-        path: the folder, as `s5eval run` or `s5eval.run` has made it.
+        path: the folder, as `s5eval run` or `s5eval.run` has made it; or the file that `s5eval pack` made of one, which
+            is verified and unpacked into the cache.
 
     Raises:
         UsageError: there is no run.
-        DataError: a file of it is missing or damaged.
+        DataError: a file of it is missing or damaged, or the bundle is not what was packed.
 
     >>> read_run("nowhere")
     Traceback (most recent call last):
         ...
     s5eval.data_manifests.common.errors.UsageError: nowhere is not a run folder (it has no run.json)
     """
-    return Run(Path(path).expanduser())
+    return Run(opened(Path(path).expanduser()))
 
 
 def _frame(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":

@@ -42,7 +42,7 @@ def command(grid: Path | None, **options: Any) -> int:
     """Run every row of GRID (a YAML file) and set the results side by side.
 
     Without GRID: number of stages x AF-Whisper x thresholds. Rows share stage results, so each is paid for once.
-    OUT holds table.md, .csv, .tex, .json, .svg and .png, and a run folder per row. The exit code is 4 when a row
+    OUT holds table.md, .csv, .tex, .json, .svg, .pdf and .png, and a run folder per row. The exit code is 4 when a row
     failed; the others stand.
     """
     from s5eval.harness.comparing.ablation import ablate
@@ -89,7 +89,7 @@ def command(grid: Path | None, **options: Any) -> int:
         echo((home / "table.json").read_text(encoding="utf-8").rstrip())
     else:
         echo(fitted(ablation_table(result)))
-        echo(f"\ntables and figure: {out}/table.{{md,csv,tex,json,svg,png}}")
+        echo(f"\ntables and figure: {out}/table.{{md,csv,tex,json,svg,pdf,png}}")
     return result.exit_code
 
 

@@ -26,7 +26,7 @@ workers_option = click.option("--workers", type=click.IntRange(min=1), help="Pro
 
 @click.group("data", cls=Group)
 def command() -> None:
-    """Data sets: list, verify, fetch, make, synthesize, preview."""
+    """Data sets: list, verify, fetch, make, synthesize, preview, map, import."""
 
 
 @command.command(
@@ -238,3 +238,69 @@ def _show_bytes() -> "Iterator[FileProgress]":
             files[name](done, total)
 
         yield show
+
+
+@command.command(
+    "map",
+    short_help="A mapping of a folder in another tool's layout.",
+    example="s5eval data map FOLDER --layout fuss --out FOLDER/MAP.csv",
+)
+@click.argument("folder", type=PathType)
+@click.option("--layout", type=click.Choice(["fuss", "spatialscaper"]), required=True, help="How FOLDER is laid out.")
+@click.option("--out", type=PathType, metavar="MAP.csv", help="Where to write it, in FOLDER; default: standard output.")
+def map_layout(folder: Path, layout: str, out: Path | None) -> int:
+    """Write a mapping (id, role, file, label) of the scenes in FOLDER, to look through and give to `data import`.
+
+    Nothing is guessed: labels are those of the files or numbers that the layout has.
+    """
+    from s5eval.data_manifests.common.files import write_atomically
+    from s5eval.data_manifests.layouts import map_folder
+    from s5eval.data_manifests.mapping import mapping_text
+
+    if out is not None and out.resolve().parent != folder.resolve():
+        raise UsageError(f"--out {out}: a mapping names files relative to itself; write it into {folder}")
+    rows = map_folder(folder, layout)
+    if out is None:
+        echo(mapping_text(rows).rstrip("\n"))
+        return 0
+    try:
+        write_atomically(out, mapping_text(rows))
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+    echo(f"mapping: {out} ({sum(row[1] == 'mixture' for row in rows)} scenes)")
+    return 0
+
+
+@command.command(
+    "import",
+    short_help="Make a set of anybody's stems, by a mapping.",
+    example="s5eval data import MAP.csv --out SET\n"
+    "s5eval data import MAP.csv --classes CLASSES.csv --order fuma --norm fuma --out SET",
+)
+@click.argument("table", metavar="MAP.csv", type=PathType)
+@click.option("--out", type=PathType, required=True, metavar="DIR", help="The set to make.")
+@click.option("--classes", type=PathType, metavar="FILE", help="Table theirs,ours of class names; no ours: no target.")
+@click.option(
+    "--order", type=click.Choice(["acn", "fuma"]), default="acn", show_default=True, help="acn: WYZX; fuma: WXYZ."
+)
+@click.option(
+    "--norm", type=click.Choice(["sn3d", "n3d", "fuma"]), default="sn3d", show_default=True, help="Of the mixtures."
+)
+@click.option("--target-channel", type=int, metavar="N", help="The source's channel, where targets have four; from 0.")
+@json_option
+def import_set(table: Path, out: Path, as_json: bool, **options: Any) -> int:
+    """Make a set in the layout of the challenge of the files that MAP.csv names (columns id, role, file, label).
+
+    Files that need no conversion are copied byte by byte. Order and norm are never guessed: what is said is converted.
+    """
+    from s5eval.data_manifests.importing import Convention, import_set
+
+    convention = Convention(options["order"], options["norm"], options["target_channel"])
+    with show_making("importing") as making:
+        done = import_set(table, out, classes=options["classes"], convention=convention, progress=making)
+    if as_json:
+        echo(json.dumps({"folder": str(done.folder), "scenes": done.scenes, "targets": done.targets}, indent=1))
+        return 0
+    converted = "copied as they are" if convention.as_it_is else f"from {convention.order} order, {convention.norm}"
+    echo(f"set: {done.folder} ({done.scenes} scenes, {done.targets} targets; mixtures {converted})")
+    return 0

@@ -6,11 +6,14 @@ from typing import Any
 import click
 
 HEADINGS: Mapping[str, tuple[str, ...]] = {
-    "Data": ("data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "strict"),
+    "Data": (
+        "data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "layout", "classes", "order",
+        "norm", "target_channel", "strict",
+    ),
     "System": ("system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights"),
     "How it is run": (
-        "batch_size", "device", "devices", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
-        "checkpoint_minutes", "repair", "dry_run",
+        "batch_size", "device", "devices", "nodes", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
+        "checkpoint_minutes", "energy", "hook", "repair", "dry_run",
     ),
     "What is computed": (
         "metrics", "downmix", "published", "save_audio", "axes", "baseline", "objective", "weight", "folds",
@@ -18,16 +21,20 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "Submission": (
         "author", "affiliation", "number", "systems", "dev_run", "nparams", "meta", "report", "template", "out_suffix",
-        "no_folder", "compress", "no_audio",
+        "no_folder", "compress", "no_audio", "no_profile",
     ),
     "What is accepted": ("allow_partial", "allow_untrained", "allow_test", "allow_different", "fail_if_worse"),
-    "Output": ("name", "out", "resume", "as_json"),
+    "Output": (
+        "name", "to", "out", "place", "project", "online", "licence", "private", "resume", "bundle", "sounds",
+        "figures", "figure", "as_json",
+    ),
 }  # fmt: skip
 """Options by what they are about; every command shows those that it has. What is not named here stands last."""
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Evaluate": ("run", "score", "check", "rescore"),
     "Look at": ("runs", "report", "compare", "rank", "profile"),
+    "Take along": ("export", "pack", "unpack", "weights"),
     "Improve": ("tune", "ablate", "train"),
     "Submit": ("submit",),
     "Data and surroundings": ("data", "systems", "cache", "info"),

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s5eval.data_manifests.common.progress import CountProgress
     from s5eval.harness.runs.engine import Outcome
     from s5eval.harness.runs.run import OutcomeProgress, RunResult
+    from s5eval.systems.hooks import Hooks
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,6 +33,21 @@ class _Path(click.Path):
 
 
 PathType = _Path(path_type=Path)
+
+
+class _Run(_Path):
+    """A run folder, or a bundle of one, which is verified and unpacked into the cache."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if isinstance(path, Path) and path.is_file():
+            from s5eval.harness.exporting.bundle import opened
+
+            return opened(path)
+        return path
+
+
+RunType = _Run(path_type=Path)
 
 
 metrics_option = click.option(
@@ -57,6 +73,28 @@ timeout_option = click.option(
     help="Fail a mixture for which the system takes longer. Native code that does not return is ended with the "
     "process; --resume then goes on without the mixture.",
 )
+
+
+energy_option = click.option(
+    "--energy",
+    is_flag=True,
+    help="Estimate the energy it takes, in kWh, with CodeCarbon's offline tracker (extra energy).",
+)
+
+
+hook_option = click.option(
+    "--hook",
+    multiple=True,
+    metavar="MODULE:NAME",
+    help="An s5eval.Hook that is told how it goes; may be repeated.",
+)
+
+
+def hooks_of(names: Sequence[str]) -> "Hooks":
+    """The hooks that `--hook` names; what one of them raises is said on standard error. Raises `UsageError`."""
+    from s5eval.systems.hooks import Hooks, load_hook
+
+    return Hooks([load_hook(name) for name in names], say=lambda text: echo(text, err=True))
 
 
 def data_options(command: Command) -> Command:

@@ -52,12 +52,21 @@ def _counted(costs: dict[str, Any]) -> str:
     )
 
 
+def _applied(costs: dict[str, Any]) -> str:
+    """Multiply-adds of the whole system, and how they come about."""
+    if costs["macs_per_second"] is None:
+        return "multiply-adds of the whole system: not told, since a part does not say how often it is applied"
+    calls = " + ".join(f"{part['calls']} × {part['name']}" for part in costs["parts"] if part["calls"])
+    return f"multiply-adds of a mixture without silent slots: {costs['macs_per_second'] / 1e9:,.2f} G/s = {calls}"
+
+
 def _table(costs: dict[str, Any]) -> str:
     lines = [f"{'part':12} {'parameters':>14} {'multiply-adds/s':>16}"]
     lines += [f"{p['name']:12} {p['parameters']:14,} {p['macs_per_second'] / 1e9:14.2f} G" for p in costs["parts"]]
     lines += [
         f"{'total':12} {costs['parameters']:14,}",
         _counted(costs),
+        _applied(costs),
         "",
         f"{'stage':12} {'seconds':>14} {'peak MB':>16} {'real-time factor':>17}",
     ]

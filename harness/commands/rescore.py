@@ -6,7 +6,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, show_result
+from s5eval.harness.commands.options import PathType, RunType, show_result
 
 
 @click.command(
@@ -15,17 +15,20 @@ from s5eval.harness.commands.options import PathType, show_result
     short_help="Score a run again from its tables, with another decision.",
     example="s5eval rescore runs/MINE --decision thresholds.yaml --out runs/TUNED",
 )
-@click.argument("run", type=PathType)
+@click.argument("run", type=RunType)
 @click.option("--decision", type=PathType, metavar="FILE", help="Another decision file; needs --out.")
 @click.option("--out", type=PathType, metavar="RUN2", help="New run folder; default: rebuild RUN in place.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines.")
 def command(run: Path, decision: Path | None, out: Path | None, as_json: bool) -> int:
     """Rebuild a run's scores and summary; no audio is read and no network is run."""
+    from s5eval.harness.exporting.bundle import refuse_in_place
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.runs.rescore import rescore
 
     if decision is not None and out is None:
         raise UsageError("--decision changes the result: name a new run folder with --out")
+    if out is None:
+        refuse_in_place(run)
     with coherent(run):
         result = rescore(run, decision_file=decision, out=out)
     return show_result(result, as_json)

@@ -11,7 +11,10 @@ from s5eval.harness.commands.options import (
     PathType,
     announcing,
     data_options,
+    energy_option,
     given_options,
+    hook_option,
+    hooks_of,
     metrics_option,
     output_options,
     refuse_folder_of_mini,
@@ -41,6 +44,8 @@ from s5eval.harness.terminal import echo, plugin_output
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @metrics_option
 @click.option("--save-audio", is_flag=True, help="Write the estimates as PCM_16 wavs, and score those as well.")
+@energy_option
+@hook_option
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the stage store.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @output_options
@@ -75,6 +80,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         "strict": options["strict"],
         "metrics": options["metrics"],
         "mixture_timeout": options["mixture_timeout"],
+        "energy": options["energy"],
         "name": options["name"],
     }
     values = {name: _absolute(value) for name, value in values.items()}
@@ -96,14 +102,17 @@ def command(context: click.Context, /, **options: Any) -> int:
     if resumed is None and values["system"] is None:
         raise UsageError("--system is missing; `s5eval systems` lists what is installed")
     config = None if values["system"] is None else RunConfig(**values)
+    hooks = hooks_of(options["hook"])
     with show_making() as making, plugin_output():
         if config is not None and options["dry_run"]:
             described = describe_plan(plan_run(config, making=making), as_json=options["as_json"])
         elif resumed is not None:
-            result = resume(resumed, given=given, fresh=config, progress=announcing(resumed), making=making)
+            result = resume(
+                resumed, given=given, fresh=config, progress=announcing(resumed), making=making, hooks=hooks
+            )
         elif config is not None:
             out = out or default_run_path(config)
-            result = run(config, out, progress=announcing(out), making=making)
+            result = run(config, out, progress=announcing(out), making=making, hooks=hooks)
     if options["dry_run"]:
         echo(described)
         return 0

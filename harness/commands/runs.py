@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from s5eval.harness.commands.export import place_options, write
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType
+from s5eval.harness.commands.options import RunType
 from s5eval.harness.terminal import echo
 
 
@@ -15,17 +17,26 @@ from s5eval.harness.terminal import echo
     "runs",
     cls=Command,
     short_help="List runs: data, status, scores, and what to be wary of.",
-    example="s5eval runs runs",
+    example="s5eval runs runs\ns5eval runs runs --to csv --out tables",
 )
-@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=PathType)
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=RunType)
+@place_options(required=False)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON array, for machines.")
-def command(folders: Sequence[Path], as_json: bool) -> int:
-    """List the runs in and below FOLDERs (default: runs): name, data, status, scores, and what to be wary of."""
+def command(folders: Sequence[Path], as_json: bool, **options: Any) -> int:
+    """List the runs in and below FOLDERs (default: runs): name, data, status, scores, and what to be wary of.
+
+    With --to the table is written for other tools, as `s5eval export` writes the tables of one run. Bundles are listed
+    where they are named.
+    """
     from s5eval.harness.comparing.listing import list_runs, runs_table
     from s5eval.harness.report.layout import fitted
 
     given = list(folders) or [Path("runs")]
     runs = [] if not folders and not given[0].is_dir() else list_runs(given)
+    if options["to"] is not None:
+        from s5eval.harness.exporting.content import listing_content
+
+        return write([listing_content(runs)], options, as_json)
     if as_json:
         echo(json.dumps([run.as_dict() for run in runs], indent=1))
     elif runs:

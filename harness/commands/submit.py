@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, show_making
 from s5eval.harness.commands.progress import show_count
 from s5eval.harness.commands.wording import in_options
-from s5eval.harness.terminal import echo
+from s5eval.harness.terminal import echo, plugin_output
 
 if TYPE_CHECKING:
     from s5eval.harness.runs.to_submission import Gathered
@@ -44,6 +45,7 @@ def command() -> None:
 @click.option("--out-suffix", is_flag=True, help="Name the archive …_out.zip, as the official README does.")
 @click.option("--no-folder", is_flag=True, help="Write the zip only.")
 @click.option("--compress", is_flag=True, help="Deflate the zip: smaller, slower, bytes differ between machines.")
+@click.option("--no-profile", is_flag=True, help="Do not load the system: its multiply-adds stay unknown.")
 @click.option("--allow-partial", is_flag=True, help="Accept runs that lack mixtures.")
 @click.option("--allow-untrained", is_flag=True, help="Accept untrained weights.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
@@ -53,9 +55,11 @@ def build(run: Path, as_json: bool, **options: Any) -> int:
     The zip appears under its name only when it is whole and passes every check of `submit validate`.
     """
     from s5eval.harness.record.reading import coherent
+    from s5eval.harness.runs.submission_facts import gather_facts
     from s5eval.harness.runs.to_submission import gather_submission
     from s5eval.submissions.build import build_submission
     from s5eval.submissions.errors import SubmissionError
+    from s5eval.submissions.facts import write_facts
     from s5eval.submissions.layout import make_name
 
     name = make_name(options["author"], options["affiliation"], options["number"])
@@ -81,10 +85,14 @@ def build(run: Path, as_json: bool, **options: Any) -> int:
         if as_json:
             echo(json.dumps({"ok": False, "findings": [*map(_as_dict, error.findings)]}, indent=1))
         raise
+    with plugin_output(), coherent(run):
+        facts, findings = gather_facts(run, profile=not options["no_profile"])
+    beside = write_facts(built.archive, built.sha256, name, facts)
+    gathered = replace(gathered, warnings=(*gathered.warnings, *findings))
     if as_json:
-        echo(json.dumps(_built_facts(built, gathered), indent=1))
+        echo(json.dumps({**_built_facts(built, gathered), "facts": str(beside)}, indent=1))
         return 0
-    echo(_built_text(built, gathered))
+    echo(f"{_built_text(built, gathered)}\nfacts: {beside} (for the meta file; `s5eval submit init` reads it)")
     return 0
 
 
@@ -196,7 +204,8 @@ def init(
 ) -> int:
     """Write the files of a challenge package that you fill in: a meta YAML per system, and the list of URLs.
 
-    Parameters, scores and external resources are read from SUBMISSIONS (built zips or folders), if given.
+    What is known of SUBMISSIONS (built zips or folders) is filled in: from the archives, and from the facts that
+    `submit build` left beside them (multiply-adds, seconds, energy, data and licences).
     """
     from s5eval.submissions.layout import make_name
     from s5eval.submissions.package import init_package, parse_submission_name

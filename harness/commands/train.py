@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType
+from s5eval.harness.commands.options import PathType, energy_option, hook_option, hooks_of
 from s5eval.harness.commands.progress import show_count
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
-    from s5eval.systems.training.loop import Watcher
+    from s5eval.systems.hooks import Hook
 
 
 @click.command(
@@ -42,12 +42,15 @@ if TYPE_CHECKING:
 )
 @click.option("--checkpoint-minutes", type=click.FloatRange(min=0), default=2.0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
-@click.option("--devices", default="auto", show_default=True, help="How many devices (or processes on a CPU).")
+@click.option("--devices", default="auto", show_default=True, help="How many devices (or CPU processes) of a node.")
+@click.option("--nodes", default="auto", show_default=True, help="How many machines; torchrun or srun starts the rest.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each process on a CPU.")
 @click.option("--m2d-weights", type=PathType, metavar="FILE", help="Published M2D weights.")
 @click.option(
     "--af-whisper-weights", type=PathType, metavar="DIR", help="A local copy of published AF-Whisper weights."
 )
+@energy_option
+@hook_option
 @click.option("--dry-run", is_flag=True, help="Print the resolved recipe, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result on standard output, for machines.")
 def command(recipe: str, **options: Any) -> int:
@@ -69,22 +72,26 @@ def command(recipe: str, **options: Any) -> int:
     from s5eval.systems.training.loop import train
     from s5eval.systems.training.sitting import Sitting
 
-    devices = options["devices"]
+    devices, nodes = (int(text) if text.isdecimal() else text for text in (options["devices"], options["nodes"]))
     out = options["out"] or Path("training") / plan.name
     sitting = Sitting(
         weights=options["weights"],
         out=out,
         device=options["device"],
-        devices=int(devices) if devices.isdecimal() else devices,
+        devices=devices,
+        nodes=nodes,
         threads=options["threads"],
         max_minutes=options["max_minutes"],
         checkpoint_minutes=options["checkpoint_minutes"],
         m2d_weights=options["m2d_weights"],
         af_whisper_weights=options["af_whisper_weights"],
+        energy=options["energy"],
     )
     echo(f"training: {out}", err=True)
-    with _show() as watch, goes_on_with(this_command()):
-        result = train(plan, sitting, watch=watch, say=lambda text: echo(text, err=True))
+    hooks = hooks_of(options["hook"])
+    with _show() as shown, goes_on_with(this_command()):
+        hooks.add(shown)
+        result = train(plan, sitting, hooks=hooks, say=lambda text: echo(text, err=True))
     if result.rank:
         return 0  # the first process speaks for all
     if options["as_json"]:
@@ -104,14 +111,17 @@ def command(recipe: str, **options: Any) -> int:
 
 
 @contextmanager
-def _show() -> "Iterator[Watcher]":
+def _show() -> "Iterator[Hook]":
     """How many steps are done, with the figures, on standard error; the last step always."""
+    from s5eval.systems.hooks import Hook
+
     with show_count("step") as show:
 
-        def watch(step: int, steps: int, figures: Mapping[str, float]) -> None:
-            note = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
-            show(step, steps, note)
-            if step == steps and not sys.stderr.isatty():
-                echo(f"step {step} of {steps}: {note}", err=True)
+        class Shown(Hook):
+            def step(self, step: int, steps: int, figures: Mapping[str, float]) -> None:
+                note = ", ".join(f"{name} {value:.3g}" for name, value in figures.items())
+                show(step, steps, note)
+                if step == steps and not sys.stderr.isatty():
+                    echo(f"step {step} of {steps}: {note}", err=True)
 
-        yield watch
+        yield Shown()

@@ -8,10 +8,10 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, given_options
+from s5eval.harness.commands.options import PathType, RunType, given_options
 from s5eval.harness.terminal import echo
 
-_LABELLED = ("objective", "weight", "folds", "shrinkage", "seed")
+_LABELLED = ("objective", "weight", "folds", "shrinkage", "seed", "figure")
 _UNLABELLED = ("source", "strength")
 
 
@@ -21,7 +21,7 @@ _UNLABELLED = ("source", "strength")
     short_help="Fit thresholds or priors to a run, without running it again.",
     example="s5eval tune runs/VALID --out thresholds.yaml",
 )
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunType)
 @click.option(
     "--out",
     type=PathType,
@@ -54,7 +54,7 @@ _UNLABELLED = ("source", "strength")
 @click.option("--allow-test", is_flag=True, help="Tune although the split forbids it; the file carries the mark.")
 @click.option("--unlabelled", is_flag=True, help="Adapt class and silence priors instead; references are not used.")
 @click.option(
-    "--source", type=PathType, metavar="RUN0", help="With --unlabelled: a run of these weights on data like the old."
+    "--source", type=RunType, metavar="RUN0", help="With --unlabelled: a run of these weights on data like the old."
 )
 @click.option(
     "--strength",
@@ -63,6 +63,7 @@ _UNLABELLED = ("source", "strength")
     show_default=True,
     help="With --unlabelled: hold on to the old priors, as so many candidates would.",
 )
+@click.option("--figure", type=PathType, metavar="FILE", help="A figure: .svg, .pdf, .png; without a suffix all three.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 @click.pass_context
 def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -> int:
@@ -100,6 +101,11 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
             seed=options["seed"],
             allow_test=options["allow_test"],
         )
+        if options["figure"] is not None:
+            from s5eval.harness.tuning.curves import write_tuning_figure
+
+            for path in write_tuning_figure(runs, result, options["figure"]):
+                echo(f"figure: {path}", err=True)
     return _show(tuning_table(result), result.as_dict(), out, as_json=options["as_json"])
 
 

@@ -1,44 +1,24 @@
 """A comparison of two runs as text."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from s5eval.harness.comparing.pair_of_runs import Comparison, LeftOut, Side, TermDifference
+from s5eval.harness.comparing.pair_of_runs import Comparison, TermDifference
+from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
 from s5eval.harness.report.layout import aligned
-from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name
-from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.report.text import number
 from s5eval.harness.scoring.decomposition import ORACLES
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 
 _OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice that the text shows; --json has all
-_LEFT_OUT: dict[LeftOut, str] = {
-    "first": "not scored in the first run",
-    "second": "not scored in the second run",
-    "either": "not scored in either",
-    "references": "different references",
-}
 _SHOWN = 8  # mixtures of a list; --json has all
-
-TITLES: dict[str, str] = {
-    "capi_sdri": "CAPI-SDRi dB",
-    "mixture_accuracy": "mixture acc. %",
-    "source_accuracy": "source acc. %",
-    "capi_sdri_zero_floor": "zero floor dB",
-    "capi_sdri_gain_floor": "gain floor dB",
-    "sdri": "SDRi dB",
-    "precision": "precision %",
-    "recall": "recall %",
-    **{str(name): f"{title} dB" for name, title in SECONDARY_TITLES.items()},
-}
-"""What the metrics are called in tables."""
 
 
 def comparison_table(comparison: Comparison) -> str:
     """The comparison as text: metrics, slices, flipped mixtures, losses."""
-    lines = [f"A: {_title(comparison.first)}", f"B: {_title(comparison.second)}"]
+    lines = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
     lines += [f"warning: {warning}" for warning in comparison.warnings]
-    lines += [f"left out, {_LEFT_OUT[why]}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
+    lines += [f"left out, {LEFT_OUT[why]}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
     header = ("", "A", "B", "B − A [95 %]", "better / worse / same", "sign test p")
     rows: list[tuple[str, ...]] = [header]
     groups: dict[str, list[tuple[str, ...]]] = {}
@@ -56,15 +36,6 @@ def comparison_table(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _title(side: Side) -> str:
-    facts = replace(side.facts, unverified=None)  # which the warnings say
-    decided = [f"decision: {facts.decided_by}"] if facts.decided_by else []
-    part = part_mark(facts.n_expected, facts.n_split)
-    marks = [*marks_of(facts), *([part] if part else []), *decided]
-    named = [f"{side.path} ({shown_name(facts)})", *settings_of(facts)]
-    return " | ".join([*named, f"weights: {facts.weights}", *marks])
-
-
 def _group(path: tuple[str, ...]) -> str:
     if path[0] == "metrics":
         return ""
@@ -79,14 +50,6 @@ def _row(path: tuple[str, ...], difference: Difference) -> tuple[str, ...]:
     counts = f"{difference.better} / {difference.worse} / {difference.ties}"
     p = number(difference.p_sign, 3) if difference.p_sign is None or difference.p_sign >= 0.001 else "< 0.001"
     return name, number(difference.first, 3), number(difference.second, 3), delta_text(difference), counts, p
-
-
-def delta_text(difference: Difference) -> str:
-    """`+0.412 [+0.10, +0.73] *`; the star when the interval excludes 0."""
-    if difference.delta is None:
-        return ABSENT
-    text = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3, signed=True)
-    return f"{text} *" if difference.significant else text
 
 
 def _decomposition(rows: Mapping[str, TermDifference] | None) -> list[str]:

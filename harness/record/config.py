@@ -18,7 +18,7 @@ SECTIONS = ("system", "decision")
 TRUST = "trust_checkpoint"
 """The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
 
-RESUMABLE = frozenset({"batch_size", "device", "cache", "data", "name", "mixture_timeout"})
+RESUMABLE = frozenset({"batch_size", "device", "cache", "data", "name", "mixture_timeout", "energy"})
 """Options that may differ when a run is resumed: they change how fast, where and under which name, not what.
 
 Whether other data are the same is for the manifest's digest to say.
@@ -45,6 +45,7 @@ class RunConfig:
         strict: findings about the files (orphans, missing estimates, odd suffixes) are errors.
         metrics: `ranking`, or `all` for the secondary metrics as well (CASA-SDR, and BSS Eval, which is slow).
         mixture_timeout: seconds that the system may take for a mixture; None: any.
+        energy: estimate the energy that it takes (extra `energy`).
         trust_checkpoint: read checkpoints that have to run code. Given with each call, never written down or read.
         name: what tables call the run; None: the system's name.
     """
@@ -64,6 +65,7 @@ class RunConfig:
     strict: bool = False
     metrics: Literal["ranking", "all"] = "ranking"
     mixture_timeout: float | None = None
+    energy: bool = False
     trust_checkpoint: bool = field(default=False, metadata=LEFT_OUT)
     name: str | None = None
 

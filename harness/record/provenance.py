@@ -36,6 +36,7 @@ class Provenance:
         platform: operating system and machine.
         cpus: logical processors; None: not known.
         device: `cpu`, `cuda`, `cuda:1`, …
+        hardware: what that calls itself; None: not known.
     """
 
     time: str
@@ -47,6 +48,7 @@ class Provenance:
     platform: str
     cpus: int | None = None
     device: str
+    hardware: str | None = None
 
 
 def collect_provenance(device: str) -> Provenance:
@@ -61,7 +63,22 @@ def collect_provenance(device: str) -> Provenance:
         platform=platform.platform(),
         cpus=os.cpu_count(),
         device=device,
+        hardware=hardware_name(device),
     )
+
+
+def hardware_name(device: str) -> str | None:
+    """What the processor, or the graphics card, calls itself; None: it does not tell."""
+    if device.startswith("cuda"):
+        import torch
+
+        return str(torch.cuda.get_device_name(device))
+    try:
+        listed = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or None
+    names = [line.partition(":")[2].strip() for line in listed if line.startswith("model name")]
+    return names[0] if names else platform.processor() or None
 
 
 def package_versions() -> dict[str, str | None]:

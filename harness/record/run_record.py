@@ -7,6 +7,7 @@ from typing import Any, Literal
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.provenance import Provenance
 from s5eval.systems.decision import Decision
+from s5eval.systems.energy import Energy
 from s5eval.systems.interface import Json
 
 RunStatus = Literal["running", "complete", "partial", "failed"]
@@ -99,12 +100,14 @@ class Sitting:
         trusted_checkpoint: checkpoints that have to run code were trusted. A fact for readers; nothing acts on it.
         seconds: what it took; None: it was killed, or is going on.
         stages: what every stage cost; empty for a system without stages.
+        energy: what it took; None: not measured, or it was killed.
     """
 
     provenance: Provenance | None = None
     trusted_checkpoint: bool = False
     seconds: float | None = None
     stages: Mapping[str, StageCost] = field(default_factory=dict)
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class RunRecord(DataFacts):
         sittings: one per start and `--resume`, in order.
         seconds: what all sittings took that came to their end.
         stages: costs of the stages over these sittings.
+        energy: of all sittings that were measured; None: none was.
         adopted_unverified: mixtures that were taken over from a folder without digests.
         rescored_from: the run whose tables were scored again; None: this is no such run.
     """
@@ -161,6 +165,7 @@ class RunRecord(DataFacts):
     sittings: tuple[Sitting, ...] = ()
     seconds: float = 0.0
     stages: Mapping[str, StageCost] = field(default_factory=dict)
+    energy: Energy | None = None
     adopted_unverified: int = 0
     rescored_from: str | None = None
 

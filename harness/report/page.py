@@ -1,91 +1,257 @@
-"""The run as one static page: numbers, bounds, slices, every mixture, and players where audio was saved."""
+"""The run as a static page: numbers, charts, bounds, slices, and every mixture with its picture and its sounds.
+
+It opens from a file, needs no server and no network, and reads without script. A run of very many mixtures goes on in
+further pages, `report_2.html` and so on.
+"""
 
 import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from s5eval.data_manifests.common.files import write_atomically
-from s5eval.harness.record.lines import source_file
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
-from s5eval.harness.record.run_summary import MetricValue
+from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report import charted
+from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder
+from s5eval.harness.report.pictures import small_pictures
+from s5eval.harness.report.rows import MixtureRow, mixture_row
+from s5eval.harness.report.sounds import Sounds, find_sounds
+from s5eval.harness.report.spectrogram import CEILING_DB, FLOOR_DB, LOW_HZ
+from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, interval_text, shown_name, whole
 from s5eval.harness.report.text import ABSENT, number
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
+PER_PAGE = 1600
+"""Mixtures of one page: with picture and links each takes some 2 kB."""
 
-def write_page(run: Path) -> Path:
+_PAGES = re.compile(rb"<!-- pages (\d+) -->\n")
+_OURS = re.compile(r"report_\d+\.html")
+
+SCALE_NOTE = (
+    f"{LOW_HZ:.0f} Hz to 16 kHz on a logarithmic axis, {FLOOR_DB:.0f} to {CEILING_DB:.0f} dB of a sine of full scale"
+)
+"""What the colours and the axis of spectrograms are, in words."""
+
+
+def write_page(run: Path, *, draw: bool = True, per_page: int = PER_PAGE) -> Path:
     """Write `report.html` into a run folder, from its `run.json`, `summary.json` and journal.
 
-    Returns:
-        The page's path. It needs no server and no network; players find the wavs beside it.
-    """
-    from jinja2 import Environment
+    Args:
+        run: the run folder.
+        draw: read the mixtures' audio for pictures that are not in the cache; otherwise pages have those alone.
+        per_page: mixtures on one page.
 
+    Returns:
+        The first page's path. Players find the audio where it lies, by relative addresses.
+    """
     record = read_run(run)
-    summary = read_summary(run)
-    scores = sorted(read_scores(run).values(), key=_worst_first)
-    template = files("s5eval.harness.report").joinpath("page.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"metric": _metric, "number": _number}
-    environment.tests["more_than_nothing"] = lambda value: value > LAST_BITS
-    html = environment.from_string(template).render(
-        summary=summary,
-        record=record,
-        name=shown_name(summary),
-        headline=headline(summary),
-        whole=whole(summary),
-        unverified=unverified(record),
-        ladder=ladder(summary.decomposition) if summary.decomposition is not None else [],
-        loss_titles=LOSS_TITLES,
-        secondary_titles=SECONDARY_TITLES,
-        bound_notes=BOUND_NOTES,
-        mixtures=[_mixture_row(run, score) for score in scores],
-    )
-    page = run / "report.html"
-    write_atomically(page, f"{html}{_seal(html.encode())}")
-    return page
+    sounds = find_sounds(record, check=draw)
+    scores = sorted(read_scores(run).values(), key=worst_first)
+    pictures = small_pictures(record, sounds.scenes, draw=draw)
+    rows = [
+        mixture_row(run, score, scene=sounds.scenes.get(score.mixture_id), picture=pictures.get(score.mixture_id))
+        for score in scores
+    ]
+    pages = render_pages(run, scores, rows, sounds, per_page=per_page)
+    names = page_names(len(pages))
+    for name, html in reversed([*zip(names, pages, strict=True)]):  # the first page stands once all others do
+        write_atomically(run / name, f"{html}{_seal(html.encode())}")
+    for old in run.glob("report_*.html"):
+        if _OURS.fullmatch(old.name) and old.name not in names:
+            old.unlink()
+    return run / names[0]
 
 
 def page_is_whole(run: Path) -> bool:
-    """Whether `report.html` stands as it was written: its last line is the digest of all before it."""
-    try:
-        content = (run / "report.html").read_bytes()
-    except OSError:
+    """Whether `report.html`, and the pages that go on from it, stand as they were written."""
+    first = _whole_text(run / "report.html")
+    found = _PAGES.search(first) if first else None
+    if first is None:
         return False
-    return content.endswith(_seal(content[: -len(_seal(b""))]).encode())
+    return all(_whole_text(run / name) is not None for name in page_names(int(found[1]) if found else 1)[1:])
+
+
+def page_names(count: int) -> list[str]:
+    """File names of so many pages: `report.html`, `report_2.html` and so on."""
+    return ["report.html", *(f"report_{k}.html" for k in range(2, count + 1))]
+
+
+def _whole_text(page: Path) -> bytes | None:
+    """The content of a page whose last line is the digest of all before it; None where it is not."""
+    try:
+        content = page.read_bytes()
+    except OSError:
+        return None
+    return content if content.endswith(_seal(content[: -len(_seal(b""))]).encode()) else None
 
 
 def _seal(html: bytes) -> str:
     return f"<!-- sha256 {hashlib.sha256(html).hexdigest()} -->\n"
 
 
-def _worst_first(score: MixtureScore) -> tuple[int, float, str]:
+def worst_first(score: MixtureScore) -> tuple[int, float, str]:
+    """In this order mixtures are listed: failed ones, then by CAPI-SDRi, then those without one."""
     if score.status == "failed":
         return 0, 0.0, score.mixture_id
     return (2, 0.0, score.mixture_id) if score.capi_sdri is None else (1, settled(score.capi_sdri), score.mixture_id)
 
 
-def _mixture_row(run: Path, score: MixtureScore) -> dict[str, Any]:
-    audio = []
-    for estimate in score.estimates:
-        name = source_file(score.mixture_id, estimate)
-        if (run / "audio" / name).is_file():
-            audio.append({"label": estimate.label, "href": f"audio/{quote(name)}"})
-    improvements = [
-        {"label": pair.label, "sdri": pair.sdri, "sdr_mixture": pair.sdr_mixture}
-        for pair in (() if score.capi is None else score.capi.pairs)
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart of the page, with what it shows in words."""
+
+    title: str
+    caption: str
+    svg: Any
+
+
+def render_pages(
+    run: Path,
+    scores: Sequence[MixtureScore],
+    rows: Sequence[MixtureRow],
+    sounds: Sounds,
+    *,
+    per_page: int = PER_PAGE,
+    names: Sequence[str] | None = None,
+) -> list[str]:
+    """The pages' HTML, without their last line.
+
+    Args:
+        run: the run folder, for its records.
+        scores: in the order of the table.
+        rows: the lines of the table, as long.
+        sounds: what is said of audio that cannot be reached.
+        per_page: see `write_page`.
+        names: of the pages' files; default: `report.html`, ….
+    """
+    from markupsafe import Markup
+
+    record, summary = read_run(run), read_summary(run)
+    thresholds = record.decision.threshold
+    parts = [rows[k : k + per_page] for k in range(0, len(rows), per_page)] or [[]]
+    files_ = names or page_names(len(parts))
+    starts = [1 + k * per_page for k in range(len(parts))]
+    pages = [
+        {"href": name, "title": f"{start} to {start + len(part) - 1}"}
+        for name, start, part in zip(files_, starts, parts, strict=True)
     ]
-    return {
-        "score": score,
-        "references": ", ".join(score.reference_labels or ()) or "none",
-        "estimates": ", ".join(estimate.label for estimate in score.estimates) or "none",
-        "pairs": improvements,
-        "audio": audio,
+    style = stylesheet() + packaged_text("page.css")
+    script = packaged_text("page.js")
+    shared = {
+        "name": plain(shown_name(summary)),
+        "headline": plain(headline(summary), 2000),
+        "decided_by": plain(summary.decided_by or "", 1000),
+        "summary": summary,
+        "whole": whole(summary),
+        "unverified": unverified(record),
+        "ladder": ladder(summary.decomposition) if summary.decomposition is not None else [],
+        "loss_titles": LOSS_TITLES,
+        "secondary_titles": SECONDARY_TITLES,
+        "bound_notes": BOUND_NOTES,
+        "thresholds": thresholds,
+        "pages": pages,
+        "classes": [label for label in CLASSES if label in summary.slices.get("class", {})],
+        "total": len(rows),
+        "sounds_problem": plain(sounds.problem or "", 400),
+        "scale_note": SCALE_NOTE,
+        "made": made(record),
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": policy(style, script),
     }
+    template = environment().get_template("page.html")
+    html = []
+    for here, part in enumerate(parts):
+        first = _first_page(scores, summary, thresholds) if here == 0 else {}
+        html.append(template.render(**shared, **first, rows=part, here=here))
+    return [f"{html[0]}<!-- pages {len(html)} -->\n", *html[1:]]
+
+
+def _first_page(scores: Sequence[MixtureScore], summary: Summary, thresholds: Callable[[str], float]) -> dict[str, Any]:
+    """What stands on the first page alone: the charts."""
+    from markupsafe import Markup
+
+    scored = [score for score in scores if score.status == "scored"]
+    mean = summary.metrics["capi_sdri"].value
+    charts = []
+    if summary.decomposition is not None:
+        caption = "from what was reached to what the same waveforms would earn with right labels and decisions"
+        charts.append(Chart("Waterfall.", f"dB, {caption}", charted.waterfall_of(summary.decomposition, _link)))
+    if mean is not None:
+        caption = "a line is an interval, the upright mark what silent waveforms would earn with the same labels"
+        charts.append(Chart("By condition.", caption, charted.conditions_of(summary.slices, _link)))
+        charts.append(Chart("Mixtures.", "how many have which CAPI-SDRi", charted.scores_of(scored, mean, _link)))
+        caption = "each point an assigned source, with means over ranges; dashed, what silence would earn"
+        charts.append(Chart("Sources.", caption, charted.by_snr_of(scored, _link)))
+    by_class = summary.slices.get("class")
+    return {
+        "charts": [Chart(chart.title, chart.caption, Markup(chart.svg)) for chart in charts],
+        "class_chart": Markup(charted.classes_of(by_class, thresholds, _link)) if by_class else None,
+        "confusion_chart": Markup(charted.confusions_of(scored, _link)) if by_class else None,
+        "contents": [
+            ("result", "Result"),
+            *([("charts", "Where the decibels went")] if charts else []),
+            *([("classes", "By class"), ("confusions", "What was taken for what")] if by_class else []),
+            ("all", "Mixtures"),
+            ("made", "How it was made"),
+        ],
+    }
+
+
+def _link(**where: str) -> str:
+    """The address that the page's script filters by; the one of a single mixture leads to it without a script too."""
+    from urllib.parse import quote
+
+    return "#" + "&".join(f"{key}={quote(value, safe='')}" for key, value in where.items())
+
+
+def made(record: RunRecord) -> str:
+    """How a run was made, as a sentence."""
+    found, git = record.provenance, record.provenance.git
+    commit = f", commit {git.commit[:12]}{' (changed)' if git.dirty else ''}" if git else ""
+    return (
+        f"{found.time}, device {found.device}, {found.platform}, Python {found.python}, s5eval "
+        f"{found.packages.get('s5eval')}{commit}. Manifest {record.manifest_sha256[:16]}, metric version "
+        f"{record.metric_version}. {' '.join(found.argv)}"
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """What a page may do: show what lies beside it, and run this script and no other, whatever its texts hold."""
+    return (
+        f"default-src 'none'; img-src data: 'self' file:; media-src 'self' file:; style-src {_hash(style)}; "
+        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def environment() -> Any:
+    """The templates of this folder: every text is escaped, and `plain` makes one of anything."""
+    from jinja2 import Environment, FunctionLoader
+
+    templates = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(packaged_text))
+    templates.filters |= {"metric": _metric, "number": _number, "plain": plain}
+    templates.tests["more_than_nothing"] = lambda value: value > LAST_BITS
+    return templates
+
+
+def packaged_text(name: str) -> str:
+    """A text file of this folder."""
+    return files("s5eval.harness.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What a page's policy lets by: this script or style and no other."""
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.run_record import TUNED
+from s5eval.harness.report.text import number
 from s5eval.systems.decision import KEEP_ALL, Decision, load_decision, parse_decision
 
 WHERE = "settings of section decision"
@@ -100,10 +101,19 @@ def _origin(provenance: Mapping[str, Any], weights: object) -> str:
     tuned = f"thresholds tuned{f' on {where}' if where else ''}"
     theirs = provenance.get("weights")
     tuned += " for other weights" if None not in (weights, theirs) and weights != theirs else ""
+    tuned += _earned(provenance.get("cross_validated_gain_db"))
     missing = provenance.get("missing_parts")
     doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
     doubts += [str(provenance[key]) for key in ("partial", "unverified") if provenance.get(key)]
     return f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
+
+
+def _earned(gain: object) -> str:
+    """` (+0.31 dB there, cross-validated)`: what tuning brought where it was done, if that was written down."""
+    value = gain.get("value") if isinstance(gain, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return f" ({number(value, 2, signed=True)} dB there, cross-validated)"
 
 
 def is_tuned_on_forbidden(decision: Decision) -> bool:

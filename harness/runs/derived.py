@@ -30,7 +30,7 @@ def finished_summary(folder: RunFolder, record: RunRecord, lines: Mapping[str, L
         folder.write_summary(summary)
     if not page_is_whole(folder.path):
         log.warning("%s is missing or damaged: it is written again", folder.path / "report.html")
-        write_page(folder.path)
+        write_page(folder.path, draw=False)
     return summary
 
 

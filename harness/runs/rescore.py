@@ -70,7 +70,7 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         folder.write_summary(summary)
         status = status_of(summary, finished=len(scores) == len(record.mixtures))
         folder.write_run(replace(begun, metric_version=METRIC_VERSION, status=status))
-        write_page(folder.path)
+        write_page(folder.path, draw=False)
     return RunResult(folder.path, summary)
 
 

@@ -23,6 +23,7 @@ from s5eval.harness.runs.derived import finished_summary
 from s5eval.harness.runs.plan import plan_run
 from s5eval.harness.runs.run import OutcomeProgress, RunResult, carry_out, run
 from s5eval.metrics.version import METRIC_VERSION
+from s5eval.systems.hooks import Hooks
 from s5eval.systems.registry import is_installed
 
 log = logging.getLogger("s5eval.run")
@@ -35,6 +36,7 @@ def resume(
     fresh: RunConfig | None,
     progress: OutcomeProgress | None = None,
     making: CountProgress | None = None,
+    hooks: Hooks | None = None,
 ) -> RunResult:
     """Continue a run that was interrupted; failed mixtures are tried again. A finished run stays as it is.
 
@@ -44,13 +46,14 @@ def resume(
         fresh: the whole configuration, if enough options were given, for a folder whose run had not begun.
         progress: see `run`.
         making: see `plan_run`.
+        hooks: see `run`.
 
     Raises:
         UsageError: an option contradicts the recorded one, or the system is not the one that began.
         DataError: the data have changed since.
     """
     if not out.exists() and fresh is not None:
-        return run(fresh, out, progress=progress, making=making)
+        return run(fresh, out, progress=progress, making=making, hooks=hooks)
     shown, out = out, out.absolute()
     with RunFolder.open_existing(out) as folder, logging_to(folder.log):
         if not folder.has_begun():
@@ -58,7 +61,8 @@ def resume(
                 raise UsageError(
                     f"{out} was killed before it began; repeat the options of the first call to start over"
                 )
-            return replace(carry_out(plan_run(fresh, making=making), folder, {}, progress), path=shown)
+            plan = plan_run(fresh, making=making)
+            return replace(carry_out(plan, folder, {}, progress, hooks=hooks), path=shown)
         record = read_run(out)
         recorded = record.config
         config = replace(recorded, **given)
@@ -95,7 +99,7 @@ def resume(
         if json.loads(json.dumps(plan.decision.as_dict())) != record.decision.as_dict():
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(adopted(out, line) for line in done.values())
-        return replace(carry_out(plan, folder, done, progress, record), path=shown)
+        return replace(carry_out(plan, folder, done, progress, record, hooks), path=shown)
 
 
 def _check_data(out: Path, record: RunRecord, manifest: Manifest, done: Mapping[str, Line]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
+from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import Line
 from s5eval.harness.record.logs import logging_to
@@ -21,6 +22,8 @@ from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan, plan_run, run_record
+from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
+from s5eval.systems.hooks import Hooks
 from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
@@ -43,7 +46,12 @@ class RunResult:
 
 
 def run(
-    config: RunConfig, out: Path, *, progress: OutcomeProgress | None = None, making: CountProgress | None = None
+    config: RunConfig,
+    out: Path,
+    *,
+    progress: OutcomeProgress | None = None,
+    making: CountProgress | None = None,
+    hooks: Hooks | None = None,
 ) -> RunResult:
     """Evaluate a system into a new run folder.
 
@@ -52,15 +60,16 @@ def run(
         out: the run folder; made before any model loads.
         progress: shows how far it is; None: silent.
         making: see `plan_run`.
+        hooks: are told how it goes.
 
     Raises:
-        UsageError, DataError: see `plan_run`; also when `out` is in use.
+        UsageError, DataError: see `plan_run`; also when `out` is in use, or energy is asked for and cannot be measured.
         RunFolderError: the folder cannot be written.
         KeyboardInterrupt: passed on; what is done stands, and the run can be resumed.
     """
     home = out.absolute()
     with RunFolder.open_new(home) as folder, logging_to(folder.log):
-        return replace(carry_out(plan_run(config, making=making), folder, {}, progress), path=out)
+        return replace(carry_out(plan_run(config, making=making), folder, {}, progress, hooks=hooks), path=out)
 
 
 def carry_out(
@@ -69,14 +78,20 @@ def carry_out(
     done: Mapping[str, Line],
     progress: OutcomeProgress | None,
     before: RunRecord | None = None,
+    hooks: Hooks | None = None,
 ) -> RunResult:
     """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
+    hooks = hooks or Hooks()
+    if plan.config.energy:
+        check_available()
     start = time.perf_counter()
     begun = run_record(plan)
     sitting = Sitting(provenance=begun.provenance, trusted_checkpoint=begun.trusted_checkpoint)
     earlier = () if before is None else before.sittings
     record = replace(begun, sittings=(*earlier, sitting), adopted_unverified=adopted_count(before, done.values()))
     folder.write_run(record)
+    if hooks:
+        hooks.tell("start", "run", folder.path, {**to_json(record), "done": len(done)})
     if plan.config.save_audio:
         folder.make_audio()
     for finding in plan.findings:
@@ -84,12 +99,16 @@ def carry_out(
     scores = {id_: line.score for id_, line in done.items()}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
+    meter = Meter()
     try:
-        for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
-            folder.append(outcome.score, outcome.table, outcome.audio)
-            if outcome.score.status != "failed":
-                guard.survived(outcome.score.mixture_id)
-            scores[outcome.score.mixture_id] = outcome.score
+        with measured(plan.config.energy) as meter:
+            for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
+                folder.append(outcome.score, outcome.table, outcome.audio)
+                if outcome.score.status != "failed":
+                    guard.survived(outcome.score.mixture_id)
+                scores[outcome.score.mixture_id] = outcome.score
+                if hooks:
+                    hooks.tell("mixture", outcome.score.mixture_id, to_json(outcome.score))
     finally:
         guard.close()
         finished = len(scores) == len(plan.manifest.scenes)
@@ -98,10 +117,13 @@ def carry_out(
         folder.write_summary(summary)
         if finished:
             write_page(folder.path)
-        sittings = (*earlier, _with_costs(sitting, plan, time.perf_counter() - start))
-        seconds, stages = _total_costs(sittings)
+        sittings = (*earlier, replace(_with_costs(sitting, plan, time.perf_counter() - start), energy=meter.record))
+        seconds, stages, energy = _total_costs(sittings)
         status = status_of(summary, finished=finished)
-        folder.write_run(replace(record, status=status, sittings=sittings, seconds=seconds, stages=stages))
+        ended = replace(record, status=status, sittings=sittings, seconds=seconds, stages=stages, energy=energy)
+        folder.write_run(ended)
+        if hooks:
+            hooks.tell("end", status, to_json(summary))
     return RunResult(folder.path, summary)
 
 
@@ -130,8 +152,8 @@ def _with_costs(sitting: Sitting, plan: Plan, seconds: float) -> Sitting:
     return replace(sitting, seconds=round(seconds, 3), stages=stages)
 
 
-def _total_costs(sittings: Sequence[Sitting]) -> tuple[float, dict[str, StageCost]]:
-    """Seconds and stage counts over all sittings of a resumed run; one that was killed has not told its costs."""
+def _total_costs(sittings: Sequence[Sitting]) -> tuple[float, dict[str, StageCost], Energy | None]:
+    """Seconds, stage counts, energy over all sittings of a resumed run; one that was killed has not told its costs."""
     stages: dict[str, StageCost] = {}
     for sitting in sittings:
         for name, cost in sitting.stages.items():
@@ -139,4 +161,5 @@ def _total_costs(sittings: Sequence[Sitting]) -> tuple[float, dict[str, StageCos
             stages[name] = StageCost(
                 total.executed + cost.executed, total.reused + cost.reused, round(total.seconds + cost.seconds, 3)
             )
-    return round(sum(sitting.seconds or 0.0 for sitting in sittings), 3), stages
+    energy = total_energy([sitting.energy for sitting in sittings])
+    return round(sum(sitting.seconds or 0.0 for sitting in sittings), 3), stages, energy

@@ -19,8 +19,8 @@ ORACLES: tuple[OracleName, ...] = get_args(OracleName)
 KINDS: tuple[LossKind, ...] = ("miss", "false_alarm", "confusion", "repeated_class")
 """The terms that labels and decisions are to blame for, in their order here."""
 
-_Cause = tuple[LossKind, str, str | None]
-"""Kind of loss, class, and the class that was given."""
+Cause = tuple[LossKind, str, str | None]
+"""Kind of loss, class, and for a confusion the class it was given."""
 
 
 def decompose_run(scores: Sequence[MixtureScore]) -> RunDecomposition | None:
@@ -34,26 +34,14 @@ def decompose_run(scores: Sequence[MixtureScore]) -> RunDecomposition | None:
     if not targets:
         return None
     n = len(targets)
-    alarms = [score for score, _ in parts if not score.reference_labels and score.estimates]
     total = sum(score.capi_sdri or 0.0 for score, _ in targets)
-    by_cause: defaultdict[_Cause, float] = defaultdict(float)
-    counts: defaultdict[_Cause, int] = defaultdict(int)
-    for _, part in targets:
-        for loss in part.losses:
-            by_cause[loss.kind, loss.label, loss.other] += loss.value / n
-            counts[loss.kind, loss.label, loss.other] += 1
-    thinning = total / n - total / (n + len(alarms))
-    for score in alarms:
-        for estimate in score.estimates:
-            share = thinning / (len(alarms) * len(score.estimates))
-            by_cause["false_alarm", estimate.label, None] += share
-            counts["false_alarm", estimate.label, None] += 1
+    by_cause, counts = losses_by_cause(scores)
     bound = sum(part.bound or 0.0 for _, part in targets) / n
     ceiling = sum(score.bounds["oracle"] or 0.0 for score, _ in targets) / n
     terms: dict[Term, float] = {"separation": ceiling - bound}
     terms |= {term: sum((v for (kind, _, _), v in by_cause.items() if kind == term), 0.0) for term in KINDS}
     terms = {term: value if abs(value) > LAST_BITS else 0.0 for term, value in terms.items()}
-    value = total / (n + len(alarms))
+    value = total / (n + len(_alarms(scores)))
     return RunDecomposition(
         value=value,
         bound=bound,
@@ -70,12 +58,36 @@ def decompose_run(scores: Sequence[MixtureScore]) -> RunDecomposition | None:
     )
 
 
-def _largest_first(item: tuple[_Cause, float]) -> tuple[float, str, str]:
+def losses_by_cause(scores: Sequence[MixtureScore]) -> tuple[dict[Cause, float], dict[Cause, int]]:
+    """What each cause cost the corpus value, dB, and in how many mixtures; that of thinning is the false alarms'."""
+    by_cause: defaultdict[Cause, float] = defaultdict(float)
+    counts: defaultdict[Cause, int] = defaultdict(int)
+    targets = [score for score in scores if score.decomposition is not None and score.reference_labels]
+    for score in targets:
+        for loss in () if score.decomposition is None else score.decomposition.losses:
+            by_cause[loss.kind, loss.label, loss.other] += loss.value / len(targets)
+            counts[loss.kind, loss.label, loss.other] += 1
+    alarms = _alarms(scores)
+    total = sum(score.capi_sdri or 0.0 for score in targets)
+    thinning = total / len(targets) - total / (len(targets) + len(alarms)) if targets else 0.0
+    for score in alarms:
+        for estimate in score.estimates:
+            by_cause["false_alarm", estimate.label, None] += thinning / (len(alarms) * len(score.estimates))
+            counts["false_alarm", estimate.label, None] += 1
+    return dict(by_cause), dict(counts)
+
+
+def _alarms(scores: Sequence[MixtureScore]) -> list[MixtureScore]:
+    """Scenes without a target that were not answered with silence."""
+    return [s for s in scores if s.decomposition is not None and not s.reference_labels and s.estimates]
+
+
+def _largest_first(item: tuple[Cause, float]) -> tuple[float, str, str]:
     (_, label, other), loss = item
     return -settled(loss), label, other or ""
 
 
-def _by_class(by_cause: Mapping[_Cause, float]) -> dict[str, dict[LossKind, float]]:
+def _by_class(by_cause: Mapping[Cause, float]) -> dict[str, dict[LossKind, float]]:
     classes: dict[str, dict[LossKind, float]] = {}
     for (kind, label, _), loss in by_cause.items():
         row = classes.setdefault(label, dict.fromkeys(KINDS, 0.0))

@@ -8,6 +8,7 @@ import torch
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.baseline.configuration import BaselineConfiguration, read_settings
+from s5eval.systems.baseline.description import describe, external_resources, training
 from s5eval.systems.baseline.system import Kind, build, new_part
 from s5eval.systems.parameter_count import count_parameters
 from s5eval.systems.profiling import PartCost, Profile, count_macs, time_stages
@@ -37,11 +38,14 @@ def profile(kind: Kind, config: Mapping[str, Any], device: str, *, seconds: floa
         raise ValueError(f"seconds is {seconds}, expected a positive number")
     given = any(config.get(key) is not None for key in ("weights", "checkpoint_dir"))
     pipeline = build(kind, config if given else {**config, "weights": UNTRAINED}, device)
-    configuration = read_settings(config, system=f"baseline-{kind}").configuration
+    settings = read_settings(config, system=f"baseline-{kind}")
     return Profile(
-        count_parts(kind, configuration, seconds=seconds),
+        count_parts(kind, settings.configuration, seconds=seconds),
         tuple(time_stages(pipeline.stages, torch.device(device), seconds)),
         trainable=int(str(pipeline.fingerprint()["trainable_parameters"])),
+        description=describe(kind, settings),
+        external_resources=external_resources(kind, settings),
+        training=training(kind, settings),
     )
 
 
@@ -58,5 +62,5 @@ def count_parts(kind: Kind, config: BaselineConfiguration, *, seconds: float = 1
         part = new_part(name, config).eval().to("meta")
         # gradients are recorded so that the separator takes its plain definition
         macs, _ = count_macs(part, *inputs)
-        costs.append(PartCost(name.partition("-")[0], count_parameters(part), macs / seconds))
+        costs.append(PartCost(name.partition("-")[0], count_parameters(part), macs / seconds, calls=1))
     return tuple(costs)

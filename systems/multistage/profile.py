@@ -8,6 +8,7 @@ import torch
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.multistage.configuration import MultistageConfiguration, read_settings
+from s5eval.systems.multistage.description import describe, external_resources, training
 from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.stages import ExtractionStage, SeparationStage
 from s5eval.systems.multistage.system import build, new_part
@@ -27,11 +28,14 @@ def profile(config: Mapping[str, Any], device: str, *, seconds: float = 10.0) ->
         raise ValueError(f"seconds is {seconds}, expected a positive number")
     pipeline = build(config, device)
     encoder = next((s.encoder for s in pipeline.stages if isinstance(s, ExtractionStage) and s.encoder), None)
-    configuration = read_settings(config).configuration
+    settings = read_settings(config)
     return Profile(
-        count_parts(configuration, encoder, seconds=seconds, networks=_networks(pipeline)),
+        count_parts(settings.configuration, encoder, seconds=seconds, networks=_networks(pipeline)),
         tuple(time_stages(pipeline.stages, torch.device(device), seconds)),
         trainable=int(str(pipeline.fingerprint()["trainable_parameters"])),
+        description=describe(settings, with_encoder=encoder is not None),
+        external_resources=external_resources(settings),
+        training=training(settings),
     )
 
 
@@ -56,6 +60,8 @@ def count_parts(
     `uss` is applied to a mixture, `tse`, `dpc`, `m2d` and `af_whisper` to one slot each; object and audio decoders
     count within the separators. `networks` says how many of `tse` and `dpc` the system has; default: one.
     """
+    slots, refined = config.objects.foreground, config.stages - 1
+    heard = 1 if config.af_source == "mixture" else slots
     count = {"tse": 1, "dpc": 1, **(networks or {})}
     length = round(seconds * SAMPLE_RATE)
     mixture = torch.empty(1, MIXTURE_CHANNELS, length, device="meta")
@@ -68,11 +74,14 @@ def count_parts(
         m2d, tokens = count_macs(parts["m2d"], audio)
         dpc, _ = count_macs(parts["dpc1"], extracted.features, tokens, torch.empty(1, device="meta"))
     costs = [
-        PartCost("uss", count_parameters(parts["uss"]), uss / seconds),
-        PartCost("tse", count["tse"] * count_parameters(parts["tse2"]), tse / seconds, count["tse"]),
-        PartCost("dpc", count["dpc"] * count_parameters(parts["dpc1"]), dpc / seconds, count["dpc"]),
-        PartCost("m2d", count_parameters(parts["m2d"]), m2d / seconds),
+        PartCost("uss", count_parameters(parts["uss"]), uss / seconds, calls=1),
+        PartCost("tse", count["tse"] * count_parameters(parts["tse2"]), tse / seconds, count["tse"], refined * slots),
+        PartCost(
+            "dpc", count["dpc"] * count_parameters(parts["dpc1"]), dpc / seconds, count["dpc"], config.stages * slots
+        ),
+        PartCost("m2d", count_parameters(parts["m2d"]), m2d / seconds, calls=config.stages * slots),
     ]
     if encoder is None:
-        return (*costs, PartCost("af_whisper", 0, 0.0, 0))
-    return (*costs, PartCost("af_whisper", count_parameters(encoder.network), encoder.macs(length) / seconds))
+        return (*costs, PartCost("af_whisper", 0, 0.0, 0, 0))
+    frames = encoder.macs(length) / seconds
+    return (*costs, PartCost("af_whisper", count_parameters(encoder.network), frames, calls=refined * heard))

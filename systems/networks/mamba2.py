@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s5eval.systems.networks.precision import full_precision
+from s5eval.systems.networks.precision import at_least_float32, full_precision
 from s5eval.systems.networks.ssd_scan import CHUNK, ssd
 
 _EPS = 1e-5
@@ -73,14 +73,12 @@ class Mamba2(nn.Module):
         heads = len(self.D)
         z, mixed, dt = torch.split(self.in_proj(x), [self.d_inner, self.d_inner + 2 * self.d_state, heads], -1)
         u, B, C = torch.split(self._convolve(mixed), [self.d_inner, self.d_state, self.d_state], -1)
-        dt = F.softplus(dt.float() + self.dt_bias)
-        A = -torch.exp(self.A_log.float())
+        dt = F.softplus(at_least_float32(dt) + self.dt_bias)
+        A = -torch.exp(at_least_float32(self.A_log))
         u = u.reshape(batch, length, heads, self.headdim)
-        kernel = _cuda_scan() if x.is_cuda else None
+        kernel = _cuda_scan() if x.is_cuda and x.dtype != torch.float64 else None
         if kernel is None:
-            y = ssd(
-                u, dt.to(u.dtype) if u.dtype == torch.float64 else dt, A.to(dt.dtype), B, C, self.D, chunk=self.chunk
-            )
+            y = ssd(u, dt, A, B, C, self.D, chunk=self.chunk)
         else:
             y = kernel(u, dt.to(u.dtype), A, B.unsqueeze(2).contiguous(), C.unsqueeze(2).contiguous(), 256, D=self.D)
         out: Tensor = self.out_proj(self.norm(y.reshape(batch, length, self.d_inner), z))

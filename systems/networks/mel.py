@@ -49,11 +49,11 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """(B, T) → (B, mels, T // hop + 1), frame j centred at sample j·hop; float32."""
+        """(B, T) → (B, mels, T // hop + 1), frame j centred at sample j·hop; in the filters' type."""
         half = self.size // 2
         with full_precision(audio):
             # Reflection needs more samples than it adds; shorter audio is extended by zeros.
-            signal = F.pad(audio.float(), (0, max(0, half + 1 - audio.shape[-1])))
+            signal = F.pad(audio.to(self.window.dtype), (0, max(0, half + 1 - audio.shape[-1])))
             spectrum = torch.stft(signal, self.size, self.hop, window=self.window, return_complex=True)
             power = spectrum.real.square() + spectrum.imag.square()
             return (self.filters @ power)[..., : audio.shape[-1] // self.hop + 1]

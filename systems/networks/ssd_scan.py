@@ -193,12 +193,19 @@ def _scan_forward(slab: _Slab, D: Tensor, y: Tensor) -> None:
             slab.advance(c, state, inputs)
 
 
+def _passing(pairs: Tensor, memory: _Memory) -> Tensor:
+    """(n, q, q) of pairs (i, j) → (n, q − 1): for k = 1 … q − 1 the sum over j < k ≤ i."""
+    upto = torch.cumsum(pairs, 2, out=memory.get("upto", *pairs.shape))
+    return upto.tril_(-1).sum(1)[:, :-1]
+
+
 def _scan_backward(slab: _Slab, D: Tensor, dy: Tensor, gradients: _Gradients) -> Tensor:
     """Fill the gradients of a slab; returns that of D (H,) in float64.
 
     The gradient of step k's log decay sums over all that passes it: pairs j < k ≤ i inside the chunk, the start
-    state to outputs i ≥ k, inputs j < k to the end state, and the start state to the end state. A pair of a step
-    with itself is left out of these sums: it would cancel, and drown the rest when decay is fast.
+    state to outputs i ≥ k, inputs j < k to the end state, and the start state to the end state. Nothing else is
+    added and taken away again: where decay is fast what passes is next to nothing, the rest is not, and a long
+    step multiplies what rounding leaves.
     """
     n, heads, size, width = slab.shape
     memory = slab.memory
@@ -241,6 +248,7 @@ def _scan_backward(slab: _Slab, D: Tensor, dy: Tensor, gradients: _Gradients) ->
 
         # inside the chunk
         products = slab.products(c)
+        inside = memory.get("inside", n, q, heads).zero_()
         dproducts = memory.get("dproducts", n, q, q).zero_()
         for h in range(heads):
             matrix = slab.matrix(c, h)
@@ -251,17 +259,16 @@ def _scan_backward(slab: _Slab, D: Tensor, dy: Tensor, gradients: _Gradients) ->
                 matrix.mul_(products).transpose(1, 2), g[:, :, h], out=memory.get("through", n, q, width)
             )
             dinputs[:, :, h].add_(through)
-            pairs = dweights.mul_(products)
-            pairs.diagonal(dim1=1, dim2=2).zero_()
-            crossing[:, :, h].add_(pairs.sum(2)).sub_(pairs.sum(1))
+            inside[:, 1:, h].copy_(_passing(dweights.mul_(products), memory))
         dproducts.tril_()
         torch.baddbmm(dB, dproducts.transpose(1, 2), C, out=dB)
         torch.baddbmm(dC, dproducts, B, out=dC)
         gradients.B[:, part].copy_(dB)
         gradients.C[:, part].copy_(dC)
 
-        later, earlier = crossing.double().flip(1).cumsum(1).flip(1), arriving.double().cumsum(1).sub_(arriving)
-        gradients.decay[:, part].copy_(later.add_(earlier).add_(passing.unsqueeze(1)))
+        decay = crossing.double().flip(1).cumsum(1).flip(1).add_(passing.unsqueeze(1)).add_(inside)
+        decay[:, 1:].add_(arriving[:, :-1].double().cumsum(1))
+        gradients.decay[:, part].copy_(decay)
         torch.mul(dy[:, part], D.unsqueeze(-1), out=gradients.x[:, part]).addcmul_(dinputs, step)
         dsteps = dinputs.mul_(slab.x[:, part]).sum(-1)
         torch.div(dsteps, slab.rest[c, :, :q], out=gradients.dt[:, part])

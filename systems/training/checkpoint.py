@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from s5eval.data_manifests.common.files import sweep, sync_folder, write_atomica
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.systems.card import read_card, write_card
+from s5eval.systems.energy import Energy, read_energy
 from s5eval.systems.weight_files import read_tensors
 
 _KEPT = 2  # checkpoints
@@ -47,6 +48,7 @@ class State:
         figures: running means of the terms.
         built_on: digests of the frozen parts.
         started_from: digests of what the trained parts began with, where they did not begin at random.
+        energy: of every sitting until now (`s5eval.systems.energy`); None for one in which it was not measured.
     """
 
     step: int
@@ -58,6 +60,7 @@ class State:
     figures: Mapping[str, float]
     built_on: Mapping[str, str]
     started_from: Mapping[str, str] = field(default_factory=dict)
+    energy: Sequence[Energy | None] = ()
 
 
 def save(folder: Path, state: State) -> Path:
@@ -89,6 +92,7 @@ def save(folder: Path, state: State) -> Path:
             "figures": dict(state.figures),
             "built_on": dict(state.built_on),
             "started_from": dict(state.started_from),
+            "energy": [None if told is None else asdict(told) for told in state.energy],
         }
         write_atomically(draft / "state.json", seal(content, indent=1))
         draft.rename(final)
@@ -147,6 +151,8 @@ def _read(newest: Path, digest: str) -> State:
         tables = [check_name(name, str(newest / "state.json")) for name in content["tables"]]
         files = dict(content.get("files", {}))  # checkpoints of before have none
         figures = {str(name): float(value) for name, value in content["figures"].items()}
+        # of before, or of a time when nobody measured: something, and not known what
+        energy = [read_energy(told) for told in content.get("energy", [None] if step else [])]
         built_on, started_from = (
             {str(name): str(value) for name, value in content[key].items()} for key in ("built_on", "started_from")
         )
@@ -181,6 +187,7 @@ def _read(newest: Path, digest: str) -> State:
         figures=figures,
         built_on=built_on,
         started_from=started_from,
+        energy=energy,
     )
 
 

@@ -8,23 +8,26 @@ was not (on a CPU, where sums have a fixed order).
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
+from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
+from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches, heard, heard_entry
 from s5eval.systems.training.parts import Job, PartsFolder
 from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
 from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
 from s5eval.systems.training.stopping import Stop, stopping
+from s5eval.systems.training.together import alike, anyone, everywhere, first
 
 _TYPES = {"float32": torch.float32, "float16": torch.float16}
 
@@ -50,16 +53,8 @@ class TrainingResult:
     rank: int = 0
 
 
-class Watcher(Protocol):
-    """Is told of every step."""
-
-    def __call__(self, step: int, steps: int, figures: Mapping[str, float]) -> None:
-        """`step` of `steps` are done; `figures` are running means."""
-        ...
-
-
 def train(
-    plan: TrainingPlan, sitting: Sitting, *, watch: Watcher | None = None, say: Callable[[str], None] | None = None
+    plan: TrainingPlan, sitting: Sitting, *, hooks: Hooks | None = None, say: Callable[[str], None] | None = None
 ) -> TrainingResult:
     """Train until the recipe is done or the sitting is over; goes on from the newest checkpoint in `sitting.out`.
 
@@ -69,29 +64,33 @@ def train(
     Args:
         plan: what is trained.
         sitting: where and for how long.
-        watch: is told of every step.
+        hooks: are told of the start, of every step and of the end, in the first of several processes.
         say: is told what a reader must not miss, such as a damaged checkpoint that is passed over.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP; the step under way is ended and saved first.
-        UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, or
-            the batch does not divide among the devices, or another process is at work in `sitting.out`.
+        UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, other
+            processes were started than the sitting asks for, they do not see the same files, the batch does not divide
+            among them, or another training is at work in `sitting.out`; or energy is asked for and cannot be measured.
         DataError: a part that the recipe builds on is missing, a file cannot be read or written, or the loss is not
             finite.
     """
+    if sitting.energy:
+        check_available()
+    fabric = make_fabric(sitting, precision=plan.recipe.precision, say=say)
     if sitting.threads is not None:
-        torch.set_num_threads(sitting.threads)
-    fabric = make_fabric(sitting, precision=plan.recipe.precision)
+        torch.set_num_threads(sitting.threads)  # Fabric has thoughts of its own
     ranks, rank = fabric.world_size, fabric.global_rank
     recipe = plan.recipe
     if recipe.batch % ranks:
         raise UsageError(f"{plan.name}: a batch of {recipe.batch} scenes does not divide among {ranks} devices")
     with ExitStack() as held:
-        if rank == 0:
-            held.callback(_lock(sitting.out).release)
-        digest = plan.digest()  # once: it reads what recordings hold
-        state = checkpoint.load(sitting.out, digest, say=say if rank == 0 else None)
-        return _train(plan, digest, sitting, fabric, state, watch, say)
+        first(fabric, lambda: held.callback(_lock(sitting.out).release))
+        digest = everywhere(fabric, plan.digest)  # once: it reads what recordings hold
+        state = everywhere(fabric, lambda: checkpoint.load(sitting.out, digest, say=say if rank == 0 else None))
+        found = f"{plan.name} ({digest[:19]}) at step {0 if state is None else state.step}"
+        alike(fabric, found, f"all nodes must see the same --out ({sitting.out}), data and settings")
+        return _train(plan, digest, sitting, fabric, state, hooks or Hooks(), say)
 
 
 def _lock(out: Path) -> FolderLock:
@@ -108,7 +107,7 @@ def _train(
     sitting: Sitting,
     fabric: Any,
     state: checkpoint.State | None,
-    watch: Watcher | None,
+    hooks: Hooks,
     say: Callable[[str], None] | None,
 ) -> TrainingResult:
     recipe, rank = plan.recipe, fabric.global_rank
@@ -119,7 +118,12 @@ def _train(
         return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
     parts = PartsFolder(sitting.weights, fabric.device, sitting.m2d_weights, sitting.af_whisper_weights)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
-    job = plan.trainer.make_job(plan, parts)
+    job = everywhere(fabric, lambda: plan.trainer.make_job(plan, parts))
+    alike(
+        fabric,
+        str({**parts.built_on, **parts.started_from}),
+        f"all nodes must see the same --weights ({sitting.weights})",
+    )
     if (
         state is not None
         and known is not None
@@ -130,11 +134,10 @@ def _train(
     if state is not None:
         loop.restore(state)
     fabric.barrier()  # everybody has read before anybody writes
-    if rank == 0:
-        checkpoint.probe(sitting.weights)
-        loop.save(sitting.out)
+    first(fabric, lambda: checkpoint.probe(sitting.weights))
+    first(fabric, lambda: loop.save(sitting.out))
     if not done:
-        loop.run(sitting, watch, say if rank == 0 else None)
+        loop.run(sitting, hooks if rank == 0 else Hooks(), say if rank == 0 else None)
     finished = loop.step >= recipe.steps
     digests = loop.export(sitting.weights, digests) if rank == 0 and finished else {}
     return TrainingResult(loop.step, finished, loop.seconds, loop.meter.means(), digests, rank)
@@ -191,6 +194,8 @@ class _Loop:
         self.model, self.optimiser = fabric.setup(job.task, optimiser)
         self.raw = cast(torch.optim.Optimizer, optimiser)
         self.step, self.seconds = 0, 0.0
+        self.power: Meter | None = None
+        self.earlier_energy: Sequence[Energy | None] = ()
         self.meter = _Meter({})
         self.average = (
             {name: value.detach().clone() for name, value in job.task.state_dict().items()} if settings.average else {}
@@ -208,6 +213,7 @@ class _Loop:
         device = self.fabric.device
         self.average = {name: value.to(device) for name, value in state.average.items()}
         self.step, self.seconds = state.step, state.seconds
+        self.earlier_energy = state.energy
         self.started_from = state.started_from  # a file of that name may be another one by now
         self.meter = _Meter(state.figures)
 
@@ -222,26 +228,47 @@ class _Loop:
             figures=self.meter.means(),
             built_on=self.built_on,
             started_from=self.started_from,
+            energy=self.energy(),
         )
         checkpoint.save(folder, state)
 
-    def run(self, sitting: Sitting, watch: Watcher | None, say: Callable[[str], None] | None) -> None:
-        with stopping(say) as stop:
-            self._run(sitting, watch, stop)
+    def energy(self) -> list[Energy | None]:
+        """Of the sittings until now, this one included once it has begun."""
+        return [*self.earlier_energy, *([] if self.power is None else [self.power.so_far()])]
+
+    def run(self, sitting: Sitting, hooks: Hooks, say: Callable[[str], None] | None) -> None:
+        steps = self.plan.recipe.steps
+        facts = {"name": self.plan.name, "plan": self.plan.as_dict(), "steps": steps, "done": self.step}
+        hooks.tell("start", "training", sitting.out, facts)
+        try:
+            with stopping(say) as stop, measured(sitting.energy) as self.power:
+                self._run(sitting, hooks, stop, self._source(sitting.out, say))
+        finally:
+            hooks.tell("end", "finished" if self.step >= steps else "interrupted", self.meter.means())
         if stop.asked and self.step < self.plan.recipe.steps:
             raise KeyboardInterrupt
 
-    def _run(self, sitting: Sitting, watch: Watcher | None, stop: Stop) -> None:
+    def _source(self, out: Path, say: Callable[[str], None] | None) -> Iterator[Any]:
         recipe, fabric = self.plan.recipe, self.fabric
-        source = batches(
-            recipe.data,
-            recipe.seed,
-            recipe.batch,
-            first=self.step * recipe.accumulate,
-            last=recipe.steps * recipe.accumulate,
-            rank=fabric.global_rank,
-            ranks=fabric.world_size,
-        )
+        first, last = self.step * recipe.accumulate, recipe.steps * recipe.accumulate
+        if self.job.batches is None:
+            rank, ranks = fabric.global_rank, fabric.world_size
+            return batches(recipe.data, recipe.seed, recipe.batch, first=first, last=last, rank=rank, ranks=ranks)
+        if fabric.world_size > 1:
+            raise UsageError(f"{self.plan.name}: hears what it keeps on one device, not on {fabric.world_size}")
+
+        told = time.monotonic()
+
+        def made(done: int, total: int) -> None:
+            nonlocal told
+            if say is not None and time.monotonic() > told + 60:
+                told = time.monotonic()
+                say(f"{done} of {total} scenes are heard and kept in {out}")
+
+        return self.job.batches(out, first=first, last=last, progress=made)
+
+    def _run(self, sitting: Sitting, hooks: Hooks, stop: Stop, source: Iterator[Any]) -> None:
+        recipe, fabric = self.plan.recipe, self.fabric
         begun = saved = time.monotonic()
         earlier = self.seconds
         while self.step < recipe.steps:
@@ -254,14 +281,14 @@ class _Loop:
             now = time.monotonic()
             self.seconds = earlier + now - begun
             over = stop.asked or (sitting.max_minutes is not None and now - begun > 60 * sitting.max_minutes)
-            over = bool(fabric.broadcast(over)) if fabric.world_size > 1 else over
+            over = anyone(fabric, over)
             last = over or self.step == recipe.steps
             if fabric.global_rank == 0:
                 if last or now - saved > 60 * sitting.checkpoint_minutes:
                     self.save(sitting.out)
                     saved = time.monotonic()
-                if watch is not None:
-                    watch(self.step, recipe.steps, self.meter.means())
+                if hooks:
+                    hooks.tell("step", self.step, recipe.steps, self.meter.means())
                 if fabric.loggers and (last or self.step % 20 == 0):
                     fabric.log_dict(self.meter.means(), step=self.step)
             if over:
@@ -327,7 +354,7 @@ class _Loop:
             digests[name] = checkpoint.export(path, part.tensors(part.network), _TYPES[self.plan.recipe.export])
             if part.beside is not None:
                 part.beside(path.parent)
-        recipe = self.plan.recipe
+        recipe, energy = self.plan.recipe, total_energy(self.energy())
         entry = {
             "recipe": self.plan.name,
             "plan": self.digest,
@@ -337,6 +364,7 @@ class _Loop:
             **heard_entry(material := heard(recipe.data)),
             "seed": recipe.seed,
             "hours": round(self.seconds / 3600, 3),
+            **({} if energy is None else {"energy": asdict(energy)}),
             "device": device_name(self.fabric.device),
             "torch": torch.__version__,
             "built_on": dict(self.built_on),

@@ -1,14 +1,15 @@
 """The weights folder that recipes read what they build on from, and write what they made to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.systems.weight_files import checked_digest, file_digest, load_strictly, read_tensors
 
 EXPORTED = "an earlier recipe of the same preset, run with the same `weights`"
@@ -37,6 +38,21 @@ class Part:
     beside: Callable[[Path], None] | None = None
 
 
+class BatchSource(Protocol):
+    """Gives the batches of a task that does not hear scenes as they are made."""
+
+    def __call__(self, out: Path, *, first: int, last: int, progress: CountProgress | None = None) -> Iterator[Any]:
+        """Batches `first` to `last` − 1, the same ones at every attempt; each has `to(device)`.
+
+        Args:
+            out: the folder of the training, where a source may keep what it makes.
+            first: number of the first batch; where a resumed training goes on.
+            last: number after the last.
+            progress: is told of what is made before the first batch.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What the loop needs to know.
@@ -46,11 +62,13 @@ class Job:
             with `_`.
         parts: trained networks by name.
         facts: what else the card should tell.
+        batches: in place of scenes; for one device.
     """
 
     task: nn.Module
     parts: Mapping[str, Part]
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    batches: BatchSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,8 +164,20 @@ class TrainingPlan:
         Raises:
             DataError: a folder of recordings is missing or wrong, or cannot be read.
         """
-        content, shares = self.as_dict(), self.recipe.data.shares()
-        data = content["recipe"]["data"]
+        content = self.as_dict()
+        content["recipe"]["data"] = self._material()
+        return _digest(content)
+
+    def scenes_digest(self) -> str:
+        """`sha256:` of what decides the scenes alone: their settings, the recordings' content, the seed.
+
+        Raises:
+            DataError: as `digest`.
+        """
+        return _digest({"data": self._material(), "seed": self.recipe.seed})
+
+    def _material(self) -> dict[str, Any]:
+        data, shares = asdict(self.recipe.data), self.recipe.data.shares()
         del data["workers"]
         if set(shares) != {PROCEDURAL}:
             del data["folder"]
@@ -173,7 +185,11 @@ class TrainingPlan:
                 [name if name == PROCEDURAL else open_recordings(Path(name), "train").digest(), share]
                 for name, share in shares.items()
             ]
-        return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return data
+
+
+def _digest(content: object) -> str:
+    return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPlan:

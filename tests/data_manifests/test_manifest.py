@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.manifest import open_manifest
+from s5eval.data_manifests.manifest import open_manifest, scenes_as_they_stand
 from s5eval.data_manifests.sets.known import known_datasets
 
 
@@ -123,3 +123,10 @@ def test_a_folder_of_the_embedded_set_is_no_plain_one(
         open_manifest(root, split="eval")
     make_set(tmp_path, {"other_0000": []})
     assert open_manifest(root).dataset == "folder"
+
+
+def test_scenes_as_they_stand_are_those_of_the_manifest_without_reading_any(small_set: Path) -> None:
+    expected = open_manifest(small_set).scenes
+    for path in small_set.rglob("*.wav"):
+        path.write_bytes(b"")
+    assert scenes_as_they_stand(small_set) == (small_set, expected)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from s5eval.metrics.bootstrap import bootstrap, paired_bootstrap, ratios
+from s5eval.metrics.bootstrap import Resamples, bootstrap, paired_bootstrap, ratios
 
 
 def literal_interval(numerator: np.ndarray, denominator: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -91,3 +91,12 @@ def test_ten_thousand_resamples_of_the_test_split_take_under_a_second() -> None:
         bootstrap(x, np.ones((1512, 4)), resamples=10_000)
         seconds.append(time.process_time() - start)
     assert min(seconds) < 1.0
+
+
+@pytest.mark.parametrize("n", [0, 1, 30])
+def test_resamples_that_are_kept_give_the_interval_of_those_that_are_drawn(n: int) -> None:
+    rng = np.random.default_rng(4)
+    numerator, denominator = rng.normal(size=(n, 3)), rng.integers(0, 2, (n, 3)).astype(float)
+    drawn, kept = bootstrap(numerator, denominator), Resamples(n).intervals(numerator, denominator)
+    for name in ("value", "low", "high"):
+        np.testing.assert_allclose(getattr(kept, name), getattr(drawn, name), rtol=1e-12)

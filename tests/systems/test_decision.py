@@ -6,7 +6,7 @@ import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASS_INDEX
-from s5eval.systems.decision import KEEP_ALL, Decision, decide, load_decision
+from s5eval.systems.decision import KEEP_ALL, Decision, decide, judge, load_decision
 
 S, C = "Speech", "Cough"
 
@@ -89,3 +89,21 @@ def test_a_wrong_decision_file_says_what_is_wrong(tmp_path: Path, text: str, mes
 def test_a_missing_decision_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"d\.yaml: No such file"):
         load_decision(tmp_path / "d.yaml")
+
+
+def test_every_candidate_that_is_dropped_is_told_which_rule_dropped_it() -> None:
+    labels = ["Speech", "Speech", "Pour", "Cough", "Dishes"]
+    silence = np.array([0.1, 0.2, 0.3, 0.4, 0.9])
+    correlation = np.eye(5)
+    correlation[0, 1] = correlation[1, 0] = 0.95
+    verdicts = judge(
+        class_scores=np.ones((5, 18)),
+        p_silence=silence,
+        correlation=correlation,
+        labels=labels,
+        decision=Decision(max_sources=2),
+    )
+    assert [(verdict.rule, verdict.other) for verdict in verdicts] == [
+        (None, None), ("duplicate", 0), (None, None), ("maximum", None), ("threshold", None),
+    ]  # fmt: skip
+    assert [verdict.label for verdict in verdicts] == labels

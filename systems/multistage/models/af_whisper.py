@@ -55,7 +55,10 @@ class AFWhisper:
 
     @torch.no_grad()
     def embed(self, audio: Tensor) -> Tensor:
-        """(B, T) at 32 kHz → float32 (B, ceil(T / 640), dimension); longer audio is embedded 30 s at a time."""
+        """(B, T) at 32 kHz → float32 (B, ceil(T / 640), dimension); longer audio is embedded 30 s at a time.
+
+        The level says nothing: every signal is first brought to the one that `normalise_level` gives, as a whole.
+        """
         return self.states(audio)
 
     def states(self, audio: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.records import MIXTURE_CHANNELS
 from s5eval.systems.networks.mish import mish
-from s5eval.systems.networks.precision import full_precision
+from s5eval.systems.networks.precision import at_least_float32, full_precision
 
 _FLOOR = 1e-3
 """Smallest magnitude that counts, relative to the mixture's deviation."""
@@ -153,7 +153,7 @@ class BandDecoder(_Bands):
         pieces, band = [], 0
         for k, ((count, width), weight) in enumerate(zip(self.layout, self.weights, strict=True)):
             rows = hidden[band : band + count].reshape(count, batch * cells, -1)
-            values = torch.bmm(rows, weight.to(rows.dtype)).float()
+            values = at_least_float32(torch.bmm(rows, weight.to(rows.dtype)))
             values = values.view(count, batch, cells, self.time_stride, width, self.channels, 2)
             joint = torch.view_as_complex(values)
             single = (joint * arranged[k]).sum(-1) if self.mask else joint[..., 0]

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.band_split import BandDecoder, BandEncoder, cues, input_channels
+from s5eval.systems.networks.precision import at_least_float32
 
 
 class AudioEncoder(nn.Module):
@@ -106,7 +107,7 @@ class ConvolutionDecoder(nn.Module):
 
     def forward(self, features: Tensor, arranged: list[Tensor], frames: int, bins: int) -> Tensor:
         """As `AudioDecoder.forward`."""
-        real, imag = self.conv(features)[:, :, :frames, :bins].float().chunk(2, 1)
+        real, imag = at_least_float32(self.conv(features)[:, :, :frames, :bins]).chunk(2, 1)
         values = torch.complex(real.contiguous(), imag.contiguous())
         if not self.mask:
             return values[:, 0]

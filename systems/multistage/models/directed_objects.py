@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.systems.multistage.models.direction_clusters import direction_shares
-from s5eval.systems.networks.precision import full_precision
+from s5eval.systems.networks.precision import at_least_float32, full_precision
 
 _LITTLE = 1e-4
 """Part of a scene below which it does not matter how little a cluster is."""
@@ -79,7 +79,7 @@ class DirectedObjects(nn.Module):
         with full_precision(x):  # rounding must not choose
             inside = shares[..., :-1] * weight.unsqueeze(-1)
             amount = inside.sum((1, 2)).clamp_min(1e-12)
-            beside = torch.cat([x.float(), shares], -1)
+            beside = torch.cat([at_least_float32(x), shares], -1)
             mean = torch.einsum("btfk,btfd->bkd", inside, beside) / amount.unsqueeze(-1)
             loudness = torch.log((amount / amount.sum(1, keepdim=True)).clamp_min(_LITTLE)).unsqueeze(-1)
             heard = self.pooled(torch.cat([mean, loudness], -1))

@@ -111,7 +111,7 @@ def _posterior(unit: Tensor, centres: Tensor, prior: Tensor) -> Tensor:
 
 def _peaks(unit: Tensor, weight: Tensor, clusters: int) -> Tensor:
     """Where most comes from, (B, K, 3): the highest point of a histogram on the sphere, away from those before."""
-    grid = _sphere(unit.device)
+    grid = _sphere(unit.device).to(unit.dtype)
     height = ((_PEAK * (unit @ grid.t() - 1)).exp() * weight.unsqueeze(-1)).sum(1)
     near = 1 - (_MASKED * (grid @ grid.t() - 1)).exp()
     found = []

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s5eval.systems.multistage.configuration import ClassifierSizes
+from s5eval.systems.networks.precision import at_least_float32
 
 TARGET_RMS = 10.0 ** (-26.0 / 20.0)
 """Level, re full scale, at which waveforms are shown to pretrained encoders: −26 dB."""
@@ -82,7 +83,7 @@ class ArcFace(nn.Module):
         Where the margin would turn the angle beyond π, the cosine is lowered by margin·sin(margin) instead, so that
         the logit stays monotonic.
         """
-        cosine = F.linear(embeddings.float(), F.normalize(self.weight.float(), dim=-1))
+        cosine = F.linear(at_least_float32(embeddings), F.normalize(at_least_float32(self.weight), dim=-1))
         if labels is None:
             return self.scale * cosine
         true = cosine.gather(1, labels.unsqueeze(1))
@@ -135,8 +136,8 @@ class DualPathClassifier(nn.Module):
         objects = self.object_pooling(self.object_path(features).squeeze(-1).transpose(1, 2))
         semantics = self.token_pooling(self.token_norm(tokens.mean(1)))
         fused = self.fusion(torch.cat([objects, semantics], -1))
-        embeddings = F.normalize(self.embedding(fused).float(), dim=-1)
+        embeddings = F.normalize(at_least_float32(self.embedding(fused)), dim=-1)
         silence = self.silence(torch.cat([fused, level.unsqueeze(-1).to(fused.dtype)], -1)).squeeze(-1)
         plain = self.arcface(embeddings)
         logits = plain if labels is None else self.arcface(embeddings, labels)
-        return DPCOutput(cast(Tensor, logits), cast(Tensor, plain), embeddings, silence.float())
+        return DPCOutput(cast(Tensor, logits), cast(Tensor, plain), embeddings, at_least_float32(silence))

@@ -17,7 +17,7 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.training.recipe import ClueSettings, LossSettings
 from s5eval.systems.multistage.training.segmentation import cell_loss
-from s5eval.systems.multistage.training.separation import classifier_terms, separation_terms
+from s5eval.systems.multistage.training.separation import classifier_terms, hear, separation_terms
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.mish import mish
 from s5eval.systems.training.data import Batch
@@ -56,7 +56,9 @@ class EarlierStages:
         return slots
 
     def embed(self, audio: Tensor, mixture: Tensor) -> Tensor | None:
-        """Frame embeddings (N, frames, dimension) for estimates (N, T) of mixtures (N, 4, T), as at inference."""
+        """Frame embeddings (N, frames, dimension) for estimates (N, T) of mixtures (N, 4, T), as at inference: what
+        is heard is brought to one level first.
+        """
         if self.encoder is None:
             return None
         return self.encoder.embed(mixture[:, 0] if self.af_source == "mixture" else audio)
@@ -168,10 +170,8 @@ class ExtractionTask(nn.Module):
         if self.dpc is not None:
             terms |= classifier_terms(
                 self.dpc,
-                earlier.m2d,
+                **hear(earlier.m2d, out.estimate[undisturbed], slots.mixture[undisturbed]),
                 features=out.features[undisturbed],
-                audio=out.estimate[undisturbed],
-                mixture=slots.mixture[undisturbed],
                 labels=slots.labels[undisturbed],
                 weights=self.weights,
             )

@@ -80,6 +80,25 @@ class ClueSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotSettings:
+    """Slots that the frozen stages hear once, for recipes that train a stage's classifier alone (or with M2D).
+
+    Attributes:
+        scenes: how many scenes are heard and kept; 0: every step makes new ones.
+        batch: slots per step and gradient accumulation, in place of `batch`.
+        silent: share of slots without a source among them.
+        equalise: standard deviation of a random equalisation of M2D's input, dB.
+        hide: how many bands and stretches of time are hidden in each map.
+    """
+
+    scenes: int
+    batch: int
+    silent: float
+    equalise: float
+    hide: int
+
+
+@dataclass(frozen=True, slots=True)
 class MultistageRecipe(TrainingRecipe):
     """One training run of the multi-stage system.
 
@@ -88,7 +107,7 @@ class MultistageRecipe(TrainingRecipe):
             of cells, and decodes nothing; `stage` trains the parts of a stage.
         stage: which stage, 1 to 3; `segmentation` belongs to 1; unused by `tagging`.
         checkpointing: recompute the activations of hybrid blocks instead of keeping them.
-        loss, clues: see there.
+        loss, clues, slots: see there.
     """
 
     task: Literal["tagging", "segmentation", "stage"]
@@ -96,6 +115,7 @@ class MultistageRecipe(TrainingRecipe):
     checkpointing: bool
     loss: LossSettings
     clues: ClueSettings
+    slots: SlotSettings
 
 
 def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, where: str) -> None:
@@ -143,5 +163,20 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
     for name, value in asdict(recipe.clues).items():
         if not 0 <= value <= 1:
             raise UsageError(f"{where}.clues.{name} is {value}, expected a number from 0 to 1")
+    _check_slots(recipe, where)
     if recipe.clues.true_class + recipe.clues.random_class > 1:
         raise UsageError(f"{where}.clues: true_class and random_class add up to more than 1")
+
+
+def _check_slots(recipe: MultistageRecipe, where: str) -> None:
+    slots = recipe.slots
+    if min(slots.scenes, slots.hide, slots.batch - 1) < 0 or not slots.equalise >= 0 or not 0 <= slots.silent < 1:
+        raise UsageError(
+            f"{where}.slots is {asdict(slots)}, expected scenes, equalise and hide of 0 or more, batch above 0, and "
+            "silent from 0 to below 1"
+        )
+    if slots.scenes and (recipe.task != "stage" or PARTS[recipe.stage][0] in recipe.trains):
+        raise UsageError(
+            f"{where}: slots.scenes is {slots.scenes}, which is for recipes that train a stage's classifier and not "
+            f"its separator; this one has task {recipe.task} and trains {', '.join(recipe.trains)}"
+        )

@@ -78,10 +78,8 @@ class SeparationTask(nn.Module):
             slots = out.foreground.shape[1]
             terms |= classifier_terms(
                 self.dpc,
-                self._hears[0],
+                **hear(self._hears[0], estimates.flatten(0, 1), batch.mixture.repeat_interleave(slots, 0)),
                 features=order.estimates(out.features).flatten(0, 1),
-                audio=estimates.flatten(0, 1),
-                mixture=batch.mixture.repeat_interleave(slots, 0),
                 labels=batch.labels.flatten(),
                 weights=self.weights,
             )
@@ -163,11 +161,10 @@ def separation_terms(
 
 def classifier_terms(
     dpc: DualPathClassifier,
-    m2d: M2D | None,
     *,
+    tokens: Tensor,
     features: Tensor,
-    audio: Tensor,
-    mixture: Tensor,
+    level: Tensor,
     labels: Tensor,
     weights: LossSettings,
 ) -> dict[str, Tensor]:
@@ -175,24 +172,14 @@ def classifier_terms(
 
     Args:
         dpc: trained.
-        m2d: frozen or trained.
+        tokens: of M2D, see `hear`.
         features: (N, D, T', F') object features.
-        audio: (N, T) estimates.
-        mixture: (N, 4, T).
+        level: (N,), see `hear`.
         labels: (N,), −1 for a slot without a source.
         weights: of the terms, and of the gradient that goes back through the features.
     """
-    if m2d is None:
-        raise ValueError("a classifier needs M2D's tokens")
-    heard = audio.detach()
-    tokens = m2d(normalise_level(heard))
     active = labels >= 0
-    out = dpc(
-        scale_gradient(features, weights.object_gradient),
-        tokens,
-        relative_level(heard, mixture),
-        labels.clamp_min(0),
-    )
+    out = dpc(scale_gradient(features, weights.object_gradient), tokens, level, labels.clamp_min(0))
     chosen = out.plain.argmax(1)
     return {
         "classes": weights.classes * classification_loss(out.logits[active], labels[active]),
@@ -200,3 +187,14 @@ def classifier_terms(
         "_class_accuracy": (chosen[active] == labels[active]).double().sum() / active.sum().clamp_min(1),
         "_silence_accuracy": ((out.silence < 0) == active).double().mean(),
     }
+
+
+def hear(m2d: M2D | None, audio: Tensor, mixture: Tensor) -> dict[str, Tensor]:
+    """What a classifier is told of estimates (N, T) of mixtures (N, 4, T) beside their features: tokens and level.
+
+    No gradient goes back into the estimates.
+    """
+    if m2d is None:
+        raise ValueError("a classifier needs M2D's tokens")
+    heard = audio.detach()
+    return {"tokens": m2d(normalise_level(heard)), "level": relative_level(heard, mixture)}

@@ -19,6 +19,12 @@ from s5eval.systems.multistage.models.af_whisper import (
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.system import PARTS, new_part, part_file
+from s5eval.systems.multistage.training.classification import (
+    ClassificationTask,
+    SlotSource,
+    extracted_slots,
+    separated_slots,
+)
 from s5eval.systems.multistage.training.extraction import EarlierStages, ExtractionTask
 from s5eval.systems.multistage.training.recipe import MultistageRecipe, check_recipe
 from s5eval.systems.multistage.training.segmentation import SegmentationTask
@@ -57,7 +63,8 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
     )
     dpc = typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     set_checkpointing(network, recipe.checkpointing)
-    facts: dict[str, str] = {}
+    facts: dict[str, object] = {}
+    source: SlotSource | None = None
     made = {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}
     if recipe.task == "segmentation":
         task: nn.Module = SegmentationTask(typed(network, DeFTMambaUSS), recipe.loss.segmentation)
@@ -70,13 +77,23 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
             made["m2d"] = _m2d_part(m2d)
         elif dpc is not None:
             m2d = _m2d(config, parts)
-        task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
+        if recipe.slots.scenes and dpc is not None and m2d is not None:
+            task = ClassificationTask(dpc, m2d, recipe.loss, train_m2d=adapts)
+            source = SlotSource(plan, parts.built_on, separated_slots(uss, m2d))
+        else:
+            task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
     else:
         tse = typed(network, DeFTMambaTSE)
         earlier = _earlier(recipe.stage, config, parts)
-        task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
+        if recipe.slots.scenes and dpc is not None:
+            task = ClassificationTask(dpc, earlier.m2d, recipe.loss, train_m2d=False)
+            source = SlotSource(plan, parts.built_on, extracted_slots(tse, earlier))
+        else:
+            task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
-    return Job(task, made, facts)
+    if source is not None:
+        facts |= {"scenes": recipe.slots.scenes, "slots": asdict(recipe.slots)}
+    return Job(task, made, facts, source)
 
 
 def _adaptation(module: nn.Module) -> Adaptation | None:

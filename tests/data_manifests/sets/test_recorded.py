@@ -11,11 +11,12 @@ import pytest
 import soundfile
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.licences import licence_class
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.sets import recorded
 from s5eval.data_manifests.sets.mini import Recipe
 from s5eval.data_manifests.sets.recorded import make_recorded
-from s5eval.data_manifests.synthesis.recordings import licence_class, open_recordings
+from s5eval.data_manifests.synthesis.recordings import open_recordings
 
 
 @pytest.fixture

@@ -75,3 +75,17 @@ def test_two_sittings(s5eval: Call, tmp_path: Path, tiny_dev_set: SimpleNamespac
     (digest,) = entry["recordings"]
     assert card["recordings"][digest]["licences"] == {"not stated": card["recordings"][digest]["files"]}
     assert str(tiny_dev_set.dev) not in json.dumps(card)
+
+
+def test_a_launch_that_would_train_copies_is_refused(
+    s5eval: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lightning.fabric")
+    folders = ("--weights", tmp_path / "w", "--out", tmp_path / "o", "--device", "cpu")
+    nodes = s5eval("train", "mini/uss", *folders, "--nodes", 2, "--devices", 4)
+    assert (nodes.code, "write torchrun --nnodes 2 --nproc-per-node 4" in nodes.err) == (2, True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    copies = s5eval("train", "mini/uss", *folders)
+    assert (copies.code, "start them by torchrun" in copies.err) == (2, True)
+    assert not (tmp_path / "o").exists()

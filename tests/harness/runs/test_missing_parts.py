@@ -106,6 +106,11 @@ def test_a_decision_is_described_by_where_its_thresholds_come_from() -> None:
     assert describe_decision(both, None).startswith("thresholds tuned on mini/valid and folder/folder, which")
     valid = Decision({"default": 0.3}, provenance={"dataset": "mini", "split": ["valid", "train"]})
     assert describe_decision(valid, None).startswith("thresholds tuned on mini/valid and mini/train, which")
+    earned = Decision({"default": 0.3}, provenance={"split": "valid", "cross_validated_gain_db": {"value": 0.314}})
+    assert describe_decision(earned, None).startswith("thresholds tuned on valid (+0.31 dB there, cross-validated), ")
+    for gain in (None, {}, {"value": None}, {"value": "much"}, {"value": True}, 3.0):
+        said = describe_decision(Decision({}, provenance={"split": "valid", "cross_validated_gain_db": gain}), None)
+        assert said == "thresholds tuned on valid, which came with the system"
     assert describe_decision(Decision(), None) == "threshold 0.5 for every class"
     assert describe_decision(KEEP_ALL, None) == "every candidate is an estimate"
     assert describe_decision(Decision({"default": 0.2}), None) == "the system's own thresholds"

@@ -3,16 +3,18 @@
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from s5eval.systems.multistage.configuration import load_preset, read_settings
 from s5eval.systems.multistage.profile import count_parts, profile
-from s5eval.systems.profiling import count_macs
+from s5eval.systems.multistage.system import build
+from s5eval.systems.profiling import count_macs, time_stages
 
 
 def test_multiply_adds_of_known_networks() -> None:
-    import torch
-
     with torch.device("meta"):
         assert count_macs(nn.Linear(30, 7), torch.empty(5, 30))[0] == 5 * 30 * 7
         assert count_macs(nn.Conv1d(2, 3, 5), torch.empty(1, 2, 14))[0] == 10 * 2 * 3 * 5
@@ -21,7 +23,7 @@ def test_multiply_adds_of_known_networks() -> None:
 def test_shape_of_the_result(tiny: dict[str, Any]) -> None:
     content = profile({**tiny, "stages": 2}, "cpu", seconds=0.3).as_dict()
     assert [part["name"] for part in content["parts"]] == ["uss", "tse", "dpc", "m2d", "af_whisper"]
-    assert set(content["parts"][0]) == {"name", "parameters", "macs_per_second", "networks"}
+    assert set(content["parts"][0]) == {"name", "parameters", "macs_per_second", "networks", "calls"}
     assert content["parameters"] == sum(part["parameters"] for part in content["parts"])
     assert [part["networks"] for part in content["parts"][:4]] == [1, 1, 2, 1]
     assert [stage["name"] for stage in content["stages"]] == ["stage1", "stage2"]
@@ -50,3 +52,14 @@ def test_the_published_transformer_is_counted() -> None:
 def test_no_time_at_all_is_refused(tiny: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected a positive number"):
         profile(tiny, "cpu", seconds=0.0)
+
+
+def test_the_sum_over_applications_is_what_a_whole_pass_multiplies(tiny: dict[str, Any]) -> None:
+    """The slow twin: every operation of the stages themselves is counted, on noise, no slot silent."""
+    settings = {**tiny, "stages": 3}
+    costs = profile(settings, "cpu", seconds=0.5)
+    pipeline = build(settings, "cpu")
+    # the fused attention of a processor is not in the counter's list
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        list(time_stages(pipeline.stages, torch.device("cpu"), 0.5))  # twice through every stage
+    assert costs.macs(0.5) == pytest.approx(counter.get_total_flops() / 4, rel=1e-6)

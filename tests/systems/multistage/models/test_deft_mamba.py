@@ -35,6 +35,19 @@ def test_any_length_and_number_of_channels(
     assert torch.isfinite(extracted.estimate).all()
 
 
+@pytest.mark.parametrize("decoder", ["map", "cmask"])
+@pytest.mark.parametrize("front", [{}, {"bands": [], "inputs": "cues", "frequency_stride": 16, "time_stride": 2}])
+def test_in_float64_it_stays_float64(decoder: str, front: dict[str, Any]) -> None:
+    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, **front}
+    uss = DeFTMambaUSS(tiny_with(decoder=decoder, separator=separator)).eval()
+    mixture = torch.randn(1, 4, 3000)
+    with torch.no_grad():
+        single, double = uss(mixture), uss.double()(mixture.double())
+    assert (double.foreground.dtype, double.features.dtype) == (torch.float64, torch.float64)
+    # Clusters near to each other may be told apart in one and joined in the other: the map alone is compared.
+    assert (single.features - double.features).abs().max() < 1e-3 * double.features.abs().max()
+
+
 @pytest.mark.parametrize("mamba", ["both", "time_only", "none"])
 @pytest.mark.parametrize("decoder", ["map", "cmask"])
 @pytest.mark.parametrize(

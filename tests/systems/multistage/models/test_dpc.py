@@ -73,6 +73,12 @@ def test_shapes_and_training(tiny_configuration: MultistageConfiguration) -> Non
     assert all(p.grad is not None for p in dpc.parameters())
 
 
+def test_in_float64_it_stays_float64(tiny_configuration: MultistageConfiguration) -> None:
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18).eval().double()
+    out = dpc(torch.randn(1, 8, 20, 9).double(), torch.randn(1, 5, 6, 16).double(), torch.zeros(1).double())
+    assert {v.dtype for v in (out.logits, out.plain, out.embeddings, out.silence)} == {torch.float64}
+
+
 def test_the_silence_head_sees_the_level(tiny_configuration: MultistageConfiguration) -> None:
     dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18).eval()
     features, tokens = torch.randn(1, 8, 20, 9), torch.randn(1, 5, 6, 16)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.card import record_file
+from s5eval.systems.hooks import Hook, Hooks
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import Sitting
@@ -39,13 +40,14 @@ def test_an_interrupted_training_saves_the_step_under_way(
     sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", checkpoint_minutes=60)
     said: list[str] = []
 
-    def watch(step: int, steps: int, figures: object) -> None:
-        if step == 2:
-            os.kill(os.getpid(), number)
+    class Killer(Hook):
+        def step(self, step: int, steps: int, figures: object) -> None:
+            if step == 2:
+                os.kill(os.getpid(), number)
 
     try:
         with pytest.raises(KeyboardInterrupt):
-            train(toy_plan("uss", steps=50), sitting, watch=watch, say=said.append)
+            train(toy_plan("uss", steps=50), sitting, hooks=Hooks([Killer()]), say=said.append)
     finally:
         for each, handler in handlers.items():
             signal.signal(each, handler)
@@ -57,12 +59,13 @@ def test_two_trainings_do_not_share_a_folder(toy_plan: ToyPlan, tmp_path: Path) 
     sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
     refused: list[str] = []
 
-    def watch(step: int, steps: int, figures: object) -> None:
-        with pytest.raises(UsageError, match="another process trains in"):
-            train(toy_plan("uss", steps=5), sitting)
-        refused.append("once")
+    class Rival(Hook):
+        def step(self, step: int, steps: int, figures: object) -> None:
+            with pytest.raises(UsageError, match="another process trains in"):
+                train(toy_plan("uss", steps=5), sitting)
+            refused.append("once")
 
-    train(toy_plan("uss", steps=5), sitting, watch=watch)
+    train(toy_plan("uss", steps=5), sitting, hooks=Hooks([Rival()]))
     assert refused == ["once"]
     assert train(toy_plan("uss", steps=5), sitting).step == 2, "the lock goes with its holder"
 

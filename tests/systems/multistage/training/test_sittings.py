@@ -170,28 +170,3 @@ def test_other_frozen_parts_are_noticed(toy_plan: ToyPlan, toy_train: ToyTrain, 
     save_file({name: value + 1 for name, value in table.items()}, path)
     with pytest.raises(UsageError, match=r"trained on another m2d"):
         train(toy_plan("tse2", steps=5), sitting)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "starts"), [("uss", {"uss": None}), ("segmentation", {})])
-def test_two_processes_share_a_batch_in_two_sittings(
-    toy_plan: ToyPlan, tmp_path: Path, name: str, starts: dict[str, None]
-) -> None:
-    plan = toy_plan(name, steps=2, batch=2, export="float32")
-    train(plan, Sitting(tmp_path / "one", tmp_path / "a", device="cpu"))
-    script = tmp_path / "program.py"
-    script.write_text("import json, sys\nfrom s5eval.harness.cli import main\nif __name__ == '__main__':\n    main()\n")
-    content = plan.as_dict()
-    recipe = {**content["recipe"], "starts_from": starts}
-    changes = {**recipe, **{f"system.{key}": value for key, value in content["system"].items()}}
-    sets = [word for key, value in changes.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-    call = [sys.executable, str(script), "train", f"mini/{name}", "--weights", str(tmp_path / "two")]
-    call += ["--out", str(tmp_path / "b"), "--device", "cpu", "--devices", "2", "--threads", "1", "--json", *sets]
-    for last in (["--max-minutes", "0"], []):
-        done = subprocess.run([*call, *last], check=False, timeout=300, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        said = json.loads(done.stdout)  # of one process alone
-        assert said["finished"] is (last == [])
-    one, two = load_file(tmp_path / "one" / "uss.safetensors"), load_file(tmp_path / "two" / "uss.safetensors")
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-2)

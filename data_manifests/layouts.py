@@ -1,0 +1,91 @@
+"""Mappings of folders that are laid out as other tools lay them out; what a layout does not tell is left to fill in.
+
+`fuss`, as the Free Universal Sound Separation set (Wisdom et al., arXiv 2011.00803; github.com/google-research/
+sound-separation, datasets/fuss): `<id>.wav` beside `<id>_sources/`, whose files are `background<n>_<name>.wav` and
+`foreground<n>_<name>.wav`. Foreground files are the targets, in order of n, and <name> is their label (`sound` in FUSS
+itself, which has no classes: such labels are left to `--classes`, or to whoever edits the table).
+
+`spatialscaper`, as SpatialScaper (github.com/iranroman/SpatialScaper) and the sets of DCASE's Task 3 write scenes:
+`<…>/<id>.wav` in a folder `foa…`, and `metadata…/<…>/<id>.csv` with rows frame, class, source, azimuth, elevation
+(and distance). It writes no stems itself; they are expected in a folder `stems…/<…>/` under the name
+`<id>_<class>_<source>.wav`, with the numbers of the metadata. Labels are the class numbers: `--classes` names them.
+"""
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+
+Rows = list[tuple[str, str, str, str]]
+
+
+def map_folder(root: Path, layout: str) -> Rows:
+    """Rows `id, role, file, label` for the scenes below a folder, files relative to it; by id.
+
+    Raises:
+        UsageError: no such layout, or no folder at `root`.
+        DataError: it holds no scene of the layout, or a file that the layout promises is not there.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+    if not root.is_dir():
+        raise UsageError(f"no folder at {root}")
+    rows = LAYOUTS[layout](root)
+    if not rows:
+        raise DataError(f"{root}: holds no scene as {layout} lays them out; write a mapping by hand (docs/data.md)")
+    return rows
+
+
+def _fuss(root: Path) -> Rows:
+    rows: Rows = []
+    for sources in sorted(path for path in root.rglob("*_sources") if path.is_dir()):
+        id_ = sources.name.removesuffix("_sources")
+        mixture = sources.with_name(f"{id_}.wav")
+        if not mixture.is_file():
+            raise DataError(f"{mixture}: is not there, but {sources} is")
+        rows.append((id_, "mixture", mixture.relative_to(root).as_posix(), ""))
+        found = []
+        for file in sorted(sources.glob("*.wav")):
+            kind, _, name = file.stem.partition("_")
+            number = kind.removeprefix("foreground")
+            if kind.startswith("foreground") and number.isdecimal():
+                found.append((int(number), file, name))
+        rows += [(id_, "target", file.relative_to(root).as_posix(), name) for _, file, name in sorted(found)]
+    return rows
+
+
+def _spatialscaper(root: Path) -> Rows:
+    rows: Rows = []
+    stems = {path.stem: path for folder in sorted(root.glob("stems*")) for path in sorted(folder.rglob("*.wav"))}
+    tables = {path.stem: path for folder in sorted(root.glob("metadata*")) for path in sorted(folder.rglob("*.csv"))}
+    mixtures = [path for folder in sorted(root.glob("foa*")) for path in sorted(folder.rglob("*.wav"))]
+    for mixture in sorted(mixtures, key=lambda path: path.stem):
+        if mixture.stem not in tables:
+            raise DataError(f"{mixture}: no metadata*/…/{mixture.stem}.csv beside its folder")
+        rows.append((mixture.stem, "mixture", mixture.relative_to(root).as_posix(), ""))
+        for class_, source in _events(tables[mixture.stem]):
+            name = f"{mixture.stem}_{class_}_{source}"
+            if name not in stems:
+                raise DataError(
+                    f"{mixture}: its metadata have source {source} of class {class_}, but there is no stem {name}.wav"
+                )
+            rows.append((mixture.stem, "target", stems[name].relative_to(root).as_posix(), str(class_)))
+    return rows
+
+
+def _events(table: Path) -> list[tuple[int, int]]:
+    """(class, source) of a scene, by the frame in which each is first heard, then by numbers."""
+    first: dict[tuple[int, int], int] = {}
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.reader(file):
+                frame, class_, source = (int(value) for value in row[:3])
+                first.setdefault((class_, source), frame)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{table}: expected rows of frame, class, source, azimuth, elevation: {error}") from error
+    return sorted(first, key=lambda event: (first[event], event))
+
+
+LAYOUTS: Mapping[str, Callable[[Path], Rows]] = {"fuss": _fuss, "spatialscaper": _spatialscaper}
+"""The layouts that are known."""

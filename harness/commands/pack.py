@@ -1,0 +1,53 @@
+"""`s5eval pack` and `s5eval unpack`: a run in one file."""
+
+import json
+from pathlib import Path
+
+import click
+
+from s5eval.harness.commands.help import Command
+from s5eval.harness.commands.options import PathType
+from s5eval.harness.terminal import echo
+
+
+@click.command(
+    "pack",
+    cls=Command,
+    short_help="Pack a run into one file, enough to rescore it anywhere.",
+    example="s5eval pack runs/first --out first.s5run.zip\ns5eval compare first.s5run.zip runs/second",
+)
+@click.argument("run", type=PathType)
+@click.option("--out", type=PathType, metavar="FILE", help="The bundle; default: RUN.s5run.zip beside the folder.")
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+def command(run: Path, out: Path | None, as_json: bool) -> int:
+    """Pack RUN into one file: its record, decision, scores, pair tables and environment, without audio.
+
+    Enough to look at it, compare it and rescore it anywhere: compare, rescore, tune, export, runs and
+    `s5eval.read_run` take the bundle as they take the folder, after verifying all of it.
+    """
+    from s5eval.harness.exporting.bundle import pack
+
+    packed = pack(run, out)
+    if as_json:
+        facts = {"bundle": str(packed.path), "sha256": packed.sha256, "files": packed.files}
+        echo(json.dumps({**facts, "bytes": packed.path.stat().st_size}, indent=1))
+        return 0
+    echo(f"bundle: {packed.path} ({packed.files} files, {packed.path.stat().st_size / 1e6:.2f} MB)")
+    echo(f"sha256: {packed.sha256}")
+    return 0
+
+
+@click.command(
+    "unpack",
+    cls=Command,
+    short_help="Make a run folder of a bundle, verified.",
+    example="s5eval unpack first.s5run.zip --out runs/first",
+)
+@click.argument("bundle", type=PathType)
+@click.option("--out", type=PathType, metavar="RUN", required=True, help="The run folder to make.")
+def unpack_command(bundle: Path, out: Path) -> int:
+    """Make a run folder of BUNDLE, once every file of it has been verified."""
+    from s5eval.harness.exporting.bundle import unpack
+
+    echo(f"run: {unpack(bundle, out)}")
+    return 0

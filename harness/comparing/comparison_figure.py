@@ -1,0 +1,108 @@
+"""The figure of a comparison: what B adds to A, metric by metric and class by class, and mixture by mixture."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s5eval.harness.comparing.pair_of_runs import Comparison, Side
+from s5eval.harness.report.charts.svg import plain
+from s5eval.harness.report.palette import LIGHT
+from s5eval.harness.report.paper import (
+    PAGE,
+    as_rows,
+    draw_intervals,
+    figure_target,
+    new_figure,
+    paper_style,
+    save_figure,
+)
+from s5eval.harness.report.table import marks_of, shown_name
+from s5eval.harness.report.text import number
+from s5eval.harness.scoring.paired import Difference
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_GROUPS = {"targets": "targets: {}", "repeated_class": "class twice: {}", "class": "{}"}
+
+
+def write_comparison_figure(comparison: Comparison, file: Path) -> list[Path]:
+    """Write the figure as the file's suffix says; without one as SVG, PDF and PNG.
+
+    Raises:
+        UsageError: another suffix.
+        WriteError: the disk does not allow it.
+    """
+    stem, formats = figure_target(file)
+    with paper_style():
+        return save_figure(comparison_figure(comparison), stem, formats)
+
+
+def comparison_figure(comparison: Comparison) -> "Figure":
+    """Differences with their paired intervals (blue: excludes 0), and beside them the change of every mixture."""
+    rows = _rows(comparison)
+    figure = new_figure(PAGE, max(2.4, 1.0 + 0.17 * len(rows)))
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    _differences(left, rows)
+    _changes(right, comparison)
+    figure.suptitle(
+        f"A: {_name(comparison.first)}\nB: {_name(comparison.second)}",
+        fontsize=7,
+        color=LIGHT["soft"],
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def _rows(comparison: Comparison) -> list[tuple[str, Difference]]:
+    """CAPI-SDRi of all, then of the slices by condition, then SDRi by class."""
+    found = [("all mixtures", comparison.differences["metrics", "capi_sdri"])]
+    for group, title in _GROUPS.items():
+        metric = "sdri" if group == "class" else "capi_sdri"
+        for path, difference in comparison.differences.items():
+            if path[:2] == ("slices", group) and path[-1] == metric:
+                found.append((title.format(path[2]), difference))
+    return [(name, difference) for name, difference in found if difference.delta is not None]
+
+
+def _differences(axes: "Axes", rows: list[tuple[str, Difference]]) -> None:
+    for significant in (True, False):
+        chosen = [(k, d) for k, (_, d) in enumerate(rows) if d.significant is significant]
+        draw_intervals(
+            axes,
+            [k for k, _ in chosen],
+            [d.delta or 0.0 for _, d in chosen],
+            [d.ci_low for _, d in chosen],
+            [d.ci_high for _, d in chosen],
+            color=LIGHT["s1"] if significant else LIGHT["s4"],
+            label="the interval excludes 0" if significant else "it does not",
+        )
+    as_rows(axes, [name for name, _ in rows])
+    axes.axvline(0, color=LIGHT["ink"], linewidth=0.8)
+    axes.set_xlabel("B − A: CAPI-SDRi, and SDRi of classes, dB")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1)
+
+
+def _changes(axes: "Axes", comparison: Comparison) -> None:
+    changes = [change for _, change in comparison.changes]
+    same = comparison.n - len(changes)
+    places = range(len(changes))
+    colors = [LIGHT["s2"] if change < 0 else LIGHT["s1"] for change in changes]
+    axes.vlines(places, 0, changes, colors=colors, linewidth=max(0.3, min(3.0, 150 / max(1, len(changes)))))
+    axes.axhline(0, color=LIGHT["ink"], linewidth=0.8)
+    axes.grid(axis="y")
+    axes.set_xticks([])
+    worse = sum(change < 0 for change in changes)
+    axes.set_xlabel(f"mixtures that changed:\n{worse} worse, {len(changes) - worse} better; {same} as before")
+    axes.set_ylabel("change in CAPI-SDRi, dB")
+    delta = comparison.differences["metrics", "capi_sdri"].delta
+    if delta is not None:
+        axes.axhline(
+            delta, color=LIGHT["s4"], linestyle="--", linewidth=1, label=f"B − A {number(delta, 2, signed=True)} dB"
+        )
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.1)
+
+
+def _name(side: Side) -> str:
+    return plain(" | ".join([f"{shown_name(side.facts)} ({Path(side.path).name})", *marks_of(side.facts)]), 110)

@@ -1,0 +1,40 @@
+"""A comparison as HTML, for notebooks: whose runs they are, the differences, and what flipped."""
+
+from collections.abc import Mapping
+
+from s5eval.harness.comparing.pair_of_runs import Comparison
+from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
+from s5eval.harness.report.charts.intervals import Row, forest
+from s5eval.harness.report.notebook import framed, html_table, paragraph
+from s5eval.harness.report.text import number
+from s5eval.harness.scoring.paired import Difference
+
+_GROUPS = {"targets": "number of targets", "repeated_class": "a class occurs twice", "class": "SDRi by class"}
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """Both runs with their marks, every metric, and a forest of the differences by condition and class."""
+    heads = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
+    heads += [f"warning: {warning}" for warning in comparison.warnings]
+    heads += [f"left out, {LEFT_OUT[why]}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
+    rows = [
+        (TITLES.get(path[-1], path[-1]), number(d.first, 3), number(d.second, 3), delta_text(d))
+        for path, d in comparison.differences.items()
+        if path[0] == "metrics"
+    ]
+    note = f"{comparison.n} mixtures; * the 95 % paired interval excludes 0; labels exact only in B: "
+    note += f"{len(comparison.fixed)}, only in A: {len(comparison.broken)}"
+    table = html_table(("", "A", "B", "B − A [95 %]"), rows)
+    return framed("".join(map(paragraph, heads)) + table + paragraph(note) + _forest(comparison.differences))
+
+
+def _forest(differences: Mapping[tuple[str, ...], Difference]) -> str:
+    rows = []
+    for group, title in _GROUPS.items():
+        metric = "sdri" if group == "class" else "capi_sdri"
+        rows += [
+            Row(path[2], d.delta, d.ci_low, d.ci_high, group=title, n=d.n)
+            for path, d in differences.items()
+            if path[:2] == ("slices", group) and path[-1] == metric and d.delta is not None
+        ]
+    return forest(rows, title="B − A by condition and class", unit="B − A, dB", signed=True) if rows else ""

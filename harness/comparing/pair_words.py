@@ -1,0 +1,47 @@
+"""The words of a comparison, in the terminal's table and in notebooks: metrics, differences, whose runs they are."""
+
+from dataclasses import replace
+
+from s5eval.harness.comparing.pair_of_runs import LeftOut, Side
+from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name
+from s5eval.harness.report.text import ABSENT, number_and_interval
+from s5eval.harness.scoring.paired import Difference
+
+TITLES: dict[str, str] = {
+    "capi_sdri": "CAPI-SDRi dB",
+    "mixture_accuracy": "mixture acc. %",
+    "source_accuracy": "source acc. %",
+    "capi_sdri_zero_floor": "zero floor dB",
+    "capi_sdri_gain_floor": "gain floor dB",
+    "sdri": "SDRi dB",
+    "precision": "precision %",
+    "recall": "recall %",
+    **{str(name): f"{title} dB" for name, title in SECONDARY_TITLES.items()},
+}
+"""What the metrics are called in tables."""
+
+LEFT_OUT: dict[LeftOut, str] = {
+    "first": "not scored in the first run",
+    "second": "not scored in the second run",
+    "either": "not scored in either",
+    "references": "different references",
+}
+"""Why mixtures are not compared, in words."""
+
+
+def delta_text(difference: Difference) -> str:
+    """`+0.412 [+0.10, +0.73] *`; the star when the interval excludes 0."""
+    if difference.delta is None:
+        return ABSENT
+    text = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3, signed=True)
+    return f"{text} *" if difference.significant else text
+
+
+def title_of(side: Side) -> str:
+    """A run of a comparison: its path and name, and every word that a reader must not miss."""
+    facts = replace(side.facts, unverified=None)  # which the warnings say
+    decided = [f"decision: {facts.decided_by}"] if facts.decided_by else []
+    part = part_mark(facts.n_expected, facts.n_split)
+    marks = [*marks_of(facts), *([part] if part else []), *decided]
+    named = [f"{side.path} ({shown_name(facts)})", *settings_of(facts)]
+    return " | ".join([*named, f"weights: {facts.weights}", *marks])

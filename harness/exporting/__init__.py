@@ -1,0 +1,1 @@
+"""Results that travel: tables for other people's tools, and runs packed into one file."""

@@ -1,0 +1,239 @@
+"""A run in one file: enough to look at it, compare it and score it again anywhere, without its audio.
+
+    bundle.json        names every other file, with its place in the run folder, size and digest; closes with its own
+    files/00000 …      run.json, mixtures.jsonl, summary.json, report.html, log.txt and the pair tables
+    environment.txt    the packages that were installed where it was packed, and where the run was made
+
+Names in the archive are numbers, so that ids of mixtures may be of any script. The same run gives the same bytes where
+the same packages are installed. Whoever opens one checks it first as an archive (`s5eval.submissions.archive`), then
+every file against its digest; nothing is unpacked that is not listed, and no path of its own choosing is taken.
+"""
+
+import hashlib
+import platform
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.cache import cache_folder, file_sha256
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import atomic_path, sync_files, sync_folder
+from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
+from s5eval.data_manifests.common.structured import check_shape
+from s5eval.harness.record.codec import to_json
+from s5eval.harness.record.inspection import inspect_run
+from s5eval.harness.record.lines import JOURNAL
+from s5eval.harness.record.reading import is_sealed, read_run, read_summary
+from s5eval.harness.record.run_record import RunRecord
+from s5eval.submissions.archive import Container, Unreadable, open_container
+from s5eval.submissions.zipping import Member, write_zip
+
+INDEX, ENVIRONMENT = "bundle.json", "environment.txt"
+SUFFIX = ".s5run.zip"
+_FORMAT = 1
+_MOST = 1 << 28  # bytes of a file
+_INDEX_MOST = 1 << 26
+_TOP = ("run.json", JOURNAL, "summary.json", "report.html", "log.txt")
+_SHAPE = {
+    "format": int,
+    "name": str,
+    "manifest_sha256": str,
+    "decision": dict,
+    "s5eval": str,
+    "files": [{"name": str, "path": str, "bytes": int, "sha256": str}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A bundle that stands: its file, its sha256, and how many files of the run it holds."""
+
+    path: Path
+    sha256: str
+    files: int
+
+
+def pack(run: Path, out: Path | None = None) -> Packed:
+    """Pack a run folder.
+
+    Args:
+        run: the run folder; it must be whole, and have come to its end.
+        out: the bundle's file; default: the folder's name with `.s5run.zip`, beside it.
+
+    Raises:
+        UsageError: `run` is no run folder, has no digests (an earlier version made it), or has not ended.
+        DataError: a file of it is damaged, or the bundle cannot be written.
+    """
+    record = read_run(run)
+    if not is_sealed(record):
+        raise UsageError(
+            f"{run} was made by an earlier version and has no digests; `s5eval rescore {run}` gives it some"
+        )
+    if record.status == "running":
+        raise UsageError(f"{run} has not come to its end; `s5eval run --resume {run}` goes on")
+    read_summary(run)
+    if damage := [found for found in inspect_run(run, record).damage if found.kind not in ("audio", "page")]:
+        raise DataError(f"{run}: {damage[0]}; `s5eval check {run} --repair` redoes what is not whole")
+    name = run.resolve().name
+    target = run.resolve().parent / f"{name}{SUFFIX}" if out is None else out
+    paths = [run / file for file in _TOP if (run / file).is_file()]
+    paths += sorted((run / "pairs").glob("*.npz"))
+    members, listed = [], []
+    try:
+        for number, path in enumerate(paths):
+            content = path.read_bytes()
+            entry = {"name": f"files/{number:05d}", "path": path.relative_to(run).as_posix(), "bytes": len(content)}
+            listed.append({**entry, "sha256": hashlib.sha256(content).hexdigest()})
+            members.append(Member(str(entry["name"]), path))
+        text = _environment(record).encode()
+        environment = {"name": ENVIRONMENT, "path": ENVIRONMENT, "bytes": len(text)}
+        listed.append({**environment, "sha256": hashlib.sha256(text).hexdigest()})
+        index = {
+            "format": _FORMAT,
+            "name": name,
+            "manifest_sha256": record.manifest_sha256,
+            "decision": to_json(record.decision),
+            "s5eval": version("s5eval"),
+            "files": listed,
+        }
+        members += [Member(ENVIRONMENT, text), Member(INDEX, (seal(index, indent=1) + "\n").encode())]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(target) as temporary:
+            write_zip(temporary, members, compress=True)
+    except OSError as error:
+        raise DataError(f"{target}: cannot be packed: {error.strerror or error}") from error
+    return Packed(target, file_sha256(target), len(listed))
+
+
+def _environment(record: RunRecord) -> str:
+    found = {found.metadata["Name"]: found.version for found in distributions() if found.metadata["Name"]}
+    made = record.provenance
+    lines = [
+        f"# packed with Python {platform.python_version()} on {platform.platform()}",
+        f"# run made with Python {made.python} on {made.platform}, device {made.device}",
+        *(f"# run made with {name} {number}" for name, number in sorted(made.packages.items()) if number),
+        *sorted((f"{name}=={number}" for name, number in found.items()), key=str.lower),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path is a file that says of itself that it is a bundle; nothing of it is trusted."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with open_container(path) as container:
+        return INDEX in container.sizes
+
+
+def unpack(bundle: Path, out: Path) -> Path:
+    """Make a run folder of a bundle, after every check.
+
+    Args:
+        bundle: the file.
+        out: the folder to make.
+
+    Raises:
+        UsageError: there is no such file, or something is at `out`.
+        DataError: it is no bundle, is hostile or damaged, or cannot be written.
+    """
+    if not bundle.is_file():
+        raise UsageError(f"no bundle at {bundle}")
+    if out.exists():
+        raise UsageError(f"{out} is there already; choose another --out")
+    draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
+    try:
+        (draft / "pairs").mkdir(parents=True)
+        with open_container(bundle) as container:
+            for path, content in _contents(bundle, container):
+                (draft / path).write_bytes(content)
+        sync_files(path for path in draft.rglob("*") if path.is_file())
+        draft.rename(out)
+        sync_folder(out.parent)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return out
+
+
+def _contents(bundle: Path, container: Container) -> Iterator[tuple[str, bytes]]:
+    """Path in the run folder, and content, of every file, each as it was packed."""
+    if faults := [found for found in container.findings if found.severity == "error"]:
+        raise DataError(f"{bundle}: refused: {faults[0]}")
+    index = _index(bundle, container)
+    listed = [entry["name"] for entry in index["files"]]
+    if sorted([*listed, INDEX]) != sorted(container.sizes):
+        raise DataError(
+            f"{bundle}: it holds other files than {INDEX} lists; it was not made by `s5eval pack`, or changed"
+        )
+    places = [entry["path"] for entry in index["files"]]
+    if len(set(places)) != len(places):
+        raise DataError(f"{bundle}: {INDEX} lists a file twice")
+    for entry in index["files"]:
+        path = entry["path"]
+        stem = path.removeprefix("pairs/").removesuffix(".npz")
+        if path not in (*_TOP, ENVIRONMENT) and (path != f"pairs/{stem}.npz" or not stem or set(stem) & set("/\\\0")):
+            raise DataError(f"{bundle}: {INDEX} lists {path[:120]!r}, which is no file of a run")
+        content = _read(bundle, container, entry["name"], _MOST)
+        if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise DataError(f"{bundle}: {path} is not what was packed: its digest is another one; get the bundle again")
+        yield path, content
+
+
+def _index(bundle: Path, container: Container) -> dict[str, Any]:
+    if INDEX not in container.sizes:
+        raise DataError(f"{bundle}: no bundle of `s5eval pack` (it holds no {INDEX})")
+    advice = "expected what `s5eval pack` writes; get the bundle again"
+    try:
+        found = unseal(_read(bundle, container, INDEX, _INDEX_MOST))
+    except DamagedError as error:
+        raise DataError(f"{bundle}: {INDEX}: {error}; {advice}") from error
+    if not found.sealed:
+        raise DataError(f"{bundle}: {INDEX}: its digest is gone; {advice}")
+    check_shape(found.content, _SHAPE, f"{bundle}: {INDEX}", advice)
+    if found.content["format"] > _FORMAT:
+        raise DataError(f"{bundle}: of a later version of s5eval; update it to read this bundle")
+    return found.content
+
+
+def _read(bundle: Path, container: Container, name: str, limit: int) -> bytes:
+    try:
+        return container.read(name, limit)
+    except Unreadable as error:
+        raise DataError(f"{bundle}: {name}: {error}") from error
+
+
+def opened(path: Path) -> Path:
+    """The run folder that a path stands for: itself, or a bundle unpacked into the cache, once for its content.
+
+    What is in the cache is verified as every run folder is: by its digests, when it is read.
+
+    Raises:
+        DataError: see `unpack`.
+    """
+    if not is_bundle(path):
+        return path
+    home = cache_folder() / "bundles" / file_sha256(path)
+    with open_container(path) as container:
+        name = str(_index(path, container)["name"])
+    folder = home / (
+        name if name.isascii() and name.isprintable() and not set(name) & set("/\\\0:") and name.strip(".") else "run"
+    )
+    if folder.is_dir():
+        return folder
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        return unpack(path, folder)
+    except UsageError:  # another process was faster
+        return folder
+
+
+def refuse_in_place(run: Path) -> None:
+    """Refuse to write into what `opened` has made of a bundle. Raises `UsageError`."""
+    if run.is_relative_to(cache_folder() / "bundles"):
+        raise UsageError("a bundle stays as it was packed: name a new run folder with --out")

@@ -1,0 +1,97 @@
+"""Writes contents to where somebody wants them: files, or an experiment tracker's own store."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.harness.exporting.content import Content
+
+Target = Literal["parquet", "csv", "wandb", "mlflow", "tensorboard"]
+
+TARGETS: tuple[Target, ...] = ("parquet", "csv", "wandb", "mlflow", "tensorboard")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an export goes.
+
+    Attributes:
+        out: a folder, or for MLflow the URI of a tracking server or store.
+        project: W&B's project, MLflow's experiment; files have none.
+        online: W&B sends what it is given to its service, as the login of this machine says; otherwise nothing leaves
+            the folder until somebody calls `wandb sync`.
+    """
+
+    out: str
+    project: str = "s5eval"
+    online: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Where a content stands now: a folder, or a run in a tracker's words."""
+
+    name: str
+    where: str
+
+
+def export(contents: Sequence[Content], to: Target, place: Place) -> list[Exported]:
+    """Export contents, each as one run, folder or series of the target.
+
+    Raises:
+        UsageError: no such target, its library is not installed, an option that it has not, or the place is taken.
+        DataError: what is there cannot be written.
+    """
+    if to not in TARGETS:
+        raise UsageError(f"--to {to!r}: expected one of {', '.join(TARGETS)}")
+    if place.online and to != "wandb":
+        raise UsageError(f"--online is for wandb; {to} writes where --out says")
+    write = _writer(to)
+    if to == "mlflow" and "://" in place.out:
+        folder = None
+    else:
+        folder = Path(place.out.removeprefix("file:")).expanduser().absolute()
+        _make(folder)
+    done = []
+    for content in _renamed(contents):
+        try:
+            done.append(Exported(content.name, write(content, folder, place)))
+        except OSError as error:
+            raise DataError(f"{place.out}: cannot be written: {error.strerror or error}") from error
+    return done
+
+
+def _writer(to: Target) -> Callable[[Content, Path | None, Place], str]:
+    module = importlib.import_module(f"s5eval.harness.exporting.to_{'files' if to in ('parquet', 'csv') else to}")
+    if to in ("parquet", "csv"):
+        return lambda content, folder, place: module.write(content, folder, to)
+    return lambda content, folder, place: module.write(content, folder, place)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot be made: {error.strerror or error}") from error
+
+
+def _renamed(contents: Sequence[Content]) -> list[Content]:
+    """Contents with names of their own: of two folders of one name the second is `name-2`."""
+    from dataclasses import replace
+
+    taken: set[str] = set()
+    named = []
+    for content in contents:
+        choices = (content.name if n == 1 else f"{content.name}-{n}" for n in range(1, len(contents) + 1))
+        name = next(choice for choice in choices if choice not in taken)
+        taken.add(name)
+        named.append(replace(content, name=name))
+    return named
+
+
+def missing(library: str, error: ImportError, extra: str = "export") -> UsageError:
+    """What to say where a library is not installed."""
+    return UsageError(f"{library} is not installed ({error}): pip install 's5eval[{extra}]'")

@@ -1,0 +1,66 @@
+"""Parquet and CSV: a folder for each content, a file for each table, and `facts.json`.
+
+Parquet keeps types and what is missing. In a CSV file a missing value is the bare word NA, a text that is empty is
+nothing; numbers have as many digits as bring them back to the bit:
+
+    pd.read_csv(file, dtype=…, keep_default_na=False, na_values=["NA"])
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.harness.exporting.content import Content
+from s5eval.harness.exporting.export import missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NA = "NA"
+"""What stands in a CSV file for a missing value."""
+
+
+def write(content: Content, folder: Path, kind: Literal["parquet", "csv"]) -> str:
+    """Write a content into a new folder below `folder`; returns that folder.
+
+    Raises:
+        UsageError: it is there already, pyarrow is not installed, or a text is the word that means missing in CSV.
+        OSError: it cannot be written.
+    """
+    out = folder / content.name
+    if kind == "parquet":
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError as error:
+            raise missing("pyarrow", error) from error
+    if out.exists():
+        raise UsageError(f"{out} is there already; move it away, or choose another --out")
+    if kind == "csv":
+        _check(content)
+    draft = folder / f".{content.name}.part"
+    draft.mkdir(exist_ok=True)
+    for name, frame in content.tables.items():
+        path = draft / f"{name}.{kind}"
+        if kind == "parquet":
+            frame.to_parquet(path, engine="pyarrow", index=False)
+        else:
+            frame.to_csv(path, index=False, na_rep=NA)
+    facts = {**content.facts, "figures": dict(content.figures)}
+    write_atomically(draft / "facts.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
+    draft.rename(out)
+    return str(out)
+
+
+def _check(content: Content) -> None:
+    for name, frame in content.tables.items():
+        for column in frame.columns[(frame.dtypes == "string").to_numpy()]:
+            if _holds(frame, column):
+                raise UsageError(
+                    f"{content.name}: {name}.{column} holds the text {NA!r}, which means missing in CSV; use parquet"
+                )
+
+
+def _holds(frame: "pd.DataFrame", column: str) -> bool:
+    return bool((frame[column] == NA).fillna(value=False).any())

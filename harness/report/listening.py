@@ -1,0 +1,108 @@
+"""The sounds of one mixture of a run, read and named: mixture, references, estimates, at one level."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from s5eval.data_manifests.audio import read_audio
+from s5eval.data_manifests.common.errors import S5Error
+from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
+from s5eval.harness.record.lines import source_file
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.charted import pairs_of
+from s5eval.harness.report.sounds import decode_stereo
+from s5eval.harness.report.text import number
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One sound of a mixture.
+
+    Attributes:
+        key: `mixture`, `mixture-w`, `reference-0`, `estimate-2`.
+        title: what it is called.
+        note: what is known of it.
+        audio: (T,), or (2, T) of the stereo decoding, full scale 1.0; None: there is none, and `problem` says why.
+        problem: why there is no audio.
+    """
+
+    key: str
+    title: str
+    note: str = ""
+    audio: Audio | None = None
+    problem: str = ""
+
+
+def sounds_of(run: Path, score: MixtureScore, scene: Scene | None) -> list[Sound]:
+    """All sounds of a mixture, in the order they are shown.
+
+    Args:
+        run: the run folder, for estimates that were saved.
+        score: the mixture's score.
+        scene: where mixture and references are; None: they cannot be reached.
+    """
+    return [*_of_mixture(scene), *_references(score, scene), *_estimates(run, score)]
+
+
+def common_gain(sounds: list[Sound]) -> np.float32:
+    """What all sounds of a mixture are multiplied by so that none clips: 1 wherever that is possible."""
+    peak = max((float(np.abs(s.audio).max(initial=0)) for s in sounds if s.audio is not None), default=0.0)
+    return np.float32(1.0 if peak <= 1.0 else 1.0 / peak)
+
+
+def _of_mixture(scene: Scene | None) -> list[Sound]:
+    if scene is None:
+        return [Sound("mixture", "mixture", problem=_NOT_THERE)]
+    foa, problem = _read(scene.mixture.audio)
+    if foa is None:
+        return [Sound("mixture", "mixture", problem=problem)]
+    return [
+        Sound("mixture", "mixture", "decoded to stereo", decode_stereo(foa)),
+        Sound("mixture-w", "mixture", "channel W, which scores refer to", foa[0]),
+    ]
+
+
+def _references(score: MixtureScore, scene: Scene | None) -> list[Sound]:
+    before = {pair.reference: pair.sdr_mixture for pair in pairs_of(score)}
+    there = scene is not None and scene.labels == score.reference_labels
+    found = []
+    for r, label in enumerate(score.reference_labels or ()):
+        audio, problem = None, _NOT_THERE
+        if there and scene is not None and scene.references is not None:
+            audio, problem = _read(scene.references[r].audio)
+        note = f"SNR of the mixture {number(before[r], 2)} dB" if r in before else ""
+        found.append(Sound(f"reference-{r}", f"reference {label}", note, audio, problem))
+    return found
+
+
+def _estimates(run: Path, score: MixtureScore) -> list[Sound]:
+    pairs = {pair.estimate: pair for pair in pairs_of(score)}
+    found = []
+    for estimate in score.estimates:
+        k, path = estimate.index, run / "audio" / source_file(score.mixture_id, estimate)
+        audio, problem = _read_wav(path) if path.is_file() else (None, NOT_SAVED)
+        note = f"confidence {number(estimate.confidence, 2)}, assigned to no reference"
+        if k in pairs:
+            pair = pairs[k]
+            note = f"SDR {number(pair.sdr, 2)} dB, SDRi {number(pair.sdri, 2)} dB to reference {pair.reference + 1}"
+        found.append(Sound(f"estimate-{k}", f"estimate {estimate.label}", note, audio, problem))
+    return found
+
+
+NOT_SAVED = "not saved: run with --save-audio"
+"""Why an estimate cannot be heard."""
+
+_NOT_THERE = "not where the run was made on it, or other data by now"
+
+
+def _read_wav(path: Path) -> tuple[Audio | None, str]:
+    return _read(lambda: read_audio(path, channels=1, sample_rate=SAMPLE_RATE)[0])
+
+
+def _read(read: Callable[[], Audio]) -> tuple[Audio | None, str]:
+    try:
+        return read(), ""
+    except (S5Error, OSError) as error:
+        return None, f"cannot be read: {error}"

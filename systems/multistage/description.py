@@ -1,0 +1,73 @@
+"""What the system is, in the words of a challenge's meta file."""
+
+from typing import Any
+
+from s5eval.systems.card import read_card
+from s5eval.systems.multistage.configuration import MultistageSettings
+from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
+from s5eval.systems.multistage.system import weights_folder
+from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
+from s5eval.systems.resources import augmentation, heard_resources, pretrained, training_facts
+
+
+def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, str]:
+    """The description fields that settings and card decide.
+
+    Args:
+        settings: of the system.
+        with_encoder: whether its stages 2 and 3 have an encoder of frames.
+    """
+    c = settings.configuration
+    stages = [
+        f"stage 1: DeFT-Mamba-USS, {c.objects.foreground} foreground objects, M2D with a dual-path classifier (M2D-DPC)"
+    ]
+    clue = ", frame embeddings" if with_encoder else ""
+    if c.stages > 1:
+        later = "stage 2" if c.stages == 2 else "stages 2 and 3"
+        stages.append(f"{later}: DeFT-Mamba-TSE, guided by the stage before (waveform, class{clue}), and M2D-DPC")
+    if c.separator.inputs == "cues":
+        features = "compressed complex spectra with level and direction of intensity"
+    else:
+        features = "complex spectra"
+    mels = f"{c.m2d.mels}-band log-mel spectra for M2D"
+    return {
+        "acoustic_features": f"{features} (STFT of {c.stft.window} samples, hop {c.stft.hop}); {mels}",
+        "machine_learning_method": "; ".join(stages),
+        "loss_function": (
+            "separation: source-aggregated SDR and SNR over assigned slots, segmentation of cells; classes: "
+            "cross-entropy with an additive angular margin; silence: binary cross-entropy"
+        ),
+        "post_processing": "none",
+        **from_card(settings),
+    }
+
+
+def from_card(settings: MultistageSettings) -> dict[str, str]:
+    """`training_data` and `data_augmentation`, where there is a card."""
+    folder = weights_folder(settings)
+    card = None if folder is None else read_card(folder)
+    if card is None or not card["history"]:
+        return {}
+    data = training_facts(card)["data"]
+    return {"training_data": "; ".join(data), "data_augmentation": augmentation(card)}
+
+
+def training(settings: MultistageSettings) -> dict[str, Any] | None:
+    """What the card tells of the training; None: there is none."""
+    folder = weights_folder(settings)
+    card = None if folder is None else read_card(folder)
+    return None if card is None or not card["history"] else training_facts(card)
+
+
+def external_resources(settings: MultistageSettings) -> tuple[dict[str, str], ...] | None:
+    """Data and pre-trained models from elsewhere; None: the weights have no card that would tell."""
+    folder = weights_folder(settings)
+    models: list[dict[str, str]] = []
+    if settings.m2d_weights is not None:
+        models.append(pretrained("M2D, pre-trained and fine-tuned on AudioSet", M2D_SOURCE))
+    if settings.af_whisper_weights is not None:
+        models.append(pretrained("AF-Whisper", AF_WHISPER))
+    card = None if folder is None else read_card(folder)
+    if card is None or not card["history"]:
+        return None
+    return (*models, *heard_resources(card))

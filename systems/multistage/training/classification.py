@@ -1,0 +1,107 @@
+"""Training of a stage's classifier on slots that its frozen separator has made before (`kept_slots`)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
+from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
+from s5eval.systems.multistage.training.extraction import EarlierStages
+from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, join
+from s5eval.systems.multistage.training.recipe import LossSettings, MultistageRecipe
+from s5eval.systems.multistage.training.separation import classifier_terms
+from s5eval.systems.networks.m2d import M2D
+from s5eval.systems.training.data import Batch, batches
+from s5eval.systems.training.losses import best_permutation
+from s5eval.systems.training.recipe import TrainingPlan
+
+Hearing = Callable[[Batch], SlotBatch]
+"""What the frozen networks make of scenes."""
+
+
+class ClassificationTask(nn.Module):
+    """The loss of kept slots for a stage's classifier; in stage 1 for the M2D it hears through, too."""
+
+    def __init__(self, dpc: DualPathClassifier, m2d: M2D, weights: LossSettings, *, train_m2d: bool) -> None:
+        """`train_m2d` False: M2D is frozen."""
+        super().__init__()
+        self.dpc = dpc
+        self.m2d = m2d if train_m2d else None
+        self._hears = (m2d,)  # not a submodule by this: a frozen one is neither trained nor saved
+        self.weights = weights
+
+    def forward(self, batch: SlotBatch) -> dict[str, Tensor]:
+        """Weighted terms that add up to the loss, and unweighted figures under names that begin with `_`."""
+        return classifier_terms(
+            self.dpc,
+            tokens=self._hears[0].backbone(batch.log_mel),
+            features=batch.features,
+            level=batch.level,
+            labels=batch.labels,
+            weights=self.weights,
+        )
+
+
+def separated_slots(uss: DeFTMambaUSS, m2d: M2D) -> Hearing:
+    """Stage 1: every slot, in the order of the references it was matched to."""
+
+    def hear(batch: Batch) -> SlotBatch:
+        out = uss(batch.mixture, foreground_only=True)
+        order = best_permutation(out.foreground, batch.targets)
+        audio = order.estimates(out.foreground).flatten(0, 1)
+        mixture = batch.mixture.repeat_interleave(batch.targets.shape[1], 0)
+        features = order.estimates(out.features).flatten(0, 1)
+        return as_heard(features, audio, mixture, batch.labels.flatten(), m2d)
+
+    return hear
+
+
+def extracted_slots(tse: DeFTMambaTSE, earlier: EarlierStages) -> Hearing:
+    """Stages 2 and 3: the slots that the stage before has not given up, told what they are told at inference."""
+
+    def hear(batch: Batch) -> SlotBatch:
+        slots = earlier(batch)
+        slots = slots.pick(torch.nonzero(~slots.dead)[:, 0])
+        classes = F.one_hot(slots.predicted, slots.classes).to(slots.audio.dtype)
+        out = tse(slots.mixture, slots.audio, classes, earlier.embed(slots.audio, slots.mixture))
+        return as_heard(out.features, out.estimate, slots.mixture, slots.labels, earlier.m2d)
+
+    return hear
+
+
+def as_heard(features: Tensor, audio: Tensor, mixture: Tensor, labels: Tensor, m2d: M2D) -> SlotBatch:
+    """What a classifier is shown of estimates (N, T) of mixtures (N, 4, T)."""
+    return SlotBatch(features, m2d.to_spec(normalise_level(audio)), relative_level(audio, mixture), labels)
+
+
+class SlotSource:
+    """Batches of kept slots, in place of the loop's batches of scenes."""
+
+    def __init__(self, plan: TrainingPlan, frozen: Mapping[str, str], hear: Hearing) -> None:
+        """`frozen`: digests of the networks in `hear`."""
+        self.plan, self.hear = plan, hear
+        self.made_by = {
+            "scenes": plan.scenes_digest(),
+            "stage": plan.recipe.stage,
+            "system": asdict(plan.configuration),
+            "frozen": dict(frozen),
+        }
+
+    def __call__(
+        self, out: Path, *, first: int, last: int, progress: CountProgress | None = None
+    ) -> Iterator[SlotBatch]:
+        """Batches `first` to `last` − 1; slots that are missing in `out` are made first, and reported to `progress`."""
+        recipe: MultistageRecipe = self.plan.recipe
+        slots = KeptSlots(out / "slots", self.made_by)
+        slots.prepare(recipe.slots.scenes, self._hear, progress)
+        return draw(slots, recipe.slots, recipe.seed, first=first, last=last)
+
+    @torch.no_grad()
+    def _hear(self, first: int, last: int) -> SlotBatch:
+        recipe = self.plan.recipe
+        return join([self.hear(scene) for scene in batches(recipe.data, recipe.seed, 1, first=first, last=last)])

@@ -1,0 +1,198 @@
+"""What the frozen stages make of scenes, kept on disk: a classifier then hears each slot many times and pays once.
+
+Making a scene and separating it takes some twenty times as long as a step of the classifier on what came out. So a
+number of scenes are heard once; of each slot the object features and M2D's log-mel input stay, at half precision, and
+training draws from them. What is drawn is changed a little each time (`vary`), or few scenes would be learned by heart.
+"""
+
+import bisect
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional as F
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import make_folder, write_atomically
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.systems.multistage.training.recipe import SlotSettings
+
+SHARD = 50
+"""Scenes per file: what a kill costs at most."""
+
+_INDEX = "slots.json"
+_DECIBEL = 0.23025850929940458  # of power, in nats
+_KNOTS = 5  # of a random equalisation, from the lowest band to the highest
+
+
+class SlotBatch(NamedTuple):
+    """N slots as a classifier hears them.
+
+    Attributes:
+        features: (N, D, T', F') of the separator.
+        log_mel: (N, mels, frames), M2D's input for the estimate at its level.
+        level: (N,) of `relative_level`.
+        labels: (N,), −1 for a slot without a source.
+    """
+
+    features: Tensor
+    log_mel: Tensor
+    level: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device) -> "SlotBatch":
+        """The same on a device."""
+        return SlotBatch(*(value.to(device) for value in self))
+
+
+class KeptSlots:
+    """A folder of slots, made once.
+
+    Shards lie in files of `SHARD` scenes; `slots.json` says what they were made by, and others are made anew.
+    """
+
+    def __init__(self, folder: Path, made_by: Mapping[str, object]) -> None:
+        """`made_by`: everything that the slots depend on, in plain types."""
+        self.folder, self.made_by = folder, json.loads(json.dumps(made_by))
+        self._shards: list[Mapping[str, Tensor]] = []
+
+    def prepare(
+        self, scenes: int, hear: Callable[[int, int], SlotBatch], progress: CountProgress | None = None
+    ) -> None:
+        """Make what is missing of the first `scenes` scenes, and open all of it.
+
+        Args:
+            scenes: how many.
+            hear: gives the slots of scenes `first` to `last` − 1.
+            progress: is told how many scenes there are already, and of how many.
+
+        Raises:
+            DataError: a file cannot be written.
+        """
+        make_folder(self.folder)
+        index = self.folder / _INDEX
+        if _read_index(index) != self.made_by:
+            for path in self.folder.glob("*.safetensors"):
+                path.unlink()
+            write_atomically(index, json.dumps(self.made_by, indent=1) + "\n")
+        for first in range(0, scenes, SHARD):
+            last = min(scenes, first + SHARD)
+            path = self.folder / f"{first:06d}-{last:06d}.safetensors"
+            shard = _open(path)
+            if shard is None:
+                slots = hear(first, last)
+                halved = slots._replace(features=slots.features.half(), log_mel=slots.log_mel.half())
+                write_atomically(path, save({k: v.contiguous() for k, v in halved._asdict().items()}), sync=False)
+                shard = _open(path)
+                if shard is None:
+                    raise DataError(f"{path}: cannot be read after it was written; is the disk in order?")
+            self._shards.append(shard)
+            if progress is not None:
+                progress(last, scenes)
+
+    def __len__(self) -> int:
+        """Number of slots."""
+        return sum(len(shard["labels"]) for shard in self._shards)
+
+    def labels(self) -> Tensor:
+        """Those of all slots, (N,)."""
+        return torch.cat([shard["labels"] for shard in self._shards])
+
+    def pick(self, rows: Tensor) -> SlotBatch:
+        """Some of the slots, by their numbers."""
+        ends = torch.tensor([len(shard["labels"]) for shard in self._shards]).cumsum(0).tolist()
+        parts: list[list[Tensor]] = []
+        for row in rows.tolist():
+            number = bisect.bisect_right(ends, row)
+            place = row - (ends[number - 1] if number else 0)
+            parts.append([self._shards[number][name][place] for name in SlotBatch._fields])
+        features, log_mel, level, labels = (torch.stack(column) for column in zip(*parts, strict=True))
+        return SlotBatch(features.float(), log_mel.float(), level, labels)
+
+
+def draw(slots: KeptSlots, settings: SlotSettings, seed: int, *, first: int, last: int) -> Iterator[SlotBatch]:
+    """Batches `first` to `last` − 1; each is the same at every attempt.
+
+    Args:
+        slots: to draw from, with replacement.
+        settings: how many of each kind, and how they are varied.
+        seed: of all draws.
+        first: number of the first batch.
+        last: number after the last.
+
+    Raises:
+        DataError: there is no slot with a source.
+    """
+    labels = slots.labels()
+    some, none = torch.nonzero(labels >= 0)[:, 0], torch.nonzero(labels < 0)[:, 0]
+    if not len(some):
+        raise DataError(f"{slots.folder}: no slot has a source; raise slots.scenes or data.target_counts")
+    silent = round(settings.silent * settings.batch) if len(none) else 0
+    for number in range(first, last):
+        torch.manual_seed(zlib.crc32(f"{seed} slots {number}".encode()))
+        chosen = [_some_of(some, settings.batch - silent), _some_of(none, silent)]
+        yield vary(slots.pick(torch.cat(chosen)), settings)
+
+
+def _some_of(rows: Tensor, count: int) -> Tensor:
+    return rows[torch.randint(max(1, len(rows)), (count,))]
+
+
+def vary(batch: SlotBatch, settings: SlotSettings) -> SlotBatch:
+    """Slots with another colour, and with bands and stretches of time hidden; draws from torch's generator.
+
+    The colour is a random equalisation of the log-mel map, smooth over frequency, with `settings.equalise` dB as its
+    standard deviation. `settings.hide` times, a band and a stretch of each map are replaced: of the log-mel map by its
+    mean, of the features by zero (SpecAugment, Park et al. 2019).
+    """
+    features, log_mel = batch.features.clone(), batch.log_mel
+    if settings.equalise > 0:
+        knots = settings.equalise * _DECIBEL * torch.randn(len(log_mel), 1, _KNOTS)
+        colour = F.interpolate(knots, size=log_mel.shape[1], mode="linear", align_corners=True)
+        log_mel = log_mel + colour.transpose(1, 2)
+    mean = log_mel.mean((1, 2), keepdim=True)
+    for _ in range(settings.hide):
+        for axis in (1, 2):
+            log_mel = torch.where(_stretch(log_mel, axis), mean, log_mel)
+        for axis in (2, 3):
+            features = features.masked_fill(_stretch(features, axis), 0.0)
+    return batch._replace(features=features, log_mel=log_mel)
+
+
+def _stretch(values: Tensor, axis: int) -> Tensor:
+    """For every item a random stretch of an axis, an eighth of it at most; broadcasts against `values`."""
+    length = values.shape[axis]
+    width = (torch.rand(len(values)) * length / 8).long()
+    begin = (torch.rand(len(values)) * (length - width + 1)).long()
+    at = torch.arange(length)
+    inside = (at >= begin.unsqueeze(1)) & (at < (begin + width).unsqueeze(1))
+    shape = [len(values), *[1] * (values.dim() - 1)]
+    shape[axis] = length
+    return inside.view(shape)
+
+
+def join(batches: list[SlotBatch]) -> SlotBatch:
+    """Slots of several scenes, one after the other."""
+    return SlotBatch(*(torch.cat(column) for column in zip(*batches, strict=True)))
+
+
+def _read_index(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _open(path: Path) -> Mapping[str, Tensor] | None:
+    """The tensors of a shard, mapped from the file; None where it is not there or not whole."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: cast(Tensor, file.get_tensor(name)) for name in SlotBatch._fields}
+    except (OSError, SafetensorError):
+        return None

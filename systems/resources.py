@@ -1,0 +1,88 @@
+"""Where a system's weights come from, for meta files and model cards: what `card.json` tells of data and licences."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from s5eval.data_manifests.common.licences import licence_class
+from s5eval.systems.energy import read_energy, total_energy
+
+_GITHUB = re.compile(r"github ([\w.-]+/[\w.-]+)")
+_FREESOUND = "https://freesound.org"
+
+
+def heard_resources(card: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The recordings that the weights of a card were trained on, one entry per source and kind of licence.
+
+    Args:
+        card: as `read_card` gives it.
+
+    Returns:
+        Objects with `name` (which says how many files), `url` (or what the card says in its place) and `licence`.
+        Empty: all sounds were made by s5eval itself.
+
+    >>> heard_resources({"history": [{"recipe": "mini/uss", "data": "procedural (mini/train)"}]})
+    []
+    """
+    listed = {digest for entry in card["history"] for digest in entry.get("recordings", ())}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for digest in sorted(listed):
+        told = card.get("recordings", {}).get(digest)
+        if told is None:
+            counts["recordings that the card does not describe", digest, "not stated"] += 1
+            continue
+        for origin in told.get("origins", ()):
+            name, url = _source(str(origin["source"]))
+            counts[name, url, licence_class(str(origin["licence"]))] += int(origin["files"])
+    return [
+        {"name": f"{name} ({count} {'file' if count == 1 else 'files'})", "url": url, "licence": licence}
+        for (name, url, licence), count in sorted(counts.items())
+    ]
+
+
+def _source(said: str) -> tuple[str, str]:
+    """Name and URL of what a recording's origin says; files of one repository, or of one site, are one source."""
+    if found := _GITHUB.match(said):
+        return found[1], f"https://github.com/{found[1]}"
+    if said.startswith("Freesound "):
+        return "Freesound", _FREESOUND
+    return said, said
+
+
+def pretrained(name: str, source: str) -> dict[str, str]:
+    """A published model as such an entry; `source` is its URL, with its licence in brackets where it is known."""
+    url, _, rest = source.partition(" ")
+    licence = rest[1:-1] if rest.startswith("(") else "see the URL"
+    return {"name": name, "url": url.rstrip(","), "licence": licence}
+
+
+def augmentation(card: Mapping[str, Any]) -> str:
+    """How the material of a card was varied, in the words of a meta file."""
+    said = "scenes are synthesised while training: sounds, places, rooms, levels"
+    if any("recordings" in entry for entry in card["history"]):
+        said += "; recordings: equaliser, speed, gain curve, reversal, mixing and joining of takes"
+    return said
+
+
+def training_facts(card: Mapping[str, Any], recipes: Sequence[str] | None = None) -> dict[str, Any]:
+    """What the history of a card comes to.
+
+    Args:
+        card: as `read_card` gives it.
+        recipes: groups of recipes that count, such as `("mini",)`; None: all.
+
+    Returns:
+        `hours`; `devices`; `data`, every kind that was heard; and `energy`, an `Energy`, with one sitting for
+        each entry: None where nothing was measured.
+    """
+    history = [
+        entry for entry in card["history"] if recipes is None or str(entry.get("recipe")).partition("/")[0] in recipes
+    ]
+    trained = [entry for entry in history if entry.get("steps")]
+    return {
+        "hours": round(sum(float(entry.get("hours", 0.0)) for entry in history), 3),
+        "devices": sorted({str(entry["device"]) for entry in trained if "device" in entry}),
+        "data": sorted({str(entry["data"]) for entry in trained if "data" in entry}),
+        "energy": total_energy([read_energy(entry.get("energy")) for entry in trained]),
+    }

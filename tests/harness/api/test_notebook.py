@@ -1,0 +1,94 @@
+"""What runs, comparisons and mixtures show of themselves in a notebook."""
+
+import base64
+import io
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from made_up_run import write_run
+from PIL import Image
+
+import s5eval as face
+from s5eval.harness.record.tables import PairTable
+
+Tables = Callable[..., list[PairTable]]
+Call = Callable[..., Any]
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\x1b[31m"
+
+
+class Balanced(HTMLParser):
+    """Refuses what is not closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.scripts = 0
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag != "script"
+        assert not [key for key, _ in attrs if key.startswith("on")]
+        if tag not in ("br", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not [key for key, _ in attrs if key.startswith("on")]
+
+
+def test_a_run_shows_its_headline_its_marks_and_its_table(tmp_path: Path, make_tables: Tables) -> None:
+    write_run(tmp_path / "run", make_tables(30, 0), about={"n_split": 500, "name": HOSTILE})
+    run = face.read_run(tmp_path / "run")
+    html = run._repr_html_()
+    Balanced(html)
+    assert "PARTIAL" in html
+    assert "30 of 500 mixtures" in html
+    assert "decision: threshold 0.5" in html
+    assert f"{run.summary.metrics['capi_sdri'].value:.2f} [" in html
+    assert "oracle-gain: true labels" in html
+    assert "<svg" in html
+    assert ".s5eval {" in html
+
+
+def test_a_comparison_shows_both_runs_and_the_differences(tmp_path: Path, make_tables: Tables) -> None:
+    for name, threshold in (("a", 0.5), ("b", 0.8)):
+        write_run(tmp_path / name, make_tables(60, 0), threshold=threshold, about={"name": HOSTILE})
+    comparison = face.compare(tmp_path / "a", tmp_path / "b")
+    html = comparison._repr_html_()
+    Balanced(html)
+    delta = comparison.differences["metrics", "capi_sdri"].delta
+    assert delta is not None
+    assert f"{delta:+.3f} [" in html
+    assert "60 mixtures" in html
+
+
+def test_a_mixture_shows_a_player_and_a_spectrogram_of_each_sound(small_set: Path, tmp_path: Path) -> None:
+    run = face.run("oracle-gain", small_set, tmp_path / "run", save_audio=True)
+    mixture = run.mixture("m_2")
+    assert repr(mixture).startswith("<RunMixture m_2 of ")
+    html = mixture._repr_html_()
+    Balanced(html)
+    assert html.count("<audio controls") == html.count("<img") == 2 + 2 + 2
+    for content in re.findall(r"data:audio/flac;base64,([^\"]+)", html):
+        info = soundfile.info(io.BytesIO(base64.b64decode(content)))
+        assert (info.samplerate, info.frames) == (32_000, 16_000)
+    for content in re.findall(r"data:image/png;base64,([^\"]+)", html):
+        assert Image.open(io.BytesIO(base64.b64decode(content))).size == (400, 64)
+    for path in (small_set / "soundscape").iterdir():
+        path.unlink()
+    assert "not where the run was made on it" in run.mixture("m_2")._repr_html_()
+
+
+def test_a_mixture_that_is_not_there_is_named(tmp_path: Path, make_tables: Tables) -> None:
+    write_run(tmp_path / "run", make_tables(5, 0))
+    with pytest.raises(face.UsageError, match="did you mean 'm_0003'"):
+        face.read_run(tmp_path / "run").mixture("m_003")

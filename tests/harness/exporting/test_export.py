@@ -1,0 +1,261 @@
+"""Every export is read back by the library it is for, and equals what `read_run` gives."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from s5eval import read_run
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.exporting.content import TABLES, Content, plain_rows
+from s5eval.harness.exporting.export import Place, export
+
+if TYPE_CHECKING:
+    from s5eval import Run
+
+Call = Callable[..., Any]
+any_warning = pytest.mark.filterwarnings("ignore")  # those of other people's libraries are theirs
+
+
+def frames(run: "Run") -> dict[str, pd.DataFrame]:
+    """The tables of a run as they are exported: what was an index is a column."""
+    found = {name: getattr(run, name) for name in TABLES}
+    return {name: frame if frame.index.name is None else frame.reset_index() for name, frame in found.items()}
+
+
+def assert_rows_equal(columns: list[str], rows: list[list[Any]], wanted: pd.DataFrame) -> None:
+    """JSON's rows against a frame: the same values to the bit, null for what is missing."""
+    assert columns == list(wanted.columns)
+    back = pd.DataFrame(
+        {name: pd.Series([row[k] for row in rows], dtype=wanted[name].dtype) for k, name in enumerate(columns)}
+    )
+    assert_frame_equal(back, wanted, check_exact=True)
+
+
+def test_parquet_files(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    done = s5eval("export", run, "--to", "parquet", "--out", tmp_path / "out", "--json")
+    assert done.code == 0, done.err
+    assert done.json == [{"name": "first", "where": str(tmp_path / "out" / "first")}]
+    for name, wanted in frames(read_run(run)).items():
+        assert_frame_equal(pd.read_parquet(tmp_path / "out" / "first" / f"{name}.parquet"), wanted, check_exact=True)
+    again = s5eval("export", run, "--to", "parquet", "--out", tmp_path / "out")
+    assert (again.code, "is there already" in again.err) == (2, True)
+
+
+def test_csv_files_and_the_facts_beside_them(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    assert s5eval("export", run, "--to", "csv", "--out", tmp_path / "out").code == 0
+    result = read_run(run)
+    for name, wanted in frames(result).items():
+        file = tmp_path / "out" / "first" / f"{name}.csv"
+        kinds = dict(wanted.dtypes)
+        back = pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values=["NA"])
+        assert_frame_equal(back, wanted, check_exact=True)
+    facts = json.loads((tmp_path / "out" / "first" / "facts.json").read_text())
+    assert facts["figures"]["capi_sdri"] == result.summary.metrics["capi_sdri"].value
+    assert facts["figures"]["capi_sdri_ci_low"] == result.summary.metrics["capi_sdri"].ci_low
+    assert facts["manifest_sha256"] == result.record.manifest_sha256
+    assert any("answer" in mark for mark in facts["marks"]), "what a reader must not miss goes along"
+
+
+def test_a_text_that_means_missing_is_refused_in_csv(tmp_path: Path) -> None:
+    content = Content("x", {}, {}, {"t": pd.DataFrame({"label": pd.Series(["NA", None], dtype="string")})})
+    with pytest.raises(UsageError, match="use parquet"):
+        export([content], "csv", Place(str(tmp_path)))
+    assert not (tmp_path / "x").exists()
+
+
+def test_tensorboard_files(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    tensor_util = pytest.importorskip("tensorboard.util.tensor_util")
+    assert s5eval("export", run, "--to", "tensorboard", "--out", tmp_path / "out").code == 0
+    events = event_accumulator.EventAccumulator(str(tmp_path / "out" / "first"), size_guidance={"tensors": 0})
+    events.Reload()
+
+    def values(tag: str) -> list[tuple[int, Any]]:
+        return [(event.step, tensor_util.make_ndarray(event.tensor_proto).item()) for event in events.Tensors(tag)]
+
+    result = read_run(run)
+    for name, wanted in frames(result).items():
+        table = json.loads(values(f"table/{name}/text_summary")[0][1])
+        assert_rows_equal(table["columns"], table["data"], wanted)
+    assert values("summary/capi_sdri") == [(0, result.summary.metrics["capi_sdri"].value)]
+    series = result.mixtures["capi_sdri"].reset_index(drop=True).dropna()
+    assert values("mixtures/capi_sdri") == list(series.items()), "64 bits: to the last one"
+    assert json.loads(values("facts/text_summary")[0][1])["system"] == "folder"
+
+
+def wandb_records(file: Path) -> Iterator[Any]:
+    """The records of a W&B transaction log: LevelDB's log format with a header of seven bytes."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, at, whole = file.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:  # the rest of a block is empty
+            at += 32768 - at % 32768
+            continue
+        size, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        whole += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # full, or last
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(whole)
+            yield record
+            whole = b""
+
+
+@pytest.mark.slow
+@any_warning
+def test_wandb_offline(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wandb = pytest.importorskip("wandb")
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr(wandb.Table, "MAX_ROWS", 4)  # more rows than that are logged in pieces
+    from s5eval.harness.exporting.content import run_content
+
+    result = read_run(run)
+    (done,) = export([run_content(result)], "wandb", Place(str(tmp_path / "out")))
+    folder = Path(done.where)
+    assert folder.is_relative_to(tmp_path / "out") and "offline" in folder.name
+    records = list(wandb_records(next(folder.glob("*.wandb"))))
+    config = {u.key: json.loads(u.value_json) for r in records if r.HasField("run") for u in r.run.config.update}
+    assert config["manifest_sha256"] == result.record.manifest_sha256
+    summary: dict[str, Any] = {}
+    for record in records:
+        if record.HasField("summary"):
+            summary |= {u.key or u.nested_key[0]: json.loads(u.value_json) for u in record.summary.update}
+    assert summary["capi_sdri"] == result.summary.metrics["capi_sdri"].value
+    logged: dict[str, str] = {}
+    for record in records:
+        if record.HasField("history"):
+            for item in record.history.item:
+                if list(item.nested_key[1:]) == ["path"]:
+                    logged[item.nested_key[0]] = json.loads(item.value_json)
+    for name, wanted in frames(result).items():
+        pieces = [name, *(f"{name}_{k}" for k in range(2, 100) if f"{name}_{k}" in logged)]
+        rows: list[list[Any]] = []
+        for piece in pieces:
+            table = wandb.Table.from_json(json.loads((folder / "files" / logged[piece]).read_text()), None)
+            rows += [list(row) for row in table.data]
+        assert_rows_equal(list(table.columns), rows, wanted)
+
+
+def read_back(uri: str, where: str, run: Path, tmp_path: Path) -> None:
+    """The run that an export names, as MLflow's client gives it."""
+    from mlflow import MlflowClient
+
+    client, result = MlflowClient(tracking_uri=uri), read_run(run)
+    logged = client.get_run(where.rpartition("run ")[2])
+    assert logged.info.status == "FINISHED" and logged.info.run_name == "first"
+    assert logged.data.metrics["capi_sdri"] == result.summary.metrics["capi_sdri"].value
+    assert logged.data.params["split"] == result.record.about.split
+    (tmp_path / "back").mkdir()
+    tables = client.download_artifacts(logged.info.run_id, "tables", str(tmp_path / "back"))
+    for name, wanted in frames(result).items():
+        assert_frame_equal(pd.read_parquet(Path(tables) / f"{name}.parquet"), wanted, check_exact=True)
+    facts = client.download_artifacts(logged.info.run_id, "facts.json", str(tmp_path / "back"))
+    assert json.loads(Path(facts).read_text())["fingerprint"] == result.record.fingerprint
+
+
+@pytest.mark.slow
+@any_warning
+@pytest.mark.parametrize("kind", ["folder", "file store"])
+def test_mlflow_in_a_folder(
+    s5eval: Call, run: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow.server")
+    pytest.importorskip("pyarrow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    out = tmp_path / "store"
+    uri = f"sqlite:///{out}/mlflow.db" if kind == "folder" else out.as_uri()
+    done = s5eval("export", run, "--to", "mlflow", "--out", out if kind == "folder" else uri, "--json")
+    assert done.code == 0, done.err
+    read_back(uri, done.json[0]["where"], run, tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """MLflow's own tracking server, on loopback."""
+    pytest.importorskip("mlflow.server")
+    pytest.importorskip("pyarrow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = f"sqlite:///{tmp_path}/server.db"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", store, "--artifacts-destination", str(tmp_path / "artifacts")]
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True)
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:
+                    if answer.status == 200:
+                        break
+            except OSError:
+                assert process.poll() is None, (tmp_path / "server.log").read_text()
+                time.sleep(0.5)
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its workers too: they take their time to end by themselves
+        process.wait(timeout=60)
+
+
+@pytest.mark.slow
+@any_warning
+def test_mlflow_on_a_server(s5eval: Call, run: Path, tmp_path: Path, server: str) -> None:
+    done = s5eval("export", run, "--to", "mlflow", "--out", server, "--project", "s5", "--json")
+    assert done.code == 0, done.err
+    read_back(server, done.json[0]["where"], run, tmp_path)
+
+
+def test_the_table_of_many_runs(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "run.json").write_text("{}")
+    listed = s5eval("runs", tmp_path / "runs", "--json").json
+    for kind, reader in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
+        done = s5eval("runs", tmp_path / "runs", "--to", kind, "--out", tmp_path / kind)
+        assert done.code == 0, done.err
+        table = reader(tmp_path / kind / "runs" / f"runs.{kind}")
+        assert list(table["run"]) == [entry["path"] for entry in listed]
+        values = [entry["metrics"].get("capi_sdri", {}).get("value", np.nan) for entry in listed]
+        np.testing.assert_array_equal(table["capi_sdri"].to_numpy(float), np.array(values, float))
+        assert "run.json" in str(table["marks"][0]), "a damaged folder is a row that says so"
+
+
+def test_two_folders_of_one_name_are_told_apart(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    other = shutil.copytree(run, tmp_path / "other" / "first")
+    assert s5eval("export", run, other, "--to", "csv", "--out", tmp_path / "out").code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"first", "first-2"}
+
+
+def test_rows_are_plain() -> None:
+    frame = pd.DataFrame(
+        {"n": pd.array([1, None], dtype="Int64"), "x": [np.nan, 2.5], "t": pd.array(["a", None], dtype="string")}
+    )
+    assert plain_rows(frame) == [[1, None, "a"], [None, 2.5, None]]
+    assert [type(value) for value in plain_rows(frame)[0]] == [int, type(None), str]
+
+
+def test_options_that_do_not_fit(s5eval: Call, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = s5eval("export", run, "--to", "csv", "--out", tmp_path / "o", "--online")
+    assert (refused.code, "--online is for wandb" in refused.err) == (2, True)
+    assert s5eval("export", tmp_path / "nowhere", "--to", "csv").code == 2
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    absent = s5eval("export", run, "--to", "wandb", "--out", tmp_path / "o")
+    assert (absent.code, "pip install 's5eval[export]'" in absent.err) == (2, True)

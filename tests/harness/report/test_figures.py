@@ -1,0 +1,168 @@
+"""Figures for a paper: no label on another, fonts embedded, text that is text, the same bytes every time."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from made_up_run import write_run
+from PIL import Image
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.comparing.ablation import Ablation, AblationRow
+from s5eval.harness.comparing.ablation_figure import ablation_figure
+from s5eval.harness.comparing.comparison_figure import comparison_figure
+from s5eval.harness.comparing.pair_of_runs import compare
+from s5eval.harness.record.run_summary import MetricValue
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.figures import run_figures
+from s5eval.harness.report.palette import LIGHT
+from s5eval.harness.report.paper import figure_target, paper_style
+from s5eval.harness.tuning.curves import tuning_curves, tuning_figure
+from s5eval.harness.tuning.tune import tune
+
+Tables = Callable[..., list[PairTable]]
+Call = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, make_tables: Tables) -> tuple[Path, Path]:
+    """The same mixtures, decided by two thresholds."""
+    home = tmp_path_factory.mktemp("figures")
+    tables = make_tables(150, 3)
+    for name, threshold in (("first", 0.5), ("second", 0.8)):
+        write_run(home / name, tables, threshold=threshold, with_tables=True, about={"name": name})
+    return home / "first", home / "second"
+
+
+def assert_nothing_collides(figure: Any) -> None:
+    """Every text stands within the figure, and on no other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    drawn: list[Text] = []  # ticks beyond the axes exist, and are not drawn
+    with patch.object(Text, "draw", autospec=True, side_effect=lambda text, _: drawn.append(text)):
+        figure.draw(renderer)
+    shown = [text for text in drawn if text.get_text().strip() and text.get_visible()]
+    boxes = [(text.get_text(), text.get_rotation(), text.get_window_extent(renderer)) for text in shown]
+    width, height = canvas.get_width_height()
+    upright = [(said, box) for said, turned, box in boxes if turned in (0.0, 90.0)]
+    assert len(upright) > 5
+    for said, box in upright:
+        assert box.x0 >= -1 and box.x1 <= width + 1, (said, box, width)
+        assert box.y0 >= -1 and box.y1 <= height + 1, (said, box, height)
+    for k, (said, box) in enumerate(upright):
+        for other, theirs in upright[:k]:
+            assert not box.shrunk(0.96, 0.9).overlaps(theirs), (said, other)
+    turned = [text for text in shown if text.get_rotation() == 50.0]
+    anchors = sorted(text.get_window_extent(renderer).x0 for text in turned)
+    type_height = 7 * figure.dpi / 72
+    assert all(np.diff(anchors) * np.sin(np.radians(50)) > type_height)
+
+
+def test_no_label_of_a_run_s_figures_stands_on_another(runs: tuple[Path, Path]) -> None:
+    with paper_style():
+        figures = run_figures(runs[0])
+        assert set(figures) == {"decomposition", "sources", "classes", "confusions"}
+        for draw in figures.values():
+            assert_nothing_collides(draw())
+
+
+def test_no_label_of_a_comparison_stands_on_another(runs: tuple[Path, Path]) -> None:
+    with paper_style():
+        assert_nothing_collides(comparison_figure(compare(*runs)))
+        assert_nothing_collides(comparison_figure(compare(runs[0], runs[0])))
+
+
+def test_no_label_of_tuning_curves_stands_on_another(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    result = tune(runs[0], out=tmp_path / "t.yaml", folds=2)
+    curves = tuning_curves([runs[0]], result.decision)
+    assert curves.before == pytest.approx(result.scores["untuned"]["capi_sdri"])
+    assert curves.tuned == pytest.approx(result.scores["fitted"]["capi_sdri"])
+    assert curves.common[50] == pytest.approx(curves.before)  # 0.5 for all
+    for label, values in curves.classes.items():
+        at = np.interp(result.decision.threshold(label), curves.thresholds, values)
+        assert abs(at - curves.tuned) < 0.2
+    with paper_style():
+        assert_nothing_collides(tuning_figure(curves, result))
+
+
+def test_no_label_of_an_ablation_stands_on_another(runs: tuple[Path, Path]) -> None:
+    metrics = {
+        name: MetricValue(5.0 + k, 4.0 + k, 6.0 + k, 10, 10)
+        for k, name in enumerate(("capi_sdri", "mixture_accuracy", "source_accuracy", "capi_sdri_zero_floor"))
+    }
+    rows = [AblationRow(f"{k} stages, AF-Whisper, tuned thresholds", {}, None, metrics, {}) for k in range(10)]
+    bounds = [AblationRow(name, {}, None, metrics, {}) for name in ("oracle-zeros", "oracle-gain")]
+    with paper_style():
+        assert_nothing_collides(ablation_figure(Ablation(None, rows[0].name, tuple(rows), tuple(bounds))))
+
+
+def test_figures_are_written_in_every_format_with_their_fonts(
+    runs: tuple[Path, Path], tmp_path: Path, s5eval: Call
+) -> None:
+    for folder in ("one", "two"):
+        assert s5eval("report", runs[0], "--figures", tmp_path / folder).code == 0
+    names = {path.name for path in (tmp_path / "one").iterdir()}
+    assert names == {
+        f"{name}.{suffix}"
+        for name in ("decomposition", "sources", "classes", "confusions")
+        for suffix in ("svg", "pdf", "png")
+    }
+    for name in names:
+        content = (tmp_path / "one" / name).read_bytes()
+        assert content == (tmp_path / "two" / name).read_bytes(), name
+        if name.endswith(".pdf"):
+            assert b"/FontFile2" in content, "TrueType, embedded"
+            assert b"/Type3" not in content
+        elif name.endswith(".svg"):
+            root = ElementTree.fromstring(content)
+            assert list(root.iter("{http://www.w3.org/2000/svg}text")), "text stays text"
+            colours = set(re.findall(rb"#[0-9a-f]{6}", content))
+            known = {colour.encode() for colour in LIGHT.values()}
+            assert colours <= known | {b"#ffffff", b"#000000"}, colours - known
+        else:
+            with Image.open(tmp_path / "one" / name) as image:
+                assert image.size[0] >= 1000
+
+
+@pytest.mark.parametrize("name", ["f.svg", "f.pdf", "f.png", "f"])
+def test_commands_write_the_figure_that_is_named(
+    runs: tuple[Path, Path], tmp_path: Path, s5eval: Call, name: str
+) -> None:
+    suffixes = {Path(name).suffix} if Path(name).suffix else {".svg", ".pdf", ".png"}
+    compared = s5eval("compare", *runs, "--figure", tmp_path / "compared" / name)
+    assert compared.code == 0
+    assert {path.suffix for path in (tmp_path / "compared").iterdir()} == suffixes
+    assert "figure: " in compared.out
+    if name in ("f", "f.pdf"):
+        tuned = s5eval(
+            "tune", runs[0], "--folds", "2", "--figure", tmp_path / "tuned" / name, "--out", tmp_path / "t.yaml"
+        )
+        assert tuned.code == 0, tuned.err
+        assert {path.suffix for path in (tmp_path / "tuned").iterdir()} == suffixes
+
+
+def test_a_figure_of_another_kind_is_refused(runs: tuple[Path, Path], tmp_path: Path, s5eval: Call) -> None:
+    result = s5eval("compare", *runs, "--figure", tmp_path / "f.jpg")
+    assert result.code == 2
+    assert "a figure is .svg, .pdf or .png" in result.err
+    with pytest.raises(UsageError):
+        figure_target(tmp_path / "f.docx")
+
+
+def test_hostile_names_are_text_in_figures(tmp_path: Path, make_tables: Tables, s5eval: Call) -> None:
+    name = "<script>alert(1)</script> $x^2$ \\frac{ & \x1b[31m"
+    write_run(tmp_path / "run", make_tables(20, 1), about={"name": name})
+    assert s5eval("report", tmp_path / "run", "--figures", tmp_path / "f").code == 0
+    for path in (tmp_path / "f").glob("*.svg"):
+        root = ElementTree.fromstring(path.read_bytes())
+        assert not list(root.iter("{http://www.w3.org/2000/svg}script"))
+        assert any("<script>alert(1)</script> $x^2$" in (node.text or "") for node in root.iter())

@@ -1,0 +1,120 @@
+"""Meta files of systems that ship: nothing is left to fill in but names, and what is not known says why."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sealed_files import edit_record
+
+from s5eval.harness.runs.submission_facts import decision_text, gather_facts
+from s5eval.systems.decision import Decision
+
+Call = Callable[..., Any]
+NAMED = ("--author", "Choi", "--affiliation", "KAIST")
+NAMES = {"name", "abbreviation", "lastname", "firstname", "email", "institute", "location"}
+PDF = b"%PDF-1.4\nstream\nBT (text) Tj ET\nendstream\n%%EOF\n"
+
+
+@pytest.fixture
+def data(tmp_path: Path, make_set: Call) -> Path:
+    return make_set(tmp_path / "set", {"m_0": ["Speech"], "m_1": [], "m_2": ["Cough", "Pour"]})
+
+
+def todos(value: Any, path: str = "") -> list[str]:
+    if isinstance(value, dict):
+        return [found for key, inner in value.items() for found in todos(inner, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [found for inner in value for found in todos(inner, path)]
+    return [path] if isinstance(value, str) and value.startswith("TODO") else []
+
+
+@pytest.mark.parametrize("system", [("multistage",), ("baseline-4c", "--set", "system.preset=mini")])
+def test_a_meta_file_has_no_field_to_fill_but_names(
+    s5eval: Call, data: Path, tmp_path: Path, system: tuple[str, ...]
+) -> None:
+    run, dev, out, meta = (tmp_path / name for name in ("run", "dev", "out", "meta"))
+    done = s5eval("run", "--system", *system, "--data", data, "--out", run, "--save-audio", "--no-cache")
+    assert done.code == 0, done.err
+    shutil.copytree(run, dev)
+    built = s5eval("submit", "build", run, "--dev-run", dev, *NAMED, "--out", out)
+    assert built.code == 0, built.err
+    archive = out / "Choi_KAIST_task4_1.zip"
+    assert s5eval("submit", "init", archive, "--out", meta).code == 0
+    path = meta / "Choi_KAIST_task4_1.meta.yaml"
+    text = path.read_text()
+    content = yaml.safe_load(text)
+    assert {field.rpartition(".")[2] for field in todos(content)} == NAMES
+    complexity, record = content["system"]["complexity"], json.loads((run / "run.json").read_text())
+    profiled = s5eval("profile", "--system", *system, "--json").json
+    assert complexity["total_parameters"] == record["fingerprint"]["parameters"] == profiled["parameters"]
+    assert complexity["trainable_parameters"] == profiled["trainable_parameters"]
+    assert complexity["macs"] == pytest.approx(10 * profiled["macs_per_second"])
+    assert complexity["inference_seconds_per_mixture"] > 0 and complexity["training_hours"] > 5
+    assert complexity["inference_method"] == "mean over the 3 mixtures of the run"
+    energy = content["system"]["energy_consumption"]
+    assert (energy["evaluation_kwh"], energy["training_kwh"]) == (None, None)
+    assert energy["evaluation_method"] == "not measured: the run was made without --energy"
+    assert all(set(entry) == {"name", "url", "licence"} for entry in content["system"]["external_resources"])
+    for field in NAMES:
+        value = "a.choi@kaist.example" if field == "email" else "Multi"
+        text = "\n".join(
+            line.split(": ")[0] + f": {value}" if f'{field}: "TODO' in line else line for line in text.splitlines()
+        )
+    path.write_text(text)
+    (meta / "Choi_KAIST_task4.audio_url.txt").write_text("Choi_KAIST_task4_1 https://zenodo.example/a.zip\n")
+    (tmp_path / "report.pdf").write_bytes(PDF)
+    where = ("--meta", meta, "--report", tmp_path / "report.pdf", "--data", data, "--out", tmp_path / "package")
+    packaged = s5eval("submit", "package", archive, *where)
+    assert packaged.code == 0, packaged.out
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_energy_of_the_run_reaches_the_facts(s5eval: Call, data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("codecarbon")
+    assert s5eval("run", "--system", "silence", "--data", data, "--out", tmp_path / "run", "--energy").code == 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["energy"]["kwh"] == record["sittings"][0]["energy"]["kwh"] > 0
+    facts, found = gather_facts(tmp_path / "run", profile=False)
+    assert facts["evaluation_kwh"] == pytest.approx(record["energy"]["kwh"], rel=1e-4)
+    assert facts["evaluation_mixtures"] == 3 and facts["evaluation_method"].startswith("estimate; CodeCarbon")
+    assert found == [] and facts["macs"] is None
+
+
+def test_what_is_less_than_the_whole_is_said(s5eval: Call, data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    s5eval("run", "--system", "silence", "--data", data, "--out", run)
+    energy = {"kwh": 0.25, "seconds": 9.0, "method": "M", "hardware": "H", "unmeasured_sittings": 2}
+    stages = {"one": {"executed": 1, "reused": 2, "seconds": 3.0}}
+    edit_record(run / "run.json", lambda record: record.update(energy=energy, stages=stages))
+    facts, found = gather_facts(run)
+    assert facts["evaluation_kwh"] == 0.25
+    assert "less than the whole: 2 sittings were not measured" in facts["evaluation_method"]
+    assert "2 stage results came from the store" in facts["evaluation_method"]
+    assert (facts["inference_seconds"], "executed for" in facts["inference_method"]) == (3.0, True)
+    assert [finding.rule for finding in found] == ["not-profiled"], "silence cannot be profiled"
+
+
+def test_facts_of_another_archive_are_refused(s5eval: Call, data: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "out"
+    s5eval("run", "--system", "silence", "--data", data, "--out", run, "--save-audio")
+    shutil.copytree(run, tmp_path / "dev")
+    assert s5eval("submit", "build", run, "--dev-run", tmp_path / "dev", *NAMED, "--out", out).code == 0
+    archive = out / "Choi_KAIST_task4_1.zip"
+    archive.write_bytes(archive.read_bytes() + b"\0")
+    refused = s5eval("submit", "init", archive, "--out", tmp_path / "meta")
+    assert (refused.code, "belongs to another archive" in refused.err) == (3, True)
+
+
+def test_decisions_in_words() -> None:
+    said = decision_text(
+        Decision(
+            {"default": 0.5, "Speech": 0.61}, max_sources=None, duplicate_correlation=None, prior_factors={"Speech": 2}
+        )
+    )
+    assert (
+        said == "class-specific silence thresholds (Speech 0.61; others 0.5); class scores adapted to estimated priors"
+    )

@@ -1,0 +1,162 @@
+"""A classifier that hears kept slots learns from what the frozen stages would have given it, and pays for it once."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, vary
+from s5eval.systems.multistage.training.recipe import SlotSettings
+from s5eval.systems.training.data import batches
+from s5eval.systems.training.loop import TrainingResult, train
+from s5eval.systems.training.parts import PartsFolder
+from s5eval.systems.training.recipe import TrainingPlan
+from s5eval.systems.training.sitting import Sitting
+
+pytest.importorskip("lightning.fabric")
+pytest.importorskip("transformers")
+
+ToyPlan = Callable[..., TrainingPlan]
+ToyTrain = Callable[..., TrainingResult]
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+AS_IT_IS = {"equalise": 0.0, "hide": 0}
+CLASSIFIER = {"trains": ["dpc1"], "starts_from": {"uss": None, "dpc1": "dpc1"}}
+
+
+def slots(settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"slots": {"scenes": 4, "batch": 6, **(settings or {})}}
+
+
+@pytest.fixture
+def ready(toy_train: ToyTrain, tmp_path: Path) -> Path:
+    """A folder of weights that a classifier can be trained on."""
+    for name in ("m2d", "uss", "dpc"):
+        toy_train(name)
+    return tmp_path / "weights"
+
+
+def invented(count: int) -> SlotBatch:
+    labels = torch.arange(count) % 5 - 1
+    return SlotBatch(torch.randn(count, 2, 16, 8), torch.randn(count, 16, 40), torch.randn(count), labels)
+
+
+def test_kept_slots_are_what_the_frozen_stage_gives(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
+    parts = PartsFolder(ready, torch.device("cpu"))
+    kept = toy_plan("dpc", **CLASSIFIER, **slots(AS_IT_IS), seed=3)
+    job, fresh = kept.trainer.make_job(kept, parts), toy_plan("dpc", **CLASSIFIER, seed=3)
+    assert job.batches is not None
+    next(iter(job.batches(tmp_path / "out", first=0, last=1)))
+    store = KeptSlots(tmp_path / "out" / "slots", job.batches.made_by)  # type: ignore[attr-defined]
+    store.prepare(4, lambda first, last: pytest.fail("they are there"))
+    assert len(store) == 12
+    task = fresh.trainer.make_job(fresh, parts).task.eval()
+    for scene, batch in enumerate(batches(fresh.recipe.data, 3, 1, first=0, last=4)):
+        task.weights = replace(task.weights, assignment="permutation")
+        expected = task(batch)
+        terms = job.task.eval()(store.pick(torch.arange(3 * scene, 3 * scene + 3)))
+        assert terms.keys() == expected.keys()
+        for name in terms:
+            torch.testing.assert_close(terms[name], expected[name], rtol=2e-2, atol=2e-3)  # kept at half precision
+
+
+@pytest.mark.parametrize("name", ["dpc", "adapt", "tse2", "tse3"])
+def test_every_classifier_can_learn_from_kept_slots(name: str, toy_train: ToyTrain, tmp_path: Path) -> None:
+    for part in ("encoder", "m2d", "uss", "dpc", "tse2"):
+        toy_train(part)
+    trains = {"dpc": ["dpc1"], "adapt": ["dpc1", "m2d"], "tse2": ["dpc2"], "tse3": ["dpc3"]}[name]
+    starts = {"dpc": {"uss": None, "dpc1": "dpc1"}, "adapt": {"uss": None}, "tse2": {"tse2": None}, "tse3": {}}[name]
+    before = load_file(tmp_path / "weights" / "uss.safetensors")
+    (tmp_path / "training" / name).exists() and shutil.rmtree(tmp_path / "training" / name)
+    result = toy_train(name, trains=trains, starts_from=starts, export="float32", **slots())
+    assert result.finished
+    assert set(result.digests) == set(trains)
+    entry = json.loads((tmp_path / "weights" / "card.json").read_text())["history"][-1]
+    assert (entry["scenes"], entry["slots"]["batch"]) == (4, 6)
+    after = load_file(tmp_path / "weights" / "uss.safetensors")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_sittings_add_up_to_one_whatever_is_left_of_the_slots(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
+    plan = toy_plan("adapt", trains=["dpc1", "m2d"], starts_from={"uss": None}, steps=4, export="float32", **slots())
+    ends = []
+    for folder, sittings in (("one", 1), ("many", 4)):
+        weights = shutil.copytree(ready, tmp_path / folder)
+        out = tmp_path / f"{folder}-steps"
+        for _ in range(sittings):
+            train(plan, Sitting(weights, out, device="cpu", max_minutes=None if sittings == 1 else 0))
+            for path in list((out / "slots").glob("*.safetensors")):
+                path.write_bytes(path.read_bytes()[:1000])  # as a full disk or a kill may leave it
+        ends.append({name: load_file(weights / f"{name}.safetensors") for name in ("dpc1", "m2d")})
+    for name, tensors in ends[0].items():
+        torch.testing.assert_close(ends[1][name], tensors, rtol=0, atol=0)
+
+
+def test_slots_of_another_separator_are_made_anew(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train(toy_plan("dpc", **CLASSIFIER, **slots()), Sitting(ready, out, device="cpu"))
+    (shard,) = (out / "slots").glob("*.safetensors")
+    first = load_file(shard)
+    table = load_file(ready / "uss.safetensors")
+    other = tmp_path / "other"
+    shutil.copytree(ready, other)
+    (other / "card.json").unlink()
+    save_file({name: value * 1.01 for name, value in table.items()}, other / "uss.safetensors")
+    for step in out.glob("step-*"):
+        shutil.rmtree(step)
+    train(toy_plan("dpc", **CLASSIFIER, **slots()), Sitting(other, out, device="cpu"))
+    assert not torch.equal(load_file(shard)["features"], first["features"])
+    assert torch.equal(load_file(shard)["labels"], first["labels"])
+
+
+def test_a_batch_is_the_same_at_every_attempt_and_holds_its_share_of_silence(tmp_path: Path) -> None:
+    store = KeptSlots(tmp_path, {})
+    store.prepare(120, lambda first, last: invented(2 * (last - first)))
+    settings = SlotSettings(scenes=120, batch=8, silent=0.25, equalise=3.0, hide=2)
+    whole = list(draw(store, settings, 1, first=0, last=4))
+    for number in range(4):
+        (again,) = draw(store, settings, 1, first=number, last=number + 1)
+        assert all(torch.equal(a, b) for a, b in zip(again, whole[number], strict=True))
+        assert int((again.labels < 0).sum()) == 2
+
+
+def test_slots_that_are_not_varied_stay_as_they_are() -> None:
+    batch = invented(5)
+    same = vary(batch, SlotSettings(1, 5, 0.25, 0.0, 0))
+    assert all(torch.equal(a, b) for a, b in zip(same, batch, strict=True))
+    other = vary(batch, SlotSettings(1, 5, 0.25, 0.0, 3))
+    hidden = (other.features == 0).float().mean()
+    assert 0 < hidden < 0.5
+    coloured = vary(batch, SlotSettings(1, 5, 0.25, 6.0, 0)).log_mel - batch.log_mel
+    torch.testing.assert_close(coloured, coloured[:, :, :1].expand_as(coloured), rtol=0, atol=1e-5)
+
+
+def test_scenes_without_any_source_cannot_teach_a_classifier(tmp_path: Path) -> None:
+    store = KeptSlots(tmp_path, {})
+    store.prepare(2, lambda first, last: invented(2)._replace(labels=torch.tensor([-1, -1])))
+    with pytest.raises(DataError, match=r"no slot has a source; raise slots\.scenes"):
+        next(draw(store, SlotSettings(2, 4, 0.25, 0.0, 0), 1, first=0, last=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("uss", slots(), r"slots\.scenes is 4, which is for recipes that train a stage's classifier"),
+        ("m2d", slots(), r"task tagging"),
+        ("dpc", {**CLASSIFIER, **slots({"silent": 1.0})}, r"silent from 0 to below 1"),
+        ("dpc", {**CLASSIFIER, **slots({"batch": 0})}, r"batch above 0"),
+    ],
+)
+def test_recipes_that_cannot_keep_slots_are_refused(
+    toy_plan: ToyPlan, name: str, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        toy_plan(name, **changes)
