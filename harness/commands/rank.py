@@ -8,7 +8,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType
+from s5eval.harness.commands.options import PathType, RunType
 from s5eval.harness.terminal import echo
 
 
@@ -18,7 +18,7 @@ from s5eval.harness.terminal import echo
     short_help="Rank finished runs, with intervals of the ranks.",
     example="s5eval rank runs/TEAM1 runs/TEAM2 runs/TEAM3 --out RANKING",
 )
-@click.argument("runs", nargs=-1, metavar="RUN...", type=PathType)
+@click.argument("runs", nargs=-1, metavar="RUN...", type=RunType)
 @click.option("--out", type=PathType, metavar="DIR", help="Write it as page, Markdown, CSV, LaTeX and JSON too.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(runs: Sequence[Path], out: Path | None, as_json: bool) -> int:

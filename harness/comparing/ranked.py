@@ -204,7 +204,7 @@ def _condition_places(ranked: Sequence[RankedSubmission], table: Array) -> dict[
 
 
 def _is_slice(column: Column) -> bool:
-    return column.path[0] == "slices"
+    return column.path[0] in ("slices", "conditions")
 
 
 def _order(entry: RankedSubmission) -> tuple[bool, bool, float, str]:
