@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: run test test-kernels test-slow bench train-mini lint types clean
+.PHONY: run test test-kernels test-slow test-browser bench train-mini lint types clean
 
 run: $(STAMP)  ## install, run the multi-stage system on the embedded set, print the table and the run folder
 	$(BIN)/s5eval run --system multistage --limit 24
@@ -24,7 +24,11 @@ test-kernels: $(STAMP) lint  ## the fast tests as three kinds of processors woul
 	done
 
 test-slow: $(STAMP)  ## the long tests
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m "slow and not browser"
+
+# Drives the system's own chromium (Debian: apt-get install chromium); nothing is downloaded for it.
+test-browser: $(VENV)/.browser-installed  ## pages and sounds in a real browser; without one they fail
+	S5EVAL_TEST_BROWSER=1 $(BIN)/python -m pytest -q -m browser
 
 .PHONY: docs
 docs: $(VENV)/.docs-installed types  ## the pages of docs/ in site/; broken links and missing docstrings are errors
@@ -67,8 +71,12 @@ types: .types/s5eval  ## links that let mypy see the mapped packages under their
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train,view]"
 	touch $(STAMP)
+
+$(VENV)/.browser-installed: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[browser]"
+	touch $@
 
 $(VENV)/.docs-installed: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"

@@ -97,9 +97,9 @@ def import_set(
     """
     told = convention or Convention()
     if told.target_channel is not None and told.target_channel < 0:
-        raise UsageError(f"--target-channel is {told.target_channel}, expected 0 or more")
+        raise UsageError(f"`target_channel` is {told.target_channel}, expected 0 or more")
     if out.exists():
-        raise UsageError(f"{out} is there already; move it away, or choose another --out")
+        raise UsageError(f"{out} is there already; move it away, or choose another `out`")
     scenes = read_mapping(table, classes=None if classes is None else read_classes(classes))
     draft = out.absolute().with_name(f".{out.name}.{uuid.uuid4().hex}")
     problems: list[str] = []
@@ -161,5 +161,5 @@ def _write_scene(scene: MappedScene, draft: Path, told: Convention) -> list[str]
 
 def _read_target(path: Path, channel: int | None) -> Audio:
     if channel is None:
-        return read_audio(path, channels=1, sample_rate=SAMPLE_RATE, advice="; --target-channel N takes one of them")
+        return read_audio(path, channels=1, sample_rate=SAMPLE_RATE, advice="; `target_channel=N` takes one of them")
     return read_audio(path, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE, only=channel)

@@ -19,6 +19,7 @@ from s5eval.data_manifests.sets.known import (
     Split,
     is_there,
     known_datasets,
+    mini_root,
     where_it_lies,
 )
 from s5eval.data_manifests.sets.made import made_split
@@ -177,8 +178,9 @@ def scenes_as_they_stand(
     For whoever looks for the audio of a known mixture; arguments and errors as `open_manifest`.
     """
     name, chosen, folder = _located(root, dataset, split)
-    made = made_split(chosen, root)
-    if made is not None:
+    if chosen.made_from == "mini" and (mini_root() / chosen.name / chosen.soundscape).is_dir():
+        folder = mini_root() / chosen.name  # what makes scenes is a second of imports, and none is made
+    elif made := made_split(chosen, root):
         folder = made.as_it_stands()
     references = folder / chosen.references if chosen.references and _has_name(folder / chosen.references) else None
     scenes, _ = scan(

@@ -53,7 +53,8 @@ def score_arrays(data: Path) -> s5eval.MixtureScore:
     references = {reference.label: reference.audio() for reference in scene.references or ()}
     foa = scene.mixture.audio()
     result = s5eval.score_mixture(estimates={"Cough": foa[0]}, references=references, mixture=foa)
-    print(f"the mixture as an answer for Cough: {result.capi_sdri:.2f} dB, {result.fn} target missed")
+    missed = result.labels.fn if result.labels is not None else 0
+    print(f"the mixture as an answer for Cough: {result.capi_sdri:.2f} dB, {missed} target missed")
     return result
 
 

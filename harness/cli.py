@@ -36,6 +36,7 @@ from s5eval.harness.commands import (
     systems,
     train,
     tune,
+    view,
     weights,
 )
 from s5eval.harness.commands.complete import complete_values
@@ -62,6 +63,7 @@ _COMMANDS = (
     run,
     score,
     runs,
+    view,
     submit,
     rescore,
     tune,

@@ -16,7 +16,8 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 SEED = 2026
 
-_CHUNK = 256  # resamples whose counts are held at once; keeps memory near 3 MB per thousand mixtures
+_CHUNK = 256  # resamples whose counts are held at once
+_MOST_COUNTS = 1 << 19  # of which 10 MB are held at once, however many mixtures there are
 
 Array = npt.NDArray[np.float64]
 
@@ -52,7 +53,7 @@ def bootstrap(
     """
     sums = _resampled_sums(np.hstack([numerator, denominator]), resamples, seed)
     k = numerator.shape[1]
-    low, high = _percentiles(_divide(sums[:, :k], sums[:, k:]), level)
+    low, high = percentiles(_divide(sums[:, :k], sums[:, k:]), level)
     return Intervals(ratios(numerator, denominator), low, high)
 
 
@@ -77,7 +78,7 @@ def paired_bootstrap(
     k = first[0].shape[1]
     sums = _resampled_sums(np.hstack([*first, *second]), resamples, seed)
     a, a_count, b, b_count = (sums[:, part * k : (part + 1) * k] for part in range(4))
-    low, high = _percentiles(_divide(b, b_count) - _divide(a, a_count), level)
+    low, high = percentiles(_divide(b, b_count) - _divide(a, a_count), level)
     return Intervals(ratios(*second) - ratios(*first), low, high)
 
 
@@ -88,10 +89,11 @@ def _resampled_sums(columns: Array, resamples: int, seed: int) -> Array:
 
 
 def _draw(n: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.intp]]:
-    """How often each of `n` mixtures is drawn in each resample, (at most `_CHUNK`, n) at a time."""
+    """How often each of `n` mixtures is drawn in each resample, (at most `_CHUNK`, n) and `_MOST_COUNTS` at a time."""
     generator = np.random.default_rng(seed)
-    for start in range(0, resamples, _CHUNK):
-        size = min(_CHUNK, resamples - start)
+    chunk = min(_CHUNK, max(1, _MOST_COUNTS // n))
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
         drawn = generator.integers(0, n, size=(size, n), dtype=np.int32)
         drawn += np.arange(size, dtype=np.int32)[:, None] * np.int32(n)
         yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
@@ -100,7 +102,7 @@ def _draw(n: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.intp]]:
 class Resamples:
     """Resamples that are drawn once and asked often: what an interval costs then is one product of matrices.
 
-    It gives what `bootstrap` gives, to the last bits of a sum, and holds `resamples` × N bytes.
+    They are those of `bootstrap` and `paired_bootstrap`, to the last bits of a sum, and take `resamples` × N bytes.
     """
 
     def __init__(self, n: int, *, resamples: int = RESAMPLES, seed: int = SEED) -> None:
@@ -109,19 +111,18 @@ class Resamples:
         parts = [counts.astype(np.uint8) for counts in _draw(n, resamples, seed)] if n else []
         self._counts = np.vstack(parts) if parts else np.zeros((resamples, 0), np.uint8)
 
-    def intervals(self, numerator: Array, denominator: Array, *, level: float = LEVEL) -> Intervals:
-        """Percentile intervals of K metrics (N, K); see `bootstrap`."""
-        columns = np.hstack([numerator, denominator])
-        sums = np.empty((self.resamples, columns.shape[1]))
+    def draw(self, numerator: Array, denominator: Array) -> Array:
+        """K metrics (N, K) of every resample, (resamples, K): what `percentiles` makes an interval of."""
+        columns, k = np.hstack([numerator, denominator]), numerator.shape[1]
+        sums = np.empty((self.resamples, 2 * k))
         for start in range(0, self.resamples, _CHUNK):
             part = slice(start, start + _CHUNK)
             sums[part] = self._counts[part].astype(np.float64) @ columns
-        k = numerator.shape[1]
-        low, high = _percentiles(_divide(sums[:, :k], sums[:, k:]), level)
-        return Intervals(ratios(numerator, denominator), low, high)
+        return _divide(sums[:, :k], sums[:, k:])
 
 
-def _percentiles(values: Array, level: float) -> tuple[Array, Array]:
+def percentiles(values: Array, level: float = LEVEL) -> tuple[Array, Array]:
+    """The interval of each of K metrics, low and high, from their values in resamples (R, K); NaN is left out."""
     tail = (1.0 - level) / 2.0
     low = np.full(values.shape[1], np.nan)
     high = low.copy()

@@ -78,7 +78,7 @@ def check_available() -> None:
     try:
         import codecarbon  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"--energy needs CodeCarbon ({error}): pip install 's5eval[energy]'") from error
+        raise UsageError(f"`energy` needs CodeCarbon ({error}): pip install 's5eval[energy]'") from error
 
 
 @contextmanager

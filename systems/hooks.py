@@ -94,14 +94,14 @@ def load_hook(name: str) -> Hook:
     """
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
-        raise UsageError(f"--hook {name!r}: expected module:attribute, such as my_module:MyHook")
+        raise UsageError(f"`hook` {name!r}: expected module:attribute, such as my_module:MyHook")
     if "" not in sys.path:
         sys.path.insert(0, "")  # as for systems: from the folder one is in
     try:
         made = getattr(importlib.import_module(module), attribute)
         hook = made() if callable(made) else made
     except Exception as error:
-        raise UsageError(f"--hook {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise UsageError(f"`hook` {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(hook, Hook):
-        raise UsageError(f"--hook {name!r} gives a {type(hook).__name__}, expected an s5eval.Hook")
+        raise UsageError(f"`hook` {name!r} gives a {type(hook).__name__}, expected an s5eval.Hook")
     return hook

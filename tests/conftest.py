@@ -100,6 +100,12 @@ def make_set() -> Callable[..., Path]:
     return write_set
 
 
+@pytest.fixture(scope="session")
+def make_sets() -> Callable[..., Path]:
+    """`make_set`, for what is made once."""
+    return write_set
+
+
 def read_lines(run: Path) -> dict[str, Any]:
     lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
     assert len(lines) == len({line["mixture_id"] for line in lines}), "one line a mixture"

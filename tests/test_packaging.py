@@ -19,7 +19,7 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 
 ROOMS = {
     "data_manifests": "common containers pcm | conditions download labels | naming | listing layouts | audio mapping "
-    "| records | importing synthesis | scan sets | described manifest training_scenes | verify",
+    "| records | importing in_step synthesis | scan sets | described manifest training_scenes | verify",
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
     "networks training | parameter_count pipeline profiling registry stage_store | weights | baseline bounds folder "
     "multistage",
@@ -27,7 +27,7 @@ ROOMS = {
     "| check_results | validate | build package",
     "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal "
     "ranks",
-    "harness": "errors process terminal | record | scoring | report | runs tuning | comparing | exporting "
+    "harness": "errors process terminal | record | scoring | report | runs tuning | comparing | exporting view "
     "| api commands | cli",
 }
 """The rooms (folders and files) of every floor: each imports only rooms before the bar on its left."""

@@ -7,10 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.yaml_text import load_yaml
 
 MINI = "mini"
 """Name of the embedded set, which is used where no data are named."""
+
+MINI_VERSION = 1
+"""Changes whenever a sample of the embedded set changes; part of its folder's name."""
 
 
 VALID_LISTING = Path("dev_set", "metadata", "valid.json")
@@ -80,3 +84,8 @@ def where_it_lies(root: Path, split: Split) -> Path:
     if split.made_from == "metadata":
         return root / VALID_LISTING
     return root / split.soundscape
+
+
+def mini_root() -> Path:
+    """The folder in the cache that holds the splits of the embedded set, whether made or not."""
+    return cache_folder() / f"mini-v{MINI_VERSION}"

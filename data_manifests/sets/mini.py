@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.conditions import Conditions, Event, conditions_of
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.sets.known import MINI_VERSION, mini_root
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.rooms import RoomBank, RoomPlans
@@ -31,9 +31,6 @@ from s5eval.data_manifests.synthesis.scene import (
 )
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FoleySources
 from s5eval.data_manifests.synthesis.write import default_workers, write_scenes
-
-VERSION = 1
-"""Changes whenever a sample of the set changes; part of its folder's name."""
 
 RECIPE = Recipe(target_counts=VALIDATION_COUNTS)
 
@@ -86,7 +83,7 @@ class MiniScene:
 
     def content(self) -> bytes:
         """What the scene is a function of: version, recipe, seed, rooms and index."""
-        return repr((VERSION, RECIPE, SPLITS[self.split].part(self.index), self.index)).encode()
+        return repr((MINI_VERSION, RECIPE, SPLITS[self.split].part(self.index), self.index)).encode()
 
     def make(self) -> SynthesizedScene:
         """The scene's audio. A scene that would not fit into 16 bit (peak above 1) is drawn anew."""
@@ -107,11 +104,6 @@ def mini_material(split: str, augmentation: DurationAugmentation = "off", rooms_
     chosen = _split(split)
     rooms = RoomBank(chosen.seed, chosen.rooms if rooms_count is None else rooms_count)
     return Material(FoleySources(CLASSES, augmentation), FoleySources(INTERFERENCE_KINDS), rooms)
-
-
-def mini_root() -> Path:
-    """The folder in the cache that holds the set's splits, whether made or not."""
-    return cache_folder() / f"mini-v{VERSION}"
 
 
 def make_mini(

@@ -26,7 +26,7 @@ workers_option = click.option("--workers", type=click.IntRange(min=1), help="Pro
 
 @click.group("data", cls=Group)
 def command() -> None:
-    """Data sets: list, verify, fetch, make, synthesize, preview, map, import."""
+    """Data sets: list, verify, fetch, make, import and more."""
 
 
 @command.command(

@@ -55,7 +55,7 @@ def write(contents: "Sequence[Content]", options: dict[str, Any], as_json: bool)
 @click.command(
     "export",
     cls=Command,
-    short_help="Write a run's tables for other tools: files, W&B, MLflow, TensorBoard.",
+    short_help="Write the tables of runs for other tools.",
     example="s5eval export runs/first --to parquet --out tables\n"
     "s5eval export runs/first --to mlflow --out http://localhost:5000",
 )

@@ -26,14 +26,14 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "What is accepted": ("allow_partial", "allow_untrained", "allow_test", "allow_different", "fail_if_worse"),
     "Output": (
         "name", "to", "out", "place", "project", "online", "licence", "private", "resume", "bundle", "sounds",
-        "figures", "figure", "as_json",
+        "figures", "figure", "as_json", "port", "open_browser",
     ),
 }  # fmt: skip
 """Options by what they are about; every command shows those that it has. What is not named here stands last."""
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Evaluate": ("run", "score", "check", "rescore"),
-    "Look at": ("runs", "report", "compare", "rank", "profile"),
+    "Look at": ("runs", "view", "report", "compare", "rank", "profile"),
     "Take along": ("export", "pack", "unpack", "weights"),
     "Improve": ("tune", "ablate", "train"),
     "Submit": ("submit",),

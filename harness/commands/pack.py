@@ -14,7 +14,7 @@ from s5eval.harness.terminal import echo
     "pack",
     cls=Command,
     short_help="Pack a run into one file, enough to rescore it anywhere.",
-    example="s5eval pack runs/first --out first.s5run.zip\ns5eval compare first.s5run.zip runs/second",
+    example="s5eval pack runs/first --out first.s5run.zip",
 )
 @click.argument("run", type=PathType)
 @click.option("--out", type=PathType, metavar="FILE", help="The bundle; default: RUN.s5run.zip beside the folder.")

@@ -35,7 +35,10 @@ def push(folder: Path, address: str, licence: str | None, private: bool) -> int:
 @click.argument("address", metavar="hf://OWNER/NAME[@REVISION]")
 @click.argument("folder", type=PathType)
 def pull(address: str, folder: Path) -> int:
-    """Fetch weights into FOLDER, and check them against their card; nothing that could run code is taken."""
+    """Fetch weights into FOLDER, checked against their card.
+
+    Nothing that could run code is taken.
+    """
     from s5eval.harness.exporting.hub import parse_address
     from s5eval.harness.exporting.hub import pull as fetch
 

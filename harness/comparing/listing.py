@@ -59,18 +59,19 @@ def list_runs(folders: Sequence[Path]) -> list[ListedRun]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"no folder at {folder}; name one that holds runs")
-        for path in _run_folders(folder, _DEEPEST):
+        for path in run_folders(folder):
             found.setdefault(path.resolve(), _listed(path))
     return list(found.values())
 
 
-def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
+def run_folders(folder: Path, depth: int = _DEEPEST) -> Iterator[Path]:
+    """The run folders in and below a folder, by name; links are not followed, hidden ones not entered."""
     if (folder / "run.json").is_file():
         yield folder
     elif depth:
         for entry in sorted(folder.iterdir()):
             if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
-                yield from _run_folders(entry, depth - 1)
+                yield from run_folders(entry, depth - 1)
 
 
 def _listed(path: Path) -> ListedRun:

@@ -1,6 +1,7 @@
 """What tuning and the adaptation of priors have in common: what a decision inherits from its runs, and its file."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.sealed import seal_comment
 from s5eval.harness.record.reading import unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.report.table import part_mark
+from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
 from s5eval.systems.decision import THRESHOLDS, Decision
 
@@ -69,6 +72,22 @@ def inherited_lines(provenance: Mapping[str, Any], done: str) -> list[str]:
     return ["", *lines] if lines else []
 
 
+def made_on(runs: Sequence[Path], records: Sequence[RunRecord]) -> dict[str, Any]:
+    """What the provenance of a decision says of the runs it was made on; `records` are their `run.json`."""
+    abouts = [record.about for record in records]
+    return {
+        "run": joint(path.resolve().name for path in runs),
+        "system": abouts[0].system,
+        "weights": abouts[0].weights,
+        "dataset": joint(about.dataset for about in abouts),
+        "split": joint(about.split for about in abouts),
+        **inherited_marks(records),
+        "manifest_sha256": joint(record.manifest_sha256 for record in records),
+        "metric_version": METRIC_VERSION,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
 def joint(values: Iterable[Any]) -> Any:
     """The value where all runs have the same, else a list of them."""
     listed = list(values)
@@ -76,12 +95,12 @@ def joint(values: Iterable[Any]) -> Any:
 
 
 def write_decision(file: Path, decision: Decision) -> None:
-    """Write a decision file; in a folder of weights, where it is what their card lists, the card is told.
+    """Write a decision file, closed by its digest; in a folder of weights, whose card lists it, the card is told.
 
     Raises:
         WriteError: the file cannot be written.
         DataError: the card cannot be read or written.
     """
-    write_atomically(file, yaml.safe_dump(decision.as_dict(), sort_keys=False, allow_unicode=True))
+    write_atomically(file, seal_comment(yaml.safe_dump(decision.as_dict(), sort_keys=False, allow_unicode=True)))
     if file.name == THRESHOLDS:
         record_file(file.parent, THRESHOLDS)

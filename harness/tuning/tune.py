@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
 from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit, fit
-from s5eval.harness.tuning.decision_file import inherited_marks, joint, refuse_forbidden, write_decision
+from s5eval.harness.tuning.decision_file import made_on, refuse_forbidden, write_decision
 from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.bootstrap import paired_bootstrap
-from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import THRESHOLDS, Decision
 
 FOLDS = 5
@@ -87,18 +85,7 @@ def tune(
         if (other.about.weights, other.decision) != (record.about.weights, record.decision):
             raise UsageError(f"{path} has other weights or another decision than {run}: they cannot be tuned together")
     tables = [table for _, of_run in read for table in of_run]
-    abouts = [other.about for other, _ in read]
-    context = {
-        "run": joint(path.resolve().name for path in (run, *others)),
-        "system": abouts[0].system,
-        "weights": abouts[0].weights,
-        "dataset": joint(about.dataset for about in abouts),
-        "split": joint(about.split for about in abouts),
-        **inherited_marks([other for other, _ in read]),
-        "manifest_sha256": joint(other.manifest_sha256 for other, _ in read),
-        "metric_version": METRIC_VERSION,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    context = made_on((run, *others), [other for other, _ in read])
     result = tune_tables(
         tables,
         base=record.decision,

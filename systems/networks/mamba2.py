@@ -10,28 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s5eval.systems.networks.gated_norm import GatedRMSNorm
 from s5eval.systems.networks.precision import at_least_float32, full_precision
 from s5eval.systems.networks.ssd_scan import CHUNK, ssd
-
-_EPS = 1e-5
 
 _SLAB_STEPS = 1 << 13
 """Without gradients, a CPU takes sequences so many steps at a time: what they become in between stays in its cache."""
 
 _SLAB_VALUES = 1 << 18
 """Likewise for the gradient of the convolution's taps."""
-
-
-class GatedRMSNorm(nn.Module):
-    """Root-mean-square normalisation of `x · SiLU(z)`, with a learned scale."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """(..., width), (..., width) → (..., width)."""
-        return F.rms_norm(x * F.silu(z), (x.shape[-1],), self.weight.to(x.dtype), _EPS)
 
 
 class Mamba2(nn.Module):

@@ -104,7 +104,7 @@ def _devices(sitting: Sitting, count: int | str, launch: Launch) -> tuple[str, i
     if launch.each is not None and index:
         raise UsageError(
             f"device {sitting.device!r} names one, but {launch.by} started {launch.each} processes on this node: give "
-            "--device cuda"
+            "`device=cuda`"
         )
     if launch.each is not None and cuda and found < launch.each:
         raise UsageError(

@@ -48,7 +48,7 @@ def score_against_reading(count: int) -> list[Row]:
     rows.append((f"score, {count} cases: wall", min(wall), "s", ""))
     rows.append((f"score, {count} cases: peak memory", max(peak), "MB", "≤ 300 MB"))
     rows.append(("reading the same files with soundfile: CPU", min(read), "s", ""))
-    rows.append(("score / reading, CPU", min(score) / min(read), "×", "≤ 1.6"))
+    rows.append(("score / reading, CPU", min(score) / min(read), "×", "≤ 1.0"))
     return rows
 
 

@@ -136,7 +136,7 @@ def test_a_channel_of_spatial_stems_is_taken_when_it_is_named(official: Path, tm
     (tmp_path / "MAP.csv").write_text(
         mapping_text([("a", "mixture", str(mixture), ""), ("a", "target", "four.wav", "Speech")])
     )
-    with pytest.raises(DataError, match="--target-channel N takes one of them"):
+    with pytest.raises(DataError, match="`target_channel=N` takes one of them"):
         import_set(tmp_path / "MAP.csv", tmp_path / "out")
     import_set(tmp_path / "MAP.csv", tmp_path / "out", convention=Convention(target_channel=0))
     back = soundfile.read(tmp_path / "out" / "oracle_target" / "a_0_Speech.wav", dtype="float32")[0]

@@ -1,11 +1,12 @@
 """Intervals against a literal loop, undefined mixtures, coverage, and speed at the size of the challenge."""
 
+import sys
 import time
 
 import numpy as np
 import pytest
 
-from s5eval.metrics.bootstrap import Resamples, bootstrap, paired_bootstrap, ratios
+from s5eval.metrics.bootstrap import Resamples, bootstrap, paired_bootstrap, percentiles, ratios
 
 
 def literal_interval(numerator: np.ndarray, denominator: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -93,10 +94,28 @@ def test_ten_thousand_resamples_of_the_test_split_take_under_a_second() -> None:
     assert min(seconds) < 1.0
 
 
+def test_how_many_resamples_are_held_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["s5eval.metrics.bootstrap"]  # the package has a function of that name
+
+    values = np.random.default_rng(4).normal(size=(3000, 2))
+    whole = bootstrap(values, np.ones_like(values), resamples=300)
+    monkeypatch.setattr(module, "_MOST_COUNTS", 7 * 3000)
+    parts = bootstrap(values, np.ones_like(values), resamples=300)
+    np.testing.assert_allclose(parts.low, whole.low, atol=1e-12)
+    np.testing.assert_allclose(parts.high, whole.high, atol=1e-12)
+
+
 @pytest.mark.parametrize("n", [0, 1, 30])
 def test_resamples_that_are_kept_give_the_interval_of_those_that_are_drawn(n: int) -> None:
     rng = np.random.default_rng(4)
     numerator, denominator = rng.normal(size=(n, 3)), rng.integers(0, 2, (n, 3)).astype(float)
-    drawn, kept = bootstrap(numerator, denominator), Resamples(n).intervals(numerator, denominator)
-    for name in ("value", "low", "high"):
-        np.testing.assert_allclose(getattr(kept, name), getattr(drawn, name), rtol=1e-12)
+    other = numerator + 0.3 * rng.normal(size=(n, 3)) * denominator
+    resamples = Resamples(n)
+    first, second = resamples.draw(numerator, denominator), resamples.draw(other, denominator)
+    for values, expected in (
+        (first, bootstrap(numerator, denominator)),
+        (second - first, paired_bootstrap((numerator, denominator), (other, denominator))),
+    ):
+        low, high = percentiles(values)
+        np.testing.assert_allclose(low, expected.low, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(high, expected.high, rtol=1e-9, atol=1e-12)

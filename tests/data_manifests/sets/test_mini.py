@@ -14,8 +14,8 @@ import soundfile
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.sets import mini
-from s5eval.data_manifests.sets.known import known_datasets
-from s5eval.data_manifests.sets.mini import MiniSplit, make_mini, mini_root
+from s5eval.data_manifests.sets.known import known_datasets, mini_root
+from s5eval.data_manifests.sets.mini import MiniSplit, make_mini
 from s5eval.data_manifests.synthesis import write
 from s5eval.data_manifests.synthesis.write import list_records, read_record
 

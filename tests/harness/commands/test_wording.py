@@ -57,6 +57,13 @@ ALLOWED = {
     "harness/record/reading.py": {"--debug"},
     "harness/runs/resume.py": {"--resume"},
     "harness/runs/contract.py": {"--debug"},
+    "systems/training/sitting.py": {"--gpus-per-node", "--gpus-per-task"},
+    "systems/training/launch.py": {
+        "--nodes",
+        "--devices",
+        "--nnodes",
+        "--nproc-per-node",
+    },  # theirs
 }
 
 

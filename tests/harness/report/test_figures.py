@@ -33,7 +33,7 @@ Call = Callable[..., Any]
 def runs(tmp_path_factory: pytest.TempPathFactory, make_tables: Tables) -> tuple[Path, Path]:
     """The same mixtures, decided by two thresholds."""
     home = tmp_path_factory.mktemp("figures")
-    tables = make_tables(150, 3)
+    tables = make_tables(100, 3)
     for name, threshold in (("first", 0.5), ("second", 0.8)):
         write_run(home / name, tables, threshold=threshold, with_tables=True, about={"name": name})
     return home / "first", home / "second"
@@ -133,7 +133,7 @@ def test_figures_are_written_in_every_format_with_their_fonts(
                 assert image.size[0] >= 1000
 
 
-@pytest.mark.parametrize("name", ["f.svg", "f.pdf", "f.png", "f"])
+@pytest.mark.parametrize("name", ["f.pdf", "f"])
 def test_commands_write_the_figure_that_is_named(
     runs: tuple[Path, Path], tmp_path: Path, s5eval: Call, name: str
 ) -> None:
@@ -142,12 +142,9 @@ def test_commands_write_the_figure_that_is_named(
     assert compared.code == 0
     assert {path.suffix for path in (tmp_path / "compared").iterdir()} == suffixes
     assert "figure: " in compared.out
-    if name in ("f", "f.pdf"):
-        tuned = s5eval(
-            "tune", runs[0], "--folds", "2", "--figure", tmp_path / "tuned" / name, "--out", tmp_path / "t.yaml"
-        )
-        assert tuned.code == 0, tuned.err
-        assert {path.suffix for path in (tmp_path / "tuned").iterdir()} == suffixes
+    tuned = s5eval("tune", runs[0], "--folds", "2", "--figure", tmp_path / "tuned" / name, "--out", tmp_path / "t.yaml")
+    assert tuned.code == 0, tuned.err
+    assert {path.suffix for path in (tmp_path / "tuned").iterdir()} == suffixes
 
 
 def test_a_figure_of_another_kind_is_refused(runs: tuple[Path, Path], tmp_path: Path, s5eval: Call) -> None:

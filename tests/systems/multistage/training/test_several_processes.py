@@ -50,7 +50,7 @@ def start(command: Sequence[str], **environ: str) -> "subprocess.Popen[str]":
 
 def ended(processes: Sequence["subprocess.Popen[str]"]) -> list[tuple[int, str, str]]:
     try:
-        texts = [process.communicate(timeout=300) for process in processes]
+        texts = [process.communicate(timeout=1200) for process in processes]
     finally:
         for process in processes:
             process.kill()

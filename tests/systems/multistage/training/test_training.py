@@ -158,7 +158,7 @@ def test_the_mixture_can_be_embedded_instead(toy_train: ToyTrain, toy_plan: ToyP
     ("settings", "message"),
     [
         ({"device": "cuda:x"}, "expected auto, cpu, cuda or cuda:N"),
-        ({"device": "cuda:99"}, "CUDA devices; --device cpu"),
+        ({"device": "cuda:99"}, "CUDA devices; `device=cpu`"),
         ({"device": "cpu", "devices": "many"}, "devices is 'many'"),
         ({"device": "cpu", "devices": 0}, "devices is 0"),
     ],

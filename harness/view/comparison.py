@@ -1,0 +1,141 @@
+"""What the page of two runs shows: their paired differences, and the mixtures in which they part."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from s5eval.data_manifests.common.errors import S5Error
+from s5eval.harness.comparing.pair_of_runs import Comparison, compare
+from s5eval.harness.record.reading import coherent
+from s5eval.harness.report.charts.intervals import Row, forest
+from s5eval.harness.report.text import number_and_interval
+from s5eval.harness.scoring.paired import Difference
+from s5eval.harness.view.runs import Snapshot
+from s5eval.metrics.tolerance import settled
+
+_SHOWN = 300  # mixtures
+
+_TITLES = {
+    "capi_sdri": "CAPI-SDRi, dB",
+    "mixture_accuracy": "mixture accuracy, %",
+    "source_accuracy": "source accuracy, %",
+    "capi_sdri_zero_floor": "zero floor, dB",
+    "capi_sdri_gain_floor": "gain floor, dB",
+    "ca_sdri": "CA-SDRi, dB",
+    "sdri": "SDRi, dB",
+    "precision": "precision, %",
+    "recall": "recall, %",
+}
+_GROUPS = {"targets": "targets", "repeated_class": "repeated class", "class": "", "secondary": "secondary"}
+_FLIPS = ("fixed", "broken", "worse", "better")
+
+
+def comparison_page(a: Snapshot, b: Snapshot, *, different: bool, only: str) -> dict[str, Any]:
+    """The page of B beside A.
+
+    Args:
+        a: the run to compare with.
+        b: the run that is judged.
+        different: compare what both have although they were made on different data.
+        only: of the mixtures, `fixed`, `broken`, `worse` or `better`; empty: all.
+    """
+    page: dict[str, Any] = {"a": a, "b": b, "different": different, "only": only, "problem": None, "rows": []}
+    try:
+        with coherent(a.path, b.path):
+            found = compare(a.path, b.path, allow_different=different)
+    except S5Error as error:
+        return {**page, "problem": str(error), "may_differ": "--allow-different" in str(error)}
+    rows = _mixtures(a, b, found)
+    wanted = [row for row in rows if only not in _FLIPS or row["flip"] == only or row["side"] == only]
+    left_out = [f"{len(ids)} mixtures are left out: {why}" for why, ids in found.left_out.items()]
+    return {
+        **page,
+        "n": found.n,
+        "warnings": found.warnings,
+        "left_out": left_out,
+        "charts": _charts(found),
+        "differences": [_difference(path, difference) for path, difference in found.differences.items()],
+        "rows": wanted[:_SHOWN],
+        "found": len(wanted),
+        "fixed": len(found.fixed),
+        "broken": len(found.broken),
+    }
+
+
+def _charts(found: Comparison) -> list[dict[str, str]]:
+    charts = []
+    metrics = [("CAPI-SDRi", "capi_sdri"), ("CAPI-SDRi, silent", "capi_sdri_zero_floor")]
+    rows = [_row(title, found.differences["metrics", name]) for title, name in metrics]
+    rows += [
+        _row(name, difference, group=f"{_GROUPS[group]}")
+        for (kind, *path), difference in found.differences.items()
+        if kind == "slices" and len(path) == 3 and path[2] == "capi_sdri"
+        for group, name in [(path[0], path[1])]
+        if group != "class"
+    ]
+    charts.append(_chart("CAPI-SDRi, by condition", rows, "dB"))
+    accuracies = [("mixtures", "mixture_accuracy"), ("sources", "source_accuracy")]
+    charts.append(
+        _chart("Accuracies", [_row(title, found.differences["metrics", name]) for title, name in accuracies], "%")
+    )
+    classes = [
+        _row(path[2], difference)
+        for path, difference in found.differences.items()
+        if path[:2] == ("slices", "class") and path[3] == "sdri" and difference.delta is not None
+    ]
+    if classes:
+        charts.append(_chart("SDRi, by class", classes, "dB"))
+    return charts
+
+
+def _chart(title: str, rows: list[Row], unit: str) -> dict[str, str]:
+    svg = forest(rows, title=title, unit=f"B − A, {unit}", signed=True, width=460)
+    return {"title": title, "svg": svg, "size": "half"}
+
+
+def _row(title: str, difference: Difference, group: str = "") -> Row:
+    return Row(title, difference.delta, difference.ci_low, difference.ci_high, group=group, n=difference.n)
+
+
+def _difference(path: tuple[str, ...], difference: Difference) -> dict[str, Any]:
+    of = "all" if path[0] == "metrics" else " ".join([_GROUPS.get(path[-3], ""), path[-2]]).strip()
+    text = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 2, signed=True)
+    return {
+        "of": of if path[0] != "secondary" else "secondary",
+        "metric": _TITLES.get(path[-1], path[-1]),
+        "first": difference.first,
+        "second": difference.second,
+        "delta": difference.delta,
+        "range": text.partition(" ")[2].replace("-", "−"),
+        "better": difference.better,
+        "worse": difference.worse,
+        "p": difference.p_sign,
+        "significant": difference.significant,
+    }
+
+
+def _mixtures(a: Snapshot, b: Snapshot, found: Comparison) -> list[dict[str, Any]]:
+    """Every mixture that both have scored, the largest loss first, those without a change last."""
+    changes: Mapping[str, float] = dict(found.changes)
+    fixed, broken = set(found.fixed), set(found.broken)
+    rows = []
+    for id_, line in a.lines.items():
+        other = b.lines.get(id_)
+        if other is None or "scored" not in (line.score.status, other.score.status):
+            continue
+        change = changes.get(id_)
+        rows.append(
+            {
+                "id": id_,
+                "query": urlencode({"run": a.key, "id": id_, "with": b.key}),
+                "first": line.score.capi_sdri,
+                "second": other.score.capi_sdri,
+                "change": change,
+                "references": line.score.reference_labels or (),
+                "a": [estimate.label for estimate in line.score.estimates],
+                "b": [estimate.label for estimate in other.score.estimates],
+                "flip": "fixed" if id_ in fixed else "broken" if id_ in broken else "",
+                "side": "" if change is None else "better" if change > 0 else "worse",
+            }
+        )
+    return sorted(rows, key=lambda row: (row["change"] is None, settled(row["change"] or 0.0), row["id"]))

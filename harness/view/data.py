@@ -1,0 +1,82 @@
+"""The audio of a run's mixtures and references: found by the run's record, served from below the data folder alone."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s5eval.data_manifests.common.errors import DataError, S5Error
+from s5eval.data_manifests.manifest import scenes_as_they_stand
+from s5eval.data_manifests.records import Scene
+from s5eval.data_manifests.scan import scene_digests
+from s5eval.harness.view.runs import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Scenes:
+    """The scenes of a run: by mixture id, the folder they lie in, and why there are none, if so."""
+
+    root: Path | None
+    by_id: Mapping[str, Scene]
+    problem: str | None = None
+
+
+class DataFolders:
+    """Where scenes are looked for: the folders that were given, else the one that a run recorded."""
+
+    def __init__(self, given: Sequence[Path] = ()) -> None:
+        """Take the folders that stand in place of recorded ones."""
+        self._given = tuple(given)
+        self._lock = threading.Lock()
+        self._known: dict[str, Scenes] = {}
+        self._differs: dict[tuple[str, str], bool] = {}
+
+    def of(self, run: Snapshot) -> Scenes:
+        """The scenes of a run, listed once."""
+        with self._lock:
+            if run.key not in self._known:
+                self._known[run.key] = self._find(run)
+            return self._known[run.key]
+
+    def _find(self, run: Snapshot) -> Scenes:
+        if run.record is None:
+            return Scenes(None, {}, "run.json cannot be read, so it is not known on what data the run was made")
+        config = run.record.config
+        problems = []
+        for root in self._given or (config.data,):
+            try:
+                folder, scenes = scenes_as_they_stand(root, dataset=config.dataset, split=config.split)
+            except S5Error as error:
+                problems.append(str(error))
+                continue
+            by_id = {scene.mixture.id: scene for scene in scenes}
+            if any(id_ in by_id for id_ in run.record.mixtures):
+                return Scenes(folder, by_id)
+            problems.append(f"{folder} holds none of the run's mixtures")
+        return Scenes(None, {}, "; ".join(problems))
+
+    def differs(self, run: Snapshot, scene: Scene) -> bool:
+        """Whether the files of a scene are known to be others than those that the run was made on."""
+        key = run.key, scene.mixture.id
+        if key not in self._differs:
+            known = (
+                () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)
+            )
+            digest = dict(known).get(scene.mixture.id)
+            self._differs[key] = digest is not None and scene_digests([scene])[0] != digest
+        return self._differs[key]
+
+
+def inside(root: Path, path: Path) -> Path:
+    """The file, if it lies below the folder once all links are followed.
+
+    Raises:
+        DataError: it is missing, or leads out of the folder.
+    """
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{path.name}: not there") from error
+    if not real.is_relative_to(root.resolve()):
+        raise DataError(f"{path.name}: a link out of {root}; it is not served. Name the folder it leads to with --data")
+    return real

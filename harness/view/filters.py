@@ -1,0 +1,249 @@
+"""Which mixtures of a run are meant, and in which order: from an address, to an address."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from urllib.parse import urlencode
+
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.charted import Cell, cells_of
+from s5eval.metrics.capi import Pair
+from s5eval.metrics.tolerance import settled
+
+SORTS: Mapping[str, tuple[str, Callable[[MixtureScore], float | str | None]]] = {
+    "order": ("in order of the data", lambda score: None),
+    "id": ("by name", lambda score: score.mixture_id),
+    "capi_sdri": ("by CAPI-SDRi", lambda score: score.capi_sdri),
+    "gain": ("by CAPI-SDRi above the zero floor", lambda score: above_floor(score)),
+    "loss": ("by dB lost to labels and decisions", lambda score: lost(score)),
+    "snr": ("by SNR of the quietest target", lambda score: lowest_snr(score)),
+    "targets": ("by number of targets", lambda score: _count(score.reference_labels)),
+    "estimates": ("by number of estimates", lambda score: float(len(score.estimates))),
+    "seconds": ("by time", lambda score: score.outcome.seconds),
+}
+"""What a table can be sorted by: its name, and the value; what has none comes last."""
+
+LOSSES = ("miss", "false_alarm", "confusion", "repeated_class")
+RESULTS = ("exact", "wrong", "failed", "silent")
+
+
+def above_floor(score: MixtureScore) -> float | None:
+    """What the waveforms are worth: CAPI-SDRi minus what silence with the same labels would have earned, dB."""
+    if score.capi is None or score.capi.value is None or score.capi.zero_floor is None:
+        return None
+    return score.capi.value - score.capi.zero_floor
+
+
+def lost(score: MixtureScore) -> float | None:
+    """The gap to the bound of the same waveforms with right labels, dB."""
+    if score.decomposition is None or score.decomposition.bound is None:
+        return None
+    return sum(loss.value for loss in score.decomposition.losses)
+
+
+def lowest_snr(score: MixtureScore) -> float | None:
+    """SNR of the mixture with respect to the quietest reference that was answered, dB."""
+    return min(snrs(score), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a mixture has to be. Empty words ask nothing; numbers that cannot be read ask nothing either.
+
+    Attributes:
+        text: a part of the id, of a label, a flag or an error, in any case.
+        label: a class of a reference or an estimate.
+        reference: row of the confusion matrix, with `estimate`: a class, or `false alarm`.
+        estimate: column of it: a class, or `missed`.
+        loss: a kind of error, of `LOSSES`.
+        result: of `RESULTS`: labels exactly right, or wrong; failed; a scene without a target.
+        flag: the name of a flag.
+        targets: number of references.
+        repeated_class: `yes` or `no`.
+        low: CAPI-SDRi from here.
+        high: up to, but not with, this.
+        snr_low: some answered source has an SNR from here.
+        snr_high: and below this.
+        sort: a key of `SORTS`.
+        down: `1`: largest first.
+    """
+
+    text: str = ""
+    label: str = ""
+    reference: str = ""
+    estimate: str = ""
+    loss: str = ""
+    result: str = ""
+    flag: str = ""
+    targets: str = ""
+    repeated_class: str = ""
+    low: str = ""
+    high: str = ""
+    snr_low: str = ""
+    snr_high: str = ""
+    sort: str = ""
+    down: str = ""
+
+    @staticmethod
+    def read(query: Mapping[str, str]) -> "Filter":
+        """From an address; what it does not know is passed over."""
+        return Filter(**{entry.name: query[entry.name][:200] for entry in fields(Filter) if entry.name in query})
+
+    def query(self, **changes: str) -> str:
+        """As a part of an address, with some things changed."""
+        changed = replace(self, **changes)
+        return urlencode({e.name: getattr(changed, e.name) for e in fields(Filter) if getattr(changed, e.name)})
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """What is asked for, without the order."""
+        names = (entry.name for entry in fields(self) if entry.name not in ("sort", "down"))
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
+
+    def apply(self, index: "Index") -> list[MixtureScore]:
+        """The mixtures that are meant, in the order that is."""
+        kept: list[int] | range = range(len(index.scores))
+        for test in self._tests(index):
+            kept = [at for at in kept if test(at)]
+        return self._sorted([index.scores[at] for at in kept])
+
+    def _sorted(self, scores: list[MixtureScore]) -> list[MixtureScore]:
+        if self.sort not in SORTS or self.sort == "order":
+            return scores[::-1] if self.down and self.sort == "order" else scores
+        valued = [(SORTS[self.sort][1](score), score) for score in scores]
+        known = [item for item in valued if item[0] is not None]
+        key = (lambda item: item[0]) if self.sort == "id" else (lambda item: settled(item[0]))  # type: ignore[arg-type]
+        known.sort(key=key, reverse=bool(self.down))
+        return [*(score for _, score in known), *(score for value, score in valued if value is None)]
+
+    def _tests(self, index: "Index") -> list[Callable[[int], bool]]:
+        """What is asked for, cheap questions first."""
+        scores = index.scores
+        tests: list[Callable[[int], bool]] = []
+        if self.result in RESULTS:
+            tests.append(lambda at: _is(scores[at], self.result))
+        if self.targets.isdecimal():
+            tests.append(lambda at: _count(scores[at].reference_labels) == int(self.targets))
+        low, high = _number(self.low), _number(self.high)
+        if low is not None or high is not None:
+            tests.append(lambda at: _within(scores[at].capi_sdri, low, high))
+        if self.flag:
+            tests.append(lambda at: self.flag in index.flags[at])
+        if self.label:
+            tests.append(lambda at: self.label in index.labels[at])
+        if self.loss in LOSSES:
+            tests.append(lambda at: self.loss in index.losses[at])
+        if self.repeated_class in ("yes", "no"):
+            tests.append(lambda at: _repeats(scores[at]) == (self.repeated_class == "yes"))
+        snr_low, snr_high = _number(self.snr_low), _number(self.snr_high)
+        if snr_low is not None or snr_high is not None:
+            tests.append(lambda at: any(_within(snr, snr_low, snr_high) for snr in snrs(scores[at])))
+        if self.reference or self.estimate:
+            tests.append(lambda at: self._has_cell(index.cells[at]))
+        if self.text:
+            wanted = self.text.casefold()
+            tests.append(lambda at: wanted in index.words[at])
+        return tests
+
+    def _has_cell(self, cells: Iterable[Cell]) -> bool:
+        """The mixture is in this cell of the confusion matrix, or, with one of the two alone, in its row or column."""
+        return any(
+            (not self.reference or row == self.reference) and (not self.estimate or column == self.estimate)
+            for row, column in cells
+        )
+
+
+class Index:
+    """What filters ask of the mixtures of a run, found once, when it is first asked for; lists are in their order."""
+
+    def __init__(self, scores: Sequence[MixtureScore]) -> None:
+        """Of these scores."""
+        self.scores = scores
+
+    @cached_property
+    def words(self) -> list[str]:
+        """All that a text is looked for in."""
+        return [
+            " ".join([s.mixture_id, *_labels(s), *map(str, s.flags), s.outcome.error or ""]).casefold()
+            for s in self.scores
+        ]
+
+    @cached_property
+    def labels(self) -> list[frozenset[str]]:
+        """Classes of references and estimates."""
+        return [frozenset(_labels(score)) for score in self.scores]
+
+    @cached_property
+    def losses(self) -> list[frozenset[str]]:
+        """Kinds of errors."""
+        return [frozenset(loss_kinds(score)) for score in self.scores]
+
+    @cached_property
+    def flags(self) -> list[frozenset[str]]:
+        """Names of flags."""
+        return [frozenset(flag.kind for flag in score.flags) for score in self.scores]
+
+    @cached_property
+    def cells(self) -> list[tuple[Cell, ...]]:
+        """Cells of the confusion matrix."""
+        return [tuple(cells_of(score)) for score in self.scores]
+
+    @cached_property
+    def choices(self) -> dict[str, list[str]]:
+        """What there is to choose from: classes in their own order, flags, and numbers of targets."""
+        there = frozenset().union(*self.labels)
+        counts = {len(score.reference_labels) for score in self.scores if score.reference_labels is not None}
+        return {
+            "labels": [label for label in CLASSES if label in there],
+            "flags": sorted(frozenset().union(*self.flags)),
+            "targets": list(map(str, sorted(counts))),
+        }
+
+
+def _labels(score: MixtureScore) -> list[str]:
+    return [*(score.reference_labels or ()), *(estimate.label for estimate in score.estimates)]
+
+
+def loss_kinds(score: MixtureScore) -> set[str]:
+    """Kinds of errors of a mixture."""
+    return set() if score.decomposition is None else {loss.kind for loss in score.decomposition.losses}
+
+
+def snrs(score: MixtureScore) -> list[float]:
+    """SNR of the mixture with respect to each reference that was answered, dB."""
+    return [pair.sdr_mixture for pair in pairs_of(score)]
+
+
+def pairs_of(score: MixtureScore) -> Sequence[Pair]:
+    """The assigned pairs; none where the mixture is not scored."""
+    return () if score.capi is None else score.capi.pairs
+
+
+def _count(labels: Sequence[str] | None) -> float | None:
+    return None if labels is None else float(len(labels))
+
+
+def _repeats(score: MixtureScore) -> bool:
+    labels = score.reference_labels or ()
+    return len(set(labels)) < len(labels)
+
+
+def _is(score: MixtureScore, result: str) -> bool:
+    if result == "failed":
+        return score.status == "failed"
+    if result == "silent":
+        return score.reference_labels == ()
+    return score.labels is not None and score.exact is (result == "exact")
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def _within(value: float | None, low: float | None, high: float | None) -> bool:
+    return value is not None and (low is None or settled(value) >= low) and (high is None or settled(value) < high)

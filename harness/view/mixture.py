@@ -1,0 +1,314 @@
+"""What the page of a mixture shows: its tracks in the order in which one listens, and what was decided about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from s5eval.data_manifests.common.errors import S5Error
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.report.text import number
+from s5eval.harness.scoring.mixture import adapted
+from s5eval.harness.view.filters import pairs_of
+from s5eval.harness.view.runs import Snapshot
+from s5eval.harness.view.sound import Sound
+from s5eval.metrics.capi import Pair
+from s5eval.metrics.sdr import pairwise_sdr
+from s5eval.systems.decision import Decision, Verdict, candidate_labels, judge
+from s5eval.systems.interface import Candidates
+
+_LIKELIEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One row of the listening table.
+
+    Attributes:
+        run: key of the run whose it is.
+        name: of the waveform, see `Source`.
+        title: what it is.
+        label: its class, where it has one.
+        note: what else is to be said, such as the SDRi of its pair.
+        role: `mixture`, `reference`, `estimate`, `other` (of the run beside) or `dropped`.
+        problem: why it cannot be heard.
+    """
+
+    run: str
+    name: str
+    title: str
+    label: str = ""
+    note: str = ""
+    role: str = "mixture"
+    problem: str | None = None
+    sdri: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One candidate, as it was judged.
+
+    Attributes:
+        index: its number.
+        label: its class.
+        likeliest: its likeliest classes with their scores.
+        p_silence: probability of silence, after any priors of the decision.
+        threshold: that of its class; None: not known.
+        why: why it was dropped, in words; empty: it became an estimate.
+        reference: the reference it was assigned to.
+        sdri: against every reference, dB.
+    """
+
+    index: int
+    label: str
+    likeliest: Sequence[tuple[str, float]]
+    p_silence: float
+    threshold: float | None
+    why: str
+    reference: int | None
+    sdri: Sequence[float]
+
+    @property
+    def kept(self) -> bool:
+        """It became an estimate."""
+        return not self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A slot at one stage: its likeliest classes, its silence, and its SDRi against the reference it is followed to."""
+
+    stage: str
+    source: str
+    likeliest: Sequence[tuple[str, float]]
+    p_silence: float
+    sdri: float | None
+    change: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot through the stages; `target` names the reference that its waveform is nearest to at the end."""
+
+    index: int
+    target: str
+    steps: Sequence[Step]
+
+
+@dataclass(frozen=True)
+class MixtureView:
+    """All that the page of a mixture says.
+
+    Attributes:
+        score: its line.
+        tracks: in order of the page.
+        pairs: of references, see `reference_rows`.
+        candidates: all of them; empty where the pair table cannot be read.
+        slots: through the stages; empty where the stage store has none.
+        words: what is missing, and why.
+    """
+
+    score: MixtureScore
+    tracks: Sequence[Track]
+    references: Sequence[Mapping[str, object]]
+    candidates: Sequence[Candidate]
+    slots: Sequence[Slot]
+    stages_problem: str | None = None
+    words: Sequence[str] = field(default_factory=tuple)
+
+
+def view_of(run: Snapshot, sound: Sound, beside: tuple[Snapshot, Sound] | None = None) -> MixtureView:
+    """Put together the page of a mixture; `beside` is the same mixture of another run."""
+    score, table = sound.line.score, sound.table
+    candidates = [] if table is None else _candidates(table, run.decision, score)
+    words = [word for word in (sound.problem, sound.table_problem) if word]
+    slots: Sequence[Slot] = ()
+    if not sound.stages.problem and len(sound.stages.candidates) > 1:
+        try:
+            slots = _slots(sound)
+        except S5Error as error:
+            words.append(str(error))
+    return MixtureView(
+        score,
+        _tracks(run, sound, candidates, beside),
+        _reference_rows(score, table),
+        candidates,
+        slots,
+        sound.stages.problem,
+        tuple(words),
+    )
+
+
+def _candidates(table: PairTable, decision: Decision | None, score: MixtureScore) -> list[Candidate]:
+    kept = {estimate.index for estimate in score.estimates}
+    assigned = {pair.estimate: pair.reference for pair in pairs_of(score)}
+    if decision is not None:
+        table = adapted(table, decision)
+        verdicts: Sequence[Verdict] = judge(
+            class_scores=table.class_scores,
+            p_silence=table.p_silence,
+            correlation=table.pair_scores.correlation,
+            labels=table.labels,
+            decision=decision,
+        )
+    else:
+        names = candidate_labels(table.class_scores, table.labels)
+        verdicts = [Verdict(name, None if k in kept else "threshold") for k, name in enumerate(names)]
+    improvements = table.pair_scores.sdr - table.pair_scores.sdr_mixture
+    return [
+        Candidate(
+            k,
+            verdict.label,
+            likeliest(table.class_scores[k]) if table.labels is None else [(verdict.label, 1.0)],
+            float(table.p_silence[k]),
+            None if decision is None else decision.threshold(verdict.label),
+            why_dropped(verdict, float(table.p_silence[k]), _correlation(table, k), decision),
+            assigned.get(k),
+            [float(value) for value in improvements[k]],
+        )
+        for k, verdict in enumerate(verdicts)
+    ]
+
+
+def _correlation(table: PairTable, k: int) -> Sequence[float]:
+    """How candidate `k` correlates with all others."""
+    return [float(value) for value in table.pair_scores.correlation[k]]
+
+
+def why_dropped(verdict: Verdict, p_silence: float, correlation: Sequence[float], decision: Decision | None) -> str:
+    """Why a candidate is no estimate, in words; empty: it is one."""
+    if verdict.rule is None:
+        return ""
+    if decision is None:
+        return "dropped; by which rule is not known without run.json"
+    if verdict.rule == "threshold":
+        return (
+            f"silent: {p_silence:.3f} is above the threshold {decision.threshold(verdict.label):.3f} of {verdict.label}"
+        )
+    if verdict.rule == "duplicate":
+        alike = correlation[verdict.other or 0]
+        return f"duplicate of {verdict.other}: correlation {alike:.3f}, above {decision.duplicate_correlation}"
+    return f"beyond the {decision.max_sources} least silent"
+
+
+def likeliest(scores: Sequence[float]) -> list[tuple[str, float]]:
+    """The likeliest classes with their scores."""
+    order = np.argsort(-np.asarray(scores), kind="stable")[:_LIKELIEST]
+    return [(CLASSES[k], float(scores[k])) for k in order]
+
+
+def _reference_rows(score: MixtureScore, table: PairTable | None) -> list[Mapping[str, object]]:
+    """Every reference with the estimate that was assigned to it, dB."""
+    pairs = {pair.reference: pair for pair in pairs_of(score)}
+    rows = []
+    for r, label in enumerate(score.reference_labels or ()):
+        pair = pairs.get(r)
+        snr = pair.sdr_mixture if pair else None if table is None else float(table.pair_scores.sdr_mixture[r])
+        rows.append(
+            {
+                "index": r,
+                "label": label,
+                "estimate": pair.estimate if pair else None,
+                "snr": snr,
+                "sdr": pair.sdr if pair else None,
+                "sdri": pair.sdri if pair else None,
+            }
+        )
+    return rows
+
+
+def _tracks(
+    run: Snapshot, sound: Sound, candidates: Sequence[Candidate], beside: tuple[Snapshot, Sound] | None
+) -> list[Track]:
+    """The mixture, every reference with the estimates that answer it below, then what answers none."""
+    score = sound.line.score
+    tracks = [_track(run, sound, "mixture", "Mixture, W"), _track(run, sound, "stereo", "Mixture, stereo")]
+    sides = [(run, sound, "estimate", "Estimate" if beside is None else "A")]
+    sides += [] if beside is None else [(*beside, "other", "B")]
+    for r, label in enumerate(score.reference_labels or ()):
+        tracks.append(_track(run, sound, f"reference-{r}", f"Reference {r}", label, role="reference"))
+        for side, of, role, title in sides:
+            answers = (pair for pair in pairs_of(of.line.score) if pair.reference == r)
+            tracks += [_answer(side, of, role, title, pair) for pair in answers]
+    for side, of, role, title in sides:
+        answered = {pair.estimate for pair in pairs_of(of.line.score)}
+        for estimate in of.line.score.estimates:
+            if estimate.index not in answered:
+                name = f"{title} {estimate.index}"
+                note = _nearest(of, estimate.index)
+                tracks.append(
+                    _track(side, of, f"estimate-{estimate.index}", name, estimate.label, role=role, note=note)
+                )
+    for candidate in candidates:
+        if not candidate.kept:
+            name = f"estimate-{candidate.index}"
+            title = f"Dropped {candidate.index}"
+            tracks.append(_track(run, sound, name, title, candidate.label, role="dropped", note=candidate.why))
+    return tracks
+
+
+def _nearest(sound: Sound, k: int) -> str:
+    """What to say of an estimate that answers no reference: which of them its waveform is nearest to."""
+    score, table = sound.line.score, sound.table
+    if score.reference_labels is None:
+        return ""
+    if not score.reference_labels or table is None:
+        return "answers no reference"
+    improvements = table.pair_scores.sdr[k] - table.pair_scores.sdr_mixture
+    r = int(improvements.argmax())
+    near = f"{score.reference_labels[r]} ({r}), {number(float(improvements[r]), 1, signed=True)} dB"
+    return f"answers no reference; nearest to {near}"
+
+
+def _answer(run: Snapshot, sound: Sound, role: str, title: str, pair: Pair) -> Track:
+    track = _track(run, sound, f"estimate-{pair.estimate}", f"{title} {pair.estimate}", pair.label, role=role)
+    return replace(track, sdri=pair.sdri)
+
+
+def _track(
+    run: Snapshot, sound: Sound, name: str, title: str, label: str = "", *, role: str = "mixture", note: str = ""
+) -> Track:
+    source = sound.sources.get(name)
+    problem = "it is not there" if source is None else source.problem
+    return Track(run.key, name, title, label, note, role, problem)
+
+
+def _slots(sound: Sound) -> list[Slot]:
+    """Every slot through the stages, against the reference that its last waveform is nearest to."""
+    by_stage = sound.stages.candidates
+    labels = sound.line.score.reference_labels or ()
+    references = np.stack([sound.waveform(f"reference-{r}") for r in range(len(labels))]) if labels else None
+    mixture = sound.waveform("mixture")
+    improvements = {
+        stage: None if references is None else _improvements(candidates, references, mixture)
+        for stage, candidates in by_stage.items()
+    }
+    count = min(len(candidates.p_silence) for candidates in by_stage.values())
+    slots = []
+    for k in range(count):
+        target = _followed_to(sound.line.score, list(improvements.values())[-1], k)
+        steps: list[Step] = []
+        for stage, candidates in by_stage.items():
+            table = improvements[stage]
+            sdri = None if target is None or table is None else float(table[k, target])
+            before = steps[-1].sdri if steps else None
+            change = None if sdri is None or before is None else sdri - before
+            scores = candidates.class_scores[k]
+            top = likeliest(scores) if candidates.labels is None else [(candidates.labels[k], 1.0)]
+            steps.append(Step(stage, f"stage-{stage}-{k}", top, float(candidates.p_silence[k]), sdri, change))
+        slots.append(Slot(k, "" if target is None else f"{labels[target]} ({target})", steps))
+    return slots
+
+
+def _followed_to(score: MixtureScore, table: np.ndarray | None, k: int) -> int | None:
+    """The reference that a slot is measured against: the one it was assigned to, else the nearest."""
+    for pair in pairs_of(score):
+        if pair.estimate == k:
+            return pair.reference
+    return None if table is None or not table.shape[1] else int(table[k].argmax())
+
+
+def _improvements(candidates: Candidates, references: np.ndarray, mixture: np.ndarray) -> np.ndarray:
+    scores = pairwise_sdr(estimate=candidates.audio, reference=references, mixture=mixture)
+    return scores.sdr - scores.sdr_mixture

@@ -1,0 +1,294 @@
+"""Reads runs for the viewer: as far as they go, with a word for what does not, and again when they have grown.
+
+The one module of the viewer that knows the files of a run folder.
+"""
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
+from s5eval.data_manifests.common.sealed import DamagedError
+from s5eval.harness.comparing.listing import ListedRun, list_runs, run_folders
+from s5eval.harness.record.lines import JOURNAL, Line, load_table, parse_line
+from s5eval.harness.record.reading import facts_of, is_sealed, read_run, read_summary, unfinished_rescoring, unverified
+from s5eval.harness.record.run_record import About, RunRecord
+from s5eval.harness.record.run_summary import Summary
+from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
+from s5eval.harness.runs.derived import derive_summary
+from s5eval.harness.view.filters import Index
+from s5eval.systems.decision import Decision
+
+Stamp = tuple[int, int, int]
+"""What tells one state of a file from another: inode, size, time of change; zeros where there is none."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run as it stood at one moment.
+
+    Attributes:
+        key: what it is called in addresses.
+        path: the run folder.
+        record: `run.json`; None where it cannot be read.
+        lines: by mixture id, in order of the data, then what the record does not list.
+        words: what a reader has to know: damage, a missing summary, an earlier version.
+    """
+
+    key: str
+    path: Path
+    record: RunRecord | None
+    lines: Mapping[str, Line]
+    words: tuple[str, ...]
+
+    @property
+    def about(self) -> About:
+        """The facts of the run."""
+        if self.record is not None:
+            return self.record.about
+        return About(system=self.path.name, weights="not known", dataset="?", split="?", tune="forbidden")
+
+    @property
+    def name(self) -> str:
+        """What the run is called."""
+        return shown_name(self.about)
+
+    @property
+    def status(self) -> str:
+        """As in `run.json`; `damaged` without one."""
+        return "damaged" if self.record is None else self.record.status
+
+    @property
+    def running(self) -> bool:
+        """More lines may come."""
+        return self.status == "running"
+
+    @property
+    def n_expected(self) -> int:
+        """How many mixtures were asked for, as far as that is known."""
+        return len(self.lines) if self.record is None else self.record.n_expected
+
+    @property
+    def forbidden(self) -> bool:
+        """The split forbids tuning, or it is not known to allow it."""
+        return self.about.tune != "allowed"
+
+    @cached_property
+    def scores(self) -> tuple[MixtureScore, ...]:
+        """Of all lines, in their order."""
+        return tuple(line.score for line in self.lines.values())
+
+    @cached_property
+    def index(self) -> Index:
+        """What filters ask of the mixtures."""
+        return Index(self.scores)
+
+    @cached_property
+    def decision(self) -> Decision | None:
+        """What decided; None where that is not known."""
+        return None if self.record is None else self.record.decision
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """`summary.json`; made here from the lines that stand where it is missing, damaged or behind them."""
+        if self.record is None:
+            return None
+        if not self.running:
+            try:
+                return read_summary(self.path)
+            except DataError:
+                pass
+        return derive_summary(self.record, {id_: line.score for id_, line in self.lines.items()})
+
+    @cached_property
+    def marks(self) -> tuple[str, ...]:
+        """What must not be missed beside any number of the run."""
+        if self.record is None:
+            return ("DAMAGED",)
+        facts = facts_of(self.record)
+        part = part_mark(facts.n_expected, facts.n_split)
+        return (*([part] if part else []), *marks_of(facts), *settings_of(self.about))
+
+    def table(self, mixture_id: str) -> PairTable:
+        """The pair table of a mixture. Raises `DataError` where it is missing or damaged."""
+        return load_table(self.path, self.lines[mixture_id])
+
+
+class ViewedRun:
+    """A run folder that is looked at again and again; a journal that grows is read from where it ended before."""
+
+    def __init__(self, key: str, path: Path) -> None:
+        """Read nothing yet."""
+        self.key, self.path = key, path
+        self._lock = threading.Lock()
+        self._stamps: tuple[Stamp, ...] = ()
+        self._snapshot: Snapshot | None = None
+        self._journal = _GrowingJournal(path / JOURNAL)
+
+    def snapshot(self) -> Snapshot:
+        """The run as it stands now; the one of before where no file has changed."""
+        with self._lock:
+            stamps = tuple(_stamp(self.path / name) for name in ("run.json", JOURNAL, "summary.json"))
+            if self._snapshot is None or stamps != self._stamps:
+                self._snapshot, self._stamps = self._read(), stamps
+            return self._snapshot
+
+    def _read(self) -> Snapshot:
+        words: list[str] = []
+        try:
+            record: RunRecord | None = read_run(self.path)
+            doubt = unverified(record)
+            words += [doubt] if doubt else []
+            unfinished = unfinished_rescoring(self.path, record)
+            words += [unfinished] if unfinished else []
+        except S5Error as error:
+            record = None
+            words.append(str(error))
+        try:
+            lines = self._journal.lines(sealed=record is not None and is_sealed(record))
+        except OSError as error:
+            lines = {}
+            words.append(f"{JOURNAL}: cannot be read: {error.strerror or error}")
+        words += self._journal.words(running=record is not None and record.status == "running")
+        if record is not None and record.status != "running":
+            words += self._about_the_end(record, lines)
+        order = sorted(lines) if record is None else [id_ for id_ in record.mixtures if id_ in lines]
+        return Snapshot(self.key, self.path, record, {id_: lines[id_] for id_ in order}, tuple(words))
+
+    def _about_the_end(self, record: RunRecord, lines: Mapping[str, Line]) -> list[str]:
+        missing = [id_ for id_ in record.mixtures if id_ not in lines]
+        words = []
+        if missing and record.status == "complete":
+            words.append(f"{len(missing)} of {len(record.mixtures)} mixtures have no line, such as {missing[0]!r}")
+        try:
+            read_summary(self.path)
+        except DataError as error:
+            words += [str(error), "what is shown is made from the lines that stand"]
+        return words
+
+
+class _GrowingJournal:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: dict[str, Line] = {}
+        self._damaged: list[int] = []
+        self._inode = self._offset = self._count = 0
+        self._torn = False
+
+    def lines(self, *, sealed: bool) -> Mapping[str, Line]:
+        """All lines; only what is new is parsed. Raises `OSError`."""
+        inode, size, _ = _stamp(self.path)
+        if inode != self._inode or size < self._offset:
+            self._lines, self._damaged = {}, []
+            self._inode, self._offset, self._count = inode, 0, 0
+        if not inode:
+            return {}
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            content = file.read()
+        whole, _, rest = content.rpartition(b"\n")
+        self._torn = bool(rest)
+        self._offset += len(content) - len(rest)
+        for raw in whole.split(b"\n"):
+            self._count += 1
+            if raw.strip():
+                self._take(raw, sealed=sealed)
+        return dict(self._lines)
+
+    def _take(self, raw: bytes, *, sealed: bool) -> None:
+        try:
+            line = parse_line(raw)
+            if sealed and not line.sealed:
+                raise DamagedError("the line has no digest")
+        except (DamagedError, DataError):
+            self._damaged.append(self._count)
+            return
+        self._lines.pop(line.score.mixture_id, None)
+        self._lines[line.score.mixture_id] = line
+
+    def words(self, *, running: bool) -> list[str]:
+        """What is not as it was written."""
+        words = []
+        if self._damaged:
+            named = ", ".join(map(str, self._damaged[:5])) + (", …" if len(self._damaged) > 5 else "")
+            words.append(f"{JOURNAL}: {len(self._damaged)} damaged lines are left out ({named})")
+        if self._torn and not running:
+            words.append(f"{JOURNAL}: the last line is torn and left out")
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A run in the list of all: its line, its weights, and the digest of its data (both empty where not known)."""
+
+    run: ListedRun
+    weights: str = ""
+    data: str = ""
+
+    @property
+    def age(self) -> tuple[str, str]:
+        """What runs are ordered by."""
+        return self.run.time or "", str(self.run.path)
+
+
+def _list(path: Path) -> Listed:
+    (run,) = list_runs([path])
+    try:
+        record = read_run(path)
+    except S5Error:
+        return Listed(run)
+    return Listed(run, record.about.weights, record.manifest_sha256)
+
+
+class Library:
+    """The runs in and below some folders."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Take the folders; each is a run, or holds some."""
+        self.folders = tuple(folders)
+        self._lock = threading.Lock()
+        self._runs: dict[str, ViewedRun] = {}
+        self._listed: dict[str, tuple[tuple[Stamp, ...], Listed]] = {}
+
+    def listed(self) -> dict[str, "Listed"]:
+        """Key → run, newest first. Those whose files have not changed are not read again; no line is read."""
+        found: dict[str, Listed] = {}
+        with self._lock:
+            paths = {path.resolve(): path for folder in self.folders if folder.is_dir() for path in run_folders(folder)}
+            for path in paths.values():
+                key = key_of(path)
+                stamps = tuple(_stamp(path / name) for name in ("run.json", "summary.json"))
+                if key not in self._listed or self._listed[key][0] != stamps:
+                    self._listed[key] = stamps, _list(path)
+                found[key] = self._listed[key][1]
+                self._runs.setdefault(key, ViewedRun(key, path))
+        return dict(sorted(found.items(), key=lambda item: item[1].age, reverse=True))
+
+    def run(self, key: str) -> Snapshot:
+        """The run of a key.
+
+        Raises:
+            UsageError: there is none among the folders given.
+        """
+        if key not in self._runs:
+            self.listed()
+        if key not in self._runs or not (self._runs[key].path / "run.json").exists():
+            raise UsageError("no such run among the folders that were given")
+        return self._runs[key].snapshot()
+
+
+def key_of(path: Path) -> str:
+    """What a run is called in addresses: the same for the same folder, and no path."""
+    return hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns

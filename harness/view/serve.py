@@ -1,0 +1,62 @@
+"""Listens on this machine alone, says under which address, and ends when it is told to."""
+
+import secrets
+import socket
+import webbrowser
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.view.app import Viewer, make_app
+
+HOST = "127.0.0.1"
+
+
+def serve(
+    folders: Sequence[Path],
+    *,
+    data: Sequence[Path] = (),
+    port: int = 0,
+    open_browser: bool = False,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Serve the runs until interrupted.
+
+    Args:
+        folders: runs, or folders of them.
+        data: where the audio of the data is looked for in place of the recorded folders.
+        port: of 127.0.0.1; 0: any that is free.
+        open_browser: ask the system to open the address.
+        say: is told the address, which holds the token.
+
+    Raises:
+        UsageError: the port is in use.
+    """
+    import uvicorn
+
+    listening = _listen(port)
+    port = int(listening.getsockname()[1])
+    token = secrets.token_urlsafe(24)
+    address = f"http://{HOST}:{port}/?token={token}"
+    app = make_app(Viewer(folders, data), token=token, port=port)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none", http="h11"
+    )
+    say(address)
+    if open_browser:
+        webbrowser.open(address)
+    with suppress(KeyboardInterrupt):  # how one ends it
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"--port {port}: {reason}; leave it out, and any that is free is taken") from error
+    return listening

@@ -1,0 +1,60 @@
+"""Templates: every text escaped, nothing a terminal or a page would obey, numbers by the one formatter."""
+
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import BaseLoader, Environment, TemplateNotFound
+from markupsafe import Markup
+
+from s5eval.harness.report.charts.svg import plain
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
+
+_LONGEST = 1000
+"""Characters of one text; an error of ten thousand makes a page nobody can read."""
+
+_NAME = 80
+"""Characters of a name in a heading or a cell."""
+
+
+class _OfPackage(BaseLoader):
+    def get_source(self, environment: Environment, template: str) -> tuple[str, None, Any]:
+        file = files("s5eval.harness.view").joinpath("templates", template)
+        try:
+            return file.read_text(encoding="utf-8"), None, lambda: True
+        except FileNotFoundError as error:
+            raise TemplateNotFound(template) from error
+
+
+def make_environment() -> Environment:
+    """What pages are made with."""
+    environment = Environment(
+        loader=_OfPackage(), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_settle
+    )
+    environment.filters |= {"number": shown, "interval": interval, "short": short, "markup": Markup}
+    environment.globals |= {"absent": ABSENT}
+    return environment
+
+
+def _settle(value: Any) -> Any:
+    """Texts from files are shown, never obeyed; what is markup already was made of such."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return plain(value, _LONGEST)
+    return "" if value is None else value
+
+
+def shown(value: float | None, digits: int = 2, signed: bool = False) -> str:
+    """A number with so many decimals; a dash where there is none. A true minus sign aligns with a plus."""
+    return number(value, digits, signed=signed).replace("-", "−")
+
+
+def interval(metric: Any, digits: int = 2) -> str:
+    """`value [low, high]` of a metric of a summary."""
+    if metric is None:
+        return ABSENT
+    text = number_and_interval(metric.value, metric.ci_low, metric.ci_high, digits)
+    return text.replace("-", "−")
+
+
+def short(text: object) -> str:
+    """A name, cut where it is long."""
+    return plain(text, _NAME)

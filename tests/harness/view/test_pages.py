@@ -1,0 +1,275 @@
+"""What the pages say of runs: whole ones, ones in the making, damaged, old and hostile ones."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sealed_files import as_version_1, edit_record
+from viewing import Elements, Made, hostile, key, pages_of, text_of
+
+Browse = Callable[..., Any]
+
+
+def rows(html: str) -> list[str]:
+    """The ids in a table of mixtures, in its order."""
+    found = [a["data-href"] for _, a in Elements(html).found if "data-href" in a]
+    return [match[1] for address in found if (match := re.search(r"[?&]id=([^&]*)", address))]
+
+
+def test_runs_stand_in_groups_of_the_same_data(copied: Made, browse: Browse) -> None:
+    edit_record(copied.scored / "run.json", manifest_sha256="f" * 64)
+    html = browse(copied.runs).get("/").text
+    assert html.count("<section>") == 2
+    assert "ffffffff, other mixtures or files than its namesake" in text_of(html)
+    together = browse(copied.staged, copied.staged.parent / "scored").get("/").text
+    assert together.count("<table") == 2
+    assert "chart" not in together  # one run has nothing to be set beside
+
+
+def test_a_run_beside_another_on_the_same_data_is_drawn_with_it(made: Made, browse: Browse) -> None:
+    html = browse(made.runs).get("/").text
+    assert html.count("<section>") == 1
+    assert f"/run?run={key(made.staged)}" in Elements(html).addresses()
+    assert 'class="chart' in html
+
+
+def test_the_page_of_a_run_says_what_its_summary_says(made: Made, browse: Browse) -> None:
+    text = text_of(browse(made.runs).get("/run", params={"run": key(made.staged)}).text)
+    summary = json.loads((made.staged / "summary.json").read_text())
+    for name, digits in (("capi_sdri", 2), ("mixture_accuracy", 1), ("source_accuracy", 1)):
+        value = f"{summary['metrics'][name]['value']:.{digits}f}".replace("-", "−")
+        assert f"{value} {'dB' if digits == 2 else '%'}" in text
+    assert "threshold 0.5 for every class" in text
+    assert "oracle-gain" in text
+
+
+def test_every_mark_of_a_chart_leads_to_mixtures_that_are_there(made: Made, browse: Browse) -> None:
+    client = browse(made.runs)
+    links = [a["href"] for tag, a in Elements(client.get("/run", params={"run": key(made.scored)}).text).found
+             if tag == "a" and a.get("href", "").startswith(("/mixtures?", "/mixture?"))]  # fmt: skip
+    marks = [link for link in links if link.count("=") > 1]
+    assert len(marks) > 10
+    for link in marks:
+        answer = client.get(link)
+        assert answer.status_code == 200, link
+        assert link.startswith("/mixture?") or rows(answer.text), link
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, {"m_1", "m_10", "m_2", "m_3", "m_4"}),
+        ({"reference": "Pour", "estimate": "Speech"}, {"m_2"}),
+        ({"reference": "Speech", "estimate": "Pour"}, set()),
+        ({"reference": "Dishes", "estimate": "missed"}, {"m_3"}),
+        ({"loss": "confusion"}, {"m_2"}),
+        ({"label": "Speech"}, {"m_1", "m_2"}),
+        ({"targets": "2"}, {"m_2", "m_4"}),
+        ({"targets": "0"}, {"m_10"}),
+        ({"result": "silent"}, {"m_10"}),
+        ({"result": "exact"}, {"m_1", "m_10", "m_4"}),
+        ({"result": "wrong"}, {"m_2", "m_3"}),
+        ({"repeated_class": "yes"}, {"m_4"}),
+        ({"text": "COUGH"}, {"m_2"}),
+        ({"text": "m_1"}, {"m_1", "m_10"}),
+        ({"low": "0", "high": "0.001"}, {"m_3"}),
+        ({"low": "no number", "targets": "-1", "sort": "x", "label": ""}, {"m_1", "m_10", "m_2", "m_3", "m_4"}),
+    ],
+)  # fmt: skip
+def test_the_table_of_mixtures_shows_what_is_asked_for(
+    made: Made, browse: Browse, query: dict[str, str], expected: set[str]
+) -> None:
+    answer = browse(made.runs).get("/mixtures", params={"run": key(made.scored), **query})
+    assert set(rows(answer.text)) == expected
+
+
+def test_the_table_sorts_and_what_has_no_value_stands_last(made: Made, browse: Browse) -> None:
+    client = browse(made.runs)
+    scores = {
+        i["mixture_id"]: i["capi"]["value"]
+        for i in map(json.loads, (made.scored / "mixtures.jsonl").read_text().splitlines())
+    }
+    asked = {"run": key(made.scored), "sort": "capi_sdri"}
+    up = rows(client.get("/mixtures", params=asked).text)
+    assert up == [*sorted((i for i in scores if scores[i] is not None), key=scores.__getitem__), "m_10"]
+    down = rows(client.get("/mixtures", params={**asked, "down": "1"}).text)
+    assert down == [*up[:-1][::-1], "m_10"]
+
+
+def test_one_goes_on_from_mixture_to_mixture_among_those_that_were_asked_for(made: Made, browse: Browse) -> None:
+    client = browse(made.runs)
+    listed = client.get("/mixtures", params={"run": key(made.scored), "targets": "2", "sort": "id", "down": "1"}).text
+    first = next(a["data-href"] for _, a in Elements(listed).found if "data-href" in a)
+    page = client.get(first).text
+    assert "1 of 2" in text_of(page)
+    following = next(a["href"] for _, a in Elements(page).found if a.get("rel") == "next")
+    assert "id=m_2" in following
+    assert "2 of 2" in text_of(client.get(following).text)
+
+
+def test_a_mixture_says_which_rule_dropped_a_candidate(made: Made, browse: Browse) -> None:
+    client = browse(made.runs)
+    html = {i: client.get("/mixture", params={"run": key(made.staged), "id": i}).text for i in ("m_1", "m_2", "m_4")}
+    text = " ".join(map(text_of, html.values()))
+    assert re.search(r"dropped, silent: 0\.\d+ is above the threshold 0\.500 of \w+", text)
+    assert "answers reference 0" in text
+    assert "Through the stages" in text
+    for stage in ("stage1", "stage2", "stage3"):
+        assert f"of=stage-{stage}-0" in html["m_1"]
+
+
+def test_every_picture_and_waveform_of_a_mixture_is_there(made: Made, browse: Browse) -> None:
+    client = browse(made.runs)
+    html = client.get("/mixture", params={"run": key(made.staged), "id": "m_2"}).text
+    addresses = [link for link in Elements(html).addresses() if link.startswith(("/audio", "/wave", "/picture"))]
+    assert len(addresses) > 20
+    for address in addresses:
+        answer = client.get(address)
+        assert answer.status_code == 200, (address, answer.text)
+        start = {"/a": b"RIFF", "/w": b"{", "/p": b"\x89PNG"}[address[:2]]
+        assert answer.content.startswith(start)
+
+
+def test_without_audio_the_page_says_why_and_shows_the_numbers(made: Made, tmp_path: Path, browse: Browse) -> None:
+    nowhere = tmp_path / "nowhere"
+    nowhere.mkdir()
+    asked = {"run": key(made.scored), "id": "m_2"}
+    text = text_of(browse(made.runs, data=(nowhere,)).get("/mixture", params=asked).text)
+    assert "not to be heard: the run was made without --save-audio" in text
+    assert "nowhere" in text
+    assert "SNR of the mixture" in text
+
+
+def test_audio_of_other_files_than_the_run_was_made_on_is_not_played(copied: Made, browse: Browse) -> None:
+    wav = copied.data / "soundscape" / "m_2.wav"
+    shutil.copy(copied.data / "soundscape" / "m_1.wav", wav)
+    client, asked = browse(copied.runs, data=(copied.data,)), {"run": key(copied.staged), "id": "m_2"}
+    assert "are others than those that the run was made on" in text_of(client.get("/mixture", params=asked).text)
+    assert client.get("/audio", params={**asked, "of": "mixture"}).status_code == 422
+    assert client.get("/audio", params={**asked, "id": "m_1", "of": "mixture"}).status_code == 200
+
+
+def test_a_run_that_is_being_made_is_shown_as_far_as_it_goes(copied: Made, browse: Browse) -> None:
+    run = copied.scored
+    journal = run / "mixtures.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    edit_record(run / "run.json", status="running")
+    (run / "summary.json").unlink()
+    journal.write_text("".join(lines[:2]) + lines[2][:40])
+    client, asked = browse(run), {"run": key(run)}
+    html = client.get("/mixtures", params=asked).text
+    assert len(rows(html)) == 2
+    assert "data-watch" in html
+    before = client.get("/state", params=asked).json()
+    assert before["running"]
+    with journal.open("a") as file:
+        file.write(lines[2][40:] + lines[3])
+    assert client.get("/state", params=asked).json() != before
+    assert len(rows(client.get("/mixtures", params=asked).text)) == 4
+    text = text_of(client.get("/run", params=asked).text)
+    assert "4 of 5 mixtures" in text
+    assert "RUNNING" in text
+    assert "torn" not in text
+
+
+def test_a_journal_that_was_written_anew_is_read_anew(copied: Made, browse: Browse, s5eval: Browse) -> None:
+    client, asked = browse(copied.staged), {"run": key(copied.staged)}
+    before = client.get("/run", params=asked).text
+    (copied.staged / "all.yaml").write_text("silence_thresholds: {default: 1.0}\n")
+    out = copied.staged.parent / "anew"
+    assert s5eval("rescore", copied.staged, "--decision", copied.staged / "all.yaml", "--out", out).code == 0
+    for name in ("run.json", "mixtures.jsonl", "summary.json"):
+        (out / name).replace(copied.staged / name)
+    assert client.get("/run", params=asked).text != before
+
+
+@pytest.mark.parametrize("name", ["run.json", "summary.json", "mixtures.jsonl", "pairs"])
+@pytest.mark.parametrize("how", ["gone", "garbage", "cut", "deep"])
+def test_a_damaged_run_is_shown_as_far_as_it_goes_with_a_word(
+    copied: Made, browse: Browse, name: str, how: str
+) -> None:
+    run = copied.staged
+    for file in (run / name).glob("m_2*") if name == "pairs" else [run / name]:
+        content = file.read_bytes()
+        damaged = {"garbage": b"\0\xff{]", "cut": content[: len(content) // 2], "deep": b"[" * 100_000}
+        file.unlink() if how == "gone" else file.write_bytes(damaged[how])
+    client = browse(run.parent, data=(copied.data,))
+    said = ""
+    for address in ("/", "/run", "/mixtures", "/mixture", "/thresholds", "/compare", "/state"):
+        query = {"run": key(run), "id": "m_2", "a": key(copied.scored), "b": key(run)}
+        answer = client.get(address, params=query)
+        assert answer.status_code in (200, 404), (address, answer.text)
+        assert "Traceback" not in answer.text
+        said += text_of(answer.text)
+    if (name, how) != ("run.json", "gone"):
+        words = {"summary.json": "summary.json", "mixtures.jsonl": "line", "pairs": "pair table"}
+        assert words.get(name, name) in said
+    if name == "summary.json":
+        assert "made from the lines that stand" in said
+
+
+def test_a_run_of_an_earlier_version_is_shown_and_marked(copied: Made, browse: Browse) -> None:
+    as_version_1(copied.scored)
+    client = browse(copied.scored)
+    for address in ("/", f"/run?run={key(copied.scored)}"):
+        assert "unverified" in text_of(client.get(address).text)
+    assert len(rows(client.get("/mixtures", params={"run": key(copied.scored)}).text)) == 5
+
+
+def test_hostile_texts_are_shown_as_texts_on_every_page(copied: Made, browse: Browse) -> None:
+    hostile(copied.scored)
+    pages = pages_of(browse(copied.runs))
+    assert len(pages) > 20
+    seen = ""
+    for address, html in pages.items():
+        page = Elements(html)
+        scripts = [attributes for tag, attributes in page.found if tag == "script"]
+        assert all(set(attributes) == {"type", "src"} for attributes in scripts), address
+        assert not [tag for tag, a in page.found if tag == "b" and "onx" in a], address
+        assert not [tag for tag, a in page.found if tag == "img" and not a["src"].startswith("/picture?")], address
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202e]", html), address
+        assert "A" * 2000 not in html.replace("%41", "A"), address
+        seen += text_of(html)
+    assert "<script>alert(1)</script>" in seen
+    assert r"\x1b[31m" in seen
+    assert "{{7*7}}" in seen
+
+
+def test_two_runs_stand_side_by_side_down_to_the_estimates(made: Made, browse: Browse, s5eval: Browse) -> None:
+    client = browse(made.runs)
+    html = client.get("/compare", params={"a": key(made.scored), "b": key(made.staged)}).text
+    compared = s5eval("compare", made.scored, made.staged, "--json").json
+    delta = f"{compared['metrics']['capi_sdri']['delta']:+.2f}".replace("-", "−")
+    assert delta in text_of(html)
+    assert set(rows(html)) == {"m_1", "m_10", "m_2", "m_3", "m_4"}
+    mixture = next(a["data-href"] for _, a in Elements(html).found if "id=m_1&" in a.get("data-href", "") + "&")
+    page = client.get(mixture).text
+    assert {f"run={key(made.scored)}", f"run={key(made.staged)}"} <= set(re.findall("run=[0-9a-f]{12}", page))
+    assert re.search(r"A \d+ Speech", text_of(page))
+    assert re.search(r"B \d+ Speech", text_of(page))
+    asked = {"a": key(made.scored), "b": key(made.staged), "only": "broken"}
+    assert set(rows(client.get("/compare", params=asked).text)) == set(compared["broken"])
+
+
+def test_runs_on_different_data_are_compared_only_when_that_is_asked_for(copied: Made, browse: Browse) -> None:
+    edit_record(copied.scored / "run.json", manifest_sha256="f" * 64)
+    client, asked = browse(copied.runs), {"a": key(copied.scored), "b": key(copied.staged)}
+    refused = client.get("/compare", params=asked).text
+    assert "different data" in text_of(refused)
+    assert not rows(refused)
+    allowed = client.get("/compare", params={**asked, "different": "1"}).text
+    assert "different data" in text_of(allowed)
+    assert rows(allowed)
+
+
+def test_an_empty_folder_says_how_a_run_is_made(tmp_path: Path, browse: Browse) -> None:
+    assert "No runs there yet" in text_of(browse(tmp_path).get("/").text)
+
+
+def test_the_command_says_what_is_missing(tmp_path: Path, s5eval: Browse) -> None:
+    result = s5eval("view", tmp_path / "nowhere")
+    assert (result.code, "no folder at" in result.err) == (2, True)

@@ -1,0 +1,55 @@
+"""What a training tells its hooks and its card: every step, and the energy of every sitting."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s5eval.systems.card import read_card
+from s5eval.systems.energy import Energy
+from s5eval.systems.hooks import Hook, Hooks
+from s5eval.systems.resources import training_facts
+from s5eval.systems.training.loop import train
+from s5eval.systems.training.recipe import TrainingPlan
+from s5eval.systems.training.sitting import Sitting
+
+pytest.importorskip("lightning.fabric")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+class Listener(Hook):
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+
+    def start(self, kind: str, folder: Path, facts: Any) -> None:
+        self.heard.append(("start", kind, folder.name, facts["name"], facts["done"], facts["steps"]))
+
+    def step(self, step: int, steps: int, figures: Any) -> None:
+        self.heard.append((step, steps, "loss" in figures))
+
+    def end(self, status: str, figures: Any) -> None:
+        self.heard.append(("end", status))
+
+
+def test_hooks_hear_of_every_step_and_the_card_of_the_energy_of_all_sittings(
+    toy_plan: Callable[..., TrainingPlan], tmp_path: Path
+) -> None:
+    pytest.importorskip("codecarbon")
+    plan, listener = toy_plan("uss", steps=3), Listener()
+    first = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0, energy=True)
+    train(plan, first, hooks=Hooks([listener]))
+    train(plan, replace(first, max_minutes=0, energy=False), hooks=Hooks([listener]))
+    train(plan, replace(first, max_minutes=None), hooks=Hooks([listener]))
+    name = plan.name
+    assert listener.heard == [
+        ("start", "training", "c", name, 0, 3), (1, 3, True), ("end", "interrupted"),
+        ("start", "training", "c", name, 1, 3), (2, 3, True), ("end", "interrupted"),
+        ("start", "training", "c", name, 2, 3), (3, 3, True), ("end", "finished"),
+    ]  # fmt: skip
+    card = read_card(tmp_path / "w")
+    told = card["history"][-1]["energy"]
+    assert told["kwh"] > 0 and told["unmeasured_sittings"] == 1, "the second sitting was not measured"
+    energy = training_facts(card)["energy"]
+    assert isinstance(energy, Energy) and energy.kwh == told["kwh"] and energy.unmeasured_sittings == 1
