@@ -106,6 +106,7 @@ class Engine:
             score = score_mixture(
                 scene.mixture.id, table, selections, decision=self.decision, seconds=round(seconds, 4)
             )
+            score = replace(score, conditions=scene.conditions)
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, selections, candidates.audio, audio.references())
             files: Mapping[str, str] = {}
