@@ -1,6 +1,8 @@
 """Reading audio files strictly: right rate, right channels, finite, complete, or an error that says what is wrong."""
 
 import io
+import math
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -23,8 +25,10 @@ from s5eval.data_manifests.containers import (
 from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.pcm import PlainWav, open_plain
 
+BLOCK_FRAMES = 1 << 19
+"""Samples of a block: 16 s, so that a recording of the challenge is one, and an hour takes no more memory."""
+
 _ENDLESS_FRAMES = 1 << 40
-_BLOCK_FRAMES = 1 << 18
 
 _SAMPLE_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 
@@ -64,28 +68,80 @@ def read_audio(
     """
     name = str(source) if name is None else name
     with _opened(source, name) as file:
-        if file.samplerate != sample_rate:
-            raise AudioError(f"{name}: the sample rate is {file.samplerate} Hz, expected {sample_rate} Hz")
-        if file.channels != channels and not downmix:
-            raise AudioError(f"{name}: {_count(file.channels)}, expected {channels}{advice}")
-        expected = None if _is_endless(file) else file.frames
-        # Integers as integers: libsndfile's own conversion to float takes five times as long as numpy's.
-        samples = _read(file, _INTEGER_TYPES.get(file.subtype, "float32"))
-    if expected not in (None, len(samples)):
-        raise AudioError(f"{name}: truncated: {len(samples)} of {expected} frames could be read", rule="truncated")
-    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
-        bad = int(np.argmin(np.isfinite(samples).all(axis=1)))
-        raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}", rule="non-finite")
-    if downmix and samples.shape[1] > 1:
-        samples = np.multiply(samples, _scale(samples), dtype=np.float32).mean(axis=1, keepdims=True)
-    kept = samples.T if only is None else samples.T[only : only + 1]
-    if out is None:
-        out = np.empty(kept.shape, np.float32)
-    elif kept.shape[1] != out.shape[1]:
-        raise AudioError(f"{name}: {kept.shape[1]} samples, the mixture has {out.shape[1]}")
-    # One pass over the samples, from the file's integers to where they are wanted.
-    np.multiply(kept, _scale(samples), out=out, dtype=np.float32)
-    return out
+        expected = None if _is_endless(file) else int(file.frames)
+        rows = channels if only is None else 1
+        if out is not None and expected not in (None, out.shape[1]):
+            raise AudioError(f"{name}: {expected} samples, the mixture has {out.shape[1]}")
+        whole = out if out is not None or expected is None else np.empty((rows, expected), np.float32)
+        kept = []
+        done = 0
+        for block in _checked_blocks(file, name, channels, sample_rate, only, downmix, advice, into=whole):
+            done += block.shape[1]
+            kept += [block] if whole is None else []
+    if whole is None:
+        return np.concatenate([np.empty((rows, 0), np.float32), *kept], axis=1)
+    if done != whole.shape[1]:
+        raise AudioError(f"{name}: {done} samples, the mixture has {whole.shape[1]}")
+    return whole
+
+
+def read_blocks(
+    source: Path | BinaryIO,
+    *,
+    channels: int,
+    sample_rate: int,
+    only: int | None = None,
+    downmix: bool = False,
+    advice: str = "",
+    name: str | None = None,
+) -> Iterator[npt.NDArray[np.float32]]:
+    """What `read_audio` returns, in blocks of `BLOCK_FRAMES` samples, the last one shorter; none of an empty file.
+
+    The errors are those of `read_audio`; what is wrong beyond a block comes after it.
+    """
+    name = str(source) if name is None else name
+    with _opened(source, name) as file:
+        yield from _checked_blocks(file, name, channels, sample_rate, only, downmix, advice, into=None)
+
+
+def _checked_blocks(
+    file: soundfile.SoundFile | PlainWav,
+    name: str,
+    channels: int,
+    sample_rate: int,
+    only: int | None,
+    downmix: bool,
+    advice: str,
+    into: npt.NDArray[np.float32] | None,
+) -> Iterator[npt.NDArray[np.float32]]:
+    """The blocks of an open file; written into `into`, where it is given, of which they are views then."""
+    if file.samplerate != sample_rate:
+        raise AudioError(f"{name}: the sample rate is {file.samplerate} Hz, expected {sample_rate} Hz")
+    if file.channels != channels and not downmix:
+        raise AudioError(f"{name}: {_count(file.channels)}, expected {channels}{advice}")
+    expected = None if _is_endless(file) else int(file.frames)
+    done = 0
+    # Integers as integers: libsndfile's own conversion to float takes five times as long as numpy's.
+    for samples in _raw_blocks(file, _INTEGER_TYPES.get(file.subtype, "float32")):
+        if samples.dtype.kind == "f" and not np.isfinite(samples).all():
+            bad = done + int(np.argmin(np.isfinite(samples).all(axis=1)))
+            raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}", rule="non-finite")
+        if downmix and samples.shape[1] > 1:
+            samples = np.multiply(samples, _scale(samples), dtype=np.float32).mean(axis=1, keepdims=True)
+        kept = samples.T if only is None else samples.T[only : only + 1]
+        end = done + len(samples)
+        if into is None:
+            out = np.empty(kept.shape, np.float32)
+        elif end > into.shape[1]:
+            raise AudioError(f"{name}: more than {into.shape[1]} samples, which is what the mixture has")
+        else:
+            out = into[:, done:end]
+        # One pass over the samples, from the file's integers to where they are wanted.
+        np.multiply(kept, _scale(samples), out=out, dtype=np.float32)
+        done = end
+        yield out
+    if expected not in (None, done):
+        raise AudioError(f"{name}: truncated: {done} of {expected} frames could be read", rule="truncated")
 
 
 def _scale(samples: npt.NDArray[Any]) -> np.float32:
@@ -96,14 +152,13 @@ def _scale(samples: npt.NDArray[Any]) -> np.float32:
 def audio_length(path: Path) -> int:
     """How many samples a file holds, from its header. Raises `AudioError` when it cannot be read or is truncated."""
     with _opened(path, str(path)) as file:
-        return len(_read(file, "int16")) if _is_endless(file) else int(file.frames)
+        return _frames(file)
 
 
 def audio_seconds(path: Path) -> float:
     """How long a file of any rate and any channels plays. Raises `AudioError` as `audio_length` does."""
     with _opened(path, str(path)) as file:
-        frames = len(_read(file, "int16")) if _is_endless(file) else file.frames
-        return float(frames / file.samplerate)
+        return float(_frames(file) / file.samplerate)
 
 
 def check_whole(path: Path) -> None:
@@ -137,6 +192,21 @@ def wav_bytes(samples: npt.NDArray[np.float32] | npt.NDArray[np.int16], *, sampl
     file = io.BytesIO()
     soundfile.write(file, samples, sample_rate, **{"format": "WAV", **form})
     return file.getvalue()
+
+
+def pcm16_header(frames: int, *, sample_rate: int) -> bytes:
+    """What stands before the samples of a 16-bit mono wav.
+
+    Raises:
+        AudioError: more samples than a wav can hold (18 hours of 32 kHz).
+    """
+    header = bytearray(wav_bytes(np.empty(0, np.int16), sample_rate=sample_rate, subtype="PCM_16"))
+    try:
+        struct.pack_into("<L", header, 4, len(header) - 8 + 2 * frames)
+        struct.pack_into("<L", header, len(header) - 4, 2 * frames)
+    except struct.error as error:
+        raise AudioError(f"{frames} samples are more than a 16-bit wav can hold") from error
+    return bytes(header)
 
 
 @contextmanager
@@ -207,15 +277,19 @@ def _is_endless(file: soundfile.SoundFile | PlainWav) -> bool:
     return bool(file.frames >= _ENDLESS_FRAMES)
 
 
-def _read(file: soundfile.SoundFile | PlainWav, dtype: str) -> npt.NDArray[Any]:
-    """All samples, (T, channels), whether the file tells how many there are or not."""
-    if not _is_endless(file):
-        whole: npt.NDArray[Any] = file.read(file.frames, dtype=dtype, always_2d=True)
-        return whole
-    blocks = [np.empty((0, file.channels), dtype)]
-    while len(block := file.read(_BLOCK_FRAMES, dtype=dtype, always_2d=True)):
-        blocks.append(block)
-    return np.concatenate(blocks)
+def _frames(file: soundfile.SoundFile | PlainWav) -> int:
+    return sum(map(len, _raw_blocks(file, "int16"))) if _is_endless(file) else int(file.frames)
+
+
+def _raw_blocks(file: soundfile.SoundFile | PlainWav, dtype: str) -> Iterator[npt.NDArray[Any]]:
+    """All samples, (T, channels) a block, whether the file tells how many there are or not."""
+    left = math.inf if _is_endless(file) else file.frames
+    while left > 0:
+        block: npt.NDArray[Any] = file.read(int(min(left, BLOCK_FRAMES)), dtype=dtype, always_2d=True)
+        if not len(block):
+            return
+        yield block
+        left -= len(block)
 
 
 def _count(channels: int) -> str:

@@ -1,13 +1,14 @@
 """The records of what goes into an evaluation: mixtures with lazy audio, references, scenes."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.audio import read_audio
+from s5eval.data_manifests.audio import BLOCK_FRAMES, audio_length, read_audio, read_blocks
 from s5eval.data_manifests.common.cache import file_sha256
 
 SAMPLE_RATE = 32_000
@@ -38,6 +39,14 @@ class Mixture:
         """
         return read_audio(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate)
 
+    def length(self) -> int:
+        """How many samples there are, as the file's header says. Raises `AudioError` as `audio` does."""
+        return audio_length(self.path)
+
+    def channel_0(self) -> Iterator[Audio]:
+        """Channel 0 in blocks of `BLOCK_FRAMES` samples, (1, t); raises `AudioError` as `audio` does."""
+        return read_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
+
     def sha256(self) -> str:
         """Hexadecimal digest of the file's bytes: the mixture's identity in the stage store."""
         return file_sha256(self.path)
@@ -57,6 +66,14 @@ class MixtureInMemory(Mixture):
     def audio(self) -> Audio:
         """The samples; not a copy."""
         return self.samples
+
+    def length(self) -> int:
+        """How many samples there are."""
+        return int(self.samples.shape[1])
+
+    def channel_0(self) -> Iterator[Audio]:
+        """Channel 0 in blocks, which are views."""
+        return (self.samples[:1, start : start + BLOCK_FRAMES] for start in range(0, self.length(), BLOCK_FRAMES))
 
     def sha256(self) -> str:
         """Hexadecimal digest of the samples."""
@@ -78,6 +95,10 @@ class Reference:
         row = None if out is None else out[None]
         audio: Audio = read_audio(self.path, channels=1, sample_rate=self.sample_rate, out=row)[0]
         return audio
+
+    def blocks(self) -> Iterator[Audio]:
+        """The signal in blocks of `BLOCK_FRAMES` samples, (1, t); raises `AudioError` as `audio` does."""
+        return read_blocks(self.path, channels=1, sample_rate=self.sample_rate)
 
 
 @dataclass(frozen=True, slots=True)

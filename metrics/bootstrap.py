@@ -16,7 +16,8 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 SEED = 2026
 
-_CHUNK = 256  # resamples whose counts are held at once; keeps memory near 3 MB per thousand mixtures
+_CHUNK = 256  # resamples whose counts are held at once
+_MOST_COUNTS = 1 << 19  # of which 10 MB are held at once, however many mixtures there are
 
 Array = npt.NDArray[np.float64]
 
@@ -88,10 +89,11 @@ def _resampled_sums(columns: Array, resamples: int, seed: int) -> Array:
 
 
 def _draw(n: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.intp]]:
-    """How often each of `n` mixtures is drawn in each resample, (at most `_CHUNK`, n) at a time."""
+    """How often each of `n` mixtures is drawn in each resample, (at most `_CHUNK`, n) and `_MOST_COUNTS` at a time."""
     generator = np.random.default_rng(seed)
-    for start in range(0, resamples, _CHUNK):
-        size = min(_CHUNK, resamples - start)
+    chunk = min(_CHUNK, max(1, _MOST_COUNTS // n))
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
         drawn = generator.integers(0, n, size=(size, n), dtype=np.int32)
         drawn += np.arange(size, dtype=np.int32)[:, None] * np.int32(n)
         yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)

@@ -9,6 +9,7 @@ from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.manifest import Manifest, open_manifest
+from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.known import MINI
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS
 
@@ -69,9 +70,25 @@ def find_expected(
         raise UsageError("`dataset=mini` is made in the cache and has no folder; leave `data` out")
     if dataset != MINI and data is None and (folder := os.environ.get("S5EVAL_DATA")):
         data = Path(folder)
+    if dataset == MINI:
+        return expected_from_mini(split or "test")
     plain = dataset is None and data is not None and (data / "soundscape").is_dir()
     split = split or (None if plain or dataset == MINI else "eval")
     return expected_from_manifest(open_manifest(data, dataset=dataset, split=split, progress=progress))
+
+
+def expected_from_mini(split: str) -> Expected:
+    """The mixtures of a split of the embedded set, and their length, from its recipe: nothing is made.
+
+    Raises:
+        UsageError: no such split, or the endless one.
+    """
+    from s5eval.data_manifests.sets.mini import RECIPE, mini_ids  # an import that costs
+
+    ids = frozenset(mini_ids(split))
+    if not ids:
+        raise UsageError(f"mini/{split} has no end: give --data, a folder of its scenes, or --mixtures")
+    return Expected(f"mini/{split} ({len(ids)} mixtures)", ids, round(RECIPE.duration * SAMPLE_RATE))
 
 
 def expected_from_manifest(manifest: Manifest) -> Expected:

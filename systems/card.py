@@ -1,20 +1,25 @@
 """The card of a weights folder: `card.json` says what was done, and which digests its files had when they were written.
 
-`history` lists the recipes, each with the digests of the parts that it exported; `files` lists what no recipe exports,
-such as `thresholds.yaml`, by its path below the folder. A file that the card lists and that is not what was written is
-refused by name; one that it does not list is somebody's own, and is taken as it is.
+`history` lists the recipes, each with the digests of the parts that it exported; `files` has the digest that each file
+has now, by its path below the folder: what recipes export, and the rest, such as `thresholds.yaml`. A file that the
+card lists and that is not what was written is refused by name; one that it does not list is somebody's own, and is
+taken as it is.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.lock import InUseError, take_lock
 
 CARD = "card.json"
+
+_LONGEST = 60.0  # seconds: longer than any export takes
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -50,16 +55,40 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def recorded_digests(folder: Path, name: str) -> set[str]:
-    """Every digest, `sha256:…`, that a file of a folder has had according to its card; none: it does not say.
+    """The digest, `sha256:…`, that a file of a folder has according to its card; none: it does not say.
+
+    `files` of the card has the last word. Where it says nothing of a file, the card is of an earlier version, and what
+    any recipe has exported under that name is taken.
 
     Args:
         folder: of weights.
         name: the file's path below it, such as `uss.safetensors` or `af_whisper/model.safetensors`.
     """
     card = read_card(folder)
+    if (last := card.get("files", {}).get(name)) is not None:
+        return {str(last)}
     part = name.removesuffix(".safetensors")
-    found = {card.get("files", {}).get(name), *(old.get("files", {}).get(part) for old in card["history"])}
+    found = {old.get("files", {}).get(part) for old in card["history"]}
     return {str(digest) for digest in found if digest is not None}
+
+
+@contextmanager
+def card_held(folder: Path) -> Iterator[None]:
+    """Hold a folder's card within a block that changes it, or files that it lists: others wait.
+
+    Raises:
+        DataError: somebody holds it for more than a minute, or the folder cannot be written.
+    """
+    try:
+        lock = take_lock(folder, name=".card.lock", wait=_LONGEST)
+    except InUseError as error:
+        raise DataError(f"{folder / CARD}: another process has been at work on it for a minute ({error})") from error
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written to: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_digest(folder: Path, name: str, digest: str) -> str:
@@ -85,6 +114,7 @@ def record_file(folder: Path, name: str) -> None:
         DataError: the card cannot be read or written.
     """
     if (folder / CARD).is_file():
-        card = read_card(folder)
-        files = {**card.get("files", {}), name: f"sha256:{file_sha256(folder / name)}"}
-        write_card(folder, {**card, "files": files})
+        with card_held(folder):
+            card = read_card(folder)
+            files = {**card.get("files", {}), name: f"sha256:{file_sha256(folder / name)}"}
+            write_card(folder, {**card, "files": files})

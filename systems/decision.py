@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.sealed import DamagedError, check_sealed_comment
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.labels import CLASSES
@@ -202,10 +203,15 @@ def load_decision(path: Path) -> Decision:
     """Read a decision file (YAML).
 
     Raises:
-        UsageError: the file is missing or not YAML, or a key or value is not what a decision has.
+        UsageError: the file is missing or not YAML, is not what `tune` has written, or a key or value is not what a
+            decision has.
     """
     try:
-        content = load_yaml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        check_sealed_comment(text)
+        content = load_yaml(text)
+    except DamagedError as error:
+        raise UsageError(f"decision file {path}: {error}") from error
     except OSError as error:
         raise UsageError(f"decision file {path}: {error.strerror or error}") from error
     except ValueError as error:

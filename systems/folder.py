@@ -5,26 +5,24 @@ import io
 import stat
 import threading
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-import numpy as np
-
-from s5eval.data_manifests.audio import audio_length, read_audio
+from s5eval.data_manifests.audio import read_blocks
 from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.zips import ZIP_ERRORS
-from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
+from s5eval.data_manifests.in_step import in_step
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SourceFile, match_sources, sources_problem
-from s5eval.data_manifests.records import Mixture
+from s5eval.data_manifests.records import Audio, Mixture
 from s5eval.systems.decision import KEEP_ALL
 from s5eval.systems.estimates import list_estimates, nothing_matches
-from s5eval.systems.interface import Candidates, Json
+from s5eval.systems.interface import Json, Proposal, Rows, StreamedCandidates, sure_scores
 from s5eval.systems.registry import check_keys
 
-_MAX_ESTIMATES = 100  # of one mixture; all of them are in memory at once
+_MAX_ESTIMATES = 100  # of one mixture; all of them are open at once, and those of an archive in memory
 _HEADER_BYTES = 1 << 20  # more than any header of an audio file takes
 
 _opened = threading.local()
@@ -120,7 +118,7 @@ class FolderSystem:
         """What a reader of the run's numbers has to know of the files, after `inspect`."""
         return FileMarks(self._answered, self._listed_silent is not None, self._downmix)
 
-    def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Candidates]:
+    def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Proposal]:
         """Read the estimates of each mixture.
 
         Raises:
@@ -128,28 +126,29 @@ class FolderSystem:
         """
         return [self._read(mixture) for mixture in mixtures]
 
-    def _read(self, mixture: Mixture) -> Candidates:
+    def _read(self, mixture: Mixture) -> Proposal:
         sources = self._matched.get(mixture.id, ())
         if problem := sources_problem(sources):
             raise DataError(problem)
         if len(sources) > _MAX_ESTIMATES:
             raise DataError(f"{len(sources)} files for one mixture; at most {_MAX_ESTIMATES} are scored")
-        length = audio_length(mixture.path)
-        audio = np.empty((len(sources), length), np.float32)
-        scores = np.zeros((len(sources), len(CLASSES)))
-        for row, source in enumerate(sources):
-            opened = self._open(source.file, length)
-            read_audio(
-                opened,
-                channels=1,
-                sample_rate=mixture.sample_rate,
-                downmix=self._downmix,
-                advice="; the official evaluator averages them, and so does `downmix` (or `system.downmix=true`)",
-                out=audio[row : row + 1],
-                name=source.file,
-            )
-            scores[row, CLASS_INDEX[source.name.label]] = 1.0
-        return Candidates(audio, scores, np.zeros(len(sources)), tuple(source.name.label for source in sources))
+        length = mixture.length()
+
+        def read() -> Iterator[Rows]:
+            return in_step([(source.file, self._blocks(source.file, mixture, length)) for source in sources], length)
+
+        labels = tuple(source.name.label for source in sources)
+        return StreamedCandidates(read, length, *sure_scores(labels), labels).where_it_fits()
+
+    def _blocks(self, file: str, mixture: Mixture, length: int) -> Iterator[Audio]:
+        return read_blocks(
+            self._open(file, length),
+            channels=1,
+            sample_rate=mixture.sample_rate,
+            downmix=self._downmix,
+            advice="; the official evaluator averages them, and so does `downmix` (or `system.downmix=true`)",
+            name=file,
+        )
 
     def _open(self, file: str, length: int) -> Path | BinaryIO:
         if self._path.is_dir():

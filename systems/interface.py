@@ -8,19 +8,24 @@ Networks end in candidates, with every slot alive; the decision that follows is 
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.audio import BLOCK_FRAMES
+from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.data_manifests.records import Audio, Mixture, Scene
 from s5eval.systems.decision import Decision
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """What a fingerprint may hold; it is hashed in canonical JSON form."""
+
+
+Rows = Sequence[Audio] | Audio
+"""Signals of one length: rows (t,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,15 @@ class Candidates:
     class_scores: npt.NDArray[np.float64]
     p_silence: npt.NDArray[np.float64]
     labels: tuple[str, ...] | None = None
+
+    @property
+    def length(self) -> int:
+        """T."""
+        return int(self.audio.shape[1])
+
+    def blocks(self) -> Iterator[Rows]:
+        """N rows (t,) for each block of `BLOCK_FRAMES` samples, the last one shorter: views of the audio."""
+        return (self.audio[:, start : start + BLOCK_FRAMES] for start in range(0, self.length, BLOCK_FRAMES))
 
     def __post_init__(self) -> None:
         _check_kind("candidate audio", self.audio, "a float32 array (N, T)", lambda kind: kind == np.float32)
@@ -65,6 +79,63 @@ class Candidates:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class StreamedCandidates:
+    """Candidates whose audio is read when it is looked at, so that an hour of it need not be in memory.
+
+    For systems that read or compute their waveforms sample by sample, as `folder` and the bounds do; a network has all
+    of its output anyway, and returns `Candidates`.
+
+    Attributes:
+        read: gives the rows of every block, as `Candidates.blocks` does, and from the beginning with every call; what
+            it raises fails the mixture.
+        length: T.
+        class_scores: as `Candidates`.
+        p_silence: as `Candidates`.
+        labels: as `Candidates`.
+    """
+
+    read: Callable[[], Iterator[Rows]]
+    length: int
+    class_scores: npt.NDArray[np.float64]
+    p_silence: npt.NDArray[np.float64]
+    labels: tuple[str, ...] | None = None
+
+    def blocks(self) -> Iterator[Rows]:
+        """As `Candidates.blocks`."""
+        return self.read()
+
+    @property
+    def audio(self) -> Audio:
+        """All of it, float32 (N, T)."""
+        whole = np.empty((len(self.p_silence), self.length), np.float32)
+        start = 0
+        for rows in self.read():
+            for row, out in zip(rows, whole, strict=True):
+                out[start : start + len(row)] = row
+            start += BLOCK_FRAMES
+        return whole
+
+    def gathered(self) -> "Candidates":
+        """The same with its audio in memory."""
+        return Candidates(self.audio, self.class_scores, self.p_silence, self.labels)
+
+    def where_it_fits(self) -> "Candidates | StreamedCandidates":
+        """Gathered where a block holds it all: what is wrong with a file is then known at once."""
+        return self.gathered() if self.length <= BLOCK_FRAMES else self
+
+
+Proposal = Candidates | StreamedCandidates
+"""What a system has to say of one mixture."""
+
+
+def sure_scores(labels: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Class scores (N, 18) and silence probabilities (N,) of candidates that are surely there and of these classes."""
+    scores = np.zeros((len(labels), len(CLASSES)))
+    scores[np.arange(len(labels)), [CLASS_INDEX[label] for label in labels]] = 1.0
+    return scores, np.zeros(len(labels))
+
+
 def _check_kind(name: str, values: object, expected: str, fits: Callable[[np.dtype[Any]], bool]) -> None:
     """Refuse what would have to be guessed: the scale of whole numbers, the meaning of a complex one."""
     if not isinstance(values, np.ndarray):
@@ -73,7 +144,7 @@ def _check_kind(name: str, values: object, expected: str, fits: Callable[[np.dty
         raise ValueError(f"{name}: of type {values.dtype}, expected {expected}")
 
 
-def sharing(batch: Sequence[Candidates]) -> tuple[int, int] | None:
+def sharing(batch: Sequence[Proposal]) -> tuple[int, int] | None:
     """The first two of a batch whose arrays overlap in memory, by their positions; None: each stands for itself.
 
     A system that fills one buffer again for every mixture has lost all but the last by the time it returns.
@@ -85,8 +156,9 @@ def sharing(batch: Sequence[Candidates]) -> tuple[int, int] | None:
     return None
 
 
-def _arrays(candidates: Candidates) -> tuple[npt.NDArray[Any], ...]:
-    return candidates.audio, candidates.class_scores, candidates.p_silence
+def _arrays(candidates: Proposal) -> tuple[npt.NDArray[Any], ...]:
+    decided = candidates.class_scores, candidates.p_silence
+    return (candidates.audio, *decided) if isinstance(candidates, Candidates) else decided
 
 
 def _overlap(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
@@ -127,7 +199,7 @@ class System(Protocol):
         """
         ...
 
-    def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Candidates]:
+    def propose(self, mixtures: Sequence[Mixture]) -> Sequence[Proposal]:
         """Candidates of every mixture, in order, in arrays of their own: no two share memory, and none is filled again.
 
         A raised exception fails the mixture it was raised for. What is printed goes to standard error.
@@ -146,7 +218,7 @@ class OracleSystem(Protocol):
         """As `System.fingerprint`."""
         ...
 
-    def propose_with_references(self, scenes: Sequence[Scene]) -> Sequence[Candidates]:
+    def propose_with_references(self, scenes: Sequence[Scene]) -> Sequence[Proposal]:
         """Candidates of every scene; raises `DataError` for a scene without references."""
         ...
 

@@ -19,7 +19,7 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 
 ROOMS = {
     "data_manifests": "common containers pcm | download labels | naming | listing layouts | audio mapping | records "
-    "| importing synthesis | scan sets | manifest training_scenes | verify",
+    "| importing in_step synthesis | scan sets | manifest training_scenes | verify",
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
     "networks training | parameter_count pipeline profiling registry stage_store | weights | baseline bounds folder "
     "multistage",

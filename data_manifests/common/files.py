@@ -10,16 +10,18 @@ import contextlib
 import errno
 import functools
 import hashlib
+import io
 import os
 import platform
 import re
+import stat
 import time
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 
@@ -107,6 +109,72 @@ def write_atomically(target: Path, content: bytes | str, *, sync: bool = True) -
         except OSError as error:
             raise WriteError(target, error) from error
     return hashlib.sha256(data).hexdigest()
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file for reading that somebody else may have made: a pipe in its place would be waited for, for ever.
+
+    Raises:
+        OSError: there is none, or it is a pipe, a device or a folder.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):  # looked at before it is opened: a device may act on that
+        raise OSError(errno.EINVAL, "it is no regular file")
+    file = open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")  # noqa: SIM115, PTH123
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return file
+
+
+def read_regular(path: Path) -> bytes:
+    """All of a file that `open_regular` opens; raises as that does."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+class GrowingFile:
+    """A file of `writing`: it takes pieces, and knows the digest of all of them."""
+
+    def __init__(self, target: Path, file: IO[bytes]) -> None:
+        """Use `writing` instead."""
+        self._target = target
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece. Raises `WriteError`."""
+        try:
+            write_all(self._file, piece)
+        except OSError as error:
+            raise WriteError(self._target, error) from error
+        self._digest.update(piece)
+
+    def sha256(self) -> str:
+        """Hexadecimal SHA-256 of what was written until now."""
+        return self._digest.hexdigest()
+
+
+@contextmanager
+def writing(target: Path, *, sync: bool = True) -> Iterator[GrowingFile]:
+    """`write_atomically` for a file that need not be in memory; it takes its place when the block ends without error.
+
+    Raises:
+        WriteError: see `atomic_path`.
+    """
+    with atomic_path(target, sync=sync) as temporary:
+        try:
+            file = temporary.open("wb", buffering=0)
+        except OSError as error:
+            raise WriteError(target, error) from error
+        with file:
+            yield GrowingFile(target, file)
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """An unbuffered file may take a part only; nothing may be left to its end, when no error can be told any more."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) or 0 :]
 
 
 def sync_files(paths: Iterable[Path]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 log = logging.getLogger("s5eval.lock")
 
-_NAME, _SOFT = ".lock", ".lock.held"
+_NAME = ".lock"
 
 
 class InUseError(Exception):
@@ -29,8 +29,13 @@ class FolderLock:
             self._held = None
 
 
-def take_lock(folder: Path) -> FolderLock:
+def take_lock(folder: Path, *, name: str = _NAME, wait: float = 0.0) -> FolderLock:
     """Lock an existing folder for this process.
+
+    Args:
+        folder: that is locked.
+        name: of the file that stands for the lock; one folder may have several.
+        wait: seconds to wait for another process.
 
     The lock is the operating system's (`flock`, which dies with the process). A file system without it, as some
     network file systems of clusters are, gets a file with the holder's process number in its place, which a later
@@ -44,18 +49,19 @@ def take_lock(folder: Path) -> FolderLock:
     from filelock import FileLock, SoftFileLock, Timeout
 
     try:
-        lock: Any = FileLock(folder / _NAME, timeout=0, fallback_to_soft=False)
+        lock: Any = FileLock(folder / name, timeout=wait, fallback_to_soft=False)
         try:
             return _taken(lock)
         except Timeout as error:
-            raise InUseError(str(folder / _NAME)) from error
+            raise InUseError(str(folder / name)) from error
     except (OSError, NotImplementedError) as error:
-        (folder / _NAME).touch()  # a folder that cannot be written is an error, and not one of locking
+        (folder / name).touch()  # a folder that cannot be written is an error, and not one of locking
         log.warning("%s: the file system has no locks (%s); a file stands in for one", folder, error)
+    held = folder / f"{name}.held"
     try:
-        return _taken(SoftFileLock(folder / _SOFT, timeout=0))
+        return _taken(SoftFileLock(held, timeout=wait))
     except Timeout as error:
-        raise InUseError(f"{folder / _SOFT}; remove that file if no process is") from error
+        raise InUseError(f"{held}; remove that file if no process is") from error
     except OSError as error:
         log.warning("%s: cannot be locked (%s); see that only one process works in it", folder, error)
         return FolderLock(None)

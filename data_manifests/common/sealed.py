@@ -55,3 +55,29 @@ def unseal(text: bytes) -> Unsealed:
         raise DamagedError(f"a {type(content).__name__}, expected an object")
     content.pop("sha256", None)
     return Unsealed(content, match is not None)
+
+
+_CLOSED = "# closed by its digest: whoever edits this file removes this line and the last one"
+_DIGEST = "# sha256: "
+
+
+def seal_comment(text: str) -> str:
+    """A text with `#` comments, such as YAML, below a line that says so, and above the line that is its digest."""
+    body = f"{_CLOSED}\n{text.rstrip()}\n"
+    return f"{body}{_DIGEST}{hashlib.sha256(body.encode()).hexdigest()}\n"
+
+
+def check_sealed_comment(text: str) -> None:
+    """Refuse a text of `seal_comment` that is not what was written; one without a word of a digest is taken as it is.
+
+    Raises:
+        DamagedError: it was cut, changed or edited.
+    """
+    body, found, digest = text.rpartition(_DIGEST)
+    if not (text.startswith(_CLOSED) or found):
+        return
+    if hashlib.sha256(body.encode()).hexdigest() != digest.strip() or not text.startswith(_CLOSED):
+        raise DamagedError(
+            "it is not what was written: cut, damaged, or edited; whoever edits it removes its first and its last "
+            "line, which are its digest"
+        )

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from s5eval.arrays import Array, as_foa, check_rate
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, MixtureInMemory
@@ -58,6 +56,7 @@ class LoadedSystem:
             DataError: the shape or rate is wrong, or a sample is not finite; or the system's answer is not usable.
             UsageError: `mixture` is no array, or a tensor that requires a gradient.
 
+        >>> import numpy as np
         >>> from s5eval import load_system
         >>> load_system("silence").separate(np.zeros((4, 3200), np.float32))
         ()
@@ -65,8 +64,9 @@ class LoadedSystem:
         check_rate(sample_rate)
         samples = as_foa(mixture)
         candidates = self._propose(samples)
-        nothing = np.empty((0, samples.shape[1]), np.float32)
-        table = pair_table("mixture", candidates, None, nothing, samples[0])
+        table = pair_table(
+            "mixture", candidates, None, lambda: [(candidates.audio, (), samples[0])], length=samples.shape[1]
+        )
         selections = select(table, self.decision if decision is None else decision)
         return tuple(Estimate(s.index, s.label, candidates.audio[s.index], s.confidence) for s in selections)
 
@@ -76,8 +76,8 @@ class LoadedSystem:
         return self._propose(as_foa(mixture))
 
     def _propose(self, samples: Audio) -> Candidates:
-        (candidates,) = check_proposals(self.system.propose([MixtureInMemory("mixture", samples=samples)]), 1)
-        return candidates
+        (found,) = check_proposals(self.system.propose([MixtureInMemory("mixture", samples=samples)]), 1)
+        return found if isinstance(found, Candidates) else found.gathered()
 
 
 def load_system(name: str, *, device: str = "auto", **settings: Any) -> LoadedSystem:

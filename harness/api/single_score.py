@@ -61,7 +61,10 @@ one of the 18 classes)
     channel = as_channel_0(mixture)
     labels, audio = as_sources(estimates, "estimates", length=len(channel))
     reference_labels, targets = as_sources(references, "references", length=len(channel))
-    table = pair_table(mixture_id, labelled_candidates(labels, audio), reference_labels, targets, channel)
+    candidates = labelled_candidates(labels, audio)
+    table = pair_table(
+        mixture_id, candidates, reference_labels, lambda: [(audio, targets, channel)], length=len(channel)
+    )
     selections = select(table, KEEP_ALL)
     score = score_table(mixture_id, table, selections)
     return with_secondary(score, table, selections, audio, targets) if secondary else score

@@ -40,6 +40,9 @@ from s5eval.harness.terminal import echo, plugin_output
 @trust_option
 @click.option("--decision", type=PathType, metavar="FILE", help="Decision file (YAML) in place of the system's own.")
 @timeout_option
+@click.option(
+    "--retry-given-up", is_flag=True, help="With --resume: try mixtures again during which the process ended thrice."
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @metrics_option
@@ -99,6 +102,8 @@ def command(context: click.Context, /, **options: Any) -> int:
     resumed = resumed_folder(out, options["resume"])
     if resumed is not None and options["dry_run"]:
         raise UsageError("--dry-run describes a new run; leave --resume out")
+    if resumed is None and options["retry_given_up"]:
+        raise UsageError("--retry-given-up goes with --resume RUN")
     if resumed is None and values["system"] is None:
         raise UsageError("--system is missing; `s5eval systems` lists what is installed")
     config = None if values["system"] is None else RunConfig(**values)
@@ -108,7 +113,13 @@ def command(context: click.Context, /, **options: Any) -> int:
             described = describe_plan(plan_run(config, making=making), as_json=options["as_json"])
         elif resumed is not None:
             result = resume(
-                resumed, given=given, fresh=config, progress=announcing(resumed), making=making, hooks=hooks
+                resumed,
+                given=given,
+                fresh=config,
+                retry=options["retry_given_up"],
+                progress=announcing(resumed),
+                making=making,
+                hooks=hooks,
             )
         elif config is not None:
             out = out or default_run_path(config)

@@ -144,7 +144,7 @@ def unpack(bundle: Path, out: Path) -> Path:
     if not bundle.is_file():
         raise UsageError(f"no bundle at {bundle}")
     if out.exists():
-        raise UsageError(f"{out} is there already; choose another --out")
+        raise UsageError(f"{out} is there already; choose another `out`")
     draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
     try:
         (draft / "pairs").mkdir(parents=True)
@@ -236,4 +236,4 @@ def opened(path: Path) -> Path:
 def refuse_in_place(run: Path) -> None:
     """Refuse to write into what `opened` has made of a bundle. Raises `UsageError`."""
     if run.is_relative_to(cache_folder() / "bundles"):
-        raise UsageError("a bundle stays as it was packed: name a new run folder with --out")
+        raise UsageError("a bundle stays as it was packed: name a new run folder with `out`")

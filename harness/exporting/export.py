@@ -46,9 +46,9 @@ def export(contents: Sequence[Content], to: Target, place: Place) -> list[Export
         DataError: what is there cannot be written.
     """
     if to not in TARGETS:
-        raise UsageError(f"--to {to!r}: expected one of {', '.join(TARGETS)}")
+        raise UsageError(f"`to` {to!r}: expected one of {', '.join(TARGETS)}")
     if place.online and to != "wandb":
-        raise UsageError(f"--online is for wandb; {to} writes where --out says")
+        raise UsageError(f"`online` is for wandb; {to} writes where `out` says")
     write = _writer(to)
     if to == "mlflow" and "://" in place.out:
         folder = None
@@ -75,7 +75,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"--out {folder}: cannot be made: {error.strerror or error}") from error
+        raise UsageError(f"`out` {folder}: cannot be made: {error.strerror or error}") from error
 
 
 def _renamed(contents: Sequence[Content]) -> list[Content]:

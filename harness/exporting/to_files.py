@@ -36,7 +36,7 @@ def write(content: Content, folder: Path, kind: Literal["parquet", "csv"]) -> st
         except ImportError as error:
             raise missing("pyarrow", error) from error
     if out.exists():
-        raise UsageError(f"{out} is there already; move it away, or choose another --out")
+        raise UsageError(f"{out} is there already; move it away, or choose another `out`")
     if kind == "csv":
         _check(content)
     draft = folder / f".{content.name}.part"

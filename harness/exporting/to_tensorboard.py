@@ -25,7 +25,7 @@ def write(content: Content, folder: Path, place: Place) -> str:
         raise missing("tensorboard", error) from error
     out = folder / content.name
     if out.exists():
-        raise UsageError(f"{out} is there already; move it away, or choose another --out")
+        raise UsageError(f"{out} is there already; move it away, or choose another `out`")
     with SummaryWriter(str(out)) as writer:
         for name, value in content.figures.items():
             writer.add_scalar(f"summary/{name}", value, 0, new_style=True, double_precision=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import open_regular
 from s5eval.harness.record.lines import JOURNAL, Line, pairs_path, read_journal, source_file
 from s5eval.harness.record.reading import is_sealed
 from s5eval.harness.record.run_record import RunRecord
@@ -67,6 +68,12 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
     except OSError as error:
         raise DataError(f"{run / JOURNAL}: cannot be read: {error.strerror or error}") from error
     damage = [Damage("line", JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
+    if journal.missing_before is not None:
+        damage.append(Damage("line", JOURNAL, f"a line is missing before line {journal.missing_before}"))
+    elif record.lines is not None and journal.count < record.lines:
+        damage.append(
+            Damage("line", JOURNAL, f"{record.lines - journal.count} of its {record.lines} lines are missing")
+        )
     if record.status == "complete":
         damage += [
             Damage("line", JOURNAL, f"no line of {id_}, although the run was complete", id_)
@@ -86,7 +93,7 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
 def file_problem(path: Path, digest: str) -> str | None:
     """Why a file is not the one whose hexadecimal SHA-256 was recorded; None: it is."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return "is gone"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import read_regular
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.harness.record.tables import MixtureScore, PairTable
@@ -24,15 +25,19 @@ class Line:
         files: paths below the run folder, such as `pairs/m_1.npz` → hexadecimal SHA-256: its pair table and its wavs.
             Empty in lines of version 1, which are not `sealed`.
         sealed: the line carries its own digest, and it is right.
+        number: which line of the journal it is, from 1, so that one that is taken out is missed. The writer sets it;
+            None: not yet, or of a run of before.
     """
 
     score: MixtureScore
     files: Mapping[str, str] = field(default_factory=dict)
     sealed: bool = True
+    number: int | None = None
 
     def text(self) -> str:
         """The line as it is written, with its newline."""
-        return seal({**self.score.as_dict(), "files": dict(self.files)}) + "\n"
+        place = {} if self.number is None else {"number": self.number}
+        return seal({**self.score.as_dict(), "files": dict(self.files), **place}) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,15 @@ class Journal:
     Attributes:
         lines: by mixture id, in order of writing; of two lines of one mixture the later one counts.
         damaged: numbers, from 1, of lines that are not what was written.
+        missing_before: number, from 1, of the first line that says that another one stood before it; None: none does.
+        count: lines that are there, whole or damaged.
         torn: the last line has no end: the process was killed, or the power lost, while it was written.
     """
 
     lines: Mapping[str, Line] = field(default_factory=dict)
     damaged: tuple[int, ...] = ()
+    missing_before: int | None = None
+    count: int = 0
     torn: bool = False
 
 
@@ -61,14 +70,16 @@ def read_journal(run: Path, *, sealed: bool) -> Journal:
         OSError: it cannot be read.
     """
     path = run / JOURNAL
-    if not path.is_file():
+    if not path.exists():
         return Journal()
-    *whole, rest = path.read_bytes().split(b"\n")
+    *whole, rest = read_regular(path).split(b"\n")
     lines: dict[str, Line] = {}
     damaged = []
+    place, count, missing_before = 0, 0, None
     for number, raw in enumerate(whole, start=1):
         if not raw.strip():
             continue
+        count, place = count + 1, place + 1
         try:
             line = parse_line(raw)
             if sealed and not line.sealed:
@@ -76,9 +87,12 @@ def read_journal(run: Path, *, sealed: bool) -> Journal:
         except DamagedError:
             damaged.append(number)
             continue
+        if line.number not in (None, place):
+            missing_before = missing_before or number
+            place = line.number or place
         lines.pop(line.score.mixture_id, None)
         lines[line.score.mixture_id] = line
-    return Journal(lines, tuple(damaged), bool(rest))
+    return Journal(lines, tuple(damaged), missing_before, count, bool(rest))
 
 
 def parse_line(raw: bytes) -> Line:
@@ -91,7 +105,10 @@ def parse_line(raw: bytes) -> Line:
     try:
         content = upgraded_line(found.content)
         files = dict(content.pop("files", {}))
-        return Line(MixtureScore.from_dict(content), files, found.sealed)
+        number = content.pop("number", None)
+        if number is not None and type(number) is not int:
+            raise ValueError(f"its number is {number!r}")
+        return Line(MixtureScore.from_dict(content), files, found.sealed, number)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedError(f"not a line of a run: {error}") from error
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import read_regular
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, Unsealed, unseal
 from s5eval.harness.record.codec import MismatchError, from_json
@@ -153,6 +154,10 @@ def journal_problem(journal: Journal, record: RunRecord) -> str | None:
     """What keeps a journal from being used, as a phrase; None: nothing."""
     if journal.damaged:
         return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
+    if journal.missing_before is not None:
+        return f"a line is missing before line {journal.missing_before} (taken out or lost), or lines were moved"
+    if record.lines is not None and journal.count < record.lines:
+        return f"{record.lines - journal.count} of its {record.lines} lines are missing: taken out, or lost"
     missing = [id_ for id_ in record.mixtures if id_ not in journal.lines]
     if record.status == "complete" and missing:
         torn = ", the last line is torn" if journal.torn else ""
@@ -185,7 +190,7 @@ _OF_RECORDS = (KeyError, TypeError, ValueError, AttributeError, IndexError, Zero
 
 
 def _unsealed(file: Path) -> Unsealed:
-    return unseal(file.read_bytes())
+    return unseal(read_regular(file))
 
 
 def facts_of(record: RunRecord) -> Facts:

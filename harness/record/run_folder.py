@@ -20,12 +20,13 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
-from s5eval.data_manifests.common.files import sweep, sync_files, sync_folder, write_atomically
+from s5eval.data_manifests.common.files import sweep, sync_files, sync_folder, write_all, write_atomically
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.harness.errors import RunFolderError
@@ -53,6 +54,7 @@ class RunFolder:
         self._made = False
         self._lock: FolderLock | None = None
         self._journal: IO[bytes] | None = None
+        self._lines: int | None = None  # of the journal; None: not counted yet
         self._pending: list[Path] = []
         self._synced = time.monotonic()
 
@@ -161,7 +163,10 @@ class RunFolder:
                 files[str(path.relative_to(self.path))] = table.save(path, sync=False)
             if self._journal is None:
                 self._journal = (self.path / JOURNAL).open("ab", buffering=0)
-            _write_all(self._journal, Line(score, files).text().encode())
+            if self._lines is None:
+                self._lines = (self.path / JOURNAL).read_bytes().count(b"\n")
+            self._lines += 1
+            write_all(self._journal, Line(score, files, number=self._lines).text().encode())
         except OSError as error:
             raise _unwritable(self.path, error) from error
         self._pending += [self.path / name for name in files]
@@ -189,7 +194,9 @@ class RunFolder:
             self._journal.close()
             self._journal = None
         try:
-            write_atomically(self.path / JOURNAL, "".join(line.text() for line in lines))
+            numbered = [replace(line, number=number).text() for number, line in enumerate(lines, start=1)]
+            write_atomically(self.path / JOURNAL, "".join(numbered))
+            self._lines = len(numbered)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
@@ -253,10 +260,3 @@ def _unwritable(path: Path, error: OSError) -> RunFolderError:
             f"the disk reports an error: cannot write in {path}; s5eval run --resume {path} goes on from what stands"
         )
     return RunFolderError(f"cannot write in {path}: {os.strerror(error.errno) if error.errno else error}")
-
-
-def _write_all(file: IO[bytes], data: bytes) -> None:
-    """An unbuffered file may take a part only; nothing may be left to its end, when no error can be told any more."""
-    left = memoryview(data)
-    while left:
-        left = left[file.write(left) or 0 :]

@@ -146,6 +146,8 @@ class RunRecord(DataFacts):
         sittings: one per start and `--resume`, in order.
         seconds: what all sittings took that came to their end.
         stages: costs of the stages over these sittings.
+        lines: of the journal, when the run came to its end or was interrupted; None: it was killed, or made before this
+            was written.
         energy: of all sittings that were measured; None: none was.
         adopted_unverified: mixtures that were taken over from a folder without digests.
         rescored_from: the run whose tables were scored again; None: this is no such run.
@@ -167,6 +169,7 @@ class RunRecord(DataFacts):
     stages: Mapping[str, StageCost] = field(default_factory=dict)
     energy: Energy | None = None
     adopted_unverified: int = 0
+    lines: int | None = None
     rescored_from: str | None = None
 
 

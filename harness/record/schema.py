@@ -53,6 +53,7 @@ def file_schema(name: str) -> dict[str, Any]:
         described = {"description": descriptions(Line)["files"], **_schema(files.type, definitions)}
         record["properties"]["files"] = described
         record["required"].append("files")
+        record["properties"]["number"] = {"description": descriptions(Line)["number"], "type": "integer"}
     record["properties"]["sha256"] = {"description": "Digest of all that stands before it, the last key.", **_DIGEST}
     record["required"].append("sha256")
     return {

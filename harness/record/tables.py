@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.zips import DAMAGE
 from s5eval.data_manifests.labels import label_problem
@@ -79,7 +79,7 @@ class PairTable:
             DataError: the file is missing, damaged, or of another version.
         """
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
             if digest is not None and hashlib.sha256(content).hexdigest() != digest:
                 raise ValueError("not what was written: its digest is another one")
             arrays = _read_arrays(content)

@@ -67,7 +67,7 @@ def write_bundle(run: Path, target: Path, *, sounds: int = SOUNDS, seed: int = 0
         WriteError: the disk does not allow it.
     """
     if sounds < 0:
-        raise UsageError(f"--sounds is {sounds}, expected 0 or more")
+        raise UsageError(f"`sounds` is {sounds}, expected 0 or more")
     zipped = target.suffix.lower() == ".zip"
     if target.exists() and (zipped or not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already; name a folder that is new or empty, or a new .zip")

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
 from s5eval.harness.record.run_record import RunRecord
@@ -89,7 +89,7 @@ def page_names(count: int) -> list[str]:
 def _whole_text(page: Path) -> bytes | None:
     """The content of a page whose last line is the digest of all before it; None where it is not."""
     try:
-        content = page.read_bytes()
+        content = read_regular(page)
     except OSError:
         return None
     return content if content.endswith(_seal(content[: -len(_seal(b""))]).encode()) else None

@@ -15,7 +15,16 @@ from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.structured import parse_json
 from s5eval.systems.decision import Decision, parse_decision
-from s5eval.systems.interface import Candidates, Factory, Json, OracleSystem, System, sharing
+from s5eval.systems.interface import (
+    Candidates,
+    Factory,
+    Json,
+    OracleSystem,
+    Proposal,
+    StreamedCandidates,
+    System,
+    sharing,
+)
 
 _CONTRACT = "(the contract is s5eval/systems/interface.py)"
 
@@ -112,7 +121,7 @@ def inspect_files(name: str, system: object, ids: Sequence[str], expected: Seque
     return list(found)
 
 
-def check_proposals(proposals: object, n: int) -> Sequence[Candidates]:
+def check_proposals(proposals: object, n: int) -> Sequence[Proposal]:
     """The answer of `propose` for n mixtures, if it is one.
 
     Raises:
@@ -125,7 +134,7 @@ def check_proposals(proposals: object, n: int) -> Sequence[Candidates]:
             f"{_CONTRACT}"
         )
     for entry in proposals:
-        if not isinstance(entry, Candidates):
+        if not isinstance(entry, Candidates | StreamedCandidates):
             raise ValueError(f"the system proposed a {type(entry).__name__}, expected Candidates {_CONTRACT}")
     if len(proposals) != n:
         raise ValueError(f"the system returned {len(proposals)} proposals for {n} mixtures")

@@ -6,33 +6,29 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from s5eval.data_manifests.audio import read_audio, wav_bytes
-from s5eval.data_manifests.common.errors import AudioError, DataError, S5Error
-from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.errors import DataError, S5Error
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import label_problem
-from s5eval.data_manifests.naming import format_source_name
-from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio, Scene
+from s5eval.data_manifests.records import Scene
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record import tables
-from s5eval.harness.record.tables import AsWritten, Flag, MixtureScore, PairTable
+from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.runs.contract import check_proposals
+from s5eval.harness.runs.estimate_files import write_estimates
 from s5eval.harness.runs.guard import Guard, OverTime
+from s5eval.harness.runs.scene_audio import SceneAudio
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.scoring.secondary_metrics import with_secondary
-from s5eval.metrics.sdr import PairScores, pairwise_sdr
-from s5eval.systems.decision import Decision, Selection
-from s5eval.systems.interface import Candidates, OracleSystem, System
+from s5eval.metrics.sdr import Blocks, pairwise_sdr_in_blocks
+from s5eval.systems.decision import Decision
+from s5eval.systems.interface import OracleSystem, Proposal, System
 
 log = logging.getLogger("s5eval.run")
-
-_PCM_FULL_SCALE = 32768.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,34 +91,31 @@ class Engine:
         seconds = (time.perf_counter() - start) / len(batch)
         return [self._evaluate(scene, found, seconds) for scene, found in zip(batch, proposals, strict=True)]
 
-    def _propose(self, batch: Sequence[Scene]) -> Sequence[Candidates]:
+    def _propose(self, batch: Sequence[Scene]) -> Sequence[Proposal]:
         if isinstance(self.system, OracleSystem):
             return check_proposals(self.system.propose_with_references(batch), len(batch))
         return check_proposals(self.system.propose([scene.mixture for scene in batch]), len(batch))
 
-    def _evaluate(self, scene: Scene, candidates: Candidates, seconds: float) -> Outcome:
+    def _evaluate(self, scene: Scene, candidates: Proposal, seconds: float) -> Outcome:
         try:
             if scene.problem is not None:
                 raise DataError(scene.problem)
-            mixture = _channel_0(scene)
-            references = _references(scene, len(mixture))
-            table = pair_table(scene.mixture.id, candidates, scene.labels, references, mixture)
+            audio = SceneAudio(scene, candidates)
+            table = pair_table(scene.mixture.id, candidates, scene.labels, audio.blocks, audio.length)
             selections = select(table, self.decision)
             score = score_mixture(
                 scene.mixture.id, table, selections, decision=self.decision, seconds=round(seconds, 4)
             )
             if self.secondary and score.status == "scored":
-                score = with_secondary(score, table, selections, candidates.audio, references)
-            audio: Mapping[str, str] = {}
+                score = with_secondary(score, table, selections, candidates.audio, audio.references())
+            files: Mapping[str, str] = {}
             if self.audio_folder is not None:
-                score, audio = _write_estimates(
-                    self.audio_folder, score, candidates, selections, table, references, mixture
-                )
+                score, files = write_estimates(self.audio_folder, score, selections, table, audio)
         except RunFolderError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             return _failed(scene, error)
-        return Outcome(score, table, audio)
+        return Outcome(score, table, files)
 
 
 def _failed(scene: Scene, error: BaseException) -> Outcome:
@@ -136,25 +129,8 @@ def _failed(scene: Scene, error: BaseException) -> Outcome:
     return Outcome(MixtureScore(scene.mixture.id, outcome, reference_labels=scene.labels), None)
 
 
-def _channel_0(scene: Scene) -> Audio:
-    mixture = scene.mixture
-    audio = read_audio(mixture.path, channels=MIXTURE_CHANNELS, sample_rate=mixture.sample_rate, only=0)
-    if audio.shape[1] == 0:
-        raise AudioError(f"{mixture.path}: no samples")
-    channel: Audio = audio[0]
-    return channel
-
-
-def _references(scene: Scene, length: int) -> Audio:
-    references = scene.references or ()
-    audio = np.empty((len(references), length), np.float32)
-    for row, reference in enumerate(references):
-        reference.audio(out=audio[row])
-    return audio
-
-
 def pair_table(
-    mixture_id: str, candidates: Candidates, labels: tuple[str, ...] | None, references: Audio, mixture: Audio
+    mixture_id: str, candidates: Proposal, labels: tuple[str, ...] | None, blocks: Blocks, length: int
 ) -> PairTable:
     """Check what a system proposed for a mixture, and compare it with the references.
 
@@ -162,18 +138,16 @@ def pair_table(
         mixture_id: names the mixture in errors.
         candidates: of the mixture.
         labels: R labels of the references; None when there are none to score against (R is 0 then).
-        references: (R, T).
-        mixture: (T,), channel 0.
+        blocks: candidates, references and channel 0 of the mixture, block by block.
+        length: T, of the mixture.
 
     Raises:
         DataError: lengths differ, a number is not finite, a probability is none, or a label is unknown.
     """
-    if candidates.audio.shape[1] != len(mixture):
-        raise DataError(
-            f"{mixture_id}: the system returned {candidates.audio.shape[1]} samples, the mixture has {len(mixture)}"
-        )
+    if candidates.length != length:
+        raise DataError(f"{mixture_id}: the system returned {candidates.length} samples, the mixture has {length}")
     try:
-        scores = pairwise_sdr(estimate=candidates.audio, reference=references, mixture=mixture)
+        scores = pairwise_sdr_in_blocks(blocks)
     except ValueError as error:
         raise DataError(f"{mixture_id}: {error}") from error
     if not (np.isfinite(candidates.class_scores).all() and np.isfinite(candidates.p_silence).all()):
@@ -184,47 +158,6 @@ def pair_table(
         if problem := label_problem(label):
             raise DataError(f"{mixture_id}: {problem}")
     return PairTable(scores, candidates.class_scores, candidates.p_silence, candidates.labels, labels)
-
-
-def _write_estimates(
-    folder: Path,
-    score: MixtureScore,
-    candidates: Candidates,
-    selections: tuple[Selection, ...],
-    table: PairTable,
-    references: Audio,
-    mixture: Audio,
-) -> tuple[MixtureScore, dict[str, str]]:
-    """Write the estimates as the challenge wants them, PCM_16, and score what is in the files.
-
-    Returns:
-        The score, and the digests of the files: path below the run folder → hexadecimal SHA-256. They are handed over
-        to the disk with the mixture's line.
-    """
-    scaled = np.rint(candidates.audio[[s.index for s in selections]] * np.float32(_PCM_FULL_SCALE))
-    written = np.clip(scaled, -_PCM_FULL_SCALE, _PCM_FULL_SCALE - 1).astype(np.int16)
-    clipped = int(np.count_nonzero(written != scaled))
-    digests = {}
-    for selection, samples in zip(selections, written, strict=True):
-        path = folder / format_source_name(score.mixture_id, selection.index, selection.label)
-        try:
-            content = wav_bytes(samples, sample_rate=SAMPLE_RATE, subtype="PCM_16")
-            digests[f"{folder.name}/{path.name}"] = write_atomically(path, content, sync=False)
-        except (OSError, soundfile.SoundFileError) as error:
-            raise RunFolderError(f"cannot write {path}: {error}; free some space, then resume the run") from error
-    capi: float | None = None
-    if table.reference_labels is not None:
-        rescored = pairwise_sdr(estimate=written, reference=references, mixture=mixture)
-        capi = score_mixture(
-            score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
-        ).capi_sdri
-    flags = (*score.flags, Flag("clipped-samples", clipped)) if clipped else score.flags
-    return replace(score, as_written=AsWritten(capi, clipped), flags=flags), digests
-
-
-def _selected(table: PairTable, scores: PairScores) -> PairTable:
-    n = len(scores.energy)
-    return PairTable(scores, table.class_scores[:n], table.p_silence[:n], None, table.reference_labels)
 
 
 def _batched(scenes: Iterable[Scene], size: int) -> Iterator[tuple[Scene, ...]]:

@@ -1,14 +1,18 @@
 """What keeps one mixture from taking a run along for good: marks of what is under way, and a limit of time.
 
 The marks are one small file in the run folder, overwritten before every batch and not synced: a process that dies
-leaves it, and so the next one knows what the last one died of. A mixture during which the process has ended twice is
-given up; one during which it has ended once is tried again alone, so that it takes no blameless ones along.
+leaves it, and so the next one knows what the last one died of. A mixture during which the process has ended is tried
+again alone, so that it takes no blameless ones along; one during which it has ended three times in a row is given up.
+Who ended it cannot be told: a kill from outside, by an operator or for want of memory, leaves no more trace than a
+crash in native code does. So a mixture that is given up says how it is tried once more (`retry`).
 """
 
 import contextlib
 import json
+import logging
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,10 +26,12 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.structured import check_shape, read_json
 
+log = logging.getLogger("s5eval.run")
+
 MARKS = ".started"
 """The file of the marks, in the run folder; gone after a run whose process came to its end."""
 
-_DEATHS = 2  # after which a mixture is given up
+_DEATHS = 3  # after which a mixture is given up
 _SHAPE = {"under_way": [str], "deaths": {"*": int}}
 
 
@@ -42,13 +48,16 @@ class Guard:
     its own ends this one, and the resumed run fails the mixture by name.
     """
 
-    def __init__(self, folder: Path, done: Collection[str], *, timeout: float | None = None) -> None:
+    def __init__(
+        self, folder: Path, done: Collection[str], *, timeout: float | None = None, retry: bool = False
+    ) -> None:
         """Read what an earlier process has left in `folder`.
 
         Args:
             folder: the run folder, an absolute path.
             done: ids of mixtures that have an outcome.
             timeout: seconds that a mixture may take; a batch may take so many times that; None: any.
+            retry: begin to count anew, so that what was given up is tried again.
         """
         self._path = folder / MARKS
         self._timeout = timeout
@@ -60,7 +69,10 @@ class Guard:
         for id_ in marks["under_way"]:
             if id_ not in done:
                 deaths[id_] = deaths.get(id_, 0) + 1
-        self._deaths: dict[str, int] = deaths
+        self._deaths: dict[str, int] = {id_: 1 for id_ in deaths} if retry else deaths
+        for id_, count in self._deaths.items():
+            if not retry and count < _DEATHS:
+                log.warning("%s: the process has ended during it, %d of %d times: it is run alone", id_, count, _DEATHS)
 
     def alone(self, mixture_id: str) -> bool:
         """Whether a mixture is to be tried without others beside it."""
@@ -71,8 +83,9 @@ class Guard:
         if self._deaths.get(mixture_id, 0) < _DEATHS:
             return None
         return (
-            f"{mixture_id}: the process ended while the system was at work on it, again and again (a crash in native "
-            f"code, os._exit, memory, a limit of time); remove {self._path} to try it once more"
+            f"{mixture_id}: the process ended while the system was at work on it, again and again: a crash in native "
+            "code, os._exit, a limit of time, or a kill from outside (by hand, or for want of memory). Once more: "
+            f"s5eval run --resume {shlex.quote(str(self._path.parent))} --retry-given-up"
         )
 
     def survived(self, mixture_id: str) -> None:

@@ -69,7 +69,7 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         summary = derive_summary(begun, scores)
         folder.write_summary(summary)
         status = status_of(summary, finished=len(scores) == len(record.mixtures))
-        folder.write_run(replace(begun, metric_version=METRIC_VERSION, status=status))
+        folder.write_run(replace(begun, metric_version=METRIC_VERSION, status=status, lines=len(scores)))
         write_page(folder.path, draw=False)
     return RunResult(folder.path, summary)
 

@@ -34,6 +34,7 @@ def resume(
     *,
     given: Mapping[str, Any],
     fresh: RunConfig | None,
+    retry: bool = False,
     progress: OutcomeProgress | None = None,
     making: CountProgress | None = None,
     hooks: Hooks | None = None,
@@ -44,6 +45,7 @@ def resume(
         out: the run folder.
         given: options (fields of `RunConfig`) that were given again; what they change must not matter.
         fresh: the whole configuration, if enough options were given, for a folder whose run had not begun.
+        retry: try mixtures again that were given up because the process ended during them (see `Guard`).
         progress: see `run`.
         making: see `plan_run`.
         hooks: see `run`.
@@ -99,7 +101,7 @@ def resume(
         if json.loads(json.dumps(plan.decision.as_dict())) != record.decision.as_dict():
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(adopted(out, line) for line in done.values())
-        return replace(carry_out(plan, folder, done, progress, record, hooks), path=shown)
+        return replace(carry_out(plan, folder, done, progress, record, hooks, retry=retry), path=shown)
 
 
 def _check_data(out: Path, record: RunRecord, manifest: Manifest, done: Mapping[str, Line]) -> None:

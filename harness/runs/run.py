@@ -79,8 +79,12 @@ def carry_out(
     progress: OutcomeProgress | None,
     before: RunRecord | None = None,
     hooks: Hooks | None = None,
+    *,
+    retry: bool = False,
 ) -> RunResult:
-    """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now."""
+    """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now, `retry` as for
+    `resume`.
+    """
     hooks = hooks or Hooks()
     if plan.config.energy:
         check_available()
@@ -98,7 +102,7 @@ def carry_out(
         log.warning("%s", finding)
     scores = {id_: line.score for id_, line in done.items()}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
-    guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout)
+    guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout, retry=retry)
     meter = Meter()
     try:
         with measured(plan.config.energy) as meter:
@@ -120,7 +124,9 @@ def carry_out(
         sittings = (*earlier, replace(_with_costs(sitting, plan, time.perf_counter() - start), energy=meter.record))
         seconds, stages, energy = _total_costs(sittings)
         status = status_of(summary, finished=finished)
-        ended = replace(record, status=status, sittings=sittings, seconds=seconds, stages=stages, energy=energy)
+        ended = replace(
+            record, status=status, sittings=sittings, seconds=seconds, stages=stages, energy=energy, lines=len(scores)
+        )
         folder.write_run(ended)
         if hooks:
             hooks.tell("end", status, to_json(summary))

@@ -9,6 +9,7 @@ import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.sealed import seal_comment
 from s5eval.harness.record.reading import unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.report.table import part_mark
@@ -94,12 +95,12 @@ def joint(values: Iterable[Any]) -> Any:
 
 
 def write_decision(file: Path, decision: Decision) -> None:
-    """Write a decision file; in a folder of weights, where it is what their card lists, the card is told.
+    """Write a decision file, closed by its digest; in a folder of weights, whose card lists it, the card is told.
 
     Raises:
         WriteError: the file cannot be written.
         DataError: the card cannot be read or written.
     """
-    write_atomically(file, yaml.safe_dump(decision.as_dict(), sort_keys=False, allow_unicode=True))
+    write_atomically(file, seal_comment(yaml.safe_dump(decision.as_dict(), sort_keys=False, allow_unicode=True)))
     if file.name == THRESHOLDS:
         record_file(file.parent, THRESHOLDS)

@@ -170,14 +170,31 @@ def outcome_probabilities(tables: Sequence[PairTable], run: Path) -> Array:
     rows = []
     for table in tables:
         sums = table.class_scores.sum(axis=1)
-        if table.labels is not None or (table.class_scores < 0).any() or (np.abs(sums - 1) > 1e-2).any():
-            raise UsageError(f"{run}: its class scores are no probabilities that add up to 1: priors cannot be adapted")
+        if (problem := _no_probabilities(table, sums)) is not None:
+            raise UsageError(
+                f"{run}: priors can be adapted only where the class scores of every candidate are probabilities that "
+                f"add up to 1, and {problem}. `s5eval tune` without --unlabelled needs no probabilities, but references"
+            )
         alive = (1.0 - table.p_silence)[:, None] * table.class_scores / np.maximum(sums, 1e-12)[:, None]
         rows.append(np.column_stack([alive, table.p_silence]))
     everything = np.concatenate(rows) if rows else np.zeros((0, len(OUTCOMES)))
     if not len(everything):
         raise UsageError(f"{run} has no candidates: there is nothing to adapt to")
     return np.clip(everything, 1e-9, None)
+
+
+def _no_probabilities(table: PairTable, sums: Array) -> str | None:
+    """Why the class scores of a table are no probabilities; None: they are."""
+    if table.labels is not None:
+        return "its candidates come with fixed classes, without scores of the others"
+    if (table.class_scores < 0).any():
+        return f"there is a negative one, {table.class_scores.min():.3g}"
+    if (off := np.abs(sums - 1) > 1e-2).any():
+        return (
+            f"those of a candidate add up to {sums[off][0]:.3g} (the baseline, for one, scales them so that its "
+            "confidences are the official ones)"
+        )
+    return None
 
 
 def _official(candidates: float) -> Array:

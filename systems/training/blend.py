@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.systems.card import card_held
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.parts import EXPORTED
 from s5eval.systems.weight_files import file_digest, read_tensors
@@ -48,10 +49,19 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
         before, after = (read_tensors(path, EXPORTED) for path in paths)
         blended[part] = _between(before, after, share, paths[1])
         started |= {f"{part} ({name})": file_digest(path) for name, path in zip(("old", "new"), paths, strict=True)}
-    for part, tensors in blended.items():
-        kind = next(value.dtype for value in tensors.values() if value.is_floating_point())
-        digests[part] = checkpoint.export(out / f"{part}.safetensors", tensors, kind)
-    entry: dict[str, Any] = {
+    with card_held(out):
+        for part, tensors in blended.items():
+            kind = next(value.dtype for value in tensors.values() if value.is_floating_point())
+            digests[part] = checkpoint.export(out / f"{part}.safetensors", tensors, kind)
+        written = {f"{part}.safetensors": digest for part, digest in digests.items()}
+        checkpoint.update_card(out, _entry(parts, share, started, digests), written=written)
+    return digests
+
+
+def _entry(
+    parts: Sequence[str], share: float, started: Mapping[str, str], digests: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
         "recipe": "blend",
         "plan": f"{share:g} of the new: {', '.join(parts)}",
         "steps": 0,
@@ -60,12 +70,10 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
         "hours": 0.0,
         "device": "cpu",
         "torch": torch.__version__,
-        "started_from": started,
+        "started_from": dict(started),
         "figures": {},
-        "files": digests,
+        "files": dict(digests),
     }
-    checkpoint.update_card(out, entry)
-    return digests
 
 
 def _between(old: Mapping[str, Any], new: Mapping[str, Any], share: float, path: Path) -> dict[str, Tensor]:

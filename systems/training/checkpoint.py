@@ -257,8 +257,17 @@ def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
     return found[-1] if found else None
 
 
-def update_card(folder: Path, entry: Mapping[str, Any], material: Sequence[Mapping[str, Any]] = ()) -> None:
+def update_card(
+    folder: Path,
+    entry: Mapping[str, Any],
+    material: Sequence[Mapping[str, Any]] = (),
+    *,
+    written: Mapping[str, str],
+) -> None:
     """Add what was done to `card.json` of a weights folder, or replace what it said of the same recipe and plan.
+
+    `written` holds the digests of the files that were written just now, by their paths below the folder: what those
+    names had before is no longer taken. The card is held (`card_held`) since before they were.
 
     What else the card holds, such as scores, stays. Folders of recordings in `material` are described under
     `recordings`, once for every digest: how many files of which licence and source.
@@ -277,6 +286,7 @@ def update_card(folder: Path, entry: Mapping[str, Any], material: Sequence[Mappi
         if "digest" in told:
             known = {key: value for key, value in told.items() if key not in ("share", "digest")}
             card.setdefault("recordings", {})[told["digest"]] = known
+    card["files"] = {**card.get("files", {}), **written}
     write_card(folder, card)
 
 

@@ -17,8 +17,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
+from s5eval.systems.card import card_held
 from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
@@ -139,7 +141,11 @@ def _train(
     if not done:
         loop.run(sitting, hooks if rank == 0 else Hooks(), say if rank == 0 else None)
     finished = loop.step >= recipe.steps
-    digests = loop.export(sitting.weights, digests) if rank == 0 and finished else {}
+    if rank == 0 and finished:
+        with card_held(sitting.weights):
+            digests = loop.export(sitting.weights, digests)
+    else:
+        digests = {}
     return TrainingResult(loop.step, finished, loop.seconds, loop.meter.means(), digests, rank)
 
 
@@ -345,15 +351,18 @@ class _Loop:
         """
         values = self.average or self.job.task.state_dict()
         self.job.task.load_state_dict(values)
-        digests = {}
+        digests, written = {}, {}
         for name, part in self.job.parts.items():
             path = folder / part.file
             if name in known and path.is_file():
                 digests[name] = known[name]
                 continue
-            digests[name] = checkpoint.export(path, part.tensors(part.network), _TYPES[self.plan.recipe.export])
+            digests[name] = written[part.file] = checkpoint.export(
+                path, part.tensors(part.network), _TYPES[self.plan.recipe.export]
+            )
             if part.beside is not None:
-                part.beside(path.parent)
+                beside = part.beside(path.parent)
+                written[str(beside.relative_to(folder))] = f"sha256:{file_sha256(beside)}"
         recipe, energy = self.plan.recipe, total_energy(self.energy())
         entry = {
             "recipe": self.plan.name,
@@ -373,7 +382,7 @@ class _Loop:
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
             "files": digests,
         }
-        checkpoint.update_card(folder, entry, material)
+        checkpoint.update_card(folder, entry, material, written=written)
         return digests
 
 

@@ -29,13 +29,13 @@ class Part:
         network: the module.
         file: where its weights go, below the weights folder.
         tensors: what of the network is exported.
-        beside: writes what else a reader of that file needs, into the file's folder.
+        beside: writes what else a reader of that file needs, into the file's folder, and says which file that is.
     """
 
     network: nn.Module
     file: str
     tensors: Callable[[nn.Module], Mapping[str, Tensor]] = nn.Module.state_dict
-    beside: Callable[[Path], None] | None = None
+    beside: Callable[[Path], Path] | None = None
 
 
 class BatchSource(Protocol):

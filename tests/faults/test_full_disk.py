@@ -57,12 +57,12 @@ def test_an_output_place_that_cannot_be_written_is_said_before_anything_is_run(
 def test_estimates_that_cannot_be_written_end_the_run(
     small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import soundfile
+    from s5eval.data_manifests.common import files
 
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(soundfile, "write", full)
+    monkeypatch.setattr(files, "write_all", full)
     result = s5eval("run", "--system", "plugins:build", "--data", small_set, "--out", tmp_path / "run", "--save-audio")
     assert result.code == 1
     assert "m_1_0_Speech.wav" in result.err

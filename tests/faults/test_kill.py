@@ -59,6 +59,26 @@ def test_killed_in_the_middle_and_resumed(data: Path, tmp_path: Path, after: int
     assert len(seen) == 13, "only the mixture that was under way is run again"
 
 
+def test_a_mixture_that_was_given_up_for_kills_from_outside_is_tried_again_on_request(
+    data: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(SUPPORT))
+    out, options = tmp_path / "run", ("--system", "plugins:build")
+    assert s5eval("run", *options, "--data", data, "--out", out).code == 0
+    journal = out / "mixtures.jsonl"
+    journal.write_text("".join(line for line in journal.read_text().splitlines(keepends=True) if "m_05" not in line))
+    edit_record(out / "run.json", status="running")
+    marks = out / ".started"
+    marks.write_text(json.dumps({"under_way": ["m_05"], "deaths": {"m_05": 2}}))
+    given_up = s5eval("run", "--resume", out, *options)
+    assert (given_up.code, "--retry-given-up" in given_up.out) == (4, True)
+    assert s5eval("run", "--resume", out, *options).code == 4, "and stays so"
+    assert s5eval("run", "--resume", out, *options, "--retry-given-up").code == 0
+    assert not marks.exists()
+    refused = s5eval("run", *options, "--data", data, "--out", tmp_path / "new", "--retry-given-up")
+    assert (refused.code, "goes with --resume" in refused.err) == (2, True)
+
+
 def test_a_torn_last_line_is_run_again(data: Path, tmp_path: Path) -> None:
     options = ("run", "--system", "plugins:build", "--data", data, "--out")
     assert finish(*options, tmp_path / "whole") == 0
@@ -99,16 +119,14 @@ def test_killed_at_random_moments_until_done(data: Path, tmp_path: Path) -> None
     for _ in range(60):
         process = start(*arguments, "--resume", out)
         try:
-            if process.wait(timeout=rng.uniform(0.2, 1.5) * alone) == 0:
+            if process.wait(timeout=rng.uniform(0.2, 1.5) * alone) in (0, 4):
                 break
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             kills += 1
-            # two kills during one mixture look as if it had ended the process, and it would be given up
-            (out / ".started").unlink(missing_ok=True)
-    else:
-        assert finish(*arguments, "--resume", out) == 0
+    # kills from outside cannot be told from crashes: what was given up for them is tried again on request
+    assert finish(*arguments, "--resume", out, "--retry-given-up") == 0
     assert kills > 2
     assert values(out) == values(tmp_path / "whole")
 

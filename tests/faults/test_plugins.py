@@ -128,7 +128,7 @@ def test_the_end_of_an_input_is_no_interruption(s5eval: Call, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("way", ["exit", "segfault"])
-def test_a_mixture_that_ends_the_process_twice_is_failed_by_name_and_the_others_are_scored(
+def test_a_mixture_that_ends_the_process_thrice_is_failed_by_name_and_the_others_are_scored(
     small_set: Path, tmp_path: Path, lines: Call, way: str
 ) -> None:
     out, log = tmp_path / "run", tmp_path / "log"
@@ -140,19 +140,20 @@ def test_a_mixture_that_ends_the_process_twice_is_failed_by_name_and_the_others_
     assert {first.returncode, second.returncode} <= ({0} if way == "exit" else {-11, 139, 245})
     assert set(lines(out)) == {"m_1", "m_10"}, "those beside it in the batch are done alone, before and after"
     third = in_a_process("run", "--resume", out, *options)
-    assert third.returncode == 4
-    failed = {
-        id_: line["outcome"]["error"] for id_, line in lines(out).items() if line["outcome"]["status"] == "failed"
-    }
+    assert third.returncode == second.returncode
+    assert "2 of 3 times: it is run alone" in (out / "log.txt").read_text()
+    fourth = in_a_process("run", "--resume", out, *options)
+    assert fourth.returncode == 4
+    outcomes = {id_: line["outcome"] for id_, line in lines(out).items()}
+    failed = {id_: outcome["error"] for id_, outcome in outcomes.items() if outcome["status"] == "failed"}
     assert list(failed) == ["m_2"]
     assert "the process ended while the system was at work on it" in failed["m_2"]
-    assert {id_ for id_, line in lines(out).items() if line["outcome"]["status"] == "scored"} == {
-        "m_1",
-        "m_10",
-        "m_3",
-        "m_4",
-    }
-    assert log.read_text().split().count("m_2") == 2, "it is not tried a third time"
+    scored = {id_ for id_, outcome in outcomes.items() if outcome["status"] == "scored"}
+    assert scored == {"m_1", "m_10", "m_3", "m_4"}
+    assert log.read_text().split().count("m_2") == 3, "it is not tried a fourth time"
+    assert f"--resume {out} --retry-given-up" in failed["m_2"]
+    assert in_a_process("run", "--resume", out, *options, "--retry-given-up").returncode == second.returncode
+    assert log.read_text().split().count("m_2") == 4
 
 
 def test_a_mixture_that_takes_too_long_is_failed_by_name(

@@ -1,5 +1,6 @@
 """Intervals against a literal loop, undefined mixtures, coverage, and speed at the size of the challenge."""
 
+import sys
 import time
 
 import numpy as np
@@ -91,6 +92,17 @@ def test_ten_thousand_resamples_of_the_test_split_take_under_a_second() -> None:
         bootstrap(x, np.ones((1512, 4)), resamples=10_000)
         seconds.append(time.process_time() - start)
     assert min(seconds) < 1.0
+
+
+def test_how_many_resamples_are_held_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["s5eval.metrics.bootstrap"]  # the package has a function of that name
+
+    values = np.random.default_rng(4).normal(size=(3000, 2))
+    whole = bootstrap(values, np.ones_like(values), resamples=300)
+    monkeypatch.setattr(module, "_MOST_COUNTS", 7 * 3000)
+    parts = bootstrap(values, np.ones_like(values), resamples=300)
+    np.testing.assert_allclose(parts.low, whole.low, atol=1e-12)
+    np.testing.assert_allclose(parts.high, whole.high, atol=1e-12)
 
 
 @pytest.mark.parametrize("n", [0, 1, 30])

@@ -92,6 +92,7 @@ def failing(at: int, code: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
 
     Yields a list whose only number counts operations.
     """
+    from s5eval.data_manifests.common import files
     from s5eval.harness.record import run_folder as journal
 
     count = [0]
@@ -107,14 +108,15 @@ def failing(at: int, code: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
 
         return call
 
-    write_bytes, write_all = Path.write_bytes, journal._write_all
+    write_bytes, write_all = Path.write_bytes, files.write_all
     with monkeypatch.context() as patch:
         patch.setattr(
             Path, "write_bytes", wrap(write_bytes, lambda path, data: write_bytes(path, data[: len(data) // 2]))
         )
-        patch.setattr(
-            journal, "_write_all", wrap(write_all, lambda file, data: write_all(file, data[: len(data) // 2]))
-        )
+        for module in (journal, files):
+            patch.setattr(
+                module, "write_all", wrap(write_all, lambda file, data: write_all(file, data[: len(data) // 2]))
+            )
         patch.setattr(os, "fsync", wrap(os.fsync))
         if code != errno.ENOSPC:  # a rename needs no room
             patch.setattr(Path, "replace", wrap(Path.replace))

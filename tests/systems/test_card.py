@@ -3,7 +3,9 @@
 import json
 import random
 import shutil
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from sealed_files import flip_bit
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.baseline.system import SHIPPED as BASELINE
-from s5eval.systems.card import check_digest, record_file, recorded_digests
+from s5eval.systems.card import card_held, check_digest, record_file, recorded_digests
 from s5eval.systems.decision import load_decision, thresholds_file
 from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE
 from s5eval.systems.weight_files import checked_digest
 
+checkpoint = pytest.importorskip("s5eval.systems.training.checkpoint")
+update_card = checkpoint.update_card
 Call = Callable[..., Any]
 
 
@@ -85,6 +89,39 @@ def test_a_file_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
     assert check_digest(tmp_path, "uss.safetensors", "sha256:any") == "sha256:any"
     with pytest.raises(DataError, match=r"tse2\.safetensors"):
         check_digest(tmp_path, "tse2.safetensors", "sha256:any")
+
+
+def test_weights_of_before_are_refused_once_the_card_says_what_the_file_is_now(tmp_path: Path) -> None:
+    card = {
+        "history": [{"recipe": "a", "files": {"uss": "sha256:old"}}, {"recipe": "b", "files": {"uss": "sha256:new"}}]
+    }
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    assert recorded_digests(tmp_path, "uss.safetensors") == {"sha256:old", "sha256:new"}, "an earlier version's card"
+    with card_held(tmp_path):
+        update_card(tmp_path, {"recipe": "b", "plan": "2"}, written={"uss.safetensors": "sha256:new"})
+    assert check_digest(tmp_path, "uss.safetensors", "sha256:new") == "sha256:new"
+    with pytest.raises(DataError, match="not what was written"):
+        check_digest(tmp_path, "uss.safetensors", "sha256:old")
+
+
+def test_trainings_that_end_together_all_stand_on_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = checkpoint.read_card
+
+    def slowly(folder: Path) -> dict[str, Any]:
+        found = read(folder)
+        time.sleep(0.05)
+        return found
+
+    def finish(number: int) -> None:
+        with card_held(tmp_path):
+            update_card(tmp_path, {"recipe": f"r{number}", "plan": "1"}, written={f"p{number}.safetensors": "sha256:x"})
+
+    monkeypatch.setattr(checkpoint, "read_card", slowly)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(finish, range(6)))
+    card = read(tmp_path)
+    assert {entry["recipe"] for entry in card["history"]} == {f"r{k}" for k in range(6)}
+    assert len(card["files"]) == 6
 
 
 def test_what_is_recorded_is_confirmed_until_it_changes(tmp_path: Path) -> None:

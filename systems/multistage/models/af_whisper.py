@@ -146,10 +146,12 @@ def _sinusoids(length: int, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
-def write_sizes(encoder: nn.Module, directory: Path) -> None:
-    """Write `config.json`, which `load_af_whisper` reads beside `model.safetensors`."""
+def write_sizes(encoder: nn.Module, directory: Path) -> Path:
+    """Write `config.json`, which `load_af_whisper` reads beside `model.safetensors`; returns where it is."""
     content = cast(Any, encoder).config.to_dict()
-    write_atomically(directory / "config.json", json.dumps(content, indent=1) + "\n")
+    path = directory / "config.json"
+    write_atomically(path, json.dumps(content, indent=1) + "\n")
+    return path
 
 
 def load_af_whisper(directory: Path, *, pad_to_30s: bool, device: str, bf16: bool) -> AFWhisper:

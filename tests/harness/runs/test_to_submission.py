@@ -11,6 +11,9 @@ import pytest
 import soundfile
 from sealed_files import edit_lines, edit_record
 
+from s5eval.data_manifests.sets import mini
+from s5eval.submissions.expected import find_expected
+
 Call = Callable[..., Any]
 NAMED = ("--author", "Choi", "--affiliation", "KAIST")
 
@@ -242,6 +245,25 @@ def test_data_set_of_the_mixtures(
     assert (both.code, "leave --data out" in both.err) == (2, True)
     listed = s5eval("submit", "validate", archive, "--dataset", "mini", "--mixtures", tmp_path / "ids.txt")
     assert (listed.code, "give one of them" in listed.err) == (2, True)
+
+
+def test_the_embedded_set_is_known_by_name_without_making_a_scene(
+    s5eval: Call, build: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a scene is made")
+
+    monkeypatch.setattr(mini, "write_scenes", refuse)
+    archive = build("--json").json["archive"]
+    found = s5eval("submit", "validate", archive, "--dataset", "mini", "--json").json
+    assert "mini/test (1512 mixtures)" in found["expected"]
+    assert sum(entry["rule"] == "soundscape-missing" for entry in found["findings"]) == 1512
+    valid = find_expected(data=None, dataset="mini", split="valid", mixtures=None)
+    assert valid is not None and (len(valid.ids or ()), valid.length("mini_valid_0000")) == (1008, 320_000)
+    endless = s5eval("submit", "validate", archive, "--dataset", "mini", "--split", "train")
+    assert (endless.code, "has no end" in endless.err) == (2, True)
+    unknown = s5eval("submit", "validate", archive, "--dataset", "mini", "--split", "tset")
+    assert (unknown.code, "did you mean 'test'" in unknown.err) == (2, True)
 
 
 def test_a_folder_of_submissions_is_none_itself(s5eval: Call, build: Call, data: Path, tmp_path: Path) -> None:

@@ -120,8 +120,12 @@ def test_factors_survive_a_decision_file_and_wrong_ones_are_named() -> None:
 
 def test_only_probabilities_are_adapted(make_tables: Tables) -> None:
     (table,) = make_tables(1)
-    with pytest.raises(UsageError, match="no probabilities"):
+    with pytest.raises(UsageError, match=r"add up to [\d.]+ \(the baseline"):
         outcome_probabilities([replace(table, class_scores=table.class_scores * 3)], Path("run"))
+    with pytest.raises(UsageError, match="there is a negative one, -"):
+        outcome_probabilities([replace(table, class_scores=-table.class_scores)], Path("run"))
+    with pytest.raises(UsageError, match="fixed classes"):
+        outcome_probabilities([replace(table, labels=("Speech",) * len(table.p_silence))], Path("run"))
     with pytest.raises(UsageError, match="no candidates"):
         outcome_probabilities([], Path("run"))
     assert adapted(table, Decision()) is table

@@ -175,6 +175,32 @@ def test_the_command_writes_a_decision_file_that_runs_and_rescoring_use(
     assert summary(again)["tuned_on_forbidden"] is False
 
 
+def test_a_decision_file_that_was_cut_or_changed_is_refused_wherever_it_is_cut(
+    staged_run: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    file = tmp_path / "thresholds.yaml"
+    assert s5eval("tune", staged_run, "--folds", 2, "--out", file).code == 0
+    text = file.read_text()
+    whole = load_decision(file)
+    lines = text.splitlines(keepends=True)
+    assert len(lines) > 8
+    for kept in range(1, len(lines)):
+        file.write_text("".join(lines[:kept]))
+        with pytest.raises(UsageError, match="not what was written: cut"):
+            load_decision(file)
+    file.write_text("".join(lines[1:]))
+    with pytest.raises(UsageError, match="not what was written: cut"):
+        load_decision(file)
+    file.write_text(text.replace("max_sources: 3", "max_sources: 2"))
+    result = s5eval("rescore", staged_run, "--decision", file, "--out", tmp_path / "again")
+    assert (result.code, "removes its first and its last line" in result.err) == (2, True)
+    assert not (tmp_path / "again").exists()
+    file.write_text("".join(lines[1:-1]).replace("max_sources: 3", "max_sources: 2"))
+    assert load_decision(file).max_sources == 2
+    file.write_text(text.replace("\n", "\r\n"))  # as an editor or a transfer may leave it
+    assert load_decision(file) == whole
+
+
 def test_json_and_another_file(staged_run: Path, tmp_path: Path, s5eval: Call) -> None:
     file = tmp_path / "mine.yaml"
     result = s5eval(

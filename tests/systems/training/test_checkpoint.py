@@ -186,7 +186,7 @@ def test_the_optimiser_comes_back(tmp_path: Path) -> None:
 def test_the_card_keeps_its_history_without_repeats(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text('{"history": [], "scores": {"test": 1.0}}')
     for recipe, plan, steps in (("uss", "1", 3), ("dpc", "2", 4), ("uss", "1", 3), ("uss", "9", 8)):
-        update_card(tmp_path, {"recipe": recipe, "plan": plan, "steps": steps})
+        update_card(tmp_path, {"recipe": recipe, "plan": plan, "steps": steps}, written={})
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["scores"] == {"test": 1.0}
     assert [(old["recipe"], old["steps"]) for old in card["history"]] == [("uss", 3), ("dpc", 4), ("uss", 8)]
@@ -196,11 +196,11 @@ def test_the_card_keeps_its_history_without_repeats(tmp_path: Path) -> None:
 def test_a_card_that_is_none_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "card.json").write_text(text)
     with pytest.raises(DataError, match=r"card\.json: cannot be read as a card"):
-        update_card(tmp_path, {"recipe": "uss", "plan": "1"})
+        update_card(tmp_path, {"recipe": "uss", "plan": "1"}, written={})
 
 
 def test_the_card_knows_what_was_exported(tmp_path: Path) -> None:
     assert checkpoint.exported(tmp_path, "uss", "1") is None
-    update_card(tmp_path, {"recipe": "uss", "plan": "1", "steps": 3})
+    update_card(tmp_path, {"recipe": "uss", "plan": "1", "steps": 3}, written={})
     assert checkpoint.exported(tmp_path, "uss", "2") is None
     assert checkpoint.exported(tmp_path, "uss", "1") == {"recipe": "uss", "plan": "1", "steps": 3}

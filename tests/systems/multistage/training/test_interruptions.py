@@ -1,8 +1,11 @@
 """A training on machines as they are: signals, batch systems, little shared memory, a folder in use, files that go."""
 
 import os
+import pickle
+import shlex
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -140,3 +143,34 @@ def test_moved_recordings_go_on_and_others_do_not(
     path.write_bytes(content)
     with pytest.raises(UsageError, match="another recipe or other settings"):
         train(toy_plan("uss", steps=5, data={"folder": str(other)}), sitting)
+
+
+_PRIVATE = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+_SMALL = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
+
+_LOADED = """
+import pickle, sys
+from s5eval.systems.training.data import batches
+if __name__ == "__main__":
+    settings = pickle.load(open(sys.argv[1], "rb"))
+    print(sum(len(batch.mixture) for batch in batches(settings, 1, 2, first=0, last=3)))
+"""
+
+
+def _can_mount() -> bool:
+    if sys.platform != "linux" or shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*_PRIVATE, "sh", "-c", _SMALL], capture_output=True, check=False).returncode == 0
+
+
+def test_batches_come_through_a_shared_memory_of_one_megabyte(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    """A real mount in a namespace of its own: two processes, batches that are larger than what it holds."""
+    if not _can_mount():
+        pytest.skip("needs the right to mount")
+    plan = toy_plan("uss", data={"workers": 2, "seconds": 4.0})
+    (tmp_path / "settings").write_bytes(pickle.dumps(plan.recipe.data))
+    (tmp_path / "load.py").write_text(_LOADED)
+    command = [sys.executable, str(tmp_path / "load.py"), str(tmp_path / "settings")]
+    shell = f"{_SMALL} && exec {shlex.join(command)}"
+    found = subprocess.run([*_PRIVATE, "sh", "-c", shell], capture_output=True, text=True, timeout=300, check=False)
+    assert (found.returncode, found.stdout.strip()) == (0, "6"), found.stderr

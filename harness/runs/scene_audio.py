@@ -1,0 +1,55 @@
+"""The audio of one scene and of its candidates, read side by side, so that an hour of it need not be in memory."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from s5eval.data_manifests.audio import BLOCK_FRAMES
+from s5eval.data_manifests.common.errors import AudioError
+from s5eval.data_manifests.in_step import in_step
+from s5eval.data_manifests.records import Audio, Scene
+from s5eval.systems.interface import Proposal, Rows
+
+Block = tuple[Rows, Rows, Audio]
+"""Rows of N candidates, rows of R references, channel 0 of the mixture: each (t,)."""
+
+
+class SceneAudio:
+    """Channel 0 of a mixture, its references and its candidates, block by block.
+
+    What fits into one block, as every recording of the challenge does, is read once and kept.
+    """
+
+    def __init__(self, scene: Scene, candidates: Proposal) -> None:
+        """Take the scene and what a system proposed for it.
+
+        Raises:
+            AudioError: the mixture cannot be read, or holds no sample.
+        """
+        self._scene = scene
+        self._candidates = candidates
+        self._kept: list[Block] | None = None
+        self.length = scene.mixture.length()
+        if self.length == 0:
+            raise AudioError(f"{scene.mixture.path}: no samples")
+
+    def blocks(self) -> Iterable[Block]:
+        """All of it from the beginning. What it raises: `AudioError` of a file, or what the candidates raise."""
+        if self._kept is None and self.length <= BLOCK_FRAMES:
+            self._kept = list(self._read())
+        return self._read() if self._kept is None else self._kept
+
+    def references(self) -> Audio:
+        """All references, float32 (R, T), in memory."""
+        whole = np.empty((len(self._scene.references or ()), self.length), np.float32)
+        for row, reference in zip(whole, self._scene.references or (), strict=True):
+            reference.audio(out=row)
+        return whole
+
+    def _read(self) -> Iterator[Block]:
+        scene = self._scene
+        files = [(str(scene.mixture.path), scene.mixture.channel_0())]
+        files += [(str(reference.path), reference.blocks()) for reference in scene.references or ()]
+        rows = in_step(files, self.length)
+        for estimates, (mixture, *references) in zip(self._candidates.blocks(), rows, strict=True):
+            yield estimates, references, mixture

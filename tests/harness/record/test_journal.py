@@ -1,0 +1,83 @@
+"""A line that is taken out of the journal is missed by everything that reads the run, and redone by `--resume`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sealed_files import edit_record
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def finished(small_set: Path, tmp_path: Path, s5eval: Call) -> Path:
+    run = tmp_path / "run"
+    assert s5eval("run", "--system", "oracle-gain", "--data", small_set, "--out", run).code == 0
+    return run
+
+
+def take_out(run: Path, number: int) -> None:
+    journal = run / "mixtures.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for k, line in enumerate(lines) if k != number))
+
+
+@pytest.mark.parametrize("status", ["partial", "running"])
+@pytest.mark.parametrize("number", [0, 2])
+def test_a_line_that_was_taken_out_is_missed_by_every_reader_and_redone(
+    finished: Path, tmp_path: Path, s5eval: Call, lines: Call, status: str, number: int
+) -> None:
+    before = lines(finished)
+    edit_record(finished / "run.json", status=status)
+    take_out(finished, number)
+    whole = tmp_path / "whole"
+    for command in (
+        ("report", finished),
+        ("rescore", finished),
+        ("rescore", finished, "--out", whole),
+        ("compare", finished, finished),
+        ("tune", finished),
+    ):
+        result = s5eval(*command)
+        assert result.code == 3, command
+        assert f"a line is missing before line {number + 1}" in result.err, command
+    checked = s5eval("check", finished, "--json")
+    assert (checked.code, f"a line is missing before line {number + 1}" in checked.out) == (3, True)
+    assert s5eval("run", "--resume", finished, "--system", "oracle-gain").code == 0
+    assert "a line is missing" in (finished / "log.txt").read_text()
+    after = lines(finished)
+    assert {id_: line["capi"] for id_, line in after.items()} == {id_: line["capi"] for id_, line in before.items()}
+    assert [line["number"] for line in after.values()] == [1, 2, 3, 4, 5]
+    assert s5eval("check", finished).code == 0
+
+
+def test_a_last_line_that_was_taken_out_of_a_run_that_ended_is_missed(finished: Path, s5eval: Call) -> None:
+    edit_record(finished / "run.json", status="partial")
+    take_out(finished, 4)
+    for command in ("report", "rescore", "check"):
+        result = s5eval(command, finished)
+        assert (result.code, "1 of its 5 lines are missing" in result.out + result.err) == (3, True), command
+    assert s5eval("run", "--resume", finished, "--system", "oracle-gain").code == 0
+    assert s5eval("check", finished).code == 0
+
+
+def test_lines_are_numbered_on_through_resumed_and_torn_journals(finished: Path, s5eval: Call, lines: Call) -> None:
+    journal = finished / "mixtures.jsonl"
+    edit_record(finished / "run.json", status="running")
+    journal.write_bytes(journal.read_bytes()[:-30])
+    assert s5eval("run", "--resume", finished, "--system", "oracle-gain").code == 0
+    assert [line["number"] for line in lines(finished).values()] == [1, 2, 3, 4, 5]
+
+
+def test_a_journal_of_before_has_no_numbers_and_is_read(finished: Path, s5eval: Call) -> None:
+    from s5eval.data_manifests.common.sealed import seal
+
+    journal = finished / "mixtures.jsonl"
+    found = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in found:
+        assert type(line.pop("number")) is int
+    journal.write_text("".join(seal(line) + "\n" for line in found))
+    assert s5eval("rescore", finished).code == 0
+    assert [json.loads(line)["number"] for line in journal.read_text().splitlines()] == [1, 2, 3, 4, 5]
