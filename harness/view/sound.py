@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from s5eval.data_manifests.audio import read_audio, wav_bytes
@@ -88,8 +89,8 @@ class Sound:
             return Stages({}, str(error))
 
     def _sources(self) -> Iterator[Source]:
-        for name, kind in (("mixture", "mixture"), ("stereo", "stereo")):
-            yield self._from_data(name, kind, 0)  # type: ignore[arg-type]
+        yield self._from_data("mixture", "mixture", 0)
+        yield self._from_data("stereo", "stereo", 0)
         for r in range(len(self.line.score.reference_labels or ())):
             yield self._from_data(f"reference-{r}", "reference", r)
         count = 0 if self.table is None else len(self.table.p_silence)
@@ -99,7 +100,7 @@ class Sound:
         for stage, candidates in self.stages.candidates.items():
             for k in range(len(candidates.audio)):
                 name = f"stage-{stage}-{k}"
-                self._readers[name] = lambda audio=candidates.audio, k=k: audio[k]  # type: ignore[misc]
+                self._readers[name] = partial(_row, candidates.audio, k)
                 yield Source(name, "stage", k)
 
     def _from_data(self, name: str, kind: Kind, index: int) -> Source:
@@ -140,9 +141,14 @@ class Sound:
                 problem = str(error) if asked or file.is_symlink() else "the run was made without --save-audio"
         last = self.stages.last
         if last is not None and k < len(last.audio):
-            self._readers[name] = lambda: last.audio[k]
+            self._readers[name] = partial(_row, last.audio, k)
             return Source(name, "estimate", k)
         return Source(name, "estimate", k, problem)
+
+
+def _row(audio: Audio, k: int) -> Audio:
+    row: Audio = audio[k]
+    return row
 
 
 def _table(run: Snapshot, line: Line) -> tuple[PairTable | None, str | None]:
