@@ -87,6 +87,13 @@ def test_every_classifier_can_learn_from_kept_slots(name: str, toy_train: ToyTra
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_scenes_whose_slots_are_all_given_up_are_heard_too(toy_train: ToyTrain) -> None:
+    for part in ("encoder", "m2d", "uss", "dpc"):
+        toy_train(part)
+    toy_train("tse2", system={"tau_skip": 0.0})
+    assert toy_train("tse3", system={"tau_skip": 0.0}, trains=["dpc3"], starts_from={}, **slots()).finished
+
+
 def test_sittings_add_up_to_one_whatever_is_left_of_the_slots(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
     plan = toy_plan("adapt", trains=["dpc1", "m2d"], starts_from={"uss": None}, steps=4, export="float32", **slots())
     ends = []
