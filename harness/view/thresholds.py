@@ -191,9 +191,8 @@ class Board:
 
     def _flipped(self, thresholds: Array, others: Array, now: Array, before: Array) -> list[dict[str, Any]]:
         """Mixtures that are answered otherwise."""
-        rows = np.flatnonzero(self.table.states(thresholds) != self.table.states(others))
-        rows = [i for i in rows if not np.array_equal(now[i], before[i])]
-        found = [
+        moved = np.flatnonzero(self.table.states(thresholds) != self.table.states(others))
+        found: list[dict[str, Any]] = [
             {
                 "id": self.ids[i],
                 "before": finite(before[i, 0]) if before[i, 1] else None,
@@ -201,7 +200,8 @@ class Board:
                 "exact_before": bool(before[i, 2]),
                 "exact": bool(now[i, 2]),
             }
-            for i in rows
+            for i in moved
+            if not np.array_equal(now[i], before[i])
         ]
         return sorted(found, key=lambda row: (-abs((row["now"] or 0.0) - (row["before"] or 0.0)), row["id"]))
 
