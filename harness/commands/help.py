@@ -36,7 +36,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Look at": ("runs", "view", "report", "compare", "rank", "profile"),
     "Take along": ("export", "pack", "unpack", "weights"),
     "Improve": ("tune", "ablate", "train"),
-    "Submit": ("submit",),
+    "Submit": ("submit", "host"),
     "Data and surroundings": ("data", "systems", "cache", "info"),
 }
 """The commands of `s5eval` by what one wants to do."""

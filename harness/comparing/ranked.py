@@ -181,10 +181,11 @@ def conditions(entries: Sequence[RankedSubmission]) -> list[Condition]:
     columns = [c for c in all_columns([s for side in scored for s in side]) if _is_slice(c) and c.path[-1] in wanted]
     tables = np.stack([fractions(side, columns) for side in scored], axis=-1)  # (N, columns, 2, K)
     counts = np.max([member_counts(side, columns) for side in scored], axis=0)
-    return [
-        Condition(*column.path[1:4], int(counts[k]), _condition_places(ranked, tables[:, k]))  # type: ignore[arg-type]
-        for k, column in enumerate(columns)
-    ]
+    found = []
+    for k, column in enumerate(columns):
+        group, name, metric = column.path[1:4]
+        found.append(Condition(group, name, metric, int(counts[k]), _condition_places(ranked, tables[:, k])))
+    return found
 
 
 def _condition_places(ranked: Sequence[RankedSubmission], table: Array) -> dict[str, ConditionPlace]:

@@ -29,8 +29,8 @@ Row = tuple[str, ...]
 def in_order(ranking: Ranking) -> list[RankedSubmission | Published]:
     """Submissions with published results between them by value, those without a rank last."""
     rows: list[tuple[float | None, RankedSubmission | Published]] = []
-    rows += [(entry.value if entry.rank else None, entry) for entry in ranking.entries]
-    rows += [(row.capi_sdri, row) for row in ranking.published]
+    rows.extend((entry.value if entry.rank else None, entry) for entry in ranking.entries)
+    rows.extend((row.capi_sdri, row) for row in ranking.published)
     return [row for _, row in sorted(rows, key=lambda row: (row[0] is None, -settled(row[0] or 0.0)))]
 
 

@@ -130,8 +130,9 @@ def conditions_of(
 ) -> str:
     """CAPI-SDRi by number of targets, by repeated class and by what metadata tell, with the zero floor of each."""
     titles: dict[str, str] = {"targets": "number of targets", "repeated_class": "a class occurs twice"}
-    titles |= CONDITION_TITLES
-    groups: dict[str, Mapping[str, Slice]] = {**slices, **(conditions or {})}
+    titles.update(CONDITION_TITLES)
+    groups: dict[str, Mapping[str, Slice]] = {str(group): parts for group, parts in slices.items()}
+    groups |= {str(group): parts for group, parts in (conditions or {}).items()}
     rows = [
         Row(
             name,

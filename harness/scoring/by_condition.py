@@ -15,7 +15,7 @@ from s5eval.harness.record.tables import MixtureScore
 Member = Callable[[MixtureScore], bool]
 """Whether a mixture belongs to a slice."""
 
-CONDITION_TITLES: Mapping[ConditionGroup, str] = {
+CONDITION_TITLES: Mapping[str, str] = {
     "snr": "level of the softest target over the background",
     "overlap": "overlap of the targets",
     "angle": "smallest angle between two targets",
