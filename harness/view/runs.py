@@ -140,11 +140,12 @@ class ViewedRun:
     def _read(self) -> Snapshot:
         words: list[str] = []
         try:
-            record: RunRecord | None = read_run(self.path)
-            doubt = unverified(record)
+            found = read_run(self.path)
+            doubt = unverified(found)
             words += [doubt] if doubt else []
-            unfinished = unfinished_rescoring(self.path, record)
+            unfinished = unfinished_rescoring(self.path, found)
             words += [unfinished] if unfinished else []
+            record: RunRecord | None = found
         except S5Error as error:
             record = None
             words.append(str(error))
