@@ -14,6 +14,7 @@ from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.described import with_conditions
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.provenance import collect_provenance
@@ -93,6 +94,10 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
         afresh=config.strict,
         progress=making,
     )
+    scenes, unreadable = with_conditions(
+        manifest.scenes, dataset=manifest.dataset, split=manifest.split, folder=manifest.root, data=config.data
+    )
+    manifest = replace(manifest, scenes=scenes, findings=(*manifest.findings, *unreadable))
     if config.shard is None:
         return plan_on(config, manifest)
     part, shard = part_of(manifest, config.shard)

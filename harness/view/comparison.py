@@ -118,7 +118,7 @@ def _mixtures(a: Snapshot, b: Snapshot, found: Comparison) -> list[dict[str, Any
     """Every mixture that both have scored, the largest loss first, those without a change last."""
     changes: Mapping[str, float] = dict(found.changes)
     fixed, broken = set(found.fixed), set(found.broken)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for id_, line in a.lines.items():
         other = b.lines.get(id_)
         if other is None or "scored" not in (line.score.status, other.score.status):

@@ -32,11 +32,12 @@ class DataFolders:
         self._differs: dict[tuple[str, str], bool] = {}
 
     def of(self, run: Snapshot) -> Scenes:
-        """The scenes of a run, listed once."""
+        """The scenes of a run, listed once they are there."""
         with self._lock:
-            if run.key not in self._known:
-                self._known[run.key] = self._find(run)
-            return self._known[run.key]
+            found = self._known.get(run.key) or self._find(run)
+            if found.problem is None:  # what is missing may be put there meanwhile
+                self._known[run.key] = found
+            return found
 
     def _find(self, run: Snapshot) -> Scenes:
         if run.record is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 from urllib.parse import urlencode
 
 from s5eval.data_manifests.labels import CLASSES
@@ -113,8 +114,7 @@ class Filter:
             return scores[::-1] if self.down and self.sort == "order" else scores
         valued = [(SORTS[self.sort][1](score), score) for score in scores]
         known = [item for item in valued if item[0] is not None]
-        key = (lambda item: item[0]) if self.sort == "id" else (lambda item: settled(item[0]))  # type: ignore[arg-type]
-        known.sort(key=key, reverse=bool(self.down))
+        known.sort(key=_place, reverse=bool(self.down))
         return [*(score for _, score in known), *(score for value, score in valued if value is None)]
 
     def _tests(self, index: "Index") -> list[Callable[[int], bool]]:
@@ -192,13 +192,18 @@ class Index:
     @cached_property
     def choices(self) -> dict[str, list[str]]:
         """What there is to choose from: classes in their own order, flags, and numbers of targets."""
-        there = frozenset().union(*self.labels)
+        there = frozenset[str]().union(*self.labels)
         counts = {len(score.reference_labels) for score in self.scores if score.reference_labels is not None}
         return {
             "labels": [label for label in CLASSES if label in there],
-            "flags": sorted(frozenset().union(*self.flags)),
+            "flags": sorted(frozenset[str]().union(*self.flags)),
             "targets": list(map(str, sorted(counts))),
         }
+
+
+def _place(item: tuple[Any, MixtureScore]) -> Any:
+    """What a row is sorted by: a name, or a number that does not hang on its last bits."""
+    return item[0] if isinstance(item[0], str) else settled(item[0])
 
 
 def _labels(score: MixtureScore) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.labels import CLASSES
@@ -17,6 +18,9 @@ from s5eval.metrics.capi import Pair
 from s5eval.metrics.sdr import pairwise_sdr
 from s5eval.systems.decision import Decision, Verdict, candidate_labels, judge
 from s5eval.systems.interface import Candidates
+
+Table = npt.NDArray[np.floating]
+"""Improvements of N candidates against R references, dB."""
 
 _LIKELIEST = 3
 
@@ -192,9 +196,9 @@ def why_dropped(verdict: Verdict, p_silence: float, correlation: Sequence[float]
     return f"beyond the {decision.max_sources} least silent"
 
 
-def likeliest(scores: Sequence[float]) -> list[tuple[str, float]]:
+def likeliest(scores: npt.NDArray[np.float64]) -> list[tuple[str, float]]:
     """The likeliest classes with their scores."""
-    order = np.argsort(-np.asarray(scores), kind="stable")[:_LIKELIEST]
+    order = np.argsort(-scores, kind="stable")[:_LIKELIEST]
     return [(CLASSES[k], float(scores[k])) for k in order]
 
 
@@ -301,7 +305,7 @@ def _slots(sound: Sound) -> list[Slot]:
     return slots
 
 
-def _followed_to(score: MixtureScore, table: np.ndarray | None, k: int) -> int | None:
+def _followed_to(score: MixtureScore, table: Table | None, k: int) -> int | None:
     """The reference that a slot is measured against: the one it was assigned to, else the nearest."""
     for pair in pairs_of(score):
         if pair.estimate == k:
@@ -309,6 +313,6 @@ def _followed_to(score: MixtureScore, table: np.ndarray | None, k: int) -> int |
     return None if table is None or not table.shape[1] else int(table[k].argmax())
 
 
-def _improvements(candidates: Candidates, references: np.ndarray, mixture: np.ndarray) -> np.ndarray:
+def _improvements(candidates: Candidates, references: Table, mixture: Table) -> Table:
     scores = pairwise_sdr(estimate=candidates.audio, reference=references, mixture=mixture)
     return scores.sdr - scores.sdr_mixture

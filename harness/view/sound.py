@@ -4,15 +4,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
-
-import numpy as np
 
 from s5eval.data_manifests.audio import read_audio, wav_bytes
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
 from s5eval.harness.record.lines import Line, source_file
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.sounds import decode_stereo
 from s5eval.harness.view.data import DataFolders, inside
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.stages import Stages, stages_of
@@ -89,8 +89,8 @@ class Sound:
             return Stages({}, str(error))
 
     def _sources(self) -> Iterator[Source]:
-        for name, kind in (("mixture", "mixture"), ("stereo", "stereo")):
-            yield self._from_data(name, kind, 0)  # type: ignore[arg-type]
+        yield self._from_data("mixture", "mixture", 0)
+        yield self._from_data("stereo", "stereo", 0)
         for r in range(len(self.line.score.reference_labels or ())):
             yield self._from_data(f"reference-{r}", "reference", r)
         count = 0 if self.table is None else len(self.table.p_silence)
@@ -100,7 +100,7 @@ class Sound:
         for stage, candidates in self.stages.candidates.items():
             for k in range(len(candidates.audio)):
                 name = f"stage-{stage}-{k}"
-                self._readers[name] = lambda audio=candidates.audio, k=k: audio[k]  # type: ignore[misc]
+                self._readers[name] = partial(_row, candidates.audio, k)
                 yield Source(name, "stage", k)
 
     def _from_data(self, name: str, kind: Kind, index: int) -> Source:
@@ -141,9 +141,14 @@ class Sound:
                 problem = str(error) if asked or file.is_symlink() else "the run was made without --save-audio"
         last = self.stages.last
         if last is not None and k < len(last.audio):
-            self._readers[name] = lambda: last.audio[k]
+            self._readers[name] = partial(_row, last.audio, k)
             return Source(name, "estimate", k)
         return Source(name, "estimate", k, problem)
+
+
+def _row(audio: Audio, k: int) -> Audio:
+    row: Audio = audio[k]
+    return row
 
 
 def _table(run: Snapshot, line: Line) -> tuple[PairTable | None, str | None]:
@@ -153,17 +158,6 @@ def _table(run: Snapshot, line: Line) -> tuple[PairTable | None, str | None]:
         return run.table(line.score.mixture_id), None
     except S5Error as error:
         return None, str(error)
-
-
-def decode_stereo(foa: Audio) -> Audio:
-    """Two virtual cardioids, 60 degrees to the left and right: (W, Y, Z, X) in SN3D (4, T) to left and right (2, T).
-
-    What lies in front is as loud in each as in W, so that switching between the two does not change the level.
-    """
-    w, y, _, x = foa
-    sine, cosine = np.float32(np.sin(np.pi / 3)), np.float32(0.5)
-    scale = np.float32(1.0 / (1.0 + 0.5))
-    return np.stack([(w + sine * y + cosine * x) * scale, (w - sine * y + cosine * x) * scale])
 
 
 class SoundBank:

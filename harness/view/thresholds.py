@@ -57,9 +57,9 @@ class Board:
         Raises:
             UsageError: there is nothing that thresholds could change, or it is not known what decided.
         """
-        if run.decision is None:
+        if run.record is None or run.decision is None:
             raise UsageError("run.json cannot be read, so it is not known what decided")
-        self.run, self.base = run, run.decision
+        self.run, self.record, self.base = run, run.record, run.decision
         self.ids: list[str] = []
         self.references = 0
         self.unread: list[str] = []
@@ -191,9 +191,8 @@ class Board:
 
     def _flipped(self, thresholds: Array, others: Array, now: Array, before: Array) -> list[dict[str, Any]]:
         """Mixtures that are answered otherwise."""
-        rows = np.flatnonzero(self.table.states(thresholds) != self.table.states(others))
-        rows = [i for i in rows if not np.array_equal(now[i], before[i])]
-        found = [
+        moved = np.flatnonzero(self.table.states(thresholds) != self.table.states(others))
+        found: list[dict[str, Any]] = [
             {
                 "id": self.ids[i],
                 "before": finite(before[i, 0]) if before[i, 1] else None,
@@ -201,7 +200,8 @@ class Board:
                 "exact_before": bool(before[i, 2]),
                 "exact": bool(now[i, 2]),
             }
-            for i in rows
+            for i in moved
+            if not np.array_equal(now[i], before[i])
         ]
         return sorted(found, key=lambda row: (-abs((row["now"] or 0.0) - (row["before"] or 0.0)), row["id"]))
 
@@ -241,7 +241,7 @@ class Board:
         kept = {label: round(value, 6) for label, value in decision.silence_thresholds.items()}
         told = self.evaluate(kept)["metrics"]
         provenance = {
-            **made_on([self.run.path], [self.run.record]),
+            **made_on([self.run.path], [self.record]),
             "objective": "moved by hand in s5eval view, in sight of these mixtures",
             "mixtures": len(self.ids),
             "scores": {name: told[name]["value"] for name in _METRICS},
