@@ -74,7 +74,7 @@ def read_mapping(path: Path, *, classes: Mapping[str, str | None] | None = None)
             if known is None:
                 continue
             if problem := label_problem(known):
-                problems.append(f"{where}: {problem}; --classes FILE says what names of yours are")
+                problems.append(f"{where}: {problem}; `classes` says what names of yours are")
             targets.setdefault(id_, []).append(MappedSource(place, known))
     problems += [f"{path}: targets of {id_!r}, which has no mixture" for id_ in targets if id_ not in mixtures]
     _refuse(problems)

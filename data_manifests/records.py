@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.audio import BLOCK_FRAMES, audio_length, read_audio, read_blocks
 from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.conditions import Conditions
 
 SAMPLE_RATE = 32_000
 """Hz; the rate of every signal of the challenge."""
@@ -107,12 +108,13 @@ class Scene:
 
     `references` is empty for a scene without a target, and None when the set ships no references at all.
     `problem` says why the references cannot be used as they are listed (an unknown label, say); such a
-    mixture fails by name when it is scored.
+    mixture fails by name when it is scored. `conditions` is what its metadata tell; None: it has none that is known.
     """
 
     mixture: Mixture
     references: tuple[Reference, ...] | None
     problem: str | None = None
+    conditions: Conditions | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -23,9 +23,11 @@ from s5eval.harness.commands import (
     compare,
     data,
     export,
+    host,
     info,
     pack,
     profile,
+    rank,
     report,
     rescore,
     run,
@@ -38,6 +40,7 @@ from s5eval.harness.commands import (
     view,
     weights,
 )
+from s5eval.harness.commands.complete import complete_values
 from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.wording import in_options
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
@@ -63,10 +66,12 @@ _COMMANDS = (
     runs,
     view,
     submit,
+    host,
     rescore,
     tune,
     ablate,
     compare,
+    rank,
     report,
     check,
     data,
@@ -82,6 +87,7 @@ _COMMANDS = (
 
 for _module in _COMMANDS:
     cli.add_command(_module.command)
+complete_values(cli)
 cli.add_command(pack.unpack_command)
 
 
@@ -89,6 +95,8 @@ def main() -> None:
     """Entry point of the console script; ends the process with an exit code of the table above."""
     mend_standard_streams()
     interrupt_on_signals()
+    if "_S5EVAL_COMPLETE" in os.environ:  # the shell asks, and click answers
+        cli.main(prog_name="s5eval")
     debug = "--debug" in sys.argv
     try:
         # --debug is the group's option; whoever types it after the command means the same.

@@ -137,3 +137,13 @@ def _divide(numerator: Array, denominator: Array) -> Array:
     quotient = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator != 0)
     return quotient
+
+
+def resampled_ratios(numerator: Array, denominator: Array, *, resamples: int = RESAMPLES, seed: int = SEED) -> Array:
+    """Values (resamples, K) of K ratio metrics in samples of N mixtures drawn with replacement; NaN where undefined.
+
+    All metrics share the samples, so that a column minus another is a paired difference.
+    """
+    sums = _resampled_sums(np.hstack([numerator, denominator]), resamples, seed)
+    k = numerator.shape[1]
+    return _divide(sums[:, :k], sums[:, k:])

@@ -18,15 +18,16 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 """A floor imports only those before it; `metrics` stands alone, and `harness` alone uses it."""
 
 ROOMS = {
-    "data_manifests": "common containers pcm | download labels | naming | listing layouts | audio mapping | records "
-    "| importing in_step synthesis | scan sets | manifest training_scenes | verify",
+    "data_manifests": "common containers pcm | conditions download labels | naming | listing layouts | audio mapping "
+    "| records | importing in_step synthesis | scan sets | described manifest training_scenes | verify",
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
     "networks training | parameter_count pipeline profiling registry stage_store | weights | baseline bounds folder "
     "multistage",
     "submissions": "check_json errors layout records zipping | archive check_audio expected facts metadata pdf results "
     "| check_results | validate | build package",
-    "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal",
-    "harness": "errors process terminal | record | scoring | report | runs tuning | comparing | exporting view "
+    "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal "
+    "ranks",
+    "harness": "errors process terminal | record | scoring | report | runs tuning | comparing | exporting hosting view "
     "| api commands | cli",
 }
 """The rooms (folders and files) of every floor: each imports only rooms before the bar on its left."""

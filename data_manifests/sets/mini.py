@@ -15,12 +15,20 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.data_manifests.conditions import Conditions, Event, conditions_of
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.sets.known import MINI_VERSION, mini_root
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
-from s5eval.data_manifests.synthesis.rooms import RoomBank
-from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS, Material, Recipe, make_scene
+from s5eval.data_manifests.synthesis.rooms import RoomBank, RoomPlans
+from s5eval.data_manifests.synthesis.scene import (
+    VALIDATION_COUNTS,
+    DrawnScene,
+    Material,
+    Recipe,
+    draw_scene,
+    make_scene,
+)
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FoleySources
 from s5eval.data_manifests.synthesis.write import default_workers, write_scenes
 
@@ -143,6 +151,47 @@ def make_mini(
         progress=progress,
     )
     return folder
+
+
+def mini_conditions(mixture_id: str, labels: Sequence[str]) -> Conditions | None:
+    """What scene `mixture_id` of the set is like, from its draw; no audio is made.
+
+    Args:
+        mixture_id: such as `mini_test_0003`.
+        labels: of its references, in order; a scene that had to be drawn anew is the first draw that has these.
+
+    Returns:
+        None: no scene of the set has this id, or none of its first draws these labels.
+    """
+    parts = mixture_id.split("_")
+    if len(parts) != 3 or parts[1] not in SPLITS or not (parts[2].isdecimal() and parts[2].isascii()):
+        return None
+    split, index = parts[1], int(parts[2])
+    part = SPLITS[split].part(index)
+    for attempt in range(_ATTEMPTS):
+        material = Material(*_sources(), RoomPlans(part.seed, part.rooms))
+        drawn = draw_scene(seed=part.seed, index=index, material=material, recipe=RECIPE, attempt=attempt)
+        if [event.label for event in sorted(drawn.targets, key=lambda event: event.start)] == list(labels):
+            return _conditions(drawn)
+    return None
+
+
+@cache
+def _sources() -> tuple[FoleySources, FoleySources]:
+    return FoleySources(CLASSES, "off"), FoleySources(INTERFERENCE_KINDS)
+
+
+_ATTEMPTS = 3
+"""Draws looked at; of 700 scenes five took more than one."""
+
+
+def _conditions(drawn: DrawnScene) -> Conditions:
+    positions = drawn.room.positions
+    targets = [
+        Event(event.start, event.duration, event.snr, tuple(positions[event.position].tolist()))
+        for event in drawn.targets
+    ]
+    return conditions_of(targets, len(drawn.interference), drawn.recipe.duration)
 
 
 def mini_ids(split: str) -> list[str]:

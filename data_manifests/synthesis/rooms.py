@@ -62,17 +62,7 @@ class SimulatedRoom:
 
 def simulate_room(rng: Rng, n_positions: int = 16, ambience_seconds: float = 20.0) -> SimulatedRoom:
     """A living room, kitchen or office with `n_positions` sources around one microphone."""
-    size = np.array([rng.uniform(3.8, 8.0), rng.uniform(3.6, 6.5), rng.uniform(2.4, 3.3)])
-    low_rt60 = log_uniform(rng, 0.40, 0.74)
-    rt60s = (low_rt60, low_rt60 * rng.uniform(0.55, 0.9))
-    walls = rng.uniform(0.7, 1.3, 6)
-    microphone = np.array([*(rng.uniform(1.6, edge - 1.6) for edge in size[:2]), rng.uniform(1.1, 1.5)])
-    azimuths = 2 * np.pi * (np.arange(n_positions) + rng.uniform(0, 0.8, n_positions)) / n_positions
-    elevations = np.deg2rad(rng.choice(_ELEVATIONS, n_positions))
-    radii = rng.choice(_RADII_M, n_positions)
-    positions = radii[:, None] * np.stack(
-        [np.cos(azimuths) * np.cos(elevations), np.sin(azimuths) * np.cos(elevations), np.sin(elevations)], axis=1
-    )
+    size, rt60s, walls, microphone, positions = _geometry(rng, n_positions)
     crossover = _crossover()
     bands = [_image_sources(size, rt60, walls, microphone, positions) for rt60 in rt60s]
     early = [
@@ -86,6 +76,24 @@ def simulate_room(rng: Rng, n_positions: int = 16, ambience_seconds: float = 20.
     background = ambience(rng, ambience_seconds)
     scaled = np.round(background * (32_000 / np.abs(background).max())).astype(np.int16)
     return SimulatedRoom(positions, responses.astype(np.float32), scaled)
+
+
+def _geometry(
+    rng: Rng, n_positions: int
+) -> tuple[Samples, tuple[float, float], Samples, Samples, npt.NDArray[np.float64]]:
+    """Size, reverberation times, walls, microphone and source positions: all of a room that comes before its sound."""
+    size = np.array([rng.uniform(3.8, 8.0), rng.uniform(3.6, 6.5), rng.uniform(2.4, 3.3)])
+    low_rt60 = log_uniform(rng, 0.40, 0.74)
+    rt60s = (low_rt60, low_rt60 * rng.uniform(0.55, 0.9))
+    walls = rng.uniform(0.7, 1.3, 6)
+    microphone = np.array([*(rng.uniform(1.6, edge - 1.6) for edge in size[:2]), rng.uniform(1.1, 1.5)])
+    azimuths = 2 * np.pi * (np.arange(n_positions) + rng.uniform(0, 0.8, n_positions)) / n_positions
+    elevations = np.deg2rad(rng.choice(_ELEVATIONS, n_positions))
+    radii = rng.choice(_RADII_M, n_positions)
+    positions = radii[:, None] * np.stack(
+        [np.cos(azimuths) * np.cos(elevations), np.sin(azimuths) * np.cos(elevations), np.sin(elevations)], axis=1
+    )
+    return size, rt60s, walls, microphone, positions
 
 
 def _crossover() -> Samples:
@@ -171,8 +179,7 @@ class RoomBank:
         """Simulate room `index` unless it is there already; returns its folder."""
         folder = self.folder / f"room_{index:03d}"
         if not folder.is_dir():
-            rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, index])))
-            room = simulate_room(rng, self.n_positions)
+            room = simulate_room(_room_rng(self.seed, index), self.n_positions)
             unfinished = self.folder / f".{uuid.uuid4().hex}.part"
             unfinished.mkdir(parents=True)
             try:
@@ -204,3 +211,25 @@ class RoomBank:
             )
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise DataError(f"{folder}: a cached room cannot be read ({error}); delete the folder") from error
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPlans:
+    """The rooms of a `RoomBank` without their sound: where sources are, at once and on any machine."""
+
+    seed: int
+    n_rooms: int
+    n_positions: int = 16
+
+    def __len__(self) -> int:
+        return self.n_rooms
+
+    def __getitem__(self, index: int) -> SimulatedRoom:
+        """Room `index`: its positions, no responses, no ambience."""
+        positions = _geometry(_room_rng(self.seed, index), self.n_positions)[-1]
+        silence = np.zeros((len(positions), 4, 0), np.float32)
+        return SimulatedRoom(positions, silence, np.zeros((4, 0), np.int16))
+
+
+def _room_rng(seed: int, index: int) -> Rng:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index])))

@@ -180,7 +180,7 @@ class Run:
     def slices(self) -> "pd.DataFrame":
         """One row per value of the summary.
 
-        Columns: `group` (`all`, `bound`, `secondary`, and the slices `targets`, `repeated_class`, `class`); `name`
+        Columns: `group` (`all`, `bound`, `secondary`, and slices: `targets`, `class`, `snr`, …); `name`
         within the group; `metric`; `unit`, dB or %; `value`, `ci_low`, `ci_high` (95 %); `n` mixtures that belong to
         it, `n_defined` of them with a value.
         """
@@ -316,6 +316,7 @@ def _slices(summary: Summary) -> Iterator[dict[str, Any]]:
     if summary.secondary:
         tables.append(("secondary", "all", summary.secondary))
     tables += [(group, name, values) for group, names in summary.slices.items() for name, values in names.items()]
+    tables += [(group, name, values) for group, names in summary.conditions.items() for name, values in names.items()]
     for group, name, values in tables:
         for metric, value in values.items():
             yield {

@@ -16,8 +16,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "checkpoint_minutes", "energy", "hook", "repair", "dry_run",
     ),
     "What is computed": (
-        "metrics", "downmix", "save_audio", "axes", "baseline", "objective", "weight", "folds", "shrinkage",
-        "unlabelled", "source", "strength", "count", "rooms", "draws", "seed", "seconds",
+        "metrics", "downmix", "published", "save_audio", "axes", "baseline", "objective", "weight", "folds",
+        "shrinkage", "unlabelled", "source", "strength", "count", "rooms", "draws", "seed", "seconds",
     ),
     "Submission": (
         "author", "affiliation", "number", "systems", "dev_run", "nparams", "meta", "report", "template", "out_suffix",
@@ -33,10 +33,10 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Evaluate": ("run", "score", "check", "rescore"),
-    "Look at": ("runs", "view", "report", "compare", "profile"),
+    "Look at": ("runs", "view", "report", "compare", "rank", "profile"),
     "Take along": ("export", "pack", "unpack", "weights"),
     "Improve": ("tune", "ablate", "train"),
-    "Submit": ("submit",),
+    "Submit": ("submit", "host"),
     "Data and surroundings": ("data", "systems", "cache", "info"),
 }
 """The commands of `s5eval` by what one wants to do."""

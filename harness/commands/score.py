@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--downmix", is_flag=True, help="Average estimates of several channels to one, as the official code does."
 )
+@click.option("--published", is_flag=True, help="Set it among the published results of the challenge, as a ranking.")
 @output_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
@@ -67,7 +68,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         raise UsageError("--data DIR (or S5EVAL_DATA) is missing: the folder that holds the mixtures and references")
     if len(estimates) > 1 and options["name"] is not None:
         raise UsageError("--name names one run; a ranking takes the names of its files")
-    if len(estimates) > 1:
+    if len(estimates) > 1 or (estimates and options["published"]):
         return _rank(estimates, options, given_options(context) & _SHARED)
     config = _config(estimates[0], options) if estimates and has_data else None
     if resumed is not None:
@@ -104,7 +105,9 @@ def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
 
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:
-    from s5eval.harness.comparing.ranking import rank, ranking_table
+    from s5eval.harness.comparing.ranking import rank
+    from s5eval.harness.comparing.ranking_files import write_ranking
+    from s5eval.harness.comparing.ranking_table import ranking_table
     from s5eval.harness.report.layout import fitted
     from s5eval.harness.runs.plan import default_run_path
 
@@ -120,8 +123,12 @@ def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -
             resuming=None if options["resume"] is None else {*typed, "settings"},
             progress=show_progress,
         )
+    page = write_ranking(ranking, folder)[1]
     if options["as_json"]:
         echo(json.dumps(ranking.as_dict(), indent=1))
     else:
-        echo(f"{fitted(ranking_table(ranking))}\n\nruns: {ranking.out}")
+        echo(fitted(ranking_table(ranking)))
+        if options["published"] and not (ranking.published or ranking.note):
+            echo("\nno published results on these mixtures: they are of the official splits")
+        echo(f"\nruns: {ranking.out}\npage: {page}")
     return ranking.exit_code

@@ -157,28 +157,34 @@ def expected_options(function: Any) -> Any:
     short_help="Check anybody's submission and list every fault.",
     example="s5eval submit validate OUT/Choi_KAIST_task4_1.zip --data DIR",
 )
-@click.argument("path", type=PathType)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType)
 @expected_options
 @click.option("--no-audio", is_flag=True, help="Check names and JSON only; do not read the wavs.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def validate(path: Path, no_audio: bool, as_json: bool, **options: Any) -> int:
-    """Check anybody's submission, zip or folder, and list every fault; the exit code is 5 when there are errors.
+@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines; of several an array.")
+def validate(paths: Sequence[Path], no_audio: bool, as_json: bool, **options: Any) -> int:
+    """Check anybody's submissions, zips or folders, and list every fault; the exit code is 5 when there are errors.
 
     Nothing is unpacked to disk.
     """
     from s5eval.submissions.archive import check_is_one
     from s5eval.submissions.validate import validate as check
 
-    check_is_one(path)
-    report = check(path, expected=_expected(options), audio=not no_audio, progress=show_work)
+    for path in paths:
+        check_is_one(path)
+    expected = _expected(options)
+    reports = []
+    for path in paths:
+        report = check(path, expected=expected, audio=not no_audio, progress=show_work)
+        reports.append(report)
+        if not as_json:
+            nparams = "" if report.nparams is None else f", {report.nparams:,} parameters"
+            echo(f"{path}: {report.files} outputs, {report.mixtures} mixtures listed{nparams}")
+            echo(f"mixtures to be answered: {in_options(report.expected.source, command)}")
+            echo("\n".join([*_listed(report.findings), _verdict(report.findings, no_audio)]))
     if as_json:
-        echo(json.dumps(report.as_dict(), indent=1))
-    else:
-        nparams = "" if report.nparams is None else f", {report.nparams:,} parameters"
-        echo(f"{path}: {report.files} outputs, {report.mixtures} mixtures listed{nparams}")
-        echo(f"mixtures to be answered: {in_options(report.expected.source, command)}")
-        echo("\n".join([*_listed(report.findings), _verdict(report.findings, no_audio)]))
-    return 0 if report.ok else EXIT_INVALID
+        found = [report.as_dict() for report in reports]
+        echo(json.dumps(found[0] if len(found) == 1 else found, indent=1))
+    return 0 if all(report.ok for report in reports) else EXIT_INVALID
 
 
 @command.command(

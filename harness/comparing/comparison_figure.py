@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_GROUPS = {"targets": "targets: {}", "repeated_class": "class twice: {}", "class": "{}"}
+_GROUPS: dict[str, str] = {
+    "targets": "targets: {}",
+    "repeated_class": "class twice: {}",
+    "snr": "level: {}",
+    "overlap": "overlap: {}",
+    "angle": "angle: {}",
+    "interference": "interference: {}",
+    "duration": "shortest: {}",
+    "class": "{}",
+}
 
 
 def write_comparison_figure(comparison: Comparison, file: Path) -> list[Path]:
@@ -61,7 +70,7 @@ def _rows(comparison: Comparison) -> list[tuple[str, Difference]]:
     for group, title in _GROUPS.items():
         metric = "sdri" if group == "class" else "capi_sdri"
         for path, difference in comparison.differences.items():
-            if path[:2] == ("slices", group) and path[-1] == metric:
+            if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == metric:
                 found.append((title.format(path[2]), difference))
     return [(name, difference) for name, difference in found if difference.delta is not None]
 

@@ -7,9 +7,15 @@ from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, ti
 from s5eval.harness.report.charts.intervals import Row, forest
 from s5eval.harness.report.notebook import framed, html_table, paragraph
 from s5eval.harness.report.text import number
+from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.harness.scoring.paired import Difference
 
-_GROUPS = {"targets": "number of targets", "repeated_class": "a class occurs twice", "class": "SDRi by class"}
+_GROUPS: dict[str, str] = {
+    "targets": "number of targets",
+    "repeated_class": "a class occurs twice",
+    **CONDITION_TITLES,
+    "class": "SDRi by class",
+}
 
 
 def comparison_html(comparison: Comparison) -> str:
@@ -35,6 +41,6 @@ def _forest(differences: Mapping[tuple[str, ...], Difference]) -> str:
         rows += [
             Row(path[2], d.delta, d.ci_low, d.ci_high, group=title, n=d.n)
             for path, d in differences.items()
-            if path[:2] == ("slices", group) and path[-1] == metric and d.delta is not None
+            if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == metric and d.delta is not None
         ]
     return forest(rows, title="B − A by condition and class", unit="B − A, dB", signed=True) if rows else ""

@@ -7,6 +7,7 @@ from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, ti
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
 from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.text import number
+from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.harness.scoring.decomposition import ORACLES
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 
@@ -23,7 +24,7 @@ def comparison_table(comparison: Comparison) -> str:
     rows: list[tuple[str, ...]] = [header]
     groups: dict[str, list[tuple[str, ...]]] = {}
     for path, difference in comparison.differences.items():
-        if path[0] != "slices" or path[-1] in _OF_SLICES:
+        if path[0] not in ("slices", "conditions") or path[-1] in _OF_SLICES:
             groups.setdefault(_group(path), []).append(_row(path, difference))
     for title, entries in groups.items():
         rows += [(title, *[""] * 5)] if title else []
@@ -36,12 +37,21 @@ def comparison_table(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
+GROUP_TITLES: dict[str, str] = {
+    "targets": "number of targets",
+    "repeated_class": "repeated class",
+    "class": "class",
+    **CONDITION_TITLES,
+}
+"""What the groups of slices are called in tables."""
+
+
 def _group(path: tuple[str, ...]) -> str:
     if path[0] == "metrics":
         return ""
     if path[0] == "secondary":
         return "secondary metrics (they rank nothing)"
-    return {"targets": "number of targets", "repeated_class": "repeated class", "class": "class"}.get(path[1], path[1])
+    return GROUP_TITLES.get(path[1], path[1])
 
 
 def _row(path: tuple[str, ...], difference: Difference) -> tuple[str, ...]:

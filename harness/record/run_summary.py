@@ -21,6 +21,7 @@ AnyMetricName = Literal[
     "sdri", "precision", "recall",
 ]  # fmt: skip
 SliceGroup = Literal["targets", "repeated_class", "class"]
+ConditionGroup = Literal["snr", "overlap", "angle", "interference", "duration"]
 CorpusBoundName = Literal["silence", "oracle-mixture", "oracle-zeros", "oracle-gain", "oracle"]
 Term = Literal["separation", "miss", "false_alarm", "confusion", "repeated_class"]
 
@@ -135,6 +136,9 @@ class Summary(Facts):
         slices: over parts of the mixtures; a part that no mixture belongs to is absent. `targets`: by the number of
             targets; `repeated_class`: whether a class occurs twice, `yes` or `no`; `class`: per class the mean SDRi of
             its entries (dB; one without a partner is 0), precision and recall (percent).
+        conditions: slices by what the metadata of the scenes tell, see `s5eval.harness.scoring.by_condition`; a group
+            that is undefined for a mixture has it in no part, and no mixture with metadata leaves all of them out.
+        without_metadata: scored mixtures of which no metadata are known; None: the run is of before they were recorded.
         secondary: metrics that rank nothing, dB; None: not asked for.
         decomposition: where the decibels went; None: no mixture has a target.
         as_written: of the 16-bit files; None: not written for every mixture that was answered.
@@ -151,6 +155,8 @@ class Summary(Facts):
     metrics: Annotated[Mapping[MetricName, MetricValue], COMPLETE]
     bounds: Annotated[Mapping[CorpusBoundName, Annotated[Mapping[BoundMetricName, MetricValue], COMPLETE]], COMPLETE]
     slices: Mapping[SliceGroup, Mapping[str, Mapping[AnyMetricName, MetricValue]]]
+    conditions: Mapping[ConditionGroup, Mapping[str, Mapping[AnyMetricName, MetricValue]]] = field(default_factory=dict)
+    without_metadata: int | None = None
     secondary: Mapping[SecondaryName, MetricValue] | None = None
     decomposition: RunDecomposition | None = None
     as_written: RunAsWritten | None = None

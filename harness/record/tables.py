@@ -21,6 +21,7 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.zips import DAMAGE
+from s5eval.data_manifests.conditions import Conditions
 from s5eval.data_manifests.labels import label_problem
 from s5eval.harness.record.codec import from_json, to_json
 from s5eval.metrics.capi import CapiScore
@@ -178,6 +179,8 @@ class MixtureScore:
         secondary: with `--metrics all`, values of metrics that rank nothing, dB; None: not asked for.
         flags: what a reader should know.
         as_written: with `--save-audio`, the score of the 16-bit files; None: not written.
+        conditions: what the scene's metadata tell of it (levels in dB over the background, seconds, degrees); None: no
+            metadata were at hand, or the run is of before they were recorded.
     """
 
     mixture_id: str
@@ -191,6 +194,7 @@ class MixtureScore:
     secondary: Mapping[SecondaryName, float | None] | None = None
     flags: tuple[Flag, ...] = ()
     as_written: AsWritten | None = None
+    conditions: Conditions | None = None
 
     @property
     def status(self) -> Status:

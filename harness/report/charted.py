@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.run_summary import AnyMetricName, MetricValue, RunDecomposition, SliceGroup
+from s5eval.harness.record.run_summary import AnyMetricName, ConditionGroup, MetricValue, RunDecomposition, SliceGroup
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charts.classes import ClassRow, class_bars
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED, confusion_matrix
@@ -15,6 +15,7 @@ from s5eval.harness.report.charts.intervals import Row, forest
 from s5eval.harness.report.charts.scale import round_step
 from s5eval.harness.report.charts.waterfall import Step, waterfall
 from s5eval.harness.report.decibels import ladder
+from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.harness.scoring.decomposition import losses_by_cause
 from s5eval.metrics.bootstrap import bootstrap
 from s5eval.metrics.capi import Pair
@@ -122,9 +123,16 @@ def classes_of(
     return class_bars(rows)
 
 
-def conditions_of(slices: Mapping[SliceGroup, Mapping[str, Slice]], link: Link | None = None) -> str:
-    """CAPI-SDRi by number of targets and by repeated class, with the zero floor of each."""
-    titles: dict[SliceGroup, str] = {"targets": "number of targets", "repeated_class": "a class occurs twice"}
+def conditions_of(
+    slices: Mapping[SliceGroup, Mapping[str, Slice]],
+    link: Link | None = None,
+    conditions: Mapping[ConditionGroup, Mapping[str, Slice]] | None = None,
+) -> str:
+    """CAPI-SDRi by number of targets, by repeated class and by what metadata tell, with the zero floor of each."""
+    titles: dict[str, str] = {"targets": "number of targets", "repeated_class": "a class occurs twice"}
+    titles.update(CONDITION_TITLES)
+    groups: dict[str, Mapping[str, Slice]] = {str(group): parts for group, parts in slices.items()}
+    groups |= {str(group): parts for group, parts in (conditions or {}).items()}
     rows = [
         Row(
             name,
@@ -134,10 +142,10 @@ def conditions_of(slices: Mapping[SliceGroup, Mapping[str, Slice]], link: Link |
             group=title,
             beside=entry["capi_sdri_zero_floor"].value,
             n=entry["capi_sdri"].n,
-            href=None if link is None else link(**{group: name}),
+            href=None if link is None or group not in slices else link(**{group: name}),
         )
         for group, title in titles.items()
-        for name, entry in slices.get(group, {}).items()
+        for name, entry in groups.get(group, {}).items()
     ]
     return forest(rows, title="By condition", unit="CAPI-SDRi, dB", beside="zero floor", width=400)
 

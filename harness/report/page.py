@@ -29,6 +29,7 @@ from s5eval.harness.report.spectrogram import CEILING_DB, FLOOR_DB, LOW_HZ
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, interval_text, shown_name, whole
 from s5eval.harness.report.text import ABSENT, number
+from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
 PER_PAGE = 1600
@@ -189,12 +190,13 @@ def _first_page(scores: Sequence[MixtureScore], summary: Summary, thresholds: Ca
         charts.append(Chart("Waterfall.", f"dB, {caption}", charted.waterfall_of(summary.decomposition, _link)))
     if mean is not None:
         caption = "a line is an interval, the upright mark what silent waveforms would earn with the same labels"
-        charts.append(Chart("By condition.", caption, charted.conditions_of(summary.slices, _link)))
+        charts.append(Chart("By condition.", caption, charted.conditions_of(summary.slices, _link, summary.conditions)))
         charts.append(Chart("Mixtures.", "how many have which CAPI-SDRi", charted.scores_of(scored, mean, _link)))
         caption = "each point an assigned source, with means over ranges; dashed, what silence would earn"
         charts.append(Chart("Sources.", caption, charted.by_snr_of(scored, _link)))
     by_class = summary.slices.get("class")
     return {
+        "condition_titles": CONDITION_TITLES,
         "charts": [Chart(chart.title, chart.caption, Markup(chart.svg)) for chart in charts],
         "class_chart": Markup(charted.classes_of(by_class, thresholds, _link)) if by_class else None,
         "confusion_chart": Markup(charted.confusions_of(scored, _link)) if by_class else None,

@@ -151,7 +151,7 @@ def _derived_damage(run: Path, record: RunRecord, scores: Mapping[str, MixtureSc
     return damage
 
 
-_COMPARED = ("status", "n_expected", "n_scored", "n_failed", "metrics", "bounds", "slices", "as_written")
+_COMPARED = ("status", "n_expected", "n_scored", "n_failed", "metrics", "bounds", "slices", "conditions", "as_written")
 
 
 def _alike(a: Any, b: Any) -> bool:

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +106,7 @@ class Engine:
             score = score_mixture(
                 scene.mixture.id, table, selections, decision=self.decision, seconds=round(seconds, 4)
             )
+            score = replace(score, conditions=scene.conditions)
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, selections, candidates.audio, audio.references())
             files: Mapping[str, str] = {}

@@ -14,6 +14,7 @@ from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.described import with_conditions
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.provenance import collect_provenance
@@ -84,6 +85,10 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
         afresh=config.strict,
         progress=making,
     )
+    scenes, unreadable = with_conditions(
+        manifest.scenes, dataset=manifest.dataset, split=manifest.split, folder=manifest.root, data=config.data
+    )
+    manifest = replace(manifest, scenes=scenes)
     device = resolve_device(config.device)
     settings = dict(config.settings.get("system", {}))
     system = build_system(
@@ -98,7 +103,7 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     weights = fingerprint.get("weights")
     chosen = choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
     expected = [scene.mixture.id for scene in manifest.scenes]
-    findings = [*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected)]
+    findings = [*manifest.findings, *unreadable, *inspect_files(config.system, system, manifest.all_ids, expected)]
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
         raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")

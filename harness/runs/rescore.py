@@ -113,6 +113,7 @@ def _rescored(run: Path, line: Line, decision: Decision) -> MixtureScore:
         raise DataError(f"{pairs_path(run, score.mixture_id)}: has no references, but the mixture was scored")
     selections = select(table, decision)
     fresh = score_mixture(score.mixture_id, table, selections, decision=decision, seconds=score.outcome.seconds)
+    fresh = replace(fresh, conditions=score.conditions)
     if score.secondary is not None:
         fresh = replace(fresh, secondary={**dict.fromkeys(score.secondary), **casa_values(table, selections)})
     # The wavs on disk hold the old estimates: what was scored of them stands only while they are the same.

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.run_summary import CorpusBoundName
 from s5eval.harness.record.tables import MixtureScore, SecondaryName
+from s5eval.harness.scoring.by_condition import Member, condition_members
 
 Fraction = tuple[float, float]
 """What one mixture adds to numerator and denominator; (0, 0) where the metric is undefined for it."""
@@ -61,8 +62,6 @@ METRICS: tuple[Metric, ...] = (*SLICE_METRICS, Metric("ca_sdri", partial(_of_cap
 SECONDARY: tuple[Metric, ...] = tuple(Metric(name, partial(_secondary, name)) for name in get_args(SecondaryName))
 """Metrics of `--metrics all`: they rank nothing, and stand apart."""
 
-Member = Callable[[MixtureScore], bool]
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -91,6 +90,8 @@ def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
         ]
     for group, name, member in conditions:
         columns += [Column(("slices", group, name, metric.name), metric, member) for metric in SLICE_METRICS]
+    for group, name, member in condition_members(scored):
+        columns += [Column(("conditions", group, name, metric.name), metric, member) for metric in SLICE_METRICS]
     for label in CLASSES:
         if any(_concerns(label, score) for score in scored):
             member = partial(_concerns, label)

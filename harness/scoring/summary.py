@@ -42,7 +42,7 @@ def summarize(
         whole = n_expected >= about.n_split
         status = "complete" if finished and whole and not failed and len(scores) == n_expected else "partial"
     columns = all_columns(scored)
-    tree: dict[str, Any] = {"metrics": {}, "bounds": {}, "slices": {}}  # by the paths of the columns
+    tree: dict[str, Any] = {"metrics": {}, "bounds": {}, "slices": {}, "conditions": {}}  # by the paths of the columns
     for column, value in zip(columns, _evaluate(scored, columns), strict=True):
         node = tree
         for key in column.path[:-1]:
@@ -56,6 +56,7 @@ def summarize(
         unverified=unverified,
         n_expected=n_expected,
         n_scored=len(scored),
+        without_metadata=sum(score.conditions is None for score in scored),
         n_predicted=len(scores) - len(failed),
         n_failed=len(failed),
         undefined_reason=_undefined_reason(scores, scored),

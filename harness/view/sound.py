@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-import numpy as np
-
 from s5eval.data_manifests.audio import read_audio, wav_bytes
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
 from s5eval.harness.record.lines import Line, source_file
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.sounds import decode_stereo
 from s5eval.harness.view.data import DataFolders, inside
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.stages import Stages, stages_of
@@ -159,17 +158,6 @@ def _table(run: Snapshot, line: Line) -> tuple[PairTable | None, str | None]:
         return run.table(line.score.mixture_id), None
     except S5Error as error:
         return None, str(error)
-
-
-def decode_stereo(foa: Audio) -> Audio:
-    """Two virtual cardioids, 60 degrees to the left and right: (W, Y, Z, X) in SN3D (4, T) to left and right (2, T).
-
-    What lies in front is as loud in each as in W, so that switching between the two does not change the level.
-    """
-    w, y, _, x = foa
-    sine, cosine = np.float32(np.sin(np.pi / 3)), np.float32(0.5)
-    scale = np.float32(1.0 / (1.0 + 0.5))
-    return np.stack([(w + sine * y + cosine * x) * scale, (w - sine * y + cosine * x) * scale])
 
 
 class SoundBank:

@@ -63,7 +63,8 @@ class _GatedNorm(torch.autograd.Function):
 
 def _inverse_rms(rows: Tensor) -> Tensor:
     squares = torch.linalg.vector_norm(rows, dim=-1, keepdim=True).square_()
-    return squares.div_(rows.shape[-1]).add_(_EPS).rsqrt_()
+    inverse: Tensor = squares.div_(rows.shape[-1]).add_(_EPS).rsqrt_()
+    return inverse
 
 
 def _slabs(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -248,13 +248,13 @@ class _Loop:
         hooks.tell("start", "training", sitting.out, facts)
         try:
             with stopping(say) as stop, measured(sitting.energy) as self.power:
-                self._run(sitting, hooks, stop, self._source(sitting.out, say))
+                self._run(sitting, hooks, stop, self._source(sitting.out, stop, say))
         finally:
             hooks.tell("end", "finished" if self.step >= steps else "interrupted", self.meter.means())
         if stop.asked and self.step < self.plan.recipe.steps:
             raise KeyboardInterrupt
 
-    def _source(self, out: Path, say: Callable[[str], None] | None) -> Iterator[Any]:
+    def _source(self, out: Path, stop: Stop, say: Callable[[str], None] | None) -> Iterator[Any]:
         recipe, fabric = self.plan.recipe, self.fabric
         first, last = self.step * recipe.accumulate, recipe.steps * recipe.accumulate
         if self.job.batches is None:
@@ -267,6 +267,8 @@ class _Loop:
 
         def made(done: int, total: int) -> None:
             nonlocal told
+            if stop.asked:
+                raise KeyboardInterrupt  # what is kept is kept
             if say is not None and time.monotonic() > told + 60:
                 told = time.monotonic()
                 say(f"{done} of {total} scenes are heard and kept in {out}")
@@ -364,6 +366,8 @@ class _Loop:
                 beside = part.beside(path.parent)
                 written[str(beside.relative_to(folder))] = f"sha256:{file_sha256(beside)}"
         recipe, energy = self.plan.recipe, total_energy(self.energy())
+        if energy is not None and self.fabric.world_size > 1:
+            energy = replace(energy, method=f"{energy.method}; of the first of {self.fabric.world_size} processes")
         entry = {
             "recipe": self.plan.name,
             "plan": self.digest,

@@ -62,11 +62,15 @@ def separated_slots(uss: DeFTMambaUSS, m2d: M2D) -> Hearing:
 
 
 def extracted_slots(tse: DeFTMambaTSE, earlier: EarlierStages) -> Hearing:
-    """Stages 2 and 3: the slots that the stage before has not given up, told what they are told at inference."""
+    """Stages 2 and 3: the slots that the stage before has not given up, told what they are told at inference.
+
+    Of a scene whose slots are all given up, one: encoders take no empty batch.
+    """
 
     def hear(batch: Batch) -> SlotBatch:
         slots = earlier(batch)
-        slots = slots.pick(torch.nonzero(~slots.dead)[:, 0])
+        alive = torch.nonzero(~slots.dead)[:, 0]
+        slots = slots.pick(alive if len(alive) else torch.zeros(1, dtype=torch.long, device=alive.device))
         classes = F.one_hot(slots.predicted, slots.classes).to(slots.audio.dtype)
         out = tse(slots.mixture, slots.audio, classes, earlier.embed(slots.audio, slots.mixture))
         return as_heard(out.features, out.estimate, slots.mixture, slots.labels, earlier.m2d)

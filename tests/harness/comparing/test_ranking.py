@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.harness.comparing import ranking
+from s5eval.harness.comparing import published
 from s5eval.submissions.layout import EVAL_IDS
 
 Call = Callable[..., Any]
@@ -114,24 +114,24 @@ def test_published_results_stand_beside_the_official_splits_only(
     s5eval: Call, data: Path, archives: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     test_ids = [f"t_{k}" for k in range(1512)]
-    rows, note = ranking._published("dcase2026", "dev-test", test_ids)
+    rows, note = published.published_on("dcase2026", "dev-test", test_ids)
     assert rows[0].system == "Bando_AIST_2" and rows[0].capi_sdri == 16.45
     assert len(rows) == 15 and note is not None
-    rows, _ = ranking._published("folder", "folder", EVAL_IDS[:1512])
+    rows, _ = published.published_on("folder", "folder", EVAL_IDS[:1512])
     assert (rows[0].system, rows[0].mixture_accuracy) == ("Bando_AIST_3", 65.54)
-    assert ranking._published("folder", "folder", EVAL_IDS)[0] == ()
-    assert ranking._published("folder", "folder", test_ids) == ((), None)
-    rows, note = ranking._published("dcase2026", "dev-test", test_ids[:5])
+    assert published.published_on("folder", "folder", EVAL_IDS)[0] == ()
+    assert published.published_on("folder", "folder", test_ids) == ((), None)
+    rows, note = published.published_on("dcase2026", "dev-test", test_ids[:5])
     assert rows == () and note is not None and "part of the official split" in note
 
-    monkeypatch.setattr(ranking, "EVAL_IDS", tuple(f"m_{k}" for k in range(9)))
-    monkeypatch.setattr(ranking, "RANKED_EVAL_MIXTURES", 9)
+    monkeypatch.setattr(published, "EVAL_IDS", tuple(f"m_{k}" for k in range(9)))
+    monkeypatch.setattr(published, "RANKED_EVAL_MIXTURES", 9)
     found = s5eval("score", *archives[:2], "--data", data, "--out", tmp_path / "o")
     lines = found.out.splitlines()
     places = [next(k for k, line in enumerate(lines) if name in line) for name in ("Better_B", "Bando_AIST_3")]
-    assert "    Bando_AIST_3 (published)" in found.out
+    assert "    Bando_AIST_3 (published, rank 1 of the challenge)" in found.out
     assert "Nguyen_NTT_1 (published, baseline 1c)" in found.out
-    best = float(lines[places[0]].split()[2])
+    best = float(lines[places[0]].split()[4])
     assert (places[0] < places[1]) == (best > 14.93)
 
 
@@ -146,4 +146,4 @@ def test_resuming_on_other_data_is_refused(
 
 
 def test_a_part_of_the_embedded_set_is_no_official_split() -> None:
-    assert ranking._published("mini", "test", ["a", "b"]) == ((), None)
+    assert published.published_on("mini", "test", ["a", "b"]) == ((), None)

@@ -43,7 +43,7 @@ def test_a_dropped_candidate_is_played_from_the_stage_store(made: Made, browse: 
 
 @pytest.mark.parametrize("azimuth", [0.0, 40.0, -40.0, 90.0, 180.0])
 def test_stereo_puts_left_at_the_left_and_keeps_the_level_of_the_front(azimuth: float) -> None:
-    from s5eval.harness.view.sound import decode_stereo
+    from s5eval.harness.report.sounds import decode_stereo
 
     wave = np.random.default_rng(0).normal(size=4000).astype(np.float32)
     angle = np.deg2rad(azimuth)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.systems.multistage.training.classification import SlotSource
 from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, vary
 from s5eval.systems.multistage.training.recipe import SlotSettings
 from s5eval.systems.training.data import batches
@@ -85,6 +87,13 @@ def test_every_classifier_can_learn_from_kept_slots(name: str, toy_train: ToyTra
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_scenes_whose_slots_are_all_given_up_are_heard_too(toy_train: ToyTrain) -> None:
+    for part in ("encoder", "m2d", "uss", "dpc"):
+        toy_train(part)
+    toy_train("tse2", system={"tau_skip": 0.0})
+    assert toy_train("tse3", system={"tau_skip": 0.0}, trains=["dpc3"], starts_from={}, **slots()).finished
+
+
 def test_sittings_add_up_to_one_whatever_is_left_of_the_slots(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
     plan = toy_plan("adapt", trains=["dpc1", "m2d"], starts_from={"uss": None}, steps=4, export="float32", **slots())
     ends = []
@@ -98,6 +107,25 @@ def test_sittings_add_up_to_one_whatever_is_left_of_the_slots(toy_plan: ToyPlan,
         ends.append({name: load_file(weights / f"{name}.safetensors") for name in ("dpc1", "m2d")})
     for name, tensors in ends[0].items():
         torch.testing.assert_close(ends[1][name], tensors, rtol=0, atol=0)
+
+
+def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
+    toy_plan: ToyPlan, ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = toy_plan("dpc", **CLASSIFIER, **slots({"scenes": 120}))
+    heard: list[int] = []
+
+    def interrupt(first: int, last: int) -> SlotBatch:
+        heard.append(first)
+        signal.raise_signal(signal.SIGINT)
+        return invented(2 * (last - first))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SlotSource, "_hear", lambda self, first, last: interrupt(first, last))
+        with pytest.raises(KeyboardInterrupt):
+            train(plan, Sitting(ready, tmp_path / "out", device="cpu"))
+    assert heard == [0]
+    assert len(list((tmp_path / "out" / "slots").glob("*.safetensors"))) == 1
 
 
 def test_slots_of_another_separator_are_made_anew(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from s5eval.systems.loading import file_digest
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.weight_files import file_digest
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")

@@ -1,0 +1,50 @@
+"""A ranking as one static page: the table, a picture of ranks and values, conditions, and what is missing."""
+
+from importlib.resources import files
+
+from s5eval.harness.comparing.published import Published
+from s5eval.harness.comparing.ranking import Ranking
+from s5eval.harness.comparing.ranking_table import (
+    EXPLAINED,
+    METRIC_TITLES,
+    behind_text,
+    condition_rows,
+    first_text,
+    heading,
+    in_order,
+    published_as,
+    rank_text,
+    shown_as,
+)
+from s5eval.harness.report.style import stylesheet
+from s5eval.harness.report.table import estimate_marks, interval_text
+from s5eval.harness.report.text import ABSENT, number
+
+
+def ranking_page(ranking: Ranking) -> str:
+    """The page's HTML; it needs no server, no network and no script."""
+    from jinja2 import Environment
+
+    template = files("s5eval.harness.comparing").joinpath("ranking.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    ranked = [entry for entry in ranking.entries if entry.rank is not None]
+    environment.tests["published"] = lambda row: isinstance(row, Published)
+    environment.filters |= {"number": lambda value, digits: number(value, digits)}
+    return environment.from_string(template).render(
+        style=stylesheet(),
+        ranking=ranking,
+        heading=heading(ranking),
+        title=METRIC_TITLES[ranking.metric],
+        explained=EXPLAINED,
+        rows=in_order(ranking),
+        ranked=ranked,
+        conditions=condition_rows(ranking),
+        absent=ABSENT,
+        rank_text=rank_text,
+        shown_as=shown_as,
+        published_as=published_as,
+        interval_text=interval_text,
+        behind_text=behind_text,
+        first_text=first_text,
+        marks=estimate_marks,
+    )

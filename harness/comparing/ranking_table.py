@@ -1,0 +1,136 @@
+"""A ranking as text: ranks with their intervals, values, differences between neighbours, and who lacks what."""
+
+from collections.abc import Sequence
+
+from s5eval.harness.comparing.published import Published, RankingMetric
+from s5eval.harness.comparing.ranked import Condition, RankedSubmission
+from s5eval.harness.comparing.ranking import Ranking
+from s5eval.harness.report.layout import aligned, is_narrow
+from s5eval.harness.report.table import estimate_marks, interval_text, part_mark
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.scoring.paired import Difference
+from s5eval.metrics.tolerance import settled
+
+METRIC_TITLES: dict[RankingMetric, str] = {"capi_sdri": "CAPI-SDRi", "ca_sdri": "CA-SDRi"}
+"""What ranks, in words."""
+
+EXPLAINED = (
+    "95 % intervals. A rank's interval holds the submission's own true rank in 95 % of such sets of mixtures, counted "
+    "from all paired comparisons with the others at once; first: share of resamples in which none is better. "
+    "*: the paired interval excludes 0; of many neighbours some do by chance."
+)
+"""What the columns of a ranking say."""
+
+_LISTED = 5  # missing mixtures that are named in text; JSON and the page have all
+
+Row = tuple[str, ...]
+
+
+def in_order(ranking: Ranking) -> list[RankedSubmission | Published]:
+    """Submissions with published results between them by value, those without a rank last."""
+    rows: list[tuple[float | None, RankedSubmission | Published]] = []
+    rows.extend((entry.value if entry.rank else None, entry) for entry in ranking.entries)
+    rows.extend((row.capi_sdri, row) for row in ranking.published)
+    return [row for _, row in sorted(rows, key=lambda row: (row[0] is None, -settled(row[0] or 0.0)))]
+
+
+def ranking_table(ranking: Ranking) -> str:
+    """The ranking for the terminal; published results stand between the rows, without a rank."""
+    title = METRIC_TITLES[ranking.metric]
+    header = ("", "rank [95 %]", f"{title} dB", "behind the first dB", "behind the previous dB", "mixture acc. %")
+    header += ("source acc. %", "n (defined)")
+    rows = [_row(row) if isinstance(row, RankedSubmission) else _published_row(row) for row in in_order(ranking)]
+    kept = (0, 1, 2, 4, 5) if is_narrow() else range(len(header))  # the files have all
+    cells = [tuple(row[k] for k in kept) for row in (header, *rows)]
+    lines = [heading(ranking), "", *aligned(cells), "", EXPLAINED]
+    if found := partial_lines(ranking):
+        lines += ["", "without a rank (failed mixtures are in none of its numbers, one without a file is silent)"]
+        lines += [f"  {line}" for line in found]
+    marks = {entry.name: estimate_marks(entry.result.summary) for entry in ranking.entries if entry.partial is None}
+    if any(marks.values()):
+        lines += ["", "what counts as silent (no file) or was changed:"]
+        lines += [f"  {name}: {', '.join(said)}" for name, said in marks.items() if said]
+    if ranking.warnings:
+        lines += ["", *(f"warning: {warning}" for warning in ranking.warnings)]
+    if ranking.unusable:
+        lines += ["", "not scored:", *(f"  {name}: {reason}" for name, reason in ranking.unusable.items())]
+    if ranking.note:
+        lines += ["", ranking.note]
+    return "\n".join(lines)
+
+
+def heading(ranking: Ranking) -> str:
+    """One line: the data, how many mixtures, how many submissions."""
+    mixtures = part_mark(ranking.n, ranking.n_split) or f"{ranking.n} mixtures"
+    return f"data: {ranking.data} | {mixtures} | {len(ranking.entries)} submissions | 95 % intervals"
+
+
+def partial_lines(ranking: Ranking) -> list[str]:
+    """Who has no rank, why, and which mixtures are missing."""
+    return [f"{e.name}: {e.partial}{_missing(e.missing)}" for e in ranking.entries if e.partial is not None]
+
+
+def _missing(ids: Sequence[str]) -> str:
+    more = f", … and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+    return f" (missing: {', '.join(ids[:_LISTED])}{more})" if ids else ""
+
+
+def rank_text(entry: RankedSubmission) -> str:
+    """`3 [2, 5]`; a dash without a rank."""
+    if entry.rank is None or entry.place is None:
+        return ABSENT
+    return f"{entry.rank} [{entry.place.low}, {entry.place.high}]"
+
+
+def behind_text(difference: Difference | None) -> str:
+    """`-0.412 [-0.73, -0.10] *`; nothing where there is no other."""
+    if difference is None or difference.delta is None:
+        return ""
+    text = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3)
+    return f"{text} *" if difference.significant else text
+
+
+def first_text(entry: RankedSubmission) -> str:
+    """The share of resamples in which it is the first, in percent."""
+    return ABSENT if entry.place is None else f"{100 * entry.place.first:.1f}"
+
+
+def shown_as(entry: RankedSubmission) -> str:
+    """Its name, with its status where that is not complete."""
+    return f"{entry.name}{'' if entry.status == 'complete' else f' ({entry.status})'}"
+
+
+def published_as(row: Published) -> str:
+    """Its name, with what is known of it."""
+    rank = [] if row.official_rank is None else [f"rank {row.official_rank} of the challenge"]
+    return f"{row.system} ({', '.join(['published', *([row.note] if row.note else []), *rank])})"
+
+
+def condition_rows(ranking: Ranking) -> list[tuple[Condition, list[str]]]:
+    """Every condition with a cell per ranked submission: `1 [1, 2] 7.41`, the rank, its interval and the value."""
+    names = [entry.name for entry in ranking.entries if entry.rank is not None]
+    return [(condition, [_cell(condition, name) for name in names]) for condition in ranking.conditions]
+
+
+def _cell(condition: Condition, name: str) -> str:
+    place = condition.places[name]
+    return ABSENT if place.rank is None else f"{place.rank} [{place.low}, {place.high}] {number(place.value, 2)}"
+
+
+def _row(entry: RankedSubmission) -> Row:
+    metrics = entry.result.summary.metrics
+    place = "  – " if entry.rank is None else f"{entry.rank:3d} "
+    return (
+        f"{place}{shown_as(entry)}",
+        "" if entry.place is None else f"[{entry.place.low}, {entry.place.high}]",
+        interval_text(entry.ranking_value, 3),
+        behind_text(entry.difference),
+        behind_text(entry.to_previous),
+        interval_text(metrics["mixture_accuracy"], 2),
+        interval_text(metrics["source_accuracy"], 2),
+        f"{entry.ranking_value.n} ({entry.ranking_value.n_defined})",
+    )
+
+
+def _published_row(row: Published) -> Row:
+    return f"    {published_as(row)}", "", number(row.capi_sdri, 2), "", "", number(row.mixture_accuracy, 2), "", ""

@@ -1,0 +1,1 @@
+"""A submission scored as platforms that host challenges want it: CodaBench and EvalAI."""

@@ -1,0 +1,38 @@
+"""CodaBench: `input/ref` and `input/res` in, `output/scores.json` and `output/scores.txt` out.
+
+Source: the documentation of CodaBench's bundles (scoring program: `/app/input/{ref,res}`, `/app/output`).
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.harness.comparing.ranking import rank_runs
+from s5eval.harness.comparing.ranking_page import ranking_page
+from s5eval.harness.hosting.scoring import handed_in, leaderboard, references, score_archive
+
+
+def score_codabench(folder: Path, out: Path) -> dict[str, float]:
+    """Score what was handed in, and write what CodaBench reads.
+
+    Args:
+        folder: holds `ref/` (the data, as folder or zip) and `res/` (what was handed in).
+        out: gets `scores.json`, `scores.txt` (a line `name: value` each) and `detailed_results.html`.
+
+    Returns:
+        The scores.
+
+    Raises:
+        DataError: what was handed in, or the data, cannot be used; nothing is written then.
+    """
+    reference = next(iter(sorted((folder / "ref").glob("*.zip"))), folder / "ref")
+    with references(reference) as data, tempfile.TemporaryDirectory(prefix="s5eval-") as temporary:
+        result = score_archive(handed_in(folder / "res"), data, Path(temporary) / "submission")
+        page = ranking_page(rank_runs([result.path]))
+    scores = leaderboard(result)
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / "detailed_results.html", page)
+    write_atomically(out / "scores.txt", "".join(f"{name}: {value:.6f}\n" for name, value in scores.items()))
+    write_atomically(out / "scores.json", json.dumps(scores, indent=1))
+    return scores

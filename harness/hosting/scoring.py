@@ -1,0 +1,87 @@
+"""One archive against one set of references, as the flat numbers of a leaderboard."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.download.archives import extract
+from s5eval.harness.record.config import RunConfig
+from s5eval.harness.runs.run import RunResult, run
+
+_WITH_INTERVAL = ("capi_sdri", "ca_sdri", "mixture_accuracy", "source_accuracy")
+
+
+def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
+    """Score a zip or folder of estimates, or a challenge submission, into a new run folder.
+
+    Args:
+        estimates: what was handed in.
+        data: holds `soundscape/` and `oracle_target/`.
+        out: the run folder.
+
+    Raises:
+        DataError: it cannot be read; or one of its files cannot be scored. A leaderboard has no room for the word
+            *partial*, so there is no number without all mixtures.
+    """
+    config = RunConfig(system="folder", settings={"system": {"path": str(estimates.resolve())}}, data=data.resolve())
+    result = run(config, out)
+    summary = result.summary
+    if summary.n_failed:
+        listed = "; ".join(f"{id_}: {error}" for id_, error in list(summary.failures.items())[:10])
+        raise DataError(f"{summary.n_failed} of {summary.n_expected} mixtures cannot be scored: {listed}")
+    if summary.metrics["capi_sdri"].value is None:
+        raise DataError(f"CAPI-SDRi is undefined: {summary.undefined_reason}")
+    return result
+
+
+def leaderboard(result: RunResult) -> dict[str, float]:
+    """The numbers of a run by name: metrics with their 95 % intervals, dB and percent; how many mixtures are answered.
+
+    A value that is undefined has no key.
+    """
+    summary = result.summary
+    numbers: dict[str, float | None] = {}
+    for name in _WITH_INTERVAL:
+        metric = summary.metrics[name]  # type: ignore[index]
+        numbers |= {name: metric.value, f"{name}_ci_low": metric.ci_low, f"{name}_ci_high": metric.ci_high}
+    numbers["capi_sdri_zero_floor"] = summary.metrics["capi_sdri_zero_floor"].value
+    numbers["mixtures"] = summary.n_expected
+    numbers["answered"] = summary.n_expected if summary.answered is None else summary.answered
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+@contextmanager
+def references(path: Path) -> Iterator[Path]:
+    """The folder that holds `soundscape/`: of a folder or a zip, at its top or one below.
+
+    Raises:
+        DataError: there is none, or the archive is damaged or hostile.
+    """
+    with tempfile.TemporaryDirectory(prefix="s5eval-") as temporary:
+        if path.is_file():
+            extract([path], Path(temporary))
+            root = Path(temporary)
+        else:
+            root = path
+        places = [root, *(sorted(place for place in root.iterdir() if place.is_dir()) if root.is_dir() else [])]
+        found = [place for place in places if (place / "soundscape").is_dir()]
+        if not found:
+            raise DataError(f"{path}: no folder or zip that holds soundscape/ and oracle_target/")
+        yield found[0]
+
+
+def handed_in(folder: Path) -> Path:
+    """What a folder of a platform holds: its only zip, or the files themselves.
+
+    Raises:
+        DataError: it is not there, or empty, or holds several zips.
+    """
+    names = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+    zips = [path for path in names if path.suffix == ".zip"]
+    if not names:
+        raise DataError(f"{folder}: nothing was handed in")
+    if len(zips) > 1:
+        raise DataError(f"{folder}: {len(zips)} zips, expected one: {', '.join(path.name for path in zips)}")
+    return zips[0] if zips else folder

@@ -1,0 +1,106 @@
+"""What CodaBench and EvalAI get: the numbers of `score`, or reasons and no file."""
+
+import importlib.util
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.harness.hosting.codabench import score_codabench
+from s5eval.harness.hosting.evalai import evaluate
+
+Call = Callable[..., Any]
+ROOT = Path(__file__).parents[3]
+
+
+def zipped(folder: Path, path: Path, below: str = "") -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*.wav")):
+            archive.write(file, f"{below}{file.relative_to(folder)}")
+    return path
+
+
+@pytest.fixture
+def numbers(s5eval: Call, small_set: Path, tmp_path: Path) -> dict[str, float]:
+    found = s5eval("score", small_set / "estimate", "--data", small_set, "--out", tmp_path / "run", "--json")
+    metrics: dict[str, Any] = found.json["metrics"]
+    return {name: entry["value"] for name, entry in metrics.items()}
+
+
+@pytest.fixture
+def app(small_set: Path, tmp_path: Path) -> Path:
+    """`/app/input` as CodaBench lays it out: references, and the unpacked submission."""
+    app = tmp_path / "app" / "input"
+    for name in ("soundscape", "oracle_target"):
+        shutil.copytree(small_set / name, app / "ref" / name)
+    shutil.copytree(small_set / "estimate", app / "res")
+    return app
+
+
+def test_codabench_gets_scores_in_both_forms_and_a_page(app: Path, numbers: dict[str, float], s5eval: Call) -> None:
+    out = app.parent / "output"
+    assert s5eval("host", "codabench", app, out).code == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["capi_sdri"] == pytest.approx(numbers["capi_sdri"])
+    assert scores["mixture_accuracy"] == pytest.approx(numbers["mixture_accuracy"])
+    assert (scores["mixtures"], scores["answered"]) == (5, 3)
+    lines = dict(line.split(": ") for line in (out / "scores.txt").read_text().splitlines())
+    assert {name: float(value) for name, value in lines.items()} == pytest.approx(scores, abs=1e-6)
+    assert "Ranking by CAPI-SDRi" in (out / "detailed_results.html").read_text()
+    assert sorted(path.name for path in out.iterdir()) == ["detailed_results.html", "scores.json", "scores.txt"]
+
+
+def test_zips_in_either_place_give_the_same(app: Path, tmp_path: Path, numbers: dict[str, float]) -> None:
+    packed = tmp_path / "packed"
+    for name in ("ref", "res"):
+        (packed / name).mkdir(parents=True)
+        zipped(app / name, packed / name / "sent.zip", "inside/" if name == "ref" else "")
+    assert score_codabench(packed, tmp_path / "o")["capi_sdri"] == pytest.approx(numbers["capi_sdri"])
+
+
+def test_a_bad_file_costs_the_score_and_says_why(app: Path, s5eval: Call) -> None:
+    (app / "res" / "m_2_0_Cough.wav").write_bytes(b"RIFF")
+    found = s5eval("host", "codabench", app, app.parent / "output")
+    assert found.code == 3
+    assert "1 of 5 mixtures cannot be scored: m_2: " in found.err
+    assert not (app.parent / "output").exists()
+
+
+def test_nothing_or_several_archives_handed_in_are_refused(app: Path, tmp_path: Path) -> None:
+    shutil.rmtree(app / "res")
+    with pytest.raises(DataError, match="nothing was handed in"):
+        score_codabench(app, tmp_path / "o")
+    (app / "res").mkdir()
+    for name in "ab":
+        (app / "res" / f"{name}.zip").write_bytes(b"")
+    with pytest.raises(DataError, match="2 zips, expected one"):
+        score_codabench(app, tmp_path / "o")
+    shutil.rmtree(app / "ref" / "soundscape")
+    with pytest.raises(DataError, match="soundscape/"):
+        score_codabench(app, tmp_path / "o")
+
+
+def test_evalai_gets_a_row_of_the_phase(app: Path, tmp_path: Path, numbers: dict[str, float], s5eval: Call) -> None:
+    annotations, sent = zipped(app / "ref", tmp_path / "ref.zip"), zipped(app / "res", tmp_path / "sent.zip")
+    found = evaluate(str(annotations), str(sent), "test", submission_metadata={"status": "running"})
+    (row,) = found["result"]
+    assert row["test"]["capi_sdri"] == pytest.approx(numbers["capi_sdri"])
+    assert all(isinstance(value, int | float) for value in row["test"].values())
+    assert found["submission_result"] == row["test"]
+    assert json.loads(json.dumps(found)) == found
+    assert s5eval("host", "evalai", annotations, sent, "test").json == found
+    assert s5eval("host", "evalai", annotations, tmp_path / "none.zip", "test").code == 2
+
+
+def test_the_script_that_ships_for_evalai_has_the_function() -> None:
+    spec = importlib.util.spec_from_file_location("script", ROOT / "containers" / "evalai" / "__init__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.evaluate is evaluate
