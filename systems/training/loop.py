@@ -263,7 +263,7 @@ class _Loop:
         if fabric.world_size > 1:
             raise UsageError(f"{self.plan.name}: hears what it keeps on one device, not on {fabric.world_size}")
 
-        told = time.monotonic()
+        begun = told = time.monotonic()
 
         def made(done: int, total: int) -> None:
             nonlocal told
@@ -273,7 +273,9 @@ class _Loop:
                 told = time.monotonic()
                 say(f"{done} of {total} scenes are heard and kept in {out}")
 
-        return self.job.batches(out, first=first, last=last, progress=made)
+        source = self.job.batches(out, first=first, last=last, progress=made)
+        self.seconds += time.monotonic() - begun  # what is made before the first step is training as well
+        return source
 
     def _run(self, sitting: Sitting, hooks: Hooks, stop: Stop, source: Iterator[Any]) -> None:
         recipe, fabric = self.plan.recipe, self.fabric
