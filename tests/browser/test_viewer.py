@@ -110,9 +110,9 @@ def test_the_number_of_a_slider_is_the_one_that_rescore_gives_for_the_saved_file
     until(page, "Number(document.getElementById('board').dataset.settled) > 1")
     page.locator("#all").focus()
     for _ in range(40):
-        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowLeft")
     settled = (
-        "(() => { const t = document.querySelector('#all').nextElementSibling.textContent; return t === '0.700'; })()"
+        "(() => { const t = document.querySelector('#all').nextElementSibling.textContent; return t === '0.300'; })()"
     )
     until(page, settled)
     until(page, "document.querySelectorAll('#flipped tr').length > 0")
