@@ -71,7 +71,7 @@ types: .types/s5eval  ## links that let mypy see the mapped packages under their
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train,view]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train,view,ray]"
 	touch $(STAMP)
 
 $(VENV)/.browser-installed: $(STAMP)

@@ -66,6 +66,13 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.scenes)
 
+    def part(self, first: int, step: int) -> "Manifest":
+        """Every so many scenes from the given one on, as a manifest of their own."""
+        scenes, digests = self.scenes[first::step], self.digests[first::step]
+        return replace(
+            self, scenes=scenes, digests=digests, sha256=scenes_digest(digests), sizes_sha256=sizes_digest(scenes)
+        )
+
     @property
     def has_references(self) -> bool:
         """Whether the split ships references, so that its runs are scored."""

@@ -27,8 +27,8 @@ ROOMS = {
     "| check_results | validate | build package",
     "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal "
     "ranks",
-    "harness": "errors process terminal | record | scoring | report | runs tuning | comparing | exporting hosting view "
-    "| api commands | cli",
+    "harness": "errors process terminal | dispatch | record | scoring | report | runs tuning | comparing "
+    "| exporting hosting view | api commands | cli",
 }
 """The rooms (folders and files) of every floor: each imports only rooms before the bar on its left."""
 

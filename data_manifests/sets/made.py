@@ -7,7 +7,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.progress import CountProgress
-from s5eval.data_manifests.sets.known import Split
+from s5eval.data_manifests.sets.known import Split, mini_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,6 @@ def made_split(split: Split, root: Path | None) -> MadeSplit | None:
     if split.made_from is None:
         return None
     if root is None or split.made_from == "mini":  # what makes scenes is imported where some are made
-        from s5eval.data_manifests.sets.known import mini_root
         from s5eval.data_manifests.sets.mini import make_mini, mini_ids
 
         how = f"`s5eval data make mini --split {split.name}` makes it"

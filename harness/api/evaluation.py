@@ -86,6 +86,7 @@ def run(
     cache: bool = True,
     strict: bool = False,
     metrics: Literal["ranking", "all"] = "ranking",
+    workers: int | None = None,
     go_on: bool = False,
     energy: bool = False,
     hooks: Sequence[Hook] = (),
@@ -110,6 +111,7 @@ def run(
         cache: use the stage store.
         strict: findings about the files are errors.
         metrics: `all` for the secondary metrics as well, which are slow.
+        workers: processes to share the mixtures among; 0: as many as pay; None: this process alone.
         go_on: continue a run that was interrupted in `out`; a finished one is read as it is.
         energy: estimate the energy that it takes (extra `energy`); it stands in `run.json`.
         hooks: are told how it goes; one that fails is warned of, and told no more.
@@ -147,6 +149,7 @@ def run(
         cache=cache,
         strict=strict,
         metrics=metrics,
+        workers=workers,
         energy=energy,
     )
     told = Hooks(hooks, say=lambda text: warnings.warn(text, stacklevel=3))

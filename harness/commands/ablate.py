@@ -10,9 +10,11 @@ from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import (
     PathType,
     data_options,
+    read_worker_options,
     show_progress,
     timeout_option,
     trust_option,
+    worker_options,
 )
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, plugin_output
@@ -34,6 +36,7 @@ from s5eval.harness.terminal import echo, plugin_output
 @trust_option
 @timeout_option
 @click.option("--baseline", metavar="ROW", help="Row that the others are compared with; default: the first.")
+@worker_options
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option("--out", type=PathType, help="Folder for rows and tables; called again, it goes on there.")
@@ -77,6 +80,7 @@ def command(grid: Path | None, **options: Any) -> int:
         mixture_timeout=options["mixture_timeout"],
         data=None if options["data"] is None else options["data"].expanduser().resolve(),
         **{name: options[name] for name in ("dataset", "split", "limit", "only", "strict", "batch_size", "device")},
+        **read_worker_options(options),
     )
     run_path = default_run_path(config)
     out: Path = options["out"] or run_path.with_name(f"{run_path.name}_ablation")

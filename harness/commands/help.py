@@ -12,8 +12,9 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "System": ("system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights"),
     "How it is run": (
-        "batch_size", "device", "devices", "nodes", "threads", "workers", "no_cache", "mixture_timeout", "max_minutes",
-        "checkpoint_minutes", "energy", "hook", "repair", "dry_run",
+        "batch_size", "device", "devices", "nodes", "threads", "workers", "engine", "address", "gpus_per_worker",
+        "shard", "no_cache", "mixture_timeout", "max_minutes", "checkpoint_minutes", "energy", "hook", "repair",
+        "dry_run",
     ),
     "What is computed": (
         "metrics", "downmix", "published", "save_audio", "axes", "baseline", "objective", "weight", "folds",
@@ -32,7 +33,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 """Options by what they are about; every command shows those that it has. What is not named here stands last."""
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Evaluate": ("run", "score", "check", "rescore"),
+    "Evaluate": ("run", "score", "merge", "check", "rescore"),
     "Look at": ("runs", "view", "report", "compare", "rank", "profile"),
     "Take along": ("export", "pack", "unpack", "weights"),
     "Improve": ("tune", "ablate", "train"),

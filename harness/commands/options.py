@@ -12,6 +12,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.progress import show_count
+from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -73,6 +74,74 @@ timeout_option = click.option(
     help="Fail a mixture for which the system takes longer. Native code that does not return is ended with the "
     "process; --resume then goes on without the mixture.",
 )
+
+
+WORKER_FIELDS = ("workers", "devices", "engine", "address", "gpus_per_worker")
+"""Options of `worker_options`, and fields of `RunConfig`."""
+
+
+workers_option = click.option(
+    "--workers",
+    metavar="N|auto",
+    help="Share the work among so many processes; auto: as many as pay. Default: this process alone.",
+)
+
+shard_option = click.option(
+    "--shard", metavar="K/N", help="Evaluate part K of N, for a batch queue; `s5eval merge` joins the parts."
+)
+
+
+def worker_options(command: Command) -> Command:
+    """`--workers`, `--devices`, `--engine`, `--address`, `--gpus-per-worker`."""
+    for option in (
+        click.option(
+            "--gpus-per-worker",
+            type=click.FloatRange(min=0),
+            metavar="N",
+            help="With --engine ray: GPUs of each.",
+        ),
+        click.option(
+            "--address", metavar="HOST:PORT", help="With --engine ray: the cluster; default: auto, one on this machine."
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["processes", "ray"]),
+            default="processes",
+            show_default=True,
+            help="What workers are: processes of this machine, or actors of a Ray cluster.",
+        ),
+        click.option("--devices", metavar="N,N", help="GPUs to spread workers over, one each without --workers."),
+        workers_option,
+    ):
+        command = option(command)
+    return command
+
+
+def read_workers(word: str | None) -> int | None:
+    """A number of workers; 0 stands for `auto`. Raises `UsageError` for what is no number."""
+    if word is None or word == "auto":
+        return None if word is None else AS_MANY_AS_PAY
+    if not word.isdecimal() or int(word) == 0:
+        raise UsageError(f"--workers is {word!r}, expected a number from 1, or auto")
+    return int(word)
+
+
+def read_worker_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `RunConfig` from the options of `worker_options`.
+
+    Raises:
+        UsageError: no number, or an option that is for the other engine.
+    """
+    if options["engine"] == "ray" and options["devices"]:
+        raise UsageError("--devices is for processes of this machine; with --engine ray say --gpus-per-worker")
+    if options["engine"] != "ray" and (options["address"] or options["gpus_per_worker"]):
+        raise UsageError("--address and --gpus-per-worker go with --engine ray")
+    devices = tuple(word.strip() for word in (options["devices"] or "").split(",") if word.strip())
+    return {
+        "workers": read_workers(options["workers"]),
+        "devices": devices,
+        **{name: options[name] for name in ("engine", "address", "gpus_per_worker")},
+    }
 
 
 energy_option = click.option(

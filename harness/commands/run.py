@@ -17,12 +17,15 @@ from s5eval.harness.commands.options import (
     hooks_of,
     metrics_option,
     output_options,
+    read_worker_options,
     refuse_folder_of_mini,
     resumed_folder,
+    shard_option,
     show_making,
     show_result,
     timeout_option,
     trust_option,
+    worker_options,
 )
 from s5eval.harness.terminal import echo, plugin_output
 
@@ -45,6 +48,8 @@ from s5eval.harness.terminal import echo, plugin_output
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
+@worker_options
+@shard_option
 @metrics_option
 @click.option("--save-audio", is_flag=True, help="Write the estimates as PCM_16 wavs, and score those as well.")
 @energy_option
@@ -85,6 +90,8 @@ def command(context: click.Context, /, **options: Any) -> int:
         "mixture_timeout": options["mixture_timeout"],
         "energy": options["energy"],
         "name": options["name"],
+        "shard": options["shard"],
+        **read_worker_options(options),
     }
     values = {name: _absolute(value) for name, value in values.items()}
     folder = values["settings"].get("system", {})

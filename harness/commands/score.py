@@ -11,16 +11,20 @@ import click
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import (
+    WORKER_FIELDS,
     PathType,
     announcing,
     data_options,
     given_options,
     metrics_option,
     output_options,
+    read_worker_options,
     refuse_folder_of_mini,
     resumed_folder,
+    shard_option,
     show_progress,
     show_result,
+    worker_options,
 )
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
     "--downmix", is_flag=True, help="Average estimates of several channels to one, as the official code does."
 )
 @click.option("--published", is_flag=True, help="Set it among the published results of the challenge, as a ranking.")
+@worker_options
+@shard_option
 @output_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
@@ -72,7 +78,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         return _rank(estimates, options, given_options(context) & _SHARED)
     config = _config(estimates[0], options) if estimates and has_data else None
     if resumed is not None:
-        typed = given_options(context) & {*_SHARED, "name"}
+        typed = given_options(context) & {*_SHARED, *WORKER_FIELDS, "shard", "name"}
         given = {} if config is None else {name: getattr(config, name) for name in typed}
         if config is not None:
             given["settings"] = config.settings
@@ -95,7 +101,9 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
         settings={"system": _settings(estimates, options["downmix"])},
         name=options["name"] or submission_name(estimates),
         data=None if options["data"] is None else options["data"].expanduser().resolve(),
+        shard=options["shard"],
         **{name: options[name] for name in _SHARED - {"data"}},
+        **read_worker_options(options),
     )
 
 

@@ -8,10 +8,10 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, RunType, given_options
+from s5eval.harness.commands.options import PathType, RunType, given_options, read_workers, workers_option
 from s5eval.harness.terminal import echo
 
-_LABELLED = ("objective", "weight", "folds", "shrinkage", "seed", "figure")
+_LABELLED = ("workers", "objective", "weight", "folds", "shrinkage", "seed", "figure")
 _UNLABELLED = ("source", "strength")
 
 
@@ -50,6 +50,7 @@ _UNLABELLED = ("source", "strength")
     show_default=True,
     help="Pull rare classes towards the common threshold, as so many candidates would.",
 )
+@workers_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of folds and search.")
 @click.option("--allow-test", is_flag=True, help="Tune although the split forbids it; the file carries the mark.")
 @click.option("--unlabelled", is_flag=True, help="Adapt class and silence priors instead; references are not used.")
@@ -100,6 +101,7 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
             shrinkage=options["shrinkage"],
             seed=options["seed"],
             allow_test=options["allow_test"],
+            workers=read_workers(options["workers"]),
         )
         if options["figure"] is not None:
             from s5eval.harness.tuning.curves import write_tuning_figure

@@ -230,7 +230,8 @@ def _notes(error: Exception) -> list[str]:
 
 def _result(config: RunConfig, path: Path, progress: OutcomeProgress | None) -> RunResult:
     if path.exists():
-        given = {"system": config.system, "trust_checkpoint": config.trust_checkpoint, "data": config.data}
+        names = ("system", "trust_checkpoint", "data", "workers", "devices", "engine", "address", "gpus_per_worker")
+        given = {name: getattr(config, name) for name in names}
         return resume(path, given=given, fresh=config, progress=progress)
     return run(config, path, progress=progress)
 

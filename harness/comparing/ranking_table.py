@@ -37,8 +37,8 @@ def in_order(ranking: Ranking) -> list[RankedSubmission | Published]:
 def ranking_table(ranking: Ranking) -> str:
     """The ranking for the terminal; published results stand between the rows, without a rank."""
     title = METRIC_TITLES[ranking.metric]
-    header: Row = ("", "rank [95 %]", f"{title} dB", "behind the first dB", "behind the previous dB", "mixture acc. %")
-    header += ("source acc. %", "n (defined)")
+    differences = ("behind the first dB", "behind the previous dB")
+    header = ("", "rank [95 %]", f"{title} dB", *differences, "mixture acc. %", "source acc. %", "n (defined)")
     rows = [_row(row) if isinstance(row, RankedSubmission) else _published_row(row) for row in in_order(ranking)]
     kept = (0, 1, 2, 4, 5) if is_narrow() else range(len(header))  # the files have all
     cells = [tuple(row[k] for k in kept) for row in (header, *rows)]

@@ -18,7 +18,10 @@ SECTIONS = ("system", "decision")
 TRUST = "trust_checkpoint"
 """The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
 
-RESUMABLE = frozenset({"batch_size", "device", "cache", "data", "name", "mixture_timeout", "energy"})
+RESUMABLE = frozenset(
+    {"batch_size", "device", "cache", "data", "name", "mixture_timeout", "energy"}
+    | {"workers", "devices", "engine", "address", "gpus_per_worker", "shard"}
+)
 """Options that may differ when a run is resumed: they change how fast, where and under which name, not what.
 
 Whether other data are the same is for the manifest's digest to say.
@@ -48,6 +51,12 @@ class RunConfig:
         energy: estimate the energy that it takes (extra `energy`).
         trust_checkpoint: read checkpoints that have to run code. Given with each call, never written down or read.
         name: what tables call the run; None: the system's name.
+        workers: how many processes or actors share the mixtures; 0: as many as pay; None: this process alone.
+        devices: GPUs that workers are spread over, such as ("0", "1"); empty: `device` for all.
+        engine: what workers are: `processes` of this machine, or actors of `ray`.
+        address: of the Ray cluster; None: `auto`, one that runs on this machine.
+        gpus_per_worker: GPUs that every actor reserves.
+        shard: `3/16`: evaluate the third of sixteen parts, for `s5eval merge`; None: all.
     """
 
     system: str
@@ -68,6 +77,12 @@ class RunConfig:
     energy: bool = False
     trust_checkpoint: bool = field(default=False, metadata=LEFT_OUT)
     name: str | None = None
+    workers: int | None = None
+    devices: tuple[str, ...] = ()
+    engine: Literal["processes", "ray"] = "processes"
+    address: str | None = None
+    gpus_per_worker: float | None = None
+    shard: str | None = None
 
     def without_trust(self) -> "RunConfig":
         """The configuration as it is recorded: trust is for one call, and stands in no file."""

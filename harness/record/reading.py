@@ -109,7 +109,7 @@ def read_summary(path: Path) -> Summary:
 
 
 def read_scores(path: Path) -> dict[str, MixtureScore]:
-    """Read the journal of a run folder: mixture id → score, in order of writing.
+    """Read the journal of a run folder: mixture id → score, in order of the manifest.
 
     A torn last line of a run that has not ended (the process was killed while writing) is left out.
 
@@ -124,6 +124,9 @@ def read_scores(path: Path) -> dict[str, MixtureScore]:
 def read_lines(path: Path, record: RunRecord) -> Mapping[str, Line]:
     """The lines behind `read_scores`, with the digests of tables and wavs; `record` is what `read_run` returned.
 
+    They are in order of the manifest, whatever order they were written in: an interval is drawn by position, and must
+    not depend on which of several workers was the faster one.
+
     Raises:
         UsageError: a rescoring was ended before it was done.
         DataError: as `read_scores`.
@@ -136,7 +139,8 @@ def read_lines(path: Path, record: RunRecord) -> Mapping[str, Line]:
         raise DataError(f"{path / JOURNAL}: cannot be read: {error.strerror or error}") from error
     if problem := journal_problem(journal, record):
         raise DataError(f"{path / JOURNAL}: {problem}; `s5eval check {path} --repair` redoes what is not whole")
-    return journal.lines
+    known = [id_ for id_ in record.mixtures if id_ in journal.lines]
+    return {id_: journal.lines[id_] for id_ in dict.fromkeys([*known, *journal.lines])}
 
 
 def unfinished_rescoring(path: Path, record: RunRecord) -> str | None:

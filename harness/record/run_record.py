@@ -91,6 +91,42 @@ class StageCost:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """The workers of a sitting.
+
+    Attributes:
+        size: how many.
+        engine: processes of one machine, or actors of a Ray cluster.
+        devices: worker k computes on entry k, and round again.
+        threads: of each; None: as torch, or Ray, chooses.
+    """
+
+    size: int
+    engine: Literal["processes", "ray"]
+    devices: tuple[str, ...]
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Which part of a data set a run has evaluated, for `s5eval merge`.
+
+    Attributes:
+        number: from 1.
+        of: how many parts there are. Part k has the mixtures k, k + of, k + 2 of, … in their order.
+        manifest_sha256: of all parts together (see `DataFacts`).
+        manifest_sizes_sha256: of all parts together.
+        n_mixtures: mixtures of all parts together.
+    """
+
+    number: int
+    of: int
+    manifest_sha256: str
+    manifest_sizes_sha256: str
+    n_mixtures: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitting:
     """One sitting of a run: from its start, or from a `--resume`, to its end.
@@ -98,6 +134,7 @@ class Sitting:
     Attributes:
         provenance: its circumstances; None: not recorded.
         trusted_checkpoint: checkpoints that have to run code were trusted. A fact for readers; nothing acts on it.
+        staff: who worked; None: one process alone.
         seconds: what it took; None: it was killed, or is going on.
         stages: what every stage cost; empty for a system without stages.
         energy: what it took; None: not measured, or it was killed.
@@ -105,6 +142,7 @@ class Sitting:
 
     provenance: Provenance | None = None
     trusted_checkpoint: bool = False
+    staff: Staff | None = None
     seconds: float | None = None
     stages: Mapping[str, StageCost] = field(default_factory=dict)
     energy: Energy | None = None
@@ -151,6 +189,8 @@ class RunRecord(DataFacts):
         energy: of all sittings that were measured; None: none was.
         adopted_unverified: mixtures that were taken over from a folder without digests.
         rescored_from: the run whose tables were scored again; None: this is no such run.
+        shard: the part that was evaluated; None: no part of a larger run.
+        merged_from: the folders of the parts that were merged; empty: this is no such run.
     """
 
     schema_version: int = 0
@@ -171,6 +211,8 @@ class RunRecord(DataFacts):
     adopted_unverified: int = 0
     lines: int | None = None
     rescored_from: str | None = None
+    shard: Shard | None = None
+    merged_from: tuple[str, ...] = ()
 
 
 def shallow(record: Any) -> dict[str, Any]:

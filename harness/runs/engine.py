@@ -20,7 +20,7 @@ from s5eval.harness.record import tables
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.estimate_files import write_estimates
-from s5eval.harness.runs.guard import Guard, OverTime
+from s5eval.harness.runs.guard import Guard, OverTime, TimeLimit
 from s5eval.harness.runs.scene_audio import SceneAudio
 from s5eval.harness.scoring.mixture import score_mixture, select
 from s5eval.harness.scoring.secondary_metrics import with_secondary
@@ -58,7 +58,7 @@ class Engine:
     batch_size: int = 1
     audio_folder: Path | None = None
     secondary: bool = False
-    guard: Guard | None = None
+    guard: Guard | TimeLimit | None = None
 
     def evaluate(self, scenes: Sequence[Scene]) -> Iterator[Outcome]:
         """Outcomes of all scenes, in order, as they come.
@@ -79,13 +79,13 @@ class Engine:
     def _evaluate_batch(self, batch: Sequence[Scene]) -> list[Outcome]:
         start = time.perf_counter()
         if self.guard is not None and (reason := self.guard.given_up(batch[0].mixture.id)) is not None:
-            return [_failed(batch[0], DataError(reason))]
+            return [failed(batch[0], DataError(reason))]
         try:
             with nullcontext() if self.guard is None else self.guard.working_on([s.mixture.id for s in batch]):
                 proposals = self._propose(batch)
         except (Exception, SystemExit, OverTime) as error:  # noqa: BLE001 - a plugin may raise anything
             if len(batch) == 1:
-                return [_failed(batch[0], error)]
+                return [failed(batch[0], error)]
             log.info("a batch failed (%s); its mixtures are run one by one", error)
             return [outcome for scene in batch for outcome in self._evaluate_batch([scene])]
         seconds = (time.perf_counter() - start) / len(batch)
@@ -115,11 +115,12 @@ class Engine:
         except RunFolderError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            return _failed(scene, error)
+            return failed(scene, error)
         return Outcome(score, table, files)
 
 
-def _failed(scene: Scene, error: BaseException) -> Outcome:
+def failed(scene: Scene, error: BaseException) -> Outcome:
+    """The outcome of a mixture that could not be done; the log gets a traceback of what was not expected."""
     if isinstance(error, S5Error):
         message = str(error)
         log.error("%s: %s", scene.mixture.id, message)

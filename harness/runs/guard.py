@@ -8,6 +8,7 @@ crash in native code does. So a mixture that is given up says how it is tried on
 """
 
 import contextlib
+import faulthandler
 import json
 import logging
 import math
@@ -25,6 +26,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.structured import check_shape, read_json
+from s5eval.harness.dispatch.driver import last_moment
 
 log = logging.getLogger("s5eval.run")
 
@@ -106,7 +108,7 @@ class Guard:
         limit = self._timeout * len(ids)
         self._tell({"after": limit + max(2.0, limit), "limit": limit, "ids": list(ids)})
         try:
-            with _alarm(limit):
+            with alarm(limit):
                 yield
         finally:
             self._tell(None)
@@ -150,7 +152,7 @@ class Guard:
 
 
 @contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def alarm(seconds: float) -> Iterator[None]:
     """Raise `OverTime` in the block after so long, where the system has alarms and this is the main thread."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
@@ -166,6 +168,40 @@ def _alarm(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class TimeLimit:
+    """A guard for a worker: keeps the limit of time, and ends the process where it must; deaths are its driver's."""
+
+    def __init__(self, timeout: float | None) -> None:
+        """Take the seconds that a mixture may take; None: any."""
+        self._timeout = timeout
+
+    def alone(self, mixture_id: str) -> bool:
+        """No: the driver has chosen what is worked on together."""
+        return False
+
+    def given_up(self, mixture_id: str) -> str | None:
+        """None: the driver hands out what is to be tried."""
+        return None
+
+    @contextmanager
+    def working_on(self, ids: Sequence[str]) -> Iterator[None]:
+        """Watch the time.
+
+        Raises:
+            OverTime: from within the block, when it takes too long.
+        """
+        if self._timeout is None:
+            yield
+            return
+        limit = self._timeout * len(ids)
+        faulthandler.dump_traceback_later(last_moment(limit), exit=True, file=2)  # needs no lock of Python's
+        try:
+            with alarm(limit):
+                yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def check_timeout(seconds: float | None) -> None:

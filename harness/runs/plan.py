@@ -19,11 +19,13 @@ from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
-from s5eval.harness.record.run_record import About, RunRecord, shallow
+from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, shallow
 from s5eval.harness.record.same_data import manifest_facts
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint, stated_missing_parts
 from s5eval.harness.runs.guard import check_timeout
+from s5eval.harness.runs.shards import parse_shard, part_of
+from s5eval.harness.runs.staffing import check_staffing, staff_of, within_memory
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device
@@ -38,7 +40,9 @@ from s5eval.systems.stage_store import DiskStore
 class Plan:
     """A run before its first mixture: manifest, system, decision, and what the file checks found.
 
-    `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it back.
+    `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it back. `staff` is who
+    works; None: this process alone. `shard` says which part of the data `manifest` is; None: all. `working_folder` is
+    the one before any code of the system was run.
     """
 
     config: RunConfig
@@ -48,6 +52,9 @@ class Plan:
     fingerprint: Mapping[str, Json]
     device: str
     findings: tuple[Finding, ...]
+    staff: Staff | None
+    working_folder: Path
+    shard: Shard | None = None
 
     @property
     def decision(self) -> Decision:
@@ -72,10 +79,12 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
         DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
     """
     check_timeout(config.mixture_timeout)
+    check_staffing(config)
+    if config.shard is not None:
+        parse_shard(config.shard)
     # A system may change the working folder: whatever is relative is resolved before any of its code is run.
     config = replace(config, data=_absolute(config.data), decision_file=_absolute(config.decision_file))
-    store = DiskStore(cache_folder() / "stages")
-    factory = load_factory(config.system)
+    load_factory(config.system)  # before any scene is made
     manifest = open_manifest(
         config.data,
         dataset=config.dataset,
@@ -88,11 +97,30 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     scenes, unreadable = with_conditions(
         manifest.scenes, dataset=manifest.dataset, split=manifest.split, folder=manifest.root, data=config.data
     )
-    manifest = replace(manifest, scenes=scenes)
-    device = resolve_device(config.device)
+    manifest = replace(manifest, scenes=scenes, findings=(*manifest.findings, *unreadable))
+    if config.shard is None:
+        return plan_on(config, manifest)
+    part, shard = part_of(manifest, config.shard)
+    return replace(plan_on(config, part), shard=shard)
+
+
+def plan_on(config: RunConfig, manifest: Manifest) -> Plan:
+    """The rest of `plan_run`, on data that are open already. Raises as that does."""
+    working_folder = Path.cwd()
+    store = DiskStore(cache_folder() / "stages")
+    factory = load_factory(config.system)
+    device = "cpu" if config.engine == "ray" else resolve_device(config.device)
+    staff = staff_of(config, device, len(manifest.scenes))
+    if config.engine == "ray":
+        from s5eval.harness.dispatch.ray_crew import check_cluster
+
+        check_cluster(config.address)
     settings = dict(config.settings.get("system", {}))
     system = build_system(
-        config.system, factory, {**settings, TRUST: True} if config.trust_checkpoint else settings, device
+        config.system,
+        factory,
+        {**settings, TRUST: True} if config.trust_checkpoint else settings,
+        device if staff is None else "cpu",  # its workers compute; a GPU's memory is theirs
     )
     if isinstance(system, OracleSystem) and not manifest.has_references:
         raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
@@ -103,11 +131,12 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     weights = fingerprint.get("weights")
     chosen = choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
     expected = [scene.mixture.id for scene in manifest.scenes]
-    findings = [*manifest.findings, *unreadable, *inspect_files(config.system, system, manifest.all_ids, expected)]
+    findings = [*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected)]
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
         raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")
-    return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings))
+    staff = within_memory(staff, config)
+    return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings), staff, working_folder)
 
 
 def _absolute(path: Path | None) -> Path | None:
@@ -159,6 +188,7 @@ def run_record(plan: Plan) -> RunRecord:
         n_expected=len(manifest.scenes),
         findings=tuple(str(finding) for finding in plan.findings[:1000]),
         provenance=collect_provenance(plan.device),
+        shard=plan.shard,
         trusted_checkpoint=plan.config.trust_checkpoint,
     )
 

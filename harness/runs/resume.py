@@ -20,7 +20,7 @@ from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.same_data import manifest_facts, same_data
 from s5eval.harness.runs.derived import finished_summary
-from s5eval.harness.runs.plan import plan_run
+from s5eval.harness.runs.plan import Plan, plan_run
 from s5eval.harness.runs.run import OutcomeProgress, RunResult, carry_out, run
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.hooks import Hooks
@@ -81,7 +81,8 @@ def resume(
             for id_, line in found.whole.items()
             if line.score.status != "failed" and (line.score.as_written is not None or not config.save_audio)
         }
-        moved = config.data != recorded.data  # whether those are the same data is looked at below
+        # Whether other data, or another part of them, will do is looked at below.
+        moved = (config.data, config.shard) != (recorded.data, recorded.shard)
         if record.status == "complete" and not found.damage and len(done) == len(found.whole) and not moved:
             return RunResult(shown, finished_summary(folder, record, done))
         if record.metric_version != METRIC_VERSION and done:
@@ -95,13 +96,30 @@ def resume(
                 f"here. If you trust it, name it again: {resume_command(shown, config.system)}"
             )
         plan = plan_run(config, making=making)
-        _check_data(out, record, plan.manifest, done)
+        if plan.shard == record.shard:
+            _check_data(out, record, plan.manifest, done)
+        else:
+            _check_shard(out, record, plan, done)
         if plan.fingerprint != record.fingerprint:
             raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
         if json.loads(json.dumps(plan.decision.as_dict())) != record.decision.as_dict():
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         folder.rewrite(adopted(out, line) for line in done.values())
         return replace(carry_out(plan, folder, done, progress, record, hooks, retry=retry), path=shown)
+
+
+def _check_shard(out: Path, record: RunRecord, plan: Plan, done: Mapping[str, Line]) -> None:
+    """A run may go on as another part of the same data, if that holds all that is done."""
+    before = record.shard.manifest_sha256 if record.shard is not None else record.manifest_sha256
+    now = plan.shard.manifest_sha256 if plan.shard is not None else plan.manifest.sha256
+    if before != now:
+        raise DataError(f"{plan.manifest.root} does not hold the data that {out} began with; start a new run")
+    left = done.keys() - {scene.mixture.id for scene in plan.manifest.scenes}
+    if left:
+        raise UsageError(
+            f"`shard` {plan.config.shard} does not hold {len(left)} mixtures that are done in {out}, such as "
+            f"{min(left)}; `shard` 1/1 holds all"
+        )
 
 
 def _check_data(out: Path, record: RunRecord, manifest: Manifest, done: Mapping[str, Line]) -> None:

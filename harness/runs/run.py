@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord, Sitting, StageCost
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
+from s5eval.harness.runs.by_workers import outcomes_of_workers
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import Engine, Outcome
 from s5eval.harness.runs.guard import Guard
@@ -90,7 +92,7 @@ def carry_out(
         check_available()
     start = time.perf_counter()
     begun = run_record(plan)
-    sitting = Sitting(provenance=begun.provenance, trusted_checkpoint=begun.trusted_checkpoint)
+    sitting = Sitting(provenance=begun.provenance, trusted_checkpoint=begun.trusted_checkpoint, staff=plan.staff)
     earlier = () if before is None else before.sittings
     record = replace(begun, sittings=(*earlier, sitting), adopted_unverified=adopted_count(before, done.values()))
     folder.write_run(record)
@@ -105,8 +107,9 @@ def carry_out(
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout, retry=retry)
     meter = Meter()
     try:
-        with measured(plan.config.energy) as meter:
-            for outcome in _outcomes(plan, folder, remaining, progress, len(done), guard):
+        with closing(_outcomes(plan, folder, remaining, guard)) as outcomes, measured(plan.config.energy) as meter:
+            total = len(done) + len(remaining)
+            for outcome in outcomes if progress is None else progress(outcomes, total, len(done)):
                 folder.append(outcome.score, outcome.table, outcome.audio)
                 if outcome.score.status != "failed":
                     guard.survived(outcome.score.mixture_id)
@@ -122,7 +125,7 @@ def carry_out(
         if finished:
             write_page(folder.path)
         sittings = (*earlier, replace(_with_costs(sitting, plan, time.perf_counter() - start), energy=meter.record))
-        seconds, stages, energy = _total_costs(sittings)
+        seconds, stages, energy = total_costs(sittings)
         status = status_of(summary, finished=finished)
         ended = replace(
             record, status=status, sittings=sittings, seconds=seconds, stages=stages, energy=energy, lines=len(scores)
@@ -133,9 +136,10 @@ def carry_out(
     return RunResult(folder.path, summary)
 
 
-def _outcomes(
-    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], progress: OutcomeProgress | None, n_done: int, guard: Guard
-) -> Iterable[Outcome]:
+def _outcomes(plan: Plan, folder: RunFolder, scenes: Sequence[Scene], guard: Guard) -> Generator[Outcome, None, None]:
+    if plan.staff is not None:
+        yield from outcomes_of_workers(plan, plan.staff, scenes, folder.audio, guard)
+        return
     engine = Engine(
         system=plan.system,
         decision=plan.decision,
@@ -144,8 +148,7 @@ def _outcomes(
         secondary=plan.config.metrics == "all",
         guard=guard,
     )
-    outcomes = engine.evaluate(scenes)
-    return outcomes if progress is None else progress(outcomes, n_done + len(scenes), n_done)
+    yield from engine.evaluate(scenes)
 
 
 def _with_costs(sitting: Sitting, plan: Plan, seconds: float) -> Sitting:
@@ -158,7 +161,7 @@ def _with_costs(sitting: Sitting, plan: Plan, seconds: float) -> Sitting:
     return replace(sitting, seconds=round(seconds, 3), stages=stages)
 
 
-def _total_costs(sittings: Sequence[Sitting]) -> tuple[float, dict[str, StageCost], Energy | None]:
+def total_costs(sittings: Sequence[Sitting]) -> tuple[float, dict[str, StageCost], Energy | None]:
     """Seconds, stage counts, energy over all sittings of a resumed run; one that was killed has not told its costs."""
     stages: dict[str, StageCost] = {}
     for sitting in sittings:

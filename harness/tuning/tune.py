@@ -14,10 +14,11 @@ from s5eval.harness.record.reading import read_lines, read_run
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
-from s5eval.harness.tuning.closed_form_start import analytic_thresholds, observe_slots
-from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit, fit
+from s5eval.harness.tuning.closed_form_start import observe_slots
+from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit
 from s5eval.harness.tuning.decision_file import made_on, refuse_forbidden, write_decision
-from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, ObjectiveName, SweepTable, sweep_table
+from s5eval.harness.tuning.fold_job import FitJob, all_fits
+from s5eval.harness.tuning.threshold_table import Array, Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.bootstrap import paired_bootstrap
 from s5eval.systems.decision import THRESHOLDS, Decision
 
@@ -61,6 +62,7 @@ def tune(
     shrinkage: float = SHRINKAGE,
     seed: int = 0,
     allow_test: bool = False,
+    workers: int | None = None,
 ) -> TuneResult:
     """Tune on a run, or several together, and write the decision file.
 
@@ -73,6 +75,7 @@ def tune(
         shrinkage: see `fit`.
         seed: of the folds and the search.
         allow_test: tune although the split is marked `tune: forbidden`; the file, and every run that uses it, say so.
+        workers: processes to share the fits of the folds among; 0: as many as cores are free; None: this one alone.
 
     Raises:
         UsageError: no run there; the split is forbidden; the run has no references or no silence probabilities,
@@ -95,6 +98,7 @@ def tune(
         seed=seed,
         context=context,
         n_left_out=sum(other.n_expected for other, _ in read) - len(tables),
+        workers=workers,
     )
     write_decision(out or run / THRESHOLDS, result.decision)
     return result
@@ -122,6 +126,7 @@ def tune_tables(
     seed: int = 0,
     context: Mapping[str, Any] | None = None,
     n_left_out: int = 0,
+    workers: int | None = None,
 ) -> TuneResult:
     """Tune on pair tables; the work behind `tune`.
 
@@ -134,6 +139,7 @@ def tune_tables(
         seed: see `tune`.
         context: facts that join the provenance.
         n_left_out: mixtures that could not be used.
+        workers: see `tune`.
 
     Raises:
         UsageError: see `tune`.
@@ -146,17 +152,14 @@ def tune_tables(
     table, slots = sweep_table(tables, base), observe_slots(tables)
     start = np.array([base.threshold(label) for label in CLASSES])
 
-    def fitted(kept: Indices) -> Fit:
-        guess = analytic_thresholds(slots.restrict(kept))
-        starts = [] if guess is None else [guess]
-        part = table.restrict(kept)
-        return fit(part, base=start, starts=starts, objective=objective, shrinkage=shrinkage, seed=seed)
-
     everything = np.arange(len(tables))
-    found = fitted(everything)
+    parts = np.array_split(np.random.default_rng(seed).permutation(everything), folds)
+    kept = {"all": everything, **{f"but part {k + 1}": np.setdiff1d(everything, fold) for k, fold in enumerate(parts)}}
+    fits = all_fits(FitJob(table, slots, start, objective, shrinkage, seed, kept), workers)
+    found = fits["all"]
     held_out = np.empty((len(tables), 6))
-    for fold in np.array_split(np.random.default_rng(seed).permutation(everything), folds):
-        held_out[fold] = table.restrict(fold).scores(fitted(np.setdiff1d(everything, fold)).thresholds)
+    for k, fold in enumerate(parts):
+        held_out[fold] = table.restrict(fold).scores(fits[f"but part {k + 1}"].thresholds)
     decision = _decision(base, table, found)
     scores = {
         "untuned": _values(table.scores(start), objective),

@@ -205,7 +205,7 @@ def likeliest(scores: npt.NDArray[np.float64]) -> list[tuple[str, float]]:
 def _reference_rows(score: MixtureScore, table: PairTable | None) -> list[Mapping[str, object]]:
     """Every reference with the estimate that was assigned to it, dB."""
     pairs = {pair.reference: pair for pair in pairs_of(score)}
-    rows = []
+    rows: list[Mapping[str, object]] = []
     for r, label in enumerate(score.reference_labels or ()):
         pair = pairs.get(r)
         snr = pair.sdr_mixture if pair else None if table is None else float(table.pair_scores.sdr_mixture[r])

@@ -1,6 +1,7 @@
 """What stands on the pages of runs, one run and its mixtures: from their records to the words of a template."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -72,16 +73,19 @@ def _count(run: ListedRun) -> str:
 
 
 def _forest(members: Sequence[tuple[str, ListedRun]]) -> str:
+    known = ((key, run, run.metrics["capi_sdri"]) for key, run in members if run.metrics)
     rows = [
         Row(
             run.name,
-            *(getattr(run.metrics["capi_sdri"], name) for name in ("value", "ci_low", "ci_high")),
+            metric.value,
+            metric.ci_low,
+            metric.ci_high,
             note="; ".join(run.marks)[:80],
             n=run.n_done,
             href=f"/run?run={key}",
         )
-        for key, run in members
-        if run.metrics and run.metrics["capi_sdri"].value is not None
+        for key, run, metric in known
+        if metric.value is not None
     ]
     rows.sort(key=lambda row: -(row.value or 0.0))
     return forest(rows, title="CAPI-SDRi", unit="CAPI-SDRi, dB") if len(rows) > 1 else ""
@@ -142,26 +146,21 @@ def _charts(run: Snapshot, summary: Summary | None) -> list[tuple[str, str, str,
         return []
     link = link_of(run)
     found: list[tuple[str, str, str, Callable[[], str]]] = []
-    if summary is not None and summary.decomposition:
-        found.append(
-            (
-                "Where the decibels went",
-                "Each error leads to the mixtures that have it.",
-                "half",
-                lambda: charted.waterfall_of(summary.decomposition, link),
-            )
-        )
+    if summary is not None and summary.decomposition is not None:
+        note = "Each error leads to the mixtures that have it."
+        draw = partial(charted.waterfall_of, summary.decomposition, link)
+        found.append(("Where the decibels went", note, "half", draw))
     if summary is not None and summary.slices.get("targets"):
-        found.append(("By condition", "", "half", lambda: charted.conditions_of(summary.slices, link)))
+        found.append(("By condition", "", "half", partial(charted.conditions_of, summary.slices, link)))
     mean = None if summary is None else summary.metrics["capi_sdri"].value
-    found.append(("Mixtures", "", "half", lambda: charted.scores_of(scored, mean, link)))
-    found.append(("SDRi against SNR", "Every assigned pair.", "half", lambda: charted.by_snr_of(scored, link)))
+    found.append(("Mixtures", "", "half", partial(charted.scores_of, scored, mean, link)))
+    found.append(("SDRi against SNR", "Every assigned pair.", "half", partial(charted.by_snr_of, scored, link)))
     if summary is not None and summary.slices.get("class"):
         decision = run.decision
         threshold = None if decision is None else decision.threshold
-        found.append(("By class", "", "whole", lambda: charted.classes_of(summary.slices["class"], threshold, link)))
+        found.append(("By class", "", "whole", partial(charted.classes_of, summary.slices["class"], threshold, link)))
     note = "Rows are references, columns estimates; below each count what it cost, in dB."
-    found.append(("What was taken for what", note, "whole", lambda: charted.confusions_of(scored, link)))
+    found.append(("What was taken for what", note, "whole", partial(charted.confusions_of, scored, link)))
     return found
 
 

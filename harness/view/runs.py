@@ -140,19 +140,20 @@ class ViewedRun:
     def _read(self) -> Snapshot:
         words: list[str] = []
         try:
-            record: RunRecord | None = read_run(self.path)
-            doubt = unverified(record)
+            found = read_run(self.path)
+            doubt = unverified(found)
             words += [doubt] if doubt else []
-            unfinished = unfinished_rescoring(self.path, record)
-            words += [unfinished] if unfinished else []
+            record: RunRecord | None = found
         except S5Error as error:
             record = None
             words.append(str(error))
+        unfinished = None if record is None else unfinished_rescoring(self.path, record)
         try:
-            lines = self._journal.lines(sealed=record is not None and is_sealed(record))
+            lines = {} if unfinished else self._journal.lines(sealed=record is not None and is_sealed(record))
         except OSError as error:
             lines = {}
             words.append(f"{JOURNAL}: cannot be read: {error.strerror or error}")
+        words += [unfinished] if unfinished else []  # scores of two kinds must not pass for one
         words += self._journal.words(running=record is not None and record.status == "running")
         if record is not None and record.status != "running":
             words += self._about_the_end(record, lines)

@@ -44,6 +44,8 @@ def stages_of(run: Snapshot, mixture: Path, table: PairTable | None) -> Stages:
     found: dict[str, Candidates] = {}
     previous: Candidates | None = None
     for name, fingerprint in names.items():
+        if not isinstance(fingerprint, Mapping):
+            return Stages(found, f"run.json does not say what {name} depended on")
         previous = store.get(stage_key(str(name), fingerprint, digest, previous))
         if previous is None:
             where = "the run was made with --no-cache, or the store was cleared since"

@@ -57,9 +57,9 @@ class Board:
         Raises:
             UsageError: there is nothing that thresholds could change, or it is not known what decided.
         """
-        if run.decision is None:
+        if run.record is None or run.decision is None:
             raise UsageError("run.json cannot be read, so it is not known what decided")
-        self.run, self.base = run, run.decision
+        self.run, self.record, self.base = run, run.record, run.decision
         self.ids: list[str] = []
         self.references = 0
         self.unread: list[str] = []
@@ -241,7 +241,7 @@ class Board:
         kept = {label: round(value, 6) for label, value in decision.silence_thresholds.items()}
         told = self.evaluate(kept)["metrics"]
         provenance = {
-            **made_on([self.run.path], [self.run.record]),
+            **made_on([self.run.path], [self.record]),
             "objective": "moved by hand in s5eval view, in sight of these mixtures",
             "mixtures": len(self.ids),
             "scores": {name: told[name]["value"] for name in _METRICS},

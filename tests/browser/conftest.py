@@ -97,6 +97,7 @@ def open_page(serve: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..
                 viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", headless=True,
             )  # fmt: skip
             stack.callback(context.close)
+            context.set_default_timeout(300_000)  # ms; a busy machine may take long, a broken page for ever
             page = context.pages[0]
             page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
             page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -13,8 +13,6 @@ from viewing import hostile, key, until
 
 Open = Callable[..., Any]
 
-WAIT = 60_000
-
 
 def addresses(runs: Path) -> list[str]:
     real, one = key(runs / "real"), key(runs / "one")
@@ -30,8 +28,8 @@ def test_every_page_is_whole_readable_and_fits(open_page: Open, runs: Path, widt
     page = open_page(runs, width=width, dark=dark)
     papers = set()
     for address in addresses(runs):
-        page.goto(page.origin + address, timeout=WAIT)
-        page.wait_for_load_state("networkidle", timeout=WAIT)
+        page.goto(page.origin + address)
+        page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
         worst = page.evaluate(CONTRAST)
         assert worst[0][0] >= 4.5, (address, worst)
@@ -59,7 +57,7 @@ def test_the_keyboard_alone_leads_from_the_runs_to_a_sound_and_back(open_page: O
     press("j", "j", "k", "j")
     assert page.evaluate("document.activeElement.rowIndex") == 2
     press("Enter")
-    page.wait_for_url("**/mixture?*")
+    page.wait_for_url("**/mixture?*", wait_until="commit")
     assert "mini_test_0001" in page.url
     until(page, "window.s5eval && s5eval.player.loaded > 2")
     press("Space", "3")
@@ -67,9 +65,11 @@ def test_the_keyboard_alone_leads_from_the_runs_to_a_sound_and_back(open_page: O
     press("ArrowRight")
     until(page, "s5eval.player.position > 1")
     press("j")
-    page.wait_for_url("**id=mini_test_0002*")
+    page.wait_for_url("**id=mini_test_0002*", wait_until="commit")
+    until(page, "window.s5eval && s5eval.player")
     press("k")
-    page.wait_for_url("**id=mini_test_0001*")
+    page.wait_for_url("**id=mini_test_0001*", wait_until="commit")
+    until(page, "window.s5eval && s5eval.player")
     press("u")
     page.wait_for_url("**/mixtures?*")
     press("/")
@@ -78,7 +78,7 @@ def test_the_keyboard_alone_leads_from_the_runs_to_a_sound_and_back(open_page: O
     page.wait_for_url("**text=0003*")
     assert page.locator("tbody tr").count() == 1
     press("j", "Enter")
-    page.wait_for_url("**id=mini_test_0003*")
+    page.wait_for_url("**id=mini_test_0003*", wait_until="commit")
 
 
 def test_a_cell_of_the_confusion_matrix_leads_to_the_mixture_behind_it(open_page: Open, runs: Path) -> None:
@@ -156,13 +156,13 @@ def test_hostile_texts_run_no_script(open_page: Open, runs: Path, tmp_path: Path
     page.wait_for_load_state("networkidle")
     for address in ("/", f"/run?run={key(run)}", f"/mixtures?run={key(run)}", f"/thresholds?run={key(run)}"):
         page.goto(page.origin + address)
-        page.wait_for_load_state("networkidle", timeout=WAIT)
+        page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= 1200, address
     page.goto(f"{page.origin}/mixtures?run={key(run)}")
     for row in range(3):
         page.locator("tbody tr").nth(row).click()
-        page.wait_for_url("**/mixture?*")
-        page.wait_for_load_state("networkidle", timeout=WAIT)
+        page.wait_for_url("**/mixture?*", wait_until="commit")
+        page.wait_for_load_state("networkidle")
         page.go_back()
 
 

@@ -1,7 +1,9 @@
 """Systems for tests, as somebody else's package would write them: `tests/harness` on the path, `plugins:NAME`."""
 
+import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,6 +41,12 @@ class Omni:
             raise SystemExit(0)
         if mixture.id == self.config.get("interrupt_on"):
             raise KeyboardInterrupt
+        if mixture.id == self.config.get("die_on"):
+            sys.stderr.write("about to fall over\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        while mixture.id == self.config.get("hang_on"):
+            with contextlib.suppress(BaseException):
+                time.sleep(60)
         if self.seen == self.config.get("kill_after"):
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.config.get("slow", 0))

@@ -81,7 +81,7 @@ def pages_of(client: Any, start: str = "/", limit: int = 60) -> dict[str, str]:
     return found
 
 
-def until(page: Any, condition: str, seconds: float = 120) -> None:
+def until(page: Any, condition: str, seconds: float = 300) -> None:
     """Wait for what a page is to come to. (`wait_for_function` would need a policy that allows `eval`.)"""
     end = time.monotonic() + seconds
     while not page.evaluate(condition):

@@ -262,3 +262,20 @@ def test_the_latex_compiles_and_fits_a_two_column_page(whole: Ablation, tmp_path
 )
 def test_latex_escapes(text: str, expected: str) -> None:
     assert escape(text) == expected
+
+
+def test_an_ablation_by_workers_is_the_same_and_pays_as_much(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("rows:\n  - {name: one, set: {system.stages: 1}}\n  - {name: two, set: {system.stages: 2}}\n")
+    call = ("ablate", grid, *SYSTEM, "--data", staged_set)
+    contents = []
+    for name, options in (("alone", ()), ("shared", ("--workers", 2))):
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+        assert s5eval(*call, "--out", tmp_path / name, *options).code == 0
+        contents.append(table(tmp_path / name))
+    alone, shared = contents
+    assert alone["stage_runs"] == shared["stage_runs"] == {"executed": 2 * N, "reused": N}
+    for one, other in zip(alone["rows"], shared["rows"], strict=True):
+        assert {key: one[key] for key in ("name", "metrics", "delta", "stage_runs")} == {
+            key: other[key] for key in ("name", "metrics", "delta", "stage_runs")
+        }

@@ -280,3 +280,11 @@ def test_what_the_runs_of_a_tuning_lacked_is_told_by_table_and_later_runs(
     assert "on a run without an ear; PARTIAL:" in said and "of the split's 40 mixtures" in result.out.replace(
         "\n  ", " "
     )
+
+
+def test_folds_by_workers_are_the_same(make_tables: Call) -> None:
+    tables = make_tables(40, seed=3)
+    alone, shared = (
+        tune_tables(tables, base=Decision(), objective=Objective(), folds=3, workers=workers) for workers in (None, 2)
+    )
+    assert shared.as_dict() == alone.as_dict()

@@ -273,3 +273,10 @@ def test_an_empty_folder_says_how_a_run_is_made(tmp_path: Path, browse: Browse) 
 def test_the_command_says_what_is_missing(tmp_path: Path, s5eval: Browse) -> None:
     result = s5eval("view", tmp_path / "nowhere")
     assert (result.code, "no folder at" in result.err) == (2, True)
+
+
+def test_of_a_rescoring_that_was_ended_before_it_was_done_nothing_counts(copied: Made, browse: Browse) -> None:
+    edit_record(copied.scored / "run.json", status="running", rescored_from="elsewhere")
+    html = browse(copied.scored).get("/mixtures", params={"run": key(copied.scored)}).text
+    assert "was ended before it was done" in text_of(html)
+    assert not rows(html)

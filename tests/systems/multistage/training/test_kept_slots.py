@@ -117,7 +117,7 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
 
     def interrupt(first: int, last: int) -> SlotBatch:
         heard.append(first)
-        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
         return invented(2 * (last - first))
 
     with monkeypatch.context() as patch:

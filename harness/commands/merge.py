@@ -1,0 +1,30 @@
+"""`s5eval merge`: make one run of its shards."""
+
+from pathlib import Path
+
+import click
+
+from s5eval.harness.commands.help import Command
+from s5eval.harness.commands.options import PathType, show_result
+
+
+@click.command(
+    "merge",
+    cls=Command,
+    short_help="Make one run of its shards.",
+    example="s5eval run --system multistage --shard 3/16 --out R.3\ns5eval merge R.* --out R",
+)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType)
+@click.option("--out", type=PathType, required=True, metavar="RUN", help="Run folder to make.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines.")
+def command(runs: tuple[Path, ...], out: Path, as_json: bool) -> int:
+    """Make one run of the RUNs that `s5eval run --shard K/N` has made: the same numbers as if it had been run at once.
+
+    All shards have to be there and finished, of the same data, system, decision and options.
+    """
+    from s5eval.harness.record.reading import coherent
+    from s5eval.harness.runs.merge import merge
+
+    with coherent(*runs):
+        result = merge(runs, out)
+    return show_result(result, as_json)

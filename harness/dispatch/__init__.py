@@ -1,0 +1,1 @@
+"""Hands tasks to workers, processes here or actors of Ray, and says who is to blame for a death."""

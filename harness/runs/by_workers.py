@@ -1,0 +1,129 @@
+"""Evaluates scenes by workers: hands them out, checks what a worker says of itself, writes what comes back."""
+
+import itertools
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.records import Scene
+from s5eval.harness.dispatch.crew import Crew
+from s5eval.harness.dispatch.driver import Answer, dispatch
+from s5eval.harness.dispatch.processes import Processes
+from s5eval.harness.dispatch.queue import Queue, Task
+from s5eval.harness.errors import RunFolderError
+from s5eval.harness.record.run_record import Staff
+from s5eval.harness.runs.engine import Outcome, failed
+from s5eval.harness.runs.evaluation_job import EvaluationJob, Share, add_to_tally, facts_of
+from s5eval.harness.runs.guard import Guard
+from s5eval.harness.runs.plan import Plan
+
+log = logging.getLogger("s5eval.run")
+
+
+def outcomes_of_workers(
+    plan: Plan, staff: Staff, scenes: Sequence[Scene], audio: Path, guard: Guard
+) -> Iterator[Outcome]:
+    """Outcomes of all scenes, as they come.
+
+    Args:
+        plan: of the run.
+        staff: who is to work.
+        scenes: what is to be evaluated.
+        audio: folder of the written estimates.
+        guard: knows at which mixtures earlier processes have ended.
+
+    Raises:
+        UsageError, DataError: a worker's system, decision or data are not the driver's; names the worker.
+        WorkersError: no worker can be kept alive.
+        RunFolderError: an estimate cannot be written.
+    """
+    by_id = {scene.mixture.id: scene for scene in scenes}
+    tried = []
+    for id_, scene in by_id.items():
+        if (reason := guard.given_up(id_)) is not None:
+            yield failed(scene, DataError(reason))
+        else:
+            tried.append(id_)
+    suspects: list[Task] = [(id_,) for id_ in tried if guard.alone(id_)]
+    tasks = list(_batches([id_ for id_ in tried if not guard.alone(id_)], plan.config.batch_size))
+    if not tried:
+        return
+    crew = _crew(plan, staff, min(staff.size, len(tasks) + len(suspects)))
+    mine = facts_of(plan)
+
+    def admit(name: str, theirs: Mapping[str, Any]) -> None:
+        _check_same(name, mine, theirs)
+        log.info("%s is ready", name)
+
+    def pack(task: Task) -> dict[str, bytes]:
+        return {str(file): file.read_bytes() for id_ in task for file in by_id[id_].files}
+
+    queue = Queue(tasks, places=crew.size, suspects=suspects)
+    for answer in dispatch(queue, crew, admit=admit, pack=pack, limit=plan.config.mixture_timeout):
+        if isinstance(answer.value, Share):
+            _write(audio, answer.value.wavs)
+            add_to_tally(plan, answer.value.tally)
+            yield from answer.value.outcomes
+        else:
+            yield from _given_up(answer, by_id)
+
+
+def _batches(ids: Sequence[str], size: int) -> Iterator[Task]:
+    iterator = iter(ids)
+    while batch := tuple(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _given_up(answer: Answer, scenes: Mapping[str, Scene]) -> Iterator[Outcome]:
+    for id_ in answer.task:
+        yield failed(scenes[id_], DataError(str(answer.given_up)))
+
+
+def _crew(plan: Plan, staff: Staff, size: int) -> Crew:
+    job = EvaluationJob(plan.config, staff.devices)
+    if staff.engine == "ray":
+        from s5eval.harness.dispatch.ray_crew import RayCrew
+
+        gpus = plan.config.gpus_per_worker or 0
+        return RayCrew(replace(job, manifest=plan.manifest), size, address=plan.config.address, gpus=gpus)
+    return Processes(job, size, folder=plan.working_folder, threads=staff.threads, heard=_heard)
+
+
+def _heard(name: str, line: str) -> None:
+    log.info("%s printed: %s", name, line)
+
+
+def _check_same(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Refuse a worker that would evaluate something else."""
+    if mine["data"] != theirs["data"]:
+        raise DataError(
+            f"{name} has other data: their digest is {theirs['data'][:12]}, the driver's {mine['data'][:12]}; "
+            "every machine has to see the same files"
+        )
+    for what in ("fingerprint", "decision"):
+        ours, others = _plain(mine[what]), _plain(theirs[what])
+        if ours != others:
+            keys = sorted(key for key in ours.keys() | others.keys() if ours.get(key) != others.get(key))
+            raise UsageError(
+                f"{name} has another {'system' if what == 'fingerprint' else 'decision'}: its {what} differs in "
+                f"{', '.join(keys)}; every machine needs the same version, weights and settings"
+            )
+
+
+def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(content))
+    return plain
+
+
+def _write(audio: Path, wavs: Mapping[str, bytes]) -> None:
+    for name, content in wavs.items():
+        path = audio.parent / name
+        try:
+            write_atomically(path, content, sync=False)
+        except OSError as error:
+            raise RunFolderError(f"cannot write {path}: {error}; free some space, then resume the run") from error

@@ -1,0 +1,179 @@
+"""Merges shards, the parts of a run that a batch queue has made, into the run that they are together."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.scan import scenes_digest
+from s5eval.harness.process import resume_command
+from s5eval.harness.record.inspection import inspect_run
+from s5eval.harness.record.lines import Line, adopted
+from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run
+from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.run_record import RunRecord, Shard
+from s5eval.harness.report.page import write_page
+from s5eval.harness.runs.derived import derive_summary, status_of
+from s5eval.harness.runs.run import RunResult, total_costs
+from s5eval.metrics.version import METRIC_VERSION
+
+Parts = Mapping[Path, RunRecord]
+
+
+def merge(runs: Sequence[Path], out: Path) -> RunResult:
+    """Make one run of all its shards: the same numbers as if it had been run at once.
+
+    Args:
+        runs: the run folders of all shards, in any order.
+        out: the run folder to make; one whose merging was killed is begun again.
+
+    Raises:
+        UsageError: a folder is no shard, or of another run: other data, system, decision or options; `out` is in use.
+        DataError: a shard is missing, unfinished or damaged.
+        RunFolderError: the folder cannot be written.
+    """
+    parts = _in_order(runs)
+    _check_same(parts)
+    lines = _whole_lines(parts)
+    record = _joint_record(parts, lines)
+    with _opened(out.absolute()) as folder:
+        folder.write_run(record)
+        if record.config.save_audio:
+            folder.make_audio()
+        copied = [_copied(path, folder.path, line) for path, of_part in lines.items() for line in of_part.values()]
+        folder.rewrite(copied)
+        summary = derive_summary(record, {line.score.mixture_id: line.score for line in copied})
+        folder.write_summary(summary)
+        write_page(folder.path)
+        folder.write_run(replace(record, status=status_of(summary, finished=True)))
+    return RunResult(out, summary)
+
+
+def _in_order(runs: Sequence[Path]) -> Parts:
+    """The records of all shards, by number; refuses what is none, what is there twice, and gaps."""
+    found: dict[int, tuple[Path, RunRecord]] = {}
+    for path in dict.fromkeys(runs):
+        record = read_run(path)
+        if record.shard is None:
+            raise UsageError(f"{path} is no shard: it was made without --shard, or is merged already")
+        if record.shard.number in found:
+            raise UsageError(f"{found[record.shard.number][0]} and {path} are both shard {_named(record.shard)}")
+        found[record.shard.number] = (path, record)
+    if not found:
+        raise UsageError("name the run folders of the shards to merge")
+    of = {record.shard.of for _, record in found.values() if record.shard is not None}
+    if len(of) > 1:
+        raise UsageError(f"shards of {' and of '.join(map(str, sorted(of)))}: they are not of one run")
+    missing = [number for number in range(1, max(of) + 1) if number not in found]
+    if missing:
+        listed = ", ".join(map(str, missing[:20])) + (", …" if len(missing) > 20 else "")
+        raise DataError(f"{len(missing)} of {max(of)} shards are missing: {listed}")
+    return dict(found[number] for number in sorted(found))
+
+
+def _check_same(parts: Parts) -> None:
+    first, *others = parts
+    mine = parts[first]
+    for path in others:
+        theirs = parts[path]
+        if _cut_from(theirs) != _cut_from(mine):
+            raise UsageError(f"{path} was made on other data than {first}")
+        if theirs.fingerprint != mine.fingerprint:
+            raise UsageError(f"{path} was made by another system than {first}: their fingerprints differ")
+        if theirs.decision != mine.decision:
+            raise UsageError(f"{path} was made with another decision than {first}")
+        if differences := mine.config.differences(theirs.config):
+            raise UsageError(f"{path} was made with other options than {first}: {'; '.join(differences)}")
+    for path, record in parts.items():
+        if record.metric_version != METRIC_VERSION:
+            raise UsageError(
+                f"{path} was scored by metric version {record.metric_version}, this is {METRIC_VERSION}: "
+                f"`s5eval rescore {path}` brings it up to date, then merge again"
+            )
+
+
+def _cut_from(record: RunRecord) -> Shard | None:
+    """What a shard says of the whole."""
+    return None if record.shard is None else replace(record.shard, number=1)
+
+
+def _whole_lines(parts: Parts) -> dict[Path, Mapping[str, Line]]:
+    """The lines of every shard, with all their files verified."""
+    lines: dict[Path, Mapping[str, Line]] = {}
+    for path, record in parts.items():
+        found = inspect_run(path, record)
+        again = resume_command(path, record.config.system)
+        if found.damage:
+            raise DataError(f"{path}: {found.damage[0]} ({len(found.damage)} in all); {again} makes it whole")
+        missing = [id_ for id_ in record.mixtures if id_ not in found.whole]
+        if missing:
+            shard = "" if record.shard is None else f"shard {_named(record.shard)}, "
+            raise DataError(
+                f"{path}: {shard}is not finished, {len(missing)} of {len(record.mixtures)} mixtures are missing; "
+                f"this goes on: {again}"
+            )
+        lines[path] = {id_: found.whole[id_] for id_ in record.mixtures}
+    return lines
+
+
+def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> RunRecord:
+    """`run.json` of the whole; the digests of its parts have to come to the digest of all."""
+    records = list(parts.values())
+    first = records[0]
+    mixtures = _interleaved([record.mixtures for record in records])
+    digests = _interleaved([record.mixture_digests or () for record in records])
+    shard = first.shard
+    if shard is None or len(mixtures) != shard.n_mixtures or scenes_digest(digests) != shard.manifest_sha256:
+        raise DataError("the shards do not come to the data set that each was cut from; run them again")
+    sittings = tuple(sitting for record in records for sitting in record.sittings)
+    seconds, stages, energy = total_costs(sittings)
+    about = first.about
+    if about.answered is not None:
+        about = replace(about, answered=sum(record.about.answered or 0 for record in records))
+    return replace(
+        first,
+        schema_version=SCHEMA_VERSION,
+        status="running",
+        config=replace(first.config, shard=None),
+        about=about,
+        manifest_sha256=shard.manifest_sha256,
+        manifest_sizes_sha256=shard.manifest_sizes_sha256,
+        mixtures=mixtures,
+        mixture_digests=digests,
+        n_expected=len(mixtures),
+        sittings=sittings,
+        seconds=seconds,
+        stages=stages,
+        energy=energy,
+        adopted_unverified=adopted_count(None, [line for part in lines.values() for line in part.values()]),
+        shard=None,
+        merged_from=tuple(str(path.absolute()) for path in parts),
+    )
+
+
+def _interleaved(parts: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """What was dealt out one by one, in its order again."""
+    rounds = itertools.zip_longest(*parts)
+    return tuple(entry for one_round in rounds for entry in one_round if entry is not None)
+
+
+def _opened(out: Path) -> RunFolder:
+    if (out / "run.json").is_file():
+        earlier = read_run(out)
+        if earlier.status == "running" and earlier.merged_from:
+            return RunFolder.open_existing(out)
+    return RunFolder.open_new(out)
+
+
+def _copied(run: Path, out: Path, line: Line) -> Line:
+    """A line for another folder, where its files are copied to."""
+    line = adopted(run, line)
+    for name in line.files:
+        write_atomically(out / name, (run / name).read_bytes(), sync=False)
+    return line
+
+
+def _named(shard: Shard) -> str:
+    return f"{shard.number}/{shard.of}"

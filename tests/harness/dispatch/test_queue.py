@@ -1,0 +1,220 @@
+"""The queue with a crew that dies at any moment: every task is answered once, and the right one is blamed."""
+
+import dataclasses
+import random
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.harness.dispatch.crew import Answered, Ended, Event, Ready, Refused
+from s5eval.harness.dispatch.driver import Answer, WorkersError, dispatch
+from s5eval.harness.dispatch.queue import DEATHS, Queue, Task
+
+
+@dataclasses.dataclass
+class Worker:
+    ready: bool = False
+    held: deque[Task] = dataclasses.field(default_factory=deque)
+
+
+class FakeCrew:
+    """Does what a seeded chance decides: begins, answers, dies at a task, dies beforehand, is lost with its node."""
+
+    def __init__(
+        self, size: int, seed: int = 0, *, poison: frozenset[str] = frozenset(), death: float = 0.0, node: float = 0.0
+    ) -> None:
+        self.size, self.rng, self.poison, self.death, self.node = size, random.Random(seed), poison, death, node
+        self.workers: dict[int, Worker] = {}
+        self.begun: Counter[str] = Counter()
+        self.deaths = self.lost = 0
+        self.most_held = 0
+        self.closed = False
+
+    def start(self, place: int) -> None:
+        assert place not in self.workers, "a place has one worker"
+        self.workers[place] = Worker()
+
+    homes: Sequence[str] = ()
+
+    def home(self, place: int) -> str:
+        return self.homes[place % len(self.homes)]
+
+    def send(self, place: int, task: Task, sent: Any) -> None:
+        worker = self.workers[place]
+        assert worker.ready
+        worker.held.append(task)
+        self.most_held = max(self.most_held, len(worker.held))
+        if len(worker.held) == 1:
+            self.begun.update(task)
+
+    def wait(self, seconds: float) -> Sequence[Event]:
+        place = self.rng.choice(sorted(self.workers))
+        worker, chance = self.workers[place], self.rng.random()
+        if chance < self.node:
+            self.lost += 1
+            return [self._end(place, blame=False)]
+        if (worker.held and self.poison & set(worker.held[0])) or chance < self.node + self.death:
+            self.deaths += 1
+            return [self._end(place, blame=True)]
+        if not worker.ready:
+            worker.ready = True
+            return [Ready(place, {"place": place})]
+        if not worker.held:
+            return []
+        task = worker.held.popleft()
+        if worker.held:
+            self.begun.update(worker.held[0])
+        return [Answered(place, task)]
+
+    def _end(self, place: int, *, blame: bool) -> Ended:
+        del self.workers[place]
+        return Ended(place, "signal 9", blame)
+
+    def stop(self, place: int) -> None:
+        self.workers.pop(place, None)
+
+    def name(self, place: int) -> str:
+        return f"worker {place + 1}"
+
+    def close(self, *, patience: float = 0.0) -> None:
+        self.closed = True
+
+
+def tasks_of(count: int, size: int = 1) -> list[Task]:
+    ids = [f"m_{k}" for k in range(count)]
+    return [tuple(ids[k : k + size]) for k in range(0, count, size)]
+
+
+def answered(answers: list[Answer]) -> Counter[str]:
+    return Counter(id_ for answer in answers for id_ in answer.task)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    count=st.integers(0, 30),
+    size=st.integers(1, 4),
+    places=st.integers(1, 5),
+    seed=st.integers(0, 2**32),
+    poison=st.frozensets(st.integers(0, 29), max_size=4),
+    death=st.sampled_from([0.0, 0.02, 0.2]),
+    node=st.sampled_from([0.0, 0.05]),
+)
+def test_every_mixture_is_answered_once_whoever_dies_when(
+    count: int, size: int, places: int, seed: int, poison: frozenset[int], death: float, node: float
+) -> None:
+    poisonous = frozenset(f"m_{k}" for k in poison if k < count)
+    crew = FakeCrew(places, seed, poison=poisonous, death=death, node=node)
+    tasks = tasks_of(count, size)
+    answers: list[Answer] = []
+    try:
+        answers.extend(dispatch(Queue(tasks, places=places), crew))
+    except WorkersError:
+        assert crew.deaths >= DEATHS * places
+    else:
+        assert answered(answers) == Counter(f"m_{k}" for k in range(count))
+    assert max(answered(answers).values(), default=1) == 1
+    given_up = {id_ for answer in answers if answer.given_up for id_ in answer.task}
+    assert given_up <= poisonous or death
+    assert poisonous & {id_ for answer in answers if not answer.given_up for id_ in answer.task} == set()
+    assert all(answer.value == answer.task for answer in answers if not answer.given_up)
+    assert crew.most_held <= 2
+    assert crew.closed
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 2**32), places=st.integers(1, 4))
+def test_the_loss_of_nodes_blames_nobody(seed: int, places: int) -> None:
+    crew = FakeCrew(places, seed, node=0.3)
+    answers = list(dispatch(Queue(tasks_of(12), places=places), crew))
+    assert not any(answer.given_up for answer in answers)
+    assert answered(answers).total() == 12
+
+
+@pytest.mark.parametrize("places", [1, 2, 4])
+def test_only_the_mixture_at_the_front_of_a_dead_worker_is_blamed(places: int) -> None:
+    crew = FakeCrew(places, poison=frozenset({"m_3"}))
+    answers = list(dispatch(Queue(tasks_of(20), places=places), crew))
+    assert [answer.task for answer in answers if answer.given_up] == [("m_3",)]
+    assert crew.deaths == DEATHS
+    assert "m_3: it has ended 3 workers, the last with: signal 9" in str(answers[-1].given_up)
+    assert max(count for id_, count in crew.begun.items() if id_ != "m_3") == 1, "no other is begun twice"
+
+
+def test_a_batch_that_kills_is_split_and_blames_the_one() -> None:
+    crew = FakeCrew(2, poison=frozenset({"m_5"}))
+    answers = list(dispatch(Queue(tasks_of(16, 4), places=2), crew))
+    assert [answer.task for answer in answers if answer.given_up] == [("m_5",)]
+    assert answered(answers).total() == 16
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_workers_that_die_before_their_first_result_end_the_run_with_their_last_words(places: int) -> None:
+    crew = FakeCrew(places, death=1.0)
+    with pytest.raises(WorkersError, match=r"before their first result.*worker \d: signal 9"):
+        list(dispatch(Queue(tasks_of(9), places=places), crew))
+    assert crew.deaths == DEATHS * places
+    assert crew.closed
+
+
+def test_a_suspect_of_an_earlier_process_runs_last_and_alone() -> None:
+    queue = Queue([("a",), ("b",)], places=1, suspects=[("s",)])
+    queue.ready(0)
+    assert (queue.give(0), queue.give(0)) == (("a",), ("b",))
+    queue.finished(0)
+    assert queue.give(0) is None
+    queue.finished(0)
+    assert (queue.give(0), queue.give(0), queue.front(0)) == (("s",), None, ("s",))
+
+
+def test_the_last_tasks_wait_behind_nobody() -> None:
+    queue = Queue(tasks_of(3), places=2)
+    queue.ready(0)
+    queue.ready(1)
+    assert (queue.give(0), queue.give(0), queue.give(1), queue.give(1)) == (("m_0",), ("m_1",), ("m_2",), None)
+
+
+class Hanging(FakeCrew):
+    """Ends at `m_1` after its last moment, as a worker does that hangs."""
+
+    def wait(self, seconds: float) -> Sequence[Event]:
+        for place, worker in self.workers.items():
+            if worker.held and "m_1" in worker.held[0]:
+                self.now += 100.0
+                return [self._end(place, blame=True)]
+        return super().wait(seconds)
+
+    now = 0.0
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_mixture_that_takes_for_ever_costs_itself_and_its_worker(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew = Hanging(1)
+    monkeypatch.setattr("s5eval.harness.dispatch.driver.time.monotonic", lambda: crew.now)
+    answers = list(dispatch(Queue(tasks_of(6, size), places=1), crew, limit=3.0))
+    assert answered(answers).total() == 6
+    assert [answer.task for answer in answers if answer.given_up] == [("m_1",)]
+    assert any("more than 3 s (mixture_timeout)" in str(answer.given_up) for answer in answers)
+
+
+def test_a_worker_that_is_refused_ends_the_run_by_name() -> None:
+    def admit(name: str, facts: Mapping[str, Any]) -> None:
+        raise DataError(f"{name} has other data")
+
+    crew = FakeCrew(2)
+    with pytest.raises(DataError, match=r"worker [12] has other data"):
+        list(dispatch(Queue(tasks_of(3), places=2), crew, admit=admit))
+    assert crew.closed
+
+
+def test_a_worker_that_cannot_begin_ends_the_run_with_its_error() -> None:
+    class Unable(FakeCrew):
+        def wait(self, seconds: float) -> Sequence[Event]:
+            return [Refused(0, DataError("no weights here"))]
+
+    with pytest.raises(DataError, match="worker 1: no weights here"):
+        list(dispatch(Queue(tasks_of(3), places=1), Unable(1)))

@@ -1,0 +1,181 @@
+"""Runs on a Ray cluster of two nodes on loopback: as by one process, whoever dies. Slow, and skipped without Ray."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+
+Call = Callable[..., Any]
+SUPPORT = Path(__file__).parents[2] / "support"
+TOKEN = "0123456789abcdef0123456789abcdef"
+
+
+class Cluster:
+    """A head and another node, each of two cores, with a token; everything of it names its folder."""
+
+    def __init__(self, root: Path, port: int, home: Path) -> None:
+        self.root, self.address = root, f"127.0.0.1:{port}"
+        self.environment = {
+            **os.environ, "HOME": str(home), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN,
+            "PYTHONPATH": str(SUPPORT), "S5EVAL_CACHE": str(home / "cache"), "RAY_USAGE_STATS_ENABLED": "0",
+        }  # fmt: skip
+
+    def start(self, *options: str) -> list[int]:
+        """Start a node; returns its agent's process id. Skips the test where the machine is too busy for Ray."""
+        before = set(self.agents())
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus=2", "--disable-usage-stats"]
+        command += ["--object-store-memory=80000000", *options]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"Ray could not be started: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
+        return sorted(set(self.agents()) - before)
+
+    def processes(self, word: str = "") -> list[int]:
+        """Processes of this cluster whose command holds a word."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command = entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            except OSError:
+                continue
+            if str(self.root) in command and word in command:
+                found.append(int(entry.parent.name))
+        return found
+
+    def agents(self) -> list[int]:
+        return self.processes("raylet/raylet ")
+
+    def end(self) -> None:
+        for process in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def run(self, *arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+        process = self.begin(*arguments, **environment)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def begin(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "s5eval.harness.cli", "run", *map(str, arguments)]
+        command += ["--engine", "ray", "--address", self.address]
+        return subprocess.Popen(
+            command, env={**self.environment, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    root = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # sockets have short names
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    found = Cluster(root, port, tmp_path)
+    try:
+        found.start(
+            "--head", "--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={root}", "--include-dashboard=false"
+        )
+        yield found
+    finally:
+        found.end()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def data(tmp_path: Path, make_set: Call) -> Path:
+    labels = (["Speech"], [], ["Cough", "Speech"])
+    return make_set(tmp_path / "set", {f"m_{k:02d}": labels[k % 3] for k in range(12)}, seconds=0.05)
+
+
+def journal(run: Path) -> dict[str, dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
+    found = {
+        line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": "", "number": 0}
+        for line in lines
+    }
+    assert len(found) == len(lines), "one line a mixture"
+    return found
+
+
+def failures(run: Path) -> dict[str, str]:
+    outcomes = {id_: line["outcome"] for id_, line in journal(run).items()}
+    return {id_: outcome["error"] for id_, outcome in outcomes.items() if outcome["status"] == "failed"}
+
+
+def test_journals_of_ray_and_of_one_process_are_the_same(
+    cluster: Cluster, staged_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None
+) -> None:
+    call = ("--system", "staged:build", "--data", staged_set, "--save-audio", "--no-cache")
+    assert s5eval("run", *call, "--out", tmp_path / "alone").code == 0
+    result = cluster.run(*call, "--workers", 2, "--out", tmp_path / "ray")
+    assert result.returncode == 0, result.stderr
+    assert journal(tmp_path / "ray") == journal(tmp_path / "alone")
+    assert "ray" not in result.stderr.replace(str(tmp_path), "").lower(), "its messages stay off the terminal"
+    for wav in (tmp_path / "alone" / "audio").iterdir():
+        assert (tmp_path / "ray" / "audio" / wav.name).read_bytes() == wav.read_bytes()
+
+
+def test_a_poison_mixture_fails_by_name(cluster: Cluster, data: Path, tmp_path: Path) -> None:
+    call = ("--system", "plugins:build", "--data", data, "--set", "system.die_on=m_04", "--workers", 2)
+    result = cluster.run(*call, "--out", tmp_path / "run")
+    assert result.returncode == 4, result.stderr
+    assert list(failures(tmp_path / "run")) == ["m_04"]
+    assert "m_04: it has ended 3 workers" in failures(tmp_path / "run")["m_04"]
+    assert len(journal(tmp_path / "run")) == 12
+
+
+def test_a_wrong_token_is_one_line(cluster: Cluster, data: Path, tmp_path: Path) -> None:
+    call = ("--system", "silence", "--data", data, "--workers", 1, "--out", tmp_path / "run")
+    result = cluster.run(*call, RAY_AUTH_TOKEN="another")
+    said = [line for line in result.stderr.splitlines() if not line.startswith("run: ")]
+    assert (result.returncode, len(said)) == (2, 1), result.stderr
+    assert "does not take this token" in said[0]
+
+
+def test_the_loss_of_a_node_blames_nobody(cluster: Cluster, data: Path, tmp_path: Path) -> None:
+    (agent,) = cluster.start(f"--address={cluster.address}")
+    log, out = tmp_path / "log", tmp_path / "run"
+    settings = ("--set", "system.slow=1", "--set", f"system.log={log}")
+    process = cluster.begin("--system", "plugins:build", "--data", data, *settings, "--workers", 4, "--out", out)
+    wait_until(lambda: (out / "mixtures.jsonl").exists() or process.poll() is not None)
+    os.kill(agent, signal.SIGKILL)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert (len(journal(out)), failures(out)) == (12, {})
+    assert len(log.read_text().split()) <= 12 + 2 * 2, "at most two are run again per lost worker"
+    assert "was lost" in (out / "log.txt").read_text()
+
+
+def test_the_loss_of_the_own_agent_is_said_and_the_run_goes_on(
+    cluster: Cluster, data: Path, tmp_path: Path, s5eval: Call, systems_on_path: None
+) -> None:
+    out = tmp_path / "run"
+    call = ("--system", "plugins:build", "--data", data, "--set", "system.slow=1", "--workers", 2, "--out", out)
+    process = cluster.begin(*call)
+    wait_until(lambda: (out / "mixtures.jsonl").exists() or process.poll() is not None)
+    (agent,) = cluster.agents()
+    os.kill(agent, signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    assert "Ray's agent on this machine (the raylet) has died" in err
+    assert s5eval("run", "--system", "plugins:build", "--resume", out, "--engine", "processes").code == 0
+    assert len(journal(out)) == 12
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)

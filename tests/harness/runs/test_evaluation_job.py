@@ -1,0 +1,54 @@
+"""What a worker does, in this process: on a machine that sees the data, and on one that is sent them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.harness.record.config import RunConfig
+from s5eval.harness.runs.evaluation_job import EvaluationJob, Share, facts_of
+from s5eval.harness.runs.plan import plan_run
+
+Call = Callable[..., Any]
+
+pytestmark = pytest.mark.usefixtures("systems_on_path")
+
+
+def numbers(share: Share) -> list[dict[str, Any]]:
+    return [{**o.score.as_dict(), "outcome": o.score.outcome.status, "files": o.audio} for o in share.outcomes]
+
+
+def test_a_machine_that_does_not_see_the_data_is_sent_them(small_set: Path, tmp_path: Path) -> None:
+    config = RunConfig("plugins:build", data=small_set, save_audio=True, cache=False, workers=2)
+    plan = plan_run(config)
+    job = EvaluationJob(config, ("cpu",), plan.manifest)
+    task = ("m_2", "m_4")
+    sees = job.begin(0)
+    expected = sees.do(task, None)
+    files = [file for scene in plan.manifest.scenes if scene.mixture.id in task for file in scene.files]
+    packed = {str(file): file.read_bytes() for file in files}
+    small_set.rename(tmp_path / "elsewhere")
+    blind = job.begin(1)
+    assert (sees.facts["send"], blind.facts["send"]) == (False, True)
+    for facts in (sees.facts, blind.facts):
+        assert facts_of(plan).items() <= facts.items()
+    got = blind.do(task, packed)
+    assert numbers(got) == numbers(expected)
+    assert got.wavs == expected.wavs
+    assert set(got.wavs) == {f"audio/{id_}_0_Speech.wav" for id_ in task}
+
+
+def test_a_process_of_this_machine_that_does_not_see_the_data_says_so(small_set: Path, tmp_path: Path) -> None:
+    job = EvaluationJob(RunConfig("plugins:build", data=small_set), ("cpu",))
+    small_set.rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="no data folder"):
+        job.begin(0)
+
+
+def test_the_tally_of_a_share_is_what_it_cost(staged_set: Path) -> None:
+    work = EvaluationJob(RunConfig("staged:build", data=staged_set), ("cpu",)).begin(0)
+    first, again, other = work.do(("m_00", "m_01"), None), work.do(("m_00",), None), work.do(("m_02",), None)
+    counts = [{(tally.executed, tally.reused) for tally in share.tally.values()} for share in (first, again, other)]
+    assert counts == [{(2, 0)}, {(0, 1)}, {(1, 0)}]

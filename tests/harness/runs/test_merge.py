@@ -1,0 +1,139 @@
+"""Shards of a run, merged: the same numbers as one run, or a word of what does not fit."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sealed_files import edit_record
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.runs.shards import parse_shard
+
+Call = Callable[..., Any]
+SYSTEM = ("--system", "staged:build")
+
+pytestmark = pytest.mark.usefixtures("systems_on_path")
+
+
+def content(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Lines by mixture, without their times, and the summary."""
+    lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
+    summary = {key: value for key, value in json.loads((run / "summary.json").read_text()).items() if key != "sha256"}
+    found = {
+        line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": "", "number": 0}
+        for line in lines
+    }
+    assert len(found) == len(lines)
+    return found, summary
+
+
+@pytest.fixture
+def shards(staged_set: Path, tmp_path: Path, s5eval: Call) -> list[Path]:
+    """Five shards of twelve mixtures, with wavs; one mixture fails."""
+    runs = [tmp_path / f"R.{k}" for k in range(1, 6)]
+    for k, out in enumerate(runs, start=1):
+        options = ("--data", staged_set, "--save-audio", "--set", "system.fail=m_05", "--shard", f"{k}/5")
+        result = s5eval("run", *SYSTEM, *options, "--out", out)
+        assert result.code == (4 if k == 1 else 0), result.err
+    return runs
+
+
+def test_merged_shards_are_as_one_run(staged_set: Path, tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
+    whole, merged = tmp_path / "whole", tmp_path / "merged"
+    options = ("--data", staged_set, "--save-audio", "--set", "system.fail=m_05", "--out", whole)
+    assert s5eval("run", *SYSTEM, *options).code == 4
+    result = s5eval("merge", *reversed(shards), "--out", merged)
+    assert result.code == 4, result.err
+    assert content(merged) == content(whole)
+    assert s5eval("check", merged).code == 0
+    for wav in (whole / "audio").iterdir():
+        assert (merged / "audio" / wav.name).read_bytes() == wav.read_bytes()
+    records = [json.loads((run / "run.json").read_text()) for run in (whole, merged)]
+    for key in ("mixtures", "mixture_digests", "manifest_sha256", "manifest_sizes_sha256", "n_expected", "status"):
+        assert records[0][key] == records[1][key]
+    assert len(records[1]["sittings"]) == 5
+    assert sum(stage["executed"] + stage["reused"] for stage in records[1]["stages"].values()) > 30
+    again = s5eval("run", *SYSTEM, "--resume", merged)
+    assert again.code == 4, "a merged run goes on like any other: what has failed is tried again"
+    assert content(merged) == content(whole)
+
+
+def test_a_missing_shard_is_named(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
+    result = s5eval("merge", *shards[:1], *shards[2:3], *shards[4:], "--out", tmp_path / "merged")
+    assert (result.code, "2 of 5 shards are missing: 2, 4" in result.err) == (3, True)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_an_unfinished_shard_is_named_with_what_goes_on(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
+    journal = shards[2] / "mixtures.jsonl"
+    journal.write_text(journal.read_text().splitlines(keepends=True)[0])
+    edit_record(shards[2] / "run.json", status="running")
+    result = s5eval("merge", *shards, "--out", tmp_path / "merged")
+    assert (result.code, "shard 3/5, is not finished, 1 of 2 mixtures are missing" in result.err) == (3, True)
+    assert f"--resume {shards[2]}" in result.err
+    assert s5eval("run", *SYSTEM, "--resume", shards[2]).code == 0
+    assert s5eval("merge", *shards, "--out", tmp_path / "merged").code == 4
+
+
+def test_a_damaged_shard_is_refused(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
+    next((shards[3] / "pairs").iterdir()).write_bytes(b"PK")
+    result = s5eval("merge", *shards, "--out", tmp_path / "merged")
+    assert (result.code, str(shards[3]) in result.err, "digest" in result.err) == (3, True, True)
+
+
+def test_shards_of_other_runs_are_refused(
+    staged_set: Path, tmp_path: Path, shards: list[Path], s5eval: Call, make_set: Call
+) -> None:
+    other = {
+        "options": (staged_set, "--metrics", "all", "--set", "system.fail=m_05", "--save-audio"),
+        "fingerprint": (staged_set, "--set", "system.stages=2", "--save-audio"),
+        "decision": (staged_set, "--set", "decision.max_sources=1", "--set", "system.fail=m_05", "--save-audio"),
+        "data": (make_set(tmp_path / "other", {f"m_{k:02d}": ["Speech"] for k in range(12)}, seconds=0.25),),
+        "shards of 4 and of 5": (staged_set, "--shard", "2/4"),
+        "both shard 1/5": (staged_set, "--shard", "1/5"),
+        "is no shard": (staged_set, "--shard", "1/1"),
+    }
+    for number, (said, (data, *options)) in enumerate(other.items()):
+        run = tmp_path / f"other_{number}"
+        shard = () if "--shard" in options else ("--shard", "2/5")
+        assert s5eval("run", *SYSTEM, "--data", data, *shard, *options, "--out", run).code in (0, 4)
+        result = s5eval("merge", shards[0], run, *shards[2:], "--out", tmp_path / "merged")
+        assert result.code == 2, (said, result.err)
+        assert said in result.err, result.err
+    assert not (tmp_path / "merged").exists()
+
+
+def test_a_killed_merge_is_begun_again(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
+    merged = tmp_path / "merged"
+    assert s5eval("merge", *shards, "--out", merged).code == 4
+    expected = content(merged)
+    edit_record(merged / "run.json", status="running")
+    (merged / "mixtures.jsonl").unlink()
+    shutil.rmtree(merged / "audio")
+    assert s5eval("merge", *shards, "--out", merged).code == 4
+    assert content(merged) == expected
+    done = s5eval("merge", *shards, "--out", merged)
+    assert (done.code, "holds a run already" in done.err) == (2, True)
+
+
+def test_a_shard_may_go_on_as_a_part_that_holds_it(
+    staged_set: Path, tmp_path: Path, s5eval: Call, shards: list[Path]
+) -> None:
+    smaller = s5eval("run", *SYSTEM, "--resume", shards[0], "--shard", "1/3")
+    assert (smaller.code, "does not hold 1 mixtures that are done" in smaller.err) == (2, True), smaller.err
+    assert s5eval("run", *SYSTEM, "--resume", shards[0], "--shard", "1/1").code == 4
+    assert len(content(shards[0])[0]) == 12
+
+
+def test_more_shards_than_mixtures_are_refused(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    result = s5eval("run", *SYSTEM, "--data", staged_set, "--shard", "3/16", "--out", tmp_path / "run")
+    assert (result.code, "16 shards of 12 mixtures leave some empty" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("word", ["3", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/4"])
+def test_a_shard_is_k_of_n(word: str) -> None:
+    with pytest.raises(UsageError, match="expected K/N with K from 1 to N, such as 3/16"):
+        parse_shard(word)
