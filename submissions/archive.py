@@ -23,6 +23,7 @@ from s5eval.submissions.layout import (
     AUDIO_FOLDER,
     DEV_RESULTS,
     EVAL_RESULTS,
+    FACTS_SUFFIX,
     MAX_DIRECTORY_BYTES,
     MAX_ENTRIES,
     MAX_TOTAL_BYTES,
@@ -238,6 +239,8 @@ def _look_at_folder(path: Path, label: str | None) -> Container:
         for name in sorted([*files, *(entry for entry in folders if (Path(folder) / entry).is_symlink())]):
             entry = Path(folder) / name
             relative = entry.relative_to(root).as_posix()
+            if unpacked and name.endswith(FACTS_SUFFIX) and entry.parent == path:
+                continue  # lies beside a submission, and is no part of it
             if entry.is_symlink():
                 listing.note("link", relative, "a symbolic link; put the file itself here")
             elif problem := member_problem(entry.relative_to(path).as_posix()):

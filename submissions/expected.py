@@ -87,7 +87,7 @@ def expected_from_mini(split: str) -> Expected:
 
     ids = frozenset(mini_ids(split))
     if not ids:
-        raise UsageError(f"mini/{split} has no end: give --data, a folder of its scenes, or --mixtures")
+        raise UsageError(f"mini/{split} has no end: give `data`, a folder of its scenes, or `mixtures`")
     return Expected(f"mini/{split} ({len(ids)} mixtures)", ids, round(RECIPE.duration * SAMPLE_RATE))
 
 

@@ -13,7 +13,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.structured import check_shape, read_json
-from s5eval.submissions.layout import SubmissionName
+from s5eval.submissions.layout import FACTS_SUFFIX, SubmissionName
 
 _ADVICE = "expected what `submit build` wrote; build the submission again, or remove the file"
 _FACT = (str, int, float, list, type(None))
@@ -21,7 +21,7 @@ _FACT = (str, int, float, list, type(None))
 
 def facts_file(name: SubmissionName) -> str:
     """Name of the file, beside the archive."""
-    return f"{name.label}.facts.json"
+    return f"{name.label}{FACTS_SUFFIX}"
 
 
 def write_facts(archive: Path, sha256: str, name: SubmissionName, facts: Mapping[str, Any]) -> Path:

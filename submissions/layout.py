@@ -20,6 +20,8 @@ MAX_OUTPUTS = 3
 
 AUDIO_FOLDER = SUBMISSION_AUDIO
 EVAL_RESULTS, DEV_RESULTS = SUBMISSION_RESULTS
+FACTS_SUFFIX = ".facts.json"
+"""Of what lies beside a submission and is no part of it (`facts`)."""
 OUT_SUFFIX = "_out"
 """The official README names the archive `…_out.zip`, the official script `….zip`: both are accepted."""
 

@@ -12,7 +12,7 @@ from s5eval.harness.commands.options import PathType, show_result
     "merge",
     cls=Command,
     short_help="Make one run of its shards.",
-    example="s5eval run --system multistage --shard 3/16 --out R.3\ns5eval merge R.* --out R",
+    example="s5eval merge R.* --out R\ns5eval run --system multistage --shard 3/16 --out R.3",
 )
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType)
 @click.option("--out", type=PathType, required=True, metavar="RUN", help="Run folder to make.")

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.commands.progress import show_count
+from s5eval.harness.commands.wording import in_options
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.terminal import echo
 
@@ -272,5 +273,5 @@ def _print_result(result: "RunResult", as_json: bool) -> None:
     else:
         with coherent(result.path):
             table = fitted(summary_table(result.summary))
-        echo(table)
+        echo(in_options(table, cast(click.Group, click.get_current_context().find_root().command)))
         echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

@@ -92,7 +92,7 @@ def behind_text(difference: Difference | None) -> str:
 
 def first_text(entry: RankedSubmission) -> str:
     """The share of resamples in which it is the first, in percent."""
-    return ABSENT if entry.place is None else f"{100 * entry.place.first:.1f}"
+    return number(None if entry.place is None else 100 * entry.place.first, 1)
 
 
 def shown_as(entry: RankedSubmission) -> str:

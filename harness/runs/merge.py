@@ -57,7 +57,7 @@ def _in_order(runs: Sequence[Path]) -> Parts:
     for path in dict.fromkeys(runs):
         record = read_run(path)
         if record.shard is None:
-            raise UsageError(f"{path} is no shard: it was made without --shard, or is merged already")
+            raise UsageError(f"{path} is no shard: it was made without `shard`, or is merged already")
         if record.shard.number in found:
             raise UsageError(f"{found[record.shard.number][0]} and {path} are both shard {_named(record.shard)}")
         found[record.shard.number] = (path, record)

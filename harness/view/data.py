@@ -79,5 +79,5 @@ def inside(root: Path, path: Path) -> Path:
     except (OSError, RuntimeError) as error:
         raise DataError(f"{path.name}: not there") from error
     if not real.is_relative_to(root.resolve()):
-        raise DataError(f"{path.name}: a link out of {root}; it is not served. Name the folder it leads to with --data")
+        raise DataError(f"{path.name}: a link out of {root}; it is not served. Name the folder it leads to with `data`")
     return real

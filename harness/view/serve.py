@@ -58,5 +58,5 @@ def _listen(port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listening.close()
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"--port {port}: {reason}; leave it out, and any that is free is taken") from error
+        raise UsageError(f"`port` {port}: {reason}; leave it out, and any that is free is taken") from error
     return listening

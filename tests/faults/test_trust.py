@@ -15,6 +15,7 @@ from sealed_files import edit_lines, edit_record
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.synthesis.metadata import synthesize
 from s5eval.data_manifests.synthesis.sofa import open_sofa
+from s5eval.harness.record.codec import from_json
 from s5eval.harness.record.config import RunConfig
 
 Call = Callable[..., Any]
@@ -109,7 +110,7 @@ def test_trust_is_not_written_into_the_configuration() -> None:
     )
     assert config.as_dict()["settings"] == {"system": {"preset": "mini"}}
     assert "trust_checkpoint" not in config.as_dict()
-    read = RunConfig.from_dict({**config.as_dict(), "trust_checkpoint": True})
+    read = from_json(RunConfig, {**config.as_dict(), "trust_checkpoint": True})
     assert (read.trust_checkpoint, read.differences(config)) == (False, [])
 
 

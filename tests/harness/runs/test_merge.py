@@ -70,7 +70,7 @@ def test_a_missing_shard_is_named(tmp_path: Path, shards: list[Path], s5eval: Ca
 def test_an_unfinished_shard_is_named_with_what_goes_on(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
     journal = shards[2] / "mixtures.jsonl"
     journal.write_text(journal.read_text().splitlines(keepends=True)[0])
-    edit_record(shards[2] / "run.json", status="running")
+    edit_record(shards[2] / "run.json", status="running", lines=None)
     result = s5eval("merge", *shards, "--out", tmp_path / "merged")
     assert (result.code, "shard 3/5, is not finished, 1 of 2 mixtures are missing" in result.err) == (3, True)
     assert f"--resume {shards[2]}" in result.err

@@ -268,7 +268,8 @@ def test_moved_data_go_on_and_other_data_do_not(
     assert s5eval("run", "--system", "plugins:build", "--resume", out, "--data", moved).code == 4, (
         "m_2 fails again, the others stand"
     )
-    assert lines(out)["m_3"] == before
+    place = {"number": 0, "sha256": ""}  # a line that moves up is sealed again
+    assert {**lines(out)["m_3"], **place} == {**before, **place}
     assert json.loads((out / "run.json").read_text())["config"]["data"] == str(moved)
     labels = {"m_1": ["Speech"], "m_10": [], "m_2": ["Cough", "Pour"], "m_3": ["Dishes"], "m_4": ["Typing"]}
     other = make_set(tmp_path / "other", labels)

@@ -184,9 +184,8 @@ def test_audio_that_a_run_lacks_is_added_as_the_error_says(
 def test_parameters_come_from_the_run(s5eval: Call, run: Path, tmp_path: Path) -> None:
     def built(**about: str) -> Any:
         edit_record(run / "run.json", lambda record: record["about"].update(about))
-        return s5eval(
-            "submit", "build", run, *NAMED, "--dev-run", copied(run), "--out", tmp_path / "out", "--json"
-        ).json
+        out = ("--out", tmp_path / "out", "--no-profile", "--json")
+        return s5eval("submit", "build", run, *NAMED, "--dev-run", copied(run), *out).json
 
     plain = built()
     assert (plain["ok"], plain["nparams"], plain["findings"]) == (True, 0, [])
@@ -205,7 +204,7 @@ def test_build_and_validate_count_the_same_clipped_samples(
     samples[: 2 * 320 : 2] = 32767
     soundfile.write(path, samples, rate, subtype="PCM_16")
     edit_lines(run, lambda line: refresh(run, line))
-    built = build("--json").json
+    built = build("--no-profile", "--json").json
     checked = s5eval("submit", "validate", built["archive"], "--data", data, "--json").json
     assert built["clipped_samples"] == checked["clipped_samples"] == 320
     assert [found["rule"] for found in built["findings"]] == ["audio-clipped"]

@@ -103,7 +103,7 @@ def test_checkpoints(
 
 def test_a_missing_checkpoint_says_where_it_comes_from(tiny: dict[str, Any], tmp_path: Path) -> None:
     rest = without(tiny, "weights")
-    with pytest.raises(UsageError, match=r"checkpoint_dir=FOLDER, with m2dat_4c.ckpt and resunetk.ckpt.*v1.0.0"):
+    with pytest.raises(UsageError, match=r"checkpoint_dir=FOLDER`, with m2dat_4c.ckpt and resunetk.ckpt.*v1.0.0"):
         build_4c(rest, "cpu")
     with pytest.raises(DataError, match=r"m2dat_1c.ckpt: no such file; get it from .*baseline_checkpoint.zip"):
         build_1c({**rest, "checkpoint_dir": str(tmp_path)}, "cpu")

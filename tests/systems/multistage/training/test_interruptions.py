@@ -29,7 +29,11 @@ pytest.importorskip("transformers")
 ToyPlan = Callable[..., TrainingPlan]
 ToyTrain = Callable[..., TrainingResult]
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore:This DataLoader will create:UserWarning",  # on one core
+)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

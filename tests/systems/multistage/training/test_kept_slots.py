@@ -120,10 +120,12 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
         signal.raise_signal(signal.SIGINT)
         return invented(2 * (last - first))
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     with monkeypatch.context() as patch:
         patch.setattr(SlotSource, "_hear", lambda self, first, last: interrupt(first, last))
         with pytest.raises(KeyboardInterrupt):
             train(plan, Sitting(ready, tmp_path / "out", device="cpu"))
+    signal.signal(signal.SIGINT, before)
     assert heard == [0]
     assert len(list((tmp_path / "out" / "slots").glob("*.safetensors"))) == 1
 
