@@ -2,6 +2,8 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
+# Two processes, a file of tests at a time: tests of one file share what its fixtures make.
+PYTEST = $(BIN)/python -m pytest -q -n 2 --dist loadfile
 STAMP = $(VENV)/.installed
 
 .PHONY: run test test-kernels test-slow test-browser bench train-mini lint types clean
@@ -14,17 +16,17 @@ run: $(STAMP)  ## install, run the multi-stage system on the embedded set, print
 extras: $(VENV)/.extras-installed  ## what `make test` uses of the extras energy, export and hub
 
 test: $(STAMP) lint  ## style, types and the fast tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow and not browser"
 
 # numpy and scipy choose their linear algebra by the processor; the last bits of sums differ from one to the other.
 test-kernels: $(STAMP) lint  ## the fast tests as three kinds of processors would run them
 	for kernel in Haswell Zen $$(grep -qw avx512f /proc/cpuinfo && echo SkylakeX); do \
 	  echo "OPENBLAS_CORETYPE=$$kernel"; \
-	  OPENBLAS_CORETYPE=$$kernel $(BIN)/python -m pytest -q -m "not slow" || exit $$?; \
+	  OPENBLAS_CORETYPE=$$kernel $(PYTEST) -m "not slow and not browser" || exit $$?; \
 	done
 
 test-slow: $(STAMP)  ## the long tests
-	$(BIN)/python -m pytest -q -m "slow and not browser"
+	$(PYTEST) -m "slow and not browser"
 
 # Drives the system's own chromium (Debian: apt-get install chromium); nothing is downloaded for it.
 test-browser: $(VENV)/.browser-installed  ## pages and sounds in a real browser; without one they fail
