@@ -103,7 +103,7 @@ def open_page(serve: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
             context.on("request", lambda asked: asked.url.startswith(origin) or complaints.append(asked.url))
-            page.origin = origin
+            page.origin, page.complaints = origin, complaints
             page.goto(address)
             assert "token" not in page.url
             return page

@@ -179,3 +179,4 @@ def test_another_site_learns_nothing(open_page: Open, runs: Path, tmp_path: Path
     }}"""
     page.goto("about:blank")
     assert page.evaluate(code) in ([-1, -1], [-1, 0])
+    page.complaints.clear()  # the browser says that it has kept the other page from here
