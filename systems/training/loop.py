@@ -5,9 +5,7 @@ every attempt; so a run that was killed anywhere and resumed from any checkpoint
 was not (on a CPU, where sums have a fixed order).
 """
 
-import math
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
@@ -26,8 +24,9 @@ from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.data import batches, heard, heard_entry
 from s5eval.systems.training.parts import Job, PartsFolder
-from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
+from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
+from s5eval.systems.training.steps import RunningMeans, parameter_groups, rate, seed_step
 from s5eval.systems.training.stopping import Stop, stopping
 from s5eval.systems.training.together import alike, anyone, everywhere, first
 
@@ -154,37 +153,6 @@ def _all_there(weights: Path, digests: Mapping[str, str]) -> bool:
     return all((weights / f"{name}.safetensors").is_file() for name in digests)
 
 
-def rate(step: int, steps: int, settings: OptimiserSettings) -> float:
-    """The learning rate's factor in a step: linear warm-up, then a cosine down to `final`."""
-    if step < settings.warmup:
-        return (step + 1) / settings.warmup
-    progress = (step - settings.warmup) / max(1, steps - settings.warmup)
-    return settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def seed_step(seed: int, step: int, part: int, rank: int) -> None:
-    """Seed torch for a gradient; whatever it draws depends on these four alone."""
-    torch.manual_seed(zlib.crc32(f"{seed} {step} {part} {rank}".encode()))
-
-
-class _Meter:
-    """Running means of the terms over the last hundred steps or so; values that are not finite are passed over."""
-
-    def __init__(self, values: Mapping[str, float]) -> None:
-        self._values = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
-
-    def add(self, terms: Mapping[str, Tensor]) -> None:
-        # on the device: asking for a number would make it wait
-        for name, value in terms.items():
-            key, new = name.lstrip("_"), value.detach().double()
-            old = self._values.get(key, new).to(new.device)
-            self._values[key] = torch.where(new.isfinite(), old + 0.02 * (new - old), old)
-
-    def means(self) -> dict[str, float]:
-        values = {name: float(value) for name, value in self._values.items()}
-        return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
 class _Loop:
     def __init__(self, plan: TrainingPlan, digest: str, job: Job, fabric: Any, parts: PartsFolder) -> None:
         self.plan, self.digest, self.job, self.fabric = plan, digest, job, fabric
@@ -196,13 +164,15 @@ class _Loop:
                 module.eval()  # frozen: no dropout
         self.names = {p: name for name, p in job.task.named_parameters() if p.requires_grad}
         settings = plan.recipe.optimiser
-        optimiser = torch.optim.AdamW(_groups(job, settings), lr=settings.learning_rate, amsgrad=settings.amsgrad)
+        optimiser = torch.optim.AdamW(
+            parameter_groups(job, settings), lr=settings.learning_rate, amsgrad=settings.amsgrad
+        )
         self.model, self.optimiser = fabric.setup(job.task, optimiser)
         self.raw = cast(torch.optim.Optimizer, optimiser)
         self.step, self.seconds = 0, 0.0
         self.power: Meter | None = None
         self.earlier_energy: Sequence[Energy | None] = ()
-        self.meter = _Meter({})
+        self.meter = RunningMeans({})
         self.average = (
             {name: value.detach().clone() for name, value in job.task.state_dict().items()} if settings.average else {}
         )
@@ -221,7 +191,7 @@ class _Loop:
         self.step, self.seconds = state.step, state.seconds
         self.earlier_energy = state.energy
         self.started_from = state.started_from  # a file of that name may be another one by now
-        self.meter = _Meter(state.figures)
+        self.meter = RunningMeans(state.figures)
 
     def save(self, folder: Path) -> None:
         state = checkpoint.State(
@@ -390,17 +360,3 @@ class _Loop:
         }
         checkpoint.update_card(folder, entry, material, written=written)
         return digests
-
-
-def _groups(job: Job, settings: OptimiserSettings) -> list[dict[str, Any]]:
-    """Parameters by part, and within a part those that decay (whatever has two dimensions or more) and those that do
-    not (norms, most biases, and Mamba's A_log, D and dt_bias, which decay would change the meaning of).
-    """
-    owner = {p: name for name, part in job.parts.items() for p in part.network.parameters()}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in job.task.parameters():
-        if parameter.requires_grad:
-            factor = settings.factors.get(owner.get(parameter, ""), 1.0)  # heads that are thrown away: 1
-            decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((factor, decay), []).append(parameter)
-    return [{"params": p, "factor": factor, "weight_decay": decay} for (factor, decay), p in groups.items()]

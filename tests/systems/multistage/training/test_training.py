@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.training.data import batches
-from s5eval.systems.training.loop import TrainingResult, rate, train
+from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
 from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.steps import rate
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
