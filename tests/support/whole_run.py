@@ -15,13 +15,24 @@ from s5eval.harness.record.tables import PairTable
 Call = Callable[..., Any]
 
 
-def numbers(run: Path) -> Any:
-    """Everything that a run says of its mixtures, without how long they took and in which order they were written."""
+def journal(run: Path) -> dict[str, dict[str, Any]]:
+    """Every line by mixture, without how long it took, its place, and the digest that covers both."""
     lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
     same = {"number": 0, "sha256": ""}
-    strip = {line["mixture_id"]: {**line, **same, "outcome": {**line["outcome"], "seconds": 0}} for line in lines}
-    assert len(strip) == len(lines), "one line a mixture"
-    return strip, json.loads((run / "summary.json").read_text())
+    found = {line["mixture_id"]: {**line, **same, "outcome": {**line["outcome"], "seconds": 0}} for line in lines}
+    assert len(found) == len(lines), "one line a mixture"
+    return found
+
+
+def failures(run: Path) -> dict[str, str]:
+    """What failed, and why."""
+    outcomes = {id_: line["outcome"] for id_, line in journal(run).items()}
+    return {id_: outcome["error"] for id_, outcome in outcomes.items() if outcome["status"] == "failed"}
+
+
+def numbers(run: Path) -> Any:
+    """Everything that a run says of its mixtures, without how long they took and in which order they were written."""
+    return journal(run), json.loads((run / "summary.json").read_text())
 
 
 @dataclass(frozen=True)

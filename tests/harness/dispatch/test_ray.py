@@ -1,7 +1,6 @@
 """Runs on a Ray cluster of two nodes on loopback: as by one process, whoever dies. Slow, and skipped without Ray."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from whole_run import failures, journal
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
@@ -97,21 +97,6 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def data(tmp_path: Path, make_set: Call) -> Path:
     labels = (["Speech"], [], ["Cough", "Speech"])
     return make_set(tmp_path / "set", {f"m_{k:02d}": labels[k % 3] for k in range(12)}, seconds=0.05)
-
-
-def journal(run: Path) -> dict[str, dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
-    found = {
-        line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": "", "number": 0}
-        for line in lines
-    }
-    assert len(found) == len(lines), "one line a mixture"
-    return found
-
-
-def failures(run: Path) -> dict[str, str]:
-    outcomes = {id_: line["outcome"] for id_, line in journal(run).items()}
-    return {id_: outcome["error"] for id_, outcome in outcomes.items() if outcome["status"] == "failed"}
 
 
 def test_journals_of_ray_and_of_one_process_are_the_same(

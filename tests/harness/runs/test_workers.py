@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from whole_run import failures, journal
 
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.dispatch.worker import portable
@@ -34,22 +35,6 @@ def _systems_on_path(systems_on_path: None) -> None:
 def data(tmp_path: Path, make_set: Call) -> Path:
     labels = (["Speech"], [], ["Cough", "Speech"])
     return make_set(tmp_path / "set", {f"m_{k:02d}": labels[k % 3] for k in range(12)}, seconds=0.05)
-
-
-def journal(run: Path) -> dict[str, dict[str, Any]]:
-    """Every line without its time (and the digest that covers it), by mixture."""
-    lines = [json.loads(line) for line in (run / "mixtures.jsonl").read_text().splitlines()]
-    assert len({line["mixture_id"] for line in lines}) == len(lines), "one line a mixture"
-    return {
-        line["mixture_id"]: {**line, "outcome": {**line["outcome"], "seconds": 0}, "sha256": "", "number": 0}
-        for line in lines
-    }
-
-
-def failures(run: Path) -> dict[str, str]:
-    """What failed, and why."""
-    outcomes = {id_: line["outcome"] for id_, line in journal(run).items()}
-    return {id_: outcome["error"] for id_, outcome in outcomes.items() if outcome["status"] == "failed"}
 
 
 def summary(run: Path) -> dict[str, Any]:
