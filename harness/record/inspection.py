@@ -68,8 +68,8 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
     except OSError as error:
         raise DataError(f"{run / JOURNAL}: cannot be read: {error.strerror or error}") from error
     damage = [Damage("line", JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
-    if journal.missing_before is not None:
-        damage.append(Damage("line", JOURNAL, f"a line is missing before line {journal.missing_before}"))
+    if problem := journal.order_problem:
+        damage.append(Damage("line", JOURNAL, problem))
     elif record.lines is not None and journal.count < record.lines:
         damage.append(
             Damage("line", JOURNAL, f"{record.lines - journal.count} of its {record.lines} lines are missing")
