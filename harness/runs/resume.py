@@ -104,7 +104,8 @@ def resume(
             raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
         if json.loads(json.dumps(plan.decision.as_dict())) != record.decision.as_dict():
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
-        folder.rewrite(adopted(out, line) for line in done.values())
+        if not found.nothing_else or len(done) < len(found.whole):
+            folder.rewrite(adopted(out, line) for line in done.values())
         return replace(carry_out(plan, folder, done, progress, record, hooks, retry=retry), path=shown)
 
 
