@@ -17,7 +17,8 @@ LEVEL = 0.95
 SEED = 2026
 
 _CHUNK = 256  # resamples whose counts are held at once
-_MOST_COUNTS = 1 << 19  # of which 10 MB are held at once, however many mixtures there are
+_MOST_COUNTS = 1 << 16  # of which half a megabyte is held at once: twice as fast as what no processor's cache holds
+
 
 Array = npt.NDArray[np.float64]
 
