@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from s5eval.metrics.bootstrap import Resamples, bootstrap, paired_bootstrap, percentiles, ratios
+from s5eval.metrics.bootstrap import Resamples, bootstrap, paired_bootstrap, percentiles, ratios, resampled_ratios
 
 
 def literal_interval(numerator: np.ndarray, denominator: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
@@ -38,6 +38,22 @@ def test_same_seed_gives_the_same_interval_whatever_stands_beside_it() -> None:
     together = bootstrap(x, np.ones((50, 3)))
     assert alone.low[0] == pytest.approx(together.low[0], abs=1e-12)
     assert alone.high[0] == pytest.approx(together.high[0], abs=1e-12)
+
+
+def test_columns_that_stand_twice_are_summed_as_a_literal_loop_sums_them() -> None:
+    rng = np.random.default_rng(5)
+    numerator, denominator = rng.normal(size=(20, 4)), rng.integers(0, 2, (20, 4)).astype(float)
+    numerator[:, 2], denominator[:, 1:] = numerator[:, 0], denominator[:, :1]
+    denominator[:, 3] = 0.0
+    fast = resampled_ratios(numerator, denominator, resamples=300, seed=1)
+    drawn = np.random.default_rng(1)
+    # in the chunks that they are drawn in
+    rows = np.vstack([drawn.integers(0, 20, (size, 20), dtype=np.int32) for size in (256, 44)])
+    for row, found in zip(rows, fast, strict=True):
+        for k in range(4):
+            total = denominator[row, k].sum()
+            wanted = numerator[row, k].sum() / total if total else np.nan
+            assert found[k] == pytest.approx(wanted, abs=1e-12, nan_ok=True)
 
 
 def test_undefined_mixtures_are_resampled_as_such() -> None:

@@ -81,3 +81,48 @@ def test_a_journal_of_before_has_no_numbers_and_is_read(finished: Path, s5eval: 
     journal.write_text("".join(seal(line) + "\n" for line in found))
     assert s5eval("rescore", finished).code == 0
     assert [json.loads(line)["number"] for line in journal.read_text().splitlines()] == [1, 2, 3, 4, 5]
+
+
+def cut(run: Path, count: int, **values: Any) -> bytes:
+    """Leave the first so many lines, as a kill between two mixtures does; returns them."""
+    journal = run / "mixtures.jsonl"
+    kept = b"".join(journal.read_bytes().splitlines(keepends=True)[:count])
+    journal.write_bytes(kept)
+    edit_record(run / "run.json", status="running", lines=None, **values)
+    return kept
+
+
+def test_lines_that_stand_are_left_as_they_are_and_what_follows_is_appended(
+    finished: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s5eval.harness.record.run_folder import RunFolder
+
+    whole = json.loads((finished / "summary.json").read_text())
+    kept = cut(finished, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "rewrite", lambda *_: pytest.fail("the journal was written anew"))
+        assert s5eval("run", "--resume", finished, "--system", "oracle-gain").code == 0
+    assert (finished / "mixtures.jsonl").read_bytes().startswith(kept)
+    assert json.loads((finished / "summary.json").read_text()) == whole
+    assert s5eval("check", finished).code == 0
+
+
+@pytest.mark.parametrize("harm", ["torn", "damaged", "moved", "a table that is gone"])
+def test_lines_of_which_one_does_not_stand_are_written_anew(
+    finished: Path, s5eval: Call, lines: Call, harm: str
+) -> None:
+    whole = json.loads((finished / "summary.json").read_text())
+    kept = cut(finished, 3)
+    journal = finished / "mixtures.jsonl"
+    if harm == "torn":
+        journal.write_bytes(kept + kept[:40])
+    elif harm == "damaged":
+        journal.write_bytes(kept.replace(b"m_10", b"m_11", 1))
+    elif harm == "moved":
+        journal.write_bytes(b"".join(reversed(kept.splitlines(keepends=True))))
+    else:
+        next((finished / "pairs").glob("m_10.npz")).unlink()
+    assert s5eval("run", "--resume", finished, "--system", "oracle-gain").code == 0
+    assert [line["number"] for line in lines(finished).values()] == [1, 2, 3, 4, 5]
+    assert json.loads((finished / "summary.json").read_text()) == whole
+    assert s5eval("check", finished).code == 0
