@@ -192,7 +192,7 @@ def test_names_of_classes_stay_whole_and_nothing_lies_upon_another_on_a_narrow_s
     for address in (f"/compare?a={one}&b={real}", f"/mixture?run={real}&id=mini_test_0001"):
         page.goto(page.origin + address)
         page.wait_for_load_state("networkidle")
-        tall = page.evaluate("""[...document.querySelectorAll("td.labels, td.whole")]
+        tall = page.evaluate("""[...document.querySelectorAll("td.labels, td.unbroken")]
             .filter((cell) => cell.textContent.trim() && cell.getClientRects().length && cell.clientWidth < 60)
             .filter((cell) => cell.clientHeight > 60).map((cell) => cell.textContent)""")
         assert tall == [], address
