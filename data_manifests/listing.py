@@ -4,6 +4,7 @@ A name that cannot be read as a file (a link whose content has not been fetched,
 listed as well: it stands for something, and whoever reads it says why it cannot be read.
 """
 
+import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,17 +55,16 @@ def list_folder(folder: Path) -> Listing:
         DataError: the folder cannot be read.
     """
     names, findings = [], []
-    for path in _entries(folder):
-        if is_unfinished(path.name):
+    for entry in _scanned(folder):
+        name = entry.name
+        if is_unfinished(name):
             continue
-        if is_hidden(path.name):
-            findings.append(hidden(path.name))
-        elif path.is_dir() and path.suffix not in AUDIO_SUFFIXES:
-            findings.append(
-                Finding("folder", "warning", path.name, "not read: a folder; files must not lie in folders")
-            )
+        if is_hidden(name):
+            findings.append(hidden(name))
+        elif _is_folder(entry) and PurePosixPath(name).suffix not in AUDIO_SUFFIXES:
+            findings.append(Finding("folder", "warning", name, "not read: a folder; files must not lie in folders"))
         else:
-            names.append(path.name)
+            names.append(name)
     return Listing(tuple(names), tuple(findings))
 
 
@@ -100,10 +100,23 @@ def walk_folder(folder: Path) -> Listing:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
+    return (folder / entry.name for entry in _scanned(folder))
+
+
+def _scanned(folder: Path) -> list["os.DirEntry[str]"]:
+    """What a folder holds, by name; what kind an entry is, is known without another look at the disk."""
     try:
-        return iter(sorted(folder.iterdir()))
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error.strerror or error}") from error
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle, say: no folder, and whoever reads it says why
+        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -83,9 +83,14 @@ def paired_bootstrap(
 
 
 def _resampled_sums(columns: Array, resamples: int, seed: int) -> Array:
+    """(resamples, K) sums of columns (N, K); of equal ones (what metrics of a slice divide by) one alone is summed."""
     if len(columns) == 0:
         return np.zeros((resamples, columns.shape[1]))
-    return np.vstack([counts.astype(np.float64) @ columns for counts in _draw(len(columns), resamples, seed)])
+    first: dict[bytes, int] = {}
+    place = [first.setdefault(column.tobytes(), len(first)) for column in columns.T]
+    different = np.ascontiguousarray(columns[:, [place.index(k) for k in range(len(first))]])
+    sums = np.vstack([counts.astype(np.float64) @ different for counts in _draw(len(columns), resamples, seed)])
+    return sums[:, place]
 
 
 def _draw(n: int, resamples: int, seed: int) -> Iterator[npt.NDArray[np.intp]]:

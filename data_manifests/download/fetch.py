@@ -12,6 +12,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -129,7 +130,8 @@ def list_record(
     """The files of a record, by its number.
 
     Raises:
-        DataError: the repository cannot be reached, has no such record, or its answer is not a list of files.
+        DataError: the repository cannot be reached, has no such record, or its answer is not a list of files, each of
+            another name.
     """
     url = f"{base_url}/api/records/{record}"
     for attempt in range(attempts):
@@ -154,9 +156,15 @@ def list_record(
     try:
         if len(text) > _LISTING:
             raise ValueError(f"longer than {_LISTING >> 20} MB")
-        return [_remote_file(entry, url) for entry in parse_json(text.decode())["files"]]
+        files = [_remote_file(entry, url) for entry in parse_json(text.decode())["files"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{url}: not the description of a record: {type(error).__name__}: {error}") from error
+    if not files:
+        raise DataError(f"{url}: the record holds no file; is {record} the right record?")
+    twice = [name for name, count in Counter(file.name.casefold() for file in files).items() if count > 1]
+    if twice:
+        raise DataError(f"{url}: the record lists {twice[0]!r} twice; one would take the other's place")
+    return files
 
 
 def _wait_for(error: urllib.error.HTTPError, url: str, pause: float, attempt: int) -> float:

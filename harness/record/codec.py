@@ -28,11 +28,30 @@ _NAMES: dict[object, str] = {
     str: "a text", bool: "true or false", int: "a whole number", float: "a number", NoneType: "null", Path: "a text",
 }  # fmt: skip
 
-_Read = Callable[[Any, str], Any]
+_Read = Callable[[Any], Any]
 
 
 class MismatchError(ValueError):
-    """A value is not what the type of its field says; names the key, and what was expected."""
+    """A value is not what the type of its field says; names the key, and what was expected.
+
+    Each record and list that it passes on its way out puts its own part of the key in front (`inside`), so that keys
+    cost nothing where all is well.
+    """
+
+    def __init__(self, say: Callable[[str], str], key: str = "") -> None:
+        """Take what is said of a key."""
+        super().__init__()
+        self._say = say
+        self._key = key
+
+    def inside(self, part: str) -> "MismatchError":
+        """The same, for whoever holds that value under `part`."""
+        joint = "." if self._key and not self._key.startswith("[") else ""
+        self._key = f"{part}{joint}{self._key}"
+        return self
+
+    def __str__(self) -> str:
+        return self._say(self._key)
 
 
 def to_json(value: object) -> Any:
@@ -53,7 +72,7 @@ def from_json(kind: type[Record], content: object) -> Record:
         MismatchError: a key is missing, or a value is of another kind; names the first such key.
     """
     read: Any = _reader
-    record: Record = read(kind)(content, "")
+    record: Record = read(kind)(content)
     return record
 
 
@@ -76,9 +95,9 @@ def union_members(kind: Any) -> tuple[Any, ...]:
 
 @cache
 def _reader(kind: Any) -> _Read:
-    """What reads a value of a type; called with the value and its key, for errors."""
+    """What reads a value of a type."""
     if kind == Json or kind is Any:
-        return lambda value, key: value
+        return lambda value: value
     if kind in _NAMES:
         return _plain(kind)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
@@ -98,7 +117,9 @@ def _reader(kind: Any) -> _Read:
 
 
 def _plain(kind: Any) -> _Read:
-    def read(value: object, key: str) -> object:
+    def read(value: object) -> object:
+        if type(value) is kind and kind not in (int, float):
+            return value
         if isinstance(value, bool):  # which Python takes for a number
             fits = kind is bool
         elif isinstance(value, float):
@@ -110,7 +131,7 @@ def _plain(kind: Any) -> _Read:
         else:
             fits = value is None and kind is NoneType
         if not fits:
-            raise wrong(value, _NAMES[kind], key)
+            raise wrong(value, _NAMES[kind])
         return Path(str(value)) if kind is Path else value
 
     return read
@@ -120,15 +141,18 @@ def _record(kind: type[Any]) -> _Read:
     types: dict[str, Any] = {entry.name: entry.type for entry in recorded_fields(kind)}
     fields = [(entry.name, _reader(types[entry.name]), may_be_absent(entry)) for entry in recorded_fields(kind)]
 
-    def read(value: object, key: str) -> object:
-        if not isinstance(value, Mapping):
-            raise wrong(value, "an object", key)
-        found = {}
-        for name, of_field, optional in fields:
-            if name in value:
-                found[name] = of_field(value[name], _inside(key, name))
-            elif not optional:
-                raise MismatchError(f"the key {_inside(key, name)!r} is missing")
+    def read(value: object) -> object:
+        if not isinstance(value, (dict, Mapping)):  # a dict is known much sooner than a mapping
+            raise wrong(value, "an object")
+        found, name = {}, ""
+        try:
+            for name, of_field, optional in fields:
+                if name in value:
+                    found[name] = of_field(value[name])
+                elif not optional:
+                    raise _missing()
+        except MismatchError as error:
+            raise error.inside(name) from None
         return kind(**found)
 
     return read
@@ -140,22 +164,22 @@ def _union(kind: Any) -> _Read:
         inner = _reader(members[0])
         expected = f"{_NAMES.get(members[0], '')} or null"
 
-        def optional(value: object, key: str) -> object:
+        def optional(value: object) -> object:
             if value is None:
                 return None
             try:
-                return inner(value, key)
+                return inner(value)
             except MismatchError as error:
-                raise wrong(value, expected, key) if members[0] in _NAMES else error from None
+                raise wrong(value, expected) if members[0] in _NAMES else error from None
 
         return optional
     raise TypeError(f"no way to read a {kind}: only unions with None")
 
 
 def _literal(choices: Sequence[object]) -> _Read:
-    def read(value: object, key: str) -> object:
+    def read(value: object) -> object:
         if not any(value == choice and type(value) is type(choice) for choice in choices):
-            raise wrong(value, f"one of {', '.join(map(repr, choices))}", key)
+            raise wrong(value, f"one of {', '.join(map(repr, choices))}")
         return value
 
     return read
@@ -164,10 +188,16 @@ def _literal(choices: Sequence[object]) -> _Read:
 def _tuple(kind: Any) -> _Read:
     inner = _reader(kind)
 
-    def read(value: object, key: str) -> object:
+    def read(value: object) -> object:
         if not isinstance(value, list | tuple):
-            raise wrong(value, "a list", key)
-        return tuple(inner(entry, f"{key}[{k}]") for k, entry in enumerate(value))
+            raise wrong(value, "a list")
+        found: list[object] = []
+        try:
+            for entry in value:
+                found.append(inner(entry))  # noqa: PERF401 - an error has to know how many there were before it
+        except MismatchError as error:
+            raise error.inside(f"[{len(found)}]") from None
+        return tuple(found)
 
     return read
 
@@ -175,10 +205,18 @@ def _tuple(kind: Any) -> _Read:
 def _mapping(names: object, kind: Any) -> _Read:
     inner, known = _reader(kind), get_args(names)
 
-    def read(value: object, key: str) -> object:
-        if not isinstance(value, Mapping):
-            raise wrong(value, "an object", key)
-        return {name: inner(entry, _inside(key, name)) for name, entry in value.items() if not known or name in known}
+    def read(value: object) -> object:
+        if not isinstance(value, (dict, Mapping)):
+            raise wrong(value, "an object")
+        found: dict[object, object] = {}
+        for name, entry in value.items():
+            if known and name not in known:
+                continue
+            try:
+                found[name] = inner(entry)
+            except MismatchError as error:
+                raise error.inside(str(name)) from None
+        return found
 
     return read
 
@@ -186,21 +224,22 @@ def _mapping(names: object, kind: Any) -> _Read:
 def _complete(kind: Any) -> _Read:
     inner, names = _reader(kind), get_args(get_args(kind)[0])
 
-    def read(value: object, key: str) -> object:
-        found = inner(value, key)
+    def read(value: object) -> object:
+        found = inner(value)
         missing = next((name for name in names if name not in found), None)
         if missing is not None:
-            raise MismatchError(f"the key {_inside(key, missing)!r} is missing")
+            raise _missing().inside(missing)
         return found
 
     return read
 
 
-def _inside(key: str, name: object) -> str:
-    return f"{key}.{name}" if key else str(name)
+def _missing() -> MismatchError:
+    """The error for a key that is not there; whoever raises it says which."""
+    return MismatchError(lambda key: f"the key {key!r} is missing")
 
 
-def wrong(value: object, expected: str, key: str) -> MismatchError:
+def wrong(value: object, expected: str) -> MismatchError:
     """The error for a value of another kind."""
     shown = reprlib.repr(value)[:60]
-    return MismatchError(f"{repr(key) + ' is' if key else 'it holds'} {shown}, expected {expected}")
+    return MismatchError(lambda key: f"{repr(key) + ' is' if key else 'it holds'} {shown}, expected {expected}")

@@ -45,10 +45,12 @@ class Inspection:
         whole: lines that are as they were written, with all their files, by mixture id in order of writing. Lines of
             failed mixtures are among them: they have no files.
         damage: the rest. A mixture that has no line is no damage unless the run says that it is complete.
+        nothing_else: the journal holds these lines, each once in its place and in the form of today, and no more.
     """
 
     whole: Mapping[str, Line]
     damage: tuple[Damage, ...]
+    nothing_else: bool = False
 
 
 def inspect_run(run: Path, record: RunRecord) -> Inspection:
@@ -68,8 +70,8 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
     except OSError as error:
         raise DataError(f"{run / JOURNAL}: cannot be read: {error.strerror or error}") from error
     damage = [Damage("line", JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
-    if journal.missing_before is not None:
-        damage.append(Damage("line", JOURNAL, f"a line is missing before line {journal.missing_before}"))
+    if problem := journal.order_problem:
+        damage.append(Damage("line", JOURNAL, problem))
     elif record.lines is not None and journal.count < record.lines:
         damage.append(
             Damage("line", JOURNAL, f"{record.lines - journal.count} of its {record.lines} lines are missing")
@@ -87,7 +89,9 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
         if not found:
             whole[id_] = line
         damage += found
-    return Inspection(whole, tuple(damage))
+    in_place = not journal.torn and journal.misplaced is None and journal.count == len(whole)
+    nothing_else = in_place and all(line.number is not None for line in whole.values())
+    return Inspection(whole, tuple(damage), nothing_else)
 
 
 def file_problem(path: Path, digest: str) -> str | None:
@@ -106,7 +110,7 @@ def _damaged_files(run: Path, line: Line, *, with_audio: bool) -> Iterator[Damag
     score = line.score
     if score.status == "failed":
         return
-    table = str(pairs_path(run, score.mixture_id).relative_to(run))
+    table = f"pairs/{score.mixture_id}.npz"
     wavs = [f"audio/{source_file(score.mixture_id, estimate)}" for estimate in score.estimates]
     wavs = wavs if with_audio else []
     if not line.sealed:

@@ -47,16 +47,23 @@ class Journal:
     Attributes:
         lines: by mixture id, in order of writing; of two lines of one mixture the later one counts.
         damaged: numbers, from 1, of lines that are not what was written.
-        missing_before: number, from 1, of the first line that says that another one stood before it; None: none does.
+        misplaced: number, from 1, of the first line that says that its place is another one; None: none does.
         count: lines that are there, whole or damaged.
         torn: the last line has no end: the process was killed, or the power lost, while it was written.
     """
 
     lines: Mapping[str, Line] = field(default_factory=dict)
     damaged: tuple[int, ...] = ()
-    missing_before: int | None = None
+    misplaced: int | None = None
     count: int = 0
     torn: bool = False
+
+    @property
+    def order_problem(self) -> str | None:
+        """That lines do not stand where they were written, as a phrase; None: they do."""
+        if self.misplaced is None:
+            return None
+        return f"line {self.misplaced} is not in its place: lines were taken out, lost, doubled or moved"
 
 
 def read_journal(run: Path, *, sealed: bool) -> Journal:
@@ -75,7 +82,7 @@ def read_journal(run: Path, *, sealed: bool) -> Journal:
     *whole, rest = read_regular(path).split(b"\n")
     lines: dict[str, Line] = {}
     damaged = []
-    place, count, missing_before = 0, 0, None
+    place, count, misplaced = 0, 0, None
     for number, raw in enumerate(whole, start=1):
         if not raw.strip():
             continue
@@ -88,11 +95,11 @@ def read_journal(run: Path, *, sealed: bool) -> Journal:
             damaged.append(number)
             continue
         if line.number not in (None, place):
-            missing_before = missing_before or number
+            misplaced = misplaced or number
             place = line.number or place
         lines.pop(line.score.mixture_id, None)
         lines[line.score.mixture_id] = line
-    return Journal(lines, tuple(damaged), missing_before, count, bool(rest))
+    return Journal(lines, tuple(damaged), misplaced, count, bool(rest))
 
 
 def parse_line(raw: bytes) -> Line:

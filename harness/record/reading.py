@@ -158,8 +158,8 @@ def journal_problem(journal: Journal, record: RunRecord) -> str | None:
     """What keeps a journal from being used, as a phrase; None: nothing."""
     if journal.damaged:
         return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
-    if journal.missing_before is not None:
-        return f"a line is missing before line {journal.missing_before} (taken out or lost), or lines were moved"
+    if problem := journal.order_problem:
+        return problem
     if record.lines is not None and journal.count < record.lines:
         return f"{record.lines - journal.count} of its {record.lines} lines are missing: taken out, or lost"
     missing = [id_ for id_ in record.mixtures if id_ not in journal.lines]

@@ -71,6 +71,7 @@ def write_bundle(run: Path, target: Path, *, sounds: int = SOUNDS, seed: int = 0
     zipped = target.suffix.lower() == ".zip"
     if target.exists() and (zipped or not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already; name a folder that is new or empty, or a new .zip")
+    read_scores(run)  # of a run that is damaged nothing is made, not even a folder
     if not zipped:
         make_folder(target)
         return replace(_filled(run, target, sounds, seed, per_page), path=target)

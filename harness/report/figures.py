@@ -39,10 +39,11 @@ def write_figures(run: Path, folder: Path) -> list[Path]:
         DataError: the run is damaged.
         WriteError: the disk does not allow it.
     """
+    figures = run_figures(run)
     make_folder(folder)
     written: list[Path] = []
     with paper_style():
-        for name, draw in run_figures(run).items():
+        for name, draw in figures.items():
             written += save_figure(draw(), folder / name)
     return written
 

@@ -7,7 +7,7 @@ further pages, `report_2.html` and so on.
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.manifest import Manifest
 from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.run_summary import MetricValue, Summary
@@ -44,26 +45,35 @@ SCALE_NOTE = (
 """What the colours and the axis of spectrograms are, in words."""
 
 
-def write_page(run: Path, *, draw: bool = True, per_page: int = PER_PAGE) -> Path:
+def write_page(
+    run: Path,
+    *,
+    draw: bool = True,
+    per_page: int = PER_PAGE,
+    scores: Iterable[MixtureScore] | None = None,
+    manifest: Manifest | None = None,
+) -> Path:
     """Write `report.html` into a run folder, from its `run.json`, `summary.json` and journal.
 
     Args:
         run: the run folder.
         draw: read the mixtures' audio for pictures that are not in the cache; otherwise pages have those alone.
         per_page: mixtures on one page.
+        scores: of the journal, for whoever has just read or written all of it; None: it is read.
+        manifest: of the data, for whoever has opened them; None: they are looked for.
 
     Returns:
         The first page's path. Players find the audio where it lies, by relative addresses.
     """
     record = read_run(run)
-    sounds = find_sounds(record, check=draw)
-    scores = sorted(read_scores(run).values(), key=worst_first)
+    sounds = find_sounds(record, check=draw, manifest=manifest)
+    ordered = sorted(read_scores(run).values() if scores is None else scores, key=worst_first)
     pictures = small_pictures(record, sounds.scenes, draw=draw)
     rows = [
         mixture_row(run, score, scene=sounds.scenes.get(score.mixture_id), picture=pictures.get(score.mixture_id))
-        for score in scores
+        for score in ordered
     ]
-    pages = render_pages(run, scores, rows, sounds, per_page=per_page)
+    pages = render_pages(run, ordered, rows, sounds, per_page=per_page)
     names = page_names(len(pages))
     for name, html in reversed([*zip(names, pages, strict=True)]):  # the first page stands once all others do
         write_atomically(run / name, f"{html}{_seal(html.encode())}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from s5eval.data_manifests.common.errors import S5Error
-from s5eval.data_manifests.manifest import scenes_as_they_stand
+from s5eval.data_manifests.manifest import Manifest, scenes_as_they_stand
 from s5eval.data_manifests.records import Audio, Scene
 from s5eval.data_manifests.scan import scene_digests
 from s5eval.harness.record.run_record import RunRecord
@@ -20,17 +20,24 @@ class Sounds:
     problem: str | None = None
 
 
-def find_sounds(record: RunRecord, *, only: Sequence[str] | None = None, check: bool = False) -> Sounds:
+def find_sounds(
+    record: RunRecord, *, only: Sequence[str] | None = None, check: bool = False, manifest: Manifest | None = None
+) -> Sounds:
     """Look for the mixtures and references that a run was made on; nothing is made, and no audio is read.
 
     Args:
         record: its `run.json`.
         only: these mixtures; None: all of the run.
         check: leave out those whose files are others by now than the run recorded.
+        manifest: of the data, where they are open already.
     """
     config = record.config
     try:
-        folder, found = scenes_as_they_stand(config.data, dataset=config.dataset, split=config.split)
+        folder, found = (
+            scenes_as_they_stand(config.data, dataset=config.dataset, split=config.split)
+            if manifest is None
+            else (manifest.root, manifest.scenes)
+        )
     except (S5Error, OSError) as error:
         return Sounds(problem=f"mixtures and references cannot be heard here: {error}")
     wanted = set(record.mixtures if only is None else only)

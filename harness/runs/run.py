@@ -123,7 +123,7 @@ def carry_out(
         folder.sync()
         folder.write_summary(summary)
         if finished:
-            write_page(folder.path)
+            write_page(folder.path, scores=scores.values(), manifest=plan.manifest)
         sittings = (*earlier, replace(_with_costs(sitting, plan, time.perf_counter() - start), energy=meter.record))
         seconds, stages, energy = total_costs(sittings)
         status = status_of(summary, finished=finished)

@@ -4,6 +4,7 @@ Every metric is a ratio of sums over mixtures (see `s5eval.metrics.bootstrap`). 
 stands in the summary, what one mixture adds to numerator and denominator, and which mixtures belong to it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -109,8 +110,16 @@ def bound_columns(bound: CorpusBoundName) -> list[Column]:
 def fractions(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.NDArray[np.float64]:
     """(N, K, 2): what each mixture adds to numerator and denominator of each column; 0 where it is no member."""
     table = np.zeros((len(scored), len(columns), 2))
-    for row, k in zip(*np.nonzero(_memberships(scored, columns)), strict=True):
-        table[row, k] = columns[k].metric.fraction(scored[row])
+    members = _memberships(scored, columns)
+    shared = {metric for metric, count in Counter(column.metric for column in columns).items() if count > 1}
+    of_all = {metric: np.array([metric.fraction(score) for score in scored]).reshape(-1, 2) for metric in shared}
+    for k, column in enumerate(columns):
+        rows = np.flatnonzero(members[:, k])
+        known = of_all.get(column.metric)
+        if known is not None:
+            table[rows, k] = known[rows]
+        elif len(rows):
+            table[rows, k] = [column.metric.fraction(scored[row]) for row in rows]
     return table
 
 

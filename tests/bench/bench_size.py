@@ -69,7 +69,7 @@ def cost(*arguments: object) -> tuple[float, float]:
 
 def interrupt(run: Path) -> None:
     """Make of a complete run one that was killed before its last mixtures."""
-    edit_record(run / "run.json", status="running")
+    edit_record(run / "run.json", status="running", lines=None)
     lines = (run / "mixtures.jsonl").read_text().splitlines(keepends=True)
     (run / "mixtures.jsonl").write_text("".join(lines[:-10]))
 

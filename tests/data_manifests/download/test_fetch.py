@@ -244,6 +244,21 @@ def test_an_answer_that_is_no_record(server: Server, tmp_path: Path, listing: by
         load(server, tmp_path)
 
 
+def test_a_record_without_files_is_no_download(server: Server, tmp_path: Path) -> None:
+    server.files.clear()
+    with pytest.raises(DataError, match=r"holds no file; is 12 the right record\?"):
+        load(server, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["audio.bin", "AUDIO.bin"])
+def test_two_files_of_one_name_do_not_take_each_others_place(server: Server, tmp_path: Path, name: str) -> None:
+    server.files["other.bin"] = b"other"
+    server.names["other.bin"] = name
+    with pytest.raises(DataError, match=r"lists 'audio\.bin' twice"):
+        load(server, tmp_path)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 @pytest.mark.parametrize(
     "name",
     ["../evil.bin", "/etc/evil", "..", "a\\b", ".hidden", "", ".", "a\0b", "a\nb", "a\x1b[2Jb", "x" * 300, "é" * 120],
