@@ -87,7 +87,8 @@ class AFWhisper:
         `pad_to_30s`: always feed 30 s as in training of the published weights; False: as long as the audio is.
         """
         config = cast(Any, encoder).config
-        self.name, self.fixed = name, ("embed_positions.weight",)
+        self.name = name
+        self.fixed: tuple[str, ...] = ("embed_positions.weight",)
         self.digest, self.pad_to_30s = digest, pad_to_30s
         self.dimension = int(config.hidden_size)
         self.network = encoder.eval().requires_grad_(False).to(device)

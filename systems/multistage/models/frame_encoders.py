@@ -68,8 +68,8 @@ class M2DFrames:
     """
 
     name = "m2d"
-    network = None
-    fixed = ()
+    network: nn.Module | None = None
+    fixed: tuple[str, ...] = ()
 
     def __init__(self, m2d: M2D, digest: str) -> None:
         """Take the frozen M2D of the classifiers and its digest."""
@@ -147,7 +147,7 @@ class OwnEncoder:
         device = next((value.device for value in self.network.parameters()), torch.device("cpu"))
         with FlopCounterMode(display=False) as counter:
             self.embed(torch.zeros(1, length, device=device))
-        return counter.get_total_flops() / 2
+        return float(counter.get_total_flops()) / 2
 
 
 def load_own(name: str, device: str) -> OwnEncoder:
