@@ -1,14 +1,16 @@
 """What the process is given and asked by its surroundings: standard streams, signals, and how to go on after those."""
 
 import codecs
+import json
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 _PLAIN = str.maketrans(
     {
@@ -83,9 +85,18 @@ def goes_on_with(command: str) -> Iterator[None]:
         raise
 
 
-def resume_command(folder: Path, system: str) -> str:
-    """The command that goes on with a run folder; a system that is code to be looked for has to be named again."""
+def resume_command(folder: Path, system: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+    """The command that goes on with a run folder; code that is looked for has to be named again: a system, or what one
+    of the run's `settings` names (all of which are then given again).
+    """
+    from s5eval.systems.registry import code_named  # the command line is quick to say what it can do
+
     named = f"--system {shlex.quote(system)} " if ":" in system else ""
+    if settings and code_named(settings.get("system")):
+        words = (
+            f"{section}.{key}={json.dumps(value)}" for section, keys in settings.items() for key, value in keys.items()
+        )
+        named += "".join(f"--set {shlex.quote(word)} " for word in words)
     return f"s5eval run {named}--resume {shlex.quote(str(folder))}"
 
 

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +12,11 @@ from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.systems.interface import Factory
 
 GROUP = "s5eval.systems"
+CODE = "frame_encoder"
+"""The key of a system's settings that may name code."""
+
+_MODULE_FACTORY = re.compile(r"[\w.]+:[\w.]+")
+
 PROFILES = "s5eval.profiles"
 """Entry points of functions `profile(config, device, *, seconds)` that tell what a system costs."""
 
@@ -39,23 +44,47 @@ def load_factory(name: str) -> Factory:
             f"unknown system {name!r}{suggestion(name, list(systems))} "
             f"Known: {known}; or give module:factory for a system of your own"
         )
-    if name not in systems and not re.fullmatch(r"[\w.]+:[\w.]+", name):
+    if name not in systems and not _MODULE_FACTORY.fullmatch(name):
         raise UsageError(
             f"system {name!r}: expected an installed name or module:factory, such as my_package.system:build"
         )
-    if name not in systems and str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a console script, unlike `python -m`, does not look there
-    try:
-        loaded = EntryPoint(name, systems.get(name, name), GROUP).load()
-    except (ImportError, AttributeError, ValueError) as error:
-        missing = getattr(error, "name", None)
-        hint = f" (module {missing!r} is not installed)" if isinstance(error, ModuleNotFoundError) else ""
-        raise UsageError(f"system {name!r} cannot be imported: {error}{hint}") from error
-    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
-        raise UsageError(f"system {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+    loaded = load_named(name, f"system {name!r}", systems.get(name))
     if not callable(loaded):
         raise UsageError(f"system {name!r} names a {type(loaded).__name__}, expected a factory build(config, device)")
     return cast(Factory, loaded)
+
+
+def load_named(name: str, what: str, installed: str | None = None) -> object:
+    """What `module:attribute` names, on the Python path or in the working folder. It is code, and importing runs it.
+
+    Args:
+        name: `module:attribute`.
+        what: how errors call it.
+        installed: where an installed system has it; None: it is looked for under its own name.
+
+    Raises:
+        UsageError: it cannot be imported; says what went wrong.
+    """
+    if installed is None and str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a console script, unlike `python -m`, does not look there
+    try:
+        return cast(object, EntryPoint(name, installed or name, GROUP).load())
+    except (ImportError, AttributeError, ValueError) as error:
+        missing = getattr(error, "name", None)
+        hint = f" (module {missing!r} is not installed)" if isinstance(error, ModuleNotFoundError) else ""
+        raise UsageError(f"{what} cannot be imported: {error}{hint}") from error
+    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+        raise UsageError(f"{what} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def code_named(system: object) -> tuple[str, ...]:
+    """The code that settings of a system (its `system.*` keys) name as `module:factory`.
+
+    It is run where a system is built from them: settings that were read from a file are looked through first, and what
+    was not named on this very call is refused.
+    """
+    named = system.get(CODE) if isinstance(system, Mapping) else None
+    return (named,) if isinstance(named, str) and ":" in named else ()
 
 
 def load_profile(name: str) -> Callable[..., Any]:

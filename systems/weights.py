@@ -76,7 +76,15 @@ class PartLoader:
         self.digests: dict[str, str] = {}
         self.parameters = ParameterCount()
 
-    def load(self, name: str, module: _M, path: Path | None, *, fixed: Mapping[str, Tensor] | None = None) -> _M:
+    def load(
+        self,
+        name: str,
+        module: _M,
+        path: Path | None,
+        *,
+        fixed: Mapping[str, Tensor] | None = None,
+        kept: Mapping[str, Tensor] | None = None,
+    ) -> _M:
         """A network with the weights of a file, ready for evaluation.
 
         Args:
@@ -84,6 +92,7 @@ class PartLoader:
             module: with random weights.
             path: of exported weights; None: the random ones stay.
             fixed: tensors that exported weights leave out, as the sizes alone determine them.
+            kept: tensors in place of the file's.
 
         Raises:
             DataError: the file is missing, damaged or another one.
@@ -91,7 +100,7 @@ class PartLoader:
         # before the tensors: a damaged file is named as such, not by what is odd about its content
         self.digests[name] = UNTRAINED if path is None else self.digest(path)
         if path is not None:
-            tensors = {**(fixed or {}), **read_tensors(path, EXPORTED)}
+            tensors = {**(fixed or {}), **read_tensors(path, EXPORTED), **(kept or {})}
             load_strictly(module, tensors, path=path, source=EXPORTED)
         return self.settle(module)
 

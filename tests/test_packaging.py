@@ -21,7 +21,7 @@ ROOMS = {
     "data_manifests": "common containers pcm | conditions download labels | naming | listing layouts | audio mapping "
     "| records | importing in_step synthesis | scan sets | described manifest training_scenes | verify",
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
-    "networks training | parameter_count pipeline profiling registry stage_store | weights | baseline bounds folder "
+    "networks | parameter_count pipeline profiling registry stage_store | training weights | baseline bounds folder "
     "multistage",
     "submissions": "check_json errors layout records zipping | archive check_audio expected facts metadata pdf results "
     "| check_results | validate | build package",

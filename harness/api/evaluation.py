@@ -249,7 +249,7 @@ def ablate(
     Args:
         out: folder for a run per row, and the tables; called again, it goes on there.
         grid: a YAML file of rows or axes; None: number of stages × AF-Whisper × thresholds.
-        axes: axes of the grid to combine; empty: all.
+        axes: axes of the grid to combine; empty: those of its `default`, or all.
         system: installed system or `module:factory`; None: the grid's.
         data: see `open_data`; None: the embedded set.
         split: see `open_data`.

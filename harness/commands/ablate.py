@@ -28,7 +28,7 @@ from s5eval.harness.terminal import echo, plugin_output
 )
 @click.argument("grid", required=False, type=PathType)
 @click.option(
-    "--axes", metavar="AXES", help="Axes of the grid to combine, such as stages,thresholds; default: all of them."
+    "--axes", metavar="AXES", help="Axes of the grid to combine, such as stages,thresholds; default: the grid's."
 )
 @click.option("--system", metavar="NAME", help="Installed system or module:factory; default: the grid's.")
 @data_options
@@ -65,6 +65,7 @@ def command(grid: Path | None, **options: Any) -> int:
         axes=axes,
         base={key: value for key, value in base.items() if key != f"system.{TRUST}"},
         baseline=options["baseline"],
+        trusted=[text.partition("=")[2] for text in options["settings"]],
     )
     system = options["system"] or chosen.system
     if system is None:

@@ -10,7 +10,10 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "layout", "classes", "order",
         "norm", "target_channel", "strict",
     ),
-    "System": ("system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights"),
+    "System": (
+        "system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights",
+        "whisper_weights",
+    ),
     "How it is run": (
         "batch_size", "device", "devices", "nodes", "threads", "workers", "engine", "address", "gpus_per_worker",
         "shard", "no_cache", "mixture_timeout", "max_minutes", "checkpoint_minutes", "energy", "hook", "repair",

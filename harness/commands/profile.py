@@ -61,10 +61,11 @@ def _applied(costs: dict[str, Any]) -> str:
 
 
 def _table(costs: dict[str, Any]) -> str:
-    lines = [f"{'part':12} {'parameters':>14} {'multiply-adds/s':>16}"]
-    lines += [f"{p['name']:12} {p['parameters']:14,} {p['macs_per_second'] / 1e9:14.2f} G" for p in costs["parts"]]
+    wide = max(12, *(len(part["name"]) for part in costs["parts"]))  # an encoder of one's own is called as it is named
+    lines = [f"{'part':{wide}} {'parameters':>14} {'multiply-adds/s':>16}"]
+    lines += [f"{p['name']:{wide}} {p['parameters']:14,} {p['macs_per_second'] / 1e9:14.2f} G" for p in costs["parts"]]
     lines += [
-        f"{'total':12} {costs['parameters']:14,}",
+        f"{'total':{wide}} {costs['parameters']:14,}",
         _counted(costs),
         _applied(costs),
         "",

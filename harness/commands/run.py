@@ -97,7 +97,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     folder = values["settings"].get("system", {})
     if values["system"] == "folder" and isinstance(folder.get("path"), str):
         folder["path"] = str(_absolute(Path(folder["path"])))  # a resumed run may stand in another working folder
-    for key in ("checkpoint_dir", "weights", "m2d_weights", "af_whisper_weights"):
+    for key in ("checkpoint_dir", "weights", "m2d_weights", "af_whisper_weights", "whisper_weights"):
         if values["system"] != "folder" and isinstance(folder.get(key), str) and Path(folder[key]).exists():
             folder[key] = str(_absolute(Path(folder[key])))
     renamed = {"decision": "decision_file", "no_cache": "cache"}

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--af-whisper-weights", type=PathType, metavar="DIR", help="A local copy of published AF-Whisper weights."
 )
+@click.option("--whisper-weights", type=PathType, metavar="DIR", help="A local copy of published Whisper weights.")
 @energy_option
 @hook_option
 @click.option("--dry-run", is_flag=True, help="Print the resolved recipe, and do nothing.")
@@ -85,6 +86,7 @@ def command(recipe: str, **options: Any) -> int:
         checkpoint_minutes=options["checkpoint_minutes"],
         m2d_weights=options["m2d_weights"],
         af_whisper_weights=options["af_whisper_weights"],
+        whisper_weights=options["whisper_weights"],
         energy=options["energy"],
     )
     echo(f"training: {out}", err=True)

@@ -26,7 +26,7 @@ from s5eval.harness.terminal import echo
     help="Where the audio of the data is, in place of the folder that the run has recorded; may be repeated.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of 127.0.0.1; default: any that is free.")
-@click.option("--open", "open_browser", is_flag=True, help="Open the address in the browser.")
+@click.option("--open/--no-open", "open_browser", help="Open the address in the browser; default: print it alone.")
 def command(folders: Sequence[Path], data: Sequence[Path], port: int, open_browser: bool) -> int:
     """See and hear runs in a browser: RUNs, or all below FOLDERs (default: runs).
 
@@ -43,9 +43,13 @@ def command(folders: Sequence[Path], data: Sequence[Path], port: int, open_brows
             raise UsageError(f"no folder at {folder}; name a run, or one that holds runs")
     from s5eval.harness.view.serve import serve
 
-    serve(given, data=data, port=port, open_browser=open_browser, say=_say)
+    serve(given, data=data, port=port, open_browser=open_browser, say=_say, warn=_warn)
     return 0
 
 
 def _say(address: str) -> None:
     echo(f"{address}\nctrl-C ends it")
+
+
+def _warn(text: str) -> None:
+    echo(text, err=True)

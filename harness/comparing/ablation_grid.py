@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,8 +12,9 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.harness.record.config import parse_settings
+from s5eval.systems.registry import CODE, code_named
 
-_KEYS = ("system", "base", "axes", "skip", "rows", "baseline")
+_KEYS = ("system", "base", "axes", "default", "skip", "rows", "baseline")
 _OPTION_KEYS = ("name", "set")
 
 Assignments = Mapping[str, Any]
@@ -42,15 +43,22 @@ class Grid:
 
 
 def load_grid(
-    path: Path | None = None, *, axes: Sequence[str] = (), base: Assignments | None = None, baseline: str | None = None
+    path: Path | None = None,
+    *,
+    axes: Sequence[str] = (),
+    base: Assignments | None = None,
+    baseline: str | None = None,
+    trusted: Collection[str] = (),
 ) -> Grid:
     """Read a grid file.
 
     Args:
         path: the file (YAML); None: the grid that ships with s5eval.
-        axes: use these axes of the file only, in this order.
+        axes: use these axes of the file, in this order; none: those of its `default`, or all.
         base: settings that join, and replace, those of the file's base.
         baseline: name of the row that the others are compared with; default: the file's, else the first.
+        trusted: `module:factory` that settings of the file may name, beside what `base` names: code that was named with
+            the call.
 
     Raises:
         UsageError: the file is missing or not a grid, or there is no such axis or row; names what was expected.
@@ -74,8 +82,18 @@ def load_grid(
     for row in named:
         if "trust_checkpoint" in row.settings().get("system", {}):
             raise UsageError(f"{where}: trust is not read from a file; say `trust_checkpoint` with the call")
+        _refuse_unnamed_code(row, {*trusted, *map(str, (base or {}).values())}, where)
     system = content.get("system")
     return Grid(None if system is None else str(system), tuple(named), str(chosen))
+
+
+def _refuse_unnamed_code(row: GridRow, named: Collection[str], where: str) -> None:
+    for code in code_named(row.settings().get("system")):
+        if code not in named:
+            raise UsageError(
+                f"{where}: row {row.name!r} names {code!r}, which is code that would be looked for and run here. If "
+                f"you trust it, name it yourself: --set system.{CODE}={code} (rows keep settings of their own)"
+            )
 
 
 def dotted_assignments(texts: Sequence[str]) -> dict[str, Any]:
@@ -103,12 +121,13 @@ def _combinations(content: Mapping[str, Any], chosen: Sequence[str], where: str)
     axes = content.get("axes")
     if not isinstance(axes, Mapping):
         raise UsageError(f"{where}: axes must map names to lists of options")
-    for name in chosen:
+    names = list(chosen) or [str(name) for name in _list(content.get("default", list(axes)), f"{where}: default")]
+    for name in names:
         if name not in axes:
             raise UsageError(f"{where}: no axis {name!r}{suggestion(name, list(axes))} (axes: {', '.join(axes)})")
     options = [
         [_option(entry, f"{where}: axis {name}") for entry in _list(axes[name], f"{where}: axis {name}")]
-        for name in (chosen or axes)
+        for name in names
     ]
     skipped = [_assignments(entry, f"{where}: skip") for entry in _list(content.get("skip", []), f"{where}: skip")]
     rows: list[tuple[str, Mapping[str, Any]]] = []

@@ -177,10 +177,10 @@ def quiet_threads(threads: int | None, environment: Mapping[str, str]) -> dict[s
     """Environment for a worker beside others: threads that wait asleep, and no more than its share of them.
 
     Threads that spin at barriers, as OpenMP's do by default, cost several times the time where cores are shared.
-    What the environment says already stays.
+    What the environment says already stays; who says it for OpenMP says it for MKL, which asks there next.
     """
     wanted = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
-    if threads is not None:
+    if threads is not None and "OMP_NUM_THREADS" not in environment:
         wanted |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     return {name: value for name, value in wanted.items() if name not in environment}
 

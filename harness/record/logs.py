@@ -37,7 +37,8 @@ class _Printable(logging.Formatter):
 def _goes_on(folder: Path) -> str:
     """The command that goes on after an interruption: with what stands, or from the beginning."""
     try:
-        return resume_command(folder, read_run(folder).config.system)
+        config = read_run(folder).config
+        return resume_command(folder, config.system, config.settings)
     except S5Error:
         return this_command("--out", folder)
 

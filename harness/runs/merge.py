@@ -104,7 +104,7 @@ def _whole_lines(parts: Parts) -> dict[Path, Mapping[str, Line]]:
     lines: dict[Path, Mapping[str, Line]] = {}
     for path, record in parts.items():
         found = inspect_run(path, record)
-        again = resume_command(path, record.config.system)
+        again = resume_command(path, record.config.system, record.config.settings)
         if found.damage:
             raise DataError(f"{path}: {found.damage[0]} ({len(found.damage)} in all); {again} makes it whole")
         missing = [id_ for id_ in record.mixtures if id_ not in found.whole]

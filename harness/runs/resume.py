@@ -24,7 +24,8 @@ from s5eval.harness.runs.plan import Plan, plan_run
 from s5eval.harness.runs.run import OutcomeProgress, RunResult, carry_out, run
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.hooks import Hooks
-from s5eval.systems.registry import is_installed
+from s5eval.systems.interface import Json
+from s5eval.systems.registry import CODE, code_named, is_installed
 
 log = logging.getLogger("s5eval.run")
 
@@ -93,8 +94,9 @@ def resume(
         if "system" not in given and not is_installed(config.system):
             raise UsageError(
                 f"{shown} was made with the system {config.system!r}, which is code that would be looked for and run "
-                f"here. If you trust it, name it again: {resume_command(shown, config.system)}"
+                f"here. If you trust it, name it again: {resume_command(shown, config.system, config.settings)}"
             )
+        _refuse_unnamed_code(shown, config, [given.get("settings", {}), {} if fresh is None else fresh.settings])
         plan = plan_run(config, making=making)
         if plan.shard == record.shard:
             _check_data(out, record, plan.manifest, done)
@@ -107,6 +109,17 @@ def resume(
         if not found.nothing_else or len(done) < len(found.whole):
             folder.rewrite(adopted(out, line) for line in done.values())
         return replace(carry_out(plan, folder, done, progress, record, hooks, retry=retry), path=shown)
+
+
+def _refuse_unnamed_code(out: Path, config: RunConfig, typed: Sequence[Mapping[str, Mapping[str, Json]]]) -> None:
+    """A setting that names code counts where it was given with this call, and not where a record has it."""
+    named = {code for settings in typed for code in code_named(settings.get("system"))}
+    for code in code_named(config.settings.get("system")):
+        if code not in named:
+            raise UsageError(
+                f"{out} was made with {CODE} {code!r}, which is code that would be looked for and run here. If you "
+                f"trust it, name it again: {resume_command(out, config.system, config.settings)}"
+            )
 
 
 def _check_shard(out: Path, record: RunRecord, plan: Plan, done: Mapping[str, Line]) -> None:

@@ -12,7 +12,7 @@ from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device
 from s5eval.systems.energy import Energy
 from s5eval.systems.profiling import Profile
-from s5eval.systems.registry import load_profile
+from s5eval.systems.registry import code_named, load_profile
 
 _SECONDS = 10.0  # of a mixture of the challenge
 
@@ -52,6 +52,11 @@ def _profile(record: RunRecord) -> tuple[Profile | None, str | None]:
     try:
         function = load_profile(record.config.system)
         settings = dict(record.config.settings.get("system", {}))
+        if code := code_named(settings):
+            return None, (
+                f"multiply-adds and description are not known: the run was made with code of its own ({code[0]}), "
+                "which is not run from a record; `s5eval profile` with the same settings counts it"
+            )
         costs: Profile = function(settings, resolve_device("auto"), seconds=_SECONDS)
     except S5Error as error:
         return None, f"multiply-adds and description are not known: {error}"

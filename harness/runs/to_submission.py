@@ -98,10 +98,11 @@ def gather_submission(
         if source.about.tuned_on_forbidden:
             warnings.append(_warning("tuned-on-forbidden", source, "the thresholds were tuned on a forbidden split"))
     evaluated, dev = runs.values()
-    if not evaluated.record.config.save_audio:
+    config = evaluated.record.config
+    if not config.save_audio:
         problems.append(
             f"{run} was made without `save_audio` and holds no wavs; "
-            f"`{resume_command(run, evaluated.record.config.system)} --save-audio` adds them"
+            f"`{resume_command(run, config.system, config.settings)} --save-audio` adds them"
         )
     elif not (run / "audio").is_dir():
         problems.append(

@@ -74,17 +74,17 @@ def _charts(found: Comparison) -> list[dict[str, str]]:
         if group != "class"
     ]
     charts.append(_chart("CAPI-SDRi, by condition", rows, "dB"))
-    accuracies = [("mixtures", "mixture_accuracy"), ("sources", "source_accuracy")]
-    charts.append(
-        _chart("Accuracies", [_row(title, found.differences["metrics", name]) for title, name in accuracies], "%")
-    )
     classes = [
         _row(path[2], difference)
         for path, difference in found.differences.items()
         if path[:2] == ("slices", "class") and path[3] == "sdri" and difference.delta is not None
     ]
     if classes:
-        charts.append(_chart("SDRi, by class", classes, "dB"))
+        charts.append({**_chart("SDRi, by class", classes, "dB"), "size": "half tall"})
+    accuracies = [("mixtures", "mixture_accuracy"), ("sources", "source_accuracy")]
+    charts.append(
+        _chart("Accuracies", [_row(title, found.differences["metrics", name]) for title, name in accuracies], "%")
+    )
     return charts
 
 

@@ -104,18 +104,10 @@ class Filter:
 
     def apply(self, index: "Index") -> list[MixtureScore]:
         """The mixtures that are meant, in the order that is."""
-        kept: list[int] | range = range(len(index.scores))
+        kept = index.order(self.sort, down=bool(self.down))
         for test in self._tests(index):
             kept = [at for at in kept if test(at)]
-        return self._sorted([index.scores[at] for at in kept])
-
-    def _sorted(self, scores: list[MixtureScore]) -> list[MixtureScore]:
-        if self.sort not in SORTS or self.sort == "order":
-            return scores[::-1] if self.down and self.sort == "order" else scores
-        valued = [(SORTS[self.sort][1](score), score) for score in scores]
-        known = [item for item in valued if item[0] is not None]
-        known.sort(key=_place, reverse=bool(self.down))
-        return [*(score for _, score in known), *(score for value, score in valued if value is None)]
+        return [index.scores[at] for at in kept]
 
     def _tests(self, index: "Index") -> list[Callable[[int], bool]]:
         """What is asked for, cheap questions first."""
@@ -140,7 +132,8 @@ class Filter:
         if snr_low is not None or snr_high is not None:
             tests.append(lambda at: any(_within(snr, snr_low, snr_high) for snr in snrs(scores[at])))
         if self.reference or self.estimate:
-            tests.append(lambda at: self._has_cell(index.cells[at]))
+            named = {self.reference, self.estimate} & set(CLASSES)
+            tests.append(lambda at: named <= index.labels[at] and self._has_cell(index.cells(at)))
         if self.text:
             wanted = self.text.casefold()
             tests.append(lambda at: wanted in index.words[at])
@@ -160,6 +153,26 @@ class Index:
     def __init__(self, scores: Sequence[MixtureScore]) -> None:
         """Of these scores."""
         self.scores = scores
+        self._orders: dict[tuple[str, bool], Sequence[int]] = {}
+        self._cells: dict[int, tuple[Cell, ...]] = {}
+
+    def order(self, sort: str, *, down: bool) -> Sequence[int]:
+        """Places of all mixtures in an order of `SORTS` (any other: that of the data); what has no value comes last."""
+        if sort not in SORTS or sort == "order":
+            return range(len(self.scores))[:: -1 if down and sort == "order" else 1]
+        if (sort, down) not in self._orders:
+            value = SORTS[sort][1]
+            values = [_settled(value(score)) for score in self.scores]
+            known = [at for at, found in enumerate(values) if found is not None]
+            known.sort(key=values.__getitem__, reverse=down)
+            self._orders[sort, down] = [*known, *(at for at, found in enumerate(values) if found is None)]
+        return self._orders[sort, down]
+
+    def cells(self, at: int) -> tuple[Cell, ...]:
+        """Cells of the confusion matrix in which a mixture counts; found when they are first asked for."""
+        if at not in self._cells:
+            self._cells[at] = tuple(cells_of(self.scores[at]))
+        return self._cells[at]
 
     @cached_property
     def words(self) -> list[str]:
@@ -172,22 +185,17 @@ class Index:
     @cached_property
     def labels(self) -> list[frozenset[str]]:
         """Classes of references and estimates."""
-        return [frozenset(_labels(score)) for score in self.scores]
+        return _shared(_labels(score) for score in self.scores)
 
     @cached_property
     def losses(self) -> list[frozenset[str]]:
         """Kinds of errors."""
-        return [frozenset(loss_kinds(score)) for score in self.scores]
+        return _shared(loss_kinds(score) for score in self.scores)
 
     @cached_property
     def flags(self) -> list[frozenset[str]]:
         """Names of flags."""
-        return [frozenset(flag.kind for flag in score.flags) for score in self.scores]
-
-    @cached_property
-    def cells(self) -> list[tuple[Cell, ...]]:
-        """Cells of the confusion matrix."""
-        return [tuple(cells_of(score)) for score in self.scores]
+        return _shared([flag.kind for flag in score.flags] for score in self.scores)
 
     @cached_property
     def choices(self) -> dict[str, list[str]]:
@@ -201,9 +209,15 @@ class Index:
         }
 
 
-def _place(item: tuple[Any, MixtureScore]) -> Any:
+def _shared(words: Iterable[Iterable[str]]) -> list[frozenset[str]]:
+    """As sets; equal ones are one, since thousands of mixtures have the same few."""
+    known: dict[frozenset[str], frozenset[str]] = {}
+    return [known.setdefault(found, found) for found in map(frozenset, words)]
+
+
+def _settled(value: float | str | None) -> Any:
     """What a row is sorted by: a name, or a number that does not hang on its last bits."""
-    return item[0] if isinstance(item[0], str) else settled(item[0])
+    return settled(value) if isinstance(value, int | float) else value
 
 
 def _labels(score: MixtureScore) -> list[str]:

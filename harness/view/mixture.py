@@ -81,7 +81,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A slot at one stage: its likeliest classes, its silence, and its SDRi against the reference it is followed to."""
+    """A slot at one stage: its likeliest classes, its silence, and its SDRi against the reference it is followed to.
+
+    Of a stage that separates nothing, `source` is empty, and there is no SDRi.
+    """
 
     stage: str
     source: str
@@ -131,8 +134,8 @@ def view_of(run: Snapshot, sound: Sound, beside: tuple[Snapshot, Sound] | None =
     if not sound.stages.problem and len(sound.stages.candidates) > 1:
         try:
             slots = _slots(sound)
-        except S5Error as error:
-            words.append(str(error))
+        except (S5Error, ValueError) as error:
+            words.append(f"the stages cannot be set beside the references: {error}")
     return MixtureView(
         score,
         _tracks(run, sound, candidates, beside),
@@ -285,7 +288,9 @@ def _slots(sound: Sound) -> list[Slot]:
     references = np.stack([sound.waveform(f"reference-{r}") for r in range(len(labels))]) if labels else None
     mixture = sound.waveform("mixture")
     improvements = {
-        stage: None if references is None else _improvements(candidates, references, mixture)
+        stage: None
+        if references is None or not candidates.audio.shape[-1]
+        else _improvements(candidates, references, mixture)
         for stage, candidates in by_stage.items()
     }
     count = min(len(candidates.p_silence) for candidates in by_stage.values())
@@ -300,7 +305,8 @@ def _slots(sound: Sound) -> list[Slot]:
             change = None if sdri is None or before is None else sdri - before
             scores = candidates.class_scores[k]
             top = likeliest(scores) if candidates.labels is None else [(candidates.labels[k], 1.0)]
-            steps.append(Step(stage, f"stage-{stage}-{k}", top, float(candidates.p_silence[k]), sdri, change))
+            source = f"stage-{stage}-{k}" if candidates.audio.shape[-1] else ""
+            steps.append(Step(stage, source, top, float(candidates.p_silence[k]), sdri, change))
         slots.append(Slot(k, "" if target is None else f"{labels[target]} ({target})", steps))
     return slots
 

@@ -151,7 +151,9 @@ def _charts(run: Snapshot, summary: Summary | None) -> list[tuple[str, str, str,
         draw = partial(charted.waterfall_of, summary.decomposition, link)
         found.append(("Where the decibels went", note, "half", draw))
     if summary is not None and summary.slices.get("targets"):
-        found.append(("By condition", "", "half", partial(charted.conditions_of, summary.slices, link)))
+        found.append(
+            ("By condition", "", "half tall", partial(charted.conditions_of, summary.slices, link, summary.conditions))
+        )
     mean = None if summary is None else summary.metrics["capi_sdri"].value
     found.append(("Mixtures", "", "half", partial(charted.scores_of, scored, mean, link)))
     found.append(("SDRi against SNR", "Every assigned pair.", "half", partial(charted.by_snr_of, scored, link)))

@@ -3,6 +3,7 @@
 The one module of the viewer that knows the files of a run folder.
 """
 
+import gc
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,10 @@ from s5eval.systems.decision import Decision
 
 Stamp = tuple[int, int, int]
 """What tells one state of a file from another: inode, size, time of change; zeros where there is none."""
+
+
+_MANY = 4_000
+"""Lines; beyond, the collector of garbage takes longer than an answer may."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,8 @@ class ViewedRun:
             stamps = tuple(_stamp(self.path / name) for name in ("run.json", JOURNAL, "summary.json"))
             if self._snapshot is None or stamps != self._stamps:
                 self._snapshot, self._stamps = self._read(), stamps
+                if len(self._snapshot.lines) > _MANY:
+                    gc.freeze()  # records make no circles: looking through them for some would halt later answers
             return self._snapshot
 
     def _read(self) -> Snapshot:

@@ -20,6 +20,7 @@ def serve(
     port: int = 0,
     open_browser: bool = False,
     say: Callable[[str], object] = print,
+    warn: Callable[[str], object] = print,
 ) -> None:
     """Serve the runs until interrupted.
 
@@ -29,6 +30,7 @@ def serve(
         port: of 127.0.0.1; 0: any that is free.
         open_browser: ask the system to open the address.
         say: is told the address, which holds the token.
+        warn: is told that no browser was found; the address is served all the same.
 
     Raises:
         UsageError: the port is in use.
@@ -43,11 +45,18 @@ def serve(
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none", http="h11"
     )
-    say(address)
-    if open_browser:
-        webbrowser.open(address)
-    with suppress(KeyboardInterrupt):  # how one ends it
+    with suppress(KeyboardInterrupt):  # how one ends it, also before the server listens to signals itself
+        say(address)
+        if open_browser and not _opened(address):
+            warn("no browser could be opened here; open the address yourself")
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _opened(address: str) -> bool:
+    try:
+        return webbrowser.open(address)
+    except (webbrowser.Error, OSError):
+        return False
 
 
 def _listen(port: int) -> socket.socket:
@@ -55,6 +64,7 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port))
+        listening.listen()  # from now on another viewer is told that the port is taken
     except (OSError, OverflowError) as error:
         listening.close()
         reason = error.strerror if isinstance(error, OSError) else str(error)

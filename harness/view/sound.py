@@ -98,6 +98,8 @@ class Sound:
         for k in sorted({*range(count), *kept}):
             yield self._candidate(k)
         for stage, candidates in self.stages.candidates.items():
+            if not candidates.audio.shape[-1]:
+                continue  # a stage that names what it hears, and separates nothing
             for k in range(len(candidates.audio)):
                 name = f"stage-{stage}-{k}"
                 self._readers[name] = partial(_row, candidates.audio, k)

@@ -1,16 +1,21 @@
 """Sizes and switches of the system: read from the preset files, which alone hold their values."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.systems.networks.sizes import M2DSizes, Mamba2Sizes
 from s5eval.systems.settings import check_positive, read_preset
 
 PRESETS = ("mini", "paper")
-_FILES = ("weights", "m2d_weights", "af_whisper_weights")
+ENCODERS = ("af_whisper", "whisper", "m2d", "none")
+"""Frame encoders by name; beside them, `module:factory` names one of the user's own."""
+
+_FILES = ("weights", "m2d_weights", "af_whisper_weights", "whisper_weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,8 @@ class ClueSizes:
 
 @dataclass(frozen=True, slots=True)
 class FrameEncoderSizes:
-    """The encoder that a preset trains in AF-Whisper's place, with transformers' names; unused where published
-    weights are given.
+    """The encoder that a preset trains in AF-Whisper's or Whisper's place, with transformers' names; unused where
+    published weights are given.
     """
 
     num_mel_bins: int
@@ -108,9 +113,10 @@ class MultistageConfiguration:
 
     Attributes:
         stages: how many of the three stages run.
-        af_whisper: whether stages 2 and 3 are given frame embeddings.
+        frame_encoder: whose frame embeddings stages 2 and 3 are given: one of `ENCODERS`, or `module:factory`. In
+            settings, `af_whisper` true and false are short for `af_whisper` and `none`.
         af_source: what is embedded: the previous stage's estimate, or the mixture.
-        pad_to_30s: feed the encoder 30 s, as it was trained; False: as long as the audio is.
+        pad_to_30s: feed AF-Whisper or Whisper 30 s, as they were trained; False: as long as the audio is.
         precision: of the networks; scan, transforms and heads stay in float32.
         tau_skip: slots likelier to be silent than this are handed on as they are.
         seed: of the random weights where none are given.
@@ -119,7 +125,7 @@ class MultistageConfiguration:
     """
 
     stages: int
-    af_whisper: bool
+    frame_encoder: str
     af_source: Literal["estimate", "mixture"]
     pad_to_30s: bool
     precision: Literal["float32", "bf16"]
@@ -132,7 +138,7 @@ class MultistageConfiguration:
     separator: SeparatorSizes
     mamba2: Mamba2Sizes
     clue: ClueSizes
-    frame_encoder: FrameEncoderSizes
+    frame_encoder_sizes: FrameEncoderSizes
     dpc: ClassifierSizes
     m2d: M2DSizes
 
@@ -152,14 +158,20 @@ class MultistageSettings:
     weights: Path | None
     m2d_weights: Path | None
     af_whisper_weights: Path | None
+    whisper_weights: Path | None
+
+    def encoder_weights(self) -> Path | None:
+        """The folder given for the frame encoder that is chosen; None: there is none, or it takes none."""
+        given = {"af_whisper": self.af_whisper_weights, "whisper": self.whisper_weights}
+        return given.get(self.configuration.frame_encoder)
 
 
 def read_settings(config: Mapping[str, Any]) -> MultistageSettings:
     """Resolve the `system.*` keys.
 
     Args:
-        config: nested; `preset` (default `mini`), `weights`, `m2d_weights`, `af_whisper_weights`, and any key of
-            the preset file, which then has that value instead.
+        config: nested; `preset` (default `mini`), `weights`, `m2d_weights`, `af_whisper_weights`, `whisper_weights`,
+            and any key of the preset file, which then has that value instead.
 
     Raises:
         UsageError: an unknown key, or a value that cannot be; names the key and what was expected.
@@ -172,9 +184,21 @@ def read_settings(config: Mapping[str, Any]) -> MultistageSettings:
         if value is not None and not isinstance(value, str | Path):
             raise UsageError(f"system.{key} is {value!r}, expected a path")
         paths[key] = None if value is None else Path(value)
-    return MultistageSettings(
-        preset, load_preset(preset, rest), paths["weights"], paths["m2d_weights"], paths["af_whisper_weights"]
-    )
+    settings = MultistageSettings(preset, load_preset(preset, rest), **paths)
+    named = {"frame_encoder", "af_whisper"} & config.keys()  # rows of a table may name others and share the paths
+    if settings.whisper_weights is not None and not named:
+        raise UsageError(
+            "system.whisper_weights is given, and nothing asks for Whisper: say system.frame_encoder=whisper too"
+        )
+    return settings
+
+
+def asks_for_encoder(config: Mapping[str, Any]) -> bool:
+    """Whether `system.*` keys ask for frame embeddings by name, and not by the preset alone: what is asked for and
+    absent is an error, what is usual and absent a mark.
+    """
+    named = isinstance(config.get("frame_encoder"), str)
+    return named or config.get("af_whisper") is True or config.get("af_whisper_weights") is not None
 
 
 def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> MultistageConfiguration:
@@ -182,11 +206,72 @@ def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Multista
     if name not in PRESETS:
         raise UsageError(f"system.preset is {name!r}; expected {' or '.join(PRESETS)}")
     path = Path(__file__).parent / "presets" / f"{name}.yaml"
+    wanted = _with_encoder(changes or {})
     configuration = read_preset(
-        MultistageConfiguration, path, changes or {}, system="multistage", other_keys=("preset", *_FILES)
+        MultistageConfiguration, path, wanted, system="multistage", other_keys=("preset", "af_whisper", *_FILES)
     )
+    _check_encoder(configuration.frame_encoder)
+    if configuration.frame_encoder == "m2d":
+        configuration = _as_wide_as_m2d(configuration, wanted)
     _check(configuration)
     return configuration
+
+
+def recorded(configuration: MultistageConfiguration) -> dict[str, Any]:
+    """The configuration as digests of trainings count it: in the words of the days before encoders had names.
+
+    What was begun with AF-Whisper, or without, goes on and is found again; another encoder is one key more.
+    """
+    content = asdict(configuration)
+    encoder, sizes = content["frame_encoder"], content.pop("frame_encoder_sizes")
+    other = {} if encoder in ("af_whisper", "none") else {"encoder": encoder}
+    return {**content, "af_whisper": encoder == "af_whisper", "frame_encoder": sizes, **other}
+
+
+def _with_encoder(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes in which `frame_encoder` is the name, and `af_whisper` is resolved.
+
+    In earlier versions `frame_encoder` held the sizes: a mapping is still read as those.
+    """
+    rest = dict(changes)
+    if isinstance(rest.get("frame_encoder"), Mapping):
+        if "frame_encoder_sizes" in rest:
+            raise UsageError(
+                "system.frame_encoder holds sizes, and so does system.frame_encoder_sizes; keep the latter"
+            )
+        rest["frame_encoder_sizes"] = rest.pop("frame_encoder")
+    if "af_whisper" not in rest:
+        return rest
+    switch = rest.pop("af_whisper")
+    if not isinstance(switch, bool):
+        raise UsageError(f"system.af_whisper is {switch!r}, expected true or false")
+    meant = "af_whisper" if switch else "none"
+    named = rest.setdefault("frame_encoder", meant)
+    if named != meant:
+        raise UsageError(
+            f"system.af_whisper is {str(switch).lower()}, which means system.frame_encoder={meant}, and "
+            f"system.frame_encoder is {named}: leave af_whisper out, or let them agree"
+        )
+    return rest
+
+
+def _check_encoder(name: str) -> None:
+    if name not in ENCODERS and not re.fullmatch(r"[\w.]+:[\w.]+", name):
+        raise UsageError(
+            f"system.frame_encoder is {name!r}{suggestion(name, ENCODERS)} Expected {', '.join(ENCODERS)}, or "
+            "module:factory for an encoder of your own"
+        )
+
+
+def _as_wide_as_m2d(configuration: MultistageConfiguration, changes: Mapping[str, Any]) -> MultistageConfiguration:
+    """The frames of M2D are as wide as it is: the clue follows, unless another width was asked for."""
+    width, clue = configuration.m2d.width, changes.get("clue", {})
+    asked = clue.get("dimension") if isinstance(clue, Mapping) else None
+    if asked is not None and asked != width:
+        raise UsageError(
+            f"system.clue.dimension is {asked}, and frames of M2D have {width} values (system.m2d.width): leave it out"
+        )
+    return replace(configuration, clue=replace(configuration.clue, dimension=width))
 
 
 def _check(c: MultistageConfiguration) -> None:

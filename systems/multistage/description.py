@@ -4,7 +4,7 @@ from typing import Any
 
 from s5eval.systems.card import read_card
 from s5eval.systems.multistage.configuration import MultistageSettings
-from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
+from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import weights_folder
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.resources import augmentation, heard_resources, pretrained, training_facts
@@ -21,7 +21,8 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
     stages = [
         f"stage 1: DeFT-Mamba-USS, {c.objects.foreground} foreground objects, M2D with a dual-path classifier (M2D-DPC)"
     ]
-    clue = ", frame embeddings" if with_encoder else ""
+    of = {"af_whisper": "", "whisper": " of Whisper", "m2d": " of M2D"}.get(c.frame_encoder, f" of {c.frame_encoder}")
+    clue = f", frame embeddings{of}" if with_encoder else ""
     if c.stages > 1:
         later = "stage 2" if c.stages == 2 else "stages 2 and 3"
         stages.append(f"{later}: DeFT-Mamba-TSE, guided by the stage before (waveform, class{clue}), and M2D-DPC")
@@ -65,8 +66,9 @@ def external_resources(settings: MultistageSettings) -> tuple[dict[str, str], ..
     models: list[dict[str, str]] = []
     if settings.m2d_weights is not None:
         models.append(pretrained("M2D, pre-trained and fine-tuned on AudioSet", M2D_SOURCE))
-    if settings.af_whisper_weights is not None:
-        models.append(pretrained("AF-Whisper", AF_WHISPER))
+    if settings.encoder_weights() is not None:
+        published = PUBLISHED[settings.configuration.frame_encoder]
+        models.append(pretrained(published.title, published.source))
     card = None if folder is None else read_card(folder)
     if card is None or not card["history"]:
         return None

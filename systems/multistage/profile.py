@@ -9,7 +9,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.multistage.configuration import MultistageConfiguration, read_settings
 from s5eval.systems.multistage.description import describe, external_resources, training
-from s5eval.systems.multistage.models.af_whisper import AFWhisper
+from s5eval.systems.multistage.models.frame_encoders import FrameEncoder, M2DFrames
 from s5eval.systems.multistage.stages import ExtractionStage, SeparationStage
 from s5eval.systems.multistage.system import build, new_part
 from s5eval.systems.parameter_count import count_parameters
@@ -50,15 +50,16 @@ def _networks(pipeline: Pipeline) -> dict[str, int]:
 
 def count_parts(
     config: MultistageConfiguration,
-    encoder: AFWhisper | None = None,
+    encoder: FrameEncoder | None = None,
     *,
     seconds: float = 10.0,
     networks: Mapping[str, int] | None = None,
 ) -> tuple[PartCost, ...]:
     """Parameters and multiply-adds of every part, without computing anything; no encoder counts as zero.
 
-    `uss` is applied to a mixture, `tse`, `dpc`, `m2d` and `af_whisper` to one slot each; object and audio decoders
-    count within the separators. `networks` says how many of `tse` and `dpc` the system has; default: one.
+    `uss` is applied to a mixture, `tse`, `dpc`, `m2d` and the frame encoder to one slot each; object and audio decoders
+    count within the separators. Where M2D gives the frames as well it is applied more often, and counts once.
+    `networks` says how many of `tse` and `dpc` the system has; default: one.
     """
     slots, refined = config.objects.foreground, config.stages - 1
     heard = 1 if config.af_source == "mixture" else slots
@@ -79,9 +80,12 @@ def count_parts(
         PartCost(
             "dpc", count["dpc"] * count_parameters(parts["dpc1"]), dpc / seconds, count["dpc"], config.stages * slots
         ),
-        PartCost("m2d", count_parameters(parts["m2d"]), m2d / seconds, calls=config.stages * slots),
     ]
+    also = refined * heard if isinstance(encoder, M2DFrames) else 0
+    costs.append(PartCost("m2d", count_parameters(parts["m2d"]), m2d / seconds, calls=config.stages * slots + also))
     if encoder is None:
         return (*costs, PartCost("af_whisper", 0, 0.0, 0, 0))
+    if encoder.network is None:
+        return tuple(costs)
     frames = encoder.macs(length) / seconds
-    return (*costs, PartCost("af_whisper", count_parameters(encoder.network), frames, calls=refined * heard))
+    return (*costs, PartCost(encoder.name, count_parameters(encoder.network), frames, calls=refined * heard))

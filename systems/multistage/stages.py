@@ -19,9 +19,9 @@ from s5eval.data_manifests.records import Mixture
 from s5eval.systems.batching import device_of, mixture_batches
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.multistage.configuration import MultistageConfiguration
-from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
+from s5eval.systems.multistage.models.frame_encoders import FrameEncoder
 from s5eval.systems.networks.m2d import M2D
 
 
@@ -94,7 +94,7 @@ class ExtractionStage:
         config: MultistageConfiguration,
         extractor: DeFTMambaTSE,
         classifier: Classifier,
-        encoder: AFWhisper | None,
+        encoder: FrameEncoder | None,
     ) -> None:
         """`encoder` None: the learned null embedding stands for the frame embeddings."""
         self.name = name

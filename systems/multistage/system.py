@@ -5,20 +5,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Json, Stage
-from s5eval.systems.multistage.configuration import MultistageConfiguration, MultistageSettings, read_settings
-from s5eval.systems.multistage.models.af_whisper import SOURCE as AF_WHISPER
-from s5eval.systems.multistage.models.af_whisper import (
-    AFWhisper,
-    check_dimension,
-    load_af_whisper,
-    transformers_available,
+from s5eval.systems.multistage.configuration import (
+    MultistageConfiguration,
+    MultistageSettings,
+    asks_for_encoder,
+    read_settings,
 )
+from s5eval.systems.multistage.frame_encoder import NULL, FoundEncoder, find_encoder, own_clue, was_trained_with
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
@@ -43,16 +42,15 @@ def build(config: Mapping[str, Any], device: str) -> Pipeline:
     """The system as a pipeline of one to three stages.
 
     Args:
-        config: the `system.*` keys: `preset` (default `mini`), `weights`, `m2d_weights`, `af_whisper_weights`, and
-            any key of the preset's file, nested.
+        config: the `system.*` keys: `preset` (default `mini`), `weights`, `m2d_weights`, `af_whisper_weights`,
+            `whisper_weights`, and any key of the preset's file, nested.
         device: where the networks run.
 
     Raises:
-        UsageError: an unknown key or an impossible value.
+        UsageError: an unknown key or an impossible value, or a frame encoder of the user's own breaks its contract.
         DataError: a weight file is missing or wrong; names the tensor, the expected shape and the file's source.
     """
-    asked = config.get("af_whisper") is True or config.get("af_whisper_weights") is not None
-    return _MultistageBuilder(read_settings(config), device, asked_for_encoder=asked).pipeline()
+    return _MultistageBuilder(read_settings(config), device, asked_for_encoder=asks_for_encoder(config)).pipeline()
 
 
 def weights_folder(settings: MultistageSettings) -> Path | None:
@@ -100,9 +98,9 @@ class _MultistageBuilder:
 
     def pipeline(self) -> Pipeline:
         m2d = self.m2d()
-        encoder, af_whisper = self.af_whisper()
+        found = self.encoder(m2d)
         stages: list[Stage] = [self.separation(m2d)]
-        stages += [self.extraction(n, m2d, encoder, af_whisper) for n in range(2, self.config.stages + 1)]
+        stages += [self.extraction(n, m2d, found) for n in range(2, self.config.stages + 1)]
         decision, thresholds = decision_beside(self.folder, Decision())
         digests = self.loader.digests
         trained = {name: digest for name, digest in digests.items() if name != "m2d"}
@@ -113,7 +111,7 @@ class _MultistageBuilder:
             "weights": UNTRAINED if self.folder is None else joint_digest(trained),
             "m2d": digests["m2d"],
             **self.loader.parameters.facts(),
-            "af_whisper": af_whisper if self.config.stages > 1 else "not used by stage 1",
+            **self.named(found.label if self.config.stages > 1 else "not used by stage 1"),
             "thresholds": thresholds,
             **({"missing_parts": self.missing} if self.missing else {}),
         }
@@ -124,25 +122,45 @@ class _MultistageBuilder:
         classifier = Classifier(self.part("dpc1", DualPathClassifier), m2d)
         return SeparationStage("stage1", self.fingerprint(1, {}), self.config, separator, classifier)
 
-    def extraction(self, n: int, m2d: M2D, encoder: AFWhisper | None, af_whisper: str) -> ExtractionStage:
-        extractor = self.part(f"tse{n}", DeFTMambaTSE)
+    def extraction(self, n: int, m2d: M2D, found: FoundEncoder) -> ExtractionStage:
+        trained = self.is_trained(f"tse{n}", found)
+        extractor = self.part(f"tse{n}", DeFTMambaTSE, own=None if trained else own_clue)
         classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d)
-        clue: dict[str, Json] = {"requested": self.config.af_whisper, "encoder": af_whisper}
-        if encoder is not None:
-            clue |= {"source": self.config.af_source, "pad_to_30s": self.config.pad_to_30s}
         extra: dict[str, Json] = {
             "clue": asdict(self.config.clue),
             "tau_skip": self.config.tau_skip,
-            "af_whisper": clue,
+            **found.facts(self.config),
+            **({} if trained else {"projection": f"untrained, seed {self.config.seed}"}),
         }
-        return ExtractionStage(f"stage{n}", self.fingerprint(n, extra), self.config, extractor, classifier, encoder)
+        stage = self.fingerprint(n, extra)
+        return ExtractionStage(f"stage{n}", stage, self.config, extractor, classifier, found.encoder)
 
-    def part(self, name: str, kind: type[_M]) -> _M:
+    def is_trained(self, name: str, found: FoundEncoder) -> bool:
+        """Whether an extractor's projection of frame embeddings was trained on those of the encoder that there is.
+
+        AF-Whisper's is taken as it is: extractors are made for it. That of another encoder has to be on the card; where
+        it is not, a random one takes its place, and that is a mark.
+        """
+        if found.encoder is None or self.config.frame_encoder == "af_whisper":
+            return True
+        path = None if self.folder is None else part_file(self.folder, name)
+        if path is not None and was_trained_with(self.folder, self.loader.digest(path), found.encoder):
+            return True
+        missing = f"a trained projection of frames of {self.config.frame_encoder}"
+        if missing not in self.missing:
+            self.missing.append(missing)
+        return False
+
+    def part(
+        self, name: str, kind: type[_M], *, own: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    ) -> _M:
+        """A part with the weights of its file; `own`: which of its random ones it keeps."""
         path = None if self.folder is None else part_file(self.folder, name)
         if path is not None and isinstance(shared := self.shared.get(path), kind):
             self.loader.digests[name] = self.loader.digest(path)  # stages that share a file share the network
             return shared
-        module = self.loader.load(name, typed(new_part(name, self.config), kind), path)
+        made = typed(new_part(name, self.config), kind)
+        module = self.loader.load(name, made, path, kept=None if own is None else own(made.state_dict()))
         if path is not None:
             self.shared[path] = module
         return module
@@ -167,40 +185,29 @@ class _MultistageBuilder:
         load_strictly(module.backbone, tensors, path=path, source=source)
         return self.loader.settle(module)
 
-    def af_whisper(self) -> tuple[AFWhisper | None, str]:
-        """The encoder, and what to call it: its digest, `off`, or `null embedding` where it is wanted but absent.
-
-        Raises:
-            DataError: it was asked for by name, and is absent; says how to get it.
-        """
-        if not self.config.af_whisper:
-            return None, "off"
-        own = None if self.folder is None else self.folder / "af_whisper"
-        directory = self.settings.af_whisper_weights or (own if own is not None and own.is_dir() else None)
+    def encoder(self, m2d: M2D) -> FoundEncoder:
+        """The frame encoder, which stage 1 does without. Raises `DataError` where it was asked for and is absent."""
         if self.config.stages == 1:
-            return None, "null embedding"
-        if directory is None or not transformers_available():
-            reason, advice = (
-                ("no weights of it", f"give system.af_whisper_weights=DIR, a copy of {AF_WHISPER}")
-                if directory is None
-                else ("its extra is not installed", "pip install 's5eval[af-whisper]'")
-            )
-            if self.asked_for_encoder:
-                raise DataError(f"AF-Whisper, which was asked for, is not there: {reason}; {advice}")
-            self.missing.append(f"AF-Whisper ({reason})")
-            return None, "null embedding"
-        if directory == own:
-            for file in sorted(path for path in directory.iterdir() if path.is_file()):
-                self.loader.digest(file)
-        encoder = load_af_whisper(
-            directory,
-            pad_to_30s=self.config.pad_to_30s,
+            return FoundEncoder(None, "off" if self.config.frame_encoder == "none" else NULL)
+        found = find_encoder(
+            self.config,
+            folder=self.folder,
+            given=self.settings.encoder_weights(),
+            m2d=(m2d, self.loader.digests["m2d"]),
             device=self.device,
             bf16=self.config.precision == "bf16",
+            asked=self.asked_for_encoder,
         )
-        check_dimension(encoder, self.config.clue.dimension, directory)
-        self.loader.parameters.add(encoder.network, fixed=("embed_positions.weight",))
-        return encoder, encoder.digest
+        if found.missing is not None:
+            self.missing.append(found.missing)
+        if found.encoder is not None and found.encoder.network is not None:
+            self.loader.parameters.add(found.encoder.network, fixed=found.encoder.fixed)
+        return found
+
+    def named(self, label: str) -> dict[str, Json]:
+        """The encoder in the system's fingerprint, in the word that AF-Whisper has there."""
+        name = self.config.frame_encoder
+        return {"af_whisper": label} if name in ("af_whisper", "none") else {"frame_encoder": f"{name}, {label}"}
 
     def fingerprint(self, stage: int, extra: Mapping[str, Json]) -> dict[str, Json]:
         # Only what changes this stage's result: not how many stages follow, nor how the scan is cut into chunks.

@@ -104,6 +104,16 @@ class M2DViT(nn.Module):
         pieces = [x[..., start : start + self.frames] for start in starts]
         return torch.cat([self._encode(piece) for piece in pieces if piece.shape[-1] >= self.patch], 2)
 
+    def centres(self, frames: int) -> Tensor:
+        """Where the columns of `forward` are centred, in frames of a log-mel map that has `frames` of them."""
+        padded = frames + -frames % self.patch
+        begins = [
+            start + column * self.patch
+            for start in range(0, max(frames, 1), self.frames)
+            for column in range(min(self.frames, padded - start) // self.patch)
+        ]
+        return torch.tensor(begins, dtype=torch.float32) + (self.patch - 1) / 2
+
     def _encode(self, x: Tensor) -> Tensor:
         patches = self.patch_embed(x.unsqueeze(1))
         columns = patches.shape[-1]

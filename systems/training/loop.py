@@ -117,7 +117,8 @@ def _train(
     digests = {} if known is None else dict(known.get("files", {}))
     if state is not None and known is not None and _all_there(sitting.weights, digests):
         return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
-    parts = PartsFolder(sitting.weights, fabric.device, sitting.m2d_weights, sitting.af_whisper_weights)
+    given = (sitting.m2d_weights, sitting.af_whisper_weights, sitting.whisper_weights)
+    parts = PartsFolder(sitting.weights, fabric.device, *given)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
     job = everywhere(fabric, lambda: plan.trainer.make_job(plan, parts))
     alike(

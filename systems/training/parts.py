@@ -80,6 +80,7 @@ class PartsFolder:
         device: that networks are moved to.
         m2d_weights: published M2D weights in place of the folder's own; None: the folder's.
         af_whisper_weights: published AF-Whisper weights likewise.
+        whisper_weights: published Whisper weights likewise.
         built_on: digests of the frozen parts that were read so far.
         started_from: digests of what trained parts began with, by name of the part that was read.
     """
@@ -88,6 +89,7 @@ class PartsFolder:
     device: torch.device
     m2d_weights: Path | None = None
     af_whisper_weights: Path | None = None
+    whisper_weights: Path | None = None
     built_on: dict[str, str] = field(default_factory=dict)
     started_from: dict[str, str] = field(default_factory=dict)
 

@@ -18,6 +18,7 @@ from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.synthesis.augmentation import Augmentation
 from s5eval.data_manifests.synthesis.recordings import open_recordings
 from s5eval.data_manifests.training_scenes import PROCEDURAL
+from s5eval.systems.registry import CODE, code_named
 from s5eval.systems.settings import build_record, merge, overlay
 
 if TYPE_CHECKING:
@@ -126,12 +127,14 @@ class Trainer:
         load_preset: the system's sizes by preset, with changes.
         check: raises `UsageError` for a recipe that cannot be; is given the recipe, the sizes, and its name.
         make_job: networks and loss of a plan.
+        recorded: the sizes as digests count them, in plain types.
     """
 
     recipe: type[TrainingRecipe]
     load_preset: Callable[[str, Mapping[str, Any]], Any]
     check: Callable[[Any, Any, str], None]
     make_job: Callable[["TrainingPlan", "PartsFolder"], "Job"]
+    recorded: Callable[[Any], dict[str, Any]] = asdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +167,13 @@ class TrainingPlan:
         Raises:
             DataError: a folder of recordings is missing or wrong, or cannot be read.
         """
-        content = self.as_dict()
+        content = {**self.as_dict(), "system": self.recorded_system()}
         content["recipe"]["data"] = self._material()
         return _digest(content)
+
+    def recorded_system(self) -> dict[str, Any]:
+        """The system's sizes as digests count them: what is another word for the same is the same."""
+        return self.trainer.recorded(self.configuration)
 
     def scenes_digest(self) -> str:
         """`sha256:` of what decides the scenes alone: their settings, the recordings' content, the seed.
@@ -217,7 +224,14 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPl
     rest = dict(changes or {})
     own = _mapping(recipes[key] or {}, f"{file}: recipes.{key}")
     shared = _mapping(content["system"] or {}, f"{file}: system")
-    system = overlay(shared, _mapping(rest.pop("system", None) or {}, "system"))
+    typed = _mapping(rest.pop("system", None) or {}, "system")
+    if unnamed := set(code_named(shared)) - set(code_named(typed)):
+        (code,) = unnamed
+        raise UsageError(
+            f"{file} names {code!r}, which is code that would be looked for and run here. If you trust it, name it "
+            f"yourself: system.{CODE}={code}"
+        )
+    system = overlay(shared, typed)
     free = ("factors", "starts_from", "material")
     resolved = merge(merge(content["defaults"], own, key, owner=owner, free=free), rest, key, owner=owner, free=free)
     recipe = build_record(trainer.recipe, resolved, key)

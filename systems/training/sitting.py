@@ -29,6 +29,7 @@ class Sitting:
         checkpoint_minutes: time between checkpoints.
         m2d_weights: published M2D weights in place of the folder's.
         af_whisper_weights: published AF-Whisper weights likewise.
+        whisper_weights: published Whisper weights likewise.
         energy: estimate the energy that it takes, for the card (extra `energy`).
     """
 
@@ -42,6 +43,7 @@ class Sitting:
     checkpoint_minutes: float = 2.0
     m2d_weights: Path | None = None
     af_whisper_weights: Path | None = None
+    whisper_weights: Path | None = None
     energy: bool = False
 
 

@@ -1,4 +1,7 @@
-"""All benchmarks, one after another, each in a process of its own: `make bench [ONLY=score]`."""
+"""All benchmarks, one after another, each in a process of its own: `make bench [ONLY=score]`.
+
+Options after the names go to each of them: `make bench ONLY="factors --recordings DIR --valid DIR"`.
+"""
 
 import platform
 import subprocess
@@ -9,14 +12,16 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 
 
-def main(only: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Run the benchmarks named, or all; returns how many could not be run."""
+    first = next((k for k, word in enumerate(words) if word.startswith("-")), len(words))
+    only, options = words[:first], words[first:]
     files = [path for path in sorted(FOLDER.glob("bench_*.py")) if not only or path.stem.removeprefix("bench_") in only]
     print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}")
     failed = 0
     for path in files:
         print(f"\n== {path.stem.removeprefix('bench_')}: {_title(path)}", flush=True)
-        failed += subprocess.run([sys.executable, str(path)], check=False).returncode != 0
+        failed += subprocess.run([sys.executable, str(path), *options], check=False).returncode != 0
     return failed
 
 

@@ -154,7 +154,8 @@ def test_hostile_texts_run_no_script(open_page: Open, runs: Path, tmp_path: Path
     hostile(run)
     page = open_page(run.parent)
     page.wait_for_load_state("networkidle")
-    for address in ("/", f"/run?run={key(run)}", f"/mixtures?run={key(run)}", f"/thresholds?run={key(run)}"):
+    also = f"/compare?a={key(run)}&b={key(run)}"
+    for address in ("/", *(f"/{page_}?run={key(run)}" for page_ in ("run", "mixtures", "thresholds")), also):
         page.goto(page.origin + address)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= 1200, address
@@ -180,3 +181,22 @@ def test_another_site_learns_nothing(open_page: Open, runs: Path, tmp_path: Path
     page.goto("about:blank")
     assert page.evaluate(code) in ([-1, -1], [-1, 0])
     page.complaints.clear()  # the browser says that it has kept the other page from here
+
+
+def test_names_of_classes_stay_whole_and_nothing_lies_upon_another_on_a_narrow_screen(
+    open_page: Open, runs: Path
+) -> None:
+    """Tables roll to the side instead: a class is one line, and cells of stages keep what they hold."""
+    page = open_page(runs, width=390)
+    real, one = key(runs / "real"), key(runs / "one")
+    for address in (f"/compare?a={one}&b={real}", f"/mixture?run={real}&id=mini_test_0001"):
+        page.goto(page.origin + address)
+        page.wait_for_load_state("networkidle")
+        tall = page.evaluate("""[...document.querySelectorAll("td.labels, td.unbroken")]
+            .filter((cell) => cell.textContent.trim() && cell.getClientRects().length && cell.clientWidth < 60)
+            .filter((cell) => cell.clientHeight > 60).map((cell) => cell.textContent)""")
+        assert tall == [], address
+        outside = page.evaluate("""[...document.querySelectorAll(".stages .facts > *")]
+            .filter((fact) => fact.getBoundingClientRect().right > fact.closest("td").getBoundingClientRect().right + 1)
+            .map((fact) => fact.textContent)""")
+        assert outside == [], address

@@ -17,6 +17,7 @@ from s5eval.data_manifests.synthesis.metadata import synthesize
 from s5eval.data_manifests.synthesis.sofa import open_sofa
 from s5eval.harness.record.codec import from_json
 from s5eval.harness.record.config import RunConfig
+from s5eval.harness.runs.submission_facts import gather_facts
 
 Call = Callable[..., Any]
 
@@ -88,6 +89,63 @@ def test_a_grid_file_does_not_name_the_code_that_is_run(
     grid.write_text("system: baseline-1c\nrows: [{name: a, set: {system.trust_checkpoint: true}}]\n")
     result = s5eval("ablate", grid, "--data", small_set, "--out", tmp_path / "out")
     assert (result.code, "trust is not read from a file" in result.err) == (2, True)
+
+
+def test_a_frame_encoder_that_a_record_names_is_code_and_is_named_again(
+    received: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    proof = plant(tmp_path, "evil_frames")
+    change(received, config={"system": "multistage", "settings": {"system": {"frame_encoder": "evil_frames:build"}}})
+    for command in (
+        ["check", received, "--repair"],
+        ["report", received],
+        ["compare", received, received],
+        ["tune", received],
+        ["submit", "build", received, "--dev-run", received, "--author", "A", "--affiliation", "B", "--out", tmp_path],
+        ["run", "--resume", received, "--system", "multistage"],
+        ["run", "--resume", received, "--system", "multistage", "--set", "system.frame_encoder=m2d"],
+        ["run", "--resume", received],
+    ):
+        refused = s5eval(*command)
+        assert not proof.exists(), command
+        change(received, status="running")
+    assert (refused.code, "code that would be looked for and run here" in refused.err) == (2, True), refused.err
+    again = "--set 'system.frame_encoder=\"evil_frames:build\"' --resume"
+    assert again in refused.err
+    s5eval("run", "--resume", received, "--set", "system.frame_encoder=evil_frames:build")
+    assert proof.exists(), "named on the command line, it is imported"
+
+
+def test_facts_of_a_submission_run_no_code_of_a_record(received: Path, tmp_path: Path) -> None:
+    proof = plant(tmp_path, "evil_profile")
+    change(received, config={"system": "multistage", "settings": {"system": {"frame_encoder": "evil_profile:build"}}})
+    _, findings = gather_facts(received)
+    assert (proof.exists(), len(findings)) == (False, 1)
+    assert "code of its own (evil_profile:build), which is not run from a record" in str(findings[0])
+
+
+def test_a_grid_or_recipe_file_does_not_name_the_frame_encoder_that_is_run(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    proof = plant(tmp_path, "evil_rows")
+    grid = tmp_path / "grid.yaml"
+    setting = "system.frame_encoder: 'evil_rows:build'"
+    for content in (f"base: {{{setting}}}\nrows: [{{name: a}}]\n", f"rows: [{{name: a, set: {{{setting}}}}}]\n"):
+        grid.write_text(f"system: multistage\n{content}")
+        call = ("ablate", grid, "--data", small_set, "--limit", "1", "--out", tmp_path / "out")
+        refused = s5eval(*call)
+        assert (refused.code, "--set system.frame_encoder=evil_rows:build" in refused.err) == (2, True), refused.err
+        assert not proof.exists()
+    s5eval(*call, "--set", "system.frame_encoder=evil_rows:build")
+    assert proof.exists(), "named on the command line, it is imported"
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        "{package: s5eval.systems.multistage.training, preset: mini, system: {frame_encoder: 'evil_rows:build'}, "
+        "defaults: {}, recipes: {tse2: {}}}"
+    )
+    told = s5eval("train", f"{recipe}/tse2", "--dry-run")
+    assert (told.code, "system.frame_encoder=evil_rows:build" in told.err) == (2, True), told.err
 
 
 def test_trust_is_never_read_from_a_run_folder(received: Path, small_set: Path, tmp_path: Path, s5eval: Call) -> None:

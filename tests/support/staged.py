@@ -49,18 +49,26 @@ class FakeStage:
             label = file.stem.rsplit("_", 1)[1]
             scores[slot, CLASS_INDEX[label]] = 0.9 if rng.random() < 0.8 else 0.0
             silence[slot] = rng.uniform(0.05, 0.6)
+        if self._settings.get("names_only"):
+            audio = audio[:, :0]
         return Candidates(audio, scores, silence)
 
 
+def _first(config: Mapping[str, Any]) -> dict[str, Json]:
+    return {"names_only": True} if config.get("names_only") else {}
+
+
 def build(config: Mapping[str, Any], device: str) -> Pipeline:
-    """Keys: `stages`, `af_whisper`, `encoder` (False: as if its weights were absent), `tuned`, `fail`, `fail_stage`."""
+    """Keys: `stages`, `af_whisper`, `encoder` (False: as if its weights were absent), `tuned`, `fail`, `fail_stage`,
+    `names_only` (the first stage separates nothing, as the baseline's tagger).
+    """
     if config.get("broken"):
         raise ValueError("cannot be built")
     wanted = bool(config.get("af_whisper", True))
     encoder = "off" if not wanted else "toy" if config.get("encoder", True) else "null embedding"
     stages = []
     for number in range(1, int(config.get("stages", 3)) + 1):
-        settings = {} if number == 1 else {"af_whisper": wanted, "encoder": encoder}
+        settings = _first(config) if number == 1 else {"af_whisper": wanted, "encoder": encoder}
         fail = config.get("fail") if number == config.get("fail_stage", 1) else None
         stages.append(FakeStage(number, settings, fail))
     decision = Decision()

@@ -80,7 +80,7 @@ def forest(
         y += _NOTED if row.note else _ROW
         if row.note:
             parts.append(
-                label(0, y - 6, row.note, size=SMALL, class_="warn", width=left - _GAP + (right - left) * 0.98)
+                label(0, y - 6, row.note, size=SMALL, class_="warn halo", width=left - _GAP + (right - left) * 0.98)
             )
     axis = axis_below(scale, 0.0, y, unit, count=5)
     if beside:

@@ -78,10 +78,13 @@ def _ems(character: str) -> float:
     return 0.95 if character in _WIDE else 0.75 if character.isupper() else 0.63
 
 
+_HAIR = 1e-6  # px: a text fits the width that was measured for it, whatever was added and taken away since
+
+
 def fitted(text: str, width: float, size: float = SIZE) -> str:
     """The text, cut with an ellipsis to what fits into `width` px."""
     ends = list(accumulate(_ems(character) * size for character in text))
-    if not ends or ends[-1] <= width:
+    if not ends or ends[-1] <= width + _HAIR:
         return text
     return f"{text[: bisect_right(ends, width - _ems('…') * size)]}…"
 

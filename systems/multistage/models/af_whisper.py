@@ -1,28 +1,28 @@
-"""AF-Whisper, the audio encoder of Audio Flamingo 3 (arXiv 2507.08128), as a source of frame embeddings.
+"""AF-Whisper, the audio encoder of Audio Flamingo 3 (arXiv 2507.08128), as a source of frame embeddings, and Whisper's.
 
-Architecture and weights are transformers' `AudioFlamingo3Encoder` (extra `af-whisper`). Its last layer's states are
-taken before the pooling to 40 ms: one embedding every 20 ms, frame j centred at 20·j ms.
+Architecture and weights are transformers' `AudioFlamingo3Encoder` (extra `af-whisper`), which is Whisper's encoder
+(Radford et al., arXiv 2212.04356) with a pooling at its end. The last layer's states are taken before that pooling to
+40 ms: one embedding every 20 ms, frame j centred at 20·j ms.
 """
 
 import importlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import soxr
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import write_atomically
-from s5eval.data_manifests.common.safe_names import path_below
-from s5eval.data_manifests.common.structured import read_json
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.systems.multistage.models.dpc import normalise_level
+from s5eval.systems.multistage.models.sharded_files import encoder_shards, read_json_of, read_shard
 from s5eval.systems.networks.mel import WhisperLogMel
 from s5eval.systems.weight_files import file_digest, joint_digest, load_strictly
 
@@ -30,22 +30,65 @@ RATE = 16_000
 """Sample rate of the encoder in Hz."""
 
 _WINDOW = 30 * RATE
-_TOWER = "audio_tower."
 _ACTIVATION = "activation_function"
 
 SOURCE = "https://huggingface.co/nvidia/audio-flamingo-3-hf (NVIDIA OneWay Noncommercial licence)"
-"""Where the published weights come from."""
+"""Where the published weights of AF-Whisper come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Encoders of this architecture that somebody has published.
+
+    Attributes:
+        title: how they are called.
+        source: where their weights come from.
+        model_type: what `config.json` calls the whole model.
+        towers: what may precede the encoder's names in its files.
+        names: the sizes that `config.json` has under other names than ours → those names.
+        hears_padding: it was trained to attend to the silence that fills 30 s up, as plain Whisper was.
+    """
+
+    title: str
+    source: str
+    model_type: str
+    towers: tuple[str, ...]
+    names: Mapping[str, str]
+    hears_padding: bool
+
+
+PUBLISHED: Mapping[str, Published] = {
+    "af_whisper": Published("AF-Whisper", SOURCE, "audioflamingo3", ("audio_tower.",), {}, hears_padding=False),
+    "whisper": Published(
+        "Whisper",
+        "https://huggingface.co/openai/whisper-large-v3 (Apache-2.0), or another size",
+        "whisper",
+        ("model.encoder.", "encoder."),
+        {
+            "hidden_size": "d_model",
+            "num_hidden_layers": "encoder_layers",
+            "num_attention_heads": "encoder_attention_heads",
+            "intermediate_size": "encoder_ffn_dim",
+        },
+        hears_padding=True,
+    ),
+}
+"""By the word that `system.frame_encoder` has for them."""
 
 
 class AFWhisper:
     """A frozen encoder, ready to embed."""
 
-    def __init__(self, encoder: nn.Module, digest: str, *, pad_to_30s: bool, device: str = "cpu") -> None:
-        """Take an `AudioFlamingo3Encoder`; `digest` identifies its weights.
+    def __init__(
+        self, encoder: nn.Module, digest: str, *, pad_to_30s: bool, device: str = "cpu", name: str = "af_whisper"
+    ) -> None:
+        """Take an `AudioFlamingo3Encoder`; `digest` identifies its weights, `name` is its word in `PUBLISHED`.
 
         `pad_to_30s`: always feed 30 s as in training of the published weights; False: as long as the audio is.
         """
         config = cast(Any, encoder).config
+        self.name = name
+        self.fixed: tuple[str, ...] = ("embed_positions.weight",)
         self.digest, self.pad_to_30s = digest, pad_to_30s
         self.dimension = int(config.hidden_size)
         self.network = encoder.eval().requires_grad_(False).to(device)
@@ -95,7 +138,8 @@ class AFWhisper:
         network = cast(Any, self.network)
         table = network.embed_positions
         mask = torch.ones(mel.shape[0], mel.shape[2], dtype=torch.long, device=mel.device)
-        mask[:, 2 * frames :] = 0
+        if not PUBLISHED[self.name].hears_padding:
+            mask[:, 2 * frames :] = 0
         # The encoder adds its whole table of positions; for shorter input it is shortened.
         network.embed_positions = cast(Any, nn.Embedding).from_pretrained(table.weight[:positions])
         try:
@@ -121,8 +165,9 @@ def transformers_available() -> bool:
         return False
 
 
-def new_af_whisper(sizes: Mapping[str, int]) -> AFWhisper:
-    """An encoder with random weights, to be trained: an `AudioFlamingo3EncoderConfig` with these keys.
+def new_af_whisper(sizes: Mapping[str, int], name: str = "af_whisper") -> AFWhisper:
+    """An encoder with random weights, to be trained: an `AudioFlamingo3EncoderConfig` with these keys; `name` as for
+    `AFWhisper`.
 
     Raises:
         DataError: transformers is not installed.
@@ -133,7 +178,7 @@ def new_af_whisper(sizes: Mapping[str, int]) -> AFWhisper:
     network = transformers.AudioFlamingo3Encoder(transformers.AudioFlamingo3EncoderConfig(**sizes))
     table = network.embed_positions.weight
     table.data.copy_(_sinusoids(*table.shape))
-    encoder = AFWhisper(network, "untrained", pad_to_30s=False)
+    encoder = AFWhisper(network, "untrained", pad_to_30s=False, name=name)
     encoder.network.requires_grad_(True).train()
     table.requires_grad_(False)  # fixed, as in the published encoder
     return encoder
@@ -154,95 +199,60 @@ def write_sizes(encoder: nn.Module, directory: Path) -> Path:
     return path
 
 
-def load_af_whisper(directory: Path, *, pad_to_30s: bool, device: str, bf16: bool) -> AFWhisper:
+def load_af_whisper(
+    directory: Path, *, pad_to_30s: bool, device: str, bf16: bool, name: str = "af_whisper"
+) -> AFWhisper:
     """Load the encoder from a local copy of the published model, or from a folder that holds an encoder alone.
 
-    Only the shards that contain tensors of `audio_tower.` are opened.
+    Only the shards that contain tensors of the encoder are opened.
+
+    Args:
+        directory: has `config.json` and `model.safetensors`, or its shards and their index.
+        pad_to_30s: see `AFWhisper`.
+        device: where it runs.
+        bf16: compute in bfloat16.
+        name: `af_whisper` or `whisper`: whose files they are.
 
     Raises:
         DataError: a file is missing or wrong; names the file, and the tensor with the shape that was expected.
     """
-    transformers = importlib.import_module("transformers")
+    published = PUBLISHED[name]
     config_file = directory / "config.json"
-    sizes = _read_json(config_file)
-    sizes = cast(dict[str, Any], sizes.get("audio_config", sizes))
+    config = _sizes(config_file, published)
+    tower, files = _read_tower(directory, published)
+    with torch.device("meta"):
+        encoder = cast(nn.Module, importlib.import_module("transformers").AudioFlamingo3Encoder(config))
+    encoder = encoder.to_empty(device="cpu")
+    load_strictly(encoder, tower, path=directory, source=published.source)
+    encoder = encoder.to(torch.bfloat16 if bf16 else torch.float32)
+    digest = joint_digest({path.name: file_digest(path) for path in (config_file, *files)})
+    return AFWhisper(encoder, digest, pad_to_30s=pad_to_30s, device=device, name=name)
+
+
+def _sizes(path: Path, published: Published) -> Any:
+    """The `AudioFlamingo3EncoderConfig` of a `config.json`."""
+    content = read_json_of(path, published.source)
+    for word, other in PUBLISHED.items():
+        if other is not published and content.get("model_type") == other.model_type:
+            raise DataError(
+                f"{path}: this is {other.title}, expected {published.title}: say system.frame_encoder={word}"
+            )
+    sizes = cast(dict[str, Any], content.get("audio_config", content))
+    sizes = {**sizes, **{name: sizes[other] for name, other in published.names.items() if other in sizes}}
     # Sizes only: a text there can name code to fetch and run (an attention kernel, a class of its own).
     plain = {key: value for key, value in sizes.items() if isinstance(value, int | float) or key == _ACTIVATION}
     try:
-        config = transformers.AudioFlamingo3EncoderConfig.from_dict(plain)
+        return importlib.import_module("transformers").AudioFlamingo3EncoderConfig.from_dict(plain)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{config_file}: not the sizes of an encoder ({error}); get it again from {SOURCE}") from error
-    shards = _shards(directory)
+        raise DataError(
+            f"{path}: not the sizes of an encoder ({error}); get it again from {published.source}"
+        ) from error
+
+
+def _read_tower(directory: Path, published: Published) -> tuple[dict[str, object], list[Path]]:
+    """The encoder's tensors by the names that it has for them, and the files that they lie in."""
+    shards, prefix = encoder_shards(directory, published.towers, published.source)
     tensors: dict[str, object] = {}
     for shard, names in shards.items():
-        tensors.update(_read_shard(shard, names))
-    tower = {name.removeprefix(_TOWER): tensor for name, tensor in tensors.items()}
-    with torch.device("meta"):
-        encoder = cast(nn.Module, transformers.AudioFlamingo3Encoder(config))
-    encoder = encoder.to_empty(device="cpu")
-    load_strictly(encoder, tower, path=directory, source=SOURCE)
-    encoder = encoder.to(torch.bfloat16 if bf16 else torch.float32)
-    digest = joint_digest({path.name: file_digest(path) for path in (config_file, *shards)})
-    return AFWhisper(encoder, digest, pad_to_30s=pad_to_30s, device=device)
-
-
-def check_dimension(encoder: AFWhisper, wanted: int, directory: Path) -> None:
-    """Refuse an encoder whose embeddings the network was not made for. Raises `UsageError`."""
-    if encoder.dimension != wanted:
-        raise UsageError(
-            f"the encoder in {directory} gives embeddings of {encoder.dimension} values, "
-            f"system.clue.dimension is {wanted}: set it to that"
-        )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path, what=f"a local copy of {SOURCE}")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; expected a local copy of {SOURCE}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: holds a {type(content).__name__}, expected a mapping; get it again from {SOURCE}")
-    return content
-
-
-def _shards(directory: Path) -> dict[Path, list[str]]:
-    """Which tensors to read from which files: those of the tower, or all where there is nothing but an encoder."""
-    index = directory / "model.safetensors.index.json"
-    if index.is_file():
-        table = _read_json(index).get("weight_map")
-        if not isinstance(table, Mapping):
-            raise DataError(f"{index}: has no weight_map; get it again from {SOURCE}")
-        located = {str(name): path_below(directory, str(file), str(index)) for name, file in table.items()}
-    else:
-        single = directory / "model.safetensors"
-        located = dict.fromkeys(_names(single), single)
-    tower = [name for name in located if name.startswith(_TOWER)] or list(located)
-    shards: dict[Path, list[str]] = {}
-    for name in tower:
-        shards.setdefault(located[name], []).append(name)
-    return shards
-
-
-def _names(path: Path) -> list[str]:
-    with _open(path) as file:
-        return list(file.keys())
-
-
-def _read_shard(path: Path, names: list[str]) -> dict[str, object]:
-    with _open(path) as file:
-        present = set(file.keys())
-        for name in names:
-            if name not in present:
-                raise DataError(f"{path}: tensor {name!r}, which the index places here, is missing; see {SOURCE}")
-        return {name: file.get_tensor(name) for name in names}
-
-
-def _open(path: Path) -> Any:
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; get it from {SOURCE}")
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise DataError(
-            f"{path}: cannot be read as safetensors, truncated or foreign ({error}); see {SOURCE}"
-        ) from error
+        tensors.update(read_shard(shard, names, published.source))
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}, list(shards)

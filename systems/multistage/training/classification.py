@@ -1,7 +1,6 @@
 """Training of a stage's classifier on slots that its frozen separator has made before (`kept_slots`)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -92,7 +91,7 @@ class SlotSource:
         self.made_by = {
             "scenes": plan.scenes_digest(),
             "stage": plan.recipe.stage,
-            "system": asdict(plan.configuration),
+            "system": plan.recorded_system(),
             "frozen": dict(frozen),
         }
 

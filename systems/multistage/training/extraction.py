@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, TSEOutput, cell_power
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
+from s5eval.systems.multistage.models.frame_encoders import FrameEncoder
 from s5eval.systems.multistage.training.recipe import ClueSettings, LossSettings
 from s5eval.systems.multistage.training.segmentation import cell_loss
 from s5eval.systems.multistage.training.separation import classifier_terms, hear, separation_terms
@@ -32,7 +32,7 @@ class EarlierStages:
     dpc1: DualPathClassifier
     refinements: Sequence[tuple[DeFTMambaTSE, DualPathClassifier]]
     m2d: M2D
-    encoder: AFWhisper | None
+    encoder: FrameEncoder | None
     af_source: Literal["estimate", "mixture"]
     tau_skip: float
     classes: int

@@ -6,6 +6,7 @@ from typing import Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.sets.mini import RECIPE
 from s5eval.systems.multistage.configuration import MultistageConfiguration
+from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import PARTS
 from s5eval.systems.training.recipe import TrainingRecipe
 
@@ -134,6 +135,12 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected some of {', '.join(known)}")
     if recipe.task == "stage" and "m2d" in recipe.trains and "m2d" not in recipe.starts_from:
         raise UsageError(f"{where}: trains m2d, but starts_from names none; expected m2d, of a tagging recipe")
+    if "encoder" in recipe.trains and config.frame_encoder not in PUBLISHED:
+        by = ", which mini/m2d trains" if config.frame_encoder == "m2d" else ""
+        raise UsageError(
+            f"{where} trains a frame encoder of the kind of {' or '.join(PUBLISHED)}, and system.frame_encoder is "
+            f"{config.frame_encoder}{by}"
+        )
     if recipe.task == "tagging" and len(recipe.trains) != 1:
         raise UsageError(f"{where}.trains is {list(recipe.trains)}, expected one of {', '.join(known)}")
     if recipe.task == "segmentation" and (recipe.stage != 1 or recipe.loss.segmentation <= 0):

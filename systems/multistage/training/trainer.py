@@ -6,18 +6,14 @@ from dataclasses import asdict
 import torch
 from torch import nn
 
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
-from s5eval.systems.multistage.models.af_whisper import (
-    AFWhisper,
-    check_dimension,
-    load_af_whisper,
-    new_af_whisper,
-    write_sizes,
-)
+from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset, recorded
+from s5eval.systems.multistage.frame_encoder import find_encoder, was_trained_with
+from s5eval.systems.multistage.models.af_whisper import AFWhisper, new_af_whisper, write_sizes
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
+from s5eval.systems.multistage.models.frame_encoders import FrameEncoder
 from s5eval.systems.multistage.system import PARTS, new_part, part_file
 from s5eval.systems.multistage.training.classification import (
     ClassificationTask,
@@ -91,6 +87,9 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
         else:
             task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
+        if config.frame_encoder not in ("af_whisper", "none"):
+            facts["frame_encoder"] = config.frame_encoder
+        _check_extractors(config, parts, earlier.encoder)
     if source is not None:
         facts |= {"scenes": recipe.slots.scenes, "slots": asdict(recipe.slots)}
     return Job(task, made, facts, source)
@@ -104,6 +103,7 @@ def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) ->
     def frozen(name: str) -> nn.Module:
         return parts.frozen(new_part(name, config), name)
 
+    m2d = _m2d(config, parts)
     refinements = [
         (typed(frozen(f"tse{n}"), DeFTMambaTSE), typed(frozen(f"dpc{n}"), DualPathClassifier)) for n in range(2, stage)
     ]
@@ -111,8 +111,8 @@ def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) ->
         typed(frozen("uss"), DeFTMambaUSS),
         typed(frozen("dpc1"), DualPathClassifier),
         refinements,
-        _m2d(config, parts),
-        _encoder(config, parts),
+        m2d,
+        _encoder(config, parts, m2d),
         config.af_source,
         config.tau_skip,
         len(CLASSES),
@@ -148,16 +148,37 @@ def _m2d_part(m2d: M2D) -> Part:
     return Part(m2d.backbone, "m2d.safetensors")
 
 
-def _encoder(config: MultistageConfiguration, parts: PartsFolder) -> AFWhisper | None:
-    """The frozen frame encoder: published weights, else those of recipe `encoder`, else none."""
-    given = parts.af_whisper_weights
-    directory = given or parts.folder / "af_whisper"
-    if not config.af_whisper or (given is None and not directory.is_dir()):
-        return None
-    encoder = load_af_whisper(directory, pad_to_30s=config.pad_to_30s, device=str(parts.device), bf16=False)
-    check_dimension(encoder, config.clue.dimension, directory)
-    parts.built_on["encoder"] = encoder.digest
-    return encoder
+def _encoder(config: MultistageConfiguration, parts: PartsFolder, m2d: M2D) -> FrameEncoder | None:
+    """The frozen frame encoder that the configuration names; of AF-Whisper published weights, else those of recipe
+    `encoder`, else none.
+    """
+    name = config.frame_encoder
+    given = {"af_whisper": parts.af_whisper_weights, "whisper": parts.whisper_weights}.get(name)
+    found = find_encoder(
+        config,
+        folder=parts.folder,
+        given=given,
+        m2d=(m2d, parts.built_on["m2d"]),
+        device=str(parts.device),
+        bf16=False,
+        asked=name != "af_whisper" or given is not None or (parts.folder / name).is_dir(),
+    )
+    if found.encoder is not None:
+        parts.built_on["encoder"] = found.encoder.digest
+    return found.encoder
+
+
+def _check_extractors(config: MultistageConfiguration, parts: PartsFolder, encoder: FrameEncoder | None) -> None:
+    """Refuse a frozen extractor that was trained on the frames of another encoder than the one that is named."""
+    if encoder is None or config.frame_encoder == "af_whisper":
+        return
+    for name in ("tse2", "tse3"):
+        digest = parts.built_on.get(name)
+        if digest is not None and not was_trained_with(parts.folder, digest, encoder):
+            raise DataError(
+                f"{parts.folder / name}.safetensors: by the card there, it was not trained on frames of "
+                f"{config.frame_encoder} as it is now; train it with system.frame_encoder={config.frame_encoder} first"
+            )
 
 
 def _tagging(recipe: MultistageRecipe, config: MultistageConfiguration, parts: PartsFolder) -> Job:
@@ -172,7 +193,7 @@ def _tagging(recipe: MultistageRecipe, config: MultistageConfiguration, parts: P
         task = FrameTagging(encoder)
         part = Part(
             encoder.network,
-            "af_whisper/model.safetensors",
+            f"{config.frame_encoder}/model.safetensors",
             beside=functools.partial(write_sizes, encoder.network),
         )
     return Job(task.to(parts.device), {name: part})
@@ -182,8 +203,8 @@ def new_seeded_encoder(config: MultistageConfiguration) -> AFWhisper:
     """The preset's frame encoder with weights that depend on its seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return new_af_whisper(asdict(config.frame_encoder))
+        return new_af_whisper(asdict(config.frame_encoder_sizes), config.frame_encoder)
 
 
-TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job)
+TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job, recorded)
 """How `s5eval train` reaches all this."""

@@ -29,6 +29,27 @@ def test_axes_can_be_chosen() -> None:
         load_grid(axes=["stage"])
 
 
+def test_encoders_of_frames_are_an_axis_of_their_own() -> None:
+    rows = load_grid(axes=["stages", "frame-encoder"]).rows
+    assert [row.name for row in rows] == [
+        "1 stage", "2 stages", "2 stages + AF-Whisper", "2 stages + M2D frames",
+        "3 stages", "3 stages + AF-Whisper", "3 stages + M2D frames",
+    ]  # fmt: skip
+    assert rows[3].settings()["system"] == {"stages": 2, "frame_encoder": "m2d"}
+
+
+def test_a_grid_says_which_axes_are_usual(tmp_path: Path) -> None:
+    path = tmp_path / "grid.yaml"
+    axes = "axes: {a: [{name: x, set: {system.a: 1}}], b: [{name: y, set: {system.b: 1}}]}\n"
+    path.write_text(axes)
+    assert [row.name for row in load_grid(path).rows] == ["x + y"]
+    path.write_text(f"{axes}default: [b]\n")
+    assert [row.name for row in load_grid(path).rows] == ["y"]
+    path.write_text(f"{axes}default: [c]\n")
+    with pytest.raises(UsageError, match="no axis 'c'"):
+        load_grid(path)
+
+
 def test_the_base_is_overridden_by_the_call_and_by_rows(tmp_path: Path) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text(

@@ -256,3 +256,12 @@ def test_plain_text_is_one_line_without_anything_that_is_obeyed() -> None:
     assert plain("a\nb\tc") == "a b c"
     assert plain("\ud800\x00") == "\\ud800\\x00"
     assert len(plain("x" * 10_000)) == 200
+
+
+@pytest.mark.parametrize("text", ["multistage", "baseline-4c", "a/b/c il mm W", "é 漢字 x"])
+def test_a_text_fits_the_width_that_was_measured_for_it(text: str) -> None:
+    from s5eval.harness.report.charts.svg import fitted, text_width
+
+    for gap in (14.0, 0.1, 1 / 3, 1e3):
+        assert fitted(text, (text_width(text) + gap) - gap) == text
+        assert fitted(text, text_width(text) - 1) != text

@@ -280,3 +280,56 @@ def test_of_a_rescoring_that_was_ended_before_it_was_done_nothing_counts(copied:
     html = browse(copied.scored).get("/mixtures", params={"run": key(copied.scored)}).text
     assert "was ended before it was done" in text_of(html)
     assert not rows(html)
+
+
+@pytest.mark.parametrize("down", ["", "1"])
+@pytest.mark.parametrize(
+    "sort", ["", "order", "id", "capi_sdri", "gain", "loss", "snr", "targets", "estimates", "seconds"]
+)
+def test_orders_and_cells_that_are_kept_are_those_of_a_literal_sort(made: Made, sort: str, down: str) -> None:
+    from s5eval.harness.report.charted import cells_of
+    from s5eval.harness.view.filters import SORTS, Filter
+    from s5eval.harness.view.runs import ViewedRun
+    from s5eval.metrics.tolerance import settled
+
+    index = ViewedRun("x", made.scored).snapshot().index
+    for asked in ({}, {"targets": "2"}, {"reference": "Pour", "estimate": "Speech"}, {"estimate": "missed"}):
+        wanted = Filter(sort=sort, down=down, **asked)
+        found = [score.mixture_id for score in wanted.apply(index)]
+        meant = [
+            score
+            for score in index.scores
+            if ("targets" not in asked or len(score.reference_labels or ()) == 2)
+            and (
+                "estimate" not in asked
+                or any(
+                    column == asked["estimate"] and row == asked.get("reference", row)
+                    for row, column in cells_of(score)
+                )
+            )
+        ]
+        if sort == "order" and down:
+            meant.reverse()
+        if sort in SORTS and sort != "order":
+            value = SORTS[sort][1]
+            known = [score for score in meant if value(score) is not None]
+            places = {s.mixture_id: value(s) if sort == "id" else settled(value(s)) for s in known}
+            known.sort(key=lambda s, of=places: of[s.mixture_id], reverse=bool(down))
+            meant = known + [score for score in meant if value(score) is None]
+        assert found == [score.mixture_id for score in meant], asked
+        assert [score.mixture_id for score in wanted.apply(index)] == found  # a second look at what was kept
+
+
+def test_a_stage_that_only_names_is_followed_and_nothing_of_it_is_to_be_heard(
+    made: Made, browse: Browse, s5eval: Browse, tmp_path: Path
+) -> None:
+    out = tmp_path / "runs" / "names"
+    options = ["--set", "system.names_only=true", "--data", made.data, "--out", out]
+    assert s5eval("run", "--system", "staged:build", *options).code == 0
+    client = browse(out)
+    html = client.get("/mixture", params={"run": key(out), "id": "m_2"}).text
+    assert text_of(html).count("names only: nothing was separated here") == 3
+    assert "of=stage-stage1" not in html
+    assert "of=stage-stage2-0" in html
+    asked = [link for link in Elements(html).addresses() if link.startswith(("/audio", "/wave", "/picture"))]
+    assert {client.get(link).status_code for link in asked} == {200}

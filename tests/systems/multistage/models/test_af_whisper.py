@@ -136,3 +136,32 @@ def test_in_the_system(published: Path, tiny: dict[str, Any]) -> None:
     assert str(pipeline.fingerprint()["af_whisper"]).startswith("sha256:")
     with pytest.raises(UsageError, match=r"embeddings of 32 values, system.clue.dimension is 7"):
         build({**tiny, "clue": {"dimension": 7}, "af_whisper_weights": str(published)}, "cpu")
+
+
+@pytest.mark.parametrize("layout", ["WhisperModel", "WhisperForConditionalGeneration", "sharded"])
+def test_a_checkpoint_of_plain_whisper_gives_its_encoders_states(tmp_path: Path, layout: str) -> None:
+    torch.manual_seed(2)
+    config = transformers.WhisperConfig(
+        vocab_size=64, num_mel_bins=80, d_model=32, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=48,
+        decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=16, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        decoder_start_token_id=1, begin_suppress_tokens=None,
+    )  # fmt: skip
+    kind = "WhisperModel" if layout == "sharded" else layout
+    model = getattr(transformers, kind)(config).eval()
+    model.save_pretrained(tmp_path, max_shard_size="30KB" if layout == "sharded" else "1GB")
+    audio = 0.1 * torch.randn(2, 64_000)
+    loaded = load_af_whisper(tmp_path, pad_to_30s=True, device="cpu", bf16=False, name="whisper")
+    narrow = normalise_level(resample(audio))
+    mel = WhisperLogMel(80)(torch.nn.functional.pad(narrow, (0, 480_000 - narrow.shape[1])))
+    with torch.no_grad():
+        expected = model.get_encoder()(mel).last_hidden_state[:, :100]
+    assert (loaded.name, loaded.dimension) == ("whisper", 32)
+    assert torch.allclose(loaded.embed(audio), expected, atol=1e-4)
+
+
+def test_one_published_model_is_not_taken_for_the_other(published: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"this is AF-Whisper, expected Whisper: say system\.frame_encoder=af_whisper"):
+        load_af_whisper(published, pad_to_30s=True, device="cpu", bf16=False, name="whisper")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "whisper", "d_model": 32}))
+    with pytest.raises(DataError, match=r"this is Whisper, expected AF-Whisper: say system\.frame_encoder=whisper"):
+        load_af_whisper(tmp_path, pad_to_30s=True, device="cpu", bf16=False)
