@@ -33,7 +33,7 @@ from s5eval.submissions.layout import (
     finding,
     parse_label,
 )
-from s5eval.submissions.metadata import TODO, check_meta, fill_template, known_facts, load_template, meta_file
+from s5eval.submissions.meta_file import TODO, check_meta, fill_template, known_facts, load_template, meta_file
 from s5eval.submissions.pdf import check_report
 from s5eval.submissions.validate import validate
 from s5eval.submissions.zipping import Member, write_zip

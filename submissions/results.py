@@ -6,7 +6,7 @@ from typing import Any
 
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.submissions.layout import MAX_OUTPUTS
-from s5eval.submissions.records import DevScore, MixtureOutputs, Output, Submission
+from s5eval.submissions.submission import DevScore, MixtureOutputs, Output, Submission
 
 SILENCE = "silence"
 """The official files pad label lists to three with this word; it stands for a track without a source."""

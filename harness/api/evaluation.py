@@ -22,7 +22,7 @@ from s5eval.harness.runs.run import run as run_config
 from s5eval.harness.tuning import tune as tuning
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE
 from s5eval.harness.tuning.threshold_table import Objective
-from s5eval.separation import LoadedSystem
+from s5eval.loaded_system import LoadedSystem
 from s5eval.submissions import validate as checks
 from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected

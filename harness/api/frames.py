@@ -13,7 +13,7 @@ import numpy as np
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
-from s5eval.harness.exporting.bundle import opened
+from s5eval.harness.exporting.packed_run import opened
 from s5eval.harness.record import reading
 from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.run_record import RunRecord, shallow

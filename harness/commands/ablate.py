@@ -53,7 +53,7 @@ def command(grid: Path | None, **options: Any) -> int:
     from s5eval.harness.comparing.ablation_grid import dotted_assignments, load_grid
     from s5eval.harness.comparing.ablation_tables import ablation_table
     from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.report.terminal_layout import fitted
     from s5eval.harness.runs.plan import default_run_path
     from s5eval.systems.registry import is_installed
 

@@ -33,7 +33,7 @@ def command(
     from s5eval.harness.comparing.comparison_table import comparison_table
     from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
     from s5eval.harness.record.reading import coherent
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.report.terminal_layout import fitted
 
     with coherent(first, second):
         comparison = compare(first, second, allow_different=allow_different)

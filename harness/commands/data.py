@@ -12,7 +12,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, data_options, given_options, refuse_folder_of_mini, show_making
-from s5eval.harness.commands.progress import Show, show_count
+from s5eval.harness.commands.progress_bar import Show, show_count
 from s5eval.harness.commands.wording import in_options
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable

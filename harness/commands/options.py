@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.commands.progress import show_count
+from s5eval.harness.commands.progress_bar import show_count
 from s5eval.harness.commands.wording import in_options
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.terminal import echo
@@ -43,7 +43,7 @@ class _Run(_Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = super().convert(value, param, ctx)
         if isinstance(path, Path) and path.is_file():
-            from s5eval.harness.exporting.bundle import opened
+            from s5eval.harness.exporting.packed_run import opened
 
             return opened(path)
         return path
@@ -265,8 +265,8 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 def _print_result(result: "RunResult", as_json: bool) -> None:
     from s5eval.harness.record.codec import to_json
     from s5eval.harness.record.reading import coherent
-    from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.table import summary_table
+    from s5eval.harness.report.terminal_layout import fitted
 
     if as_json:
         echo(json.dumps(to_json(result.summary), indent=1))

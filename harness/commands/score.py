@@ -116,7 +116,7 @@ def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -
     from s5eval.harness.comparing.ranking import rank
     from s5eval.harness.comparing.ranking_files import write_ranking
     from s5eval.harness.comparing.ranking_table import ranking_table
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.report.terminal_layout import fitted
     from s5eval.harness.runs.plan import default_run_path
 
     folder = options["resume"] or options["out"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from s5eval.harness.comparing.pair_of_runs import Comparison, TermDifference
 from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
-from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.harness.scoring.decomposition import ORACLES

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from s5eval.harness.comparing.published import Published, RankingMetric
 from s5eval.harness.comparing.ranked import Condition, RankedSubmission
 from s5eval.harness.comparing.ranking import Ranking
-from s5eval.harness.report.layout import aligned, is_narrow
 from s5eval.harness.report.table import estimate_marks, interval_text, part_mark
+from s5eval.harness.report.terminal_layout import aligned, is_narrow
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.scoring.paired import Difference
 from s5eval.metrics.tolerance import settled

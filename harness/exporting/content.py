@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.comparing.listing import METRICS, ListedRun
+from s5eval.harness.comparing.run_list import METRICS, ListedRun
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of
 from s5eval.harness.record.run_record import RunRecord

@@ -13,7 +13,7 @@ from s5eval.harness.record.run_summary import (
 )
 from s5eval.harness.record.tables import SecondaryName
 from s5eval.harness.report.decibels import decomposition_lines
-from s5eval.harness.report.layout import aligned, is_narrow
+from s5eval.harness.report.terminal_layout import aligned, is_narrow
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.scoring.decomposition import KINDS
 from s5eval.metrics.tolerance import LAST_BITS

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.sealed import DamagedError
-from s5eval.harness.comparing.listing import ListedRun, list_runs, run_folders
+from s5eval.harness.comparing.run_list import ListedRun, list_runs, run_folders
 from s5eval.harness.record.lines import JOURNAL, Line, load_table, parse_line
 from s5eval.harness.record.reading import facts_of, is_sealed, read_run, read_summary, unfinished_rescoring, unverified
 from s5eval.harness.record.run_record import About, RunRecord

@@ -13,9 +13,9 @@ from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
 from s5eval.harness.record.lines import Line, source_file
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.sounds import decode_stereo
-from s5eval.harness.view.data import DataFolders, inside
+from s5eval.harness.view.audio_files import DataFolders, inside
 from s5eval.harness.view.runs import Snapshot
-from s5eval.harness.view.stages import Stages, stages_of
+from s5eval.harness.view.stored_stages import Stages, stages_of
 
 Kind = Literal["mixture", "stereo", "reference", "estimate", "stage"]
 

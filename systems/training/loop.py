@@ -22,7 +22,7 @@ from s5eval.systems.card import card_held
 from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
-from s5eval.systems.training.data import batches, heard, heard_entry
+from s5eval.systems.training.batches import batches, heard, heard_entry
 from s5eval.systems.training.parts import Job, PartsFolder
 from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import Sitting, device_name, make_fabric

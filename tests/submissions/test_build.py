@@ -19,7 +19,7 @@ from s5eval.submissions.build import Built, build_submission
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import make_name
-from s5eval.submissions.records import MixtureOutputs, Submission
+from s5eval.submissions.submission import MixtureOutputs, Submission
 from s5eval.submissions.validate import validate
 
 LABEL = "Choi_KAIST_task4_1"
@@ -154,7 +154,7 @@ import signal, os, sys
 from pathlib import Path
 from s5eval.submissions.build import build_submission
 from s5eval.submissions.layout import make_name
-from s5eval.submissions.records import *
+from s5eval.submissions.submission import *
 audio, out, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 outputs = [MixtureOutputs(f"m_{k:02d}", (Output(0, "Pour", 0.5, audio),)) for k in range(40)]
 dev = DevResults(1.0, 0.0, 0.0, [])

@@ -17,7 +17,7 @@ from s5eval.systems.baseline.models.frozen import trained_tensors
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger
 from s5eval.systems.baseline.system import new_part
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.losses import permutations
 from s5eval.systems.training.parts import Job, Part, PartsFolder
 from s5eval.systems.training.recipe import Trainer, TrainingPlan, TrainingRecipe

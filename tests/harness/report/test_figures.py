@@ -22,7 +22,7 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.figures import run_figures
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import figure_target, paper_style
-from s5eval.harness.tuning.curves import tuning_curves, tuning_figure
+from s5eval.harness.tuning.threshold_curves import tuning_curves, tuning_figure
 from s5eval.harness.tuning.tune import tune
 
 Tables = Callable[..., list[PairTable]]

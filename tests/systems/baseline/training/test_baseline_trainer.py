@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.baseline.training.trainer import class_aware_loss, track_loss
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import read_plan

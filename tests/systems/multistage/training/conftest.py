@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import TrainingPlan, read_plan
 from s5eval.systems.training.sitting import Sitting

@@ -116,7 +116,7 @@ def test_a_training_needs_no_tensorboard(toy_plan: ToyPlan, tmp_path: Path, monk
 
 @pytest.mark.skipif(sys.platform != "linux", reason="shared memory as Linux has it")
 def test_loaders_need_no_shared_memory(toy_plan: ToyPlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from s5eval.systems.training import data as module
+    from s5eval.systems.training import batches as module
 
     plan = toy_plan("uss", data={"workers": 2})
     recipe = plan.recipe
@@ -154,7 +154,7 @@ _SMALL = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
 
 _LOADED = """
 import pickle, sys
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.batches import batches
 if __name__ == "__main__":
     settings = pickle.load(open(sys.argv[1], "rb"))
     print(sum(len(batch.mixture) for batch in batches(settings, 1, 2, first=0, last=3)))

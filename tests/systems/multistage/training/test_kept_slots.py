@@ -16,7 +16,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.training.classification import SlotSource
 from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, vary
 from s5eval.systems.multistage.training.recipe import SlotSettings
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import TrainingPlan

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan

@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 from s5eval import read_run
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.sealed import seal
-from s5eval.harness.exporting.bundle import INDEX, is_bundle, opened, pack, unpack
+from s5eval.harness.exporting.packed_run import INDEX, is_bundle, opened, pack, unpack
 
 Call = Callable[..., Any]
 

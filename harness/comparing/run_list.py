@@ -8,8 +8,8 @@ from typing import Any, get_args
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.harness.record.reading import facts_of, read_run, read_summary
 from s5eval.harness.record.run_summary import BoundMetricName, MetricValue, Summary
-from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import data_name, doubts_of, part_mark, settings_of, shown_name
+from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number
 
 METRICS: tuple[BoundMetricName, ...] = get_args(BoundMetricName)
