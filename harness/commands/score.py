@@ -59,7 +59,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     """
     from s5eval.harness.runs.plan import default_run_path
     from s5eval.harness.runs.resume import resume
-    from s5eval.harness.runs.run import run
+    from s5eval.harness.runs.run import start_run
 
     refuse_folder_of_mini(context)
     estimates: Sequence[Path] = options["estimates"]
@@ -85,7 +85,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         result = resume(resumed, given=given, fresh=config, progress=announcing(resumed))
     elif config is not None:
         out = options["out"] or default_run_path(config)
-        result = run(config, out, progress=announcing(out))
+        result = start_run(config, out, progress=announcing(out))
     return show_result(result, options["as_json"])
 
 

@@ -70,11 +70,11 @@ def command(recipe: str, **options: Any) -> int:
         echo(json.dumps(plan.as_dict(), indent=1))
         return 0
     from s5eval.systems.training.loop import train
-    from s5eval.systems.training.sitting import Sitting
+    from s5eval.systems.training.sitting import TrainingSitting
 
     devices, nodes = (int(text) if text.isdecimal() else text for text in (options["devices"], options["nodes"]))
     out = options["out"] or Path("training") / plan.name
-    sitting = Sitting(
+    sitting = TrainingSitting(
         weights=options["weights"],
         out=out,
         device=options["device"],

@@ -87,12 +87,12 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
         return _adapt(run, options)
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.tuning.threshold_table import Objective
-    from s5eval.harness.tuning.tune import tune
+    from s5eval.harness.tuning.tune import tune_runs
     from s5eval.harness.tuning.tuned_table import tuning_table
 
     out: Path = options["out"] or run / "thresholds.yaml"
     with coherent(*runs):
-        result = tune(
+        result = tune_runs(
             run,
             others=others,
             out=out,

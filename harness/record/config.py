@@ -9,7 +9,7 @@ from typing import Any, Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.harness.record.codec import LEFT_OUT, to_json
+from s5eval.harness.record.codec import NOT_RECORDED, to_json
 from s5eval.systems.interface import Json
 
 SECTIONS = ("system", "decision")
@@ -75,7 +75,7 @@ class RunConfig:
     metrics: Literal["ranking", "all"] = "ranking"
     mixture_timeout: float | None = None
     energy: bool = False
-    trust_checkpoint: bool = field(default=False, metadata=LEFT_OUT)
+    trust_checkpoint: bool = field(default=False, metadata=NOT_RECORDED)
     name: str | None = None
     workers: int | None = None
     devices: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ import soundfile
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import WriteError, atomic_path, make_folder, write_atomically
 from s5eval.data_manifests.records import SAMPLE_RATE, Scene
-from s5eval.harness.record.reading import read_run, read_scores
+from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.listening import Sound, common_gain, sounds_of
 from s5eval.harness.report.mixture_page import Signal, mixture_page
@@ -103,7 +103,7 @@ def choose(scores: Sequence[MixtureScore], count: int, seed: int) -> dict[str, s
 
 
 def _filled(run: Path, folder: Path, count: int, seed: int, per_page: int) -> Bundle:
-    record = read_run(run)
+    record = read_run_record(run)
     scores = sorted(read_scores(run).values(), key=worst_first)
     chosen = choose(scores, count, seed)
     everything = find_sounds(record)  # for the small pictures, whose audio is known by its digest

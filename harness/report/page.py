@@ -15,7 +15,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
+from s5eval.harness.record.reading import read_run_record, read_scores, read_summary, unverified
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
@@ -55,7 +55,7 @@ def write_page(run: Path, *, draw: bool = True, per_page: int = PER_PAGE) -> Pat
     Returns:
         The first page's path. Players find the audio where it lies, by relative addresses.
     """
-    record = read_run(run)
+    record = read_run_record(run)
     sounds = find_sounds(record, check=draw)
     scores = sorted(read_scores(run).values(), key=worst_first)
     pictures = small_pictures(record, sounds.scenes, draw=draw)
@@ -137,7 +137,7 @@ def render_pages(
     """
     from markupsafe import Markup
 
-    record, summary = read_run(run), read_summary(run)
+    record, summary = read_run_record(run), read_summary(run)
     thresholds = record.decision.threshold
     parts = [rows[k : k + per_page] for k in range(0, len(rows), per_page)] or [[]]
     files_ = names or page_names(len(parts))
@@ -190,7 +190,9 @@ def _first_page(scores: Sequence[MixtureScore], summary: Summary, thresholds: Ca
         charts.append(Chart("Waterfall.", f"dB, {caption}", charted.waterfall_of(summary.decomposition, _link)))
     if mean is not None:
         caption = "a line is an interval, the upright mark what silent waveforms would earn with the same labels"
-        charts.append(Chart("By condition.", caption, charted.conditions_of(summary.slices, _link, summary.conditions)))
+        charts.append(
+            Chart("By condition.", caption, charted.by_condition_of(summary.slices, _link, summary.conditions))
+        )
         charts.append(Chart("Mixtures.", "how many have which CAPI-SDRi", charted.scores_of(scored, mean, _link)))
         caption = "each point an assigned source, with means over ranges; dashed, what silence would earn"
         charts.append(Chart("Sources.", caption, charted.by_snr_of(scored, _link)))

@@ -78,7 +78,7 @@ def _ems(character: str) -> float:
     return 0.95 if character in _WIDE else 0.75 if character.isupper() else 0.63
 
 
-def fitted(text: str, width: float, size: float = SIZE) -> str:
+def shortened(text: str, width: float, size: float = SIZE) -> str:
     """The text, cut with an ellipsis to what fits into `width` px."""
     ends = list(accumulate(_ems(character) * size for character in text))
     if not ends or ends[-1] <= width:
@@ -92,7 +92,7 @@ def label(
 ) -> str:  # fmt: skip
     """A line of text whose baseline is at y; cut to `width` px, and whole as a tooltip then."""
     whole = plain(text)
-    cut = whole if width is None else fitted(whole, width, size)
+    cut = whole if width is None else shortened(whole, width, size)
     tooltip = element("title", escape(whole)) if cut != whole else ""
     turned = None if rotate is None else f"rotate({_value(rotate)} {_value(x)} {_value(y)})"
     return element(
