@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.labels import CLASSES
@@ -28,9 +28,13 @@ from s5eval.harness.report.sounds import Sounds, find_sounds
 from s5eval.harness.report.spectrogram import CEILING_DB, FLOOR_DB, LOW_HZ
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, interval_text, shown_name, whole
+from s5eval.harness.report.templates import templates_of
 from s5eval.harness.report.text import ABSENT, number
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.metrics.tolerance import LAST_BITS, settled
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PER_PAGE = 1600
 """Mixtures of one page: with picture and links each takes some 2 kB."""
@@ -238,11 +242,9 @@ def policy(style: str, script: str) -> str:
     )
 
 
-def environment() -> Any:
+def environment() -> "Environment":
     """The templates of this folder: every text is escaped, and `plain` makes one of anything."""
-    from jinja2 import Environment, FunctionLoader
-
-    templates = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(packaged_text))
+    templates = templates_of("s5eval.harness.report")
     templates.filters |= {"metric": _metric, "number": _number, "plain": plain}
     templates.tests["more_than_nothing"] = lambda value: value > LAST_BITS
     return templates

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
-from s5eval.harness.view.filters import pairs_of
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.sound import MixtureAudio
 from s5eval.metrics.capi import Pair

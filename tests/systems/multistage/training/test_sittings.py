@@ -7,26 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from toy_trainings import OTHERS_WARN, ToyPlan, ToyTrain
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import record_file
-from s5eval.systems.training.loop import TrainingResult, train
-from s5eval.systems.training.recipe import TrainingPlan
+from s5eval.systems.training.loop import train
 from s5eval.systems.training.sitting import TrainingSitting
 
-pytest.importorskip("lightning.fabric")
-pytest.importorskip("transformers")
-
-ToyPlan = Callable[..., TrainingPlan]
-ToyTrain = Callable[..., TrainingResult]
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = OTHERS_WARN
 
 
 def test_a_resumed_training_remembers_what_it_started_from(toy_plan: ToyPlan, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,22 +9,17 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy_trainings import OTHERS_WARN, ToyPlan, ToyTrain
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.training.batches import batches
-from s5eval.systems.training.loop import TrainingResult, train
+from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
+from s5eval.systems.training.recipe import OptimiserSettings
 from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.steps import rate
 
-pytest.importorskip("lightning.fabric")
-pytest.importorskip("transformers")
-
-ToyPlan = Callable[..., TrainingPlan]
-ToyTrain = Callable[..., TrainingResult]
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = OTHERS_WARN
 
 
 def test_the_recipes_make_a_system_that_runs(
