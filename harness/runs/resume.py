@@ -17,8 +17,8 @@ from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.logs import logging_to
 from s5eval.harness.record.reading import read_run_record, unfinished_rescoring
 from s5eval.harness.record.run_folder import RunFolder
-from s5eval.harness.record.run_record import RunRecord
-from s5eval.harness.record.same_data import manifest_facts, same_data
+from s5eval.harness.record.run_record import RunRecord, manifest_facts
+from s5eval.harness.record.same_data import same_data
 from s5eval.harness.runs.derived import finished_summary
 from s5eval.harness.runs.plan import Plan, plan_run
 from s5eval.harness.runs.run import MixtureProgress, RunResult, carry_out, start_run
