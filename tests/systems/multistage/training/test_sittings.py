@@ -68,9 +68,9 @@ def test_killed_at_random_and_resumed_reaches_the_same_bits(toy_plan: ToyPlan, t
     program = (
         "import json, sys; from pathlib import Path\n"
         "from s5eval.systems.training.recipe import read_plan\n"
-        "from s5eval.systems.training.loop import train; from s5eval.systems.training.sitting import Sitting\n"
+        "from s5eval.systems.training.loop import train; from s5eval.systems.training.sitting import TrainingSitting\n"
         "changes = {**json.loads(sys.argv[1]), 'system': json.loads(sys.argv[2])}\n"
-        "train(read_plan('mini/dpc', changes), Sitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "
+        "train(read_plan('mini/dpc', changes), TrainingSitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "
         "checkpoint_minutes=0))\n"
     )
 
