@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class SoundEvent:
     """One sound of a scene: when it sounds (s), how loud (dB over the background, wet), from where (x, y, z)."""
 
     start: float
@@ -36,7 +36,7 @@ class Conditions:
     duration: float | None
 
 
-def conditions_of(targets: Sequence[Event], interference: int, seconds: float) -> Conditions:
+def conditions_of_events(targets: Sequence[SoundEvent], interference: int, seconds: float) -> Conditions:
     """The conditions of a scene of so many seconds; what an event has beyond its end is not heard.
 
     >>> left, front = Event(0, 4, 10, (0, 1, 0)), Event(2, 4, 6, (1, 0, 0))
@@ -60,7 +60,7 @@ def conditions_of_metadata(metadata: Mapping[str, Any]) -> Conditions:
         ValueError, KeyError, TypeError, IndexError: it is not the metadata of a scene.
     """
     targets = [
-        Event(
+        SoundEvent(
             float(event["event_time"]),
             float(event["event_duration"]),
             float(event["snr"]),
@@ -71,7 +71,7 @@ def conditions_of_metadata(metadata: Mapping[str, Any]) -> Conditions:
     numbers = [x for event in targets for x in (event.start, event.duration, event.snr, *event.position)]
     if not all(map(math.isfinite, numbers)) or any(math.hypot(*event.position) == 0 for event in targets):
         raise ValueError("a time, level or position of a target is not a finite number, or no direction")
-    return conditions_of(targets, len(metadata.get("int_events") or []), float(metadata["config"]["duration"]))
+    return conditions_of_events(targets, len(metadata.get("int_events") or []), float(metadata["config"]["duration"]))
 
 
 def _overlap(spans: Sequence[tuple[float, float]]) -> float | None:

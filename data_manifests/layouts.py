@@ -17,10 +17,10 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 
-Rows = list[tuple[str, str, str, str]]
+MapRows = list[tuple[str, str, str, str]]
 
 
-def map_folder(root: Path, layout: str) -> Rows:
+def map_folder(root: Path, layout: str) -> MapRows:
     """Rows `id, role, file, label` for the scenes below a folder, files relative to it; by id.
 
     Raises:
@@ -37,8 +37,8 @@ def map_folder(root: Path, layout: str) -> Rows:
     return rows
 
 
-def _fuss(root: Path) -> Rows:
-    rows: Rows = []
+def _fuss(root: Path) -> MapRows:
+    rows: MapRows = []
     for sources in sorted(path for path in root.rglob("*_sources") if path.is_dir()):
         id_ = sources.name.removesuffix("_sources")
         mixture = sources.with_name(f"{id_}.wav")
@@ -55,8 +55,8 @@ def _fuss(root: Path) -> Rows:
     return rows
 
 
-def _spatialscaper(root: Path) -> Rows:
-    rows: Rows = []
+def _spatialscaper(root: Path) -> MapRows:
+    rows: MapRows = []
     stems = {path.stem: path for folder in sorted(root.glob("stems*")) for path in sorted(folder.rglob("*.wav"))}
     tables = {path.stem: path for folder in sorted(root.glob("metadata*")) for path in sorted(folder.rglob("*.csv"))}
     mixtures = [path for folder in sorted(root.glob("foa*")) for path in sorted(folder.rglob("*.wav"))]
@@ -87,5 +87,5 @@ def _events(table: Path) -> list[tuple[int, int]]:
     return sorted(first, key=lambda event: (first[event], event))
 
 
-LAYOUTS: Mapping[str, Callable[[Path], Rows]] = {"fuss": _fuss, "spatialscaper": _spatialscaper}
+LAYOUTS: Mapping[str, Callable[[Path], MapRows]] = {"fuss": _fuss, "spatialscaper": _spatialscaper}
 """The layouts that are known."""

@@ -19,9 +19,9 @@ from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, shortened
-from s5eval.submissions.records import Submission
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
-from s5eval.submissions.validate import Report, validate
+from s5eval.submissions.submission import Submission
+from s5eval.submissions.validate import Report, check_submission
 from s5eval.submissions.zipping import Member, write_zip
 
 
@@ -71,7 +71,7 @@ def build_submission(
         target = _folder_target(out, name.label) if folder else None
         with _disk_errors(out), atomic_path(archive) as temporary:
             write_zip(temporary, members, compress=compress, progress=progress)
-            report = validate(temporary, expected=expected, label=archive.stem, progress=progress)
+            report = check_submission(temporary, expected=expected, label=archive.stem, progress=progress)
             if not report.ok:
                 raise SubmissionError(_refusal(report), report.findings)
             sha256 = file_sha256(temporary)

@@ -66,7 +66,7 @@ class Node:
                 return Node(self.value[key], f"{self.path}.{key}" if self.path else key, self._note)
             self.note("json-schema", f"the key {key!r} is missing")
         else:
-            self.note("json-schema", f"expected an object with the key {key!r}, found {describe(self.value)}")
+            self.note("json-schema", f"expected an object with the key {key!r}, found {shown_value(self.value)}")
         return None
 
     def items(self, key: str) -> "list[Node]":
@@ -75,7 +75,7 @@ class Node:
         if node is None:
             return []
         if not isinstance(node.value, list):
-            node.note("json-schema", f"expected a list, found {describe(node.value)}")
+            node.note("json-schema", f"expected a list, found {shown_value(node.value)}")
             return []
         return [Node(value, f"{node.path}[{index}]", self._note) for index, value in enumerate(node.value)]
 
@@ -84,7 +84,7 @@ class Node:
         node = self.get(key)
         if node is None or isinstance(node.value, str):
             return None if node is None else str(node.value)
-        node.note("json-schema", f"expected a string, found {describe(node.value)}")
+        node.note("json-schema", f"expected a string, found {shown_value(node.value)}")
         return None
 
     def check_keys(self, known: tuple[str, ...]) -> None:
@@ -95,7 +95,7 @@ class Node:
                     self.note("json-extra-key", f"unknown key {key!r}; expected {', '.join(known)}")
 
 
-def describe(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """A value as errors show it: its kind, and itself when it is short."""
     kinds = {dict: "an object", list: "a list", str: "the string", bool: "the truth value", type(None): "null"}
     name = kinds.get(type(value), "the number")

@@ -7,8 +7,8 @@ from typing import Any
 
 from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
 from s5eval.data_manifests.naming import MixtureIds, parse_source_stem
-from s5eval.submissions.check_json import Node, Note, describe, is_number, load_json
-from s5eval.submissions.results import SILENCE
+from s5eval.submissions.check_json import Node, Note, is_number, load_json, shown_value
+from s5eval.submissions.results import PADDING
 
 DEV_MIXTURES = 1512
 """Mixtures of the official development test set."""
@@ -17,7 +17,7 @@ _TOLERANCE = 5e-3  # dB and percent: published figures are rounded to this
 
 
 @dataclass(slots=True)
-class Listed:
+class ListedFiles:
     """What `eval_results.json` says that there is: mixtures, and file name → mixture."""
 
     mixtures: set[str] = field(default_factory=set)
@@ -25,12 +25,12 @@ class Listed:
     nparams: int | None = None
 
 
-def check_eval_results(content: bytes, note: Note) -> Listed | None:
+def check_eval_results(content: bytes, note: Note) -> ListedFiles | None:
     """Check `eval_results.json` by itself; None when nothing of it can be used."""
     value = load_json(content, note)
     if value is None:
         return None
-    root, listed = Node(value, "", note), Listed()
+    root, listed = Node(value, "", note), ListedFiles()
     root.check_keys(("nparams", "probabilities", "config"))
     listed.nparams = _nparams(root)
     root.get("config")
@@ -46,7 +46,7 @@ def check_eval_results(content: bytes, note: Note) -> Listed | None:
     return listed
 
 
-def _check_estimate(estimate: Node, mixture: str | None, listed: Listed) -> None:
+def _check_estimate(estimate: Node, mixture: str | None, listed: ListedFiles) -> None:
     estimate.check_keys(("filename", "label", "probability"))
     file, label = estimate.text("filename"), estimate.text("label")
     if label is not None and (problem := label_problem(label)):
@@ -133,7 +133,7 @@ def _check_detail(detail: Node) -> _Row | None:
         detail.note("json-schema", f"{len(probabilities)} probabilities for {len(detail.value['est_labels'])} labels")
     capi = metrics["CAPI-SDRi"]
     if capi.value is not None and not is_number(capi.value):
-        capi.note("dev-value", f"expected a number in dB or null, found {describe(capi.value)}")
+        capi.note("dev-value", f"expected a number in dB or null, found {shown_value(capi.value)}")
         return None
     tp = (estimate & reference).total()
     expected = {"tp": tp, "fp": estimate.total() - tp, "fn": reference.total() - tp}
@@ -141,17 +141,19 @@ def _check_detail(detail: Node) -> _Row | None:
     for key, value in {**expected, "acc": expected["fp"] == expected["fn"] == 0}.items():
         node = counts.get(key)
         if node is not None and node.value != value:
-            node.note("dev-inconsistent", f"{describe(node.value)}, but the labels beside it give {value}")
+            node.note("dev-inconsistent", f"{shown_value(node.value)}, but the labels beside it give {value}")
     return _Row(capi.value, expected)
 
 
 def _labels(detail: Node, key: str) -> Counter[str] | None:
     labels: Counter[str] = Counter()
     for node in detail.items(key):
-        if not isinstance(node.value, str) or (node.value not in CLASS_INDEX and node.value != SILENCE):
-            node.note("unknown-label", f"expected one of the 18 classes or {SILENCE!r}, found {describe(node.value)}")
+        if not isinstance(node.value, str) or (node.value not in CLASS_INDEX and node.value != PADDING):
+            node.note(
+                "unknown-label", f"expected one of the 18 classes or {PADDING!r}, found {shown_value(node.value)}"
+            )
             return None
-        if node.value != SILENCE:
+        if node.value != PADDING:
             labels[node.value] += 1
     return labels
 
@@ -187,14 +189,14 @@ def _nparams(root: Node) -> int | None:
         )
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**15:
-        node.note("nparams", f"expected the number of parameters as a whole number, found {describe(value)}")
+        node.note("nparams", f"expected the number of parameters as a whole number, found {shown_value(value)}")
         return None
     return int(value)
 
 
 def _check_probability(node: Node) -> None:
     if not is_number(node.value) or not 0 <= node.value <= 1:
-        node.note("probability", f"expected a number from 0 to 1, found {describe(node.value)}")
+        node.note("probability", f"expected a number from 0 to 1, found {shown_value(node.value)}")
 
 
 def _value(parent: Node, key: str, *, low: float, high: float) -> float | None:
@@ -202,6 +204,6 @@ def _value(parent: Node, key: str, *, low: float, high: float) -> float | None:
     if node is None or node.value is None:
         return None
     if not is_number(node.value) or not low <= node.value <= high:
-        node.note("dev-value", f"expected a number from {low:g} to {high:g}, or null, found {describe(node.value)}")
+        node.note("dev-value", f"expected a number from {low:g} to {high:g}, or null, found {shown_value(node.value)}")
         return None
     return float(node.value)

@@ -37,7 +37,7 @@ class Expected:
         return self.frames_of.get(mixture_id, self.frames)
 
 
-UNREADABLE = Expected("not known: nothing names a mixture that could be read", None)
+NOT_KNOWN = Expected("not known: nothing names a mixture that could be read", None)
 OFFICIAL = Expected(f"the official evaluation set ({len(EVAL_IDS)} mixtures)", frozenset(EVAL_IDS), official=True)
 
 

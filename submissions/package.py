@@ -33,9 +33,9 @@ from s5eval.submissions.layout import (
     finding,
     parse_label,
 )
-from s5eval.submissions.metadata import TODO, check_meta, fill_template, known_facts, load_template, meta_file
+from s5eval.submissions.meta_file import TODO, check_meta, fill_template, known_facts, load_template, meta_file
 from s5eval.submissions.pdf import check_report
-from s5eval.submissions.validate import validate
+from s5eval.submissions.validate import check_submission
 from s5eval.submissions.zipping import Member, write_zip
 
 _URL = re.compile(r"https?://[^\s/]+\.[^\s/]+(/\S*)?")
@@ -115,7 +115,7 @@ def package(
         meta_folder: where the filled-in meta files and the list of URLs are.
         report: the technical report, a PDF.
         out: folder of the package; made when missing.
-        expected: see `validate`.
+        expected: see `check_submission`.
         template: what the meta files are checked against; None: the shipped template.
         audio: check the wavs as well.
         progress: shows how far it is.
@@ -135,7 +135,7 @@ def package(
     team = _team(list(names))
     members = []
     for name, path in names.items():
-        found = validate(path, expected=expected, label=name.label, audio=audio, progress=progress).findings
+        found = check_submission(path, expected=expected, label=name.label, audio=audio, progress=progress).findings
         findings += [_below(name, entry) for entry in found]
         meta = meta_folder / meta_file(name)
         findings += check_meta(meta, name, text, _facts(path, name))
@@ -197,7 +197,7 @@ def _json_files(path: Path, name: SubmissionName) -> dict[str, bytes | None]:
 
 
 def _facts(path: Path | None, name: SubmissionName) -> dict[str, Any]:
-    """What is known of a submission; nothing of one that is damaged, which `validate` reports."""
+    """What is known of a submission; nothing of one that is damaged, which `check_submission` reports."""
     contents: dict[str, Any] = {}
     for key, content in zip(("eval", "dev"), _json_files(path, name).values() if path else (), strict=False):
         try:

@@ -6,9 +6,9 @@ from typing import Any
 
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.submissions.layout import MAX_OUTPUTS
-from s5eval.submissions.records import DevScore, MixtureOutputs, Output, Submission
+from s5eval.submissions.submission import DevScore, MixtureOutputs, Output, Submission
 
-SILENCE = "silence"
+PADDING = "silence"
 """The official files pad label lists to three with this word; it stands for a track without a source."""
 
 
@@ -66,8 +66,8 @@ def _detail(score: DevScore) -> dict[str, Any]:
     counts = {"acc": score.fp == score.fn == 0, "tp": score.tp, "fp": score.fp, "fn": score.fn}
     return {
         "soundscape": score.mixture_id,
-        "ref_labels": _padded(score.reference_labels, SILENCE),
-        "est_labels": _padded(score.estimate_labels, SILENCE),
+        "ref_labels": _padded(score.reference_labels, PADDING),
+        "est_labels": _padded(score.estimate_labels, PADDING),
         "probabilities": _padded(score.probabilities, 0.0),
         "metrics": [
             {"metric": "CAPI-SDRi", "value": score.capi_sdri},

@@ -16,8 +16,8 @@ from s5eval.data_manifests.naming import MixtureIds, SourceName, format_source_n
 from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.check_audio import check_audio
 from s5eval.submissions.check_json import Note
-from s5eval.submissions.check_results import Listed, check_dev_results, check_eval_results
-from s5eval.submissions.expected import UNREADABLE, Expected, guess_expected
+from s5eval.submissions.check_results import ListedFiles, check_dev_results, check_eval_results
+from s5eval.submissions.expected import NOT_KNOWN, Expected, guess_expected
 from s5eval.submissions.layout import (
     AUDIO_FOLDER,
     DEV_RESULTS,
@@ -78,7 +78,7 @@ class Report:
         }
 
 
-def validate(
+def check_submission(
     path: Path,
     *,
     expected: Expected | None = None,
@@ -104,7 +104,7 @@ def validate(
         listed = checks.check_eval()
         ids = {name.mixture_id for name in checks.names.values()} | (listed.mixtures if listed else set())
         if expected is None:
-            expected = UNREADABLE if listed is None and not ids else guess_expected(ids)
+            expected = NOT_KNOWN if listed is None and not ids else guess_expected(ids)
         checks.check_dev(expected, listed)
         checks.check_names(expected, listed)
         if listed is not None:
@@ -191,7 +191,7 @@ class _Checks:
         else:
             self.outputs[file] = name
 
-    def check_eval(self) -> Listed | None:
+    def check_eval(self) -> ListedFiles | None:
         """`eval_results.json` by itself; and the names of the outputs are read."""
         for file in self.outputs:
             if (name := parse_source_stem(file.removesuffix(".wav"))) is not None:
@@ -199,7 +199,7 @@ class _Checks:
         content = self._json(EVAL_RESULTS)
         return None if content is None else check_eval_results(content, self.note_on(f"{self.top}{EVAL_RESULTS}"))
 
-    def check_dev(self, expected: Expected, listed: Listed | None) -> None:
+    def check_dev(self, expected: Expected, listed: ListedFiles | None) -> None:
         """`dev_set_test_results.json` by itself."""
         content, file = self._json(DEV_RESULTS), f"{self.top}{DEV_RESULTS}"
         if content is None:
@@ -219,7 +219,7 @@ class _Checks:
             self.note("unreadable", full, str(error))
             return None
 
-    def check_names(self, expected: Expected, listed: Listed | None) -> None:
+    def check_names(self, expected: Expected, listed: ListedFiles | None) -> None:
         """Grammar, label, mixture, index and number of the outputs."""
         ids = expected.ids if expected.ids is not None else frozenset(listed.mixtures if listed else ())
         lengths, known = sorted({len(id_) for id_ in ids})[:_MAX_LENGTHS], MixtureIds(ids)
@@ -252,7 +252,7 @@ class _Checks:
             if counts[name.mixture_id] == MAX_OUTPUTS + 1:
                 self.note("too-many-outputs", full, f"more than {MAX_OUTPUTS} outputs for {name.mixture_id!r}")
 
-    def check_listing(self, expected: Expected, listed: Listed) -> None:
+    def check_listing(self, expected: Expected, listed: ListedFiles) -> None:
         """`eval_results.json` against the outputs and the mixtures that must be answered."""
         file = f"{self.top}{EVAL_RESULTS}"
         if expected.ids is not None:

@@ -18,7 +18,7 @@ from s5eval.systems.decision import KEEP_ALL
 from s5eval.systems.interface import Candidates, Json, Proposal, Rows, StreamedCandidates, sure_scores
 from s5eval.systems.registry import check_keys
 
-Answer = Callable[[Audio, Audio, np.float32], Audio]
+AnswerRule = Callable[[Audio, Audio, np.float32], Audio]
 """From a block of the mixture's channel 0 and of one reference, both (t,), and the least-squares gain of the whole
 mixture for that reference, to the same block of the estimate, (t,)."""
 
@@ -43,7 +43,7 @@ class OracleBound:
     decision = KEEP_ALL
     needs_references: Literal[True] = True
 
-    def __init__(self, name: str, answer: Answer, *, with_gain: bool) -> None:
+    def __init__(self, name: str, answer: AnswerRule, *, with_gain: bool) -> None:
         """Take the bound's name and its rule, and whether that asks for the gain (which costs a pass of its own)."""
         self._name = name
         self._answer = answer
@@ -109,7 +109,7 @@ def build_oracle(config: Mapping[str, Any], device: str) -> OracleBound:
     return _bound("oracle", config, lambda mixture, target, gain: target)
 
 
-def _bound(name: str, config: Mapping[str, Any], answer: Answer, *, with_gain: bool = False) -> OracleBound:
+def _bound(name: str, config: Mapping[str, Any], answer: AnswerRule, *, with_gain: bool = False) -> OracleBound:
     check_keys(config, (), system=name)
     return OracleBound(name, answer, with_gain=with_gain)
 

@@ -41,7 +41,7 @@ class PartCost:
 
 
 @dataclass(frozen=True, slots=True)
-class StageCost:
+class StageProfile:
     """One stage on one mixture, every slot alive.
 
     Attributes:
@@ -75,7 +75,7 @@ class Profile:
     """
 
     parts: tuple[PartCost, ...]
-    stages: tuple[StageCost, ...]
+    stages: tuple[StageProfile, ...]
     trainable: int
     description: Mapping[str, str] = field(default_factory=dict)
     external_resources: tuple[Mapping[str, str], ...] | None = None
@@ -118,7 +118,7 @@ def count_macs(network: nn.Module, *inputs: torch.Tensor, **options: bool) -> tu
     return counter.get_total_flops() / 2, output
 
 
-def time_stages(stages: Sequence[Stage], device: torch.device, seconds: float) -> Iterator[StageCost]:
+def time_stages(stages: Sequence[Stage], device: torch.device, seconds: float) -> Iterator[StageProfile]:
     """Cost of every stage on `seconds` of noise; each is given the previous one's candidates, none of them silent."""
     keep_freed_memory()  # as every run does
     with _noise(seconds) as mixture:
@@ -131,7 +131,7 @@ def time_stages(stages: Sequence[Stage], device: torch.device, seconds: float) -
                     results = list(stage.run([mixture], inputs))
                     spent.append(time.perf_counter() - start)
                 peak = max(peak, memory[0])
-            yield StageCost(stage.name, min(spent), peak / 1e6, min(spent) / seconds)
+            yield StageProfile(stage.name, min(spent), peak / 1e6, min(spent) / seconds)
             # no slot may count as silent: the next stage would skip it
             inputs = [Candidates(c.audio, c.class_scores, np.zeros_like(c.p_silence)) for c in results]
 

@@ -29,7 +29,7 @@ def read_preset(
         UsageError: an unknown key, or a value of the wrong type; names the key and what was expected.
     """
     content = load_yaml(path.read_text(encoding="utf-8"))
-    merged = merge(content, changes, "system", owner=f"system {system!r}", others=other_keys)
+    merged = with_changes(content, changes, "system", owner=f"system {system!r}", others=other_keys)
     return build_record(kind, merged, "system")
 
 
@@ -63,7 +63,7 @@ def overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return joint
 
 
-def merge(
+def with_changes(
     base: Mapping[str, Any],
     changes: Mapping[str, Any],
     where: str,
@@ -95,7 +95,7 @@ def merge(
             if not isinstance(value, Mapping):
                 keys = f" with the keys {', '.join(base[key])}" if base[key] else ""
                 raise UsageError(f"{where}.{key} is {value!r}, expected a mapping{keys}")
-            merged[key] = merge(base[key], value, f"{where}.{key}", owner=owner, free=free)
+            merged[key] = with_changes(base[key], value, f"{where}.{key}", owner=owner, free=free)
         else:
             merged[key] = value
     return merged

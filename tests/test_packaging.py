@@ -23,8 +23,8 @@ ROOMS = {
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
     "networks | parameter_count pipeline profiling registry stage_store | training weights | baseline bounds folder "
     "multistage",
-    "submissions": "check_json errors layout records zipping | archive check_audio expected facts metadata pdf results "
-    "| check_results | validate | build package",
+    "submissions": "check_json errors layout submission zipping | archive check_audio expected facts meta_file pdf "
+    "results | check_results | validate | build package",
     "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal "
     "ranks",
     "harness": "errors process terminal | dispatch | record | scoring | report | runs tuning | comparing "

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import atomic_path
-from s5eval.data_manifests.download.split_zip import opened
+from s5eval.data_manifests.download.split_zip import as_one_file
 
 _RATIO = 200
 """No audio compresses this well; an archive that claims to is a bomb."""
@@ -44,7 +44,7 @@ def extract(files: Sequence[Path], folder: Path, *, roots: Sequence[str] = ()) -
     written: list[Path] = []
     for parts in _group(files):
         try:
-            with opened(parts) as whole, zipfile.ZipFile(whole) as archive:
+            with as_one_file(parts) as whole, zipfile.ZipFile(whole) as archive:
                 size = sum(part.stat().st_size for part in parts)
                 members = _checked_members(archive, parts[-1], size, folder, roots)
                 written += [_extract_member(archive, member, folder, path) for path, member in members.items()]

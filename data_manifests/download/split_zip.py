@@ -15,7 +15,7 @@ _LONGEST_ENDING = 22 + 65_535 + 20
 
 
 @contextmanager
-def opened(parts: Sequence[Path]) -> Iterator[BinaryIO]:
+def as_one_file(parts: Sequence[Path]) -> Iterator[BinaryIO]:
     """The parts of one archive as a single file that `zipfile` reads.
 
     Raises:
@@ -65,8 +65,8 @@ class _Joined(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        for opened in self._files:
-            opened.close()
+        for as_one_file in self._files:
+            as_one_file.close()
         super().close()
 
 

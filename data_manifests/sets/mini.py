@@ -15,7 +15,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.suggestion import suggestion
-from s5eval.data_manifests.conditions import Conditions, Event, conditions_of
+from s5eval.data_manifests.conditions import Conditions, SoundEvent, conditions_of_events
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.sets.known import MINI_VERSION, mini_root
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
@@ -188,10 +188,10 @@ _ATTEMPTS = 3
 def _conditions(drawn: DrawnScene) -> Conditions:
     positions = drawn.room.positions
     targets = [
-        Event(event.start, event.duration, event.snr, tuple(positions[event.position].tolist()))
+        SoundEvent(event.start, event.duration, event.snr, tuple(positions[event.position].tolist()))
         for event in drawn.targets
     ]
-    return conditions_of(targets, len(drawn.interference), drawn.recipe.duration)
+    return conditions_of_events(targets, len(drawn.interference), drawn.recipe.duration)
 
 
 def mini_ids(split: str) -> list[str]:

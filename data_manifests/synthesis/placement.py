@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-Interval = tuple[float, float]
+Range = tuple[float, float]
 
 
-def start_intervals(*, duration: float, length: float, placed: Sequence[Interval], max_overlap: int) -> list[Interval]:
+def start_intervals(*, duration: float, length: float, placed: Sequence[Range], max_overlap: int) -> list[Range]:
     """Where an event may start so that never more than `max_overlap` events sound together.
 
     Args:
@@ -34,7 +34,7 @@ def start_intervals(*, duration: float, length: float, placed: Sequence[Interval
     changes = [(start, +1) for start, _ in placed] + [(start + seconds, -1) for start, seconds in placed]
     changes.sort(key=lambda change: (change[0], -change[1]))  # starts before ends at equal times
     changes.append((duration, max_overlap))
-    intervals: list[Interval] = []
+    intervals: list[Range] = []
     active, opened = 0, 0.0
     for time, step in changes:
         before, active = active, active + step
@@ -45,7 +45,7 @@ def start_intervals(*, duration: float, length: float, placed: Sequence[Interval
     return intervals
 
 
-def draw_start(rng: np.random.Generator, intervals: Sequence[Interval]) -> float | None:
+def draw_start(rng: np.random.Generator, intervals: Sequence[Range]) -> float | None:
     """A start: every interval equally likely whatever its length, uniform inside it. None: no interval."""
     if not intervals:
         return None

@@ -148,7 +148,7 @@ def _samples(audio: Signal, subtype: Subtype) -> np.ndarray:  # (T, C) as soundf
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class NotedScene:
     """What `write_scenes` noted about one scene.
 
     Attributes:
@@ -165,7 +165,7 @@ def list_records(folder: Path) -> list[Path]:
     return sorted((folder / CHECKSUMS).glob("[!.]*.json"))
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> NotedScene:
     """Read one record.
 
     Raises:
@@ -173,7 +173,7 @@ def read_record(path: Path) -> Record:
     """
     try:
         content = read_json(path, what="a record of checksums")
-        record = Record(content["job"], dict(content["files"]))
+        record = NotedScene(content["job"], dict(content["files"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a record of checksums: {type(error).__name__}: {error}") from error
     for name, checksum in record.files.items():

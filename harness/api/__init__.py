@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from s5eval.harness.record.run_record import RunRecord
     from s5eval.harness.record.run_summary import Summary
     from s5eval.harness.record.tables import MixtureScore
+    from s5eval.loaded_system import LoadedSystem, load_system
     from s5eval.run_mixture import RunMixture
-    from s5eval.separation import LoadedSystem, load_system
     from s5eval.single_score import score_mixture
     from s5eval.systems.decision import Decision
     from s5eval.systems.hooks import Hook
@@ -97,7 +97,7 @@ _HOMES = {
     "s5eval.harness.record.run_summary": ("Summary",),
     "s5eval.harness.record.tables": ("MixtureScore",),
     "s5eval.run_mixture": ("RunMixture",),
-    "s5eval.separation": ("LoadedSystem", "load_system"),
+    "s5eval.loaded_system": ("LoadedSystem", "load_system"),
     "s5eval.single_score": ("score_mixture",),
     "s5eval.systems.decision": ("Decision",),
     "s5eval.systems.hooks": ("Hook",),

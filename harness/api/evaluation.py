@@ -12,17 +12,17 @@ from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.frames import Run
 from s5eval.harness.comparing import pair_of_runs
 from s5eval.harness.comparing.ablation import Ablation
-from s5eval.harness.comparing.ablation import ablate as ablate_grid
+from s5eval.harness.comparing.ablation import run_grid as ablate_grid
 from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.plan import default_run_path
 from s5eval.harness.runs.resume import resume
-from s5eval.harness.runs.run import run as run_config
+from s5eval.harness.runs.run import start_run as run_config
 from s5eval.harness.tuning import tune as tuning
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE
 from s5eval.harness.tuning.threshold_table import Objective
-from s5eval.separation import LoadedSystem
+from s5eval.loaded_system import LoadedSystem
 from s5eval.submissions import validate as checks
 from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected
@@ -160,7 +160,7 @@ def run(
     return Run(run_config(config, folder, hooks=told).path)
 
 
-class Comparison(pair_of_runs.Comparison):
+class Comparison(pair_of_runs.PairOfRuns):
     """Two runs side by side, as `compare` found them; a notebook shows the table and a forest of the differences."""
 
     __slots__ = ()
@@ -183,7 +183,7 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
         UsageError: not a run; different data or metric versions; no mixture in common.
         DataError: a run folder is damaged.
     """
-    found = pair_of_runs.compare(_folder(first), _folder(second), allow_different=allow_different)
+    found = pair_of_runs.compare_runs(_folder(first), _folder(second), allow_different=allow_different)
     return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
@@ -217,7 +217,7 @@ def tune(
         UsageError: no run there; the split is forbidden; nothing to tune on.
         DataError: a table is missing or damaged.
     """
-    return tuning.tune(
+    return tuning.tune_runs(
         _folder(run),
         out=_path(out),
         objective=Objective(objective, weight),
@@ -315,7 +315,7 @@ def validate(
     found = Path(path).expanduser()
     check_is_one(found)
     expected = find_expected(data=_path(data), dataset=dataset, split=split, mixtures=None)
-    return checks.validate(found, expected=expected, audio=audio)
+    return checks.check_submission(found, expected=expected, audio=audio)
 
 
 def _path(path: AnyPath | None) -> Path | None:

@@ -13,13 +13,13 @@ import numpy as np
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
-from s5eval.harness.exporting.bundle import opened
+from s5eval.harness.exporting.packed_run import run_folder_of
 from s5eval.harness.record import reading
 from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.run_record import RunRecord, shallow
 from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable, SecondaryName
-from s5eval.harness.scoring.decomposition import KINDS, ORACLES
+from s5eval.harness.scoring.decomposition import BLAMED_KINDS, ORACLES
 from s5eval.harness.scoring.mixture import BOUNDS
 from s5eval.metrics.capi import Pair
 from s5eval.run_mixture import RunMixture
@@ -42,7 +42,7 @@ _MIXTURES = {
     "exact": "boolean",
     **{f"bound_{name}": "float64" for name in ("labels", *ORACLES)},
     **{f"bound_{name.replace('-', '_')}": "float64" for name in BOUNDS},
-    **{f"loss_{kind}": "float64" for kind in KINDS},
+    **{f"loss_{kind}": "float64" for kind in BLAMED_KINDS},
     **dict.fromkeys(_SECONDARY, "float64"),
     "capi_sdri_as_written": "float64",
     "clipped_samples": "Int64",
@@ -85,7 +85,7 @@ _SLICES = {
     "n": "Int64",
     "n_defined": "Int64",
 }
-_LOSSES = {"label": "string", **dict.fromkeys((*KINDS, "total"), "float64")}
+_LOSSES = {"label": "string", **dict.fromkeys((*BLAMED_KINDS, "total"), "float64")}
 
 
 class Run:
@@ -102,7 +102,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         """Read what stands in `path`; see `read_run`."""
         self.path = path
-        self.record: RunRecord = reading.read_run(path)
+        self.record: RunRecord = reading.read_run_record(path)
         self.summary: Summary = reading.read_summary(path)
         lines = reading.read_lines(path, self.record)
         self._lines: tuple[Line, ...] = tuple(lines[id_] for id_ in self.record.mixtures if id_ in lines)
@@ -220,7 +220,7 @@ def read_run(path: str | PathLike[str]) -> Run:
         ...
     s5eval.data_manifests.common.errors.UsageError: nowhere is not a run folder (it has no run.json)
     """
-    return Run(opened(Path(path).expanduser()))
+    return Run(run_folder_of(Path(path).expanduser()))
 
 
 def _frame(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
@@ -244,7 +244,7 @@ def _mixture(score: MixtureScore) -> dict[str, Any]:
     parts = score.decomposition
     if parts is not None:
         row |= {f"bound_{name}": getattr(parts, name) for name in ORACLES} | {"bound_labels": parts.bound}
-        losses = dict.fromkeys(KINDS, 0.0)
+        losses = dict.fromkeys(BLAMED_KINDS, 0.0)
         for loss in parts.losses:
             losses[loss.kind] += loss.value
         row |= {f"loss_{kind}": value for kind, value in losses.items()}

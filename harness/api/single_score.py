@@ -4,7 +4,7 @@ from s5eval.arrays import Array, LabelledAudio, as_channel_0, as_sources, check_
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.runs.engine import pair_table
-from s5eval.harness.scoring.mixture import score_mixture as score_table
+from s5eval.harness.scoring.mixture import score_candidates as score_table
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.scoring.secondary_metrics import with_secondary
 from s5eval.systems.bounds import labelled_candidates

@@ -48,12 +48,12 @@ def command(grid: Path | None, **options: Any) -> int:
     OUT holds table.md, .csv, .tex, .json, .svg, .pdf and .png, and a run folder per row. The exit code is 4 when a row
     failed; the others stand.
     """
-    from s5eval.harness.comparing.ablation import ablate
+    from s5eval.harness.comparing.ablation import run_grid
     from s5eval.harness.comparing.ablation_files import write_ablation
     from s5eval.harness.comparing.ablation_grid import dotted_assignments, load_grid
     from s5eval.harness.comparing.ablation_tables import ablation_table
     from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.report.terminal_layout import fitted
     from s5eval.harness.runs.plan import default_run_path
     from s5eval.systems.registry import is_installed
 
@@ -88,7 +88,7 @@ def command(grid: Path | None, **options: Any) -> int:
     home = out.absolute()  # a system may change the working folder
     echo(f"folder: {out}", err=True)
     with goes_on_with(this_command("--out", out)), plugin_output():
-        result = ablate(chosen, config, home, progress=show_progress, announce=_announce)
+        result = run_grid(chosen, config, home, progress=show_progress, announce=_announce)
     write_ablation(result, home)
     if options["as_json"]:
         echo((home / "table.json").read_text(encoding="utf-8").rstrip())

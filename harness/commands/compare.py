@@ -11,7 +11,7 @@ from s5eval.harness.commands.options import PathType, RunType
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
-    from s5eval.harness.comparing.pair_of_runs import Comparison
+    from s5eval.harness.comparing.pair_of_runs import PairOfRuns
 
 
 @click.command(
@@ -31,12 +31,12 @@ def command(
 ) -> int:
     """Compare run B with run A on every metric and slice: paired bootstrap, sign test, what flipped."""
     from s5eval.harness.comparing.comparison_table import comparison_table
-    from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
+    from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare_runs
     from s5eval.harness.record.reading import coherent
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.report.terminal_layout import fitted
 
     with coherent(first, second):
-        comparison = compare(first, second, allow_different=allow_different)
+        comparison = compare_runs(first, second, allow_different=allow_different)
         drawn = [] if figure is None else _drawn(comparison, figure)
         shown = json.dumps(comparison.as_dict(), indent=1) if as_json else fitted(comparison_table(comparison))
     echo(shown)
@@ -47,7 +47,7 @@ def command(
     return 0
 
 
-def _drawn(comparison: "Comparison", file: Path) -> list[Path]:
+def _drawn(comparison: "PairOfRuns", file: Path) -> list[Path]:
     from s5eval.harness.comparing.comparison_figure import write_comparison_figure
 
     return write_comparison_figure(comparison, file)

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-Source = Callable[[click.Context], Iterable[str]]
+Values = Callable[[click.Context], Iterable[str]]
 
 
 class _Words(click.types.StringParamType):
     """A text of which the shell knows some values; any other is taken as well."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Values) -> None:
         self._source = source
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -71,7 +71,7 @@ def settings(context: click.Context) -> list[str]:
     return [*(f"system.preset={name}" for name in dict.fromkeys(presets)), *kinds, *thresholds]
 
 
-_SOURCES: Mapping[str, Source] = {
+_SOURCES: Mapping[str, Values] = {
     "system": systems,
     "dataset": datasets,
     "split": splits,

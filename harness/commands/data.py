@@ -12,7 +12,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, data_options, given_options, refuse_folder_of_mini, show_making
-from s5eval.harness.commands.progress import Show, show_count
+from s5eval.harness.commands.progress_bar import Show, show_count
 from s5eval.harness.commands.wording import in_options
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from s5eval.data_manifests.common.progress import FileProgress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for machines.")
-workers_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one per core.")
+processes_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one per core.")
 
 
 @click.group("data", cls=Group)
@@ -144,7 +144,7 @@ def fetch_record(
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Only the first N scenes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of a set from recordings.")
 @click.option("--rooms", type=click.IntRange(min=1), metavar="N", help="Simulated rooms of such a set; default: 8.")
-@workers_option
+@processes_option
 @json_option
 @click.pass_context
 def make_set(
@@ -199,7 +199,7 @@ def make_set(
 @click.argument("metadata", nargs=-1, required=True, type=PathType)
 @click.option("--root", type=PathType, required=True, help="What the paths in the metadata are relative to.")
 @click.option("--out", type=PathType, required=True, help="Gets soundscape/ and oracle_target/, 32-bit float.")
-@workers_option
+@processes_option
 @json_option
 def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, workers: int | None, as_json: bool) -> int:
     """Make the scenes of official metadata files, sample-exact."""
@@ -288,16 +288,16 @@ def map_layout(folder: Path, layout: str, out: Path | None) -> int:
 )
 @click.option("--target-channel", type=int, metavar="N", help="The source's channel, where targets have four; from 0.")
 @json_option
-def import_set(table: Path, out: Path, as_json: bool, **options: Any) -> int:
+def import_command(table: Path, out: Path, as_json: bool, **options: Any) -> int:
     """Make a set in the layout of the challenge of the files that MAP.csv names (columns id, role, file, label).
 
     Files that need no conversion are copied byte by byte. Order and norm are never guessed: what is said is converted.
     """
-    from s5eval.data_manifests.importing import Convention, import_set
+    from s5eval.data_manifests.importing import Convention
 
     convention = Convention(options["order"], options["norm"], options["target_channel"])
     with show_making("importing") as making:
-        done = import_set(table, out, classes=options["classes"], convention=convention, progress=making)
+        done = import_command(table, out, classes=options["classes"], convention=convention, progress=making)
     if as_json:
         echo(json.dumps({"folder": str(done.folder), "scenes": done.scenes, "targets": done.targets}, indent=1))
         return 0

@@ -35,7 +35,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Options by what they are about; every command shows those that it has. What is not named here stands last."""
 
-SECTIONS: Mapping[str, tuple[str, ...]] = {
+COMMAND_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Evaluate": ("run", "score", "merge", "check", "rescore"),
     "Look at": ("runs", "view", "report", "compare", "rank", "profile"),
     "Take along": ("export", "pack", "unpack", "weights"),
@@ -76,7 +76,7 @@ class Group(click.Group):
         widest = max(map(len, found))
         limit = formatter.width - 6 - widest
         rows = {name: (name, command.get_short_help_str(limit)) for name, command in found.items()}
-        _write_grouped(formatter, rows, SECTIONS, "Commands")
+        _write_grouped(formatter, rows, COMMAND_SECTIONS, "Commands")
 
 
 Group.group_class = Group

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.commands.progress import show_count
+from s5eval.harness.commands.progress_bar import show_count
 from s5eval.harness.commands.wording import in_options
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.common.progress import CountProgress
-    from s5eval.harness.runs.engine import Outcome
-    from s5eval.harness.runs.run import OutcomeProgress, RunResult
+    from s5eval.harness.runs.engine import MixtureResult
+    from s5eval.harness.runs.run import MixtureProgress, RunResult
     from s5eval.systems.hooks import Hooks
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class _Path(click.Path):
@@ -43,9 +43,9 @@ class _Run(_Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = super().convert(value, param, ctx)
         if isinstance(path, Path) and path.is_file():
-            from s5eval.harness.exporting.bundle import opened
+            from s5eval.harness.exporting.packed_run import run_folder_of
 
-            return opened(path)
+            return run_folder_of(path)
         return path
 
 
@@ -92,7 +92,7 @@ shard_option = click.option(
 )
 
 
-def worker_options(command: Command) -> Command:
+def worker_options(command: Decorated) -> Decorated:
     """`--workers`, `--devices`, `--engine`, `--address`, `--gpus-per-worker`."""
     for option in (
         click.option(
@@ -167,7 +167,7 @@ def hooks_of(names: Sequence[str]) -> "Hooks":
     return Hooks([load_hook(name) for name in names], say=lambda text: echo(text, err=True))
 
 
-def data_options(command: Command) -> Command:
+def data_options(command: Decorated) -> Decorated:
     """`--data`, `--dataset`, `--split`, `--limit`, `--only`, `--strict`."""
     for option in (
         click.option(
@@ -189,7 +189,7 @@ def data_options(command: Command) -> Command:
     return command
 
 
-def output_options(command: Command) -> Command:
+def output_options(command: Decorated) -> Decorated:
     """`--name`, `--out`, `--resume`, `--json`."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines."),
@@ -214,7 +214,7 @@ def given_options(context: click.Context) -> set[str]:
     return {name for name in context.params if context.get_parameter_source(name) is typed}
 
 
-def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":
+def show_progress(outcomes: "Iterable[MixtureResult]", total: int, done: int) -> "Iterator[MixtureResult]":
     """How many mixtures are done, on standard error."""
     failed = 0
     with show_count("mixture", start=done) as show:
@@ -224,10 +224,10 @@ def show_progress(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iter
             show(number, total, f"failed={failed}" if failed else "")
 
 
-def announcing(folder: Path) -> "OutcomeProgress":
+def announcing(folder: Path) -> "MixtureProgress":
     """`show_progress` that first says where the run is kept."""
 
-    def show(outcomes: "Iterable[Outcome]", total: int, done: int) -> "Iterator[Outcome]":
+    def show(outcomes: "Iterable[MixtureResult]", total: int, done: int) -> "Iterator[MixtureResult]":
         echo(f"run: {folder}", err=True)
         yield from show_progress(outcomes, total, done)
 
@@ -265,8 +265,8 @@ def show_result(result: "RunResult", as_json: bool) -> int:
 def _print_result(result: "RunResult", as_json: bool) -> None:
     from s5eval.harness.record.codec import to_json
     from s5eval.harness.record.reading import coherent
-    from s5eval.harness.report.layout import fitted
     from s5eval.harness.report.table import summary_table
+    from s5eval.harness.report.terminal_layout import fitted
 
     if as_json:
         echo(json.dumps(to_json(result.summary), indent=1))

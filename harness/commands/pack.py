@@ -25,7 +25,7 @@ def command(run: Path, out: Path | None, as_json: bool) -> int:
     Enough to look at it, compare it and rescore it anywhere: compare, rescore, tune, export, runs and
     `s5eval.read_run` take the bundle as they take the folder, after verifying all of it.
     """
-    from s5eval.harness.exporting.bundle import pack
+    from s5eval.harness.exporting.packed_run import pack
 
     packed = pack(run, out)
     if as_json:
@@ -47,7 +47,7 @@ def command(run: Path, out: Path | None, as_json: bool) -> int:
 @click.option("--out", type=PathType, metavar="RUN", required=True, help="The run folder to make.")
 def unpack_command(bundle: Path, out: Path) -> int:
     """Make a run folder of BUNDLE, once every file of it has been verified."""
-    from s5eval.harness.exporting.bundle import unpack
+    from s5eval.harness.exporting.packed_run import unpack
 
     echo(f"run: {unpack(bundle, out)}")
     return 0

@@ -30,7 +30,7 @@ def command(runs: Sequence[Path], out: Path | None, as_json: bool) -> int:
     from s5eval.harness.comparing.ranking_files import write_ranking
     from s5eval.harness.comparing.ranking_table import ranking_table
     from s5eval.harness.record.reading import coherent
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.report.terminal_layout import fitted
 
     if not runs:
         raise UsageError("name the run folders to rank")

@@ -67,7 +67,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     from s5eval.harness.runs.dry_run import describe_plan
     from s5eval.harness.runs.plan import default_run_path, plan_run
     from s5eval.harness.runs.resume import resume
-    from s5eval.harness.runs.run import run
+    from s5eval.harness.runs.run import start_run
 
     refuse_folder_of_mini(context)
     settings, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
@@ -130,7 +130,7 @@ def command(context: click.Context, /, **options: Any) -> int:
             )
         elif config is not None:
             out = out or default_run_path(config)
-            result = run(config, out, progress=announcing(out), making=making, hooks=hooks)
+            result = start_run(config, out, progress=announcing(out), making=making, hooks=hooks)
     if options["dry_run"]:
         echo(described)
         return 0

@@ -28,8 +28,8 @@ def command(folders: Sequence[Path], as_json: bool, **options: Any) -> int:
     With --to the table is written for other tools, as `s5eval export` writes the tables of one run. Bundles are listed
     where they are named.
     """
-    from s5eval.harness.comparing.listing import list_runs, runs_table
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.comparing.run_list import list_runs, runs_table
+    from s5eval.harness.report.terminal_layout import fitted
 
     given = list(folders) or [Path("runs")]
     runs = [] if not folders and not given[0].is_dir() else list_runs(given)

@@ -59,7 +59,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     """
     from s5eval.harness.runs.plan import default_run_path
     from s5eval.harness.runs.resume import resume
-    from s5eval.harness.runs.run import run
+    from s5eval.harness.runs.run import start_run
 
     refuse_folder_of_mini(context)
     estimates: Sequence[Path] = options["estimates"]
@@ -85,7 +85,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         result = resume(resumed, given=given, fresh=config, progress=announcing(resumed))
     elif config is not None:
         out = options["out"] or default_run_path(config)
-        result = run(config, out, progress=announcing(out))
+        result = start_run(config, out, progress=announcing(out))
     return show_result(result, options["as_json"])
 
 
@@ -116,7 +116,7 @@ def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -
     from s5eval.harness.comparing.ranking import rank
     from s5eval.harness.comparing.ranking_files import write_ranking
     from s5eval.harness.comparing.ranking_table import ranking_table
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.report.terminal_layout import fitted
     from s5eval.harness.runs.plan import default_run_path
 
     folder = options["resume"] or options["out"]

@@ -12,7 +12,7 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, show_making
-from s5eval.harness.commands.progress import show_count
+from s5eval.harness.commands.progress_bar import show_count
 from s5eval.harness.commands.wording import in_options
 from s5eval.harness.terminal import echo, plugin_output
 
@@ -49,7 +49,7 @@ def command() -> None:
 @click.option("--allow-partial", is_flag=True, help="Accept runs that lack mixtures.")
 @click.option("--allow-untrained", is_flag=True, help="Accept untrained weights.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def build(run: Path, as_json: bool, **options: Any) -> int:
+def build_command(run: Path, as_json: bool, **options: Any) -> int:
     """Make a submission from RUN, an evaluation run made with --save-audio.
 
     The zip appears under its name only when it is whole and passes every check of `submit validate`.
@@ -161,13 +161,13 @@ def expected_options(function: Any) -> Any:
 @expected_options
 @click.option("--no-audio", is_flag=True, help="Check names and JSON only; do not read the wavs.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines; of several an array.")
-def validate(paths: Sequence[Path], no_audio: bool, as_json: bool, **options: Any) -> int:
+def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **options: Any) -> int:
     """Check anybody's submissions, zips or folders, and list every fault; the exit code is 5 when there are errors.
 
     Nothing is unpacked to disk.
     """
     from s5eval.submissions.archive import check_is_one
-    from s5eval.submissions.validate import validate as check
+    from s5eval.submissions.validate import check_submission as check
 
     for path in paths:
         check_is_one(path)
@@ -250,7 +250,7 @@ def init(
 @expected_options
 @click.option("--no-audio", is_flag=True, help="Do not read the wavs again; `submit build` has checked them.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def package(submissions: Sequence[Path], as_json: bool, **options: Any) -> int:
+def package_command(submissions: Sequence[Path], as_json: bool, **options: Any) -> int:
     """Pack up to four SUBMISSIONS of a team into the outer challenge package.
 
     Everything is checked first; with errors nothing is written and the exit code is 5.

@@ -11,7 +11,7 @@ import click
 
 from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import PathType, energy_option, hook_option, hooks_of
-from s5eval.harness.commands.progress import show_count
+from s5eval.harness.commands.progress_bar import show_count
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
 
@@ -71,11 +71,11 @@ def command(recipe: str, **options: Any) -> int:
         echo(json.dumps(plan.as_dict(), indent=1))
         return 0
     from s5eval.systems.training.loop import train
-    from s5eval.systems.training.sitting import Sitting
+    from s5eval.systems.training.sitting import TrainingSitting
 
     devices, nodes = (int(text) if text.isdecimal() else text for text in (options["devices"], options["nodes"]))
     out = options["out"] or Path("training") / plan.name
-    sitting = Sitting(
+    sitting = TrainingSitting(
         weights=options["weights"],
         out=out,
         device=options["device"],

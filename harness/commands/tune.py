@@ -87,12 +87,12 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
         return _adapt(run, options)
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.tuning.threshold_table import Objective
-    from s5eval.harness.tuning.tune import tune
+    from s5eval.harness.tuning.tune import tune_runs
     from s5eval.harness.tuning.tuned_table import tuning_table
 
     out: Path = options["out"] or run / "thresholds.yaml"
     with coherent(*runs):
-        result = tune(
+        result = tune_runs(
             run,
             others=others,
             out=out,
@@ -104,7 +104,7 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
             workers=read_workers(options["workers"]),
         )
         if options["figure"] is not None:
-            from s5eval.harness.tuning.curves import write_tuning_figure
+            from s5eval.harness.tuning.threshold_curves import write_tuning_figure
 
             for path in write_tuning_figure(runs, result, options["figure"]):
                 echo(f"figure: {path}", err=True)
@@ -126,7 +126,7 @@ def _adapt(run: Path, options: dict[str, Any]) -> int:
 
 
 def _show(table: str, content: dict[str, Any], file: Path, *, as_json: bool) -> int:
-    from s5eval.harness.report.layout import fitted
+    from s5eval.harness.report.terminal_layout import fitted
 
     if as_json:
         echo(json.dumps({"file": str(file), **content}, indent=1))

@@ -19,7 +19,7 @@ def command() -> None:
 @click.argument("address", metavar="hf://OWNER/NAME[@BRANCH]")
 @click.option("--licence", metavar="ID", help="An identifier of the hub, such as cc-by-4.0; default: unknown.")
 @click.option("--private", is_flag=True, help="Make the repository for its owner alone.")
-def push(folder: Path, address: str, licence: str | None, private: bool) -> int:
+def push_command(folder: Path, address: str, licence: str | None, private: bool) -> int:
     """Send FOLDER, which must have a card.json, to the hub.
 
     Address and login are huggingface_hub's: HF_ENDPOINT, HF_TOKEN, or what its own `hf auth login` has stored.
@@ -34,7 +34,7 @@ def push(folder: Path, address: str, licence: str | None, private: bool) -> int:
 @command.command("pull", example="s5eval weights pull hf://kaist/s5-mini@v1 weights")
 @click.argument("address", metavar="hf://OWNER/NAME[@REVISION]")
 @click.argument("folder", type=PathType)
-def pull(address: str, folder: Path) -> int:
+def pull_command(address: str, folder: Path) -> int:
     """Fetch weights into FOLDER, checked against their card.
 
     Nothing that could run code is taken.

@@ -12,13 +12,13 @@ from s5eval.harness.comparing.ablation_grid import Grid, GridRow
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.record.reading import read_run, read_scores
+from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.run_record import TUNED, Facts
 from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import BOUND_NOTES
 from s5eval.harness.runs.resume import resume
-from s5eval.harness.runs.run import OutcomeProgress, RunResult, run
+from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
 from s5eval.harness.scoring.corpus import METRICS, Column, all_columns, bound_columns
 from s5eval.harness.scoring.paired import paired_differences
 
@@ -146,12 +146,12 @@ class _Outcome:
     error: str | None = None
 
 
-def ablate(
+def run_grid(
     grid: Grid,
     config: RunConfig,
     out: Path,
     *,
-    progress: OutcomeProgress | None = None,
+    progress: MixtureProgress | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Ablation:
     """Run every row of a grid below `out/rows`; rows that are finished there are taken as they are.
@@ -199,19 +199,19 @@ def _slug(name: str) -> str:
 
 
 def _check_same(path: Path, config: RunConfig) -> None:
-    if (path / "run.json").is_file() and (differences := read_run(path).config.differences(config)):
+    if (path / "run.json").is_file() and (differences := read_run_record(path).config.differences(config)):
         raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another `out`")
 
 
-def _run_row(row: GridRow, config: RunConfig, path: Path, progress: OutcomeProgress | None) -> _Outcome:
-    sittings = len(read_run(path).sittings) if (path / "run.json").is_file() else 0
+def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgress | None) -> _Outcome:
+    sittings = len(read_run_record(path).sittings) if (path / "run.json").is_file() else 0
     try:
         result = _result(config, path, progress)
     except S5Error as error:
         return _Outcome(row, path, error=str(error))
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the other rows go on
         return _Outcome(row, path, error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]))
-    record = read_run(path)
+    record = read_run_record(path)
     finished = len(record.sittings) == sittings
     stages = record.sittings[-1].stages.values()  # what this call has paid, not earlier ones
     executed, reused = sum(stage.executed for stage in stages), sum(stage.reused for stage in stages)
@@ -228,12 +228,12 @@ def _notes(error: Exception) -> list[str]:
     return list(getattr(error, "__notes__", []))
 
 
-def _result(config: RunConfig, path: Path, progress: OutcomeProgress | None) -> RunResult:
+def _result(config: RunConfig, path: Path, progress: MixtureProgress | None) -> RunResult:
     if path.exists():
         names = ("system", "trust_checkpoint", "data", "workers", "devices", "engine", "address", "gpus_per_worker")
         given = {name: getattr(config, name) for name in names}
         return resume(path, given=given, fresh=config, progress=progress)
-    return run(config, path, progress=progress)
+    return start_run(config, path, progress=progress)
 
 
 def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore]) -> AblationRow:

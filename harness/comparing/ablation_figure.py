@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from s5eval.harness.comparing.ablation import Ablation
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.palette import LIGHT
-from s5eval.harness.report.paper import PAGE, as_rows, draw_intervals, new_figure, paper_style, save_figure
+from s5eval.harness.report.paper import PAGE_WIDTH, as_rows, draw_intervals, new_figure, paper_style, save_figure
 from s5eval.harness.report.text import number
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def draw_ablation(ablation: Ablation, out: Path) -> None:
 
 def ablation_figure(ablation: Ablation) -> "Figure":
     """The figure, within `paper_style`."""
-    figure = new_figure(PAGE, 1.3 + 0.22 * len(ablation.rows))
+    figure = new_figure(PAGE_WIDTH, 1.3 + 0.22 * len(ablation.rows))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
     _levels(left, ablation)
     _accuracies(right, ablation)

@@ -10,8 +10,8 @@ from typing import Any
 from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
 from s5eval.harness.record.run_record import Facts
 from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue
-from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained, data_name, interval_text, part_mark
+from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s5eval.harness.comparing.pair_of_runs import Comparison, Side
+from s5eval.harness.comparing.pair_of_runs import PairOfRuns, Side
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import (
-    PAGE,
+    PAGE_WIDTH,
     as_rows,
     draw_intervals,
     figure_target,
@@ -35,7 +35,7 @@ _GROUPS: dict[str, str] = {
 }
 
 
-def write_comparison_figure(comparison: Comparison, file: Path) -> list[Path]:
+def write_comparison_figure(comparison: PairOfRuns, file: Path) -> list[Path]:
     """Write the figure as the file's suffix says; without one as SVG, PDF and PNG.
 
     Raises:
@@ -47,10 +47,10 @@ def write_comparison_figure(comparison: Comparison, file: Path) -> list[Path]:
         return save_figure(comparison_figure(comparison), stem, formats)
 
 
-def comparison_figure(comparison: Comparison) -> "Figure":
+def comparison_figure(comparison: PairOfRuns) -> "Figure":
     """Differences with their paired intervals (blue: excludes 0), and beside them the change of every mixture."""
     rows = _rows(comparison)
-    figure = new_figure(PAGE, max(2.4, 1.0 + 0.17 * len(rows)))
+    figure = new_figure(PAGE_WIDTH, max(2.4, 1.0 + 0.17 * len(rows)))
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _differences(left, rows)
     _changes(right, comparison)
@@ -64,7 +64,7 @@ def comparison_figure(comparison: Comparison) -> "Figure":
     return figure
 
 
-def _rows(comparison: Comparison) -> list[tuple[str, Difference]]:
+def _rows(comparison: PairOfRuns) -> list[tuple[str, Difference]]:
     """CAPI-SDRi of all, then of the slices by condition, then SDRi by class."""
     found = [("all mixtures", comparison.differences["metrics", "capi_sdri"])]
     for group, title in _GROUPS.items():
@@ -93,7 +93,7 @@ def _differences(axes: "Axes", rows: list[tuple[str, Difference]]) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1)
 
 
-def _changes(axes: "Axes", comparison: Comparison) -> None:
+def _changes(axes: "Axes", comparison: PairOfRuns) -> None:
     changes = [change for _, change in comparison.changes]
     same = comparison.n - len(changes)
     places = range(len(changes))

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from s5eval.harness.comparing.pair_of_runs import Comparison
+from s5eval.harness.comparing.pair_of_runs import PairOfRuns
 from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
-from s5eval.harness.report.charts.intervals import Row, forest
+from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.notebook import framed, html_table, paragraph
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
@@ -18,7 +18,7 @@ _GROUPS: dict[str, str] = {
 }
 
 
-def comparison_html(comparison: Comparison) -> str:
+def comparison_html(comparison: PairOfRuns) -> str:
     """Both runs with their marks, every metric, and a forest of the differences by condition and class."""
     heads = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
     heads += [f"warning: {warning}" for warning in comparison.warnings]
@@ -39,7 +39,7 @@ def _forest(differences: Mapping[tuple[str, ...], Difference]) -> str:
     for group, title in _GROUPS.items():
         metric = "sdri" if group == "class" else "capi_sdri"
         rows += [
-            Row(path[2], d.delta, d.ci_low, d.ci_high, group=title, n=d.n)
+            IntervalRow(path[2], d.delta, d.ci_low, d.ci_high, group=title, n=d.n)
             for path, d in differences.items()
             if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == metric and d.delta is not None
         ]

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from s5eval.harness.comparing.pair_of_runs import Comparison, TermDifference
+from s5eval.harness.comparing.pair_of_runs import PairOfRuns, TermDifference
 from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
-from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.harness.scoring.decomposition import ORACLES
@@ -15,7 +15,7 @@ _OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice tha
 _SHOWN = 8  # mixtures of a list; --json has all
 
 
-def comparison_table(comparison: Comparison) -> str:
+def comparison_table(comparison: PairOfRuns) -> str:
     """The comparison as text: metrics, slices, flipped mixtures, losses."""
     lines = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
     lines += [f"warning: {warning}" for warning in comparison.warnings]
@@ -78,7 +78,7 @@ def _cells(row: TermDifference) -> tuple[str, ...]:
     return number(row.first, 3), number(row.second, 3), number(row.delta, 3, signed=True)
 
 
-def _flips(comparison: Comparison) -> list[str]:
+def _flips(comparison: PairOfRuns) -> list[str]:
     shown = [(f"{id_} {number(change, 2, signed=True)}", round(change, 2)) for id_, change in comparison.changes]
     worst = [text for text, change in shown if change < 0][:_SHOWN]
     best = [text for text, change in reversed(shown) if change > 0][:_SHOWN]

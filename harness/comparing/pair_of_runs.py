@@ -8,7 +8,7 @@ from typing import Any, Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.errors import GateError
 from s5eval.harness.record.codec import to_json
-from s5eval.harness.record.reading import facts_of, read_run, read_scores, unverified
+from s5eval.harness.record.reading import facts_of, read_run_record, read_scores, unverified
 from s5eval.harness.record.run_record import Facts, RunRecord
 from s5eval.harness.record.same_data import same_data
 from s5eval.harness.record.tables import MixtureScore
@@ -53,7 +53,7 @@ class TermDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairOfRuns:
     """Two runs side by side.
 
     Attributes:
@@ -103,7 +103,7 @@ class Comparison:
         }
 
 
-def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comparison:
+def compare_runs(first: Path, second: Path, *, allow_different: bool = False) -> PairOfRuns:
     """Compare two run folders; differences are second − first.
 
     Args:
@@ -115,7 +115,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
         UsageError: not a run folder; different manifests or metric versions; no mixture in common.
         DataError: a run folder is damaged.
     """
-    records = read_run(first), read_run(second)
+    records = read_run_record(first), read_run_record(second)
     sides = read_scores(first), read_scores(second)
     obstacles = _obstacles(records)
     if obstacles and not allow_different:
@@ -133,7 +133,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
         for x, y in zip(a, b, strict=True)
         if x.capi_sdri is not None and y.capi_sdri is not None and not equal(x.capi_sdri, y.capi_sdri)
     ]
-    return Comparison(
+    return PairOfRuns(
         first=Side(str(first), facts_of(records[0])),
         second=Side(str(second), facts_of(records[1])),
         n=len(common),
@@ -147,7 +147,7 @@ def compare(first: Path, second: Path, *, allow_different: bool = False) -> Comp
     )
 
 
-def check_not_worse(comparison: Comparison) -> None:
+def check_not_worse(comparison: PairOfRuns) -> None:
     """The gate of `--fail-if-worse`.
 
     Raises:

@@ -22,7 +22,7 @@ _CONDITION_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RankRange:
     """How certain a rank is; see `s5eval.metrics.ranks`.
 
     Attributes:
@@ -91,7 +91,7 @@ class RankedSubmission:
     scores: Mapping[str, MixtureScore] = field(repr=False)
     metric: RankingMetric = "capi_sdri"
     rank: int | None = None
-    place: Place | None = None
+    place: RankRange | None = None
     difference: Difference | None = None
     to_previous: Difference | None = None
 
@@ -212,14 +212,14 @@ def _order(entry: RankedSubmission) -> tuple[bool, bool, float, str]:
     return entry.partial is not None, entry.value is None, -settled(entry.value or 0.0), entry.name
 
 
-def _places(entries: Sequence[RankedSubmission]) -> dict[str, Place]:
+def _places(entries: Sequence[RankedSubmission]) -> dict[str, RankRange]:
     if not entries:
         return {}
     ids = list(entries[0].scores)
     table = np.stack([fractions(_scored(entry, ids), [_column(entry.metric)])[:, 0] for entry in entries], axis=-1)
     found = _rank_intervals(table[:, 0], table[:, 1], RESAMPLES)
     return {
-        entry.name: Place(
+        entry.name: RankRange(
             int(found.low[k]), int(found.high[k]), int(found.low_all[k]), int(found.high_all[k]), float(found.first[k])
         )
         for k, entry in enumerate(entries)

@@ -12,12 +12,12 @@ from s5eval.harness.comparing.ranked import Condition, RankedSubmission, conditi
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.record.reading import read_run, read_scores, read_summary
+from s5eval.harness.record.reading import read_run_record, read_scores, read_summary
 from s5eval.harness.record.run_summary import BoundMetricName
 from s5eval.harness.record.same_data import same_data
 from s5eval.harness.report.table import doubts_of, estimate_marks, shown_name
 from s5eval.harness.runs.resume import resume
-from s5eval.harness.runs.run import OutcomeProgress, RunResult, run
+from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def rank(
     out: Path,
     *,
     resuming: Collection[str] | None = None,
-    progress: OutcomeProgress | None = None,
+    progress: MixtureProgress | None = None,
 ) -> Ranking:
     """Score submissions one after the other, each into `out/<name>`, and rank them.
 
@@ -109,7 +109,7 @@ def rank(
                 given = {field: getattr(configs[name], field) for field in resuming}
                 results[name] = resume(out / name, given=given, fresh=configs[name], progress=progress)
             else:
-                results[name] = run(configs[name], out / name, progress=progress)
+                results[name] = start_run(configs[name], out / name, progress=progress)
         except DataError as error:
             unusable[name] = str(error)
     ids = [scene.mixture.id for scene in manifest.scenes]
@@ -127,7 +127,7 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
         UsageError: not a run folder, runs of the same name, or runs on different data.
         DataError: a run folder is damaged.
     """
-    records = [read_run(path) for path in runs]
+    records = [read_run_record(path) for path in runs]
     for path, record in zip(runs[1:], records[1:], strict=True):
         if not same_data(records[0], record).same or records[0].mixtures != record.mixtures:
             raise UsageError(f"{runs[0]} and {path} were made on different data; a ranking needs the same for all")

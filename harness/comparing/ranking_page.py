@@ -1,7 +1,5 @@
 """A ranking as one static page: the table, a picture of ranks and values, conditions, and what is missing."""
 
-from importlib.resources import files
-
 from s5eval.harness.comparing.published import Published
 from s5eval.harness.comparing.ranking import Ranking
 from s5eval.harness.comparing.ranking_table import (
@@ -18,19 +16,17 @@ from s5eval.harness.comparing.ranking_table import (
 )
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import estimate_marks, interval_text
+from s5eval.harness.report.templates import templates_of
 from s5eval.harness.report.text import ABSENT, number
 
 
 def ranking_page(ranking: Ranking) -> str:
     """The page's HTML; it needs no server, no network and no script."""
-    from jinja2 import Environment
-
-    template = files("s5eval.harness.comparing").joinpath("ranking.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = templates_of("s5eval.harness.comparing")
     ranked = [entry for entry in ranking.entries if entry.rank is not None]
     environment.tests["published"] = lambda row: isinstance(row, Published)
     environment.filters |= {"number": lambda value, digits: number(value, digits)}
-    return environment.from_string(template).render(
+    return environment.get_template("ranking.html").render(
         style=stylesheet(),
         ranking=ranking,
         heading=heading(ranking),

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from s5eval.harness.comparing.published import Published, RankingMetric
 from s5eval.harness.comparing.ranked import Condition, RankedSubmission
 from s5eval.harness.comparing.ranking import Ranking
-from s5eval.harness.report.layout import aligned, is_narrow
 from s5eval.harness.report.table import estimate_marks, interval_text, part_mark
+from s5eval.harness.report.terminal_layout import aligned, is_narrow
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.scoring.paired import Difference
 from s5eval.metrics.tolerance import settled
@@ -23,7 +23,7 @@ EXPLAINED = (
 
 _LISTED = 5  # missing mixtures that are named in text; JSON and the page have all
 
-Row = tuple[str, ...]
+Cells = tuple[str, ...]
 
 
 def in_order(ranking: Ranking) -> list[RankedSubmission | Published]:
@@ -117,7 +117,7 @@ def _cell(condition: Condition, name: str) -> str:
     return ABSENT if place.rank is None else f"{place.rank} [{place.low}, {place.high}] {number(place.value, 2)}"
 
 
-def _row(entry: RankedSubmission) -> Row:
+def _row(entry: RankedSubmission) -> Cells:
     metrics = entry.result.summary.metrics
     place = "  – " if entry.rank is None else f"{entry.rank:3d} "
     return (
@@ -132,5 +132,5 @@ def _row(entry: RankedSubmission) -> Row:
     )
 
 
-def _published_row(row: Published) -> Row:
+def _published_row(row: Published) -> Cells:
     return f"    {published_as(row)}", "", number(row.capi_sdri, 2), "", "", number(row.mixture_accuracy, 2), "", ""

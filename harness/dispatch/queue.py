@@ -21,7 +21,7 @@ _LOOKED_AT = 200  # tasks from the front among which a worker's own are looked f
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Consequence:
     """What follows from the loss of a worker.
 
     Attributes:
@@ -132,7 +132,7 @@ class Queue:
         self._return(place)
         return task
 
-    def lost(self, place: int, *, blame: bool = True) -> Verdict:
+    def lost(self, place: int, *, blame: bool = True) -> Consequence:
         """A worker has died.
 
         Args:
@@ -142,7 +142,7 @@ class Queue:
         taken = self._places[place]
         if not blame:
             self._return(place)
-            return Verdict(None, replace=True)
+            return Consequence(None, replace=True)
         front = taken.held.popleft() if taken.held else None
         given_up, first = None, False
         if front is not None and len(front) > 1:  # which one of them it was will show: none is blamed yet
@@ -165,7 +165,7 @@ class Queue:
         taken.held.clear()
         taken.ready = False
         taken.closed = taken.barren >= DEATHS
-        return Verdict(given_up, replace=not taken.closed)
+        return Consequence(given_up, replace=not taken.closed)
 
     def _workers(self) -> int:
         return sum(place.ready for place in self._places)

@@ -74,13 +74,13 @@ def portable(error: S5Error) -> S5Error:
     return kinds.get(error.exit_code, S5Error)(str(error))
 
 
-Record = tuple[str, int, str]
+LogEntry = tuple[str, int, str]
 """Of a log: the logger's name, the level, the text."""
 
 
 def collect_log() -> Any:
     """Keep what is logged in this process; the function returned takes what there is since the last call."""
-    kept: list[Record] = []
+    kept: list[LogEntry] = []
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -91,14 +91,14 @@ def collect_log() -> Any:
     logger.setLevel(logging.INFO)
     logger.propagate = False
 
-    def take() -> list[Record]:
+    def take() -> list[LogEntry]:
         taken, kept[:] = list(kept), []
         return taken
 
     return take
 
 
-def log_again(records: list[Record]) -> None:
+def log_again(records: list[LogEntry]) -> None:
     """Log in the driver what a worker has logged."""
     for name, level, text in records:
         logging.getLogger(name).log(level, "%s", text)

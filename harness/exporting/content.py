@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.comparing.listing import METRICS, ListedRun
+from s5eval.harness.comparing.run_list import RANKING_METRICS, ListedRun
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of
 from s5eval.harness.record.run_record import RunRecord
@@ -100,7 +100,7 @@ def listing_content(runs: Sequence[ListedRun], name: str = "runs") -> Content:
     kinds = {"n_expected": "Int64", "n_done": "Int64"}
     columns = {
         key: pd.Series(
-            [row[key] for row in rows], dtype=kinds.get(key, "float64" if key.startswith(METRICS) else "string")
+            [row[key] for row in rows], dtype=kinds.get(key, "float64" if key.startswith(RANKING_METRICS) else "string")
         )
         for key in rows[0]
     }
@@ -110,7 +110,7 @@ def listing_content(runs: Sequence[ListedRun], name: str = "runs") -> Content:
 def _row(run: ListedRun) -> dict[str, Any]:
     row: dict[str, Any] = {"run": str(run.path)}
     row |= {key: getattr(run, key) for key in ("name", "time", "data", "status", "n_expected", "n_done")}
-    for metric in METRICS:
+    for metric in RANKING_METRICS:
         for key in ("value", "ci_low", "ci_high"):
             told = run.metrics.get(metric)
             row[metric if key == "value" else f"{metric}_{key}"] = None if told is None else getattr(told, key)

@@ -8,7 +8,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.download.archives import extract
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.runs.run import RunResult, run
+from s5eval.harness.runs.run import RunResult, start_run
 
 _WITH_INTERVAL = ("capi_sdri", "ca_sdri", "mixture_accuracy", "source_accuracy")
 
@@ -26,7 +26,7 @@ def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
             *partial*, so there is no number without all mixtures.
     """
     config = RunConfig(system="folder", settings={"system": {"path": str(estimates.resolve())}}, data=data.resolve())
-    result = run(config, out)
+    result = start_run(config, out)
     summary = result.summary
     if summary.n_failed:
         listed = "; ".join(f"{id_}: {error}" for id_, error in list(summary.failures.items())[:10])

@@ -21,7 +21,7 @@ Record = TypeVar("Record")
 COMPLETE = "complete"
 """Marks a mapping with literal keys, all of which have to be there: `Annotated[Mapping[Name, float], COMPLETE]`."""
 
-LEFT_OUT = {"recorded": False}
+NOT_RECORDED = {"recorded": False}
 """Metadata of a field that is never written, and never believed when it is read."""
 
 _NAMES: dict[object, str] = {

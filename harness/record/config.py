@@ -1,15 +1,17 @@
 """What a run is asked to do, resolved and written down, so that it can be resumed and repeated."""
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.harness.record.codec import LEFT_OUT, to_json
+from s5eval.harness.record.codec import NOT_RECORDED, to_json
 from s5eval.systems.interface import Json
 
 SECTIONS = ("system", "decision")
@@ -75,7 +77,7 @@ class RunConfig:
     metrics: Literal["ranking", "all"] = "ranking"
     mixture_timeout: float | None = None
     energy: bool = False
-    trust_checkpoint: bool = field(default=False, metadata=LEFT_OUT)
+    trust_checkpoint: bool = field(default=False, metadata=NOT_RECORDED)
     name: str | None = None
     workers: int | None = None
     devices: tuple[str, ...] = ()
@@ -83,6 +85,41 @@ class RunConfig:
     address: str | None = None
     gpus_per_worker: float | None = None
     shard: str | None = None
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """`shard` as numbers: `3/16` → (3, 16); (1, 1) without one.
+
+        Raises:
+            UsageError: it is not K/N with K from 1 to N.
+        """
+        if self.shard is None:
+            return 1, 1
+        found = re.fullmatch(r"([0-9]{1,7})/([0-9]{1,7})", self.shard)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise UsageError(f"`shard` {self.shard}: expected K/N with K from 1 to N, such as 3/16")
+        return int(found[1]), int(found[2])
+
+    def check(self) -> None:
+        """Refuse what means nothing wherever it is run. What is for the other engine is passed over: a resumed run
+        may have it.
+
+        Raises:
+            UsageError, DataError: naming the field.
+        """
+        limit = self.mixture_timeout
+        if limit is not None and not (math.isfinite(limit) and limit > 0):
+            raise DataError(f"mixture_timeout is {limit}, expected seconds above 0")
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"`workers` is {self.workers}, expected a number from 1, or auto")
+        if self.engine not in ("processes", "ray"):
+            raise UsageError(f"`engine` is {self.engine!r}, expected processes or ray")
+        if self.engine == "ray" and not self.workers:
+            raise UsageError("`engine` ray needs a number of `workers`, such as 8")
+        for device in self.devices:
+            if not device.isdecimal():
+                raise UsageError(f"`devices`: {device!r}, expected numbers of GPUs, such as 0,1")
+        _ = self.part
 
     def without_trust(self) -> "RunConfig":
         """The configuration as it is recorded: trust is for one call, and stands in no file."""

@@ -14,7 +14,7 @@ from s5eval.harness.record.reading import is_sealed
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 
-Kind = Literal["line", "table", "audio", "summary", "page"]
+DamagedPart = Literal["line", "table", "audio", "summary", "page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Damage:
         mixture_id: whose it is; None: of no mixture, or of one that cannot be told.
     """
 
-    kind: Kind
+    kind: DamagedPart
     file: str
     message: str
     mixture_id: str | None = None
@@ -60,7 +60,7 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
 
     Args:
         run: the run folder.
-        record: its `run.json`, as `read_run` returned it.
+        record: its `run.json`, as `read_run_record` returned it.
 
     Raises:
         DataError: the journal cannot be read.
@@ -117,7 +117,7 @@ def _damaged_files(run: Path, line: Line, *, with_audio: bool) -> Iterator[Damag
         yield from _unreadable_files(run, score.mixture_id, wavs)
         return
     for name in dict.fromkeys([table, *wavs, *line.files]):
-        kind: Kind = "table" if name == table else "audio"
+        kind: DamagedPart = "table" if name == table else "audio"
         digest = line.files.get(name)
         if digest is None:
             problem: str | None = "is not listed in its line"

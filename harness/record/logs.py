@@ -8,7 +8,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.process import resume_command, this_command
-from s5eval.harness.record.reading import read_run
+from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.terminal import printable
 
 log = logging.getLogger("s5eval.run")
@@ -37,7 +37,7 @@ class _Printable(logging.Formatter):
 def _goes_on(folder: Path) -> str:
     """The command that goes on after an interruption: with what stands, or from the beginning."""
     try:
-        config = read_run(folder).config
+        config = read_run_record(folder).config
         return resume_command(folder, config.system, config.settings)
     except S5Error:
         return this_command("--out", folder)

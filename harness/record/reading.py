@@ -34,7 +34,7 @@ refused; one of an earlier version is read, and what it cannot vouch for is said
 """
 
 
-def read_run(path: Path) -> RunRecord:
+def read_run_record(path: Path) -> RunRecord:
     """Read `run.json`, of this version or an earlier one.
 
     Raises:
@@ -118,11 +118,11 @@ def read_scores(path: Path) -> dict[str, MixtureScore]:
         DataError: a line is not what was written, or is gone although the run says that it is complete; or it names a
             mixture or a class by which a path would lead elsewhere.
     """
-    return {id_: line.score for id_, line in read_lines(path, read_run(path)).items()}
+    return {id_: line.score for id_, line in read_lines(path, read_run_record(path)).items()}
 
 
 def read_lines(path: Path, record: RunRecord) -> Mapping[str, Line]:
-    """The lines behind `read_scores`, with the digests of tables and wavs; `record` is what `read_run` returned.
+    """The lines behind `read_scores`, with the digests of tables and wavs; `record` is what `read_run_record` returned.
 
     They are in order of the manifest, whatever order they were written in: an interval is drawn by position, and must
     not depend on which of several workers was the faster one.

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.provenance import Provenance
 from s5eval.systems.decision import Decision
 from s5eval.systems.energy import Energy
 from s5eval.systems.interface import Json
+
+if TYPE_CHECKING:
+    from s5eval.data_manifests.manifest import Manifest
 
 RunStatus = Literal["running", "complete", "partial", "failed"]
 
@@ -163,6 +166,16 @@ class DataFacts:
     manifest_sizes_sha256: str | None = None
     mixtures: tuple[str, ...]
     mixture_digests: tuple[str, ...] | None = None
+
+
+def manifest_facts(manifest: "Manifest") -> DataFacts:
+    """What a run records of its data: mixtures with the digests of their files, of all, and of names and sizes."""
+    return DataFacts(
+        manifest_sha256=manifest.sha256,
+        manifest_sizes_sha256=manifest.sizes_sha256,
+        mixtures=tuple(scene.mixture.id for scene in manifest.scenes),
+        mixture_digests=tuple(manifest.digests),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from s5eval.data_manifests.manifest import Manifest
 from s5eval.harness.record.run_record import DataFacts
 
 
@@ -19,16 +18,6 @@ class SameData:
     same: bool
     by_sizes_only: bool = False
     changed: tuple[str, ...] | None = None
-
-
-def manifest_facts(manifest: Manifest) -> DataFacts:
-    """What a run records of its data: mixtures with the digests of their files, of all, and of names and sizes."""
-    return DataFacts(
-        manifest_sha256=manifest.sha256,
-        manifest_sizes_sha256=manifest.sizes_sha256,
-        mixtures=tuple(scene.mixture.id for scene in manifest.scenes),
-        mixture_digests=tuple(manifest.digests),
-    )
 
 
 def same_data(a: DataFacts, b: DataFacts) -> SameData:

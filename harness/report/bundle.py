@@ -16,10 +16,10 @@ import soundfile
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import WriteError, atomic_path, make_folder, write_atomically
 from s5eval.data_manifests.records import SAMPLE_RATE, Scene
-from s5eval.harness.record.reading import read_run, read_scores
+from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.listening import Sound, common_gain, sounds_of
-from s5eval.harness.report.mixture_page import Signal, mixture_page
+from s5eval.harness.report.mixture_page import SoundFiles, mixture_page
 from s5eval.harness.report.page import PER_PAGE, render_pages, worst_first
 from s5eval.harness.report.pictures import small_pictures
 from s5eval.harness.report.rows import mixture_row
@@ -104,7 +104,7 @@ def choose(scores: Sequence[MixtureScore], count: int, seed: int) -> dict[str, s
 
 
 def _filled(run: Path, folder: Path, count: int, seed: int, per_page: int) -> Bundle:
-    record = read_run(run)
+    record = read_run_record(run)
     scores = sorted(read_scores(run).values(), key=worst_first)
     chosen = choose(scores, count, seed)
     everything = find_sounds(record)  # for the small pictures, whose audio is known by its digest
@@ -146,7 +146,7 @@ def _filled(run: Path, folder: Path, count: int, seed: int, per_page: int) -> Bu
 
 def _signals(
     run: Path, folder: Path, number_: str, score: MixtureScore, scene: Scene | None
-) -> tuple[list[Signal], list[str]]:
+) -> tuple[list[SoundFiles], list[str]]:
     """The sounds of a mixture, written, in the order they are shown; and what could not be had."""
     sounds = sounds_of(run, score, scene)
     problems = {f"{s.key.partition('-')[0]}s: {s.problem}" for s in sounds if s.problem}
@@ -154,9 +154,9 @@ def _signals(
     return [_written(folder, number_, sound, gain) for sound in sounds], sorted(problems)
 
 
-def _written(folder: Path, number_: str, sound: Sound, gain: np.float32) -> Signal:
+def _written(folder: Path, number_: str, sound: Sound, gain: np.float32) -> SoundFiles:
     """The sound with the addresses of its files, as seen from the folder itself."""
-    signal = Signal(sound.key, sound.title, sound.note, problem=sound.problem)
+    signal = SoundFiles(sound.key, sound.title, sound.note, sound.problem)
     if sound.audio is None:
         return signal
     stem = f"{number_}_{sound.key}"

@@ -10,10 +10,10 @@ from s5eval.harness.record.run_summary import AnyMetricName, ConditionGroup, Met
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charts.classes import ClassRow, class_bars
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED, confusion_matrix
-from s5eval.harness.report.charts.distribution import Bin, Point, histogram, scatter
-from s5eval.harness.report.charts.intervals import Row, forest
+from s5eval.harness.report.charts.distribution import Bin, Point, histogram, scatter_plot
+from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.charts.scale import round_step
-from s5eval.harness.report.charts.waterfall import Step, waterfall
+from s5eval.harness.report.charts.waterfall import WaterfallRow, waterfall
 from s5eval.harness.report.decibels import ladder
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.harness.scoring.decomposition import losses_by_cause
@@ -38,7 +38,7 @@ _FEW = 3
 def waterfall_of(decomposition: RunDecomposition, link: Link | None = None) -> str:
     """The ladder of a run (`summary.decomposition`) as a waterfall."""
     steps = [
-        Step(
+        WaterfallRow(
             title,
             value,
             total=term is None,
@@ -123,7 +123,7 @@ def classes_of(
     return class_bars(rows)
 
 
-def conditions_of(
+def by_condition_of(
     slices: Mapping[SliceGroup, Mapping[str, Slice]],
     link: Link | None = None,
     conditions: Mapping[ConditionGroup, Mapping[str, Slice]] | None = None,
@@ -134,7 +134,7 @@ def conditions_of(
     groups: dict[str, Mapping[str, Slice]] = {str(group): parts for group, parts in slices.items()}
     groups |= {str(group): parts for group, parts in (conditions or {}).items()}
     rows = [
-        Row(
+        IntervalRow(
             name,
             entry["capi_sdri"].value,
             low=entry["capi_sdri"].ci_low,
@@ -169,7 +169,7 @@ def by_snr_of(scores: Sequence[MixtureScore], link: Link | None = None) -> str:
         for score, pair in pairs
     ]
     href = None if link is None else (lambda low, high: link(snr_low=f"{low:g}", snr_high=f"{high:g}"))
-    return scatter(points, snr_bins(scores, href), href=href)
+    return scatter_plot(points, snr_bins(scores, href), href=href)
 
 
 def pairs_of(score: MixtureScore) -> tuple[Pair, ...]:

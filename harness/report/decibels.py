@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from s5eval.harness.record.run_summary import RunDecomposition, Term
-from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.decomposition import ORACLES, OracleName
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s5eval.data_manifests.common.files import make_folder
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.reading import read_run, read_scores, read_summary
+from s5eval.harness.record.reading import read_run_record, read_scores, read_summary
 from s5eval.harness.record.run_summary import AnyMetricName, RunDecomposition, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import Slice, confusion_cells, pairs_of, snr_bins
@@ -14,7 +14,15 @@ from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.decibels import ladder
 from s5eval.harness.report.palette import LIGHT
-from s5eval.harness.report.paper import COLUMN, PAGE, as_rows, draw_intervals, new_figure, paper_style, save_figure
+from s5eval.harness.report.paper import (
+    COLUMN,
+    PAGE_WIDTH,
+    as_rows,
+    draw_intervals,
+    new_figure,
+    paper_style,
+    save_figure,
+)
 from s5eval.harness.report.table import marks_of, shown_name, whole
 from s5eval.harness.report.text import number
 from s5eval.metrics.tolerance import LAST_BITS
@@ -50,7 +58,7 @@ def write_figures(run: Path, folder: Path) -> list[Path]:
 
 def run_figures(run: Path) -> dict[str, Callable[[], "Figure"]]:
     """File name → what draws it, of a run."""
-    record, summary = read_run(run), read_summary(run)
+    record, summary = read_run_record(run), read_summary(run)
     scored = [score for score in read_scores(run).values() if score.status == "scored"]
     title = figure_title(summary)
     figures: dict[str, Callable[[], Figure]] = {}
@@ -97,7 +105,7 @@ def decomposition_figure(decomposition: RunDecomposition, title: str = "") -> "F
 def classes_figure(slices: Mapping[str, Slice], threshold: Callable[[str], float], title: str = "") -> "Figure":
     """SDRi with interval, precision, recall and silence threshold of every class."""
     names = list(slices)
-    figure = new_figure(PAGE, 0.8 + 0.17 * len(names))
+    figure = new_figure(PAGE_WIDTH, 0.8 + 0.17 * len(names))
     left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[3, 2, 1.2])
     known = [(k, slices[name]["sdri"]) for k, name in enumerate(names) if slices[name]["sdri"].value is not None]
     draw_intervals(
@@ -166,7 +174,7 @@ def confusions_figure(scored: Sequence[MixtureScore], title: str = "") -> "Figur
     names = [label for label in CLASSES if any(label in pair for pair in counts)]
     rows, columns = [*names, FALSE_ALARM], [*names, MISSED]
     side = 0.34 * len(rows) + 1.5
-    figure = new_figure(max(PAGE * 0.7, side), max(PAGE * 0.7, side) * 0.95)
+    figure = new_figure(max(PAGE_WIDTH * 0.7, side), max(PAGE_WIDTH * 0.7, side) * 0.95)
     axes = figure.subplots()
     for r, row in enumerate(rows):
         total = max(1, sum(counts.get((row, column), 0) for column in columns))

@@ -17,22 +17,31 @@ from s5eval.harness.report.text import number
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """One sound of a mixture.
+class NamedSound:
+    """What one sound of a mixture is.
 
     Attributes:
         key: `mixture`, `mixture-w`, `reference-0`, `estimate-2`.
         title: what it is called.
         note: what is known of it.
-        audio: (T,), or (2, T) of the stereo decoding, full scale 1.0; None: there is none, and `problem` says why.
         problem: why there is no audio.
     """
 
     key: str
     title: str
     note: str = ""
-    audio: Audio | None = None
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sound(NamedSound):
+    """One sound of a mixture, in memory.
+
+    Attributes:
+        audio: (T,), or (2, T) of the stereo decoding, full scale 1.0; None: there is none, and `problem` says why.
+    """
+
+    audio: Audio | None = None
 
 
 def sounds_of(run: Path, score: MixtureScore, scene: Scene | None) -> list[Sound]:
@@ -59,8 +68,8 @@ def _of_mixture(scene: Scene | None) -> list[Sound]:
     if foa is None:
         return [Sound("mixture", "mixture", problem=problem)]
     return [
-        Sound("mixture", "mixture", "decoded to stereo", decode_stereo(foa)),
-        Sound("mixture-w", "mixture", "channel W, which scores refer to", foa[0]),
+        Sound("mixture", "mixture", "decoded to stereo", audio=decode_stereo(foa)),
+        Sound("mixture-w", "mixture", "channel W, which scores refer to", audio=foa[0]),
     ]
 
 
@@ -73,7 +82,7 @@ def _references(score: MixtureScore, scene: Scene | None) -> list[Sound]:
         if there and scene is not None and scene.references is not None:
             audio, problem = _read(scene.references[r].audio)
         note = f"SNR of the mixture {number(before[r], 2)} dB" if r in before else ""
-        found.append(Sound(f"reference-{r}", f"reference {label}", note, audio, problem))
+        found.append(Sound(f"reference-{r}", f"reference {label}", note, problem, audio))
     return found
 
 
@@ -87,7 +96,7 @@ def _estimates(run: Path, score: MixtureScore) -> list[Sound]:
         if k in pairs:
             pair = pairs[k]
             note = f"SDR {number(pair.sdr, 2)} dB, SDRi {number(pair.sdri, 2)} dB to reference {pair.reference + 1}"
-        found.append(Sound(f"estimate-{k}", f"estimate {estimate.label}", note, audio, problem))
+        found.append(Sound(f"estimate-{k}", f"estimate {estimate.label}", note, problem, audio))
     return found
 
 

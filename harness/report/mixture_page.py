@@ -6,6 +6,7 @@ from pathlib import Path
 
 from s5eval.harness.record.reading import read_summary
 from s5eval.harness.report.charts.svg import plain
+from s5eval.harness.report.listening import NamedSound
 from s5eval.harness.report.page import SCALE_NOTE, environment, packaged_text, policy
 from s5eval.harness.report.rows import MixtureRow
 from s5eval.harness.report.style import stylesheet
@@ -14,30 +15,22 @@ from s5eval.harness.report.text import number
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
-    """One sound of a mixture.
+class SoundFiles(NamedSound):
+    """One sound of a mixture, in files of a bundle.
 
     Attributes:
-        key: `mixture`, `mixture-w`, `reference-0`, `estimate-2`.
-        title: what it is called.
-        note: what is known of it.
         audio: its file, seen from the bundle; None: there is none, and `problem` says why.
         picture: likewise, its spectrogram.
         gain: what it was multiplied by, as all sounds of its mixture, so that none clips.
-        problem: why there is no audio.
     """
 
-    key: str
-    title: str
-    note: str = ""
     audio: str | None = None
     picture: str | None = None
     gain: float = 1.0
-    problem: str = ""
 
 
 def mixture_page(
-    run: Path, row: MixtureRow, signals: Sequence[Signal], *, index: str, beside: tuple[str | None, str | None]
+    run: Path, row: MixtureRow, signals: Sequence[SoundFiles], *, index: str, beside: tuple[str | None, str | None]
 ) -> str:
     """The page's HTML, for a folder beside `audio/` and `pictures/`.
 
@@ -81,7 +74,7 @@ def _from_here(page: str | None) -> str | None:
     return None if page is None else Path(page).name
 
 
-def _seen_from_here(signal: Signal) -> dict[str, str | None]:
+def _seen_from_here(signal: SoundFiles) -> dict[str, str | None]:
     return {
         "title": plain(signal.title),
         "note": plain(signal.note, 400),

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.manifest import Manifest
-from s5eval.harness.record.reading import read_run, read_scores, read_summary, unverified
+from s5eval.harness.record.reading import read_run_record, read_scores, read_summary, unverified
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
@@ -29,9 +29,13 @@ from s5eval.harness.report.sounds import Sounds, find_sounds
 from s5eval.harness.report.spectrogram import CEILING_DB, FLOOR_DB, LOW_HZ
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, interval_text, shown_name, whole
+from s5eval.harness.report.templates import templates_of
 from s5eval.harness.report.text import ABSENT, number
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.metrics.tolerance import LAST_BITS, settled
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PER_PAGE = 1600
 """Mixtures of one page: with picture and links each takes some 2 kB."""
@@ -65,7 +69,7 @@ def write_page(
     Returns:
         The first page's path. Players find the audio where it lies, by relative addresses.
     """
-    record = read_run(run)
+    record = read_run_record(run)
     sounds = find_sounds(record, check=draw, manifest=manifest)
     ordered = sorted(read_scores(run).values() if scores is None else scores, key=worst_first)
     pictures = small_pictures(record, sounds.scenes, draw=draw)
@@ -147,7 +151,7 @@ def render_pages(
     """
     from markupsafe import Markup
 
-    record, summary = read_run(run), read_summary(run)
+    record, summary = read_run_record(run), read_summary(run)
     thresholds = record.decision.threshold
     parts = [rows[k : k + per_page] for k in range(0, len(rows), per_page)] or [[]]
     files_ = names or page_names(len(parts))
@@ -200,7 +204,9 @@ def _first_page(scores: Sequence[MixtureScore], summary: Summary, thresholds: Ca
         charts.append(Chart("Waterfall.", f"dB, {caption}", charted.waterfall_of(summary.decomposition, _link)))
     if mean is not None:
         caption = "a line is an interval, the upright mark what silent waveforms would earn with the same labels"
-        charts.append(Chart("By condition.", caption, charted.conditions_of(summary.slices, _link, summary.conditions)))
+        charts.append(
+            Chart("By condition.", caption, charted.by_condition_of(summary.slices, _link, summary.conditions))
+        )
         charts.append(Chart("Mixtures.", "how many have which CAPI-SDRi", charted.scores_of(scored, mean, _link)))
         caption = "each point an assigned source, with means over ranges; dashed, what silence would earn"
         charts.append(Chart("Sources.", caption, charted.by_snr_of(scored, _link)))
@@ -246,11 +252,9 @@ def policy(style: str, script: str) -> str:
     )
 
 
-def environment() -> Any:
+def environment() -> "Environment":
     """The templates of this folder: every text is escaped, and `plain` makes one of anything."""
-    from jinja2 import Environment, FunctionLoader
-
-    templates = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(packaged_text))
+    templates = templates_of("s5eval.harness.report")
     templates.filters |= {"metric": _metric, "number": _number, "plain": plain}
     templates.tests["more_than_nothing"] = lambda value: value > LAST_BITS
     return templates

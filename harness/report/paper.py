@@ -19,7 +19,7 @@ FORMATS = ("svg", "pdf", "png")
 COLUMN = 3.4
 """Width of one column of a paper, inches."""
 
-PAGE = 7.0
+PAGE_WIDTH = 7.0
 """Width of two."""
 
 

@@ -32,11 +32,11 @@ _STOPS = (
 )  # fmt: skip
 """From quiet to loud; ever lighter, so that it reads in grey."""
 
-Audio = npt.NDArray[np.floating]
+Samples = npt.NDArray[np.floating]
 
 
 def spectrogram(
-    audio: Audio, *, width: int, height: int, colours: int = 256, sample_rate: int = SAMPLE_RATE
+    audio: Samples, *, width: int, height: int, colours: int = 256, sample_rate: int = SAMPLE_RATE
 ) -> npt.NDArray[np.uint8]:
     """Levels as steps of colour, (height, width): the highest frequency in the first row, 0 quiet, `colours` - 1 loud.
 
@@ -110,7 +110,7 @@ def png(steps: npt.NDArray[np.uint8], colours: int = 256) -> bytes:
     )
 
 
-def picture(audio: Audio, *, width: int = 80, height: int = 28, colours: int = 16) -> bytes:
+def picture(audio: Samples, *, width: int = 80, height: int = 28, colours: int = 16) -> bytes:
     """The spectrogram of a wave as a PNG; by default as small as a line of a table can show it (under a kilobyte)."""
     return png(spectrogram(audio, width=width, height=height, colours=colours), colours)
 
@@ -124,7 +124,7 @@ def inline(content: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{b64encode(content).decode()}"
 
 
-def envelope(audio: Audio, columns: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def envelope(audio: Samples, columns: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Lowest and highest sample of each of `columns` equal parts of a wave (T,); (columns,) twice.
 
     Parts are at least a sample long: a wave of fewer samples repeats them. Without a sample, all are 0.

@@ -13,9 +13,9 @@ from s5eval.harness.record.run_summary import (
 )
 from s5eval.harness.record.tables import SecondaryName
 from s5eval.harness.report.decibels import decomposition_lines
-from s5eval.harness.report.layout import aligned, is_narrow
+from s5eval.harness.report.terminal_layout import aligned, is_narrow
 from s5eval.harness.report.text import number, number_and_interval
-from s5eval.harness.scoring.decomposition import KINDS
+from s5eval.harness.scoring.decomposition import BLAMED_KINDS
 from s5eval.metrics.tolerance import LAST_BITS
 
 BOUND_NOTES: dict[CorpusBoundName, str] = {
@@ -57,7 +57,7 @@ def summary_table(summary: Summary) -> str:
     if summary.secondary:
         lines += ["", _secondary(summary.secondary)]
     parts = summary.decomposition
-    if parts is not None and any(abs(parts.terms[term]) > LAST_BITS for term in KINDS):
+    if parts is not None and any(abs(parts.terms[term]) > LAST_BITS for term in BLAMED_KINDS):
         lines += ["", *decomposition_lines(parts)]
     if findings := summary.findings:
         counts = ", ".join(f"{count} {rule}" for rule, count in findings.items())

@@ -17,17 +17,17 @@ from s5eval.harness.dispatch.processes import Processes
 from s5eval.harness.dispatch.queue import Queue, Task
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.run_record import Staff
-from s5eval.harness.runs.engine import Outcome, failed
-from s5eval.harness.runs.evaluation_job import EvaluationJob, Share, add_to_tally, facts_of
+from s5eval.harness.runs.engine import MixtureResult, failed
+from s5eval.harness.runs.evaluation_job import EvaluationJob, Share, add_to_tally, identity_of
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan
 
 log = logging.getLogger("s5eval.run")
 
 
-def outcomes_of_workers(
+def results_of_workers(
     plan: Plan, staff: Staff, scenes: Sequence[Scene], audio: Path, guard: Guard
-) -> Iterator[Outcome]:
+) -> Iterator[MixtureResult]:
     """Outcomes of all scenes, as they come.
 
     Args:
@@ -54,7 +54,7 @@ def outcomes_of_workers(
     if not tried:
         return
     crew = _crew(plan, staff, min(staff.size, len(tasks) + len(suspects)))
-    mine = facts_of(plan)
+    mine = identity_of(plan)
 
     def admit(name: str, theirs: Mapping[str, Any]) -> None:
         _check_same(name, mine, theirs)
@@ -79,7 +79,7 @@ def _batches(ids: Sequence[str], size: int) -> Iterator[Task]:
         yield batch
 
 
-def _given_up(answer: Answer, scenes: Mapping[str, Scene]) -> Iterator[Outcome]:
+def _given_up(answer: Answer, scenes: Mapping[str, Scene]) -> Iterator[MixtureResult]:
     for id_ in answer.task:
         yield failed(scenes[id_], DataError(str(answer.given_up)))
 

@@ -13,7 +13,7 @@ from s5eval.harness.record.inspection import Damage, inspect_run
 from s5eval.harness.record.reading import (
     coherent,
     is_sealed,
-    read_run,
+    read_run_record,
     read_summary,
     unfinished_rescoring,
     unverified,
@@ -24,7 +24,7 @@ from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.runs.derived import derive_summary
 from s5eval.harness.runs.resume import resume
-from s5eval.harness.runs.run import OutcomeProgress
+from s5eval.harness.runs.run import MixtureProgress
 from s5eval.metrics.version import METRIC_VERSION
 
 TOLERANCE = 1e-9
@@ -82,7 +82,7 @@ def check_run(run: Path) -> Check:
         UsageError: no run folder, or one whose rescoring was ended before it was done.
         DataError: `run.json` itself is damaged: nothing else can be judged without it.
     """
-    record = read_run(run)
+    record = read_run_record(run)
     if unfinished := unfinished_rescoring(run, record):
         raise UsageError(unfinished)
     found = inspect_run(run, record)
@@ -97,7 +97,7 @@ def check_run(run: Path) -> Check:
     return Check(run, record.status, len(record.mixtures), len(found.whole), tuple(damage), tuple(notes))
 
 
-def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: OutcomeProgress | None = None) -> Check:
+def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: MixtureProgress | None = None) -> Check:
     """Redo what is not whole: mixtures by running them, summary and page by deriving them.
 
     Args:
@@ -127,7 +127,7 @@ def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: O
 
 def _derive(run: Path) -> None:
     with RunFolder.open_existing(run) as folder:
-        record = read_run(run)
+        record = read_run_record(run)
         whole = inspect_run(run, record).whole
         folder.write_summary(derive_summary(record, {id_: line.score for id_, line in whole.items()}))
         write_page(run)

@@ -22,7 +22,7 @@ from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.estimate_files import write_estimates
 from s5eval.harness.runs.guard import Guard, OverTime, TimeLimit
 from s5eval.harness.runs.scene_audio import SceneAudio
-from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.mixture import score_candidates, select
 from s5eval.harness.scoring.secondary_metrics import with_secondary
 from s5eval.metrics.sdr import Blocks, pairwise_sdr_in_blocks
 from s5eval.systems.decision import Decision
@@ -32,7 +32,7 @@ log = logging.getLogger("s5eval.run")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MixtureResult:
     """What became of one mixture: its score, its pair table unless it failed, and the digests of the wavs written."""
 
     score: MixtureScore
@@ -60,7 +60,7 @@ class Engine:
     secondary: bool = False
     guard: Guard | TimeLimit | None = None
 
-    def evaluate(self, scenes: Sequence[Scene]) -> Iterator[Outcome]:
+    def evaluate(self, scenes: Sequence[Scene]) -> Iterator[MixtureResult]:
         """Outcomes of all scenes, in order, as they come.
 
         Raises:
@@ -76,7 +76,7 @@ class Engine:
         for single, group in itertools.groupby(scenes, lambda s: guard is not None and guard.alone(s.mixture.id)):
             yield from _batched(group, 1 if single else self.batch_size)
 
-    def _evaluate_batch(self, batch: Sequence[Scene]) -> list[Outcome]:
+    def _evaluate_batch(self, batch: Sequence[Scene]) -> list[MixtureResult]:
         start = time.perf_counter()
         if self.guard is not None and (reason := self.guard.given_up(batch[0].mixture.id)) is not None:
             return [failed(batch[0], DataError(reason))]
@@ -96,14 +96,14 @@ class Engine:
             return check_proposals(self.system.propose_with_references(batch), len(batch))
         return check_proposals(self.system.propose([scene.mixture for scene in batch]), len(batch))
 
-    def _evaluate(self, scene: Scene, candidates: Proposal, seconds: float) -> Outcome:
+    def _evaluate(self, scene: Scene, candidates: Proposal, seconds: float) -> MixtureResult:
         try:
             if scene.problem is not None:
                 raise DataError(scene.problem)
             audio = SceneAudio(scene, candidates)
             table = pair_table(scene.mixture.id, candidates, scene.labels, audio.blocks, audio.length)
             selections = select(table, self.decision)
-            score = score_mixture(
+            score = score_candidates(
                 scene.mixture.id, table, selections, decision=self.decision, seconds=round(seconds, 4)
             )
             score = replace(score, conditions=scene.conditions)
@@ -116,10 +116,10 @@ class Engine:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             return failed(scene, error)
-        return Outcome(score, table, files)
+        return MixtureResult(score, table, files)
 
 
-def failed(scene: Scene, error: BaseException) -> Outcome:
+def failed(scene: Scene, error: BaseException) -> MixtureResult:
     """The outcome of a mixture that could not be done; the log gets a traceback of what was not expected."""
     if isinstance(error, S5Error):
         message = str(error)
@@ -128,7 +128,7 @@ def failed(scene: Scene, error: BaseException) -> Outcome:
         message = f"{type(error).__name__}: {error}"
         log.error("%s: %s\n%s", scene.mixture.id, message, "".join(traceback.format_exception(error)))
     outcome = tables.Outcome("failed", message)
-    return Outcome(MixtureScore(scene.mixture.id, outcome, reference_labels=scene.labels), None)
+    return MixtureResult(MixtureScore(scene.mixture.id, outcome, reference_labels=scene.labels), None)
 
 
 def pair_table(

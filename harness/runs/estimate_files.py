@@ -15,7 +15,7 @@ from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.tables import AsWritten, Flag, MixtureScore, PairTable
 from s5eval.harness.runs.scene_audio import SceneAudio
-from s5eval.harness.scoring.mixture import score_mixture
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.metrics.sdr import PairScores, pairwise_sdr_in_blocks
 from s5eval.systems.decision import Selection
 from s5eval.systems.interface import Rows
@@ -63,7 +63,7 @@ def write_estimates(
     capi: float | None = None
     if table.reference_labels is not None:
         rescored = pairwise_sdr_in_blocks(lambda: _as_written(audio, selections))
-        capi = score_mixture(
+        capi = score_candidates(
             score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
         ).capi_sdri
     flags = (*score.flags, Flag("clipped-samples", clipped)) if clipped else score.flags

@@ -11,7 +11,7 @@ from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.runs.engine import Engine, Outcome
+from s5eval.harness.runs.engine import Engine, MixtureResult
 from s5eval.harness.runs.guard import TimeLimit
 from s5eval.harness.runs.plan import Plan, plan_on, plan_run
 from s5eval.systems.pipeline import Pipeline, StageTally
@@ -27,7 +27,7 @@ class Share:
         tally: what the stages have cost since the last share.
     """
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[MixtureResult]
     wavs: Mapping[str, bytes] = field(default_factory=dict)
     tally: Mapping[str, StageTally] = field(default_factory=dict)
 
@@ -68,7 +68,7 @@ class Evaluation:
 
     def __init__(self, plan: Plan, *, sent: bool = False) -> None:
         """Take a plan for this process alone; `sent`: the files of a mixture come with its task."""
-        self.facts = {**facts_of(plan), "send": sent}
+        self.facts = {**identity_of(plan), "send": sent}
         self._plan = plan
         self._scenes = {scene.mixture.id: scene for scene in plan.manifest.scenes}
 
@@ -114,7 +114,7 @@ def _unpacked(scene: Scene, sent: Mapping[str, bytes] | None, root: Path) -> Sce
     return replace(scene, mixture=replace(scene.mixture, path=put(scene.mixture.path)), references=references)
 
 
-def facts_of(plan: Plan) -> dict[str, Any]:
+def identity_of(plan: Plan) -> dict[str, Any]:
     """What has to be the same wherever a part of a run is made."""
     return {
         "data": plan.manifest.sha256,

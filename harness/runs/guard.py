@@ -11,7 +11,6 @@ import contextlib
 import faulthandler
 import json
 import logging
-import math
 import os
 import shlex
 import signal
@@ -202,12 +201,6 @@ class TimeLimit:
                 yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-
-
-def check_timeout(seconds: float | None) -> None:
-    """Refuse a limit that is none. Raises `DataError`."""
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise DataError(f"mixture_timeout is {seconds}, expected seconds above 0")
 
 
 def _read(path: Path) -> dict[str, Any]:

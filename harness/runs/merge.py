@@ -11,7 +11,7 @@ from s5eval.data_manifests.scan import scenes_digest
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.lines import Line, adopted
-from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run
+from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord, Shard
 from s5eval.harness.report.page import write_page
@@ -55,7 +55,7 @@ def _in_order(runs: Sequence[Path]) -> Parts:
     """The records of all shards, by number; refuses what is none, what is there twice, and gaps."""
     found: dict[int, tuple[Path, RunRecord]] = {}
     for path in dict.fromkeys(runs):
-        record = read_run(path)
+        record = read_run_record(path)
         if record.shard is None:
             raise UsageError(f"{path} is no shard: it was made without `shard`, or is merged already")
         if record.shard.number in found:
@@ -161,7 +161,7 @@ def _interleaved(parts: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 def _opened(out: Path) -> RunFolder:
     if (out / "run.json").is_file():
-        earlier = read_run(out)
+        earlier = read_run_record(out)
         if earlier.status == "running" and earlier.merged_from:
             return RunFolder.open_existing(out)
     return RunFolder.open_new(out)

@@ -19,13 +19,11 @@ from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
-from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, shallow
-from s5eval.harness.record.same_data import manifest_facts
+from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, manifest_facts, shallow
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint, stated_missing_parts
-from s5eval.harness.runs.guard import check_timeout
-from s5eval.harness.runs.shards import parse_shard, part_of
-from s5eval.harness.runs.staffing import check_staffing, staff_of, within_memory
+from s5eval.harness.runs.shards import part_of
+from s5eval.harness.runs.staffing import staff_of, within_memory
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device
@@ -78,10 +76,7 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
         UsageError: the system, a setting or the decision file is unknown or wrong.
         DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
     """
-    check_timeout(config.mixture_timeout)
-    check_staffing(config)
-    if config.shard is not None:
-        parse_shard(config.shard)
+    config.check()
     # A system may change the working folder: whatever is relative is resolved before any of its code is run.
     config = replace(config, data=_absolute(config.data), decision_file=_absolute(config.decision_file))
     load_factory(config.system)  # before any scene is made
@@ -98,9 +93,7 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
         manifest.scenes, dataset=manifest.dataset, split=manifest.split, folder=manifest.root, data=config.data
     )
     manifest = replace(manifest, scenes=scenes, findings=(*manifest.findings, *unreadable))
-    if config.shard is None:
-        return plan_on(config, manifest)
-    part, shard = part_of(manifest, config.shard)
+    part, shard = part_of(manifest, *config.part)
     return replace(plan_on(config, part), shard=shard)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
 from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
-from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_lines, read_run
+from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_lines, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.tables import MixtureScore
@@ -15,7 +15,7 @@ from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import describe_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.run import RunResult
-from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.mixture import score_candidates, select
 from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision, load_decision
@@ -33,7 +33,7 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         UsageError: `run` is no run folder, `out` is in use, or the decision file is wrong.
         DataError: a table is missing or damaged.
     """
-    record = read_run(run)
+    record = read_run_record(run)
     decision = record.decision if decision_file is None else load_decision(decision_file)
     about = replace(record.about, tuned_on_forbidden=is_tuned_on_forbidden(decision))
     if decision_file is not None:
@@ -79,7 +79,7 @@ def _opened(run: Path, out: Path | None) -> RunFolder:
     if out is None:
         return RunFolder.open_existing(run)
     if (out / "run.json").is_file():
-        earlier = read_run(out)
+        earlier = read_run_record(out)
         if earlier.status == "running" and _is_of(earlier, run):
             return RunFolder.open_existing(out)
     return RunFolder.open_new(out)
@@ -112,7 +112,7 @@ def _rescored(run: Path, line: Line, decision: Decision) -> MixtureScore:
     if table.reference_labels is None and score.status == "scored":
         raise DataError(f"{pairs_path(run, score.mixture_id)}: has no references, but the mixture was scored")
     selections = select(table, decision)
-    fresh = score_mixture(score.mixture_id, table, selections, decision=decision, seconds=score.outcome.seconds)
+    fresh = score_candidates(score.mixture_id, table, selections, decision=decision, seconds=score.outcome.seconds)
     fresh = replace(fresh, conditions=score.conditions)
     if score.secondary is not None:
         fresh = replace(fresh, secondary={**dict.fromkeys(score.secondary), **casa_values(table, selections)})

@@ -15,13 +15,13 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.inspection import Damage, inspect_run
 from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.logs import logging_to
-from s5eval.harness.record.reading import read_run, unfinished_rescoring
+from s5eval.harness.record.reading import read_run_record, unfinished_rescoring
 from s5eval.harness.record.run_folder import RunFolder
-from s5eval.harness.record.run_record import RunRecord
-from s5eval.harness.record.same_data import manifest_facts, same_data
+from s5eval.harness.record.run_record import RunRecord, manifest_facts
+from s5eval.harness.record.same_data import same_data
 from s5eval.harness.runs.derived import finished_summary
 from s5eval.harness.runs.plan import Plan, plan_run
-from s5eval.harness.runs.run import OutcomeProgress, RunResult, carry_out, run
+from s5eval.harness.runs.run import MixtureProgress, RunResult, carry_out, start_run
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.interface import Json
@@ -36,7 +36,7 @@ def resume(
     given: Mapping[str, Any],
     fresh: RunConfig | None,
     retry: bool = False,
-    progress: OutcomeProgress | None = None,
+    progress: MixtureProgress | None = None,
     making: CountProgress | None = None,
     hooks: Hooks | None = None,
 ) -> RunResult:
@@ -56,7 +56,7 @@ def resume(
         DataError: the data have changed since.
     """
     if not out.exists() and fresh is not None:
-        return run(fresh, out, progress=progress, making=making, hooks=hooks)
+        return start_run(fresh, out, progress=progress, making=making, hooks=hooks)
     shown, out = out, out.absolute()
     with RunFolder.open_existing(out) as folder, logging_to(folder.log):
         if not folder.has_begun():
@@ -66,7 +66,7 @@ def resume(
                 )
             plan = plan_run(fresh, making=making)
             return replace(carry_out(plan, folder, {}, progress, hooks=hooks), path=shown)
-        record = read_run(out)
+        record = read_run_record(out)
         recorded = record.config
         config = replace(recorded, **given)
         wanted = replace(recorded, save_audio=True) if config.save_audio else recorded  # what is missing is made

@@ -19,9 +19,9 @@ from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord, Sitting, StageCost
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
-from s5eval.harness.runs.by_workers import outcomes_of_workers
+from s5eval.harness.runs.by_workers import results_of_workers
 from s5eval.harness.runs.derived import derive_summary, status_of
-from s5eval.harness.runs.engine import Engine, Outcome
+from s5eval.harness.runs.engine import Engine, MixtureResult
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan, plan_run, run_record
 from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
@@ -30,7 +30,7 @@ from s5eval.systems.pipeline import Pipeline
 
 log = logging.getLogger("s5eval.run")
 
-OutcomeProgress = Callable[[Iterable[Outcome], int, int], Iterable[Outcome]]
+MixtureProgress = Callable[[Iterable[MixtureResult], int, int], Iterable[MixtureResult]]
 """Wraps the outcomes to show progress; gets how many mixtures there are, and how many are done already."""
 
 
@@ -47,11 +47,11 @@ class RunResult:
         return EXIT_FAILED_MIXTURES if self.summary.n_failed else EXIT_DONE
 
 
-def run(
+def start_run(
     config: RunConfig,
     out: Path,
     *,
-    progress: OutcomeProgress | None = None,
+    progress: MixtureProgress | None = None,
     making: CountProgress | None = None,
     hooks: Hooks | None = None,
 ) -> RunResult:
@@ -78,7 +78,7 @@ def carry_out(
     plan: Plan,
     folder: RunFolder,
     done: Mapping[str, Line],
-    progress: OutcomeProgress | None,
+    progress: MixtureProgress | None,
     before: RunRecord | None = None,
     hooks: Hooks | None = None,
     *,
@@ -136,9 +136,11 @@ def carry_out(
     return RunResult(folder.path, summary)
 
 
-def _outcomes(plan: Plan, folder: RunFolder, scenes: Sequence[Scene], guard: Guard) -> Generator[Outcome, None, None]:
+def _outcomes(
+    plan: Plan, folder: RunFolder, scenes: Sequence[Scene], guard: Guard
+) -> Generator[MixtureResult, None, None]:
     if plan.staff is not None:
-        yield from outcomes_of_workers(plan, plan.staff, scenes, folder.audio, guard)
+        yield from results_of_workers(plan, plan.staff, scenes, folder.audio, guard)
         return
     engine = Engine(
         system=plan.system,

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY, cores, free_cores, memory_for_workers
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_record import Staff
@@ -11,28 +10,11 @@ PAYS_FROM = 20
 """With fewer mixtures `auto` starts no workers: each takes seconds to begin."""
 
 
-def check_staffing(config: RunConfig) -> None:
-    """Refuse options that mean nothing. What is for the other engine is passed over: a resumed run may have it.
-
-    Raises:
-        UsageError: naming the option.
-    """
-    if config.workers is not None and config.workers < 0:
-        raise UsageError(f"`workers` is {config.workers}, expected a number from 1, or auto")
-    if config.engine not in ("processes", "ray"):
-        raise UsageError(f"`engine` is {config.engine!r}, expected processes or ray")
-    if config.engine == "ray" and not config.workers:
-        raise UsageError("`engine` ray needs a number of `workers`, such as 8")
-    for device in config.devices:
-        if not device.isdecimal():
-            raise UsageError(f"`devices`: {device!r}, expected numbers of GPUs, such as 0,1")
-
-
 def staff_of(config: RunConfig, device: str, mixtures: int) -> Staff | None:
     """Who is to work; None: this process alone.
 
     Args:
-        config: of the run; see `check_staffing`.
+        config: of the run, checked.
         device: what `device` comes to.
         mixtures: how many there are.
     """

@@ -6,7 +6,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.harness.record.provenance import Provenance, collect_provenance
-from s5eval.harness.record.reading import read_lines, read_run
+from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device
@@ -32,7 +32,7 @@ def gather_facts(run: Path, *, profile: bool = True) -> tuple[dict[str, Any], li
         UsageError: `run` is no run folder.
         DataError: it is damaged.
     """
-    record = read_run(run)
+    record = read_run_record(run)
     costs, problem = _profile(record) if profile else (None, "--no-profile was given")
     found = [Finding("not-profiled", "warning", str(run), str(problem))] if costs is None and profile else []
     facts: dict[str, Any] = {

@@ -11,14 +11,14 @@ from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import file_problem
 from s5eval.harness.record.lines import Line, source_file
-from s5eval.harness.record.reading import read_lines, read_run, unverified
+from s5eval.harness.record.reading import read_lines, read_run_record, unverified
 from s5eval.harness.record.run_record import About, RunRecord
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.summary import summarize
 from s5eval.metrics.label_counts import LabelCounts
 from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET
-from s5eval.submissions.records import DevResults, DevScore, MixtureOutputs, Output, Submission
+from s5eval.submissions.submission import DevResults, DevScore, MixtureOutputs, Output, Submission
 from s5eval.systems.decision import Selection
 
 
@@ -125,7 +125,7 @@ def gather_submission(
 
 
 def _read(path: Path) -> _Run:
-    record = read_run(path)
+    record = read_run_record(path)
     lines = read_lines(path, record)
     found = {id_: line.score for id_, line in lines.items()}
     scores = {id_: found[id_] for id_ in record.mixtures if id_ in found}

@@ -12,7 +12,7 @@ from typing import get_args
 from s5eval.harness.record.run_summary import ConditionGroup
 from s5eval.harness.record.tables import MixtureScore
 
-Member = Callable[[MixtureScore], bool]
+Membership = Callable[[MixtureScore], bool]
 """Whether a mixture belongs to a slice."""
 
 CONDITION_TITLES: Mapping[str, str] = {
@@ -33,9 +33,9 @@ _BOUNDS: Mapping[ConditionGroup, tuple[tuple[float, ...], str, float]] = {
 """Limits between the parts, from the lower one on; the unit that they are shown in, and its factor."""
 
 
-def condition_members(scored: Sequence[MixtureScore]) -> list[tuple[ConditionGroup, str, Member]]:
+def condition_members(scored: Sequence[MixtureScore]) -> list[tuple[ConditionGroup, str, Membership]]:
     """Group, part and membership of every part that some of the mixtures belong to."""
-    members: list[tuple[ConditionGroup, str, Member]] = []
+    members: list[tuple[ConditionGroup, str, Membership]] = []
     for group in get_args(ConditionGroup):
         if group == "interference":
             counts = sorted({score.conditions.interference for score in scored if score.conditions is not None})

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.run_summary import CorpusBoundName
 from s5eval.harness.record.tables import MixtureScore, SecondaryName
-from s5eval.harness.scoring.by_condition import Member, condition_members
+from s5eval.harness.scoring.by_condition import Membership, condition_members
 
 Fraction = tuple[float, float]
 """What one mixture adds to numerator and denominator; (0, 0) where the metric is undefined for it."""
@@ -70,7 +70,7 @@ class Column:
 
     path: tuple[str, ...]
     metric: Metric
-    member: Member
+    member: Membership
 
 
 def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
@@ -81,7 +81,7 @@ def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
     if scored and all(score.secondary is not None for score in scored):
         columns += [Column(("secondary", metric.name), metric, _any) for metric in SECONDARY]
     counts = sorted({len(score.reference_labels or ()) for score in scored})
-    conditions: list[tuple[str, str, Member]] = [
+    conditions: list[tuple[str, str, Membership]] = [
         ("targets", str(count), partial(_has_targets, count)) for count in counts
     ]
     if scored:
@@ -119,7 +119,7 @@ def fractions(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.
         if known is not None:
             table[rows, k] = known[rows]
         elif len(rows):
-            table[rows, k] = [column.metric.fraction(scored[row]) for row in rows]
+            table[rows, k] = [column.metric.fraction(scored[row]) for row in rows.tolist()]
     return table
 
 
@@ -131,7 +131,7 @@ def member_counts(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> 
 
 def _memberships(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.NDArray[np.bool_]:
     """(N, K); the metrics of a slice share its condition, which is asked once a mixture."""
-    known: dict[Member, npt.NDArray[np.bool_]] = {}
+    known: dict[Membership, npt.NDArray[np.bool_]] = {}
     for column in columns:
         if column.member not in known:
             known[column.member] = np.fromiter(map(column.member, scored), np.bool_, len(scored))

@@ -16,7 +16,7 @@ OracleName = Literal["oracle_labels", "oracle_count", "oracle_silence"]
 ORACLES: tuple[OracleName, ...] = get_args(OracleName)
 """What-if values: one thing put right, all else as the system left it."""
 
-KINDS: tuple[LossKind, ...] = ("miss", "false_alarm", "confusion", "repeated_class")
+BLAMED_KINDS: tuple[LossKind, ...] = ("miss", "false_alarm", "confusion", "repeated_class")
 """The terms that labels and decisions are to blame for, in their order here."""
 
 Cause = tuple[LossKind, str, str | None]
@@ -39,7 +39,7 @@ def decompose_run(scores: Sequence[MixtureScore]) -> RunDecomposition | None:
     bound = sum(part.bound or 0.0 for _, part in targets) / n
     ceiling = sum(score.bounds["oracle"] or 0.0 for score, _ in targets) / n
     terms: dict[Term, float] = {"separation": ceiling - bound}
-    terms |= {term: sum((v for (kind, _, _), v in by_cause.items() if kind == term), 0.0) for term in KINDS}
+    terms |= {term: sum((v for (kind, _, _), v in by_cause.items() if kind == term), 0.0) for term in BLAMED_KINDS}
     terms = {term: value if abs(value) > LAST_BITS else 0.0 for term, value in terms.items()}
     value = total / (n + len(_alarms(scores)))
     return RunDecomposition(
@@ -90,7 +90,7 @@ def _largest_first(item: tuple[Cause, float]) -> tuple[float, str, str]:
 def _by_class(by_cause: Mapping[Cause, float]) -> dict[str, dict[LossKind, float]]:
     classes: dict[str, dict[LossKind, float]] = {}
     for (kind, label, _), loss in by_cause.items():
-        row = classes.setdefault(label, dict.fromkeys(KINDS, 0.0))
+        row = classes.setdefault(label, dict.fromkeys(BLAMED_KINDS, 0.0))
         row[kind] += loss
     return dict(sorted(classes.items()))
 

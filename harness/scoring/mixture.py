@@ -43,7 +43,7 @@ def select(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
     )
 
 
-def score_mixture(
+def score_candidates(
     mixture_id: str,
     table: PairTable,
     selections: tuple[Selection, ...],

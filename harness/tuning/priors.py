@@ -19,7 +19,7 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS
 from s5eval.harness.record.lines import load_table
-from s5eval.harness.record.reading import read_lines, read_run
+from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
@@ -205,7 +205,7 @@ def _official(candidates: float) -> Array:
 
 
 def _read(run: Path) -> tuple[RunRecord, list[PairTable]]:
-    record = read_run(run)
+    record = read_run_record(run)
     recorded = read_lines(run, record)
     lines = [recorded[id_] for id_ in record.mixtures if id_ in recorded]
     return record, [load_table(run, line) for line in lines if line.score.status in ("scored", "predicted")]

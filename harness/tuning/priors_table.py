@@ -1,6 +1,6 @@
 """What `tune --unlabelled` prints: the priors before and after."""
 
-from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.priors import OUTCOMES, PriorResult
 

@@ -10,7 +10,7 @@ import numpy as np
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
-from s5eval.harness.record.reading import read_lines, read_run
+from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
@@ -52,7 +52,7 @@ class TuneResult:
         return {**asdict(self), "decision": self.decision.as_dict()}
 
 
-def tune(
+def tune_runs(
     run: Path,
     *,
     others: Sequence[Path] = (),
@@ -106,7 +106,7 @@ def tune(
 
 def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, list[PairTable]]:
     """What a run says of itself, and the pair tables of its scored mixtures."""
-    record = read_run(run)
+    record = read_run_record(run)
     why = "scores on it would say nothing afterwards; tune on a validation split"
     refuse_forbidden(run, record, allow_test=allow_test, why=why)
     recorded = read_lines(run, record)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from s5eval.harness.report.layout import aligned
+from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.tune import TuneResult

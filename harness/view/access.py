@@ -28,7 +28,7 @@ HEADERS = {
 _LARGEST = 1 << 20  # bytes of what is sent to us; a decision has a few hundred
 
 
-class Guard:
+class Gatekeeper:
     """Lets only requests through that carry the token, name this machine, and, if they change something, are ours."""
 
     def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:

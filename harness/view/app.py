@@ -17,21 +17,21 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from s5eval.data_manifests.common.errors import S5Error, UsageError
-from s5eval.harness.comparing.listing import METRICS
+from s5eval.harness.comparing.run_list import RANKING_METRICS
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.spectrogram import envelope, picture
 from s5eval.harness.report.style import stylesheet
-from s5eval.harness.view.access import Guard
+from s5eval.harness.view.access import Gatekeeper
+from s5eval.harness.view.audio_files import DataFolders
 from s5eval.harness.view.comparison import comparison_page
-from s5eval.harness.view.data import DataFolders
 from s5eval.harness.view.filters import Filter
-from s5eval.harness.view.mixture import Track, view_of
 from s5eval.harness.view.pages import mixtures_page, neighbours, run_page, runs_page
 from s5eval.harness.view.runs import Library, Snapshot
 from s5eval.harness.view.sound import SoundBank
 from s5eval.harness.view.templating import make_environment
 from s5eval.harness.view.thresholds import Boards
 from s5eval.harness.view.thresholds_page import answer
+from s5eval.harness.view.tracks import Track, view_of
 
 log = logging.getLogger("s5eval.view")
 
@@ -63,7 +63,7 @@ class Viewer:
         runs = self.library.listed()
         groups = runs_page(runs)
         folders = ", ".join(map(str, self.library.folders))
-        return self.page("runs.html", groups=groups, folders=folders, metrics=METRICS, count=len(runs))
+        return self.page("runs.html", groups=groups, folders=folders, metrics=RANKING_METRICS, count=len(runs))
 
     def run(self, request: Request) -> Response:
         """One run."""
@@ -230,7 +230,7 @@ def make_app(viewer: Viewer, *, token: str, port: int) -> Starlette:
             *(Route(path, page) for path, page in pages.items()),
             Route("/thresholds/{question:str}", viewer.ask, methods=["POST"]),
         ],
-        middleware=[Middleware(Guard, token=token, port=port)],
+        middleware=[Middleware(Gatekeeper, token=token, port=port)],
         exception_handlers={S5Error: viewer.refuse, 404: _not_found(viewer), 500: viewer.fail},
     )
 

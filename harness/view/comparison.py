@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from s5eval.data_manifests.common.errors import S5Error
-from s5eval.harness.comparing.pair_of_runs import Comparison, compare
+from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
 from s5eval.harness.record.reading import coherent
-from s5eval.harness.report.charts.intervals import Row, forest
+from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.text import number_and_interval
 from s5eval.harness.scoring.paired import Difference
 from s5eval.harness.view.runs import Snapshot
@@ -42,7 +42,7 @@ def comparison_page(a: Snapshot, b: Snapshot, *, different: bool, only: str) -> 
     page: dict[str, Any] = {"a": a, "b": b, "different": different, "only": only, "problem": None, "rows": []}
     try:
         with coherent(a.path, b.path):
-            found = compare(a.path, b.path, allow_different=different)
+            found = compare_runs(a.path, b.path, allow_different=different)
     except S5Error as error:
         return {**page, "problem": str(error), "may_differ": "--allow-different" in str(error)}
     rows = _mixtures(a, b, found)
@@ -62,7 +62,7 @@ def comparison_page(a: Snapshot, b: Snapshot, *, different: bool, only: str) -> 
     }
 
 
-def _charts(found: Comparison) -> list[dict[str, str]]:
+def _charts(found: PairOfRuns) -> list[dict[str, str]]:
     charts = []
     metrics = [("CAPI-SDRi", "capi_sdri"), ("CAPI-SDRi, silent", "capi_sdri_zero_floor")]
     rows = [_row(title, found.differences["metrics", name]) for title, name in metrics]
@@ -88,13 +88,13 @@ def _charts(found: Comparison) -> list[dict[str, str]]:
     return charts
 
 
-def _chart(title: str, rows: list[Row], unit: str) -> dict[str, str]:
+def _chart(title: str, rows: list[IntervalRow], unit: str) -> dict[str, str]:
     svg = forest(rows, title=title, unit=f"B − A, {unit}", signed=True, width=460)
     return {"title": title, "svg": svg, "size": "half"}
 
 
-def _row(title: str, difference: Difference, group: str = "") -> Row:
-    return Row(title, difference.delta, difference.ci_low, difference.ci_high, group=group, n=difference.n)
+def _row(title: str, difference: Difference, group: str = "") -> IntervalRow:
+    return IntervalRow(title, difference.delta, difference.ci_low, difference.ci_high, group=group, n=difference.n)
 
 
 def _difference(path: tuple[str, ...], difference: Difference) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _difference(path: tuple[str, ...], difference: Difference) -> dict[str, Any]
     }
 
 
-def _mixtures(a: Snapshot, b: Snapshot, found: Comparison) -> list[dict[str, Any]]:
+def _mixtures(a: Snapshot, b: Snapshot, found: PairOfRuns) -> list[dict[str, Any]]:
     """Every mixture that both have scored, the largest loss first, those without a change last."""
     changes: Mapping[str, float] = dict(found.changes)
     fixed, broken = set(found.fixed), set(found.broken)

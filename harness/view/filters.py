@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.charted import Cell, cells_of
-from s5eval.metrics.capi import Pair
+from s5eval.harness.report.charted import Cell, cells_of, pairs_of
 from s5eval.metrics.tolerance import settled
 
 SORTS: Mapping[str, tuple[str, Callable[[MixtureScore], float | str | None]]] = {
@@ -232,11 +231,6 @@ def loss_kinds(score: MixtureScore) -> set[str]:
 def snrs(score: MixtureScore) -> list[float]:
     """SNR of the mixture with respect to each reference that was answered, dB."""
     return [pair.sdr_mixture for pair in pairs_of(score)]
-
-
-def pairs_of(score: MixtureScore) -> Sequence[Pair]:
-    """The assigned pairs; none where the mixture is not scored."""
-    return () if score.capi is None else score.capi.pairs
 
 
 def _count(labels: Sequence[str] | None) -> float | None:

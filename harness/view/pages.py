@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 import numpy as np
 
 from s5eval.data_manifests.common.errors import S5Error
-from s5eval.harness.comparing.listing import ListedRun
+from s5eval.harness.comparing.run_list import ListedRun
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.record.run_summary import MetricName, MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report import charted
-from s5eval.harness.report.charts.intervals import Row, forest
+from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.table import BOUND_NOTES
 from s5eval.harness.view.filters import (
     LOSSES,
@@ -26,7 +26,7 @@ from s5eval.harness.view.filters import (
 from s5eval.harness.view.runs import Listed, Snapshot
 from s5eval.harness.view.templating import shown
 
-PAGE = 100
+PAGE_ROWS = 100
 """Rows of a table; more stand on further pages."""
 
 _HEADLINE: tuple[tuple[MetricName, str, str, int], ...] = (
@@ -75,7 +75,7 @@ def _count(run: ListedRun) -> str:
 def _forest(members: Sequence[tuple[str, ListedRun]]) -> str:
     known = ((key, run, run.metrics["capi_sdri"]) for key, run in members if run.metrics)
     rows = [
-        Row(
+        IntervalRow(
             run.name,
             metric.value,
             metric.ci_low,
@@ -136,7 +136,7 @@ def run_page(run: Snapshot) -> dict[str, Any]:
             }
             for score in run.scores
             if score.status == "failed"
-        ][:PAGE],
+        ][:PAGE_ROWS],
     }
 
 
@@ -151,9 +151,8 @@ def _charts(run: Snapshot, summary: Summary | None) -> list[tuple[str, str, str,
         draw = partial(charted.waterfall_of, summary.decomposition, link)
         found.append(("Where the decibels went", note, "half", draw))
     if summary is not None and summary.slices.get("targets"):
-        found.append(
-            ("By condition", "", "half tall", partial(charted.conditions_of, summary.slices, link, summary.conditions))
-        )
+        draw = partial(charted.by_condition_of, summary.slices, link, summary.conditions)
+        found.append(("By condition", "", "half tall", draw))
     mean = None if summary is None else summary.metrics["capi_sdri"].value
     found.append(("Mixtures", "", "half", partial(charted.scores_of, scored, mean, link)))
     found.append(("SDRi against SNR", "Every assigned pair.", "half", partial(charted.by_snr_of, scored, link)))
@@ -208,12 +207,12 @@ def _bounds(summary: Summary) -> list[dict[str, Any]]:
 def mixtures_page(run: Snapshot, wanted: Filter, page: int) -> dict[str, Any]:
     """A page of the table of mixtures."""
     found = wanted.apply(run.index)
-    pages = max(1, -(-len(found) // PAGE))
+    pages = max(1, -(-len(found) // PAGE_ROWS))
     page = min(max(1, page), pages)
     values = [score.capi_sdri for score in found if score.capi_sdri is not None]
     return {
         "filter": wanted,
-        "rows": [_row(run, score, wanted) for score in found[(page - 1) * PAGE : page * PAGE]],
+        "rows": [_row(run, score, wanted) for score in found[(page - 1) * PAGE_ROWS : page * PAGE_ROWS]],
         "found": len(found),
         "total": len(run.scores),
         "mean": float(np.mean(values)) if values else None,

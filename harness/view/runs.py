@@ -13,9 +13,16 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.sealed import DamagedError
-from s5eval.harness.comparing.listing import ListedRun, list_runs, run_folders
+from s5eval.harness.comparing.run_list import ListedRun, list_runs, run_folders
 from s5eval.harness.record.lines import JOURNAL, Line, load_table, parse_line
-from s5eval.harness.record.reading import facts_of, is_sealed, read_run, read_summary, unfinished_rescoring, unverified
+from s5eval.harness.record.reading import (
+    facts_of,
+    is_sealed,
+    read_run_record,
+    read_summary,
+    unfinished_rescoring,
+    unverified,
+)
 from s5eval.harness.record.run_record import About, RunRecord
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable
@@ -147,7 +154,7 @@ class ViewedRun:
     def _read(self) -> Snapshot:
         words: list[str] = []
         try:
-            found = read_run(self.path)
+            found = read_run_record(self.path)
             doubt = unverified(found)
             words += [doubt] if doubt else []
             record: RunRecord | None = found
@@ -246,7 +253,7 @@ class Listed:
 def _list(path: Path) -> Listed:
     (run,) = list_runs([path])
     try:
-        record = read_run(path)
+        record = read_run_record(path)
     except S5Error:
         return Listed(run)
     return Listed(run, record.about.weights, record.manifest_sha256)

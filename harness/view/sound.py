@@ -13,18 +13,18 @@ from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
 from s5eval.harness.record.lines import Line, source_file
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.sounds import decode_stereo
-from s5eval.harness.view.data import DataFolders, inside
+from s5eval.harness.view.audio_files import DataFolders, inside
 from s5eval.harness.view.runs import Snapshot
-from s5eval.harness.view.stages import Stages, stages_of
+from s5eval.harness.view.stored_stages import Stages, stages_of
 
-Kind = Literal["mixture", "stereo", "reference", "estimate", "stage"]
+WaveformKind = Literal["mixture", "stereo", "reference", "estimate", "stage"]
 
 _KEPT = 6
 """Mixtures whose waveforms are kept; one of ten seconds with three stages takes some 25 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Waveform:
     """One waveform that can be asked for, and why it cannot, if so.
 
     Attributes:
@@ -35,12 +35,12 @@ class Source:
     """
 
     name: str
-    kind: Kind
+    kind: WaveformKind
     index: int = 0
     problem: str | None = None
 
 
-class Sound:
+class MixtureAudio:
     """The waveforms of a mixture of a run, each read when it is first asked for."""
 
     def __init__(self, run: Snapshot, mixture_id: str, data: DataFolders) -> None:
@@ -88,7 +88,7 @@ class Sound:
         except (OSError, S5Error) as error:
             return Stages({}, str(error))
 
-    def _sources(self) -> Iterator[Source]:
+    def _sources(self) -> Iterator[Waveform]:
         yield self._from_data("mixture", "mixture", 0)
         yield self._from_data("stereo", "stereo", 0)
         for r in range(len(self.line.score.reference_labels or ())):
@@ -103,20 +103,20 @@ class Sound:
             for k in range(len(candidates.audio)):
                 name = f"stage-{stage}-{k}"
                 self._readers[name] = partial(_row, candidates.audio, k)
-                yield Source(name, "stage", k)
+                yield Waveform(name, "stage", k)
 
-    def _from_data(self, name: str, kind: Kind, index: int) -> Source:
+    def _from_data(self, name: str, kind: WaveformKind, index: int) -> Waveform:
         if self.problem is not None or self.scene is None or self._root is None:
-            return Source(name, kind, index, self.problem or "its data folder is not known")
+            return Waveform(name, kind, index, self.problem or "its data folder is not known")
         scene, root = self.scene, self._root
         references = scene.references or ()
         if kind == "reference" and index >= len(references):
-            return Source(name, kind, index, f"{root} has no such reference any more")
+            return Waveform(name, kind, index, f"{root} has no such reference any more")
         path = references[index].path if kind == "reference" else scene.mixture.path
         try:
             real = inside(root, path)
         except DataError as error:
-            return Source(name, kind, index, str(error))
+            return Waveform(name, kind, index, str(error))
         if kind == "reference":
             self._readers[name] = lambda: read_audio(real, channels=1, sample_rate=SAMPLE_RATE, name=path.name)[0]
         elif kind == "mixture":
@@ -125,9 +125,9 @@ class Sound:
             self._readers[name] = lambda: decode_stereo(
                 read_audio(real, channels=4, sample_rate=SAMPLE_RATE, name=path.name)
             )
-        return Source(name, kind, index)
+        return Waveform(name, kind, index)
 
-    def _candidate(self, k: int) -> Source:
+    def _candidate(self, k: int) -> Waveform:
         """From the wav that was scored and written, else from the last stage."""
         name = f"estimate-{k}"
         estimate = next((e for e in self.line.score.estimates if e.index == k), None)
@@ -137,15 +137,15 @@ class Sound:
             try:
                 real = inside(self.run.path, file)
                 self._readers[name] = lambda: read_audio(real, channels=1, sample_rate=SAMPLE_RATE, name=file.name)[0]
-                return Source(name, "estimate", k)
+                return Waveform(name, "estimate", k)
             except DataError as error:
                 asked = self.run.record is not None and self.run.record.config.save_audio
                 problem = str(error) if asked or file.is_symlink() else "the run was made without --save-audio"
         last = self.stages.last
         if last is not None and k < len(last.audio):
             self._readers[name] = partial(_row, last.audio, k)
-            return Source(name, "estimate", k)
-        return Source(name, "estimate", k, problem)
+            return Waveform(name, "estimate", k)
+        return Waveform(name, "estimate", k, problem)
 
 
 def _row(audio: Audio, k: int) -> Audio:
@@ -169,9 +169,9 @@ class SoundBank:
         """Keep none yet."""
         self.data = data
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], tuple[Line, Sound]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], tuple[Line, MixtureAudio]] = OrderedDict()
 
-    def of(self, run: Snapshot, mixture_id: str) -> Sound:
+    def of(self, run: Snapshot, mixture_id: str) -> MixtureAudio:
         """The sound of a mixture of a run.
 
         Raises:
@@ -182,7 +182,7 @@ class SoundBank:
         key, line = (run.key, mixture_id), run.lines[mixture_id]
         with self._lock:
             if key not in self._kept or self._kept[key][0] != line:
-                self._kept[key] = line, Sound(run, mixture_id, self.data)
+                self._kept[key] = line, MixtureAudio(run, mixture_id, self.data)
             self._kept.move_to_end(key)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)

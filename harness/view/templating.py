@@ -1,12 +1,12 @@
 """Templates: every text escaped, nothing a terminal or a page would obey, numbers by the one formatter."""
 
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, TemplateNotFound
+from jinja2 import Environment
 from markupsafe import Markup
 
 from s5eval.harness.report.charts.svg import plain
+from s5eval.harness.report.templates import templates_of
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 
 _LONGEST = 1000
@@ -16,20 +16,9 @@ _NAME = 80
 """Characters of a name in a heading or a cell."""
 
 
-class _OfPackage(BaseLoader):
-    def get_source(self, environment: Environment, template: str) -> tuple[str, None, Any]:
-        file = files("s5eval.harness.view").joinpath("templates", template)
-        try:
-            return file.read_text(encoding="utf-8"), None, lambda: True
-        except FileNotFoundError as error:
-            raise TemplateNotFound(template) from error
-
-
 def make_environment() -> Environment:
     """What pages are made with."""
-    environment = Environment(
-        loader=_OfPackage(), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_settle
-    )
+    environment = templates_of("s5eval.harness.view", "templates", finalize=_settle)
     environment.filters |= {"number": shown, "interval": interval, "short": short, "markup": Markup}
     environment.globals |= {"absent": ABSENT}
     return environment

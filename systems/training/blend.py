@@ -17,7 +17,7 @@ from torch import Tensor
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import card_held
 from s5eval.systems.training import checkpoint
-from s5eval.systems.training.parts import EXPORTED
+from s5eval.systems.training.parts import EARLIER_RECIPE
 from s5eval.systems.weight_files import file_digest, read_tensors
 
 
@@ -46,13 +46,13 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
     blended: dict[str, Mapping[str, Tensor]] = {}
     for part in parts:
         paths = [folder / f"{part}.safetensors" for folder in (old, new)]
-        before, after = (read_tensors(path, EXPORTED) for path in paths)
+        before, after = (read_tensors(path, EARLIER_RECIPE) for path in paths)
         blended[part] = _between(before, after, share, paths[1])
         started |= {f"{part} ({name})": file_digest(path) for name, path in zip(("old", "new"), paths, strict=True)}
     with card_held(out):
         for part, tensors in blended.items():
             kind = next(value.dtype for value in tensors.values() if value.is_floating_point())
-            digests[part] = checkpoint.export(out / f"{part}.safetensors", tensors, kind)
+            digests[part] = checkpoint.write_weights(out / f"{part}.safetensors", tensors, kind)
         written = {f"{part}.safetensors": digest for part, digest in digests.items()}
         checkpoint.update_card(out, _entry(parts, share, started, digests), written=written)
     return digests

@@ -217,7 +217,7 @@ def restore_moments(
             }
 
 
-def export(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
+def write_weights(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
     """Write weights as safetensors, floating-point ones as `kind`, and return the file's digest, `sha256:…`.
 
     Raises:

@@ -22,10 +22,10 @@ from s5eval.systems.card import card_held
 from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
-from s5eval.systems.training.data import batches, heard, heard_entry
-from s5eval.systems.training.parts import Job, PartsFolder
+from s5eval.systems.training.batches import batches, heard, heard_entry
+from s5eval.systems.training.parts import PartsFolder, TrainingJob
 from s5eval.systems.training.recipe import TrainingPlan
-from s5eval.systems.training.sitting import Sitting, device_name, make_fabric
+from s5eval.systems.training.sitting import TrainingSitting, device_name, make_fabric
 from s5eval.systems.training.steps import RunningMeans, parameter_groups, rate, seed_step
 from s5eval.systems.training.stopping import Stop, stopping
 from s5eval.systems.training.together import alike, anyone, everywhere, first
@@ -55,7 +55,11 @@ class TrainingResult:
 
 
 def train(
-    plan: TrainingPlan, sitting: Sitting, *, hooks: Hooks | None = None, say: Callable[[str], None] | None = None
+    plan: TrainingPlan,
+    sitting: TrainingSitting,
+    *,
+    hooks: Hooks | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> TrainingResult:
     """Train until the recipe is done or the sitting is over; goes on from the newest checkpoint in `sitting.out`.
 
@@ -105,7 +109,7 @@ def _lock(out: Path) -> FolderLock:
 def _train(
     plan: TrainingPlan,
     digest: str,
-    sitting: Sitting,
+    sitting: TrainingSitting,
     fabric: Any,
     state: checkpoint.State | None,
     hooks: Hooks,
@@ -155,7 +159,7 @@ def _all_there(weights: Path, digests: Mapping[str, str]) -> bool:
 
 
 class _Loop:
-    def __init__(self, plan: TrainingPlan, digest: str, job: Job, fabric: Any, parts: PartsFolder) -> None:
+    def __init__(self, plan: TrainingPlan, digest: str, job: TrainingJob, fabric: Any, parts: PartsFolder) -> None:
         self.plan, self.digest, self.job, self.fabric = plan, digest, job, fabric
         self.built_on: Mapping[str, str] = parts.built_on
         self.started_from: Mapping[str, str] = parts.started_from
@@ -213,7 +217,7 @@ class _Loop:
         """Of the sittings until now, this one included once it has begun."""
         return [*self.earlier_energy, *([] if self.power is None else [self.power.so_far()])]
 
-    def run(self, sitting: Sitting, hooks: Hooks, say: Callable[[str], None] | None) -> None:
+    def run(self, sitting: TrainingSitting, hooks: Hooks, say: Callable[[str], None] | None) -> None:
         steps = self.plan.recipe.steps
         facts = {"name": self.plan.name, "plan": self.plan.as_dict(), "steps": steps, "done": self.step}
         hooks.tell("start", "training", sitting.out, facts)
@@ -248,7 +252,7 @@ class _Loop:
         self.seconds += time.monotonic() - begun  # what is made before the first step is training as well
         return source
 
-    def _run(self, sitting: Sitting, hooks: Hooks, stop: Stop, source: Iterator[Any]) -> None:
+    def _run(self, sitting: TrainingSitting, hooks: Hooks, stop: Stop, source: Iterator[Any]) -> None:
         recipe, fabric = self.plan.recipe, self.fabric
         begun = saved = time.monotonic()
         earlier = self.seconds
@@ -332,7 +336,7 @@ class _Loop:
             if name in known and path.is_file():
                 digests[name] = known[name]
                 continue
-            digests[name] = written[part.file] = checkpoint.export(
+            digests[name] = written[part.file] = checkpoint.write_weights(
                 path, part.tensors(part.network), _TYPES[self.plan.recipe.export]
             )
             if part.beside is not None:

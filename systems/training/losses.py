@@ -15,7 +15,7 @@ from torch.nn import functional as F
 CAP = 1e-3
 """Error energy relative to the target's below which nothing more is gained: 30 dB."""
 
-FLOOR = 1e-2
+SILENT_ENOUGH = 1e-2
 """Output energy relative to the mixture's below which a slot that should be silent is silent enough: −20 dB."""
 
 _TINY = 1e-8
@@ -75,7 +75,7 @@ def sa_sdr_loss(estimates: Tensor, references: Tensor, mixture: Tensor) -> Tenso
     silent = target <= _TINY
     safe = torch.where(silent, torch.ones_like(target), target)
     sdr = 10 * torch.log10(safe / (error + CAP * safe + _TINY))
-    loudness = 10 * torch.log10(error + FLOOR)  # without references the error is the output
+    loudness = 10 * torch.log10(error + SILENT_ENOUGH)  # without references the error is the output
     return torch.where(silent, loudness, -sdr)
 
 
@@ -91,8 +91,8 @@ def source_snr_loss(estimates: Tensor, references: Tensor, active: Tensor) -> Te
 def silent_slot_loss(estimates: Tensor, mixture: Tensor, active: Tensor) -> Tensor:
     """How loud slots without a source are, dB over −20 dB of the mixture: (B, K), zero elsewhere and at best."""
     level = mixture.square().sum(-1, keepdim=True) + _TINY
-    loudness = 10 * torch.log10(estimates.square().sum(-1) / level + FLOOR) - 10 * torch.log10(
-        torch.full_like(level, FLOOR)
+    loudness = 10 * torch.log10(estimates.square().sum(-1) / level + SILENT_ENOUGH) - 10 * torch.log10(
+        torch.full_like(level, SILENT_ENOUGH)
     )
     return torch.where(active, torch.zeros_like(loudness), loudness)
 

@@ -12,7 +12,7 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.systems.weight_files import checked_digest, file_digest, load_strictly, read_tensors
 
-EXPORTED = "an earlier recipe of the same preset, run with the same `weights`"
+EARLIER_RECIPE = "an earlier recipe of the same preset, run with the same `weights`"
 """Where parts come from, for errors."""
 
 Adaptation = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
@@ -54,7 +54,7 @@ class BatchSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TrainingJob:
     """What the loop needs to know.
 
     Attributes:
@@ -101,7 +101,7 @@ class PartsFolder:
         """
         path = self.folder / f"{name}.safetensors"
         tensors = self._read(path)
-        load_strictly(module, tensors, path=path, source=EXPORTED)
+        load_strictly(module, tensors, path=path, source=EARLIER_RECIPE)
         self.built_on[name] = file_digest(path)
         return module.eval().requires_grad_(False).to(self.device)
 
@@ -127,7 +127,9 @@ class PartsFolder:
                 if prefix + key in own and own[prefix + key].shape == value.shape
             }
             if not kept:
-                raise DataError(f"{path}: has no tensor in common with what starts from it; it comes from {EXPORTED}")
+                raise DataError(
+                    f"{path}: has no tensor in common with what starts from it; it comes from {EARLIER_RECIPE}"
+                )
             module.load_state_dict({**own, **kept})
             self.started_from[start] = file_digest(path)
         return module.to(self.device)
@@ -136,4 +138,4 @@ class PartsFolder:
         """The tensors of a part, which the card has to confirm where it lists the file."""
         if path.is_file():
             checked_digest(self.folder, str(path.relative_to(self.folder)))
-        return read_tensors(path, EXPORTED)
+        return read_tensors(path, EARLIER_RECIPE)

@@ -19,10 +19,10 @@ from s5eval.data_manifests.synthesis.augmentation import Augmentation
 from s5eval.data_manifests.synthesis.recordings import open_recordings
 from s5eval.data_manifests.training_scenes import PROCEDURAL
 from s5eval.systems.registry import CODE, code_named
-from s5eval.systems.settings import build_record, merge, overlay
+from s5eval.systems.settings import build_record, overlay, with_changes
 
 if TYPE_CHECKING:
-    from s5eval.systems.training.parts import Job, PartsFolder
+    from s5eval.systems.training.parts import PartsFolder, TrainingJob
 
 RECIPES = {
     "mini": "s5eval.systems.multistage.training",
@@ -133,7 +133,7 @@ class Trainer:
     recipe: type[TrainingRecipe]
     load_preset: Callable[[str, Mapping[str, Any]], Any]
     check: Callable[[Any, Any, str], None]
-    make_job: Callable[["TrainingPlan", "PartsFolder"], "Job"]
+    make_job: Callable[["TrainingPlan", "PartsFolder"], "TrainingJob"]
     recorded: Callable[[Any], dict[str, Any]] = asdict
 
 
@@ -233,7 +233,9 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPl
         )
     system = overlay(shared, typed)
     free = ("factors", "starts_from", "material")
-    resolved = merge(merge(content["defaults"], own, key, owner=owner, free=free), rest, key, owner=owner, free=free)
+    resolved = with_changes(
+        with_changes(content["defaults"], own, key, owner=owner, free=free), rest, key, owner=owner, free=free
+    )
     recipe = build_record(trainer.recipe, resolved, key)
     preset = str(content["preset"])
     configuration = trainer.load_preset(preset, system)

@@ -14,7 +14,7 @@ from s5eval.systems.training.launch import Launch, agree, check_count, find_laun
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class TrainingSitting:
     """How one sitting of a training is run; what comes out depends on `weights` and, in its last
     bits, on devices and threads; not on the times.
 
@@ -47,7 +47,7 @@ class Sitting:
     energy: bool = False
 
 
-def make_fabric(sitting: Sitting, *, precision: str, say: Callable[[str], None] | None = None) -> Any:
+def make_fabric(sitting: TrainingSitting, *, precision: str, say: Callable[[str], None] | None = None) -> Any:
     """Lightning's Fabric on the nodes and devices of a sitting, launched.
 
     Args:
@@ -94,7 +94,7 @@ def make_fabric(sitting: Sitting, *, precision: str, say: Callable[[str], None] 
     return fabric
 
 
-def _devices(sitting: Sitting, count: int | str, launch: Launch) -> tuple[str, int | list[int]]:
+def _devices(sitting: TrainingSitting, count: int | str, launch: Launch) -> tuple[str, int | list[int]]:
     """Lightning's `accelerator` and `devices` on a node: all CUDA devices where there are some, else one process."""
     kind, colon, index = sitting.device.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (colon and not (kind == "cuda" and index.isdecimal())):

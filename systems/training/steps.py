@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from s5eval.systems.training.parts import Job
+from s5eval.systems.training.parts import TrainingJob
 from s5eval.systems.training.recipe import OptimiserSettings
 
 
@@ -46,7 +46,7 @@ class RunningMeans:
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
-def parameter_groups(job: Job, settings: OptimiserSettings) -> list[dict[str, Any]]:
+def parameter_groups(job: TrainingJob, settings: OptimiserSettings) -> list[dict[str, Any]]:
     """Parameters by part, and within a part those that decay (whatever has two dimensions or more) and those that do
     not (norms, most biases, and Mamba's A_log, D and dt_bias, which decay would change the meaning of).
     """

@@ -20,7 +20,7 @@ from s5eval.data_manifests.sets.mini import RECIPE, mini_material
 from s5eval.data_manifests.training_scenes import TrainingScenes, start_worker
 from s5eval.systems.multistage.training.extraction import EarlierStages, Slots, absent_classes
 from s5eval.systems.multistage.training.trainer import _earlier
-from s5eval.systems.training.data import collate
+from s5eval.systems.training.batches import collate
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import read_plan
 

@@ -19,7 +19,7 @@ from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record import run_folder as journal
 from s5eval.harness.record.inspection import inspect_run
-from s5eval.harness.record.reading import read_run
+from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.tables import MixtureScore, Outcome, PairTable
 from s5eval.metrics.sdr import PairScores
@@ -75,7 +75,7 @@ def main() -> None:
                 figures[f"{kind}{name}_s"] = append_all(Path(root) / f"{kind}{name}", tables, content, seconds)
         run = Path(root) / "wavs_grouped"
         start, cpu = time.perf_counter(), time.process_time()
-        found = inspect_run(run, read_run(run))
+        found = inspect_run(run, read_run_record(run))
         figures |= {"inspect_s": time.perf_counter() - start, "inspect_cpu_s": time.process_time() - cpu}
     figures["per_mixture_ms"] = 1e3 * (figures["grouped_s"] - figures["never_s"]) / count
     whole = len(found.whole) == count and not found.damage

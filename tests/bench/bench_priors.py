@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.reading import read_run, read_scores
+from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.run_folder import pairs_path
 from s5eval.harness.record.tables import PairTable
-from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.mixture import score_candidates, select
 from s5eval.harness.tuning.priors import OUTCOMES, expectation_maximisation, outcome_probabilities
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_tables
@@ -33,7 +33,7 @@ RESAMPLES = 2000
 def main(run: Path, seed: int) -> None:
     """Print a table per set."""
     scores = read_scores(run)
-    done = [id_ for id_ in read_run(run).mixtures if id_ in scores and scores[id_].status == "scored"]
+    done = [id_ for id_ in read_run_record(run).mixtures if id_ in scores and scores[id_].status == "scored"]
     tables = [PairTable.load(pairs_path(run, id_)) for id_ in done]
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(tables))
@@ -75,7 +75,7 @@ def figures(tables: Sequence[PairTable], decision: Decision) -> np.ndarray:
     """CAPI-SDRi (nan where undefined) and whether all labels are right, (N, 2)."""
     rows = []
     for table in tables:
-        score = score_mixture("", table, select(table, decision), decision=decision)
+        score = score_candidates("", table, select(table, decision), decision=decision)
         rows.append((np.nan if score.capi_sdri is None else score.capi_sdri, float(bool(score.exact))))
     return np.array(rows)
 

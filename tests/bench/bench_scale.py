@@ -28,7 +28,7 @@ from s5eval.harness.dispatch.driver import dispatch
 from s5eval.harness.dispatch.processes import Processes
 from s5eval.harness.dispatch.queue import Queue
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.runs.run import run
+from s5eval.harness.runs.run import start_run
 
 TINY_PER_SECOND = 1000.0
 DRIVER_CPU_MS = 5.0
@@ -84,7 +84,7 @@ def driver_cpu_ms(count: int) -> float:
             )
         config = RunConfig("oracle-gain", data=Path(root) / "set", workers=2)
         before = resource.getrusage(resource.RUSAGE_SELF)
-        run(config, Path(root) / "run")
+        start_run(config, Path(root) / "run")
         after = resource.getrusage(resource.RUSAGE_SELF)
     return 1e3 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / count
 

@@ -18,9 +18,9 @@ import numpy as np
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.tables import PairTable
-from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.mixture import score_candidates, select
 from s5eval.harness.tuning.threshold_table import Objective
-from s5eval.harness.tuning.tune import tune, tune_tables
+from s5eval.harness.tuning.tune import tune_runs, tune_tables
 from s5eval.metrics.sdr import PairScores
 from s5eval.systems.decision import Decision
 
@@ -62,7 +62,7 @@ def write_run(path: Path, tables: list[PairTable]) -> None:
             }
         )
         for id_, table in zip(ids, tables, strict=True):
-            folder.append(score_mixture(id_, table, select(table, decision)), table)
+            folder.append(score_candidates(id_, table, select(table, decision)), table)
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def main() -> None:
         run = Path(folder) / "run"
         write_run(run, tables)
         start, cpu = time.perf_counter(), time.process_time()
-        tune(run)
+        tune_runs(run)
         figures |= {"run_s": time.perf_counter() - start, "run_cpu_s": time.process_time() - cpu}
     figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"bench": "tune", "mixtures": options.mixtures, **{k: round(v, 2) for k, v in figures.items()}}))

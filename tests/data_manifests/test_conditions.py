@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s5eval.data_manifests.conditions import Event, conditions_of, conditions_of_metadata
+from s5eval.data_manifests.conditions import SoundEvent, conditions_of_events, conditions_of_metadata
 from s5eval.data_manifests.described import with_conditions
 from s5eval.data_manifests.records import Mixture, Scene
 from s5eval.data_manifests.sets import mini
@@ -61,8 +61,8 @@ def test_overlap_agrees_with_a_clock(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         spans = [(float(a), float(a + d)) for a, d in zip(rng.uniform(0, 7, 3), rng.uniform(0.2, 3, 3), strict=True)]
-        events = [Event(a, b - a, 0.0, (1.0, 0.0, 0.0)) for a, b in spans]
-        assert conditions_of(events, 0, 10.0).overlap == pytest.approx(brute_overlap(spans), abs=3e-3)
+        events = [SoundEvent(a, b - a, 0.0, (1.0, 0.0, 0.0)) for a, b in spans]
+        assert conditions_of_events(events, 0, 10.0).overlap == pytest.approx(brute_overlap(spans), abs=3e-3)
 
 
 def test_metadata_beside_the_mixtures_are_read_and_a_bad_file_is_a_finding(tmp_path: Path) -> None:

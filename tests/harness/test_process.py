@@ -16,7 +16,7 @@ import pytest
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.lock import InUseError, locked, take_lock
-from s5eval.harness.commands import progress
+from s5eval.harness.commands import progress_bar
 from s5eval.harness.process import interrupted, this_command
 
 Call = Callable[..., Any]
@@ -168,8 +168,8 @@ def test_off_a_terminal_a_line_a_minute_says_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    with progress.show_count("mixture", start=10) as show:
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: now[0])
+    with progress_bar.show_count("mixture", start=10) as show:
         for done in range(11, 101):
             now[0] += 2.0
             show(done, 100, "failed=1" if done > 50 else "")
@@ -181,7 +181,7 @@ def test_off_a_terminal_a_line_a_minute_says_how_far_it_is(
 
 
 def test_on_a_terminal_nothing_is_drawn_where_there_is_nothing_to_do() -> None:
-    script = "from s5eval.harness.commands.progress import show_count\n"
+    script = "from s5eval.harness.commands.progress_bar import show_count\n"
     script += "with show_count('scene', 'making scenes') as show: show(5, 5)"
     master, slave = pty.openpty()
     done = subprocess.run([sys.executable, "-c", script], stderr=slave, check=False)

@@ -14,8 +14,8 @@ import soundfile
 from hypothesis import HealthCheck, settings
 
 from s5eval.submissions.expected import Expected
-from s5eval.submissions.records import DevResults, DevScore, MixtureOutputs, Output, Submission
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
+from s5eval.submissions.submission import DevResults, DevScore, MixtureOutputs, Output, Submission
 
 settings.register_profile("s5eval", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("s5eval")  # a busy machine is no failure

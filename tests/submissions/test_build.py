@@ -19,8 +19,8 @@ from s5eval.submissions.build import Built, build_submission
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.layout import make_name
-from s5eval.submissions.records import MixtureOutputs, Submission
-from s5eval.submissions.validate import validate
+from s5eval.submissions.submission import MixtureOutputs, Submission
+from s5eval.submissions.validate import check_submission
 
 LABEL = "Choi_KAIST_task4_1"
 NAME = make_name("Choi", "KAIST", 1)
@@ -52,9 +52,9 @@ def test_official_structure(submission: Submission, expected: Expected, tmp_path
     built = build_submission(submission, NAME, tmp_path / "out")
     assert built.archive == tmp_path / "out" / f"{LABEL}.zip"
     official_checks(built.archive, set(expected.ids or ()))
-    assert validate(built.archive, expected=expected).findings == ()
+    assert check_submission(built.archive, expected=expected).findings == ()
     assert built.folder is not None
-    assert validate(built.folder, expected=expected).findings == ()
+    assert check_submission(built.folder, expected=expected).findings == ()
     with zipfile.ZipFile(built.archive) as archive:
         for info in archive.infolist():
             assert (built.folder.parent / info.filename).read_bytes() == archive.read(info)
@@ -112,7 +112,7 @@ def test_compressed(submission: Submission, tmp_path: Path, expected: Expected) 
     built = build_submission(submission, NAME, tmp_path / "out", compress=True)
     plain = build_submission(submission, NAME, tmp_path / "plain")
     assert built.archive.stat().st_size < plain.archive.stat().st_size
-    assert validate(built.archive, expected=expected).findings == ()
+    assert check_submission(built.archive, expected=expected).findings == ()
 
 
 def test_no_outputs_at_all_is_a_warning(submission: Submission, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ import signal, os, sys
 from pathlib import Path
 from s5eval.submissions.build import build_submission
 from s5eval.submissions.layout import make_name
-from s5eval.submissions.records import *
+from s5eval.submissions.submission import *
 audio, out, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 outputs = [MixtureOutputs(f"m_{k:02d}", (Output(0, "Pour", 0.5, audio),)) for k in range(40)]
 dev = DevResults(1.0, 0.0, 0.0, [])
@@ -178,4 +178,4 @@ def test_killed_in_the_middle_and_run_again(submission: Submission, tmp_path: Pa
     assert left and all(name.startswith(".") for name in left), "nothing stands under the final name"
     subprocess.run([*command, "never"], check=True, timeout=60)
     assert sorted(entry.name for entry in out.iterdir()) == [LABEL, f"{LABEL}.zip"]
-    assert validate(out / f"{LABEL}.zip", expected=Expected("", None, None)).ok
+    assert check_submission(out / f"{LABEL}.zip", expected=Expected("", None, None)).ok

@@ -14,7 +14,7 @@ import pytest
 from s5eval.submissions import archive as archive_module
 from s5eval.submissions.archive import member_problem, open_container
 from s5eval.submissions.expected import Expected
-from s5eval.submissions.validate import Report, validate
+from s5eval.submissions.validate import Report, check_submission
 
 LABEL = "Choi_KAIST_task4_1"
 OUT = f"{LABEL}/eval_out"
@@ -66,7 +66,7 @@ def test_names_of_all_kinds_are_met_in_the_archive(bare_entry: Bare, tmp_path: P
         (b"", 0, "path-traversal"),
     ):
         path.write_bytes(bare_entry(name, b"data", flags=flags))
-        report = validate(path)
+        report = check_submission(path)
         assert rule in rules(report) or rule == "foreign-file", (name[:20], report.findings)
         assert all(len(entry.file) < 300 and entry.file.isprintable() for entry in report.findings)
 
@@ -76,7 +76,7 @@ def test_not_an_archive_at_all(tmp_path: Path, content: Files, pack: Pack) -> No
     for data in (b"", b"PK", b"PK\5\6" + b"\0" * 18, whole[:-30], whole[100:], os.urandom(3000)):
         path = tmp_path / f"{LABEL}.zip"
         path.write_bytes(data)
-        report = validate(path)
+        report = check_submission(path)
         assert not report.ok
         assert rules(report) & {"not-an-archive", "missing-file", "unreadable"}
         assert "overlapping-entries" not in rules(report)
@@ -88,7 +88,7 @@ def test_wrong_crc(content: Files, pack: Pack, expected: Expected) -> None:
     at = data.index(content[f"{OUT}/m_3_0_Doorbell.wav"]) + 300
     data[at] ^= 0xFF
     path.write_bytes(data)
-    (entry,) = validate(path, expected=expected).findings
+    (entry,) = check_submission(path, expected=expected).findings
     assert (entry.rule, entry.file) == ("unreadable", f"{OUT}/m_3_0_Doorbell.wav")
     assert "CRC" in entry.message
 
@@ -100,7 +100,7 @@ def test_encrypted(content: Files, pack: Pack, expected: Expected) -> None:
     data = bytearray(path.read_bytes())
     data[offset + 8] |= 1  # the flag of the first entry of the directory
     path.write_bytes(data)
-    report = validate(path, expected=expected)
+    report = check_submission(path, expected=expected)
     assert ("encrypted", f"{LABEL}/eval_results.json") in {(e.rule, e.file) for e in report.findings}
 
 
@@ -112,7 +112,7 @@ def test_a_bomb_is_not_unpacked(content: Files, pack: Pack, expected: Expected) 
     assert path.stat().st_size < 1 << 20
     tracemalloc.start()
     try:
-        report = validate(path, expected=expected)
+        report = check_submission(path, expected=expected)
         assert tracemalloc.get_traced_memory()[1] < 20 << 20
     finally:
         tracemalloc.stop()
@@ -125,7 +125,7 @@ def test_a_lie_about_the_size(bare_entry: Bare, tmp_path: Path) -> None:
     name = f"{OUT}/m_0_0_Pour.wav".encode()
     for declared in (10, 5000):
         path.write_bytes(bare_entry(name, b"x" * 400, declared=declared))
-        assert "unreadable" in rules(validate(path))
+        assert "unreadable" in rules(check_submission(path))
 
 
 def test_overlapping_entries(tmp_path: Path, bare_entry: Bare) -> None:
@@ -135,13 +135,13 @@ def test_overlapping_entries(tmp_path: Path, bare_entry: Bare) -> None:
     end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 500, 500, 500 * len(entry), local_size, 0)
     path = tmp_path / f"{LABEL}.zip"
     path.write_bytes(one[:local_size] + entry * 500 + end)
-    found = rules(validate(path))
+    found = rules(check_submission(path))
     assert {"overlapping-entries", "duplicate-entry"} <= found
 
 
 def test_more_than_fits(monkeypatch: pytest.MonkeyPatch, content: Files, pack: Pack, expected: Expected) -> None:
     monkeypatch.setattr(archive_module, "MAX_TOTAL_BYTES", 5000)
-    assert "too-large" in rules(validate(pack(content), expected=expected))
+    assert "too-large" in rules(check_submission(pack(content), expected=expected))
 
 
 def test_a_hundred_thousand_entries(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_hundred_thousand_entries(tmp_path: Path) -> None:
     )
     path.write_bytes(entries + b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 0xFFFF, 0xFFFF, len(entries), 0, 0))
     start = time.perf_counter()
-    report = validate(path)
+    report = check_submission(path)
     assert time.perf_counter() - start < 1.0
     assert rules(report) == {"too-many-entries"}
     honest = tmp_path / "zip64.zip"
@@ -160,7 +160,7 @@ def test_a_hundred_thousand_entries(tmp_path: Path) -> None:
     record = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 100_000, 100_000, len(entries), 0)
     end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     honest.write_bytes(entries + record + locator + end)
-    report = validate(honest)
+    report = check_submission(honest)
     assert "too-many-entries" in rules(report)
     assert "100000 entries" in report.findings[0].message + report.findings[-1].message
 
@@ -171,7 +171,7 @@ def test_zip64(content: Files, tmp_path: Path, expected: Expected) -> None:
         for name, data in content.items():
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
                 member.write(data)
-    assert validate(path, expected=expected).findings == ()
+    assert check_submission(path, expected=expected).findings == ()
 
 
 def test_a_zip64_directory_that_claims_too_much(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_zip64_directory_that_claims_too_much(tmp_path: Path) -> None:
     locator = b"PK\6\7" + struct.pack("<LQL", 0, 0, 1)
     path = tmp_path / f"{LABEL}.zip"
     path.write_bytes(record + locator + b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0, 0))
-    assert rules(validate(path)) == {"too-many-entries"}
+    assert rules(check_submission(path)) == {"too-many-entries"}
 
 
 def test_links_in_a_folder_are_not_followed(content: Files, tmp_path: Path, expected: Expected) -> None:
@@ -190,7 +190,7 @@ def test_links_in_a_folder_are_not_followed(content: Files, tmp_path: Path, expe
     (root / "eval_out" / "m_3_1_Pour.wav").symlink_to("/etc/passwd")
     (root / "loop").symlink_to(root, target_is_directory=True)
     os.mkfifo(root / "eval_out" / "m_3_2_Pour.wav")
-    found = {(entry.rule, entry.file) for entry in validate(root, expected=expected).findings}
+    found = {(entry.rule, entry.file) for entry in check_submission(root, expected=expected).findings}
     assert found == {
         ("link", f"{OUT}/m_3_1_Pour.wav"),
         ("link", f"{LABEL}/loop"),
@@ -202,7 +202,7 @@ def test_a_folder_with_names_that_are_no_text(tmp_path: Path) -> None:
     root = tmp_path / LABEL
     (root / "eval_out").mkdir(parents=True)
     Path(os.fsdecode(os.fsencode(root) + b"/eval_out/\xff.wav")).write_bytes(b"")
-    report = validate(root)
+    report = check_submission(root)
     assert "control-character" in rules(report)
     assert all(entry.file.isprintable() for entry in report.findings)
 
@@ -240,7 +240,7 @@ def fuzz(count: int, seed: int, content: Files, pack: Pack, expected: Expected, 
     caught = 0
     for _ in range(count):
         path.write_bytes(mutate(rng.choice(sources), rng))
-        report = validate(path, expected=expected)
+        report = check_submission(path, expected=expected)
         caught += not report.ok
         for entry in report.findings:
             assert entry.file.isprintable() and entry.message.isprintable()

@@ -23,8 +23,8 @@ from s5eval.submissions.layout import (
     parse_label,
     shortened,
 )
-from s5eval.submissions.records import DevResults, DevScore, MixtureOutputs, Output, Submission
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
+from s5eval.submissions.submission import DevResults, DevScore, MixtureOutputs, Output, Submission
 
 PART = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,12}", fullmatch=True)
 MIXTURE = st.from_regex(r"[A-Za-z0-9_]{1,12}", fullmatch=True)

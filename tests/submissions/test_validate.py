@@ -12,7 +12,7 @@ import pytest
 
 from s5eval.submissions.expected import OFFICIAL, Expected, expected_from_list, guess_expected
 from s5eval.submissions.layout import EVAL_IDS, RULES
-from s5eval.submissions.validate import Report, validate
+from s5eval.submissions.validate import Report, check_submission
 
 LABEL = "Choi_KAIST_task4_1"
 OUT = f"{LABEL}/eval_out"
@@ -31,14 +31,14 @@ def found(report: Report) -> set[tuple[str, str]]:
 
 def test_a_flawless_submission_has_no_finding(content: Files, pack: Pack, expected: Expected, tmp_path: Path) -> None:
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        report = validate(pack(content, compression=compression), expected=expected)
+        report = check_submission(pack(content, compression=compression), expected=expected)
         assert (report.findings, report.ok, report.files, report.mixtures) == ((), True, 7, 5)
-    assert validate(pack(content, name=f"{LABEL}_out.zip"), expected=expected).findings == ()
+    assert check_submission(pack(content, name=f"{LABEL}_out.zip"), expected=expected).findings == ()
     for name, data in content.items():
         (tmp_path / "unpacked" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "unpacked" / name).write_bytes(data)
-    assert validate(tmp_path / "unpacked" / LABEL, expected=expected).findings == ()
-    assert validate(tmp_path / "unpacked", expected=expected).findings == ()
+    assert check_submission(tmp_path / "unpacked" / LABEL, expected=expected).findings == ()
+    assert check_submission(tmp_path / "unpacked", expected=expected).findings == ()
 
 
 def test_many_defects_in_one_pass(content: Files, pack: Pack, edit_json: Edit, wav: Wav, expected: Expected) -> None:
@@ -148,7 +148,7 @@ def test_many_defects_in_one_pass(content: Files, pack: Pack, edit_json: Edit, w
     wanted |= {("archive-name", "Choi_task4.zip"), ("top-folder", LABEL)}
 
     ids = frozenset({*(expected.ids or ()), "m_10", *(f"a_{k}" for k in range(6))})
-    report = validate(path, expected=Expected("the test", ids, 800))
+    report = check_submission(path, expected=Expected("the test", ids, 800))
     assert wanted - found(report) == set()
     assert len({rule for rule, _ in wanted}) >= 45
     assert not report.ok
@@ -165,11 +165,11 @@ def test_every_rule_is_tested_somewhere() -> None:
 @pytest.mark.parametrize("missing", ["eval_results.json", "dev_set_test_results.json"])
 def test_missing_json(content: Files, pack: Pack, expected: Expected, missing: str) -> None:
     del content[f"{LABEL}/{missing}"]
-    assert found(validate(pack(content), expected=expected)) == {("missing-file", f"{LABEL}/{missing}")}
+    assert found(check_submission(pack(content), expected=expected)) == {("missing-file", f"{LABEL}/{missing}")}
 
 
 def test_nothing_inside(pack: Pack, expected: Expected) -> None:
-    report = validate(pack({}), expected=expected)
+    report = check_submission(pack({}), expected=expected)
     assert found(report) == {("missing-file", EVAL), ("missing-file", DEV), ("empty-eval-out", OUT)}
 
 
@@ -177,7 +177,7 @@ def test_empty_eval_out_is_a_warning(content: Files, pack: Pack, edit_json: Edit
     for name in [name for name in content if name.endswith(".wav")]:
         del content[name]
     edit_json("eval_results.json", lambda value: [row["estimate"].clear() for row in value["probabilities"]])
-    report = validate(pack(content), expected=expected)
+    report = check_submission(pack(content), expected=expected)
     assert (found(report), report.ok) == ({("empty-eval-out", OUT)}, True)
 
 
@@ -203,7 +203,7 @@ def test_empty_eval_out_is_a_warning(content: Files, pack: Pack, edit_json: Edit
 )
 def test_json_of_every_kind_of_wrong(content: Files, pack: Pack, expected: Expected, text: bytes, rule: str) -> None:
     content[EVAL] = text
-    assert (rule, EVAL) in found(validate(pack(content), expected=expected))
+    assert (rule, EVAL) in found(check_submission(pack(content), expected=expected))
 
 
 def test_messages_name_the_place(content: Files, pack: Pack, edit_json: Edit, expected: Expected) -> None:
@@ -211,13 +211,13 @@ def test_messages_name_the_place(content: Files, pack: Pack, edit_json: Edit, ex
         del value["probabilities"][2]["estimate"][1]["label"]
 
     edit_json("eval_results.json", spoil)
-    (entry,) = validate(pack(content), expected=expected).findings
+    (entry,) = check_submission(pack(content), expected=expected).findings
     assert entry.message == "probabilities[2].estimate[1]: the key 'label' is missing"
 
 
 def test_nparams_of_the_two_files_differ(content: Files, pack: Pack, edit_json: Edit, expected: Expected) -> None:
     edit_json("dev_set_test_results.json", lambda value: value.update(nparams=7))
-    report = validate(pack(content), expected=expected)
+    report = check_submission(pack(content), expected=expected)
     assert (found(report), report.ok) == ({("nparams-differ", DEV)}, True)
 
 
@@ -225,21 +225,21 @@ def test_parameters_that_nobody_states_are_a_warning(
     content: Files, pack: Pack, edit_json: Edit, expected: Expected
 ) -> None:
     edit_json("eval_results.json", lambda value: value.update(nparams=None))
-    report = validate(pack(content), expected=expected)
+    report = check_submission(pack(content), expected=expected)
     assert (found(report), report.ok, report.nparams) == ({("nparams-unknown", EVAL)}, True, None)
 
 
 def test_dev_values(content: Files, pack: Pack, edit_json: Edit, expected: Expected) -> None:
     edit_json("dev_set_test_results.json", lambda value: value["label_metrics"].update(accuracy_src=101))
-    assert found(validate(pack(content), expected=expected)) == {("dev-value", DEV)}
+    assert found(check_submission(pack(content), expected=expected)) == {("dev-value", DEV)}
     edit_json("dev_set_test_results.json", lambda value: value["label_metrics"].update(accuracy_src=40))
-    assert found(validate(pack(content), expected=expected)) == {("dev-inconsistent", DEV)}
+    assert found(check_submission(pack(content), expected=expected)) == {("dev-inconsistent", DEV)}
 
 
 def test_official_names_call_for_the_official_list(content: Files, pack: Pack, edit_json: Edit) -> None:
     renamed = {name.replace("/m_", "/eval_000"): data for name, data in content.items()}
     renamed[EVAL] = renamed[EVAL].replace(b'"m_', b'"eval_000')
-    report = validate(pack(renamed))
+    report = check_submission(pack(renamed))
     missing = [entry for entry in report.findings if entry.rule == "soundscape-missing"]
     assert len(missing) == len(EVAL_IDS) - 5
     assert ("dev-count", DEV) in found(report)
@@ -249,24 +249,24 @@ def test_official_names_call_for_the_official_list(content: Files, pack: Pack, e
 
 
 def test_an_unknown_set_is_no_fault(content: Files, pack: Pack) -> None:
-    report = validate(pack(content), audio=False)
+    report = check_submission(pack(content), audio=False)
     assert (report.findings, report.expected.ids) == ((), None)
 
 
 def test_list_of_mixtures(content: Files, pack: Pack, tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("# all\nm_0.wav\nm_1\nm_2\nm_3\nm_4 # the last\nm_5\n")
-    report = validate(pack(content), expected=expected_from_list(tmp_path / "ids.txt"), audio=False)
+    report = check_submission(pack(content), expected=expected_from_list(tmp_path / "ids.txt"), audio=False)
     assert found(report) == {("soundscape-missing", EVAL)}
 
 
 def test_an_archive_without_its_folder(content: Files, pack: Pack, expected: Expected) -> None:
     flat = {name.removeprefix(f"{LABEL}/"): data for name, data in content.items()}
-    report = validate(pack(flat), expected=expected)
+    report = check_submission(pack(flat), expected=expected)
     assert (found(report), report.files, report.mixtures) == ({("top-folder", f"{LABEL}.zip")}, 7, 5)
     flat["eval_out/m_3_0_Doorbell.wav"] = b""
     flat["model.pt"] = b""
     del flat["dev_set_test_results.json"]
-    assert found(validate(pack(flat), expected=expected)) == {
+    assert found(check_submission(pack(flat), expected=expected)) == {
         ("top-folder", f"{LABEL}.zip"),
         ("audio-empty", "eval_out/m_3_0_Doorbell.wav"),
         ("foreign-file", "model.pt"),
@@ -277,14 +277,14 @@ def test_an_archive_without_its_folder(content: Files, pack: Pack, expected: Exp
 def test_nothing_is_claimed_of_what_cannot_be_read(content: Files, pack: Pack, tmp_path: Path) -> None:
     path = tmp_path / f"{LABEL}.zip"
     path.write_bytes(b"no zip")
-    assert validate(path).expected.source == "not known: nothing names a mixture that could be read"
+    assert check_submission(path).expected.source == "not known: nothing names a mixture that could be read"
     files = {EVAL: content[EVAL][:-20], DEV: content[DEV]}
-    assert validate(pack(files)).expected.ids is None
+    assert check_submission(pack(files)).expected.ids is None
 
 
 def test_report_as_json(content: Files, pack: Pack, expected: Expected) -> None:
     content[f"{LABEL}/model.pt"] = b""
-    value = json.loads(json.dumps(validate(pack(content), expected=expected).as_dict()))
+    value = json.loads(json.dumps(check_submission(pack(content), expected=expected).as_dict()))
     assert value["ok"] is True
     assert value["findings"] == [
         {
@@ -299,7 +299,9 @@ def test_report_as_json(content: Files, pack: Pack, expected: Expected) -> None:
 def test_a_zip_of_windows_is_checked_to_its_end_in_spite_of_its_backslashes(
     content: Files, pack: Pack, expected: Expected
 ) -> None:
-    report = validate(pack({name.replace("/", "\\"): data for name, data in content.items()}), expected=expected)
+    report = check_submission(
+        pack({name.replace("/", "\\"): data for name, data in content.items()}), expected=expected
+    )
     assert {finding.rule for finding in report.findings} == {"backslash"}
     assert (len(report.findings), report.files) == (len(content), len(content) - 2)
 
@@ -314,5 +316,5 @@ def test_outputs_without_a_number_are_read_as_the_official_check_reads_them(
         row["estimate"][0]["filename"] = "m_3_Doorbell.wav"
 
     edit_json("eval_results.json", rename)
-    report = validate(pack(content), expected=expected)
+    report = check_submission(pack(content), expected=expected)
     assert [(found.rule, found.severity) for found in report.findings] == [("index-format", "warning")]

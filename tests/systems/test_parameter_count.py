@@ -11,7 +11,7 @@ from safetensors import safe_open
 from torch import nn
 
 from s5eval.submissions.layout import make_name
-from s5eval.submissions.metadata import fill_template, known_facts, load_template
+from s5eval.submissions.meta_file import fill_template, known_facts, load_template
 from s5eval.systems.baseline.system import SHIPPED as BASELINE_WEIGHTS
 from s5eval.systems.multistage.models.af_whisper import transformers_available
 from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE_WEIGHTS
@@ -57,11 +57,11 @@ def test_profile_run_submission_and_files_count_the_same(
     run = tmp_path / "run"
     arguments = ("run", "--system", system, *settings, "--data", small_set, "--limit", "1", "--save-audio")
     assert s5eval(*arguments, "--out", run, "--no-cache").code == 0
-    from s5eval.harness.record.reading import read_run
+    from s5eval.harness.record.reading import read_run_record
     from s5eval.harness.runs.to_submission import gather_submission
     from s5eval.submissions.results import eval_results
 
-    fingerprint = read_run(run).fingerprint
+    fingerprint = read_run_record(run).fingerprint
     dev = shutil.copytree(run, tmp_path / "dev")
     results = eval_results(gather_submission(run, dev, allow_partial=True).submission)
     facts = known_facts(make_name("Kim", "KAIST", 1), {"eval": results})

@@ -94,7 +94,7 @@ def histogram(
     )  # fmt: skip
 
 
-def scatter(
+def scatter_plot(
     points: Sequence[Point], bins: Sequence[Bin] = (), *, title: str = "SDRi against the mixture's SNR",
     x_title: str = "SNR of the mixture, dB", y_title: str = "SDRi, dB", silence: bool = True,
     href: Callable[[float, float], str] | None = None, width: float = 400,

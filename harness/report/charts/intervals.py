@@ -14,7 +14,7 @@ _GAP = 14.0
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class IntervalRow:
     """One value with its interval.
 
     Attributes:
@@ -43,8 +43,8 @@ class Row:
 
 
 def forest(
-    rows: Sequence[Row], *, title: str, unit: str = "dB", signed: bool = False, digits: int = 2, beside: str = "",
-    zero: bool = True, width: float = 560,
+    rows: Sequence[IntervalRow], *, title: str, unit: str = "dB", signed: bool = False, digits: int = 2,
+    beside: str = "", zero: bool = True, width: float = 560,
 ) -> str:  # fmt: skip
     """Draw rows with their intervals, and the numbers in a column of their own at the right.
 
@@ -91,7 +91,7 @@ def forest(
     return chart(width, y + 34, axis, *parts, title=title, description=said)
 
 
-def _row_mark(row: Row, scale: Scale, middle: float, said: str, beside: str, digits: int) -> str:
+def _row_mark(row: IntervalRow, scale: Scale, middle: float, said: str, beside: str, digits: int) -> str:
     class_ = "s4" if row.quiet else "s1"
     shape = ""
     if row.low is not None and row.high is not None and has_width(row.low, row.high):

@@ -81,7 +81,7 @@ def _ems(character: str) -> float:
 _HAIR = 1e-6  # px: a text fits the width that was measured for it, whatever was added and taken away since
 
 
-def fitted(text: str, width: float, size: float = SIZE) -> str:
+def shortened(text: str, width: float, size: float = SIZE) -> str:
     """The text, cut with an ellipsis to what fits into `width` px."""
     ends = list(accumulate(_ems(character) * size for character in text))
     if not ends or ends[-1] <= width + _HAIR:
@@ -95,7 +95,7 @@ def label(
 ) -> str:  # fmt: skip
     """A line of text whose baseline is at y; cut to `width` px, and whole as a tooltip then."""
     whole = plain(text)
-    cut = whole if width is None else fitted(whole, width, size)
+    cut = whole if width is None else shortened(whole, width, size)
     tooltip = element("title", escape(whole)) if cut != whole else ""
     turned = None if rotate is None else f"rotate({_value(rotate)} {_value(x)} {_value(y)})"
     return element(

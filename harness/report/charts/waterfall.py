@@ -17,7 +17,7 @@ _OFF_SCALE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class WaterfallRow:
     """One row: a total that stands for itself, or a term that leads from the row before to the next.
 
     Attributes:
@@ -35,7 +35,7 @@ class Step:
     href: str | None = None
 
 
-def waterfall(steps: Sequence[Step], *, width: float = 460, title: str = "Where the decibels went") -> str:
+def waterfall(steps: Sequence[WaterfallRow], *, width: float = 460, title: str = "Where the decibels went") -> str:
     """Draw the steps from top to bottom, each from where the one before ended, with its number at the right.
 
     Args:
@@ -76,7 +76,7 @@ def waterfall(steps: Sequence[Step], *, width: float = 460, title: str = "Where 
     return chart(width, _ROW * len(steps), *parts, title=title, description=said)
 
 
-def _spans(steps: Sequence[Step]) -> list[tuple[float, float]]:
+def _spans(steps: Sequence[WaterfallRow]) -> list[tuple[float, float]]:
     """From where to where each bar goes, dB."""
     spans: list[tuple[float, float]] = []
     level = 0.0
@@ -87,7 +87,7 @@ def _spans(steps: Sequence[Step]) -> list[tuple[float, float]]:
     return spans
 
 
-def _is_far(steps: Sequence[Step], k: int) -> bool:
+def _is_far(steps: Sequence[WaterfallRow], k: int) -> bool:
     """Whether a bar goes beyond what is worth the room: what comes after a term that is off the scale, with it."""
     reached = [abs(step.value) for step in steps if step.total][:1]
     large = [

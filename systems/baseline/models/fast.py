@@ -25,7 +25,7 @@ CELLS = 8_192
 FEWEST = 64
 """Channels, in and out, from which Winograd's method is the faster one."""
 
-Rows = Callable[[int, int], Tensor]
+RowsOf = Callable[[int, int], Tensor]
 """Gives rows first … last − 1 of a map."""
 
 _Kernels = WeakKeyDictionary[nn.Module, tuple[tuple[int, int], Tensor]]
@@ -72,7 +72,7 @@ def separate(network: MaskingUNet, spectrum: Tensor, features: Tensor, shifts: S
 def _separate(network: MaskingUNet, spectrum: Tensor, features: Tensor, shifts: Shifts) -> Tensor:
     features = features.permute(1, 2, 0).contiguous()
     first = _pointwise(network.pre_conv)
-    source: Rows = lambda start, stop: first(features[start:stop])  # noqa: E731
+    source: RowsOf = lambda start, stop: first(features[start:stop])  # noqa: E731
     height, width = features.shape[:2]
     skips: list[Tensor] = []
     for name, encoder in network.encoders.items():
@@ -97,7 +97,7 @@ def _separate(network: MaskingUNet, spectrum: Tensor, features: Tensor, shifts: 
     return torch.cat(parts, 2)
 
 
-def _block(block: ConvBlock, source: Rows, height: int, width: int, shifts: Shifts, path: str) -> Tensor:
+def _block(block: ConvBlock, source: RowsOf, height: int, width: int, shifts: Shifts, path: str) -> Tensor:
     """A block's output (height, width, channels)."""
     outputs, inputs = block.conv1.weight.shape[:2]
     scale1, shift1 = _folded(block.bn1, shifts[f"{path}->beta1"])
@@ -150,7 +150,7 @@ def _like(mapped: Tensor, target: Tensor) -> Tensor:
     return target.as_strided(mapped.shape, (TILE * row, row, TILE * column, column, channel), target.storage_offset())
 
 
-def _joined(decoder: Decoder, x: Tensor, skip: Tensor, shift: Tensor) -> Rows:
+def _joined(decoder: Decoder, x: Tensor, skip: Tensor, shift: Tensor) -> RowsOf:
     """Rows of the enlarged map and of the encoder's, side by side."""
     scale, offset = _folded(decoder.bn1, shift)
     factor = decoder.conv1.stride[0]
@@ -204,7 +204,7 @@ def _pointwise(layer: nn.Conv2d) -> Callable[[Tensor], Tensor]:
     return lambda x: F.linear(x, weight, layer.bias)
 
 
-def _rows(x: Tensor) -> Rows:
+def _rows(x: Tensor) -> RowsOf:
     return lambda start, stop: x[start:stop]
 
 

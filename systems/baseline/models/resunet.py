@@ -16,7 +16,7 @@ from s5eval.systems.baseline.models.frozen import FrozenISTFT, FrozenSTFT
 COMPONENTS = 3
 """What a mask consists of: a magnitude, and the real and imaginary part of a rotation."""
 
-FLOOR = 1e-10
+SMALLEST_POWER = 1e-10
 """Smallest power of a bin as the network sees it, and smallest length that a rotation is divided by."""
 
 
@@ -94,7 +94,7 @@ class ResUNet(nn.Module):
     def features(self, spectrum: Tensor) -> Tensor:
         """Complex (B, channels, frames, bins) → normalised magnitudes, their frames padded, their last bin left out."""
         power = spectrum.real.square() + spectrum.imag.square()
-        magnitude = power.clamp_min(FLOOR).sqrt()
+        magnitude = power.clamp_min(SMALLEST_POWER).sqrt()
         normalised = self.bn0(magnitude.transpose(1, 3)).transpose(1, 3)
         short = -normalised.shape[2] % self.sizes.frame_multiple
         return F.pad(normalised, (0, -1, 0, short))
@@ -126,7 +126,7 @@ class ResUNet(nn.Module):
         size, real, imag = parts.unbind(3)
         real, imag = real.tanh(), imag.tanh()
         # the floor stands within the root, whose slope at zero is no number
-        length = (real.square() + imag.square()).clamp_min(FLOOR**2).sqrt()
+        length = (real.square() + imag.square()).clamp_min(SMALLEST_POWER**2).sqrt()
         mask = torch.complex(real, imag) * (size.sigmoid() / length)
         weight = self.out_conv.weight[0, :, 0, 0].view(1, 1, -1, 1, 1)
         mixed = (mask * spectrum[:, None, ..., :bins] * weight).sum(2)

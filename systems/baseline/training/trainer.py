@@ -17,9 +17,9 @@ from s5eval.systems.baseline.models.frozen import trained_tensors
 from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger
 from s5eval.systems.baseline.system import new_part
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.losses import permutations
-from s5eval.systems.training.parts import Job, Part, PartsFolder
+from s5eval.systems.training.parts import Part, PartsFolder, TrainingJob
 from s5eval.systems.training.recipe import Trainer, TrainingPlan, TrainingRecipe
 
 _PARTS = {"tagger": "tagger-4c", "separator": "separator"}
@@ -103,7 +103,7 @@ def class_aware_loss(estimates: Tensor, references: Tensor, labels: Tensor) -> T
     return totals.amin(1) / tracks
 
 
-def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
+def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
     """Network and loss of a plan.
 
     Raises:
@@ -123,7 +123,7 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
             if _UNUSED.search(entry):
                 parameter.requires_grad_(False)
         task = SeparatorTask(cast(ResUNetK, module))
-    return Job(task, {name: Part(module, f"{name}.safetensors", trained_tensors)})
+    return TrainingJob(task, {name: Part(module, f"{name}.safetensors", trained_tensors)})
 
 
 def check_recipe(recipe: TrainingRecipe, config: BaselineConfiguration, where: str) -> None:

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.systems.multistage.configuration import MultistageConfiguration
-from s5eval.systems.multistage.models.codec import AudioDecoder, AudioEncoder
 from s5eval.systems.multistage.models.directed_objects import ChooseClusters, Directed, DirectedObjects
+from s5eval.systems.multistage.models.encoder_decoder import AudioDecoder, AudioEncoder
 from s5eval.systems.multistage.models.film import FrameClue, ResFiLM, TemporalFiLM
 from s5eval.systems.multistage.models.hybrid import Hybrid
 from s5eval.systems.networks.stft import STFT

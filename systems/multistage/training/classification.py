@@ -15,7 +15,7 @@ from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, 
 from s5eval.systems.multistage.training.recipe import LossSettings, MultistageRecipe
 from s5eval.systems.multistage.training.separation import classifier_terms
 from s5eval.systems.networks.m2d import M2D
-from s5eval.systems.training.data import Batch, batches
+from s5eval.systems.training.batches import Batch, batches
 from s5eval.systems.training.losses import best_permutation
 from s5eval.systems.training.recipe import TrainingPlan
 

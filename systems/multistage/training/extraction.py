@@ -20,7 +20,7 @@ from s5eval.systems.multistage.training.segmentation import cell_loss
 from s5eval.systems.multistage.training.separation import classifier_terms, hear, separation_terms
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.mish import mish
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.losses import best_permutation
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 
 _LOUDNESS = 0.25
 """A cell's weight in the loss is its power to this power."""

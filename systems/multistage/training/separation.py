@@ -13,7 +13,7 @@ from s5eval.systems.multistage.training.recipe import LossSettings
 from s5eval.systems.multistage.training.segmentation import SegmentationHead, idle
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.precision import full_precision
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.losses import (
     Assignment,
     best_choice,

@@ -18,7 +18,7 @@ from s5eval.systems.multistage.models.af_whisper import AFWhisper
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.stft import STFT
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 
 _AUDIBLE = 10 ** (-40 / 10)
 """Power of a frame relative to the source's loudest one from which on the source counts as sounding: −40 dB."""

@@ -28,13 +28,13 @@ from s5eval.systems.multistage.training.separation import SeparationTask
 from s5eval.systems.multistage.training.tagging import ClipTagging, FrameTagging
 from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
-from s5eval.systems.training.parts import Adaptation, Job, Part, PartsFolder
+from s5eval.systems.training.parts import Adaptation, Part, PartsFolder, TrainingJob
 from s5eval.systems.training.recipe import Trainer, TrainingPlan
 from s5eval.systems.weight_files import file_digest, load_strictly, read_tensors
 from s5eval.systems.weights import typed
 
 
-def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
+def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
     """Networks and loss of a plan.
 
     Raises:
@@ -92,7 +92,7 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> Job:
         _check_extractors(config, parts, earlier.encoder)
     if source is not None:
         facts |= {"scenes": recipe.slots.scenes, "slots": asdict(recipe.slots)}
-    return Job(task, made, facts, source)
+    return TrainingJob(task, made, facts, source)
 
 
 def _adaptation(module: nn.Module) -> Adaptation | None:
@@ -181,7 +181,7 @@ def _check_extractors(config: MultistageConfiguration, parts: PartsFolder, encod
             )
 
 
-def _tagging(recipe: MultistageRecipe, config: MultistageConfiguration, parts: PartsFolder) -> Job:
+def _tagging(recipe: MultistageRecipe, config: MultistageConfiguration, parts: PartsFolder) -> TrainingJob:
     (name,) = recipe.trains
     if name == "m2d":
         m2d = _trained_m2d(recipe, config, parts)
@@ -196,7 +196,7 @@ def _tagging(recipe: MultistageRecipe, config: MultistageConfiguration, parts: P
             f"{config.frame_encoder}/model.safetensors",
             beside=functools.partial(write_sizes, encoder.network),
         )
-    return Job(task.to(parts.device), {name: part})
+    return TrainingJob(task.to(parts.device), {name: part})
 
 
 def new_seeded_encoder(config: MultistageConfiguration) -> AFWhisper:

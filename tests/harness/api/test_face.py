@@ -110,6 +110,6 @@ def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pyte
 
 
 def test_there_are_examples_to_run() -> None:
-    for name in ("s5eval", "s5eval.single_score", "s5eval.separation", "s5eval.metrics"):
+    for name in ("s5eval", "s5eval.single_score", "s5eval.loaded_system", "s5eval.metrics"):
         module = importlib.import_module(name)
         assert any(test.examples for test in doctest.DocTestFinder().find(module)), name

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from s5eval.harness.cli import cli
-from s5eval.harness.commands.help import HEADINGS, SECTIONS, Command, Group
+from s5eval.harness.commands.help import COMMAND_SECTIONS, HEADINGS, Command, Group
 
 Call = Callable[..., Any]
 
@@ -25,7 +25,7 @@ ALL = dict(commands())
 
 
 def test_every_command_stands_in_one_section() -> None:
-    sectioned = [name for names in SECTIONS.values() for name in names]
+    sectioned = [name for names in COMMAND_SECTIONS.values() for name in names]
     assert sorted(sectioned) == sorted(cli.commands)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.harness.comparing.ablation import Ablation, ablate
+from s5eval.harness.comparing.ablation import Ablation, run_grid
 from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid
 from s5eval.harness.comparing.ablation_latex import ablation_latex, escape
@@ -152,8 +152,8 @@ def test_interrupted_and_called_again_nothing_is_paid_twice(staged_set: Path, tm
             yield outcome
 
     with pytest.raises(KeyboardInterrupt):
-        ablate(grid, config, out, progress=interrupt)
-    result = ablate(grid, config, out)
+        run_grid(grid, config, out, progress=interrupt)
+    result = run_grid(grid, config, out)
     # Of the second row four mixtures were recorded and the fifth was stored: three rows cost 3 stage runs a mixture.
     assert result.executed == 3 * N - N - 5
     assert [row.error for row in result.rows] == [None] * 3
@@ -212,7 +212,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Ablation:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("S5EVAL_CACHE", str(root / "cache"))
         patch.syspath_prepend(str(Path(__file__).parents[2] / "support"))
-        result = ablate(
+        result = run_grid(
             load_grid(base={"system.encoder": False}), RunConfig(system="staged:build", data=root), root / "o"
         )
     return replace(result, about=replace(result.about, dataset="dcase2026", split="dev-test"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sealed_files import edit_record
 
-from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare
+from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare_runs
 from s5eval.harness.record.tables import MixtureScore, Outcome
 from s5eval.harness.scoring.corpus import METRICS, Column, all_columns
 from s5eval.harness.scoring.decomposition import TERMS
@@ -38,7 +38,7 @@ def edit(run: Path, **changes: Any) -> None:
 
 
 def test_every_metric_and_slice_is_the_difference_of_the_summaries(runs: tuple[Path, Path], summary: Call) -> None:
-    comparison = compare(*runs)
+    comparison = compare_runs(*runs)
     first, second = (summary(run) for run in runs)
     seen = set()
     for path, difference in comparison.differences.items():
@@ -61,7 +61,7 @@ def test_every_metric_and_slice_is_the_difference_of_the_summaries(runs: tuple[P
 
 
 def test_the_decomposition_explains_the_difference(runs: tuple[Path, Path]) -> None:
-    comparison = compare(*runs)
+    comparison = compare_runs(*runs)
     assert comparison.decomposition is not None
     rows = comparison.decomposition
     for side in ("first", "second"):
@@ -72,7 +72,7 @@ def test_the_decomposition_explains_the_difference(runs: tuple[Path, Path]) -> N
 
 
 def test_flipped_mixtures_and_changes(runs: tuple[Path, Path], lines: Call) -> None:
-    comparison = compare(*runs)
+    comparison = compare_runs(*runs)
     a, b = (lines(run) for run in runs)
     right = [{id_ for id_ in side if side[id_]["labels"]["fp"] == side[id_]["labels"]["fn"] == 0} for side in (a, b)]
     assert set(comparison.fixed) == right[1] - right[0]
@@ -185,7 +185,7 @@ def test_other_mixtures_are_an_error_of_the_caller() -> None:
 
 
 def test_a_comparison_with_itself_is_never_worse(runs: tuple[Path, Path]) -> None:
-    comparison = compare(runs[0], runs[0])
+    comparison = compare_runs(runs[0], runs[0])
     check_not_worse(comparison)
     assert all(d.delta in (0.0, None) and not d.significant for d in comparison.differences.values())
     assert comparison.fixed == comparison.broken == comparison.changes == ()

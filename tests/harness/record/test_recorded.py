@@ -15,7 +15,7 @@ from sealed_files import flat
 
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import parse_line
-from s5eval.harness.record.reading import SCHEMA_VERSION, read_run, read_scores, read_summary
+from s5eval.harness.record.reading import SCHEMA_VERSION, read_run_record, read_scores, read_summary
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.table import summary_table
 
@@ -50,7 +50,7 @@ def test_what_was_written_is_what_is_read(folder: Path) -> None:
         if "conditions" not in line:  # of later versions
             assert again.pop("conditions") is None
         assert again == line
-    record, content = read_run(folder), json.loads((folder / "run.json").read_text())
+    record, content = read_run_record(folder), json.loads((folder / "run.json").read_text())
     assert (record.status, list(record.mixtures)) == (content["status"], content["mixtures"])
     config, default = record.config.as_dict(), RunConfig(system=record.config.system).as_dict()
     assert config == {**default, **content["config"]}  # what came later is as if nobody had asked for it
@@ -67,7 +67,7 @@ def test_what_was_written_is_what_is_read(folder: Path) -> None:
 
 
 def test_facts_that_stood_in_words_are_fields(recorded: Call) -> None:
-    about = read_run(recorded("complete")).about
+    about = read_run_record(recorded("complete")).about
     assert (about.thresholds, about.missing_parts) == ("default", ("tuned thresholds",))
 
 
@@ -89,7 +89,7 @@ def test_rescoring_gives_the_same_numbers_in_the_form_of_today(recorded: Call, s
         before, old = read_scores(run), read_summary(run)
         assert s5eval("rescore", run, *([] if out is None else ["--out", out])).code in (0, 4)
         fresh = run if out is None else out
-        assert read_run(fresh).schema_version == SCHEMA_VERSION
+        assert read_run_record(fresh).schema_version == SCHEMA_VERSION
         assert all("outcome" in json.loads(line) for line in (fresh / "mixtures.jsonl").read_text().splitlines())
         for id_, score in read_scores(fresh).items():
             assert (score.labels, score.estimates, score.flags) == (
@@ -115,7 +115,7 @@ def test_an_interrupted_run_goes_on_on_the_same_data(recorded: Call, s5eval: Cal
     after = read_scores(run)
     assert list(after) == list(SCENES)
     assert {id_: after[id_] for id_ in before} == before
-    record = read_run(run)
+    record = read_run_record(run)
     assert (record.schema_version, record.status, len(record.sittings)) == (SCHEMA_VERSION, "complete", 2)
     assert s5eval("check", run).code == 0
 

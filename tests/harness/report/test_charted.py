@@ -13,7 +13,7 @@ from s5eval.harness.record.tables import MixtureScore, Outcome, PairTable
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
 from s5eval.harness.scoring.decomposition import decompose_run
-from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.mixture import score_candidates, select
 from s5eval.harness.scoring.summary import summarize
 from s5eval.metrics.decompose import Decomposition, Loss
 from s5eval.systems.decision import Decision, Selection
@@ -28,7 +28,7 @@ def link(**where: str) -> str:
 @pytest.fixture(scope="module")
 def scores(make_tables: Tables) -> list[MixtureScore]:
     decision = Decision({"default": 0.5})
-    return [score_mixture(f"m_{k}", t, select(t, decision)) for k, t in enumerate(make_tables(120, 5))]
+    return [score_candidates(f"m_{k}", t, select(t, decision)) for k, t in enumerate(make_tables(120, 5))]
 
 
 def test_rows_of_the_matrix_sum_to_references_and_columns_to_estimates(scores: list[MixtureScore]) -> None:
@@ -73,7 +73,7 @@ def test_every_chart_of_a_run_is_readable_and_leads_to_its_mixtures(scores: list
         "loss=": charted.waterfall_of(summary.decomposition, link),
         "reference=": charted.confusions_of(scores, link),
         "label=": charted.classes_of(summary.slices["class"], lambda label: 0.5, link),
-        "targets=": charted.conditions_of(summary.slices, link),
+        "targets=": charted.by_condition_of(summary.slices, link),
         "low=": charted.scores_of(scores, mean, link),
         "mixture=": charted.by_snr_of(scores, link),
     }

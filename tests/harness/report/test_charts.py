@@ -12,21 +12,21 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.report.charts.classes import ClassRow, class_bars
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED, confusion_matrix
 from s5eval.harness.report.charts.curves import Curve, Mark, curves
-from s5eval.harness.report.charts.distribution import Bin, Point, histogram, scatter
-from s5eval.harness.report.charts.intervals import Row, forest
+from s5eval.harness.report.charts.distribution import Bin, Point, histogram, scatter_plot
+from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.charts.scale import Scale, round_step, scale_of
-from s5eval.harness.report.charts.svg import element, fitted, mark, plain, text_width
-from s5eval.harness.report.charts.waterfall import Step, waterfall
+from s5eval.harness.report.charts.svg import element, mark, plain, shortened, text_width
+from s5eval.harness.report.charts.waterfall import WaterfallRow, waterfall
 
 STEPS = [
-    Step("CAPI-SDRi", 5.768, total=True),
-    Step("+ misses", 0.917, note="separated, and judged silent", href="#miss"),
-    Step("+ false alarms", 0.501),
-    Step("+ confusions", 0.783),
-    Step("+ repeated classes", -0.2),
-    Step("= bound", 7.769, total=True),
-    Step("+ separation", 80.039),
-    Step("= ceiling", 87.808, total=True),
+    WaterfallRow("CAPI-SDRi", 5.768, total=True),
+    WaterfallRow("+ misses", 0.917, note="separated, and judged silent", href="#miss"),
+    WaterfallRow("+ false alarms", 0.501),
+    WaterfallRow("+ confusions", 0.783),
+    WaterfallRow("+ repeated classes", -0.2),
+    WaterfallRow("= bound", 7.769, total=True),
+    WaterfallRow("+ separation", 80.039),
+    WaterfallRow("= ceiling", 87.808, total=True),
 ]
 HOSTILE = [
     "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "a & b ' \" < >", "\x1b[31mred\x00\x07\x9b",
@@ -54,18 +54,18 @@ def every_chart(name: str = "AlarmClock") -> dict[str, str]:
     hill = 4 + np.sin(3 * x)
     sdri = rng.normal(5, 4, 60)
     return {
-        "waterfall": waterfall([*STEPS, Step(name, 1.0, note=name)], title=name or "t"),
+        "waterfall": waterfall([*STEPS, WaterfallRow(name, 1.0, note=name)], title=name or "t"),
         "histogram": histogram([*sdri, None, None], mean=float(sdri.mean()), title=name or "t"),
-        "scatter": scatter(
+        "scatter": scatter_plot(
             [Point(float(a), float(b), name, "#x") for a, b in rng.normal(0, 9, (60, 2))],
             [Bin(-10, 0, 4.0, 3.0, 5.0, 20), Bin(0, 10, 1.0, None, None, 9, "#y")],
         ),
         "forest": forest(
             [
-                Row(name, 5.768, 4.44, 7.09, note=f"PARTIAL: {name}"),
-                Row("undefined", None),
-                Row("oracle-gain", 5.958, 4.91, 7.03, quiet=True),
-                Row(name, -12.3, -14.0, -9.0, group=name, beside=-3.0),
+                IntervalRow(name, 5.768, 4.44, 7.09, note=f"PARTIAL: {name}"),
+                IntervalRow("undefined", None),
+                IntervalRow("oracle-gain", 5.958, 4.91, 7.03, quiet=True),
+                IntervalRow(name, -12.3, -14.0, -9.0, group=name, beside=-3.0),
             ],
             title="Runs",
             beside="zero floor",
@@ -106,7 +106,7 @@ def test_whatever_a_text_is_it_stays_text(kind: str, name: str) -> None:
 def test_the_width_of_a_text_is_not_underestimated() -> None:
     for text in (*CLASSES, "CAPI-SDRi, dB", "+ repeated classes", "3.44 [0.00, 5.75]", "-12.345", "false alarm"):
         assert real_width(text, 12) <= text_width(text, 12) <= 1.35 * real_width(text, 12) + 4, text
-    assert real_width(fitted("MusicalKeyboard" * 9, 80), 12) <= 80
+    assert real_width(shortened("MusicalKeyboard" * 9, 80), 12) <= 80
 
 
 def test_a_waterfall_goes_from_where_the_row_before_ended() -> None:
@@ -128,7 +128,11 @@ def test_a_waterfall_goes_from_where_the_row_before_ended() -> None:
 
 
 def test_a_waterfall_without_a_far_term_is_not_torn() -> None:
-    near = [Step("CAPI-SDRi", 5.0, total=True), Step("+ misses", 2.0), Step("= bound", 7.0, total=True)]
+    near = [
+        WaterfallRow("CAPI-SDRi", 5.0, total=True),
+        WaterfallRow("+ misses", 2.0),
+        WaterfallRow("= bound", 7.0, total=True),
+    ]
     assert "gap" not in waterfall(near)
     assert waterfall(STEPS).count('class="gap"') == 4
 
@@ -161,7 +165,7 @@ def test_a_bar_leads_to_the_values_that_it_counts() -> None:
 
 
 def test_the_marks_of_a_forest_stand_where_their_numbers_are() -> None:
-    rows = [Row("a", 1.0, 0.0, 2.0), Row("b", 4.0, 3.5, 4.25), Row("c", None, None, None)]
+    rows = [IntervalRow("a", 1.0, 0.0, 2.0), IntervalRow("b", 4.0, 3.5, 4.25), IntervalRow("c", None, None, None)]
     svg = forest(rows, title="t", digits=3)
     circles = [float(node.get("cx", "0")) for node in parsed(svg).iter(f"{SVG}circle")]
     lines = [n for n in parsed(svg).iter(f"{SVG}line") if "line" in n.get("class", "")]
@@ -175,7 +179,7 @@ def test_the_marks_of_a_forest_stand_where_their_numbers_are() -> None:
 
 
 def test_a_difference_carries_its_sign() -> None:
-    svg = forest([Row("a", 0.4, -0.1, 0.9)], title="t", signed=True)
+    svg = forest([IntervalRow("a", 0.4, -0.1, 0.9)], title="t", signed=True)
     assert "+0.40 [-0.10, +0.90]" in {box.text for box in texts(svg)}
 
 
@@ -213,7 +217,7 @@ def test_the_matrix_has_each_count_in_its_cell() -> None:
 @pytest.mark.parametrize("n", [50, 5000])
 def test_a_scatter_shows_every_source_as_a_point_or_in_a_cell(n: int) -> None:
     table = np.random.default_rng(1).normal(0, 8, (n, 2))
-    svg = scatter([Point(float(a), float(b), "m") for a, b in table], href=lambda low, high: f"#{low:g},{high:g}")
+    svg = scatter_plot([Point(float(a), float(b), "m") for a, b in table], href=lambda low, high: f"#{low:g},{high:g}")
     if n == 50:
         assert len(list(parsed(svg).iter(f"{SVG}circle"))) == n
     else:
@@ -224,7 +228,7 @@ def test_a_scatter_shows_every_source_as_a_point_or_in_a_cell(n: int) -> None:
 
 
 def test_the_line_of_silence_is_minus_the_snr() -> None:
-    svg = scatter([Point(-10, 10, "a"), Point(10, -10, "b"), Point(-10, -10, "c")])
+    svg = scatter_plot([Point(-10, 10, "a"), Point(10, -10, "b"), Point(-10, -10, "c")])
     dots = [(float(n.get("cx", "0")), float(n.get("cy", "0"))) for n in parsed(svg).iter(f"{SVG}circle")]
     line = next(n for n in parsed(svg).iter(f"{SVG}line") if "dashed" in n.get("class", ""))
     x1, y1, x2, y2 = (float(line.get(key, "0")) for key in ("x1", "y1", "x2", "y2"))
@@ -249,7 +253,9 @@ def test_a_link_that_runs_code_is_refused() -> None:
 
 def test_coordinates_do_not_hang_on_last_bits() -> None:
     assert element("rect", x=0.1 + 0.2) == element("rect", x=0.3)
-    assert waterfall(STEPS) == waterfall([Step(s.title, s.value + 1e-13, s.total, s.note, s.href) for s in STEPS])
+    assert waterfall(STEPS) == waterfall(
+        [WaterfallRow(s.title, s.value + 1e-13, s.total, s.note, s.href) for s in STEPS]
+    )
 
 
 def test_plain_text_is_one_line_without_anything_that_is_obeyed() -> None:
@@ -260,8 +266,8 @@ def test_plain_text_is_one_line_without_anything_that_is_obeyed() -> None:
 
 @pytest.mark.parametrize("text", ["multistage", "baseline-4c", "a/b/c il mm W", "é 漢字 x"])
 def test_a_text_fits_the_width_that_was_measured_for_it(text: str) -> None:
-    from s5eval.harness.report.charts.svg import fitted, text_width
+    from s5eval.harness.report.charts.svg import shortened, text_width
 
     for gap in (14.0, 0.1, 1 / 3, 1e3):
-        assert fitted(text, (text_width(text) + gap) - gap) == text
-        assert fitted(text, text_width(text) - 1) != text
+        assert shortened(text, (text_width(text) + gap) - gap) == text
+        assert shortened(text, text_width(text) - 1) != text

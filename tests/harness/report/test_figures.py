@@ -16,14 +16,14 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.comparing.ablation import Ablation, AblationRow
 from s5eval.harness.comparing.ablation_figure import ablation_figure
 from s5eval.harness.comparing.comparison_figure import comparison_figure
-from s5eval.harness.comparing.pair_of_runs import compare
+from s5eval.harness.comparing.pair_of_runs import compare_runs
 from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.figures import run_figures
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import figure_target, paper_style
-from s5eval.harness.tuning.curves import tuning_curves, tuning_figure
-from s5eval.harness.tuning.tune import tune
+from s5eval.harness.tuning.threshold_curves import tuning_curves, tuning_figure
+from s5eval.harness.tuning.tune import tune_runs
 
 Tables = Callable[..., list[PairTable]]
 Call = Callable[..., Any]
@@ -77,12 +77,12 @@ def test_no_label_of_a_run_s_figures_stands_on_another(runs: tuple[Path, Path]) 
 
 def test_no_label_of_a_comparison_stands_on_another(runs: tuple[Path, Path]) -> None:
     with paper_style():
-        assert_nothing_collides(comparison_figure(compare(*runs)))
-        assert_nothing_collides(comparison_figure(compare(runs[0], runs[0])))
+        assert_nothing_collides(comparison_figure(compare_runs(*runs)))
+        assert_nothing_collides(comparison_figure(compare_runs(runs[0], runs[0])))
 
 
 def test_no_label_of_tuning_curves_stands_on_another(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    result = tune(runs[0], out=tmp_path / "t.yaml", folds=2)
+    result = tune_runs(runs[0], out=tmp_path / "t.yaml", folds=2)
     curves = tuning_curves([runs[0]], result.decision)
     assert curves.before == pytest.approx(result.scores["untuned"]["capi_sdri"])
     assert curves.tuned == pytest.approx(result.scores["fitted"]["capi_sdri"])

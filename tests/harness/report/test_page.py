@@ -202,9 +202,9 @@ def test_stereo_is_decoded_to_the_side_a_sound_comes_from() -> None:
 
 
 def test_a_run_whose_data_are_nowhere_has_no_sounds_and_says_so(run: Path) -> None:
-    from s5eval.harness.record.reading import read_run
+    from s5eval.harness.record.reading import read_run_record
 
-    found = find_sounds(read_run(run))
+    found = find_sounds(read_run_record(run))
     assert not found.scenes
     assert found.problem is not None
 

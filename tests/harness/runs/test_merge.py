@@ -10,7 +10,7 @@ import pytest
 from sealed_files import edit_record
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.runs.shards import parse_shard
+from s5eval.harness.record.config import RunConfig
 
 Call = Callable[..., Any]
 SYSTEM = ("--system", "staged:build")
@@ -136,4 +136,4 @@ def test_more_shards_than_mixtures_are_refused(staged_set: Path, tmp_path: Path,
 @pytest.mark.parametrize("word", ["3", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/4"])
 def test_a_shard_is_k_of_n(word: str) -> None:
     with pytest.raises(UsageError, match="expected K/N with K from 1 to N, such as 3/16"):
-        parse_shard(word)
+        RunConfig("any", shard=word).check()

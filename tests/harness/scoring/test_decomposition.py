@@ -11,8 +11,8 @@ from sealed_files import edit_record
 from s5eval.harness.record.run_summary import Confusion
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.decibels import decomposition_lines, ladder
-from s5eval.harness.scoring.decomposition import KINDS, decompose_run
-from s5eval.harness.scoring.mixture import score_mixture, select
+from s5eval.harness.scoring.decomposition import BLAMED_KINDS, decompose_run
+from s5eval.harness.scoring.mixture import score_candidates, select
 from s5eval.metrics.sdr import PairScores
 from s5eval.systems.decision import Decision
 
@@ -22,7 +22,7 @@ Tables = Callable[..., list[PairTable]]
 
 def scored(tables: list[PairTable], threshold: float = 0.5) -> list[MixtureScore]:
     decision = Decision({"default": threshold})
-    return [score_mixture(f"m_{k}", table, select(table, decision)) for k, table in enumerate(tables)]
+    return [score_candidates(f"m_{k}", table, select(table, decision)) for k, table in enumerate(tables)]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 1.0])
@@ -35,9 +35,9 @@ def test_terms_sum_to_the_gap_of_the_corpus_value(make_tables: Tables, threshold
         assert abs(parts.value - np.mean(defined)) < 1e-9
         assert abs(sum(parts.terms.values()) - parts.gap) < 1e-9
         assert abs(parts.ceiling - parts.value - parts.gap) < 1e-9
-        labels = sum(parts.terms[term] for term in KINDS)
+        labels = sum(parts.terms[term] for term in BLAMED_KINDS)
         assert abs(labels - (parts.bound - parts.value)) < 1e-9
-        for term in KINDS:
+        for term in BLAMED_KINDS:
             by_class = sum(row[term] for row in parts.classes.values())
             assert abs(by_class - parts.terms[term]) < 1e-9
         assert abs(sum(c.loss for c in parts.confusions) - parts.terms["confusion"]) < 1e-9

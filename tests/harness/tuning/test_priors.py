@@ -14,7 +14,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import pairs_path
-from s5eval.harness.record.reading import read_run
+from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.priors import OUTCOMES, Array, expectation_maximisation, outcome_probabilities
@@ -136,7 +136,7 @@ def probable_run(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval
     """A run whose class scores are probabilities."""
     out = tmp_path / "run"
     assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--out", out).code == 0
-    for id_ in read_run(out).mixtures:
+    for id_ in read_run_record(out).mixtures:
         table = PairTable.load(pairs_path(out, id_))
         scores = table.class_scores / table.class_scores.sum(axis=1, keepdims=True)
         replace(table, class_scores=scores).save(pairs_path(out, id_))
@@ -202,7 +202,7 @@ def test_marks_of_the_run_and_of_its_decision_go_on_to_the_adapted_one(
     provenance = yaml.safe_load((probable_run / "priors.yaml").read_text())["provenance"]
     assert provenance["tuned_on_forbidden"] is True
     assert provenance["missing_parts"] == ["an ear"]
-    assert f"PARTIAL: {len(read_run(probable_run).mixtures)} of the split's 40 mixtures" == provenance["partial"]
+    assert f"PARTIAL: {len(read_run_record(probable_run).mixtures)} of the split's 40 mixtures" == provenance["partial"]
     assert "adapted to a forbidden split" in shown and "adapted to a run without an ear" in shown
     again = s5eval("rescore", probable_run, "--decision", probable_run / "priors.yaml", "--out", tmp_path / "again")
     assert "thresholds tuned on a forbidden split" in again.out

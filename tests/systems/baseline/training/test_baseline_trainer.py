@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.baseline.training.trainer import class_aware_loss, track_loss
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import read_plan
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.sitting import TrainingSitting
 
 SYSTEM: dict[str, Any] = {
     "m2d": {"width": 16, "depth": 1, "heads": 2},
@@ -86,7 +86,7 @@ def test_both_recipes_make_a_system_that_runs(
         plan = read_plan(
             f"baseline/{name}", {"system": SYSTEM, "steps": 2, "batch": 2, "data": data, "starts_from": start}
         )
-        result = train(plan, Sitting(weights, tmp_path / name, device="cpu"))
+        result = train(plan, TrainingSitting(weights, tmp_path / name, device="cpu"))
         assert all(math.isfinite(value) for value in result.figures.values())
     scenes = make_set(tmp_path / "set", {"a": ["Speech"]}, seconds=0.5)
     flat = {"preset": "mini", "weights": str(weights), **SYSTEM}

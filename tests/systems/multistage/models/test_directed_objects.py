@@ -13,7 +13,7 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.models.directed_objects import DirectedObjects
 from s5eval.systems.multistage.models.direction_clusters import direction_shares
 from s5eval.systems.multistage.training.separation import choose_clusters, cluster_loss
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 
 
 def test_objects_differ_by_their_cluster_alone(tiny_configuration: MultistageConfiguration) -> None:

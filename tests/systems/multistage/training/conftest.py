@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import TrainingPlan, read_plan
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.sitting import TrainingSitting
 
 SYSTEM: dict[str, Any] = {
     "separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4},
@@ -55,7 +55,9 @@ def toy_train(toy_plan: Callable[..., TrainingPlan], tmp_path: Path) -> Callable
     """Run a toy recipe in one folder of weights; every recipe has checkpoints of its own."""
 
     def run(name: str, **changes: Any) -> TrainingResult:
-        sitting = Sitting(tmp_path / "weights", tmp_path / "training" / name, device="cpu", checkpoint_minutes=60)
+        sitting = TrainingSitting(
+            tmp_path / "weights", tmp_path / "training" / name, device="cpu", checkpoint_minutes=60
+        )
         return train(toy_plan(name, **changes), sitting)
 
     return run

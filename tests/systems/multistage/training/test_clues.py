@@ -7,7 +7,7 @@ import torch
 
 from s5eval.systems.multistage.training.extraction import Slots, choose_slots, disturb
 from s5eval.systems.multistage.training.recipe import ClueSettings
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 
 
 def slots(n: int = 400) -> Slots:

@@ -20,7 +20,7 @@ from s5eval.systems.card import record_file
 from s5eval.systems.hooks import Hook, Hooks
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.recipe import TrainingPlan
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.weight_files import file_digest
 
 pytest.importorskip("lightning.fabric")
@@ -44,7 +44,7 @@ def test_an_interrupted_training_saves_the_step_under_way(
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     interrupt_on_signals()
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", checkpoint_minutes=60)
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", checkpoint_minutes=60)
     said: list[str] = []
 
     class Killer(Hook):
@@ -63,7 +63,7 @@ def test_an_interrupted_training_saves_the_step_under_way(
 
 
 def test_two_trainings_do_not_share_a_folder(toy_plan: ToyPlan, tmp_path: Path) -> None:
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
     refused: list[str] = []
 
     class Rival(Hook):
@@ -83,7 +83,7 @@ def test_what_slurm_says_of_a_whole_job_does_not_concern_a_training(
     told = {"NTASKS": "4", "NTASKS_PER_NODE": "4", "JOB_ID": "77", "JOB_NAME": "train", "PROCID": "0", "LOCALID": "0"}
     for name, value in {**told, "NODEID": "0", "NNODES": "1", "NODELIST": "node[1-2]"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
     result = train(toy_plan("uss", steps=5), sitting)
     assert (result.step, result.rank) == (1, 0)
 
@@ -110,13 +110,13 @@ def test_a_training_needs_no_tensorboard(toy_plan: ToyPlan, tmp_path: Path, monk
         raise ModuleNotFoundError("neither tensorboard nor tensorboardX")
 
     monkeypatch.setattr(module, "TensorBoardLogger", missing)
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu")
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu")
     assert train(toy_plan("uss", steps=2), sitting).finished
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="shared memory as Linux has it")
 def test_loaders_need_no_shared_memory(toy_plan: ToyPlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from s5eval.systems.training import data as module
+    from s5eval.systems.training import batches as module
 
     plan = toy_plan("uss", data={"workers": 2})
     recipe = plan.recipe
@@ -136,7 +136,7 @@ def test_loaders_need_no_shared_memory(toy_plan: ToyPlan, monkeypatch: pytest.Mo
 def test_moved_recordings_go_on_and_others_do_not(
     toy_plan: ToyPlan, tmp_path: Path, tiny_dev_set: SimpleNamespace
 ) -> None:
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
     train(toy_plan("uss", steps=5), sitting)
     moved = shutil.copytree(tiny_dev_set.dev, tmp_path / "moved")
     assert train(toy_plan("uss", steps=5, data={"folder": str(moved)}), sitting).step == 2
@@ -154,7 +154,7 @@ _SMALL = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
 
 _LOADED = """
 import pickle, sys
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.batches import batches
 if __name__ == "__main__":
     settings = pickle.load(open(sys.argv[1], "rb"))
     print(sum(len(batch.mixture) for batch in batches(settings, 1, 2, first=0, last=3)))

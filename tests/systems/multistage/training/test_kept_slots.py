@@ -16,11 +16,11 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.training.classification import SlotSource
 from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, vary
 from s5eval.systems.multistage.training.recipe import SlotSettings
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import TrainingPlan
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.sitting import TrainingSitting
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
@@ -101,7 +101,7 @@ def test_sittings_add_up_to_one_whatever_is_left_of_the_slots(toy_plan: ToyPlan,
         weights = shutil.copytree(ready, tmp_path / folder)
         out = tmp_path / f"{folder}-steps"
         for _ in range(sittings):
-            train(plan, Sitting(weights, out, device="cpu", max_minutes=None if sittings == 1 else 0))
+            train(plan, TrainingSitting(weights, out, device="cpu", max_minutes=None if sittings == 1 else 0))
             for path in list((out / "slots").glob("*.safetensors")):
                 path.write_bytes(path.read_bytes()[:1000])  # as a full disk or a kill may leave it
         ends.append({name: load_file(weights / f"{name}.safetensors") for name in ("dpc1", "m2d")})
@@ -124,7 +124,7 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
     with monkeypatch.context() as patch:
         patch.setattr(SlotSource, "_hear", lambda self, first, last: interrupt(first, last))
         with pytest.raises(KeyboardInterrupt):
-            train(plan, Sitting(ready, tmp_path / "out", device="cpu"))
+            train(plan, TrainingSitting(ready, tmp_path / "out", device="cpu"))
     signal.signal(signal.SIGINT, before)
     assert heard == [0]
     assert len(list((tmp_path / "out" / "slots").glob("*.safetensors"))) == 1
@@ -132,7 +132,7 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
 
 def test_slots_of_another_separator_are_made_anew(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    train(toy_plan("dpc", **CLASSIFIER, **slots()), Sitting(ready, out, device="cpu"))
+    train(toy_plan("dpc", **CLASSIFIER, **slots()), TrainingSitting(ready, out, device="cpu"))
     (shard,) = (out / "slots").glob("*.safetensors")
     first = load_file(shard)
     table = load_file(ready / "uss.safetensors")
@@ -142,7 +142,7 @@ def test_slots_of_another_separator_are_made_anew(toy_plan: ToyPlan, ready: Path
     save_file({name: value * 1.01 for name, value in table.items()}, other / "uss.safetensors")
     for step in out.glob("step-*"):
         shutil.rmtree(step)
-    train(toy_plan("dpc", **CLASSIFIER, **slots()), Sitting(other, out, device="cpu"))
+    train(toy_plan("dpc", **CLASSIFIER, **slots()), TrainingSitting(other, out, device="cpu"))
     assert not torch.equal(load_file(shard)["features"], first["features"])
     assert torch.equal(load_file(shard)["labels"], first["labels"])
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from s5eval.systems.multistage.system import new_part
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.recipe import read_plan, recipe_names
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.sitting import TrainingSitting
 
 pytest.importorskip("lightning.fabric")
 
@@ -30,7 +30,7 @@ def test_one_step_of_every_recipe(tiny_dev_set: SimpleNamespace, tmp_path: Path)
     save_file(new_part("m2d", plan.configuration).backbone.state_dict(), m2d)
     for name in recipe_names("paper"):
         plan = read_plan(f"paper/{name}", changes)
-        sitting = Sitting(weights, tmp_path / name, device="cpu", m2d_weights=m2d)
+        sitting = TrainingSitting(weights, tmp_path / name, device="cpu", m2d_weights=m2d)
         result = train(plan, sitting)
         assert result.finished
         assert all(math.isfinite(value) for value in result.figures.values()), name

@@ -10,7 +10,7 @@ from s5eval.systems.multistage.configuration import load_preset
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.training.segmentation import SegmentationTask, segmentation_loss
 from s5eval.systems.multistage.training.separation import SeparationTask, assign_by_class
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.recipe import read_plan
 
 SAMPLES = 8000

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.recipe import TrainingPlan
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.weight_files import file_digest
 
 pytest.importorskip("lightning.fabric")
@@ -85,7 +85,7 @@ def task(rank: int, nodes: int, tasks: int, port: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["uss", "segmentation"])
 def test_two_processes_share_a_batch_in_two_sittings(toy_plan: ToyPlan, tmp_path: Path, name: str) -> None:
     plan = toy_plan(name, steps=2, batch=2, export="float32")
-    train(plan, Sitting(tmp_path / "one", tmp_path / "a", device="cpu"))
+    train(plan, TrainingSitting(tmp_path / "one", tmp_path / "a", device="cpu"))
     call = [sys.executable, *words(plan, name, tmp_path / "program.py", tmp_path / "two", tmp_path / "b")]
     for last in (["--max-minutes", "0"], []):
         ((code, out, err),) = ended([start([*call, "--devices", "2", *last])])

@@ -7,39 +7,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from toy_trainings import OTHERS_WARN, ToyPlan, ToyTrain
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import record_file
-from s5eval.systems.training.loop import TrainingResult, train
-from s5eval.systems.training.recipe import TrainingPlan
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.loop import train
+from s5eval.systems.training.sitting import TrainingSitting
 
-pytest.importorskip("lightning.fabric")
-pytest.importorskip("transformers")
-
-ToyPlan = Callable[..., TrainingPlan]
-ToyTrain = Callable[..., TrainingResult]
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = OTHERS_WARN
 
 
 def test_a_resumed_training_remembers_what_it_started_from(toy_plan: ToyPlan, tmp_path: Path) -> None:
     weights = tmp_path / "weights"
-    train(toy_plan("segmentation"), Sitting(weights, tmp_path / "a", device="cpu"))
-    train(toy_plan("m2d"), Sitting(weights, tmp_path / "m", device="cpu"))
+    train(toy_plan("segmentation"), TrainingSitting(weights, tmp_path / "a", device="cpu"))
+    train(toy_plan("m2d"), TrainingSitting(weights, tmp_path / "m", device="cpu"))
     first = json.loads((weights / "card.json").read_text())["history"][0]["files"]["uss"]
     plan = toy_plan("uss", starts_from={"uss": "uss"})
-    train(plan, Sitting(weights, tmp_path / "b", device="cpu", max_minutes=0))
+    train(plan, TrainingSitting(weights, tmp_path / "b", device="cpu", max_minutes=0))
     other = {key: value + 1 for key, value in load_file(weights / "uss.safetensors").items()}
     save_file(other, weights / "uss.safetensors")
     record_file(weights, "uss.safetensors")
-    train(plan, Sitting(weights, tmp_path / "b", device="cpu"))
+    train(plan, TrainingSitting(weights, tmp_path / "b", device="cpu"))
     assert json.loads((weights / "card.json").read_text())["history"][-1]["started_from"] == {"uss": first}
 
 
@@ -52,7 +45,7 @@ def test_sittings_add_up_to_one(name: str, toy_plan: ToyPlan, toy_train: ToyTrai
     ends = []
     for folder, minutes, sittings in (("one", None, 1), ("many", 0, 4)):  # a sitting of no time does one step
         weights = shutil.copytree(tmp_path / "weights", tmp_path / folder)
-        sitting = Sitting(weights, tmp_path / f"{folder}-steps", device="cpu", max_minutes=minutes)
+        sitting = TrainingSitting(weights, tmp_path / f"{folder}-steps", device="cpu", max_minutes=minutes)
         finished = [train(plan, sitting).finished for _ in range(sittings)]
         assert finished == [False] * (sittings - 1) + [True]
         ends.append({path.name: load_file(path) for path in sorted(weights.glob("*.safetensors"))})
@@ -67,7 +60,7 @@ def test_sittings_add_up_to_one(name: str, toy_plan: ToyPlan, toy_train: ToyTrai
 @pytest.mark.slow
 def test_killed_at_random_and_resumed_reaches_the_same_bits(toy_plan: ToyPlan, tmp_path: Path) -> None:
     for name in ("m2d", "uss"):
-        train(toy_plan(name), Sitting(tmp_path / "kill", tmp_path / name, device="cpu"))
+        train(toy_plan(name), TrainingSitting(tmp_path / "kill", tmp_path / name, device="cpu"))
     begin = (tmp_path / "kill" / "uss.safetensors").read_bytes()
     plan = toy_plan("dpc", steps=12, export="float32")
     recipe = {**plan.as_dict()["recipe"], "starts_from": {"uss": "uss", "dpc1": None}}
@@ -75,9 +68,9 @@ def test_killed_at_random_and_resumed_reaches_the_same_bits(toy_plan: ToyPlan, t
     program = (
         "import json, sys; from pathlib import Path\n"
         "from s5eval.systems.training.recipe import read_plan\n"
-        "from s5eval.systems.training.loop import train; from s5eval.systems.training.sitting import Sitting\n"
+        "from s5eval.systems.training.loop import train; from s5eval.systems.training.sitting import TrainingSitting\n"
         "changes = {**json.loads(sys.argv[1]), 'system': json.loads(sys.argv[2])}\n"
-        "train(read_plan('mini/dpc', changes), Sitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "
+        "train(read_plan('mini/dpc', changes), TrainingSitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "
         "checkpoint_minutes=0))\n"
     )
 
@@ -111,14 +104,14 @@ def test_killed_at_random_and_resumed_reaches_the_same_bits(toy_plan: ToyPlan, t
 
 
 def test_checkpoints_of_another_recipe_are_refused(toy_plan: ToyPlan, tmp_path: Path) -> None:
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
     train(toy_plan("uss", steps=5), sitting)
     with pytest.raises(UsageError, match="another recipe or other settings"):
         train(toy_plan("uss", steps=6), sitting)
 
 
 def test_a_torn_checkpoint_is_an_error_with_its_path(toy_plan: ToyPlan, tmp_path: Path) -> None:
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
     train(toy_plan("uss", steps=5), sitting)
     for step in (tmp_path / "c").glob("step-*"):
         weights = step / "weights.safetensors"
@@ -128,7 +121,7 @@ def test_a_torn_checkpoint_is_an_error_with_its_path(toy_plan: ToyPlan, tmp_path
 
 
 def test_an_unfinished_draft_of_a_checkpoint_is_passed_over(toy_plan: ToyPlan, tmp_path: Path) -> None:
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
     train(toy_plan("uss", steps=5), sitting)
     (tmp_path / "c" / ".step-00000003.99").mkdir()
     assert train(toy_plan("uss", steps=5), sitting).step == 2
@@ -136,7 +129,7 @@ def test_an_unfinished_draft_of_a_checkpoint_is_passed_over(toy_plan: ToyPlan, t
 
 
 def test_a_resume_never_lacks_a_checkpoint(toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sitting = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0)
     train(toy_plan("uss", steps=5), sitting)
 
     def kill(*_: object, **__: object) -> None:
@@ -163,7 +156,7 @@ def test_a_finished_recipe_is_left_alone(toy_train: ToyTrain, tmp_path: Path) ->
 def test_other_frozen_parts_are_noticed(toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path) -> None:
     for name in ("m2d", "uss", "dpc"):
         toy_train(name)
-    sitting = Sitting(tmp_path / "weights", tmp_path / "c", device="cpu", max_minutes=0)
+    sitting = TrainingSitting(tmp_path / "weights", tmp_path / "c", device="cpu", max_minutes=0)
     train(toy_plan("tse2", steps=5), sitting)
     path = tmp_path / "weights" / "m2d.safetensors"
     table = load_file(path)

@@ -7,7 +7,7 @@ import torch
 
 from s5eval.systems.multistage.training import tagging
 from s5eval.systems.multistage.training.tagging import blended_sources, frame_activity, masked_mixtures, tagging_terms
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 
 
 def test_taggers_hear_sources_with_some_of_the_rest_and_mixtures(batch: Batch) -> None:

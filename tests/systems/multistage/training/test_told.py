@@ -13,7 +13,7 @@ from s5eval.systems.hooks import Hook, Hooks
 from s5eval.systems.resources import training_facts
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.recipe import TrainingPlan
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.sitting import TrainingSitting
 
 pytest.importorskip("lightning.fabric")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -38,7 +38,7 @@ def test_hooks_hear_of_every_step_and_the_card_of_the_energy_of_all_sittings(
 ) -> None:
     pytest.importorskip("codecarbon")
     plan, listener = toy_plan("uss", steps=3), Listener()
-    first = Sitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0, energy=True)
+    first = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0, energy=True)
     train(plan, first, hooks=Hooks([listener]))
     train(plan, replace(first, max_minutes=0, energy=False), hooks=Hooks([listener]))
     train(plan, replace(first, max_minutes=None), hooks=Hooks([listener]))

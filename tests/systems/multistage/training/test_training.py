@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,22 +9,17 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy_trainings import OTHERS_WARN, ToyPlan, ToyTrain
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.training.data import batches
-from s5eval.systems.training.loop import TrainingResult, train
+from s5eval.systems.training.batches import batches
+from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import OptimiserSettings, TrainingPlan
-from s5eval.systems.training.sitting import Sitting
+from s5eval.systems.training.recipe import OptimiserSettings
+from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.steps import rate
 
-pytest.importorskip("lightning.fabric")
-pytest.importorskip("transformers")
-
-ToyPlan = Callable[..., TrainingPlan]
-ToyTrain = Callable[..., TrainingResult]
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = OTHERS_WARN
 
 
 def test_the_recipes_make_a_system_that_runs(
@@ -77,11 +71,11 @@ def test_a_tagger_goes_on_from_what_it_is_told(
 ) -> None:
     weights = tmp_path / "weights"
     path = (weights / start).parent / f"{file}.safetensors"
-    train(toy_plan(name, export="float32"), Sitting(weights, tmp_path / "a", device="cpu"))
+    train(toy_plan(name, export="float32"), TrainingSitting(weights, tmp_path / "a", device="cpu"))
     before = load_file(path)
     idle = {"learning_rate": 0.0, "weight_decay": 0.0}
     changes = {"starts_from": {name: start}, "optimiser": idle, "system": {"seed": 5}, "export": "float32"}
-    train(toy_plan(name, **changes), Sitting(weights, tmp_path / "b", device="cpu"))
+    train(toy_plan(name, **changes), TrainingSitting(weights, tmp_path / "b", device="cpu"))
     after = load_file(path)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
@@ -106,7 +100,9 @@ def test_m2d_learns_with_the_classifier_that_hears_through_it(toy_train: ToyTrai
 
 
 def test_published_m2d_weights_are_not_for_training_m2d(toy_plan: ToyPlan, tmp_path: Path) -> None:
-    sitting = Sitting(tmp_path / "weights", tmp_path / "a", device="cpu", m2d_weights=tmp_path / "published.pth")
+    sitting = TrainingSitting(
+        tmp_path / "weights", tmp_path / "a", device="cpu", m2d_weights=tmp_path / "published.pth"
+    )
     with pytest.raises(UsageError, match=r"expected no `m2d_weights`, got .*published\.pth"):
         train(toy_plan("m2d"), sitting)
 
@@ -121,14 +117,14 @@ def test_a_loss_that_is_not_finite_stops_with_the_terms(toy_plan: ToyPlan, tmp_p
 
     spoilt = replace(plan, trainer=replace(plan.trainer, make_job=broken))
     with pytest.raises(DataError, match=r"step 0: the loss is not finite: \{'separation'"):
-        train(spoilt, Sitting(tmp_path / "w", tmp_path / "c", device="cpu"))
+        train(spoilt, TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu"))
 
 
 def test_a_folder_that_cannot_be_written_stops_before_any_step(toy_plan: ToyPlan, tmp_path: Path) -> None:
     (tmp_path / "c").write_text("a file where the folder should be")
     for weights, out in (("w", "c"), ("c", "o")):
         with pytest.raises(DataError, match="cannot be written"):
-            train(toy_plan("uss"), Sitting(tmp_path / weights, tmp_path / out, device="cpu"))
+            train(toy_plan("uss"), TrainingSitting(tmp_path / weights, tmp_path / out, device="cpu"))
 
 
 def test_bf16_takes_a_step(toy_train: ToyTrain) -> None:
@@ -140,7 +136,9 @@ def test_frame_embeddings_that_are_asked_for_must_be_there(
 ) -> None:
     for name in ("m2d", "uss", "dpc"):
         toy_train(name)
-    sitting = Sitting(tmp_path / "weights", tmp_path / "c", device="cpu", af_whisper_weights=tmp_path / "nowhere")
+    sitting = TrainingSitting(
+        tmp_path / "weights", tmp_path / "c", device="cpu", af_whisper_weights=tmp_path / "nowhere"
+    )
     with pytest.raises(DataError, match=r"nowhere.*no such file"):
         train(toy_plan("tse2"), sitting)
     toy_train("tse2")
@@ -152,7 +150,7 @@ def test_the_mixture_can_be_embedded_instead(toy_train: ToyTrain, toy_plan: ToyP
     for name in ("encoder", "m2d", "uss", "dpc"):
         toy_train(name)
     plan = toy_plan("tse2", steps=1, system={"af_source": "mixture"})
-    assert train(plan, Sitting(tmp_path / "weights", tmp_path / "c", device="cpu")).finished
+    assert train(plan, TrainingSitting(tmp_path / "weights", tmp_path / "c", device="cpu")).finished
 
 
 @pytest.mark.parametrize(
@@ -166,7 +164,7 @@ def test_the_mixture_can_be_embedded_instead(toy_train: ToyTrain, toy_plan: ToyP
 )
 def test_devices_that_are_not_there(toy_plan: ToyPlan, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        train(toy_plan("uss"), Sitting(tmp_path / "w", tmp_path / "c", **settings))
+        train(toy_plan("uss"), TrainingSitting(tmp_path / "w", tmp_path / "c", **settings))
 
 
 @pytest.mark.parametrize("name", ["encoder", "m2d", "uss", "dpc", "adapt", "tse2"])

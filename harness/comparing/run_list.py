@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
-from s5eval.harness.record.reading import facts_of, read_run, read_summary
+from s5eval.harness.record.reading import facts_of, read_run_record, read_summary
 from s5eval.harness.record.run_summary import BoundMetricName, MetricValue, Summary
-from s5eval.harness.report.layout import aligned
 from s5eval.harness.report.table import data_name, doubts_of, part_mark, settings_of, shown_name
+from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number
 
-METRICS: tuple[BoundMetricName, ...] = get_args(BoundMetricName)
+RANKING_METRICS: tuple[BoundMetricName, ...] = get_args(BoundMetricName)
 """The metrics that are listed."""
 
 _DEEPEST = 4  # folders below the given one: a row of an ablation in runs/ lies at 3
@@ -76,7 +76,7 @@ def run_folders(folder: Path, depth: int = _DEEPEST) -> Iterator[Path]:
 
 def _listed(path: Path) -> ListedRun:
     try:
-        record = read_run(path)
+        record = read_run_record(path)
     except S5Error as error:
         return ListedRun(path, path.name, marks=(str(error),))
     summary, damage = _summary(path)
@@ -90,7 +90,7 @@ def _listed(path: Path) -> ListedRun:
         record.status,
         facts.n_expected,
         None if summary is None else max(summary.n_scored, summary.n_predicted),
-        {} if summary is None else {name: summary.metrics[name] for name in METRICS},
+        {} if summary is None else {name: summary.metrics[name] for name in RANKING_METRICS},
         (*([part] if part else []), *doubts_of(facts), *settings_of(facts), *damage),
     )
 
@@ -115,7 +115,7 @@ def runs_table(runs: Sequence[ListedRun]) -> str:
             star = notes.setdefault("; ".join(run.marks), f"({len(notes) + 1})")
         done = ABSENT if run.n_done is None else str(run.n_done)
         counts = ABSENT if run.n_expected is None else f"{done} of {run.n_expected}"
-        values = (number(run.metrics[name].value if name in run.metrics else None, 3) for name in METRICS)
+        values = (number(run.metrics[name].value if name in run.metrics else None, 3) for name in RANKING_METRICS)
         rows.append((f"{run.path} {star}".rstrip(), run.name, run.data or ABSENT, run.status, counts, *values))
     below = [f"{star} {marks}" for marks, star in notes.items()]
     return "\n".join([*aligned(rows, left=(0, 1, 2, 3)), *(["", *below] if below else [])])

@@ -9,17 +9,17 @@ import numpy.typing as npt
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
-from s5eval.harness.view.filters import pairs_of
 from s5eval.harness.view.runs import Snapshot
-from s5eval.harness.view.sound import Sound
+from s5eval.harness.view.sound import MixtureAudio
 from s5eval.metrics.capi import Pair
 from s5eval.metrics.sdr import pairwise_sdr
 from s5eval.systems.decision import Decision, Verdict, candidate_labels, judge
 from s5eval.systems.interface import Candidates
 
-Table = npt.NDArray[np.floating]
+Improvements = npt.NDArray[np.floating]
 """Improvements of N candidates against R references, dB."""
 
 _LIKELIEST = 3
@@ -31,7 +31,7 @@ class Track:
 
     Attributes:
         run: key of the run whose it is.
-        name: of the waveform, see `Source`.
+        name: of the waveform, see `Waveform`.
         title: what it is.
         label: its class, where it has one.
         note: what else is to be said, such as the SDRi of its pair.
@@ -80,7 +80,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SlotAtStage:
     """A slot at one stage: its likeliest classes, its silence, and its SDRi against the reference it is followed to.
 
     Of a stage that separates nothing, `source` is empty, and there is no SDRi.
@@ -100,7 +100,7 @@ class Slot:
 
     index: int
     target: str
-    steps: Sequence[Step]
+    steps: Sequence[SlotAtStage]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class MixtureView:
     words: Sequence[str] = field(default_factory=tuple)
 
 
-def view_of(run: Snapshot, sound: Sound, beside: tuple[Snapshot, Sound] | None = None) -> MixtureView:
+def view_of(run: Snapshot, sound: MixtureAudio, beside: tuple[Snapshot, MixtureAudio] | None = None) -> MixtureView:
     """Put together the page of a mixture; `beside` is the same mixture of another run."""
     score, table = sound.line.score, sound.table
     candidates = [] if table is None else _candidates(table, run.decision, score)
@@ -226,7 +226,7 @@ def _reference_rows(score: MixtureScore, table: PairTable | None) -> list[Mappin
 
 
 def _tracks(
-    run: Snapshot, sound: Sound, candidates: Sequence[Candidate], beside: tuple[Snapshot, Sound] | None
+    run: Snapshot, sound: MixtureAudio, candidates: Sequence[Candidate], beside: tuple[Snapshot, MixtureAudio] | None
 ) -> list[Track]:
     """The mixture, every reference with the estimates that answer it below, then what answers none."""
     score = sound.line.score
@@ -255,7 +255,7 @@ def _tracks(
     return tracks
 
 
-def _nearest(sound: Sound, k: int) -> str:
+def _nearest(sound: MixtureAudio, k: int) -> str:
     """What to say of an estimate that answers no reference: which of them its waveform is nearest to."""
     score, table = sound.line.score, sound.table
     if score.reference_labels is None:
@@ -268,20 +268,20 @@ def _nearest(sound: Sound, k: int) -> str:
     return f"answers no reference; nearest to {near}"
 
 
-def _answer(run: Snapshot, sound: Sound, role: str, title: str, pair: Pair) -> Track:
+def _answer(run: Snapshot, sound: MixtureAudio, role: str, title: str, pair: Pair) -> Track:
     track = _track(run, sound, f"estimate-{pair.estimate}", f"{title} {pair.estimate}", pair.label, role=role)
     return replace(track, sdri=pair.sdri)
 
 
 def _track(
-    run: Snapshot, sound: Sound, name: str, title: str, label: str = "", *, role: str = "mixture", note: str = ""
+    run: Snapshot, sound: MixtureAudio, name: str, title: str, label: str = "", *, role: str = "mixture", note: str = ""
 ) -> Track:
     source = sound.sources.get(name)
     problem = "it is not there" if source is None else source.problem
     return Track(run.key, name, title, label, note, role, problem)
 
 
-def _slots(sound: Sound) -> list[Slot]:
+def _slots(sound: MixtureAudio) -> list[Slot]:
     """Every slot through the stages, against the reference that its last waveform is nearest to."""
     by_stage = sound.stages.candidates
     labels = sound.line.score.reference_labels or ()
@@ -297,7 +297,7 @@ def _slots(sound: Sound) -> list[Slot]:
     slots = []
     for k in range(count):
         target = _followed_to(sound.line.score, list(improvements.values())[-1], k)
-        steps: list[Step] = []
+        steps: list[SlotAtStage] = []
         for stage, candidates in by_stage.items():
             table = improvements[stage]
             sdri = None if target is None or table is None else float(table[k, target])
@@ -306,12 +306,12 @@ def _slots(sound: Sound) -> list[Slot]:
             scores = candidates.class_scores[k]
             top = likeliest(scores) if candidates.labels is None else [(candidates.labels[k], 1.0)]
             source = f"stage-{stage}-{k}" if candidates.audio.shape[-1] else ""
-            steps.append(Step(stage, source, top, float(candidates.p_silence[k]), sdri, change))
+            steps.append(SlotAtStage(stage, source, top, float(candidates.p_silence[k]), sdri, change))
         slots.append(Slot(k, "" if target is None else f"{labels[target]} ({target})", steps))
     return slots
 
 
-def _followed_to(score: MixtureScore, table: Table | None, k: int) -> int | None:
+def _followed_to(score: MixtureScore, table: Improvements | None, k: int) -> int | None:
     """The reference that a slot is measured against: the one it was assigned to, else the nearest."""
     for pair in pairs_of(score):
         if pair.estimate == k:
@@ -319,6 +319,6 @@ def _followed_to(score: MixtureScore, table: Table | None, k: int) -> int | None
     return None if table is None or not table.shape[1] else int(table[k].argmax())
 
 
-def _improvements(candidates: Candidates, references: Table, mixture: Table) -> Table:
+def _improvements(candidates: Candidates, references: Improvements, mixture: Improvements) -> Improvements:
     scores = pairwise_sdr(estimate=candidates.audio, reference=references, mixture=mixture)
     return scores.sdr - scores.sdr_mixture

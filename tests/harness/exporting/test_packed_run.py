@@ -14,7 +14,7 @@ from pandas.testing import assert_frame_equal
 from s5eval import read_run
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.sealed import seal
-from s5eval.harness.exporting.bundle import INDEX, is_bundle, opened, pack, unpack
+from s5eval.harness.exporting.packed_run import INDEX, is_bundle, pack, run_folder_of, unpack
 
 Call = Callable[..., Any]
 
@@ -70,11 +70,11 @@ def test_commands_take_the_bundle_for_the_folder(s5eval: Call, run: Path, bundle
 
 
 def test_it_is_unpacked_into_the_cache_once(bundle: Path) -> None:
-    first = opened(bundle)
+    first = run_folder_of(bundle)
     stamp = first.stat().st_mtime_ns
-    assert opened(bundle) == first and first.stat().st_mtime_ns == stamp
+    assert run_folder_of(bundle) == first and first.stat().st_mtime_ns == stamp
     assert first.name == "first"
-    assert not is_bundle(first) and opened(first) == first, "a folder stands for itself"
+    assert not is_bundle(first) and run_folder_of(first) == first, "a folder stands for itself"
 
 
 def test_any_changed_bit_is_noticed(bundle: Path, tmp_path: Path) -> None:

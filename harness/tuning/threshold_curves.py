@@ -9,10 +9,10 @@ import numpy as np
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
-from s5eval.harness.record.reading import read_lines, read_run
+from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.palette import LIGHT
-from s5eval.harness.report.paper import PAGE, figure_target, new_figure, paper_style, save_figure
+from s5eval.harness.report.paper import PAGE_WIDTH, figure_target, new_figure, paper_style, save_figure
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.threshold_table import Array, sweep_table
@@ -54,7 +54,7 @@ def tuning_curves(runs: Sequence[Path], tuned: Decision) -> TuningCurves:
         UsageError: not a run.
         DataError: a table is missing or damaged.
     """
-    base = read_run(runs[0]).decision
+    base = read_run_record(runs[0]).decision
     tables = [adapted(table, base) for run in runs for table in _tables(run)]
     sweep = sweep_table(tables, replace(base, prior_factors=None))
     grid = np.linspace(0.0, 1.0, POINTS)
@@ -91,7 +91,7 @@ def write_tuning_figure(runs: Sequence[Path], result: TuneResult, file: Path) ->
 
 def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
     """Left, one threshold for all; right, each class's own, for those that gain or lose most by it."""
-    figure = new_figure(PAGE, 2.7)
+    figure = new_figure(PAGE_WIDTH, 2.7)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1])
     left.plot(curves.thresholds, curves.common, color=LIGHT["s1"], label="one threshold for all")
     for level, style, color, name in (
@@ -130,7 +130,7 @@ def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
 
 
 def _tables(run: Path) -> list[PairTable]:
-    record = read_run(run)
+    record = read_run_record(run)
     lines = read_lines(run, record)
     scored = [id_ for id_ in record.mixtures if id_ in lines and lines[id_].score.status == "scored"]
     return [load_table(run, lines[id_]) for id_ in scored]

@@ -28,7 +28,7 @@ from s5eval.data_manifests.common.structured import check_shape
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.lines import JOURNAL
-from s5eval.harness.record.reading import is_sealed, read_run, read_summary
+from s5eval.harness.record.reading import is_sealed, read_run_record, read_summary
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.zipping import Member, write_zip
@@ -69,7 +69,7 @@ def pack(run: Path, out: Path | None = None) -> Packed:
         UsageError: `run` is no run folder, has no digests (an earlier version made it), or has not ended.
         DataError: a file of it is damaged, or the bundle cannot be written.
     """
-    record = read_run(run)
+    record = read_run_record(run)
     if not is_sealed(record):
         raise UsageError(
             f"{run} was made by an earlier version and has no digests; `s5eval rescore {run}` gives it some"
@@ -208,7 +208,7 @@ def _read(bundle: Path, container: Container, name: str, limit: int) -> bytes:
         raise DataError(f"{bundle}: {name}: {error}") from error
 
 
-def opened(path: Path) -> Path:
+def run_folder_of(path: Path) -> Path:
     """The run folder that a path stands for: itself, or a bundle unpacked into the cache, once for its content.
 
     What is in the cache is verified as every run folder is: by its digests, when it is read.
@@ -234,6 +234,6 @@ def opened(path: Path) -> Path:
 
 
 def refuse_in_place(run: Path) -> None:
-    """Refuse to write into what `opened` has made of a bundle. Raises `UsageError`."""
+    """Refuse to write into what `run_folder_of` has made of a bundle. Raises `UsageError`."""
     if run.is_relative_to(cache_folder() / "bundles"):
         raise UsageError("a bundle stays as it was packed: name a new run folder with `out`")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from s5eval.harness.report.layout import aligned, fitted
+from s5eval.harness.report.terminal_layout import aligned, fitted
 
 Call = Callable[..., Any]
 ROWS = [
