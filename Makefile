@@ -2,8 +2,9 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
-# Two processes, a file of tests at a time: tests of one file share what its fixtures make.
-PYTEST = $(BIN)/python -m pytest -q -n 2 --dist loadfile
+# Two processes, a file of tests at a time: tests of one file share what its fixtures make. Threads that spin while they wait,
+# as OpenMP's do by default, would take the cores from the other process.
+PYTEST = OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -q -n 2 --dist loadfile
 STAMP = $(VENV)/.installed
 
 .PHONY: run test test-kernels test-slow test-browser bench train-mini lint types clean
