@@ -119,7 +119,7 @@ def fractions(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.
         if known is not None:
             table[rows, k] = known[rows]
         elif len(rows):
-            table[rows, k] = [column.metric.fraction(scored[row]) for row in rows]
+            table[rows, k] = [column.metric.fraction(scored[row]) for row in rows.tolist()]
     return table
 
 
