@@ -39,8 +39,8 @@ class Conditions:
 def conditions_of_events(targets: Sequence[SoundEvent], interference: int, seconds: float) -> Conditions:
     """The conditions of a scene of so many seconds; what an event has beyond its end is not heard.
 
-    >>> left, front = Event(0, 4, 10, (0, 1, 0)), Event(2, 4, 6, (1, 0, 0))
-    >>> conditions_of([left, front], 1, 10.0)
+    >>> left, front = SoundEvent(0, 4, 10, (0, 1, 0)), SoundEvent(2, 4, 6, (1, 0, 0))
+    >>> conditions_of_events([left, front], 1, 10.0)
     Conditions(snr=6, overlap=0.333, angle=90.0, interference=1, duration=4)
     """
     spans = [(event.start, min(event.start + event.duration, seconds)) for event in targets]

@@ -293,11 +293,11 @@ def import_command(table: Path, out: Path, as_json: bool, **options: Any) -> int
 
     Files that need no conversion are copied byte by byte. Order and norm are never guessed: what is said is converted.
     """
-    from s5eval.data_manifests.importing import Convention
+    from s5eval.data_manifests.importing import Convention, import_set
 
     convention = Convention(options["order"], options["norm"], options["target_channel"])
     with show_making("importing") as making:
-        done = import_command(table, out, classes=options["classes"], convention=convention, progress=making)
+        done = import_set(table, out, classes=options["classes"], convention=convention, progress=making)
     if as_json:
         echo(json.dumps({"folder": str(done.folder), "scenes": done.scenes, "targets": done.targets}, indent=1))
         return 0

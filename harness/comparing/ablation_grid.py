@@ -92,7 +92,7 @@ def _refuse_unnamed_code(row: GridRow, named: Collection[str], where: str) -> No
         if code not in named:
             raise UsageError(
                 f"{where}: row {row.name!r} names {code!r}, which is code that would be looked for and run here. If "
-                f"you trust it, name it yourself: --set system.{CODE}={code} (rows keep settings of their own)"
+                f"you trust it, name it yourself: `system.{CODE}={code}` (rows keep settings of their own)"
             )
 
 

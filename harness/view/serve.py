@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import warnings
 import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -45,7 +46,9 @@ def serve(
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none", http="h11"
     )
-    with suppress(KeyboardInterrupt):  # how one ends it, also before the server listens to signals itself
+    # Ctrl-C is how one ends it, also in the moment before the server has begun and listens to signals itself.
+    with warnings.catch_warnings(), suppress(KeyboardInterrupt):
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         say(address)
         if open_browser and not _opened(address):
             warn("no browser could be opened here; open the address yourself")
