@@ -10,6 +10,7 @@ import click
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.layouts import LAYOUTS
 from s5eval.harness.commands.help import Group
 from s5eval.harness.commands.options import PathType, data_options, given_options, refuse_folder_of_mini, show_making
 from s5eval.harness.commands.progress_bar import Show, show_count
@@ -246,7 +247,7 @@ def _show_bytes() -> "Iterator[FileProgress]":
     example="s5eval data map FOLDER --layout fuss --out FOLDER/MAP.csv",
 )
 @click.argument("folder", type=PathType)
-@click.option("--layout", type=click.Choice(["fuss", "spatialscaper"]), required=True, help="How FOLDER is laid out.")
+@click.option("--layout", type=click.Choice(sorted(LAYOUTS)), required=True, help="How FOLDER is laid out.")
 @click.option("--out", type=PathType, metavar="MAP.csv", help="Where to write it, in FOLDER; default: standard output.")
 def map_layout(folder: Path, layout: str, out: Path | None) -> int:
     """Write a mapping (id, role, file, label) of the scenes in FOLDER, to look through and give to `data import`.

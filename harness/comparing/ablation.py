@@ -19,7 +19,7 @@ from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import BOUND_NOTES
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
-from s5eval.harness.scoring.corpus import METRICS, Column, all_columns, bound_columns
+from s5eval.harness.scoring.columns import METRICS, Column, all_columns, bound_columns
 from s5eval.harness.scoring.paired import paired_differences
 
 

@@ -13,7 +13,7 @@ from s5eval.harness.record.run_record import Facts, RunRecord
 from s5eval.harness.record.same_data import same_data
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.text import number
-from s5eval.harness.scoring.corpus import Column, all_columns
+from s5eval.harness.scoring.columns import Column, all_columns
 from s5eval.harness.scoring.decomposition import ORACLES, TERMS, decompose_run
 from s5eval.harness.scoring.paired import Difference, paired_differences
 from s5eval.metrics.tolerance import equal, settled

@@ -10,7 +10,7 @@ from s5eval.harness.comparing.published import RankingMetric
 from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.runs.run import RunResult
-from s5eval.harness.scoring.corpus import METRICS, Column, all_columns, fractions, member_counts
+from s5eval.harness.scoring.columns import METRICS, Column, all_columns, fractions, member_counts
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference, paired_differences
 from s5eval.harness.scoring.summary import finite
 from s5eval.metrics.bootstrap import RESAMPLES, Array, ratios

@@ -17,11 +17,11 @@ from typing import IO, Any
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.dispatch.crew import Answered, Ended, Event, Job, Ready, Refused
 from s5eval.harness.dispatch.queue import Task
-from s5eval.harness.dispatch.worker import log_again
+from s5eval.harness.dispatch.worker_process import log_again
 
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from s5eval.harness.dispatch.worker import main; main(*map(int, sys.argv[2:]))"
+    "from s5eval.harness.dispatch.worker_process import main; main(*map(int, sys.argv[2:]))"
 )
 _WORDS = 6  # lines of a dead worker's output that are quoted
 _LINE = 300  # characters of a line that are kept

@@ -19,7 +19,7 @@ from s5eval.harness.dispatch.cluster import find_cluster
 from s5eval.harness.dispatch.crew import Answered, Ended, Event, Job, Ready, Refused
 from s5eval.harness.dispatch.processes import quiet_threads
 from s5eval.harness.dispatch.queue import Task
-from s5eval.harness.dispatch.worker import collect_log, log_again, portable
+from s5eval.harness.dispatch.worker_process import collect_log, log_again, portable
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its way from 2.53 on; silences a warning

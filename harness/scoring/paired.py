@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.scoring.corpus import Column, fractions
+from s5eval.harness.scoring.columns import Column, fractions
 from s5eval.harness.scoring.summary import finite
 from s5eval.metrics.bootstrap import paired_bootstrap, ratios
 from s5eval.metrics.tolerance import LAST_BITS

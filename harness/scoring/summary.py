@@ -1,6 +1,6 @@
 """From the lines of a run to `summary.json`: corpus values with intervals, bounds, slices.
 
-One bootstrap serves all columns (see `s5eval.harness.scoring.corpus`).
+One bootstrap serves all columns (see `s5eval.harness.scoring.columns`).
 """
 
 import math
@@ -14,7 +14,7 @@ from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_record import About, RunStatus, shallow
 from s5eval.harness.record.run_summary import Interval, Mean, MetricValue, RunAsWritten, Summary
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.scoring.corpus import Column, all_columns, fractions, member_counts
+from s5eval.harness.scoring.columns import Column, all_columns, fractions, member_counts
 from s5eval.harness.scoring.decomposition import decompose_run
 from s5eval.metrics.bootstrap import LEVEL, RESAMPLES, SEED, bootstrap
 

@@ -23,9 +23,9 @@ from s5eval.harness.report.spectrogram import envelope, picture
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.view.access import Gatekeeper
 from s5eval.harness.view.audio_files import DataFolders
-from s5eval.harness.view.comparison import comparison_page
+from s5eval.harness.view.comparison_page import comparison_page
 from s5eval.harness.view.filters import Filter
-from s5eval.harness.view.pages import mixtures_page, neighbours, run_page, runs_page
+from s5eval.harness.view.run_pages import mixtures_page, neighbours, run_page, runs_page
 from s5eval.harness.view.runs import Library, Snapshot
 from s5eval.harness.view.sound import SoundBank
 from s5eval.harness.view.templating import make_environment

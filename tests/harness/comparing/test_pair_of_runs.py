@@ -10,7 +10,7 @@ from sealed_files import edit_record
 
 from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare_runs
 from s5eval.harness.record.tables import MixtureScore, Outcome
-from s5eval.harness.scoring.corpus import METRICS, Column, all_columns
+from s5eval.harness.scoring.columns import METRICS, Column, all_columns
 from s5eval.harness.scoring.decomposition import TERMS
 from s5eval.harness.scoring.paired import paired_differences, sign_test
 from s5eval.metrics.bootstrap import paired_bootstrap

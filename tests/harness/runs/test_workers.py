@@ -15,7 +15,7 @@ import pytest
 from whole_run import failures, journal
 
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
-from s5eval.harness.dispatch.worker import portable
+from s5eval.harness.dispatch.worker_process import portable
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_record import Staff

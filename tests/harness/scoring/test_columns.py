@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from s5eval.harness.record.reading import read_scores
-from s5eval.harness.scoring.corpus import all_columns, fractions, member_counts
+from s5eval.harness.scoring.columns import all_columns, fractions, member_counts
 
 Call = Callable[..., Any]
 
