@@ -65,8 +65,8 @@ class _Joined(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        for as_one_file in self._files:
-            as_one_file.close()
+        for file in self._files:
+            file.close()
         super().close()
 
 

@@ -55,7 +55,7 @@ def command(grid: Path | None, **options: Any) -> int:
     from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.report.terminal_layout import fitted
     from s5eval.harness.runs.plan import default_run_path
-    from s5eval.systems.registry import is_installed
+    from s5eval.systems.registry import code_named, is_installed
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]
     _, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
@@ -65,7 +65,7 @@ def command(grid: Path | None, **options: Any) -> int:
         axes=axes,
         base={key: value for key, value in base.items() if key != f"system.{TRUST}"},
         baseline=options["baseline"],
-        trusted=[text.partition("=")[2] for text in options["settings"]],
+        trusted=code_named(parse_settings(options["settings"]).get("system")),
     )
     system = options["system"] or chosen.system
     if system is None:

@@ -82,7 +82,7 @@ def load_grid(
     for row in named:
         if "trust_checkpoint" in row.settings().get("system", {}):
             raise UsageError(f"{where}: trust is not read from a file; say `trust_checkpoint` with the call")
-        _refuse_unnamed_code(row, {*trusted, *map(str, (base or {}).values())}, where)
+        _refuse_unnamed_code(row, {*trusted, str((base or {}).get(f"system.{CODE}"))}, where)
     system = content.get("system")
     return Grid(None if system is None else str(system), tuple(named), str(chosen))
 

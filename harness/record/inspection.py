@@ -89,8 +89,8 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
         if not found:
             whole[id_] = line
         damage += found
-    in_place = not journal.torn and journal.misplaced is None and journal.count == len(whole)
-    nothing_else = in_place and all(line.number is not None for line in whole.values())
+    in_place = not journal.torn and not journal.blank and journal.misplaced is None and journal.count == len(whole)
+    nothing_else = in_place and all(line.sealed and line.number is not None for line in whole.values())
     return Inspection(whole, tuple(damage), nothing_else)
 
 

@@ -49,6 +49,7 @@ class Journal:
         damaged: numbers, from 1, of lines that are not what was written.
         misplaced: number, from 1, of the first line that says that its place is another one; None: none does.
         count: lines that are there, whole or damaged.
+        blank: lines without content, which somebody else has put there.
         torn: the last line has no end: the process was killed, or the power lost, while it was written.
     """
 
@@ -56,14 +57,20 @@ class Journal:
     damaged: tuple[int, ...] = ()
     misplaced: int | None = None
     count: int = 0
+    blank: int = 0
     torn: bool = False
 
     @property
     def order_problem(self) -> str | None:
         """That lines do not stand where they were written, as a phrase; None: they do."""
-        if self.misplaced is None:
-            return None
-        return f"line {self.misplaced} is not in its place: lines were taken out, lost, doubled or moved"
+        return order_problem(self.misplaced)
+
+
+def order_problem(misplaced: int | None) -> str | None:
+    """What it means that a line says that its place is another one, as a phrase; None: there is no such line."""
+    if misplaced is None:
+        return None
+    return f"line {misplaced} is not in its place: lines were taken out, lost, doubled or moved"
 
 
 def read_journal(run: Path, *, sealed: bool) -> Journal:
@@ -99,7 +106,7 @@ def read_journal(run: Path, *, sealed: bool) -> Journal:
             place = line.number or place
         lines.pop(line.score.mixture_id, None)
         lines[line.score.mixture_id] = line
-    return Journal(lines, tuple(damaged), misplaced, count, bool(rest))
+    return Journal(lines, tuple(damaged), misplaced, count, len(whole) - count, bool(rest))
 
 
 def parse_line(raw: bytes) -> Line:

@@ -180,13 +180,25 @@ class RunFolder:
             RunFolderError: the disk could not take it.
         """
         try:
-            if self._journal is not None and self._pending:
+            if self._journal is not None:
                 sync_files(self._pending)
                 sync_files([self.path / JOURNAL])
         except OSError as error:
             raise _unwritable(self.path, error) from error
         self._pending.clear()
         self._synced = time.monotonic()
+
+    def keep(self) -> None:
+        """Let the journal stand as it is, and hand over to the disk what a sitting that was killed has left to do.
+
+        Raises:
+            RunFolderError: the disk could not take it.
+        """
+        try:
+            if (self.path / JOURNAL).exists():
+                sync_files([self.path / JOURNAL])
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
     def rewrite(self, lines: Iterable[Line]) -> None:
         """Replace the journal's lines, atomically (a resumed run drops torn, damaged and failed ones)."""

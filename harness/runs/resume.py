@@ -108,6 +108,8 @@ def resume(
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         if not found.nothing_else or len(done) < len(found.whole):
             folder.rewrite(adopted(out, line) for line in done.values())
+        else:
+            folder.keep()
         return replace(carry_out(plan, folder, done, progress, record, hooks, retry=retry), path=shown)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.sealed import DamagedError
 from s5eval.harness.comparing.run_list import ListedRun, list_runs, run_folders
-from s5eval.harness.record.lines import JOURNAL, Line, load_table, parse_line
+from s5eval.harness.record.lines import JOURNAL, Line, load_table, order_problem, parse_line
 from s5eval.harness.record.reading import (
     facts_of,
     is_sealed,
@@ -191,7 +191,8 @@ class _GrowingJournal:
         self.path = path
         self._lines: dict[str, Line] = {}
         self._damaged: list[int] = []
-        self._inode = self._offset = self._count = 0
+        self._inode = self._offset = self._count = self._place = 0
+        self._misplaced: int | None = None
         self._torn = False
 
     def lines(self, *, sealed: bool) -> Mapping[str, Line]:
@@ -199,7 +200,7 @@ class _GrowingJournal:
         inode, size, _ = _stamp(self.path)
         if inode != self._inode or size < self._offset:
             self._lines, self._damaged = {}, []
-            self._inode, self._offset, self._count = inode, 0, 0
+            self._inode, self._offset, self._count, self._place, self._misplaced = inode, 0, 0, 0, None
         if not inode:
             return {}
         with self.path.open("rb") as file:
@@ -208,13 +209,14 @@ class _GrowingJournal:
         whole, _, rest = content.rpartition(b"\n")
         self._torn = bool(rest)
         self._offset += len(content) - len(rest)
-        for raw in whole.split(b"\n"):
+        for raw in whole.split(b"\n") if len(content) > len(rest) else ():
             self._count += 1
             if raw.strip():
                 self._take(raw, sealed=sealed)
         return dict(self._lines)
 
     def _take(self, raw: bytes, *, sealed: bool) -> None:
+        self._place += 1
         try:
             line = parse_line(raw)
             if sealed and not line.sealed:
@@ -222,6 +224,9 @@ class _GrowingJournal:
         except (DamagedError, DataError):
             self._damaged.append(self._count)
             return
+        if line.number not in (None, self._place):
+            self._misplaced = self._misplaced or self._count
+            self._place = line.number or self._place
         self._lines.pop(line.score.mixture_id, None)
         self._lines[line.score.mixture_id] = line
 
@@ -231,6 +236,8 @@ class _GrowingJournal:
         if self._damaged:
             named = ", ".join(map(str, self._damaged[:5])) + (", …" if len(self._damaged) > 5 else "")
             words.append(f"{JOURNAL}: {len(self._damaged)} damaged lines are left out ({named})")
+        if problem := order_problem(self._misplaced):
+            words.append(f"{JOURNAL}: {problem}")
         if self._torn and not running:
             words.append(f"{JOURNAL}: the last line is torn and left out")
         return words

@@ -112,22 +112,25 @@ def _wide_enough(encoder: FrameEncoder, config: MultistageConfiguration, where: 
     return FoundEncoder(encoder, encoder.digest)
 
 
-def was_trained_with(folder: Path | None, extractor: str, encoder: FrameEncoder) -> bool:
-    """Whether the card of a folder says that an extractor was trained on what this encoder gives.
+def was_trained_with(folder: Path | None, extractor: str, name: str, encoder: FrameEncoder) -> bool:
+    """Whether an extractor was trained on what this encoder gives, by the card of its folder.
+
+    Extractors are made for AF-Whisper: theirs is every one of which the card does not name another encoder.
 
     Args:
         folder: of weights; None: they are random.
         extractor: digest of the extractor's file.
+        name: of the encoder, `system.frame_encoder`.
         encoder: as it is now.
 
     Raises:
         DataError: the card cannot be read.
     """
     history = [] if folder is None else read_card(folder)["history"]
-    return any(
-        extractor in dict(entry.get("files", {})).values() and entry.get("frame_embeddings") == encoder.digest
-        for entry in history
-    )
+    entries = [entry for entry in history if extractor in dict(entry.get("files", {})).values()]
+    if name == "af_whisper":
+        return all("frame_encoder" not in entry for entry in entries)
+    return any(entry.get("frame_embeddings") == encoder.digest for entry in entries)
 
 
 def own_clue(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -138,15 +138,16 @@ class _MultistageBuilder:
     def is_trained(self, name: str, found: FoundEncoder) -> bool:
         """Whether an extractor's projection of frame embeddings was trained on those of the encoder that there is.
 
-        AF-Whisper's is taken as it is: extractors are made for it. That of another encoder has to be on the card; where
-        it is not, a random one takes its place, and that is a mark.
+        AF-Whisper's is taken as it is where the card names no other: extractors are made for it. That of another
+        encoder has to be on the card; where it is not, a random one takes its place, and that is a mark.
         """
-        if found.encoder is None or self.config.frame_encoder == "af_whisper":
-            return True
+        named = self.config.frame_encoder
         path = None if self.folder is None else part_file(self.folder, name)
-        if path is not None and was_trained_with(self.folder, self.loader.digest(path), found.encoder):
+        if found.encoder is None or (path is None and named == "af_whisper"):
             return True
-        missing = f"a trained projection of frames of {self.config.frame_encoder}"
+        if path is not None and was_trained_with(self.folder, self.loader.digest(path), named, found.encoder):
+            return True
+        missing = f"a trained projection of frames of {named}"
         if missing not in self.missing:
             self.missing.append(missing)
         return False

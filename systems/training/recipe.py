@@ -225,13 +225,13 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPl
     own = _mapping(recipes[key] or {}, f"{file}: recipes.{key}")
     shared = _mapping(content["system"] or {}, f"{file}: system")
     typed = _mapping(rest.pop("system", None) or {}, "system")
-    if unnamed := set(code_named(shared)) - set(code_named(typed)):
+    system = overlay(shared, typed)
+    if unnamed := set(code_named(system)) - set(code_named(typed)):
         (code,) = unnamed
         raise UsageError(
             f"{file} names {code!r}, which is code that would be looked for and run here. If you trust it, name it "
             f"yourself: system.{CODE}={code}"
         )
-    system = overlay(shared, typed)
     free = ("factors", "starts_from", "material")
     resolved = with_changes(
         with_changes(content["defaults"], own, key, owner=owner, free=free), rest, key, owner=owner, free=free

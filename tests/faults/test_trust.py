@@ -146,6 +146,10 @@ def test_a_grid_or_recipe_file_does_not_name_the_frame_encoder_that_is_run(
     )
     told = s5eval("train", f"{recipe}/tse2", "--dry-run")
     assert (told.code, "system.frame_encoder=evil_rows:build" in told.err) == (2, True), told.err
+    other = s5eval("train", f"{recipe}/tse2", "--dry-run", "--set", "system.frame_encoder=m2d")
+    assert "evil_rows" not in other.err, "what is not run needs no trust"
+    aside = s5eval(*call, "--set", "decision.thresholds=evil_rows:build")
+    assert "--set system.frame_encoder=evil_rows:build" in aside.err, "another key vouches for nothing"
 
 
 def test_trust_is_never_read_from_a_run_folder(received: Path, small_set: Path, tmp_path: Path, s5eval: Call) -> None:

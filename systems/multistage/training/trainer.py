@@ -170,11 +170,11 @@ def _encoder(config: MultistageConfiguration, parts: PartsFolder, m2d: M2D) -> F
 
 def _check_extractors(config: MultistageConfiguration, parts: PartsFolder, encoder: FrameEncoder | None) -> None:
     """Refuse a frozen extractor that was trained on the frames of another encoder than the one that is named."""
-    if encoder is None or config.frame_encoder == "af_whisper":
+    if encoder is None:
         return
     for name in ("tse2", "tse3"):
         digest = parts.built_on.get(name)
-        if digest is not None and not was_trained_with(parts.folder, digest, encoder):
+        if digest is not None and not was_trained_with(parts.folder, digest, config.frame_encoder, encoder):
             raise DataError(
                 f"{parts.folder / name}.safetensors: by the card there, it was not trained on frames of "
                 f"{config.frame_encoder} as it is now; train it with system.frame_encoder={config.frame_encoder} first"

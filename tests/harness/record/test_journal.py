@@ -107,7 +107,7 @@ def test_lines_that_stand_are_left_as_they_are_and_what_follows_is_appended(
     assert s5eval("check", finished).code == 0
 
 
-@pytest.mark.parametrize("harm", ["torn", "damaged", "moved", "a table that is gone"])
+@pytest.mark.parametrize("harm", ["torn", "damaged", "moved", "a blank line", "a table that is gone"])
 def test_lines_of_which_one_does_not_stand_are_written_anew(
     finished: Path, s5eval: Call, lines: Call, harm: str
 ) -> None:
@@ -118,6 +118,8 @@ def test_lines_of_which_one_does_not_stand_are_written_anew(
         journal.write_bytes(kept + kept[:40])
     elif harm == "damaged":
         journal.write_bytes(kept.replace(b"m_10", b"m_11", 1))
+    elif harm == "a blank line":
+        journal.write_bytes(kept + b"\n")
     elif harm == "moved":
         journal.write_bytes(b"".join(reversed(kept.splitlines(keepends=True))))
     else:
@@ -126,3 +128,21 @@ def test_lines_of_which_one_does_not_stand_are_written_anew(
     assert [line["number"] for line in lines(finished).values()] == [1, 2, 3, 4, 5]
     assert json.loads((finished / "summary.json").read_text()) == whole
     assert s5eval("check", finished).code == 0
+
+
+def test_lines_that_stand_are_on_the_disk_before_the_run_says_that_it_is_complete(
+    finished: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import s5eval.harness.record.run_folder as module
+
+    cut(finished, 5)  # the process was killed after its last line, before it handed over to the disk
+    synced: list[str] = []
+    sync, write = module.sync_files, module.write_atomically
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "sync_files", lambda files: (synced.extend(path.name for path in files), sync(files)))
+        patch.setattr(
+            module, "write_atomically", lambda path, *a, **k: (synced.append(path.name), write(path, *a, **k))[1]
+        )
+        assert s5eval("run", "--resume", finished, "--system", "oracle-gain").code == 0
+    last = len(synced) - 1 - synced[::-1].index("run.json")
+    assert "mixtures.jsonl" in synced[:last], synced

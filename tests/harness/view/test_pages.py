@@ -212,6 +212,17 @@ def test_a_damaged_run_is_shown_as_far_as_it_goes_with_a_word(
         assert "made from the lines that stand" in said
 
 
+def test_a_line_that_stands_twice_is_a_word_also_where_it_came_while_one_looked(copied: Made, browse: Browse) -> None:
+    client = browse(copied.runs, data=(copied.data,))
+    for text in ("", client.get("/run", params={"run": key(copied.staged)}).text):
+        assert "not in its place" not in text_of(text)
+    journal = copied.staged / "mixtures.jsonl"
+    with journal.open("ab") as file:
+        file.write(journal.read_bytes().splitlines(keepends=True)[0])
+    said = text_of(client.get("/run", params={"run": key(copied.staged)}).text)
+    assert "line 6 is not in its place" in said
+
+
 def test_a_run_of_an_earlier_version_is_shown_and_marked(copied: Made, browse: Browse) -> None:
     as_version_1(copied.scored)
     client = browse(copied.scored)

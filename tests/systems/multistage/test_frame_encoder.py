@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.interface import Json
 from s5eval.systems.multistage.configuration import load_preset, read_settings, recorded
+from s5eval.systems.multistage.frame_encoder import was_trained_with
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.multistage.models.frame_encoders import M2DFrames, OwnEncoder, load_own, place
 from s5eval.systems.multistage.profile import profile
@@ -244,6 +246,24 @@ def test_the_card_says_whose_frames_an_extractor_was_trained_on(
     same = {name: torch.equal(kept[name], value) for name, value in file.items()}
     assert all(same[name] for name in file if not name.startswith("frame_clue."))
     assert same["frame_clue.projection.weight"] == trained
+
+
+@pytest.mark.parametrize(
+    ("told", "named", "fits"),
+    [
+        ({}, "af_whisper", True),
+        ({"frame_encoder": "m2d"}, "af_whisper", False),
+        ({"frame_encoder": "m2d"}, "m2d", True),
+        ({"frame_encoder": "whisper", "frame_embeddings": "sha256:b"}, "m2d", False),
+    ],
+)
+def test_an_extractor_is_of_the_encoder_that_its_card_names_and_else_of_af_whisper(
+    tmp_path: Path, told: dict[str, str], named: str, fits: bool
+) -> None:
+    entry = {"files": {"tse2": "sha256:e"}, "frame_embeddings": "sha256:a", **told}
+    (tmp_path / "card.json").write_text(json.dumps({"history": [entry]}))
+    encoder: Any = SimpleNamespace(digest="sha256:a")
+    assert was_trained_with(tmp_path, "sha256:e", named, encoder) == fits
 
 
 def test_an_encoder_of_ones_own_is_heard(own: str, tiny: dict[str, Any], noise: Noise) -> None:
