@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from s5eval.systems.multistage.models.deft_mamba import HybridPair
-from s5eval.systems.training.data import batches
+from s5eval.systems.training.batches import batches
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import read_plan
 from s5eval.systems.training.steps import seed_step

@@ -30,7 +30,7 @@ from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.systems.multistage.training.classification import SlotSource
 from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw
 from s5eval.systems.multistage.training.trainer import make_job
-from s5eval.systems.training.data import Batch
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.recipe import TrainingPlan, read_plan
 from s5eval.systems.training.steps import seed_step
