@@ -17,6 +17,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs the extra view"))
 
 
+CACHE = "cache-of-viewed"
+"""Of these tests alone: others prune theirs, and stages of runs that are made once would be gone."""
+
+
+@pytest.fixture(autouse=True)
+def _stages_stay(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("S5EVAL_CACHE", str(tmp_path_factory.getbasetemp() / CACHE))
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, make_sets: Callable[..., Path]) -> Made:
     """`staged`: three stages, with audio. `scored`: somebody's wavs; Pour of m_2 is taken for Speech, m_3 missed."""
@@ -34,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_sets: Callable[..., Path
         ["score", data / "estimate", "--data", data, "--out", found.scored],
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("S5EVAL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("S5EVAL_CACHE", str(tmp_path_factory.getbasetemp() / CACHE))
         for command in commands:
             assert cli.main([*map(str, command)], standalone_mode=False) == 0
     return found
