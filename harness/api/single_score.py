@@ -4,8 +4,7 @@ from s5eval.arrays import Array, LabelledAudio, as_channel_0, as_sources, check_
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.runs.engine import pair_table
-from s5eval.harness.scoring.mixture import score_candidates as score_table
-from s5eval.harness.scoring.mixture import select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.secondary_metrics import with_secondary
 from s5eval.systems.bounds import labelled_candidates
 from s5eval.systems.decision import KEEP_ALL
@@ -65,6 +64,5 @@ one of the 18 classes)
     table = pair_table(
         mixture_id, candidates, reference_labels, lambda: [(audio, targets, channel)], length=len(channel)
     )
-    selections = select(table, KEEP_ALL)
-    score = score_table(mixture_id, table, selections)
-    return with_secondary(score, table, selections, audio, targets) if secondary else score
+    score = score_candidates(mixture_id, table, KEEP_ALL)
+    return with_secondary(score, table, audio, targets) if secondary else score

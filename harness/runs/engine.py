@@ -22,7 +22,7 @@ from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.estimate_files import write_estimates
 from s5eval.harness.runs.guard import Guard, OverTime, TimeLimit
 from s5eval.harness.runs.scene_audio import SceneAudio
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.secondary_metrics import with_secondary
 from s5eval.metrics.sdr import Blocks, pairwise_sdr_in_blocks
 from s5eval.systems.decision import Decision
@@ -93,8 +93,10 @@ class Engine:
 
     def _propose(self, batch: Sequence[Scene]) -> Sequence[Proposal]:
         if isinstance(self.system, OracleSystem):
-            return check_proposals(self.system.propose_with_references(batch), len(batch))
-        return check_proposals(self.system.propose([scene.mixture for scene in batch]), len(batch))
+            proposals = self.system.propose_with_references(batch)
+        else:
+            proposals = self.system.propose([scene.mixture for scene in batch])
+        return check_proposals(proposals, len(batch))
 
     def _evaluate(self, scene: Scene, candidates: Proposal, seconds: float) -> MixtureResult:
         try:
@@ -102,16 +104,13 @@ class Engine:
                 raise DataError(scene.problem)
             audio = SceneAudio(scene, candidates)
             table = pair_table(scene.mixture.id, candidates, scene.labels, audio.blocks, audio.length)
-            selections = select(table, self.decision)
-            score = score_candidates(
-                scene.mixture.id, table, selections, decision=self.decision, seconds=round(seconds, 4)
-            )
+            score = score_candidates(scene.mixture.id, table, self.decision, seconds=round(seconds, 4))
             score = replace(score, conditions=scene.conditions)
             if self.secondary and score.status == "scored":
-                score = with_secondary(score, table, selections, candidates.audio, audio.references())
+                score = with_secondary(score, table, candidates.audio, audio.references())
             files: Mapping[str, str] = {}
             if self.audio_folder is not None:
-                score, files = write_estimates(self.audio_folder, score, selections, table, audio)
+                score, files = write_estimates(self.audio_folder, score, audio)
         except RunFolderError:
             raise
         except Exception as error:  # noqa: BLE001 - as above

@@ -13,10 +13,10 @@ from s5eval.data_manifests.common.files import WriteError, writing
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.harness.errors import RunFolderError
-from s5eval.harness.record.tables import AsWritten, Flag, MixtureScore, PairTable
+from s5eval.harness.record.tables import AsWritten, Flag, MixtureScore
 from s5eval.harness.runs.scene_audio import SceneAudio
-from s5eval.harness.scoring.mixture import score_candidates
-from s5eval.metrics.sdr import PairScores, pairwise_sdr_in_blocks
+from s5eval.metrics.capi import capi_sdri
+from s5eval.metrics.sdr import pairwise_sdr_in_blocks
 from s5eval.systems.decision import Selection
 from s5eval.systems.interface import Rows
 
@@ -25,16 +25,12 @@ _PCM_FULL_SCALE = 32768.0
 Pcm = npt.NDArray[np.int16]
 
 
-def write_estimates(
-    folder: Path, score: MixtureScore, selections: tuple[Selection, ...], table: PairTable, audio: SceneAudio
-) -> tuple[MixtureScore, dict[str, str]]:
+def write_estimates(folder: Path, score: MixtureScore, audio: SceneAudio) -> tuple[MixtureScore, dict[str, str]]:
     """Write the estimates, PCM_16, and score what is in the files.
 
     Args:
         folder: where they go.
         score: of the mixture.
-        selections: the candidates that are its estimates.
-        table: its pair table.
         audio: of the scene and all candidates.
 
     Returns:
@@ -44,7 +40,7 @@ def write_estimates(
     Raises:
         RunFolderError: a file cannot be written.
     """
-    paths = [folder / format_source_name(score.mixture_id, s.index, s.label) for s in selections]
+    paths = [folder / format_source_name(score.mixture_id, s.index, s.label) for s in score.estimates]
     header = pcm16_header(audio.length, sample_rate=SAMPLE_RATE)
     clipped = 0
     try:
@@ -52,20 +48,21 @@ def write_estimates(
             files = [stack.enter_context(writing(path, sync=False)) for path in paths]
             for file in files:
                 file.write(header)
-            for estimates, _, _ in audio.blocks():
-                for selection, file in zip(selections, files, strict=True):
-                    samples, beyond = _quantised(estimates[selection.index])
+            for candidates, _, _ in audio.blocks():
+                for estimate, file in zip(score.estimates, files, strict=True):
+                    samples, beyond = _quantised(candidates[estimate.index])
                     clipped += beyond
                     file.write(samples.astype("<i2", copy=False).tobytes())
     except WriteError as error:
         raise RunFolderError(f"cannot write {error}; then resume the run") from error
     digests = {f"{folder.name}/{path.name}": file.sha256() for path, file in zip(paths, files, strict=True)}
     capi: float | None = None
-    if table.reference_labels is not None:
-        rescored = pairwise_sdr_in_blocks(lambda: _as_written(audio, selections))
-        capi = score_candidates(
-            score.mixture_id, _selected(table, rescored), tuple(replace(s, index=i) for i, s in enumerate(selections))
-        ).capi_sdri
+    if score.reference_labels is not None:
+        capi = capi_sdri(
+            pairwise_sdr_in_blocks(lambda: _as_written(audio, score.estimates)),
+            estimate_labels=[s.label for s in score.estimates],
+            reference_labels=score.reference_labels,
+        ).value
     flags = (*score.flags, Flag("clipped-samples", clipped)) if clipped else score.flags
     return replace(score, as_written=AsWritten(capi, clipped), flags=flags), digests
 
@@ -78,10 +75,5 @@ def _quantised(samples: Audio) -> tuple[Pcm, int]:
 
 
 def _as_written(audio: SceneAudio, selections: tuple[Selection, ...]) -> Iterator[tuple[list[Pcm], Rows, Audio]]:
-    for estimates, references, mixture in audio.blocks():
-        yield [_quantised(estimates[s.index])[0] for s in selections], references, mixture
-
-
-def _selected(table: PairTable, scores: PairScores) -> PairTable:
-    n = len(scores.energy)
-    return PairTable(scores, table.class_scores[:n], table.p_silence[:n], None, table.reference_labels)
+    for candidates, references, mixture in audio.blocks():
+        yield [_quantised(candidates[s.index])[0] for s in selections], references, mixture

@@ -15,7 +15,7 @@ from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import describe_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.run import RunResult
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision, load_decision
@@ -111,11 +111,10 @@ def _rescored(run: Path, line: Line, decision: Decision) -> MixtureScore:
     table = load_table(run, line)
     if table.reference_labels is None and score.status == "scored":
         raise DataError(f"{pairs_path(run, score.mixture_id)}: has no references, but the mixture was scored")
-    selections = select(table, decision)
-    fresh = score_candidates(score.mixture_id, table, selections, decision=decision, seconds=score.outcome.seconds)
+    fresh = score_candidates(score.mixture_id, table, decision, seconds=score.outcome.seconds)
     fresh = replace(fresh, conditions=score.conditions)
     if score.secondary is not None:
-        fresh = replace(fresh, secondary={**dict.fromkeys(score.secondary), **casa_values(table, selections)})
+        fresh = replace(fresh, secondary={**dict.fromkeys(score.secondary), **casa_values(table, fresh.estimates)})
     # The wavs on disk hold the old estimates: what was scored of them stands only while they are the same.
     if fresh.estimates == score.estimates:
         clipped = tuple(flag for flag in score.flags if flag.kind == "clipped-samples")

@@ -33,7 +33,10 @@ def adapted(table: PairTable, decision: Decision) -> PairTable:
 
 def select(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
     """The candidates of a mixture that a decision keeps."""
-    table = adapted(table, decision)
+    return _decided(adapted(table, decision), decision)
+
+
+def _decided(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
     return decide(
         class_scores=table.class_scores,
         p_silence=table.p_silence,
@@ -43,23 +46,17 @@ def select(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
     )
 
 
-def score_candidates(
-    mixture_id: str,
-    table: PairTable,
-    selections: tuple[Selection, ...],
-    *,
-    decision: Decision | None = None,
-    seconds: float = 0.0,
-) -> MixtureScore:
-    """Score the selected candidates of one mixture.
+def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, seconds: float = 0.0) -> MixtureScore:
+    """Score the candidates of one mixture that a decision keeps.
 
     Args:
         mixture_id: id of the mixture.
         table: its pair table, all candidates.
-        selections: the candidates that are the prediction (see `select`).
-        decision: what they were selected by, for the decomposition, where it changes scores; None: it does not.
+        decision: what makes them a prediction.
         seconds: time the system took, passed on to the record.
     """
+    table = adapted(table, decision)
+    selections = _decided(table, decision)
     estimates = tuple(replace(s, confidence=round(s.confidence, 6)) for s in selections)
     if table.reference_labels is None:
         return MixtureScore(mixture_id, Outcome("predicted", seconds=seconds), estimates=estimates)
@@ -72,7 +69,7 @@ def score_candidates(
         capi=_of_candidates(capi, selections),
         labels=count_labels(estimate=[s.label for s in selections], reference=table.reference_labels),
         bounds=_bounds(table.pair_scores),
-        decomposition=_decomposition(table if decision is None else adapted(table, decision), selections, capi),
+        decomposition=_decomposition(table, selections, capi),
         flags=_flags(table, selections, capi),
     )
 

@@ -16,9 +16,7 @@ BSS: tuple[SecondaryName, ...] = ("bss_sdr", "bss_sir", "bss_sar")
 """Keys of the values that need audio."""
 
 
-def with_secondary(
-    score: MixtureScore, table: PairTable, selections: tuple[Selection, ...], candidates: Audio, references: Audio
-) -> MixtureScore:
+def with_secondary(score: MixtureScore, table: PairTable, candidates: Audio, references: Audio) -> MixtureScore:
     """The score of a mixture with its secondary metrics.
 
     BSS Eval looks at the pairs that CAPI-SDRi has assigned, and its values are means over these; None where
@@ -27,14 +25,13 @@ def with_secondary(
     Args:
         score: of the mixture.
         table: its pair table.
-        selections: the candidates that are the prediction.
         candidates: (N, T), all candidates.
         references: (R, T).
     """
     pairs = [(pair.estimate, pair.reference) for pair in score.capi.pairs] if score.capi is not None else []
     bss = bss_eval(estimate=candidates, reference=references, pairs=pairs)
     values = dict(zip(BSS, (_mean(bss.sdr), _mean(bss.sir), _mean(bss.sar)), strict=True))
-    return replace(score, secondary={**casa_values(table, selections), **values})
+    return replace(score, secondary={**casa_values(table, score.estimates), **values})
 
 
 def without_bss(score: MixtureScore) -> MixtureScore:

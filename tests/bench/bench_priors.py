@@ -21,7 +21,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.run_folder import pairs_path
 from s5eval.harness.record.tables import PairTable
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.tuning.priors import OUTCOMES, expectation_maximisation, outcome_probabilities
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_tables
@@ -75,7 +75,7 @@ def figures(tables: Sequence[PairTable], decision: Decision) -> np.ndarray:
     """CAPI-SDRi (nan where undefined) and whether all labels are right, (N, 2)."""
     rows = []
     for table in tables:
-        score = score_candidates("", table, select(table, decision), decision=decision)
+        score = score_candidates("", table, decision)
         rows.append((np.nan if score.capi_sdri is None else score.capi_sdri, float(bool(score.exact))))
     return np.array(rows)
 

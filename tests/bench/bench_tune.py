@@ -18,7 +18,7 @@ import numpy as np
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.tables import PairTable
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_runs, tune_tables
 from s5eval.metrics.sdr import PairScores
@@ -62,7 +62,7 @@ def write_run(path: Path, tables: list[PairTable]) -> None:
             }
         )
         for id_, table in zip(ids, tables, strict=True):
-            folder.append(score_candidates(id_, table, select(table, decision)), table)
+            folder.append(score_candidates(id_, table, decision), table)
 
 
 def main() -> None:

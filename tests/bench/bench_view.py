@@ -28,7 +28,7 @@ from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import About, RunRecord
 from s5eval.harness.runs.derived import derive_summary
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.view.app import Viewer, make_app
 from s5eval.harness.view.runs import key_of
 from s5eval.metrics.version import METRIC_VERSION
@@ -64,7 +64,7 @@ def write_run(path: Path, count: int) -> None:
         scores = {}
         for k, id_ in enumerate(ids):
             table = tables[k % len(tables)]
-            scores[id_] = score_candidates(id_, table, select(table, decision), seconds=0.1)
+            scores[id_] = score_candidates(id_, table, decision, seconds=0.1)
             folder.append(scores[id_], table)
         folder.write_summary(derive_summary(record, scores))
 

@@ -14,7 +14,7 @@ from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import About, RunRecord
 from s5eval.harness.record.tables import MixtureScore, PairTable
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.summary import summarize
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.decision import Decision
@@ -35,7 +35,7 @@ def write_run(
     made_up = [f"{k:032x}" for k in range(len(tables))]
     decision = Decision({"default": threshold, **{label: threshold for label in CLASSES}})
     ids = [f"m_{k:04d}" for k in range(len(tables))]
-    scores = [score_candidates(i, t, select(t, decision), decision=decision) for i, t in zip(ids, tables, strict=True)]
+    scores = [score_candidates(i, t, decision) for i, t in zip(ids, tables, strict=True)]
     facts = About(
         system="made-up", weights="none", dataset="made-up", split="valid", n_split=len(ids),
         decided_by=f"threshold {threshold} for every class",

@@ -13,7 +13,7 @@ from s5eval.harness.record.tables import MixtureScore, Outcome, PairTable
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
 from s5eval.harness.scoring.decomposition import decompose_run
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.summary import summarize
 from s5eval.metrics.decompose import Decomposition, Loss
 from s5eval.systems.decision import Decision, Selection
@@ -28,7 +28,7 @@ def link(**where: str) -> str:
 @pytest.fixture(scope="module")
 def scores(make_tables: Tables) -> list[MixtureScore]:
     decision = Decision({"default": 0.5})
-    return [score_candidates(f"m_{k}", t, select(t, decision)) for k, t in enumerate(make_tables(120, 5))]
+    return [score_candidates(f"m_{k}", t, decision) for k, t in enumerate(make_tables(120, 5))]
 
 
 def test_rows_of_the_matrix_sum_to_references_and_columns_to_estimates(scores: list[MixtureScore]) -> None:

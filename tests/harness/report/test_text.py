@@ -15,7 +15,7 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.decibels import decomposition_lines
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.scoring.decomposition import decompose_run
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 from s5eval.metrics.capi import assign
 from s5eval.metrics.decompose import decompose
@@ -131,7 +131,7 @@ def test_a_run_that_loses_nothing_to_labels_has_terms_that_are_exactly_zero() ->
     for index in range(3):
         pair = pairwise_sdr(estimate=reference * 0.5, reference=reference, mixture=reference[0] * 2)
         table = PairTable(pair, np.eye(len(CLASSES))[:1], np.zeros(1), ("Speech",), ("Speech",))
-        scores.append(score_candidates(f"m_{index}", table, select(table, KEEP_ALL)))
+        scores.append(score_candidates(f"m_{index}", table, KEEP_ALL))
     parts = decompose_run(scores)
     assert parts is not None
     assert {term: parts.terms[term] for term in LABEL_LOSSES} == dict.fromkeys(LABEL_LOSSES, 0.0)

@@ -12,7 +12,7 @@ from s5eval.harness.record.run_summary import Confusion
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.decibels import decomposition_lines, ladder
 from s5eval.harness.scoring.decomposition import BLAMED_KINDS, decompose_run
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.metrics.sdr import PairScores
 from s5eval.systems.decision import Decision
 
@@ -22,7 +22,7 @@ Tables = Callable[..., list[PairTable]]
 
 def scored(tables: list[PairTable], threshold: float = 0.5) -> list[MixtureScore]:
     decision = Decision({"default": threshold})
-    return [score_candidates(f"m_{k}", table, select(table, decision)) for k, table in enumerate(tables)]
+    return [score_candidates(f"m_{k}", table, decision) for k, table in enumerate(tables)]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 1.0])

@@ -8,7 +8,7 @@ import pytest
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import PairTable
-from s5eval.harness.scoring.mixture import score_candidates, select
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.tuning.threshold_table import Objective, sweep_table
 from s5eval.systems.decision import Decision
 
@@ -23,7 +23,7 @@ def with_thresholds(thresholds: np.ndarray, base: Decision) -> Decision:
 def rescored(tables: list[PairTable], decision: Decision) -> np.ndarray:
     rows = []
     for table in tables:
-        score = score_candidates("m", table, select(table, decision))
+        score = score_candidates("m", table, decision)
         counts = score.labels
         assert counts is not None
         defined = (0.0, 0.0) if score.capi_sdri is None else (score.capi_sdri, 1.0)
