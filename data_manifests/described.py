@@ -1,12 +1,13 @@
-"""Scenes with what their metadata tell of them, where there are metadata."""
+"""A manifest with what metadata tell of its scenes, where there are metadata."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.conditions import Conditions, conditions_of_metadata
+from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.sets.known import MINI, VALID_LISTING, Split
 
@@ -16,27 +17,21 @@ METADATA = "metadata"
 _Find = Callable[[Scene], Conditions | None]
 
 
-def with_conditions(
-    scenes: Sequence[Scene], *, dataset: str, split: Split, folder: Path, data: Path | None
-) -> tuple[tuple[Scene, ...], tuple[Finding, ...]]:
-    """The scenes of a manifest with their conditions; those without metadata have none.
+def with_conditions(manifest: Manifest, data: Path | None) -> Manifest:
+    """The manifest with the conditions of its scenes; those without metadata have none.
 
     The embedded set is described by its own draws, the official validation split by the files that it is made from,
     everything else by `metadata/<mixture id>.json` beside `soundscape/`.
 
-    Args:
-        scenes: the scenes.
-        dataset: name of their set.
-        split: of it.
-        folder: that the split's paths are relative to.
-        data: the data root that was named; None: the embedded set.
+    A metadata file that cannot be used is one more finding, a warning: its mixture has no conditions.
 
-    Returns:
-        The scenes, and a warning for every metadata file that cannot be used: its mixture has no conditions.
+    Args:
+        manifest: the scenes.
+        data: the data root that was named; None: the embedded set.
     """
-    find = _finder(dataset, split, folder, data)
-    described, findings = [], []
-    for scene in scenes:
+    find = _finder(manifest.dataset, manifest.split, manifest.root, data)
+    described, findings = [], list(manifest.findings)
+    for scene in manifest.scenes:
         try:
             conditions = find(scene)
         except (DataError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -44,7 +39,7 @@ def with_conditions(
             what = str(error) if isinstance(error, DataError) else f"not a scene's metadata: {error!r}"
             findings.append(Finding("metadata", "warning", scene.mixture.id, f"in no slice by condition: {what}"))
         described.append(replace(scene, conditions=conditions))
-    return tuple(described), tuple(findings)
+    return replace(manifest, scenes=tuple(described), findings=tuple(findings))
 
 
 def _finder(dataset: str, split: Split, folder: Path, data: Path | None) -> _Find:

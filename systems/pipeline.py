@@ -6,7 +6,7 @@ mixture's bytes. A change upstream that changes no output therefore stops there,
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import Decision
@@ -20,6 +20,10 @@ class StageTally:
     executed: int = 0
     reused: int = 0
     seconds: float = 0.0
+
+
+Tally = Mapping[str, StageTally]
+"""What the stages of a system have cost, by their names."""
 
 
 class Pipeline:
@@ -107,6 +111,32 @@ class Pipeline:
         tally.seconds += time.perf_counter() - start
         tally.executed += len(mixtures)
         return results
+
+
+def tally_of(system: object) -> Tally:
+    """What the stages of a system have cost so far, as a copy; empty for a system without stages."""
+    return {name: replace(tally) for name, tally in system.tally.items()} if isinstance(system, Pipeline) else {}
+
+
+def cost_since(before: Tally, system: object) -> Tally:
+    """What the stages of a system have cost since `before`, which `tally_of` returned."""
+    return {
+        name: StageTally(
+            tally.executed - before[name].executed,
+            tally.reused - before[name].reused,
+            tally.seconds - before[name].seconds,
+        )
+        for name, tally in tally_of(system).items()
+    }
+
+
+def add_to_tally(system: object, more: Tally) -> None:
+    """Count in a system what the stages of its like have cost in another process."""
+    if isinstance(system, Pipeline):
+        for name, tally in more.items():
+            mine = system.tally[name]
+            mine.executed, mine.reused = mine.executed + tally.executed, mine.reused + tally.reused
+            mine.seconds += tally.seconds
 
 
 def stage_key(

@@ -19,7 +19,7 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 
 ROOMS = {
     "data_manifests": "common containers pcm | conditions download labels | naming | listing layouts | audio mapping "
-    "| records | importing in_step synthesis | scan sets | described manifest training_scenes | verify",
+    "| records | importing in_step synthesis | scan sets | manifest training_scenes | described verify",
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
     "networks | parameter_count pipeline profiling registry stage_store | training weights | baseline bounds folder "
     "multistage",

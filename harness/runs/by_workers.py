@@ -1,6 +1,5 @@
 """Evaluates scenes by workers: hands them out, checks what a worker says of itself, writes what comes back."""
 
-import itertools
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +16,11 @@ from s5eval.harness.dispatch.processes import Processes
 from s5eval.harness.dispatch.queue import Queue, Task
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.run_record import Staff
-from s5eval.harness.runs.engine import MixtureResult, failed
-from s5eval.harness.runs.evaluation_job import EvaluationJob, Share, add_to_tally, identity_of
+from s5eval.harness.runs.engine import MixtureResult, batched, failed
+from s5eval.harness.runs.evaluation_job import EvaluationJob, Share
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan
+from s5eval.systems.pipeline import add_to_tally
 
 log = logging.getLogger("s5eval.run")
 
@@ -43,18 +43,12 @@ def results_of_workers(
         RunFolderError: an estimate cannot be written.
     """
     by_id = {scene.mixture.id: scene for scene in scenes}
-    tried = []
-    for id_, scene in by_id.items():
-        if (reason := guard.given_up(id_)) is not None:
-            yield failed(scene, DataError(reason))
-        else:
-            tried.append(id_)
-    suspects: list[Task] = [(id_,) for id_ in tried if guard.alone(id_)]
-    tasks = list(_batches([id_ for id_ in tried if not guard.alone(id_)], plan.config.batch_size))
-    if not tried:
+    suspects: list[Task] = [(id_,) for id_ in by_id if guard.alone(id_)]
+    tasks: list[Task] = list(batched([id_ for id_ in by_id if not guard.alone(id_)], plan.config.batch_size))
+    if not by_id:
         return
     crew = _crew(plan, staff, min(staff.size, len(tasks) + len(suspects)))
-    mine = identity_of(plan)
+    mine = plan.identity
 
     def admit(name: str, theirs: Mapping[str, Any]) -> None:
         _check_same(name, mine, theirs)
@@ -67,16 +61,10 @@ def results_of_workers(
     for answer in dispatch(queue, crew, admit=admit, pack=pack, limit=plan.config.mixture_timeout):
         if isinstance(answer.value, Share):
             _write(audio, answer.value.wavs)
-            add_to_tally(plan, answer.value.tally)
+            add_to_tally(plan.system, answer.value.tally)
             yield from answer.value.outcomes
         else:
             yield from _given_up(answer, by_id)
-
-
-def _batches(ids: Sequence[str], size: int) -> Iterator[Task]:
-    iterator = iter(ids)
-    while batch := tuple(itertools.islice(iterator, size)):
-        yield batch
 
 
 def _given_up(answer: Answer, scenes: Mapping[str, Scene]) -> Iterator[MixtureResult]:

@@ -10,7 +10,7 @@ from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.records import Scene
-from s5eval.harness.runs.plan import Plan, missing_parts
+from s5eval.harness.runs.plan import Plan
 from s5eval.systems.pipeline import Pipeline
 
 _SLOTS = 3  # candidates a mixture, as in every system of the challenge so far
@@ -35,7 +35,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
         **plan.config.as_dict(),
         "device": plan.device,
         "fingerprint": dict(plan.fingerprint),
-        "missing_parts": missing_parts(plan),
+        "missing_parts": plan.missing_parts,
         "decision": plan.decision.as_dict(),
         "decided_by": plan.chosen.decided_by,
         "findings": len(plan.findings),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from s5eval.systems.decision import Decision
 from s5eval.systems.interface import OracleSystem, Proposal, System
 
 log = logging.getLogger("s5eval.run")
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,10 @@ class Engine:
         """In order; a mixture during which an earlier process ended stands alone."""
         guard = self.guard
         for single, group in itertools.groupby(scenes, lambda s: guard is not None and guard.alone(s.mixture.id)):
-            yield from _batched(group, 1 if single else self.batch_size)
+            yield from batched(group, 1 if single else self.batch_size)
 
     def _evaluate_batch(self, batch: Sequence[Scene]) -> list[MixtureResult]:
         start = time.perf_counter()
-        if self.guard is not None and (reason := self.guard.given_up(batch[0].mixture.id)) is not None:
-            return [failed(batch[0], DataError(reason))]
         try:
             with nullcontext() if self.guard is None else self.guard.working_on([s.mixture.id for s in batch]):
                 proposals = self._propose(batch)
@@ -161,7 +162,8 @@ def pair_table(
     return PairTable(scores, candidates.class_scores, candidates.p_silence, candidates.labels, labels)
 
 
-def _batched(scenes: Iterable[Scene], size: int) -> Iterator[tuple[Scene, ...]]:
-    iterator = iter(scenes)
+def batched(items: Iterable[_Item], size: int) -> Iterator[tuple[_Item, ...]]:
+    """The items in their order, so many at once; the last batch may be smaller."""
+    iterator = iter(items)
     while batch := tuple(itertools.islice(iterator, size)):
         yield batch

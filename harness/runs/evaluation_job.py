@@ -1,6 +1,5 @@
 """What a worker of a run does: plans the run as its driver has, and evaluates the mixtures that it is given."""
 
-import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,10 +10,10 @@ from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.runs.engine import Engine, MixtureResult
+from s5eval.harness.runs.engine import MixtureResult
 from s5eval.harness.runs.guard import TimeLimit
-from s5eval.harness.runs.plan import Plan, plan_on, plan_run
-from s5eval.systems.pipeline import Pipeline, StageTally
+from s5eval.harness.runs.plan import Plan, plan_run
+from s5eval.systems.pipeline import Tally, cost_since, tally_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Share:
 
     outcomes: Sequence[MixtureResult]
     wavs: Mapping[str, bytes] = field(default_factory=dict)
-    tally: Mapping[str, StageTally] = field(default_factory=dict)
+    tally: Tally = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class EvaluationJob:
         )
         if self.manifest is None or _is_visible(self.manifest):
             return Evaluation(plan_run(alone))
-        return Evaluation(plan_on(alone, self.manifest), sent=True)
+        return Evaluation(plan_run(alone, self.manifest), sent=True)
 
 
 class Evaluation:
@@ -68,29 +67,22 @@ class Evaluation:
 
     def __init__(self, plan: Plan, *, sent: bool = False) -> None:
         """Take a plan for this process alone; `sent`: the files of a mixture come with its task."""
-        self.facts = {**identity_of(plan), "send": sent}
+        self.facts = {**plan.identity, "send": sent}
         self._plan = plan
         self._scenes = {scene.mixture.id: scene for scene in plan.manifest.scenes}
 
     def do(self, task: Task, sent: Any) -> Share:
         """Outcomes of the mixtures of a task, whatever becomes of them."""
-        plan, config = self._plan, self._plan.config
-        before = tally_of(plan)
+        plan = self._plan
+        before = tally_of(plan.system)
         with tempfile.TemporaryDirectory(prefix="s5eval-") as root:
             audio = Path(root) / "audio"
             audio.mkdir()
             scenes = [_unpacked(self._scenes[id_], sent, Path(root)) for id_ in task]
-            engine = Engine(
-                system=plan.system,
-                decision=plan.decision,
-                batch_size=len(task),
-                audio_folder=audio if config.save_audio else None,
-                secondary=config.metrics == "all",
-                guard=TimeLimit(config.mixture_timeout),
-            )
+            engine = plan.engine(audio, TimeLimit(plan.config.mixture_timeout), batch_size=len(task))
             outcomes = tuple(engine.evaluate(scenes))
             wavs = {name: (Path(root) / name).read_bytes() for outcome in outcomes for name in outcome.audio}
-        return Share(outcomes, wavs, _difference(before, tally_of(plan)))
+        return Share(outcomes, wavs, cost_since(before, plan.system))
 
 
 def _is_visible(manifest: Manifest) -> bool:
@@ -112,39 +104,3 @@ def _unpacked(scene: Scene, sent: Mapping[str, bytes] | None, root: Path) -> Sce
     if references is not None:
         references = tuple(replace(reference, path=put(reference.path)) for reference in references)
     return replace(scene, mixture=replace(scene.mixture, path=put(scene.mixture.path)), references=references)
-
-
-def identity_of(plan: Plan) -> dict[str, Any]:
-    """What has to be the same wherever a part of a run is made."""
-    return {
-        "data": plan.manifest.sha256,
-        "fingerprint": dict(plan.fingerprint),
-        "decision": plan.decision.as_dict(),
-    }
-
-
-def tally_of(plan: Plan) -> dict[str, StageTally]:
-    """What the stages of a system have cost so far; empty for a system without stages."""
-    if not isinstance(plan.system, Pipeline):
-        return {}
-    return {name: dataclasses.replace(tally) for name, tally in plan.system.tally.items()}
-
-
-def add_to_tally(plan: Plan, more: Mapping[str, StageTally]) -> None:
-    """Count in the driver what a worker's stages have cost."""
-    if isinstance(plan.system, Pipeline):
-        for name, tally in more.items():
-            mine = plan.system.tally[name]
-            mine.executed, mine.reused = mine.executed + tally.executed, mine.reused + tally.reused
-            mine.seconds += tally.seconds
-
-
-def _difference(before: Mapping[str, StageTally], after: Mapping[str, StageTally]) -> dict[str, StageTally]:
-    return {
-        name: StageTally(
-            tally.executed - before[name].executed,
-            tally.reused - before[name].reused,
-            tally.seconds - before[name].seconds,
-        )
-        for name, tally in after.items()
-    }

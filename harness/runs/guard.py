@@ -180,10 +180,6 @@ class TimeLimit:
         """No: the driver has chosen what is worked on together."""
         return False
 
-    def given_up(self, mixture_id: str) -> str | None:
-        """None: the driver hands out what is to be tried."""
-        return None
-
     @contextmanager
     def working_on(self, ids: Sequence[str]) -> Iterator[None]:
         """Watch the time.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
@@ -22,6 +23,8 @@ from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, manifest_facts, shallow
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint, stated_missing_parts
+from s5eval.harness.runs.engine import Engine
+from s5eval.harness.runs.guard import Guard, TimeLimit
 from s5eval.harness.runs.shards import part_of
 from s5eval.harness.runs.staffing import staff_of, within_memory
 from s5eval.metrics.version import METRIC_VERSION
@@ -38,13 +41,14 @@ from s5eval.systems.stage_store import DiskStore
 class Plan:
     """A run before its first mixture: manifest, system, decision, and what the file checks found.
 
-    `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it back. `staff` is who
-    works; None: this process alone. `shard` says which part of the data `manifest` is; None: all. `working_folder` is
-    the one before any code of the system was run.
+    `shard` says which part of the data `manifest` is; None: all. `chosen` holds the decision and who made it;
+    `fingerprint` is the system's, as JSON gives it back. `staff` is who works; None: this process alone.
+    `working_folder` is the one before any code of the system was run.
     """
 
     config: RunConfig
     manifest: Manifest
+    shard: Shard | None
     system: System | OracleSystem
     chosen: ChosenDecision
     fingerprint: Mapping[str, Json]
@@ -52,7 +56,6 @@ class Plan:
     findings: tuple[Finding, ...]
     staff: Staff | None
     working_folder: Path
-    shard: Shard | None = None
 
     @property
     def decision(self) -> Decision:
@@ -64,12 +67,38 @@ class Plan:
         """The system sees the references."""
         return isinstance(self.system, OracleSystem)
 
+    @property
+    def missing_parts(self) -> tuple[str, ...]:
+        """What was asked for, by a preset or a switch, and is not there."""
+        return (*stated_missing_parts(self.fingerprint), *self.chosen.missing)
 
-def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What has to be the same wherever a part of the run is made."""
+        return {
+            "data": self.manifest.sha256,
+            "fingerprint": dict(self.fingerprint),
+            "decision": self.decision.as_dict(),
+        }
+
+    def engine(self, audio: Path, guard: Guard | TimeLimit, *, batch_size: int | None = None) -> Engine:
+        """What evaluates its scenes, and writes the estimates to `audio` where that is asked for."""
+        return Engine(
+            system=self.system,
+            decision=self.decision,
+            batch_size=batch_size or self.config.batch_size,
+            audio_folder=audio if self.config.save_audio else None,
+            secondary=self.config.metrics == "all",
+            guard=guard,
+        )
+
+
+def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: CountProgress | None = None) -> Plan:
     """Open the data, build the system and check the files; evaluates nothing.
 
     Args:
         config: what to run.
+        manifest: the data, where they are open already; None: they are opened.
         making: is told (scenes done, scenes in all) where the audio of a split is made first.
 
     Raises:
@@ -79,35 +108,16 @@ def plan_run(config: RunConfig, *, making: CountProgress | None = None) -> Plan:
     config.check()
     # A system may change the working folder: whatever is relative is resolved before any of its code is run.
     config = replace(config, data=_absolute(config.data), decision_file=_absolute(config.decision_file))
-    load_factory(config.system)  # before any scene is made
-    manifest = open_manifest(
-        config.data,
-        dataset=config.dataset,
-        split=config.split,
-        limit=config.limit,
-        only=config.only,
-        afresh=config.strict,
-        progress=making,
-    )
-    scenes, unreadable = with_conditions(
-        manifest.scenes, dataset=manifest.dataset, split=manifest.split, folder=manifest.root, data=config.data
-    )
-    manifest = replace(manifest, scenes=scenes, findings=(*manifest.findings, *unreadable))
-    part, shard = part_of(manifest, *config.part)
-    return replace(plan_on(config, part), shard=shard)
-
-
-def plan_on(config: RunConfig, manifest: Manifest) -> Plan:
-    """The rest of `plan_run`, on data that are open already. Raises as that does."""
-    working_folder = Path.cwd()
-    store = DiskStore(cache_folder() / "stages")
-    factory = load_factory(config.system)
-    device = "cpu" if config.engine == "ray" else resolve_device(config.device)
-    staff = staff_of(config, device, len(manifest.scenes))
+    working_folder, store = Path.cwd(), DiskStore(cache_folder() / "stages")
+    # What can be refused at once is refused before any scene is made.
     if config.engine == "ray":
         from s5eval.harness.dispatch.ray_crew import check_cluster
 
         check_cluster(config.address)
+    factory = load_factory(config.system)
+    device = "cpu" if config.engine == "ray" else resolve_device(config.device)
+    manifest, shard = _opened(config, making) if manifest is None else (manifest, None)
+    staff = staff_of(config, device, len(manifest.scenes))
     settings = dict(config.settings.get("system", {}))
     system = build_system(
         config.system,
@@ -119,17 +129,31 @@ def plan_on(config: RunConfig, manifest: Manifest) -> Plan:
         raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
     if isinstance(system, Pipeline) and config.cache:
         system.store = store
+    staff = within_memory(staff, config)
     fingerprint = read_fingerprint(config.system, system)
-    set_by_hand = config.settings.get("decision", {})
-    weights = fingerprint.get("weights")
-    chosen = choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
     expected = [scene.mixture.id for scene in manifest.scenes]
-    findings = [*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected)]
+    findings = (*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected))
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
         raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")
-    staff = within_memory(staff, config)
-    return Plan(config, manifest, system, chosen, fingerprint, device, tuple(findings), staff, working_folder)
+    set_by_hand = config.settings.get("decision", {})
+    weights = fingerprint.get("weights")
+    chosen = choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
+    return Plan(config, manifest, shard, system, chosen, fingerprint, device, findings, staff, working_folder)
+
+
+def _opened(config: RunConfig, making: CountProgress | None) -> tuple[Manifest, Shard | None]:
+    """The scenes that are asked for, with their conditions, and which part of the data they are."""
+    manifest = open_manifest(
+        config.data,
+        dataset=config.dataset,
+        split=config.split,
+        limit=config.limit,
+        only=config.only,
+        afresh=config.strict,
+        progress=making,
+    )
+    return part_of(with_conditions(manifest, config.data), *config.part)
 
 
 def _absolute(path: Path | None) -> Path | None:
@@ -152,21 +176,21 @@ def _numbered(path: Path, n: int) -> Path:
 
 def run_record(plan: Plan) -> RunRecord:
     """`run.json` as it stands while the run is at work; its sittings are not its own to tell."""
-    manifest = plan.manifest
+    manifest, config = plan.manifest, plan.config.without_trust()
     about = About(
-        system=plan.config.system,
-        name=plan.config.name,
+        system=config.system,
+        name=config.name,
         weights=str(plan.fingerprint.get("weights", "not stated")),
         oracle=plan.oracle,
         dataset=manifest.dataset,
         split=manifest.split.name,
         n_split=manifest.n_split,
         tune=manifest.split.tune,
-        set=() if isinstance(plan.system, FolderSystem) else _settings(plan.config),
+        set=() if isinstance(plan.system, FolderSystem) else _settings(config.settings.get("system", {})),
         tuned_on_forbidden=is_tuned_on_forbidden(plan.decision),
         decided_by=plan.chosen.decided_by,
         thresholds=plan.chosen.thresholds,
-        missing_parts=missing_parts(plan),
+        missing_parts=plan.missing_parts,
         findings=dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
     )
     return RunRecord(
@@ -174,7 +198,7 @@ def run_record(plan: Plan) -> RunRecord:
         schema_version=SCHEMA_VERSION,
         metric_version=METRIC_VERSION,
         status="running",
-        config=plan.config.without_trust(),
+        config=config,
         decision=plan.decision,
         fingerprint=plan.fingerprint,
         about=_with_files(about, plan.system) if isinstance(plan.system, FolderSystem) else about,
@@ -191,12 +215,6 @@ def _with_files(about: About, system: FolderSystem) -> About:
     return replace(about, answered=marks.answered, listed=marks.listed, downmix=marks.downmix)
 
 
-def missing_parts(plan: Plan) -> tuple[str, ...]:
-    """What was asked for, by a preset or a switch, and is not there."""
-    return (*stated_missing_parts(plan.fingerprint), *plan.chosen.missing)
-
-
-def _settings(config: RunConfig) -> tuple[str, ...]:
+def _settings(settings: Mapping[str, Json]) -> tuple[str, ...]:
     """What was set of the system, as it is typed; what was set of the decision stands with who decided."""
-    settings = config.without_trust().settings.get("system", {})
     return tuple(f"system.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items())

@@ -65,7 +65,7 @@ def resume(
                     f"{out} was killed before it began; repeat the options of the first call to start over"
                 )
             plan = plan_run(fresh, making=making)
-            return replace(carry_out(plan, folder, {}, progress, hooks=hooks), path=shown)
+            return RunResult(shown, carry_out(plan, folder, {}, progress, hooks=hooks))
         record = read_run_record(out)
         recorded = record.config
         config = replace(recorded, **given)
@@ -110,7 +110,7 @@ def resume(
             folder.rewrite(adopted(out, line) for line in done.values())
         else:
             folder.keep()
-        return replace(carry_out(plan, folder, done, progress, record, hooks, retry=retry), path=shown)
+        return RunResult(shown, carry_out(plan, folder, done, progress, record, hooks, retry=retry))
 
 
 def _refuse_unnamed_code(out: Path, config: RunConfig, typed: Sequence[Mapping[str, Mapping[str, Json]]]) -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
@@ -21,12 +22,12 @@ from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.by_workers import results_of_workers
 from s5eval.harness.runs.derived import derive_summary, status_of
-from s5eval.harness.runs.engine import Engine, MixtureResult
+from s5eval.harness.runs.engine import MixtureResult, failed
 from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import Plan, plan_run, run_record
 from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
 from s5eval.systems.hooks import Hooks
-from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.pipeline import StageTally, tally_of
 
 log = logging.getLogger("s5eval.run")
 
@@ -71,7 +72,8 @@ def start_run(
     """
     home = out.absolute()
     with RunFolder.open_new(home) as folder, logging_to(folder.log):
-        return replace(carry_out(plan_run(config, making=making), folder, {}, progress, hooks=hooks), path=out)
+        plan = plan_run(config, making=making)
+        return RunResult(out, carry_out(plan, folder, {}, progress, hooks=hooks))
 
 
 def carry_out(
@@ -83,7 +85,7 @@ def carry_out(
     hooks: Hooks | None = None,
     *,
     retry: bool = False,
-) -> RunResult:
+) -> Summary:
     """Evaluate what is not done and derive the rest; `before` is the record of the sittings until now, `retry` as for
     `resume`.
     """
@@ -124,7 +126,9 @@ def carry_out(
         folder.write_summary(summary)
         if finished:
             write_page(folder.path, scores=scores.values(), manifest=plan.manifest)
-        sittings = (*earlier, replace(_with_costs(sitting, plan, time.perf_counter() - start), energy=meter.record))
+        stages = {name: _cost(tally) for name, tally in tally_of(plan.system).items()}
+        sitting = replace(sitting, seconds=round(time.perf_counter() - start, 3), stages=stages, energy=meter.record)
+        sittings = (*earlier, sitting)
         seconds, stages, energy = total_costs(sittings)
         status = status_of(summary, finished=finished)
         ended = replace(
@@ -133,34 +137,26 @@ def carry_out(
         folder.write_run(ended)
         if hooks:
             hooks.tell("end", status, to_json(summary))
-    return RunResult(folder.path, summary)
+    return summary
 
 
 def _outcomes(
     plan: Plan, folder: RunFolder, scenes: Sequence[Scene], guard: Guard
 ) -> Generator[MixtureResult, None, None]:
-    if plan.staff is not None:
-        yield from results_of_workers(plan, plan.staff, scenes, folder.audio, guard)
-        return
-    engine = Engine(
-        system=plan.system,
-        decision=plan.decision,
-        batch_size=plan.config.batch_size,
-        audio_folder=folder.audio if plan.config.save_audio else None,
-        secondary=plan.config.metrics == "all",
-        guard=guard,
-    )
-    yield from engine.evaluate(scenes)
+    tried = []
+    for scene in scenes:
+        if (reason := guard.given_up(scene.mixture.id)) is not None:
+            yield failed(scene, DataError(reason))
+        else:
+            tried.append(scene)
+    if plan.staff is None:
+        yield from plan.engine(folder.audio, guard).evaluate(tried)
+    else:
+        yield from results_of_workers(plan, plan.staff, tried, folder.audio, guard)
 
 
-def _with_costs(sitting: Sitting, plan: Plan, seconds: float) -> Sitting:
-    stages = {}
-    if isinstance(plan.system, Pipeline):
-        stages = {
-            name: StageCost(tally.executed, tally.reused, round(tally.seconds, 3))
-            for name, tally in plan.system.tally.items()
-        }
-    return replace(sitting, seconds=round(seconds, 3), stages=stages)
+def _cost(tally: StageTally) -> StageCost:
+    return StageCost(tally.executed, tally.reused, round(tally.seconds, 3))
 
 
 def total_costs(sittings: Sequence[Sitting]) -> tuple[float, dict[str, StageCost], Energy | None]:

@@ -35,9 +35,12 @@ class SceneAudio:
 
     def blocks(self) -> Iterable[Block]:
         """All of it from the beginning. What it raises: `AudioError` of a file, or what the candidates raise."""
-        if self._kept is None and self.length <= BLOCK_FRAMES:
-            self._kept = list(self._read())
-        return self._read() if self._kept is None else self._kept
+        if self._kept is None:
+            read = self._read()
+            if self.length > BLOCK_FRAMES:
+                return read
+            self._kept = list(read)
+        return self._kept
 
     def references(self) -> Audio:
         """All references, float32 (R, T), in memory."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from s5eval.harness.record.tables import BoundName, Flag, MixtureScore, Outcome, PairTable
 from s5eval.metrics.capi import CapiScore, capi_sdri
-from s5eval.metrics.decompose import Decomposition, decompose, subset
+from s5eval.metrics.decompose import decompose, subset
 from s5eval.metrics.label_counts import count_labels
 from s5eval.metrics.sdr import EPSILON, PairScores
 from s5eval.metrics.tolerance import LAST_BITS
@@ -60,16 +60,27 @@ def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, s
     estimates = tuple(replace(s, confidence=round(s.confidence, 6)) for s in selections)
     if table.reference_labels is None:
         return MixtureScore(mixture_id, Outcome("predicted", seconds=seconds), estimates=estimates)
-    capi = _capi(table, selections)
+    reference_labels, found = table.reference_labels, candidate_labels(table.class_scores, table.labels)
+    chosen, labels = [s.index for s in selections], [s.label for s in selections]
+    capi = capi_sdri(subset(table.pair_scores, chosen), estimate_labels=labels, reference_labels=reference_labels)
+    counts = count_labels(estimate=labels, reference=reference_labels)
+    losses = decompose(
+        table.pair_scores,
+        candidate_labels=found,
+        p_silence=table.p_silence,
+        selected=chosen,
+        reference_labels=reference_labels,
+        scored=capi,
+    )
     return MixtureScore(
         mixture_id,
         Outcome("scored", seconds=seconds),
-        reference_labels=table.reference_labels,
+        reference_labels=reference_labels,
         estimates=estimates,
         capi=_of_candidates(capi, selections),
-        labels=count_labels(estimate=[s.label for s in selections], reference=table.reference_labels),
+        labels=counts,
         bounds=_bounds(table.pair_scores),
-        decomposition=_decomposition(table, selections, capi),
+        decomposition=losses,
         flags=_flags(table, selections, capi),
     )
 
@@ -79,25 +90,6 @@ def _of_candidates(capi: CapiScore, selections: tuple[Selection, ...]) -> CapiSc
     differs = capi.value is not None and capi.optimal is not None and capi.optimal - capi.value > LAST_BITS
     pairs = tuple(replace(pair, estimate=selections[pair.estimate].index) for pair in capi.pairs)
     return replace(capi, optimal=capi.optimal if differs else None, pairs=pairs)
-
-
-def _capi(table: PairTable, selections: tuple[Selection, ...]) -> CapiScore:
-    return capi_sdri(
-        subset(table.pair_scores, [selection.index for selection in selections]),
-        estimate_labels=[s.label for s in selections],
-        reference_labels=table.reference_labels or (),
-    )
-
-
-def _decomposition(table: PairTable, selections: tuple[Selection, ...], capi: CapiScore) -> Decomposition:
-    return decompose(
-        table.pair_scores,
-        candidate_labels=candidate_labels(table.class_scores, table.labels),
-        p_silence=table.p_silence,
-        selected=[s.index for s in selections],
-        reference_labels=table.reference_labels or (),
-        scored=capi,
-    )
 
 
 def _bounds(scores: PairScores) -> dict[BoundName, float | None]:

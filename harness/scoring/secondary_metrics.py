@@ -28,10 +28,11 @@ def with_secondary(score: MixtureScore, table: PairTable, candidates: Audio, ref
         candidates: (N, T), all candidates.
         references: (R, T).
     """
+    casa = casa_values(table, score.estimates)
     pairs = [(pair.estimate, pair.reference) for pair in score.capi.pairs] if score.capi is not None else []
     bss = bss_eval(estimate=candidates, reference=references, pairs=pairs)
     values = dict(zip(BSS, (_mean(bss.sdr), _mean(bss.sir), _mean(bss.sar)), strict=True))
-    return replace(score, secondary={**casa_values(table, score.estimates), **values})
+    return replace(score, secondary={**casa, **values})
 
 
 def without_bss(score: MixtureScore) -> MixtureScore:

@@ -10,12 +10,17 @@ import pytest
 
 from s5eval.data_manifests.conditions import SoundEvent, conditions_of_events, conditions_of_metadata
 from s5eval.data_manifests.described import with_conditions
+from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.records import Mixture, Scene
 from s5eval.data_manifests.sets import mini
 from s5eval.data_manifests.sets.known import Split
 from s5eval.data_manifests.synthesis.rooms import RoomPlans, _room_rng, simulate_room
 
-FOLDER = Split("folder", "soundscape", "oracle_target")
+
+def manifest_of(root: Path, scenes: list[Scene]) -> Manifest:
+    split = Split("folder", "soundscape", "oracle_target")
+    ids = tuple(scene.mixture.id for scene in scenes)
+    return Manifest("folder", split, root, tuple(scenes), ids, (), digests=(), sha256="", sizes_sha256="")
 
 
 def metadata(*events: dict[str, Any], interference: int = 0) -> dict[str, Any]:
@@ -71,15 +76,15 @@ def test_metadata_beside_the_mixtures_are_read_and_a_bad_file_is_a_finding(tmp_p
     (tmp_path / "metadata" / "b.json").write_text(json.dumps(metadata(event(0, 2, 6, 0, 0, 0))))
     (tmp_path / "metadata" / "c.json").write_text("{")
     scenes = [Scene(Mixture(id_, tmp_path / f"{id_}.wav"), ()) for id_ in "abcd"]
-    found, findings = with_conditions(scenes, dataset="folder", split=FOLDER, folder=tmp_path, data=tmp_path)
+    found = with_conditions(manifest_of(tmp_path, scenes), data=tmp_path)
     assert [scene.conditions is None for scene in found] == [False, True, True, True]
-    assert [finding.file for finding in findings] == ["b", "c"]
-    assert {finding.rule for finding in findings} == {"metadata"}
+    assert [finding.file for finding in found.findings] == ["b", "c"]
+    assert {finding.rule for finding in found.findings} == {"metadata"}
 
 
 def test_without_metadata_nothing_is_said_and_nothing_looked_for(tmp_path: Path) -> None:
     scenes = [Scene(Mixture("a", tmp_path / "a.wav"), ())]
-    assert with_conditions(scenes, dataset="folder", split=FOLDER, folder=tmp_path, data=None) == (tuple(scenes), ())
+    assert with_conditions(manifest_of(tmp_path, scenes), data=None) == manifest_of(tmp_path, scenes)
 
 
 def test_the_embedded_set_is_described_by_its_draws() -> None:

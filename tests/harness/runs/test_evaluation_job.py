@@ -8,7 +8,7 @@ import pytest
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.runs.evaluation_job import EvaluationJob, Share, identity_of
+from s5eval.harness.runs.evaluation_job import EvaluationJob, Share
 from s5eval.harness.runs.plan import plan_run
 
 Call = Callable[..., Any]
@@ -33,7 +33,7 @@ def test_a_machine_that_does_not_see_the_data_is_sent_them(small_set: Path, tmp_
     blind = job.begin(1)
     assert (sees.facts["send"], blind.facts["send"]) == (False, True)
     for facts in (sees.facts, blind.facts):
-        assert identity_of(plan).items() <= facts.items()
+        assert plan.identity.items() <= facts.items()
     got = blind.do(task, packed)
     assert numbers(got) == numbers(expected)
     assert got.wavs == expected.wavs

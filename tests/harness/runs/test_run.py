@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from sealed_files import edit_record
 
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.record.config import RunConfig
+from s5eval.harness.runs.plan import plan_run
+
 Call = Callable[..., Any]
 PLUGIN = "plugins:build"
 
@@ -44,6 +48,15 @@ def test_a_mixture_that_breaks_the_system_costs_itself_only(
     if setting == "raise_on":
         assert "Traceback" in (out / "log.txt").read_text()
         assert "Traceback" not in result.err
+
+
+def test_what_is_refused_at_once_is_refused_before_any_scene_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr("s5eval.harness.runs.plan.open_manifest", lambda *_, **__: made.append(1))
+    for config in (RunConfig("no-such-system"), RunConfig("silence", device="no-such-device")):
+        with pytest.raises(UsageError, match="no-such"):
+            plan_run(config)
+    assert not made
 
 
 def test_the_run_folder_holds_what_it_promises(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
