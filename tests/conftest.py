@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-pytest_plugins = ["tiny_dev_set"]
+pytest_plugins = ["planted", "tiny_dev_set"]
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

@@ -8,16 +8,10 @@ import pytest
 from whole_run import Whole
 
 Call = Callable[..., Any]
-SUPPORT = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture
-def on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SUPPORT))
-
-
-@pytest.fixture
-def options(on_path: None, tmp_path: Path, make_set: Call) -> tuple[object, ...]:
+def options(systems_on_path: None, tmp_path: Path, make_set: Call) -> tuple[object, ...]:
     """Of a run over six short scenes, with wavs."""
     labels = (["Speech"], [], ["Cough", "Speech"])
     data = make_set(tmp_path / "set", {f"m_{k:02d}": labels[k % 3] for k in range(6)}, seconds=0.02)

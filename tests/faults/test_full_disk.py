@@ -14,9 +14,7 @@ from s5eval.harness.record.tables import PairTable
 Call = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def _plugins_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "support"))
+pytestmark = pytest.mark.usefixtures("systems_on_path")
 
 
 def test_a_full_disk_is_said_and_the_run_resumes(

@@ -60,9 +60,8 @@ def test_killed_in_the_middle_and_resumed(data: Path, tmp_path: Path, after: int
 
 
 def test_a_mixture_that_was_given_up_for_kills_from_outside_is_tried_again_on_request(
-    data: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+    systems_on_path: None, data: Path, tmp_path: Path, s5eval: Call
 ) -> None:
-    monkeypatch.syspath_prepend(str(SUPPORT))
     out, options = tmp_path / "run", ("--system", "plugins:build")
     assert s5eval("run", *options, "--data", data, "--out", out).code == 0
     journal = out / "mixtures.jsonl"

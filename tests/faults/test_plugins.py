@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import Plant
 
 HERE = Path(__file__).parent
 Call = Callable[..., Any]
@@ -107,11 +108,9 @@ def test_what_breaks_the_contract_before_the_first_mixture_is_a_usage_error(
 
 @pytest.mark.parametrize("code", ["raise RuntimeError('at import')", "import sys; sys.exit(0)", "def f(:"])
 def test_a_module_that_breaks_when_imported_is_a_usage_error(
-    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch, code: str
+    small_set: Path, tmp_path: Path, s5eval: Call, plant: Plant, code: str
 ) -> None:
-    (tmp_path / "broken_at_import.py").write_text(code)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "broken_at_import", raising=False)
+    plant("broken_at_import", code)
     result = s5eval("run", "--system", "broken_at_import:build", "--data", small_set, "--out", tmp_path / "run")
     assert (result.code, "cannot be imported" in result.err) == (2, True)
 

@@ -44,12 +44,6 @@ def make_tables() -> Callable[..., list[PairTable]]:
 
 
 @pytest.fixture
-def systems_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`staged:build` and `plugins:build` can be named."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "support"))
-
-
-@pytest.fixture
 def staged_set(tmp_path: Path, make_set: Callable[..., Path]) -> Path:
     """Twelve short scenes of six classes."""
     rng = np.random.default_rng(1)

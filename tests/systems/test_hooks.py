@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import Plant
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.hooks import Hook, Hooks, load_hook
@@ -66,9 +67,8 @@ def test_names_that_are_no_hook(name: str, message: str) -> None:
         load_hook(name)
 
 
-def test_a_class_that_is_named_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_hooks.py").write_text("import s5eval\nclass Mine(s5eval.Hook):\n    pass\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+def test_a_class_that_is_named_is_made(plant: Plant) -> None:
+    plant("my_hooks", "import s5eval\nclass Mine(s5eval.Hook):\n    pass\n")
     assert isinstance(load_hook("my_hooks:Mine"), Hook)
     with pytest.raises(UsageError, match=r"expected an s5eval\.Hook"):
         Hooks([object()])  # type: ignore[list-item]

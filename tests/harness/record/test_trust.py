@@ -17,9 +17,7 @@ from s5eval.harness.record.run_folder import RunFolder
 Call = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def _plugins_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "support"))
+pytestmark = pytest.mark.usefixtures("systems_on_path")
 
 
 def run(s5eval: Call, data: Path, out: Path, *options: object) -> Path:

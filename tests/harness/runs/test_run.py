@@ -16,9 +16,7 @@ Call = Callable[..., Any]
 PLUGIN = "plugins:build"
 
 
-@pytest.fixture(autouse=True)
-def _plugins_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "support"))
+pytestmark = pytest.mark.usefixtures("systems_on_path")
 
 
 def run(s5eval: Call, data: Path, out: Path, *options: object) -> Any:

@@ -1,11 +1,11 @@
 """What a run tells its hooks, from Python and from the command line."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import Plant
 
 import s5eval as face
 
@@ -35,10 +35,8 @@ class Broken(s5eval.Hook):
 
 
 @pytest.fixture
-def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    (tmp_path / "told_hooks.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "told_hooks", raising=False)
+def heard(plant: Plant) -> list[Any]:
+    plant("told_hooks", MODULE)
     import told_hooks  # type: ignore[import-not-found]
 
     found: list[Any] = told_hooks.HEARD

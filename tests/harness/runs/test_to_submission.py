@@ -24,8 +24,7 @@ def data(tmp_path: Path, make_set: Call) -> Path:
 
 
 @pytest.fixture
-def plugin(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "support"))
+def plugin(systems_on_path: None) -> str:
     return "plugins:build"
 
 

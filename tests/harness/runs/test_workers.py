@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import Plant
 from whole_run import failures, journal
 
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
@@ -215,29 +216,28 @@ def test_workers_die_with_a_driver_that_is_killed_and_the_run_goes_on(
 
 
 def test_a_worker_whose_system_is_another_is_refused_by_name(
-    data: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, s5eval: Call, plant: Plant
 ) -> None:
-    module = tmp_path / "changing.py"
-    module.write_text(
+    plant(
+        "changing",
         "import os\nimport plugins\n"
         "class Changing(plugins.Omni):\n"
         "    def fingerprint(self):\n"
         f"        return {{'weights': 'none', 'version': int(os.getpid() != {os.getpid()})}}\n"
-        "def build(config, device):\n    return Changing(config)\n"
+        "def build(config, device):\n    return Changing(config)\n",
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
     result = s5eval("run", "--system", "changing:build", "--data", data, "--out", tmp_path / "run", "--workers", 1)
     assert result.code == 2
     assert "worker 1 (process " in result.err
     assert "has another system: its fingerprint differs in version" in result.err
 
 
-def test_what_workers_print_goes_to_the_log(data: Path, tmp_path: Path, s5eval: Call, monkeypatch: Any) -> None:
-    (tmp_path / "chatty.py").write_text(
+def test_what_workers_print_goes_to_the_log(data: Path, tmp_path: Path, s5eval: Call, plant: Plant) -> None:
+    plant(
+        "chatty",
         "import plugins\n"
-        "def build(config, device):\n    print('hello from the plugin')\n    return plugins.Omni(config)\n"
+        "def build(config, device):\n    print('hello from the plugin')\n    return plugins.Omni(config)\n",
     )
-    monkeypatch.syspath_prepend(str(tmp_path))
     result = s5eval("run", "--system", "chatty:build", "--data", data, "--out", tmp_path / "run", "--workers", 1)
     assert (result.code, "hello" in result.out) == (0, False)
     assert "printed: hello from the plugin" in (tmp_path / "run" / "log.txt").read_text()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from planted import Plant
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -68,10 +69,8 @@ def nameless(device):
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    (tmp_path / "own_frames.py").write_text(OWN)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(__import__("sys").modules, "own_frames", raising=False)
+def own(plant: Plant) -> str:
+    plant("own_frames", OWN)
     return "own_frames:good"
 
 

@@ -1,12 +1,12 @@
 """Stages 2 and 3 are trained on the frames of whichever encoder is named, and the card says whose they were."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import Plant
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.system import build
@@ -42,11 +42,9 @@ def history(weights: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["m2d", "trained_own_frames:make"])
 def test_stages_are_trained_on_the_frames_of_the_encoder_that_is_named(
-    toy_train: ToyTrain, toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    toy_train: ToyTrain, toy_plan: ToyPlan, tmp_path: Path, plant: Plant, name: str
 ) -> None:
-    (tmp_path / "trained_own_frames.py").write_text(OWN)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "trained_own_frames", raising=False)
+    plant("trained_own_frames", OWN)
     for part in ("m2d", "uss", "dpc"):
         toy_train(part, steps=1)
     weights, named = tmp_path / "weights", {"system": {"frame_encoder": name}}
