@@ -30,6 +30,9 @@ CLASSES: tuple[str, ...] = (
 
 CLASS_INDEX: dict[str, int] = {label: index for index, label in enumerate(CLASSES)}
 
+NO_SOURCE = -1
+"""The class index of a row or slot that holds no source."""
+
 
 def label_problem(label: str) -> str | None:
     """Why `label` is not one of the 18 classes, with the closest class; None when it is one."""

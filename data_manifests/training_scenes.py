@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.workers import begin_worker
-from s5eval.data_manifests.labels import CLASS_INDEX
+from s5eval.data_manifests.labels import CLASS_INDEX, NO_SOURCE
 from s5eval.data_manifests.records import Audio
 from s5eval.data_manifests.sets.mini import RECIPE, mini_material
 from s5eval.data_manifests.synthesis.augmentation import UNCHANGED, Augmentation, augmented
@@ -23,9 +23,6 @@ from s5eval.data_manifests.synthesis.recordings import open_recordings, rooms_of
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, render_scene
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, Sources
-
-NO_SOURCE = -1
-"""Label index of a slot without a source."""
 
 PROCEDURAL = "foley"
 """Name of the procedural sounds among the material of a mixed training."""

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from s5eval.metrics.arrays import Array
+
 RESAMPLES = 10_000
 LEVEL = 0.95
 SEED = 2026
 
 _CHUNK = 256  # resamples whose counts are held at once
 _MOST_COUNTS = 1 << 16  # of which half a megabyte is held at once: twice as fast as what no processor's cache holds
-
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

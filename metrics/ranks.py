@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.metrics.bootstrap import LEVEL, RESAMPLES, SEED, Array, ratios, resampled_ratios
+from s5eval.metrics.arrays import Array
+from s5eval.metrics.bootstrap import LEVEL, RESAMPLES, SEED, ratios, resampled_ratios
 from s5eval.metrics.tolerance import LAST_BITS
 
 Ranks = npt.NDArray[np.intp]

@@ -25,8 +25,8 @@ ROOMS = {
     "multistage",
     "submissions": "check_json errors layout submission zipping | archive check_audio expected facts meta_file pdf "
     "results | check_results | validate | build package",
-    "metrics": "label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose literal "
-    "ranks",
+    "metrics": "arrays label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose "
+    "literal ranks",
     "harness": "errors process terminal | dispatch | record | scoring | report | runs tuning | comparing "
     "| exporting hosting view | api commands | cli",
 }

@@ -9,14 +9,13 @@ import click
 
 from s5eval.harness.commands.help import Command
 from s5eval.harness.commands.options import RunType
+from s5eval.harness.exporting.targets import TARGETS
 from s5eval.harness.terminal import echo, plugin_output
 
 if TYPE_CHECKING:
     from s5eval.harness.exporting.content import Content
 
 Options = TypeVar("Options", bound=Callable[..., Any])
-
-TARGETS = ("parquet", "csv", "wandb", "mlflow", "tensorboard")
 
 
 def place_options(required: bool) -> Callable[[Options], Options]:

@@ -13,7 +13,8 @@ from s5eval.harness.runs.run import RunResult
 from s5eval.harness.scoring.columns import METRICS, Column, all_columns, fractions, member_counts
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference, paired_differences
 from s5eval.harness.scoring.summary import finite
-from s5eval.metrics.bootstrap import RESAMPLES, Array, ratios
+from s5eval.metrics.arrays import Array
+from s5eval.metrics.bootstrap import RESAMPLES, ratios
 from s5eval.metrics.ranks import RankIntervals, rank_intervals
 from s5eval.metrics.tolerance import equal, settled
 

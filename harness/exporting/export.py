@@ -4,14 +4,10 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.harness.exporting.content import Content
-
-Target = Literal["parquet", "csv", "wandb", "mlflow", "tensorboard"]
-
-TARGETS: tuple[Target, ...] = ("parquet", "csv", "wandb", "mlflow", "tensorboard")
+from s5eval.harness.exporting.targets import TARGETS, Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.columns import Column, fractions
 from s5eval.harness.scoring.summary import finite
+from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import paired_bootstrap, ratios
 from s5eval.metrics.tolerance import LAST_BITS
-
-Array = npt.NDArray[np.float64]
 
 LEAST_MIXTURES = 6
 """Below, no difference is called significant: all of five mixtures fall to one side by chance in 1 case of 16."""

@@ -18,10 +18,9 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.harness.record.tables import PairTable
+from s5eval.metrics.arrays import Array
 from s5eval.metrics.decompose import match_waveforms
 from s5eval.systems.decision import candidate_labels
-
-Array = npt.NDArray[np.float64]
 
 _PRIOR = 5.0  # candidates' worth of the all-class mean that joins every class
 _EDGE = 0.01  # thresholds stay this far from 0 and 1

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s5eval.harness.tuning.threshold_table import Array, Indices, Objective, SweepTable
+from s5eval.harness.tuning.threshold_table import Objective, SweepTable
+from s5eval.metrics.arrays import Array, Indices
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
 ROUNDS = 3

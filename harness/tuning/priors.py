@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
@@ -24,9 +23,8 @@ from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, write_decision
+from s5eval.metrics.arrays import Array
 from s5eval.systems.decision import SILENCE, Decision
-
-Array = npt.NDArray[np.float64]
 
 OUTCOMES = (*CLASSES, SILENCE)
 """What a candidate can be: one of the classes, or silent."""

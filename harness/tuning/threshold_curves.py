@@ -15,8 +15,9 @@ from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import PAGE_WIDTH, figure_target, new_figure, paper_style, save_figure
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
-from s5eval.harness.tuning.threshold_table import Array, sweep_table
+from s5eval.harness.tuning.threshold_table import sweep_table
 from s5eval.harness.tuning.tune import TuneResult
+from s5eval.metrics.arrays import Array
 from s5eval.systems.decision import Decision
 
 if TYPE_CHECKING:

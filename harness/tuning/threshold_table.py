@@ -11,18 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
+from s5eval.metrics.arrays import Array, Indices
 from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.decompose import subset
 from s5eval.systems.decision import PLACES, Decision, candidate_labels, decide
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
 
 ObjectiveName = Literal["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"]
 

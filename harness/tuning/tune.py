@@ -18,7 +18,8 @@ from s5eval.harness.tuning.closed_form_start import observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit
 from s5eval.harness.tuning.decision_file import made_on, refuse_forbidden, write_decision
 from s5eval.harness.tuning.fold_job import FitJob, all_fits
-from s5eval.harness.tuning.threshold_table import Array, Objective, ObjectiveName, SweepTable, sweep_table
+from s5eval.harness.tuning.threshold_table import Objective, ObjectiveName, SweepTable, sweep_table
+from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import paired_bootstrap
 from s5eval.systems.decision import THRESHOLDS, Decision
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.labels import CLASSES
@@ -23,10 +22,9 @@ from s5eval.harness.tuning.decision_file import made_on, write_decision
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
 from s5eval.harness.tuning.tune import FOLDS, tune_tables
 from s5eval.harness.view.runs import Snapshot
+from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import RESAMPLES, Resamples, percentiles, ratios
 from s5eval.systems.decision import Decision, candidate_labels, load_decision, parse_decision
-
-Array = npt.NDArray[np.float64]
 
 FEWER_RESAMPLES = 1_000
 """Of the intervals where there are many mixtures; the page says so."""

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from s5eval.data_manifests.common.memory import keep_freed_memory
+from s5eval.data_manifests.labels import NO_SOURCE
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.mini import RECIPE
 from s5eval.data_manifests.synthesis.recordings import open_recordings
 from s5eval.data_manifests.training_scenes import (
-    NO_SOURCE,
     PROCEDURAL,
     TrainingItem,
     TrainingScenes,

@@ -15,11 +15,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from s5eval.data_manifests.labels import NO_SOURCE
+
 EPSILON = torch.finfo(torch.float32).eps
 """What the official evaluator adds to both energies."""
-
-NO_SOURCE = -1
-"""The class number of a slot that holds no source."""
 
 
 def capi_sdri_loss(

@@ -9,14 +9,13 @@ import soundfile
 
 from s5eval.data_manifests import training_scenes as training
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.labels import CLASSES, NO_SOURCE
 from s5eval.data_manifests.sets import mini
 from s5eval.data_manifests.synthesis.augmentation import Augmentation, AugmentedClip
 from s5eval.data_manifests.synthesis.rooms import RoomBank
 from s5eval.data_manifests.synthesis.scene import DrawnEvent, draw_scene
 from s5eval.data_manifests.synthesis.sources import FileClip, FoleyClip
 from s5eval.data_manifests.training_scenes import (
-    NO_SOURCE,
     TrainingScenes,
     mixed_training,
     start_worker,

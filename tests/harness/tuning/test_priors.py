@@ -17,7 +17,8 @@ from s5eval.harness.record.lines import pairs_path
 from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
-from s5eval.harness.tuning.priors import OUTCOMES, Array, expectation_maximisation, outcome_probabilities
+from s5eval.harness.tuning.priors import OUTCOMES, expectation_maximisation, outcome_probabilities
+from s5eval.metrics.arrays import Array
 from s5eval.systems.card import write_card
 from s5eval.systems.decision import Decision, adapt_scores, parse_decision, thresholds_file
 

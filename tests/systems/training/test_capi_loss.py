@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from s5eval.data_manifests.labels import NO_SOURCE
 from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.sdr import pairwise_sdr
-from s5eval.systems.training.capi_loss import NO_SOURCE, capi_sdri_loss
+from s5eval.systems.training.capi_loss import capi_sdri_loss
 
 Scene = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
