@@ -17,7 +17,7 @@ from s5eval.harness.comparing.ranking_table import (
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import estimate_marks, interval_text
 from s5eval.harness.report.templates import templates_of
-from s5eval.harness.report.text import ABSENT, number
+from s5eval.harness.report.text import ABSENT, typeset, typeset_number
 
 
 def ranking_page(ranking: Ranking) -> str:
@@ -25,7 +25,7 @@ def ranking_page(ranking: Ranking) -> str:
     environment = templates_of("s5eval.harness.comparing")
     ranked = [entry for entry in ranking.entries if entry.rank is not None]
     environment.tests["published"] = lambda row: isinstance(row, Published)
-    environment.filters |= {"number": lambda value, digits: number(value, digits)}
+    environment.filters |= {"number": lambda value, digits: typeset_number(value, digits)}
     return environment.get_template("ranking.html").render(
         style=stylesheet(),
         ranking=ranking,
@@ -39,8 +39,8 @@ def ranking_page(ranking: Ranking) -> str:
         rank_text=rank_text,
         shown_as=shown_as,
         published_as=published_as,
-        interval_text=interval_text,
-        behind_text=behind_text,
+        interval_text=lambda value, digits: typeset(interval_text(value, digits)),
+        behind_text=lambda difference: typeset(behind_text(difference)),
         first_text=first_text,
         marks=estimate_marks,
     )

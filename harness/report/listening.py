@@ -13,7 +13,7 @@ from s5eval.harness.record.lines import source_file
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.sounds import decode_stereo
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _references(score: MixtureScore, scene: Scene | None) -> list[Sound]:
         audio, problem = None, _NOT_THERE
         if there and scene is not None and scene.references is not None:
             audio, problem = _read(scene.references[r].audio)
-        note = f"SNR of the mixture {number(before[r], 2)} dB" if r in before else ""
+        note = f"SNR of the mixture {typeset_number(before[r], 2)} dB" if r in before else ""
         found.append(Sound(f"reference-{r}", f"reference {label}", note, problem, audio))
     return found
 
@@ -92,10 +92,11 @@ def _estimates(run: Path, score: MixtureScore) -> list[Sound]:
     for estimate in score.estimates:
         k, path = estimate.index, run / "audio" / source_file(score.mixture_id, estimate)
         audio, problem = _read_wav(path) if path.is_file() else (None, NOT_SAVED)
-        note = f"confidence {number(estimate.confidence, 2)}, assigned to no reference"
+        note = f"confidence {typeset_number(estimate.confidence, 2)}, assigned to no reference"
         if k in pairs:
             pair = pairs[k]
-            note = f"SDR {number(pair.sdr, 2)} dB, SDRi {number(pair.sdri, 2)} dB to reference {pair.reference + 1}"
+            note = f"SDR {typeset_number(pair.sdr, 2)} dB, SDRi {typeset_number(pair.sdri, 2)} dB"
+            note += f" to reference {pair.reference + 1}"
         found.append(Sound(f"estimate-{k}", f"estimate {estimate.label}", note, problem, audio))
     return found
 

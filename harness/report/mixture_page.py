@@ -11,7 +11,7 @@ from s5eval.harness.report.page import SCALE_NOTE, environment, packaged_text, p
 from s5eval.harness.report.rows import MixtureRow
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import headline, shown_name
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def mixture_page(
             before=_from_here(beside[0]),
             after=_from_here(beside[1]),
             signals=[_seen_from_here(signal) for signal in signals],
-            level="" if gain == 1.0 else f", {number(gain, 2)} times the original so that none clips",
+            level="" if gain == 1.0 else f", {typeset_number(gain, 2)} times the original so that none clips",
             scale_note=SCALE_NOTE,
             style=Markup(style),
             script=Markup(script),

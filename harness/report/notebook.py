@@ -17,7 +17,7 @@ from s5eval.harness.report.listening import Sound, common_gain, sounds_of
 from s5eval.harness.report.spectrogram import inline, picture
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import BOUND_NOTES, headline, interval_text, shown_name
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import number, typeset, typeset_number
 
 _HEADINGS = ("", "CAPI-SDRi, dB", "zero floor, dB", "mixture acc., %", "source acc., %", "n (defined)")
 
@@ -36,7 +36,7 @@ def run_html(summary: Summary) -> str:
 
 def mixture_html(run: Path, score: MixtureScore, scene: Scene | None) -> str:
     """A mixture of a run: its score, and a player and a spectrogram of each of its sounds."""
-    said = "failed" if score.status == "failed" else f"CAPI-SDRi {number(score.capi_sdri, 2)} dB"
+    said = "failed" if score.status == "failed" else f"CAPI-SDRi {typeset_number(score.capi_sdri, 2)} dB"
     notes = score.outcome.error or ", ".join(map(str, score.flags))
     head = f"<b>{escape(plain(score.mixture_id))}</b> {escape(said)} {escape(plain(notes, 400))}"
     sounds = sounds_of(run, score, scene)
@@ -85,7 +85,7 @@ def _metrics_row(
 def _table(headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
     head = "".join(f"<th>{escape(plain(heading))}</th>" for heading in headings)
     body = "".join(
-        f'<tr class="{kind}">{"".join(f"<td>{escape(plain(cell, 300))}</td>" for cell in cells)}</tr>'
+        f'<tr class="{kind}">{"".join(f"<td>{escape(typeset(plain(cell, 300)))}</td>" for cell in cells)}</tr>'
         for kind, cells in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

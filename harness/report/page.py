@@ -30,7 +30,7 @@ from s5eval.harness.report.spectrogram import CEILING_DB, FLOOR_DB, LOW_HZ
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, interval_text, shown_name, whole
 from s5eval.harness.report.templates import templates_of
-from s5eval.harness.report.text import ABSENT, number
+from s5eval.harness.report.text import ABSENT, typeset, typeset_number
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
@@ -271,8 +271,8 @@ def _hash(text: str) -> str:
 
 
 def _number(value: float | None, digits: int = 2) -> str:
-    return number(value, digits)
+    return typeset_number(value, digits)
 
 
 def _metric(entry: MetricValue | None) -> str:
-    return ABSENT if entry is None else interval_text(entry, 2)
+    return ABSENT if entry is None else typeset(interval_text(entry, 2))

@@ -13,7 +13,7 @@ from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import cells_of, pairs_of
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
 from s5eval.harness.report.charts.svg import plain
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 from s5eval.metrics.tolerance import settled
 
 
@@ -77,7 +77,7 @@ def mixture_row(
     if sounds is None:
         sounds = _sounds(run, score, scene)
     labels = score.reference_labels
-    sdri = {pair.estimate: number(pair.sdri, 2) for pair in pairs_of(score)}
+    sdri = {pair.estimate: typeset_number(pair.sdri, 2) for pair in pairs_of(score)}
     cells = cells_of(score) if score.status == "scored" else {}
     wrong = [_in_words(row, column, n) for (row, column), n in sorted(cells.items()) if row != column and n]
     kinds: set[str] = {loss.kind for loss in score.decomposition.losses} if score.decomposition is not None else set()
@@ -92,7 +92,7 @@ def mixture_row(
     return MixtureRow(
         anchor=f"mixture={score.mixture_id}",
         name=plain(score.mixture_id, 300),
-        score="failed" if score.status == "failed" else number(score.capi_sdri, 2),
+        score="failed" if score.status == "failed" else typeset_number(score.capi_sdri, 2),
         mixture=sounds.get("mixture"),
         picture=picture,
         references=None

@@ -4,9 +4,13 @@ A number is rounded before its sign is written, and settled at nine digits befor
 depends on the last bit of a sum, which differs from processor to processor.
 """
 
+import re
+
 from s5eval.metrics.tolerance import PLACES, equal
 
 ABSENT = "–"
+
+_MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 
 
 def number(value: float | None, digits: int, *, signed: bool = False) -> str:
@@ -33,6 +37,29 @@ def number_and_interval(
     if value is None or not has_width(low, high):
         return text
     return f"{text} [{number(low, places, signed=signed)}, {number(high, places, signed=signed)}]"
+
+
+def typeset(text: str) -> str:
+    """The numbers of a text as pages and charts print them: with a true minus sign, which is as wide as a plus.
+
+    Terminals, files and LaTeX keep the hyphen, since what stands there is copied and read back.
+
+    >>> typeset("dev-test -0.25 [-1.00, +0.50]")
+    'dev-test −0.25 [−1.00, +0.50]'
+    """
+    return _MINUS.sub("−", text)
+
+
+def typeset_number(value: float | None, digits: int, *, signed: bool = False) -> str:
+    """`number` for pages and charts."""
+    return typeset(number(value, digits, signed=signed))
+
+
+def typeset_interval(
+    value: float | None, low: float | None, high: float | None, digits: int, *, signed: bool = False, places: int = 2
+) -> str:
+    """`number_and_interval` for pages and charts."""
+    return typeset(number_and_interval(value, low, high, digits, signed=signed, places=places))
 
 
 def has_width(low: float | None, high: float | None) -> bool:

@@ -8,7 +8,7 @@ from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
-from s5eval.harness.report.text import number_and_interval
+from s5eval.harness.report.text import typeset_interval
 from s5eval.harness.scoring.paired import Difference
 from s5eval.harness.view.runs import Snapshot
 from s5eval.metrics.tolerance import settled
@@ -99,14 +99,14 @@ def _row(title: str, difference: Difference, group: str = "") -> IntervalRow:
 
 def _difference(path: tuple[str, ...], difference: Difference) -> dict[str, Any]:
     of = "all" if path[0] == "metrics" else " ".join([_GROUPS.get(path[-3], ""), path[-2]]).strip()
-    text = number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 2, signed=True)
+    text = typeset_interval(difference.delta, difference.ci_low, difference.ci_high, 2, signed=True)
     return {
         "of": of if path[0] != "secondary" else "secondary",
         "metric": _TITLES.get(path[-1], path[-1]),
         "first": difference.first,
         "second": difference.second,
         "delta": difference.delta,
-        "range": text.partition(" ")[2].replace("-", "−"),
+        "range": text.partition(" ")[2],
         "better": difference.better,
         "worse": difference.worse,
         "p": difference.p_sign,

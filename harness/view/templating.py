@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.templates import templates_of
-from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.report.text import ABSENT, typeset_interval, typeset_number
 
 _LONGEST = 1000
 """Characters of one text; an error of ten thousand makes a page nobody can read."""
@@ -32,16 +32,15 @@ def _settle(value: Any) -> Any:
 
 
 def shown(value: float | None, digits: int = 2, signed: bool = False) -> str:
-    """A number with so many decimals; a dash where there is none. A true minus sign aligns with a plus."""
-    return number(value, digits, signed=signed).replace("-", "−")
+    """A number with so many decimals; a dash where there is none."""
+    return typeset_number(value, digits, signed=signed)
 
 
 def interval(metric: Any, digits: int = 2) -> str:
     """`value [low, high]` of a metric of a summary."""
     if metric is None:
         return ABSENT
-    text = number_and_interval(metric.value, metric.ci_low, metric.ci_high, digits)
-    return text.replace("-", "−")
+    return typeset_interval(metric.value, metric.ci_low, metric.ci_high, digits)
 
 
 def short(text: object) -> str:

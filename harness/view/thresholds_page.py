@@ -5,7 +5,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.report.text import number_and_interval
+from s5eval.harness.report.text import typeset_interval
 from s5eval.harness.view.thresholds import Board
 from s5eval.metrics.tolerance import LAST_BITS
 
@@ -46,6 +46,6 @@ def _words(board: Board, key: str) -> str:
     if key != "optimum":
         return ""
     gain = board.optimum()[1]
-    text = number_and_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
+    text = typeset_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
     hint = "" if (gain["value"] or 0.0) > LAST_BITS else "; keep what you have"
     return f"Fitted to these very mixtures. On mixtures left out of the fit (cross-validation): {text} dB{hint}."

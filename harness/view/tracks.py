@@ -10,7 +10,7 @@ from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.charted import pairs_of
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.sound import MixtureAudio
@@ -264,7 +264,7 @@ def _nearest(sound: MixtureAudio, k: int) -> str:
         return "answers no reference"
     improvements = table.pair_scores.sdr[k] - table.pair_scores.sdr_mixture
     r = int(improvements.argmax())
-    near = f"{score.reference_labels[r]} ({r}), {number(float(improvements[r]), 1, signed=True)} dB"
+    near = f"{score.reference_labels[r]} ({r}), {typeset_number(float(improvements[r]), 1, signed=True)} dB"
     return f"answers no reference; nearest to {near}"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from s5eval.harness.report.charts.scale import Scale, scale_of
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark
-from s5eval.harness.report.text import has_width, number, number_and_interval
+from s5eval.harness.report.text import has_width, typeset_interval, typeset_number
 
 _ROW = 21.0
 _BAR = 9.0
@@ -80,12 +80,12 @@ def class_bars(rows: Sequence[ClassRow], *, title: str = "By class", width: floa
 
 
 def _sdri_text(row: ClassRow) -> str:
-    return number_and_interval(row.sdri, row.low, row.high, 2)
+    return typeset_interval(row.sdri, row.low, row.high, 2)
 
 
 def _cell(row: ClassRow, column: int, scale: Scale, end: float, top: float) -> str:
     value = (row.sdri, row.precision, row.recall, row.threshold)[column]
-    text = number(value, (2, 1, 1, 3)[column])
+    text = typeset_number(value, (2, 1, 1, 3)[column])
     bar = ""
     if value is not None:
         low, high = sorted((scale(0.0), scale(value)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from s5eval.harness.report.charts.svg import chart, element, label, mark, text_width
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 from s5eval.metrics.tolerance import LAST_BITS
 
 MISSED = "missed"
@@ -79,7 +79,7 @@ def _filled(
     middle = x + (_CELL - 1) / 2
     shape += label(middle, y + (14 if paid else 20), count, anchor="middle")
     if paid:
-        shape += label(middle, y + 26, number(cost, 2), anchor="middle", size=9.0, class_="soft")
+        shape += label(middle, y + 26, typeset_number(cost, 2), anchor="middle", size=9.0, class_="soft")
     what = f"{row} as {column}" if row != column else f"{row}, right"
     what = f"{row}, missed" if column == MISSED else f"false alarm: {column}" if row == FALSE_ALARM else what
-    return mark(shape, f"{what}: {count}{f', {number(cost, 3)} dB' if paid else ''}", href)
+    return mark(shape, f"{what}: {count}{f', {typeset_number(cost, 3)} dB' if paid else ''}", href)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from s5eval.harness.report.charts.scale import Scale, axis_below, axis_left, scale_of
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark, text_width
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 
 _LEFT = 46.0
 _HEIGHT = 200.0
@@ -78,7 +78,9 @@ def curves(
             label(min(max(at, half), width - half), baseline, entry.title, anchor="middle", size=SMALL, class_="halo")
         )
     said = "; ".join(
-        f"{line.title}: from {number(min(line.y), 3)} to {number(max(line.y), 3)}" for line in lines if len(line.y)
+        f"{line.title}: from {typeset_number(min(line.y), 3)} to {typeset_number(max(line.y), 3)}"
+        for line in lines
+        if len(line.y)
     )
     return chart(width, bottom + 34, *parts, title=title, description=f"{said}. {'; '.join(m.title for m in marks)}")
 

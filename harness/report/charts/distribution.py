@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from s5eval.harness.report.charts.scale import Scale, axis_below, axis_left, round_step, scale_of
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark, text_width
-from s5eval.harness.report.text import has_width, number, number_and_interval
+from s5eval.harness.report.text import has_width, typeset_interval, typeset_number
 
 _LEFT = 40.0
 _TOP = 18.0
@@ -77,17 +77,18 @@ def histogram(
             height=bottom - upright(count),
             class_="s1",
         )
-        said = f"{count} from {number(k * step, 2)} to {number((k + 1) * step, 2)}"
+        said = f"{count} from {typeset_number(k * step, 2)} to {typeset_number((k + 1) * step, 2)}"
         parts.append(mark(bar, said, None if href is None else href(k * step, (k + 1) * step)))
     if mean is not None and known:
         x = scale(mean)
-        text = f"mean {number(mean, 2)}"
+        text = f"mean {typeset_number(mean, 2)}"
         half = text_width(text, SMALL) / 2
         parts.append(element("line", x1=x, x2=x, y1=_TOP - 4, y2=bottom, class_="line s2"))
         parts.append(label(min(max(x, half), width - half), 10, text, anchor="middle", size=SMALL))
     undefined = len(values) - len(known)
-    said = f"{len(known)} values" + (f" from {number(min(known), 2)} to {number(max(known), 2)}" if known else "")
-    said += f", mean {number(mean, 3)}" if mean is not None else ""
+    said = f"{len(known)} values"
+    said += f" from {typeset_number(min(known), 2)} to {typeset_number(max(known), 2)}" if known else ""
+    said += f", mean {typeset_number(mean, 3)}" if mean is not None else ""
     return chart(
         width, _TOP + _HEIGHT, *parts, title=title,
         description=f"{said}{f'; {undefined} undefined' if undefined else ''}.",
@@ -125,10 +126,13 @@ def scatter_plot(
         if entry.ci_low is not None and entry.ci_high is not None and has_width(entry.ci_low, entry.ci_high):
             shape = element("line", x1=at, x2=at, y1=y(entry.ci_low), y2=y(entry.ci_high), class_="line s2")
         shape += element("circle", cx=at, cy=y(entry.mean), r=4.5, class_="s2 ringed")
-        text = number_and_interval(entry.mean, entry.ci_low, entry.ci_high, 2)
-        said = f"{number(entry.low, 0)} to {number(entry.high, 0)} dB: mean {text} dB of {entry.n} sources"
+        text = typeset_interval(entry.mean, entry.ci_low, entry.ci_high, 2)
+        span = f"{typeset_number(entry.low, 0)} to {typeset_number(entry.high, 0)} dB"
+        said = f"{span}: mean {text} dB of {entry.n} sources"
         parts.append(mark(shape, said, entry.href))
-    listed = "; ".join(f"{number(b.low, 0)} to {number(b.high, 0)} dB: {number(b.mean, 2)}" for b in bins)
+    listed = "; ".join(
+        f"{typeset_number(b.low, 0)} to {typeset_number(b.high, 0)} dB: {typeset_number(b.mean, 2)}" for b in bins
+    )
     return chart(
         width, bottom + 34, *parts, title=title,
         description=f"{len(points)} sources. {f'Means: {listed}.' if bins else ''}",
@@ -168,7 +172,7 @@ def _cells(points: Sequence[Point], x: Scale, y: Scale, href: Callable[[float, f
             "rect", x=x(low), y=top, width=x(low + wide) - x(low) - 0.5, height=bottom - top - 0.5,
             class_="s1", fill_opacity=str(round(0.12 + 0.88 * math.sqrt(count / most), 2)),
         )  # fmt: skip
-        said = f"{count} sources at {number(low, 1)} dB, SDRi {number(base, 1)} dB"
+        said = f"{count} sources at {typeset_number(low, 1)} dB, SDRi {typeset_number(base, 1)} dB"
         shapes.append(mark(shape, said, None if href is None else href(low, low + wide)))
     return "".join(shapes)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from s5eval.harness.report.charts.scale import Scale, axis_below, scale_of
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark, text_width
-from s5eval.harness.report.text import has_width, number, number_and_interval
+from s5eval.harness.report.text import has_width, typeset_interval, typeset_number
 
 _ROW = 24.0
 _NOTED = 38.0
@@ -58,7 +58,7 @@ def forest(
         zero: 0 is within the axis.
         width: px.
     """
-    texts = [number_and_interval(row.value, row.low, row.high, digits, signed=signed, places=digits) for row in rows]
+    texts = [typeset_interval(row.value, row.low, row.high, digits, signed=signed, places=digits) for row in rows]
     column = max((text_width(text) for text in texts), default=0.0)
     names = max((text_width(row.title) for row in rows), default=0.0)
     left = min(max(names, 60.0), width * 0.34) + _GAP
@@ -99,7 +99,7 @@ def _row_mark(row: IntervalRow, scale: Scale, middle: float, said: str, beside: 
     if row.beside is not None:
         x = scale(row.beside)
         shape += element("line", x1=x, x2=x, y1=middle - 7, y2=middle + 7, class_="line s2")
-        said += f"; {beside} {number(row.beside, digits)}"
+        said += f"; {beside} {typeset_number(row.beside, digits)}"
     if row.value is not None:
         shape += element("circle", cx=scale(row.value), cy=middle, r=4.0, class_=class_)
     if row.n is not None:

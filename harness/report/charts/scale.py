@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from s5eval.harness.report.charts.svg import SMALL, element, label, text_width
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def scale_of(
 
 def tick_text(value: float, step: float) -> str:
     """A tick with the decimals its step has."""
-    return number(value, max(0, -math.floor(math.log10(step) + 1e-9)))
+    return typeset_number(value, max(0, -math.floor(math.log10(step) + 1e-9)))
 
 
 def axis_below(scale: Scale, top: float, bottom: float, title: str, *, count: int = 5) -> str:
@@ -89,6 +89,6 @@ def axis_left(scale: Scale, left: float, right: float, *, count: int = 4, digits
         y = scale(tick)
         class_ = "grid zero" if abs(tick) < step / 1e6 else "grid"
         parts.append(element("line", x1=left, x2=right, y1=y, y2=y, class_=class_))
-        text = tick_text(tick, step) if digits is None else number(tick, digits)
+        text = tick_text(tick, step) if digits is None else typeset_number(tick, digits)
         parts.append(label(left - 6, y + 4, text, anchor="end", size=SMALL, class_="soft"))
     return "".join(parts)

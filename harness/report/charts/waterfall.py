@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from s5eval.harness.report.charts.scale import scale_of
 from s5eval.harness.report.charts.svg import chart, element, label, mark
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 
 _ROW = 25.0
 _BAR = 15.0
@@ -61,7 +61,7 @@ def waterfall(steps: Sequence[WaterfallRow], *, width: float = 460, title: str =
         bar = element("rect", x=x, y=top, width=max(end - x, 1.0), height=_BAR, class_=kind)
         if torn:
             bar += _tear(right - 16, top)
-        text = number(step.value, 3)
+        text = typeset_number(step.value, 3)
         parts.append(
             mark(bar, f"{step.title.lstrip('+= ')}: {text} dB{f', {step.note}' if step.note else ''}", step.href)
         )
@@ -72,7 +72,7 @@ def waterfall(steps: Sequence[WaterfallRow], *, width: float = 460, title: str =
         if k + 1 < len(steps) and not torn:
             level = scale(spans[k][1])
             parts.append(element("line", x1=level, x2=level, y1=top + _BAR, y2=top + _ROW, class_="grid"))
-    said = "; ".join(f"{step.title} {number(step.value, 3)} dB" for step in steps)
+    said = "; ".join(f"{step.title} {typeset_number(step.value, 3)} dB" for step in steps)
     return chart(width, _ROW * len(steps), *parts, title=title, description=said)
 
 

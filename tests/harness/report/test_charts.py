@@ -104,7 +104,7 @@ def test_whatever_a_text_is_it_stays_text(kind: str, name: str) -> None:
 
 
 def test_the_width_of_a_text_is_not_underestimated() -> None:
-    for text in (*CLASSES, "CAPI-SDRi, dB", "+ repeated classes", "3.44 [0.00, 5.75]", "-12.345", "false alarm"):
+    for text in (*CLASSES, "CAPI-SDRi, dB", "+ repeated classes", "3.44 [0.00, 5.75]", "−12.345", "false alarm"):
         assert real_width(text, 12) <= text_width(text, 12) <= 1.35 * real_width(text, 12) + 4, text
     assert real_width(shortened("MusicalKeyboard" * 9, 80), 12) <= 80
 
@@ -122,7 +122,7 @@ def test_a_waterfall_goes_from_where_the_row_before_ended() -> None:
     assert bars[6][2] == bars[7][2] > bars[5][2]  # torn at the right edge
     assert bars[6][2] - bars[6][0] > 30
     shown = [box.text for box in texts(svg)]
-    assert {"5.768", "0.917", "-0.200", "80.039", "87.808"} <= set(shown)
+    assert {"5.768", "0.917", "−0.200", "80.039", "87.808"} <= set(shown)
     assert [rect.get("class") for rect in rects(svg)][:6] == ["s1", "s2", "s2", "s2", "s3", "s1"]
     assert [node.get("href") for node in parsed(svg).iter(f"{SVG}a")] == ["#miss"]
 
@@ -142,7 +142,7 @@ def test_a_histogram_counts_every_value_once() -> None:
     values = [*rng.normal(5, 4, 500).tolist(), None, 5.0, 5.0]
     svg = histogram(values, mean=5.0)
     said = [re.fullmatch(r"(\d+) from (\S+) to (\S+)", text) for text in tooltips(svg)]
-    bars = [(int(m[1]), float(m[2]), float(m[3])) for m in said if m]
+    bars = [(int(m[1]), *(float(m[k].replace("−", "-")) for k in (2, 3))) for m in said if m]
     assert sum(count for count, _, _ in bars) == 502
     for count, low, high in bars:
         assert count == sum(low <= v < high for v in values if v is not None)
@@ -180,7 +180,7 @@ def test_the_marks_of_a_forest_stand_where_their_numbers_are() -> None:
 
 def test_a_difference_carries_its_sign() -> None:
     svg = forest([IntervalRow("a", 0.4, -0.1, 0.9)], title="t", signed=True)
-    assert "+0.40 [-0.10, +0.90]" in {box.text for box in texts(svg)}
+    assert "+0.40 [−0.10, +0.90]" in {box.text for box in texts(svg)}
 
 
 def test_the_bars_of_classes_are_as_long_as_their_values() -> None:

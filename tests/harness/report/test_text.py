@@ -13,7 +13,7 @@ from s5eval.harness.record.codec import from_json
 from s5eval.harness.record.run_summary import RunDecomposition
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.decibels import decomposition_lines
-from s5eval.harness.report.text import number, number_and_interval
+from s5eval.harness.report.text import number, number_and_interval, typeset, typeset_interval, typeset_number
 from s5eval.harness.scoring.decomposition import decompose_run
 from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
@@ -93,6 +93,13 @@ def test_a_confusion_that_costs_less_than_is_shown_is_not_listed() -> None:
     text = "\n".join(decomposition_lines(from_json(RunDecomposition, parts)))
     assert "Pour → Cough" not in text
     assert "-0.000" not in text
+
+
+def test_pages_and_charts_have_a_true_minus_and_names_keep_their_hyphens() -> None:
+    assert typeset_number(-0.25, 2) == "−0.25" and typeset_number(-1e-17, 3) == "0.000"
+    assert typeset_interval(-1.0, -2.0, 0.5, 2, signed=True) == "−1.00 [−2.00, +0.50]"
+    assert typeset("dev-test-1 2024-05-01 a-1 B-format -3") == "dev-test-1 2024-05-01 a-1 B-format −3"
+    assert number(-0.25, 2) == "-0.25", "what a terminal shows is copied and read back"
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_the_optimum_is_what_tune_fits_and_its_gain_is_cross_validated(
     found = ask(browse(copied.runs), run, "named", against="optimum", thresholds={})
     decision = load_decision(run.parent / "tuned.yaml")
     assert found["thresholds"]["Speech"] == pytest.approx(decision.threshold("Speech"))
-    assert f"{tuned['gain']['value']:+.3f}" in found["words"]
+    assert f"{tuned['gain']['value']:+.3f}".replace("-", "−") in found["words"]
     assert "cross-validation" in found["words"]
 
 
