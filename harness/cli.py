@@ -16,6 +16,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import click
 
 from s5eval.data_manifests.common.errors import S5Error
+from s5eval.harness.command_line.completion import complete_values
+from s5eval.harness.command_line.help import Group
+from s5eval.harness.command_line.wording import in_options
 from s5eval.harness.commands import (
     ablate,
     cache,
@@ -41,9 +44,6 @@ from s5eval.harness.commands import (
     view,
     weights,
 )
-from s5eval.harness.commands.complete import complete_values
-from s5eval.harness.commands.help import Group
-from s5eval.harness.commands.wording import in_options
 from s5eval.harness.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNEXPECTED
 from s5eval.harness.process import interrupt_on_signals, interrupted, mend_standard_streams
 from s5eval.harness.terminal import echo

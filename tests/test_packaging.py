@@ -28,7 +28,7 @@ ROOMS = {
     "metrics": "arrays label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose "
     "literal ranks",
     "harness": "errors process terminal | dispatch | record | scoring | report | runs tuning | comparing "
-    "| exporting hosting view | api commands | cli",
+    "| exporting hosting view | command_line | api commands | cli",
 }
 """The rooms (folders and files) of every floor: each imports only rooms before the bar on its left."""
 

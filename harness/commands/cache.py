@@ -6,7 +6,7 @@ import sys
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.commands.help import Group
+from s5eval.harness.command_line.help import Group
 from s5eval.harness.terminal import echo
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, show_progress
+from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import PathType, show_progress
 from s5eval.harness.terminal import echo, plugin_output
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, RunType
+from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import PathType, RunType
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:

@@ -11,10 +11,16 @@ import click
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.layouts import LAYOUTS
-from s5eval.harness.commands.help import Group
-from s5eval.harness.commands.options import PathType, data_options, given_options, refuse_folder_of_mini, show_making
-from s5eval.harness.commands.progress_bar import Show, show_count
-from s5eval.harness.commands.wording import in_options
+from s5eval.harness.command_line.help import Group
+from s5eval.harness.command_line.options import (
+    PathType,
+    data_options,
+    given_options,
+    refuse_folder_of_mini,
+    show_making,
+)
+from s5eval.harness.command_line.progress_bar import Show, show_count
+from s5eval.harness.command_line.wording import in_options
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import RunType
+from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import RunType
 from s5eval.harness.exporting.targets import TARGETS
 from s5eval.harness.terminal import echo, plugin_output
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.commands.help import Group
-from s5eval.harness.commands.options import PathType
+from s5eval.harness.command_line.help import Group
+from s5eval.harness.command_line.options import PathType
 from s5eval.harness.terminal import echo
 
 

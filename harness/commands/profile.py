@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import trust_option
+from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import trust_option
 from s5eval.harness.terminal import echo, plugin_output
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, given_options
+from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import PathType, given_options
 from s5eval.harness.terminal import echo
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import (
+from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import (
     WORKER_FIELDS,
     PathType,
     announcing,

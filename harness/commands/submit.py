@@ -10,10 +10,10 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.harness.commands.help import Group
-from s5eval.harness.commands.options import PathType, show_making
-from s5eval.harness.commands.progress_bar import show_count
-from s5eval.harness.commands.wording import in_options
+from s5eval.harness.command_line.help import Group
+from s5eval.harness.command_line.options import PathType, show_making
+from s5eval.harness.command_line.progress_bar import show_count
+from s5eval.harness.command_line.wording import in_options
 from s5eval.harness.terminal import echo, plugin_output
 
 if TYPE_CHECKING:

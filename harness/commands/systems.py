@@ -4,7 +4,7 @@ import json
 
 import click
 
-from s5eval.harness.commands.help import Command
+from s5eval.harness.command_line.help import Command
 from s5eval.harness.terminal import echo
 
 

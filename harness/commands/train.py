@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, energy_option, hook_option, hooks_of
-from s5eval.harness.commands.progress_bar import show_count
+from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import PathType, energy_option, hook_option, hooks_of
+from s5eval.harness.command_line.progress_bar import show_count
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.commands.help import Command
-from s5eval.harness.commands.options import PathType, RunType, given_options, read_workers, workers_option
+from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import PathType, RunType, given_options, read_workers, workers_option
 from s5eval.harness.terminal import echo
 
 _LABELLED = ("workers", "objective", "weight", "folds", "shrinkage", "seed", "figure")

@@ -155,15 +155,15 @@ def completions(typed: str) -> list[str]:
 
 def test_the_completions_are_those_of_the_library() -> None:
     from s5eval.data_manifests.sets.known import known_datasets
-    from s5eval.harness.commands import complete
+    from s5eval.harness.command_line import completion
     from s5eval.systems.registry import installed_systems
     from s5eval.systems.training.recipe import RECIPES, recipe_names
 
-    assert set(complete.recipes(None)) == {  # type: ignore[arg-type]
+    assert set(completion.recipes(None)) == {  # type: ignore[arg-type]
         f"{group}/{name}" for group in RECIPES for name in recipe_names(group)
     }
-    assert complete.systems(None) == sorted(installed_systems())  # type: ignore[arg-type]
-    assert complete._splits() == {name: list(dataset.splits) for name, dataset in sorted(known_datasets().items())}
+    assert completion.systems(None) == sorted(installed_systems())  # type: ignore[arg-type]
+    assert completion._splits() == {name: list(dataset.splits) for name, dataset in sorted(known_datasets().items())}
 
 
 def test_a_shell_is_answered_without_torch_and_with_exit_code_0() -> None:

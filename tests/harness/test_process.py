@@ -16,7 +16,7 @@ import pytest
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.lock import InUseError, locked, take_lock
-from s5eval.harness.commands import progress_bar
+from s5eval.harness.command_line import progress_bar
 from s5eval.harness.process import interrupted, this_command
 
 Call = Callable[..., Any]
@@ -181,7 +181,7 @@ def test_off_a_terminal_a_line_a_minute_says_how_far_it_is(
 
 
 def test_on_a_terminal_nothing_is_drawn_where_there_is_nothing_to_do() -> None:
-    script = "from s5eval.harness.commands.progress_bar import show_count\n"
+    script = "from s5eval.harness.command_line.progress_bar import show_count\n"
     script += "with show_count('scene', 'making scenes') as show: show(5, 5)"
     master, slave = pty.openpty()
     done = subprocess.run([sys.executable, "-c", script], stderr=slave, check=False)

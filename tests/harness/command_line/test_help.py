@@ -8,7 +8,7 @@ import click
 import pytest
 
 from s5eval.harness.cli import cli
-from s5eval.harness.commands.help import COMMAND_SECTIONS, HEADINGS, Command, Group
+from s5eval.harness.command_line.help import COMMAND_SECTIONS, HEADINGS, Command, Group
 
 Call = Callable[..., Any]
 

@@ -11,7 +11,7 @@ import pytest
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.harness.cli import cli
-from s5eval.harness.commands.wording import in_options
+from s5eval.harness.command_line.wording import in_options
 
 ROOT = Path(__file__).parents[3]
 Call = Callable[..., Any]
@@ -73,5 +73,5 @@ def test_no_library_error_names_an_option() -> None:
     for floor in ("data_manifests", "systems", "submissions", "metrics", "harness"):
         for path in sorted((ROOT / floor).rglob("*.py")):
             place = path.relative_to(ROOT).as_posix()
-            if not place.startswith(("harness/commands", "harness/cli")):
+            if not place.startswith(("harness/command", "harness/cli")):
                 assert set(errors_with_options(path)) <= ALLOWED.get(place, set()), place
