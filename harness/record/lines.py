@@ -63,14 +63,9 @@ class Journal:
     @property
     def order_problem(self) -> str | None:
         """That lines do not stand where they were written, as a phrase; None: they do."""
-        return order_problem(self.misplaced)
-
-
-def order_problem(misplaced: int | None) -> str | None:
-    """What it means that a line says that its place is another one, as a phrase; None: there is no such line."""
-    if misplaced is None:
-        return None
-    return f"line {misplaced} is not in its place: lines were taken out, lost, doubled or moved"
+        if self.misplaced is None:
+            return None
+        return f"line {self.misplaced} is not in its place: lines were taken out, lost, doubled or moved"
 
 
 def read_journal(run: Path, *, sealed: bool) -> Journal:
@@ -82,31 +77,64 @@ def read_journal(run: Path, *, sealed: bool) -> Journal:
 
     Raises:
         OSError: it cannot be read.
+        DataError: see `parse_line`.
     """
     path = run / JOURNAL
-    if not path.exists():
-        return Journal()
-    *whole, rest = read_regular(path).split(b"\n")
-    lines: dict[str, Line] = {}
-    damaged = []
-    place, count, misplaced = 0, 0, None
-    for number, raw in enumerate(whole, start=1):
-        if not raw.strip():
-            continue
-        count, place = count + 1, place + 1
+    reader = JournalReader()
+    if path.exists():
+        reader.feed(read_regular(path), sealed=sealed)
+    return reader.journal
+
+
+class JournalReader:
+    """Reads a journal line by line, all at once or as it grows."""
+
+    def __init__(self, *, damage: tuple[type[Exception], ...] = (DamagedError,)) -> None:
+        """Read nothing yet; `damage` is what makes a line one of the damaged, and any other error is the caller's."""
+        self._damage = damage
+        self.taken = 0
+        """Bytes of the lines that were read: where the next content begins."""
+        self._lines: dict[str, Line] = {}
+        self._damaged: list[int] = []
+        self._misplaced: int | None = None
+        self._number = self._count = self._place = 0  # of the last line: with blank ones, without, and as it says
+        self._torn = False
+
+    @property
+    def journal(self) -> Journal:
+        """What was read so far."""
+        blank = self._number - self._count
+        return Journal(dict(self._lines), tuple(self._damaged), self._misplaced, self._count, blank, self._torn)
+
+    def feed(self, content: bytes, *, sealed: bool) -> None:
+        """Read on.
+
+        Args:
+            content: what stands in the file from byte `taken` on. A last line that has no end is not taken.
+            sealed: every line has to carry its digest.
+        """
+        *whole, rest = content.split(b"\n")
+        self._torn = bool(rest)
+        self.taken += len(content) - len(rest)
+        for raw in whole:
+            self._number += 1
+            if raw.strip():
+                self._take(raw, sealed=sealed)
+
+    def _take(self, raw: bytes, *, sealed: bool) -> None:
+        self._count, self._place = self._count + 1, self._place + 1
         try:
             line = parse_line(raw)
             if sealed and not line.sealed:
                 raise DamagedError("the line has no digest")
-        except DamagedError:
-            damaged.append(number)
-            continue
-        if line.number not in (None, place):
-            misplaced = misplaced or number
-            place = line.number or place
-        lines.pop(line.score.mixture_id, None)
-        lines[line.score.mixture_id] = line
-    return Journal(lines, tuple(damaged), misplaced, count, len(whole) - count, bool(rest))
+        except self._damage:
+            self._damaged.append(self._number)
+            return
+        if line.number not in (None, self._place):
+            self._misplaced = self._misplaced or self._number
+            self._place = line.number or self._place
+        self._lines.pop(line.score.mixture_id, None)
+        self._lines[line.score.mixture_id] = line
 
 
 def parse_line(raw: bytes) -> Line:
@@ -114,6 +142,7 @@ def parse_line(raw: bytes) -> Line:
 
     Raises:
         DamagedError: it is not what was written.
+        DataError: it names a mixture or a class by which a path would lead elsewhere.
     """
     found = unseal(raw)
     try:

@@ -18,7 +18,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -179,12 +179,8 @@ class RunFolder:
         Raises:
             RunFolderError: the disk could not take it.
         """
-        try:
-            if self._journal is not None:
-                sync_files(self._pending)
-                sync_files([self.path / JOURNAL])
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        if self._journal is not None:
+            self._hand_over(self._pending, [self.path / JOURNAL])
         self._pending.clear()
         self._synced = time.monotonic()
 
@@ -194,9 +190,13 @@ class RunFolder:
         Raises:
             RunFolderError: the disk could not take it.
         """
+        self._hand_over([self.path / JOURNAL])
+
+    def _hand_over(self, *groups: Sequence[Path]) -> None:
+        """Have the disk take the files of one group after those of the other."""
         try:
-            if (self.path / JOURNAL).exists():
-                sync_files([self.path / JOURNAL])
+            for group in groups:
+                sync_files(group)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 

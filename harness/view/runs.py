@@ -14,7 +14,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.sealed import DamagedError
 from s5eval.harness.comparing.run_list import ListedRun, list_runs, run_folders
-from s5eval.harness.record.lines import JOURNAL, Line, load_table, order_problem, parse_line
+from s5eval.harness.record.lines import JOURNAL, JournalReader, Line, load_table
 from s5eval.harness.record.reading import (
     facts_of,
     is_sealed,
@@ -186,59 +186,37 @@ class ViewedRun:
         return words
 
 
+_DAMAGE = (DamagedError, DataError)
+"""What makes a line one that is left out: the rest of the run can be looked at."""
+
+
 class _GrowingJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lines: dict[str, Line] = {}
-        self._damaged: list[int] = []
-        self._inode = self._offset = self._count = self._place = 0
-        self._misplaced: int | None = None
-        self._torn = False
+        self._reader = JournalReader(damage=_DAMAGE)
+        self._inode = 0
 
     def lines(self, *, sealed: bool) -> Mapping[str, Line]:
         """All lines; only what is new is parsed. Raises `OSError`."""
         inode, size, _ = _stamp(self.path)
-        if inode != self._inode or size < self._offset:
-            self._lines, self._damaged = {}, []
-            self._inode, self._offset, self._count, self._place, self._misplaced = inode, 0, 0, 0, None
-        if not inode:
-            return {}
-        with self.path.open("rb") as file:
-            file.seek(self._offset)
-            content = file.read()
-        whole, _, rest = content.rpartition(b"\n")
-        self._torn = bool(rest)
-        self._offset += len(content) - len(rest)
-        for raw in whole.split(b"\n") if len(content) > len(rest) else ():
-            self._count += 1
-            if raw.strip():
-                self._take(raw, sealed=sealed)
-        return dict(self._lines)
-
-    def _take(self, raw: bytes, *, sealed: bool) -> None:
-        self._place += 1
-        try:
-            line = parse_line(raw)
-            if sealed and not line.sealed:
-                raise DamagedError("the line has no digest")
-        except (DamagedError, DataError):
-            self._damaged.append(self._count)
-            return
-        if line.number not in (None, self._place):
-            self._misplaced = self._misplaced or self._count
-            self._place = line.number or self._place
-        self._lines.pop(line.score.mixture_id, None)
-        self._lines[line.score.mixture_id] = line
+        if inode != self._inode or size < self._reader.taken:
+            self._reader, self._inode = JournalReader(damage=_DAMAGE), inode
+        if inode:
+            with self.path.open("rb") as file:
+                file.seek(self._reader.taken)
+                self._reader.feed(file.read(), sealed=sealed)
+        return self._reader.journal.lines
 
     def words(self, *, running: bool) -> list[str]:
         """What is not as it was written."""
         words = []
-        if self._damaged:
-            named = ", ".join(map(str, self._damaged[:5])) + (", …" if len(self._damaged) > 5 else "")
-            words.append(f"{JOURNAL}: {len(self._damaged)} damaged lines are left out ({named})")
-        if problem := order_problem(self._misplaced):
+        journal = self._reader.journal
+        if journal.damaged:
+            named = ", ".join(map(str, journal.damaged[:5])) + (", …" if len(journal.damaged) > 5 else "")
+            words.append(f"{JOURNAL}: {len(journal.damaged)} damaged lines are left out ({named})")
+        if problem := journal.order_problem:
             words.append(f"{JOURNAL}: {problem}")
-        if self._torn and not running:
+        if journal.torn and not running:
             words.append(f"{JOURNAL}: the last line is torn and left out")
         return words
 
