@@ -64,7 +64,7 @@ def command(recipe: str, **options: Any) -> int:
     training goes on from its last checkpoint when the same command is given again.
     """
     from s5eval.harness.record.config import parse_assignments
-    from s5eval.systems.training.recipe import read_plan
+    from s5eval.systems.training.training_plan import read_plan
 
     plan = read_plan(recipe, parse_assignments(options["settings"]))
     if options["dry_run"]:

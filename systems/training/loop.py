@@ -24,11 +24,11 @@ from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.batches import batches, heard, heard_entry
 from s5eval.systems.training.parts import PartsFolder, TrainingJob
-from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import TrainingSitting, device_name, make_fabric
 from s5eval.systems.training.steps import RunningMeans, parameter_groups, rate, seed_step
 from s5eval.systems.training.stopping import Stop, stopping
 from s5eval.systems.training.together import alike, anyone, everywhere, first
+from s5eval.systems.training.training_plan import TrainingPlan
 
 _TYPES = {"float32": torch.float32, "float16": torch.float16}
 

@@ -22,7 +22,7 @@ from s5eval.systems.multistage.training.extraction import EarlierStages, Slots, 
 from s5eval.systems.multistage.training.trainer import _earlier
 from s5eval.systems.training.batches import collate
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import read_plan
+from s5eval.systems.training.training_plan import read_plan
 
 SHIPPED = Path(__file__).parents[2] / "systems" / "multistage" / "weights"
 

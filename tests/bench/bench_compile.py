@@ -20,8 +20,8 @@ from torch import nn
 from s5eval.systems.multistage.models.deft_mamba import HybridPair
 from s5eval.systems.training.batches import batches
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import read_plan
 from s5eval.systems.training.steps import seed_step
+from s5eval.systems.training.training_plan import read_plan
 
 SHIPPED = Path(__file__).parents[2] / "systems" / "multistage" / "weights"
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {

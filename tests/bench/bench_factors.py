@@ -32,8 +32,8 @@ from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, 
 from s5eval.systems.multistage.training.trainer import make_job
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import TrainingPlan, read_plan
 from s5eval.systems.training.steps import seed_step
+from s5eval.systems.training.training_plan import TrainingPlan, read_plan
 
 SHIPPED = Path(__file__).parents[2] / "systems" / "multistage" / "weights"
 KINDS = {"equalise": 8.0, "speed": 0.25, "gain": 4.0, "reverse": 0.5, "mix": 0.25, "join": 0.3}

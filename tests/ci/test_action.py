@@ -157,7 +157,7 @@ def test_the_completions_are_those_of_the_library() -> None:
     from s5eval.data_manifests.sets.known import known_datasets
     from s5eval.harness.command_line import completion
     from s5eval.systems.registry import installed_systems
-    from s5eval.systems.training.recipe import RECIPES, recipe_names
+    from s5eval.systems.training.training_plan import RECIPES, recipe_names
 
     assert set(completion.recipes(None)) == {  # type: ignore[arg-type]
         f"{group}/{name}" for group in RECIPES for name in recipe_names(group)

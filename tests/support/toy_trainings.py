@@ -8,7 +8,7 @@ pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
 
 from s5eval.systems.training.loop import TrainingResult
-from s5eval.systems.training.recipe import TrainingPlan
+from s5eval.systems.training.training_plan import TrainingPlan
 
 ToyPlan = Callable[..., TrainingPlan]
 ToyTrain = Callable[..., TrainingResult]

@@ -12,12 +12,12 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.training.extraction import EarlierStages
 from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, join
-from s5eval.systems.multistage.training.recipe import LossSettings, MultistageRecipe
+from s5eval.systems.multistage.training.multistage_recipe import LossSettings, MultistageRecipe
 from s5eval.systems.multistage.training.separation import classifier_terms
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.training.batches import Batch, batches
 from s5eval.systems.training.losses import best_permutation
-from s5eval.systems.training.recipe import TrainingPlan
+from s5eval.systems.training.training_plan import TrainingPlan
 
 Hearing = Callable[[Batch], SlotBatch]
 """What the frozen networks make of scenes."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, TSEOutput, cell_power
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.frame_encoders import FrameEncoder
-from s5eval.systems.multistage.training.recipe import ClueSettings, LossSettings
+from s5eval.systems.multistage.training.multistage_recipe import ClueSettings, LossSettings
 from s5eval.systems.multistage.training.segmentation import cell_loss
 from s5eval.systems.multistage.training.separation import classifier_terms, hear, separation_terms
 from s5eval.systems.networks.m2d import M2D

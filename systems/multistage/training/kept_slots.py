@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import make_folder, write_atomically
 from s5eval.data_manifests.common.progress import CountProgress
-from s5eval.systems.multistage.training.recipe import SlotSettings
+from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
 
 SHARD = 50
 """Scenes per file: what a kill costs at most."""

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
-from s5eval.systems.multistage.training.recipe import LossSettings
+from s5eval.systems.multistage.training.multistage_recipe import LossSettings
 from s5eval.systems.multistage.training.segmentation import SegmentationHead, idle
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.precision import full_precision

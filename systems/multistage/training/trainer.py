@@ -22,14 +22,14 @@ from s5eval.systems.multistage.training.classification import (
     separated_slots,
 )
 from s5eval.systems.multistage.training.extraction import EarlierStages, ExtractionTask
-from s5eval.systems.multistage.training.recipe import MultistageRecipe, check_recipe
+from s5eval.systems.multistage.training.multistage_recipe import MultistageRecipe, check_recipe
 from s5eval.systems.multistage.training.segmentation import SegmentationTask
 from s5eval.systems.multistage.training.separation import SeparationTask
 from s5eval.systems.multistage.training.tagging import ClipTagging, FrameTagging
 from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.training.parts import Adaptation, Part, PartsFolder, TrainingJob
-from s5eval.systems.training.recipe import Trainer, TrainingPlan
+from s5eval.systems.training.training_plan import Trainer, TrainingPlan
 from s5eval.systems.weight_files import file_digest, load_strictly, read_tensors
 from s5eval.systems.weights import typed
 

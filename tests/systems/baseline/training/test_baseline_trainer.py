@@ -17,8 +17,8 @@ from s5eval.systems.baseline.training.trainer import class_aware_loss, track_los
 from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import read_plan
 from s5eval.systems.training.sitting import TrainingSitting
+from s5eval.systems.training.training_plan import read_plan
 
 SYSTEM: dict[str, Any] = {
     "m2d": {"width": 16, "depth": 1, "heads": 2},

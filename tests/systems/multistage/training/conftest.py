@@ -11,8 +11,8 @@ import torch
 
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.loop import TrainingResult, train
-from s5eval.systems.training.recipe import TrainingPlan, read_plan
 from s5eval.systems.training.sitting import TrainingSitting
+from s5eval.systems.training.training_plan import TrainingPlan, read_plan
 
 SYSTEM: dict[str, Any] = {
     "separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4},

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from s5eval.systems.multistage.training.extraction import Slots, choose_slots, disturb
-from s5eval.systems.multistage.training.recipe import ClueSettings
+from s5eval.systems.multistage.training.multistage_recipe import ClueSettings
 from s5eval.systems.training.batches import Batch
 
 

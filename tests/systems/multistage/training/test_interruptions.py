@@ -19,8 +19,8 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.card import record_file
 from s5eval.systems.hooks import Hook, Hooks
 from s5eval.systems.training.loop import TrainingResult, train
-from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import TrainingSitting
+from s5eval.systems.training.training_plan import TrainingPlan
 from s5eval.systems.weight_files import file_digest
 
 pytest.importorskip("lightning.fabric")

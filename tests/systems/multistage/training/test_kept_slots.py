@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.training.classification import SlotSource
 from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, vary
-from s5eval.systems.multistage.training.recipe import SlotSettings
+from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
 from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import TrainingSitting
+from s5eval.systems.training.training_plan import TrainingPlan
 
 pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")

@@ -11,7 +11,7 @@ from planted import Plant
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.system import build
 from s5eval.systems.training.loop import TrainingResult
-from s5eval.systems.training.recipe import TrainingPlan
+from s5eval.systems.training.training_plan import TrainingPlan
 
 ToyTrain = Callable[..., TrainingResult]
 ToyPlan = Callable[..., TrainingPlan]

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 from s5eval.systems.multistage.system import new_part
 from s5eval.systems.training.loop import train
-from s5eval.systems.training.recipe import read_plan, recipe_names
 from s5eval.systems.training.sitting import TrainingSitting
+from s5eval.systems.training.training_plan import read_plan, recipe_names
 
 pytest.importorskip("lightning.fabric")
 

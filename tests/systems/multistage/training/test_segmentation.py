@@ -11,7 +11,7 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaUSS, cell_power
 from s5eval.systems.multistage.training.segmentation import SegmentationTask, segmentation_loss
 from s5eval.systems.multistage.training.separation import SeparationTask, assign_by_class
 from s5eval.systems.training.batches import Batch
-from s5eval.systems.training.recipe import read_plan
+from s5eval.systems.training.training_plan import read_plan
 
 SAMPLES = 8000
 SMALL: dict[str, Any] = {"mamba2": {"d_state": 4, "headdim": 8, "chunk": 8}, "clue": {"dimension": 6, "width": 4}}

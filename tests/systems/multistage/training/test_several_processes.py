@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from s5eval.systems.training.loop import train
-from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import TrainingSitting
+from s5eval.systems.training.training_plan import TrainingPlan
 from s5eval.systems.weight_files import file_digest
 
 pytest.importorskip("lightning.fabric")

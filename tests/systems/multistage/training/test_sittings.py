@@ -67,7 +67,7 @@ def test_killed_at_random_and_resumed_reaches_the_same_bits(toy_plan: ToyPlan, t
     settings, system = json.dumps(recipe), json.dumps(plan.as_dict()["system"])
     program = (
         "import json, sys; from pathlib import Path\n"
-        "from s5eval.systems.training.recipe import read_plan\n"
+        "from s5eval.systems.training.training_plan import read_plan\n"
         "from s5eval.systems.training.loop import train; from s5eval.systems.training.sitting import TrainingSitting\n"
         "changes = {**json.loads(sys.argv[1]), 'system': json.loads(sys.argv[2])}\n"
         "train(read_plan('mini/dpc', changes), TrainingSitting(Path(sys.argv[3]), Path(sys.argv[4]), device='cpu', "

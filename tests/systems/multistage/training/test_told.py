@@ -12,8 +12,8 @@ from s5eval.systems.energy import Energy
 from s5eval.systems.hooks import Hook, Hooks
 from s5eval.systems.resources import training_facts
 from s5eval.systems.training.loop import train
-from s5eval.systems.training.recipe import TrainingPlan
 from s5eval.systems.training.sitting import TrainingSitting
+from s5eval.systems.training.training_plan import TrainingPlan
 
 pytest.importorskip("lightning.fabric")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")

@@ -15,9 +15,9 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.recipe import OptimiserSettings
 from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.steps import rate
+from s5eval.systems.training.training_plan import OptimiserSettings
 
 pytestmark = OTHERS_WARN
 

@@ -11,7 +11,7 @@ import yaml
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage import training as train
-from s5eval.systems.training.recipe import read_plan, recipe_names
+from s5eval.systems.training.training_plan import read_plan, recipe_names
 
 
 @pytest.mark.parametrize("preset", ["mini", "paper"])

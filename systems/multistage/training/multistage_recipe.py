@@ -8,7 +8,7 @@ from s5eval.data_manifests.sets.mini import RECIPE
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import PARTS
-from s5eval.systems.training.recipe import TrainingRecipe
+from s5eval.systems.training.training_plan import TrainingRecipe
 
 INTERFERENCES = len(RECIPE.interference_counts) - 1
 """Interfering sounds of a scene, at most."""
