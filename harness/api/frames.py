@@ -205,7 +205,7 @@ class Run:
 
 
 def read_run(path: str | PathLike[str]) -> Run:
-    """Read a run folder, or a bundle.
+    """Read a run folder, or a packed run.
 
     Args:
         path: the folder, as `s5eval run` or `s5eval.run` has made it; or the file that `s5eval pack` made of one, which
@@ -213,7 +213,7 @@ def read_run(path: str | PathLike[str]) -> Run:
 
     Raises:
         UsageError: there is no run.
-        DataError: a file of it is missing or damaged, or the bundle is not what was packed.
+        DataError: a file of it is missing or damaged, or the packed run is not what was packed.
 
     >>> read_run("nowhere")
     Traceback (most recent call last):

@@ -38,7 +38,7 @@ PathType = _Path(path_type=Path)
 
 
 class _Run(_Path):
-    """A run folder, or a bundle of one, which is verified and unpacked into the cache."""
+    """A run folder, or a packed run, which is verified and unpacked into the cache."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = super().convert(value, param, ctx)

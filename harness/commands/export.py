@@ -62,7 +62,7 @@ def write(contents: "Sequence[Content]", options: dict[str, Any], as_json: bool)
 @place_options(required=True)
 @click.option("--json", "as_json", is_flag=True, help="Where it is, as a JSON array.")
 def command(runs: Sequence[Path], as_json: bool, **options: Any) -> int:
-    """Write the tables of RUNs (folders or bundles) as files, or into an experiment tracker's store.
+    """Write the tables of RUNs (folders or packed runs) as files, or into an experiment tracker's store.
 
     Everything that `s5eval.read_run` gives: mixtures, sources, estimates, pairs, slices, losses, with the run's facts
     and what a reader must not miss. Nothing leaves this machine unless --out is a server's URI, or --online is given.

@@ -17,22 +17,22 @@ from s5eval.harness.terminal import echo
     example="s5eval pack runs/first --out first.s5run.zip",
 )
 @click.argument("run", type=PathType)
-@click.option("--out", type=PathType, metavar="FILE", help="The bundle; default: RUN.s5run.zip beside the folder.")
+@click.option("--out", type=PathType, metavar="FILE", help="The file to make; default: RUN.s5run.zip, beside RUN.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(run: Path, out: Path | None, as_json: bool) -> int:
     """Pack RUN into one file: its record, decision, scores, pair tables and environment, without audio.
 
     Enough to look at it, compare it and rescore it anywhere: compare, rescore, tune, export, runs and
-    `s5eval.read_run` take the bundle as they take the folder, after verifying all of it.
+    `s5eval.read_run` take the packed run as they take the folder, after verifying all of it.
     """
     from s5eval.harness.exporting.packed_run import pack
 
     packed = pack(run, out)
     if as_json:
-        facts = {"bundle": str(packed.path), "sha256": packed.sha256, "files": packed.files}
+        facts = {"packed_run": str(packed.path), "sha256": packed.sha256, "files": packed.files}
         echo(json.dumps({**facts, "bytes": packed.path.stat().st_size}, indent=1))
         return 0
-    echo(f"bundle: {packed.path} ({packed.files} files, {packed.path.stat().st_size / 1e6:.2f} MB)")
+    echo(f"packed run: {packed.path} ({packed.files} files, {packed.path.stat().st_size / 1e6:.2f} MB)")
     echo(f"sha256: {packed.sha256}")
     return 0
 
@@ -40,14 +40,14 @@ def command(run: Path, out: Path | None, as_json: bool) -> int:
 @click.command(
     "unpack",
     cls=Command,
-    short_help="Make a run folder of a bundle, verified.",
+    short_help="Make a run folder of a packed run, verified.",
     example="s5eval unpack first.s5run.zip --out runs/first",
 )
-@click.argument("bundle", type=PathType)
+@click.argument("packed", type=PathType)
 @click.option("--out", type=PathType, metavar="RUN", required=True, help="The run folder to make.")
-def unpack_command(bundle: Path, out: Path) -> int:
-    """Make a run folder of BUNDLE, once every file of it has been verified."""
+def unpack_command(packed: Path, out: Path) -> int:
+    """Make a run folder of PACKED, once every file of it has been verified."""
     from s5eval.harness.exporting.packed_run import unpack
 
-    echo(f"run: {unpack(bundle, out)}")
+    echo(f"run: {unpack(packed, out)}")
     return 0

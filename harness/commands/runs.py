@@ -25,8 +25,8 @@ from s5eval.harness.terminal import echo
 def command(folders: Sequence[Path], as_json: bool, **options: Any) -> int:
     """List the runs in and below FOLDERs (default: runs): name, data, status, scores, and what to be wary of.
 
-    With --to the table is written for other tools, as `s5eval export` writes the tables of one run. Bundles are listed
-    where they are named.
+    With --to the table is written for other tools, as `s5eval export` writes the tables of one run. Packed runs are
+    listed where they are named.
     """
     from s5eval.harness.comparing.run_list import list_runs, runs_table
     from s5eval.harness.report.terminal_layout import fitted

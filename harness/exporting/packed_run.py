@@ -1,6 +1,6 @@
 """A run in one file: enough to look at it, compare it and score it again anywhere, without its audio.
 
-    bundle.json        names every other file, with its place in the run folder, size and digest; closes with its own
+    packed_run.json    names every other file, with its place in the run folder, size and digest; closes with its own
     files/00000 …      run.json, mixtures.jsonl, summary.json, report.html, log.txt and the pair tables
     environment.txt    the packages that were installed where it was packed, and where the run was made
 
@@ -33,7 +33,9 @@ from s5eval.harness.record.run_record import RunRecord
 from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.zipping import Member, write_zip
 
-INDEX, ENVIRONMENT = "bundle.json", "environment.txt"
+INDEX, ENVIRONMENT = "packed_run.json", "environment.txt"
+_INDEX_BEFORE = "bundle.json"  # what it was called first
+
 SUFFIX = ".s5run.zip"
 _FORMAT = 1
 _MOST = 1 << 28  # bytes of a file
@@ -51,7 +53,7 @@ _SHAPE = {
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A bundle that stands: its file, its sha256, and how many files of the run it holds."""
+    """A packed run that stands: its file, its sha256, and how many files of the run it holds."""
 
     path: Path
     sha256: str
@@ -63,11 +65,11 @@ def pack(run: Path, out: Path | None = None) -> Packed:
 
     Args:
         run: the run folder; it must be whole, and have come to its end.
-        out: the bundle's file; default: the folder's name with `.s5run.zip`, beside it.
+        out: the file to make; default: the folder's name with `.s5run.zip`, beside it.
 
     Raises:
         UsageError: `run` is no run folder, has no digests (an earlier version made it), or has not ended.
-        DataError: a file of it is damaged, or the bundle cannot be written.
+        DataError: a file of it is damaged, or the packed run cannot be written.
     """
     record = read_run_record(run)
     if not is_sealed(record):
@@ -122,34 +124,34 @@ def _environment(record: RunRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-def is_bundle(path: Path) -> bool:
-    """Whether a path is a file that says of itself that it is a bundle; nothing of it is trusted."""
+def is_packed_run(path: Path) -> bool:
+    """Whether a path is a file that says of itself that it is a packed run; nothing of it is trusted."""
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False
     with open_container(path) as container:
-        return INDEX in container.sizes
+        return not {INDEX, _INDEX_BEFORE}.isdisjoint(container.sizes)
 
 
-def unpack(bundle: Path, out: Path) -> Path:
-    """Make a run folder of a bundle, after every check.
+def unpack(packed: Path, out: Path) -> Path:
+    """Make a run folder of a packed run, after every check.
 
     Args:
-        bundle: the file.
+        packed: the file.
         out: the folder to make.
 
     Raises:
         UsageError: there is no such file, or something is at `out`.
-        DataError: it is no bundle, is hostile or damaged, or cannot be written.
+        DataError: it is no packed run, is hostile or damaged, or cannot be written.
     """
-    if not bundle.is_file():
-        raise UsageError(f"no bundle at {bundle}")
+    if not packed.is_file():
+        raise UsageError(f"no packed run at {packed}")
     if out.exists():
         raise UsageError(f"{out} is there already; choose another `out`")
     draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
     try:
         (draft / "pairs").mkdir(parents=True)
-        with open_container(bundle) as container:
-            for path, content in _contents(bundle, container):
+        with open_container(packed) as container:
+            for path, content in _contents(packed, container):
                 (draft / path).write_bytes(content)
         sync_files(path for path in draft.rglob("*") if path.is_file())
         draft.rename(out)
@@ -161,64 +163,70 @@ def unpack(bundle: Path, out: Path) -> Path:
     return out
 
 
-def _contents(bundle: Path, container: Container) -> Iterator[tuple[str, bytes]]:
+def _contents(packed: Path, container: Container) -> Iterator[tuple[str, bytes]]:
     """Path in the run folder, and content, of every file, each as it was packed."""
     if faults := [found for found in container.findings if found.severity == "error"]:
-        raise DataError(f"{bundle}: refused: {faults[0]}")
-    index = _index(bundle, container)
+        raise DataError(f"{packed}: refused: {faults[0]}")
+    index = _index(packed, container)
     listed = [entry["name"] for entry in index["files"]]
-    if sorted([*listed, INDEX]) != sorted(container.sizes):
+    if sorted([*listed, _index_name(packed, container)]) != sorted(container.sizes):
         raise DataError(
-            f"{bundle}: it holds other files than {INDEX} lists; it was not made by `s5eval pack`, or changed"
+            f"{packed}: it holds other files than {INDEX} lists; it was not made by `s5eval pack`, or changed"
         )
     places = [entry["path"] for entry in index["files"]]
     if len(set(places)) != len(places):
-        raise DataError(f"{bundle}: {INDEX} lists a file twice")
+        raise DataError(f"{packed}: {INDEX} lists a file twice")
     for entry in index["files"]:
         path = entry["path"]
         stem = path.removeprefix("pairs/").removesuffix(".npz")
         if path not in (*_TOP, ENVIRONMENT) and (path != f"pairs/{stem}.npz" or not stem or set(stem) & set("/\\\0")):
-            raise DataError(f"{bundle}: {INDEX} lists {path[:120]!r}, which is no file of a run")
-        content = _read(bundle, container, entry["name"], _MOST)
+            raise DataError(f"{packed}: {INDEX} lists {path[:120]!r}, which is no file of a run")
+        content = _read(packed, container, entry["name"], _MOST)
         if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise DataError(f"{bundle}: {path} is not what was packed: its digest is another one; get the bundle again")
+            raise DataError(f"{packed}: {path} is not what was packed: its digest is another one; get the file again")
         yield path, content
 
 
-def _index(bundle: Path, container: Container) -> dict[str, Any]:
-    if INDEX not in container.sizes:
-        raise DataError(f"{bundle}: no bundle of `s5eval pack` (it holds no {INDEX})")
-    advice = "expected what `s5eval pack` writes; get the bundle again"
+def _index(packed: Path, container: Container) -> dict[str, Any]:
+    name = _index_name(packed, container)
+    advice = "expected what `s5eval pack` writes; get the file again"
     try:
-        found = unseal(_read(bundle, container, INDEX, _INDEX_MOST))
+        found = unseal(_read(packed, container, name, _INDEX_MOST))
     except DamagedError as error:
-        raise DataError(f"{bundle}: {INDEX}: {error}; {advice}") from error
+        raise DataError(f"{packed}: {INDEX}: {error}; {advice}") from error
     if not found.sealed:
-        raise DataError(f"{bundle}: {INDEX}: its digest is gone; {advice}")
-    check_shape(found.content, _SHAPE, f"{bundle}: {INDEX}", advice)
+        raise DataError(f"{packed}: {INDEX}: its digest is gone; {advice}")
+    check_shape(found.content, _SHAPE, f"{packed}: {INDEX}", advice)
     if found.content["format"] > _FORMAT:
-        raise DataError(f"{bundle}: of a later version of s5eval; update it to read this bundle")
+        raise DataError(f"{packed}: of a later version of s5eval; update it to read this file")
     return found.content
 
 
-def _read(bundle: Path, container: Container, name: str, limit: int) -> bytes:
+def _index_name(packed: Path, container: Container) -> str:
+    for name in (INDEX, _INDEX_BEFORE):
+        if name in container.sizes:
+            return name
+    raise DataError(f"{packed}: nothing that `s5eval pack` has made (it holds no {INDEX})")
+
+
+def _read(packed: Path, container: Container, name: str, limit: int) -> bytes:
     try:
         return container.read(name, limit)
     except Unreadable as error:
-        raise DataError(f"{bundle}: {name}: {error}") from error
+        raise DataError(f"{packed}: {name}: {error}") from error
 
 
 def run_folder_of(path: Path) -> Path:
-    """The run folder that a path stands for: itself, or a bundle unpacked into the cache, once for its content.
+    """The run folder that a path stands for: itself, or a packed run, unpacked into the cache, once for its content.
 
     What is in the cache is verified as every run folder is: by its digests, when it is read.
 
     Raises:
         DataError: see `unpack`.
     """
-    if not is_bundle(path):
+    if not is_packed_run(path):
         return path
-    home = cache_folder() / "bundles" / file_sha256(path)
+    home = cache_folder() / "packed_runs" / file_sha256(path)
     with open_container(path) as container:
         name = str(_index(path, container)["name"])
     folder = home / (
@@ -234,6 +242,6 @@ def run_folder_of(path: Path) -> Path:
 
 
 def refuse_in_place(run: Path) -> None:
-    """Refuse to write into what `run_folder_of` has made of a bundle. Raises `UsageError`."""
-    if run.is_relative_to(cache_folder() / "bundles"):
-        raise UsageError("a bundle stays as it was packed: name a new run folder with `out`")
+    """Refuse to write into what `run_folder_of` has made of a packed run. Raises `UsageError`."""
+    if run.is_relative_to(cache_folder() / "packed_runs"):
+        raise UsageError("a packed run stays as it was packed: name a new run folder with `out`")
