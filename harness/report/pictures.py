@@ -45,10 +45,10 @@ def small_pictures(
             new[id_] = content
     found |= new
     if new and store is not None:
-        content = {digests[id_]: content for id_, content in found.items()}
+        pictures = {digests[id_]: content for id_, content in found.items()}
         with contextlib.suppress(S5Error, OSError):
             store.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(store, seal({"version": _VERSION, "pictures": content}), sync=False)
+            write_atomically(store, seal({"version": _VERSION, "pictures": pictures}), sync=False)
     return found
 
 
