@@ -10,6 +10,7 @@ from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.record.config import RunConfig
+from s5eval.harness.report.pictures import without_picture
 from s5eval.harness.runs.engine import MixtureResult
 from s5eval.harness.runs.guard import TimeLimit
 from s5eval.harness.runs.plan import Plan, plan_run
@@ -70,6 +71,7 @@ class Evaluation:
         self.facts = {**plan.identity, "send": sent}
         self._plan = plan
         self._scenes = {scene.mixture.id: scene for scene in plan.manifest.scenes}
+        self._draws = without_picture(plan.manifest)
 
     def do(self, task: Task, sent: Any) -> Share:
         """Outcomes of the mixtures of a task, whatever becomes of them."""
@@ -79,7 +81,7 @@ class Evaluation:
             audio = Path(root) / "audio"
             audio.mkdir()
             scenes = [_unpacked(self._scenes[id_], sent, Path(root)) for id_ in task]
-            engine = plan.engine(audio, TimeLimit(plan.config.mixture_timeout), batch_size=len(task))
+            engine = plan.engine(audio, TimeLimit(plan.config.mixture_timeout), self._draws, batch_size=len(task))
             outcomes = tuple(engine.evaluate(scenes))
             wavs = {name: (Path(root) / name).read_bytes() for outcome in outcomes for name in outcome.audio}
         return Share(outcomes, wavs, cost_since(before, plan.system))

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,7 +81,9 @@ class Plan:
             "decision": self.decision.as_dict(),
         }
 
-    def engine(self, audio: Path, guard: Guard | TimeLimit, *, batch_size: int | None = None) -> Engine:
+    def engine(
+        self, audio: Path, guard: Guard | TimeLimit, draws: Collection[str], *, batch_size: int | None = None
+    ) -> Engine:
         """What evaluates its scenes, and writes the estimates to `audio` where that is asked for."""
         return Engine(
             system=self.system,
@@ -90,6 +92,7 @@ class Plan:
             audio_folder=audio if self.config.save_audio else None,
             secondary=self.config.metrics == "all",
             guard=guard,
+            draws=draws,
         )
 
 

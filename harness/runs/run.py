@@ -20,6 +20,7 @@ from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord, Sitting, StageCost
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
+from s5eval.harness.report.pictures import without_picture
 from s5eval.harness.runs.by_workers import results_of_workers
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import MixtureResult, failed
@@ -105,6 +106,7 @@ def carry_out(
     for finding in plan.findings:
         log.warning("%s", finding)
     scores = {id_: line.score for id_, line in done.items()}
+    pictures: dict[str, str] = {}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout, retry=retry)
     meter = Meter()
@@ -116,6 +118,8 @@ def carry_out(
                 if outcome.score.status != "failed":
                     guard.survived(outcome.score.mixture_id)
                 scores[outcome.score.mixture_id] = outcome.score
+                if outcome.picture is not None:
+                    pictures[outcome.score.mixture_id] = outcome.picture
                 if hooks:
                     hooks.tell("mixture", outcome.score.mixture_id, to_json(outcome.score))
     finally:
@@ -125,7 +129,7 @@ def carry_out(
         folder.sync()
         folder.write_summary(summary)
         if finished:
-            write_page(folder.path, scores=scores.values(), manifest=plan.manifest)
+            write_page(folder.path, scores=scores.values(), manifest=plan.manifest, pictures=pictures)
         stages = {name: _cost(tally) for name, tally in tally_of(plan.system).items()}
         sitting = replace(sitting, seconds=round(time.perf_counter() - start, 3), stages=stages, energy=meter.record)
         sittings = (*earlier, sitting)
@@ -150,7 +154,7 @@ def _outcomes(
         else:
             tried.append(scene)
     if plan.staff is None:
-        yield from plan.engine(folder.audio, guard).evaluate(tried)
+        yield from plan.engine(folder.audio, guard, without_picture(plan.manifest)).evaluate(tried)
     else:
         yield from results_of_workers(plan, plan.staff, tried, folder.audio, guard)
 
