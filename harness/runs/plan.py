@@ -132,15 +132,14 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
         raise DataError(f"system {config.system!r} needs references, and {manifest.root} has none")
     if isinstance(system, Pipeline) and config.cache:
         system.store = store
-    staff = within_memory(staff, config)
-    fingerprint = read_fingerprint(config.system, system)
     expected = [scene.mixture.id for scene in manifest.scenes]
     findings = (*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected))
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
         raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")
-    set_by_hand = config.settings.get("decision", {})
-    weights = fingerprint.get("weights")
+    fingerprint = read_fingerprint(config.system, system)
+    staff = within_memory(staff, config)
+    set_by_hand, weights = config.settings.get("decision", {}), fingerprint.get("weights")
     chosen = choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
     return Plan(config, manifest, shard, system, chosen, fingerprint, device, findings, staff, working_folder)
 
