@@ -1,7 +1,9 @@
 """What `--help` shows: every command under a section, options under headings, and an example that can be typed."""
 
+import importlib
 import shlex
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,6 +13,7 @@ from s5eval.harness.cli import cli
 from s5eval.harness.command_line.help import COMMAND_SECTIONS, HEADINGS, Command, Group
 
 Call = Callable[..., Any]
+ROOT = Path(__file__).parents[3]
 
 
 def commands(group: click.Group = cli, *above: str) -> Iterator[tuple[str, click.Command]]:
@@ -61,3 +64,12 @@ def test_short_descriptions_are_whole_at_eighty_columns(s5eval: Call) -> None:
     for group in ((), *((name,) for name, command in cli.commands.items() if isinstance(command, Group))):
         rows = [line for line in s5eval(*group, "--help").out.splitlines() if line.startswith("  ")]
         assert not [row for row in rows if row.endswith("...")]
+
+
+def test_among_the_commands_lie_commands_alone() -> None:
+    """Each file is one command or a group of them, in place, and none imports another."""
+    registered = {id(command) for command in cli.commands.values()}
+    for file in (ROOT / "harness/commands").glob("[a-z]*.py"):
+        module = importlib.import_module(f"s5eval.harness.commands.{file.stem}")
+        assert id(module.command) in registered, file.name
+        assert "s5eval.harness.commands" not in file.read_text(), f"{file.name} imports another command"
