@@ -1,15 +1,20 @@
 """Listens on this machine alone, says under which address, and ends when it is told to."""
 
 import secrets
+import signal
 import socket
-import warnings
+import threading
 import webbrowser
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.view.app import Viewer, make_app
+
+if TYPE_CHECKING:
+    import uvicorn
 
 HOST = "127.0.0.1"
 
@@ -46,13 +51,28 @@ def serve(
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none", http="h11"
     )
+    server = uvicorn.Server(config)
     # Ctrl-C is how one ends it, also in the moment before the server has begun and listens to signals itself.
-    with warnings.catch_warnings(), suppress(KeyboardInterrupt):
-        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    with suppress(KeyboardInterrupt):
         say(address)
         if open_browser and not _opened(address):
             warn("no browser could be opened here; open the address yourself")
-        uvicorn.Server(config).run(sockets=[listening])
+        with _ended_by_signals(server):
+            server.run(sockets=[listening])
+
+
+@contextmanager
+def _ended_by_signals(server: "uvicorn.Server") -> Iterator[None]:
+    """Within the block an interruption ends the server, and breaks into nothing: not into the making of its loop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, server.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _opened(address: str) -> bool:

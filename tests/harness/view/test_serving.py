@@ -68,3 +68,23 @@ def test_without_a_browser_the_address_is_served_all_the_same(start: Start, tmp_
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_an_interruption_while_the_server_is_being_made_is_no_fault(made: Made) -> None:
+    code = f"""
+import asyncio, os, signal
+from pathlib import Path
+from s5eval.harness.view.serve import serve
+class Interrupted(asyncio.SelectorEventLoop):
+    def __init__(self, *arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        super().__init__(*arguments)
+class Policy(asyncio.DefaultEventLoopPolicy):
+    _loop_factory = Interrupted
+asyncio.set_event_loop_policy(Policy())
+asyncio.SelectorEventLoop = Interrupted
+serve([Path({str(made.runs)!r})])
+print("ended")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr, done.stdout.splitlines()[1:]) == (0, "", ["ended"])
