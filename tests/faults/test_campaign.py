@@ -147,7 +147,7 @@ def test_files_that_may_not_grow_are_said_and_not_left_half(whole: Whole, tmp_pa
 
 
 @pytest.fixture
-def staged(on_path: None, whole: Whole, tmp_path: Path, s5eval: Call) -> tuple[object, ...]:
+def staged(systems_on_path: None, whole: Whole, tmp_path: Path, s5eval: Call) -> tuple[object, ...]:
     """A run of a system in stages, whose results stand in the stage store."""
     data = whole.options[3]
     options = ("run", "--system", "staged:build", "--data", data, "--out")
