@@ -72,7 +72,15 @@ def ranking_csv(ranking: Ranking) -> str:
     header = ["kind", "name", "status", "rank", "rank_low", "rank_high", "rank_low_all", "rank_high_all", "first"]
     header += ["metric", "value", "value_ci_low", "value_ci_high", "n", "n_defined"]
     header += ["to_previous", "to_previous_ci_low", "to_previous_ci_high", "to_previous_p_sign"]
-    header += ["to_previous_significant", "mixture_accuracy", "source_accuracy", "n_missing", "why_no_rank", "source"]
+    header += [
+        "to_previous_significant",
+        "mixture_accuracy",
+        "source_accuracy",
+        "n_missing",
+        "why_no_rank",
+        "source",
+        "team_rank",
+    ]
     return _csv([header, *(_csv_row(row) for row in in_order(ranking))])
 
 
@@ -135,7 +143,7 @@ def _published_cells(row: Published) -> list[str]:
 def _csv_row(row: RankedSubmission | Published) -> list[object]:
     if isinstance(row, Published):
         facts = ["published", row.system, "", row.official_rank, *[None] * 5, row.metric, row.capi_sdri]
-        return [*facts, *[None] * 9, row.mixture_accuracy, None, None, "", row.source]
+        return [*facts, *[None] * 9, row.mixture_accuracy, None, None, "", row.source, row.official_team_rank]
     place, value, change = row.place, row.ranking_value, row.to_previous
     places = [None] * 5 if place is None else [place.low, place.high, place.low_all, place.high_all, place.first]
     changes = [None] * 5
@@ -144,7 +152,7 @@ def _csv_row(row: RankedSubmission | Published) -> list[object]:
     metrics = row.result.summary.metrics
     accuracies = [metrics["mixture_accuracy"].value, metrics["source_accuracy"].value]
     values = [row.metric, value.value, value.ci_low, value.ci_high, value.n, value.n_defined]
-    end = [len(row.missing), row.partial or "", ""]
+    end = [len(row.missing), row.partial or "", "", None]
     return ["submission", row.name, row.status, row.rank, *places, *values, *changes, *accuracies, *end]
 
 

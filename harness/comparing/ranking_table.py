@@ -102,8 +102,12 @@ def shown_as(entry: RankedSubmission) -> str:
 
 def published_as(row: Published) -> str:
     """Its name, with what is known of it."""
-    rank = [] if row.official_rank is None else [f"rank {row.official_rank} of the challenge"]
-    return f"{row.system} ({', '.join(['published', *([row.note] if row.note else []), *rank])})"
+    said = ["published", *([row.note] if row.note else [])]
+    if row.official_rank is not None:
+        said.append(f"rank {row.official_rank} of the challenge")
+    elif row.official_team_rank is not None:
+        said.append(f"team rank {row.official_team_rank} of the challenge")
+    return f"{row.system} ({', '.join(said)})"
 
 
 def condition_rows(ranking: Ranking) -> list[tuple[Condition, list[str]]]:
