@@ -75,7 +75,8 @@ def test_a_meta_file_has_no_field_to_fill_but_names(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_energy_of_the_run_reaches_the_facts(s5eval: Call, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("codecarbon")
-    assert s5eval("run", "--system", "silence", "--data", data, "--out", tmp_path / "run", "--energy").code == 0
+    found = s5eval("run", "--system", "silence", "--data", data, "--out", tmp_path / "run", "--energy")
+    assert found.code == 0 and " kWh in " in found.err and ": estimate; CodeCarbon" in found.err
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["energy"]["kwh"] == record["sittings"][0]["energy"]["kwh"] > 0
     facts, found = gather_facts(tmp_path / "run", profile=False)
