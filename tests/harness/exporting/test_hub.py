@@ -150,11 +150,15 @@ def test_the_page_tells_energy_and_licences_and_what_is_missing() -> None:
              "energy": {"kwh": 0.125, "seconds": 9, "method": "M", "hardware": "H", "unmeasured_sittings": 1}},
             {"recipe": "a/c", "steps": 1, "hours": 0.5},
         ],
-        "recordings": {"sha256:x": {"origins": [{"source": "github a/b@12", "licence": "CC-BY, Me", "files": 2}]}},
+        "recordings": {"sha256:x": {"origins": [
+            {"source": "github a/b@12", "licence": "CC-BY, Me", "files": 2},
+            {"source": "a drawer", "licence": "CC0", "files": 1},
+        ]}},
     }  # fmt: skip
     page = model_card(card, "k/n", licence=None, files=["card.json"])
     assert 'license: "unknown"' in page and "None stand on the card." in page
     assert "0.125 kWh" in page and "less than the whole, since 2 sittings were not measured" in page
     assert "| [a/b (2 files)](https://github.com/a/b) | CC BY |" in page
+    assert "| a drawer (1 file) | CC0 |" in page
     assert "mine &lt;b>\\|1" in page
     json.dumps(page)

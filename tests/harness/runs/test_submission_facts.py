@@ -58,7 +58,9 @@ def test_a_meta_file_has_no_field_to_fill_but_names(
     energy = content["system"]["energy_consumption"]
     assert (energy["evaluation_kwh"], energy["training_kwh"]) == (None, None)
     assert energy["evaluation_method"] == "not measured: the run was made without --energy"
-    assert all(set(entry) == {"name", "url", "licence"} for entry in content["system"]["external_resources"])
+    resources = content["system"]["external_resources"]
+    assert resources and all(set(entry) == {"name", "url", "licence"} for entry in resources)
+    assert all(entry["url"] is None or entry["url"].startswith("https://") for entry in resources)
     for field in NAMES:
         value = "a.choi@kaist.example" if field == "email" else "Multi"
         text = "\n".join(
