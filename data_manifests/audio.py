@@ -25,6 +25,9 @@ from s5eval.data_manifests.containers import (
 from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.pcm import PlainWav, open_plain
 
+StoredSamples = npt.NDArray[np.float32] | npt.NDArray[np.int16]
+"""(channels, T): full scale is 1.0 of the one and 32768 of the other."""
+
 BLOCK_FRAMES = 1 << 19
 """Samples of a block: 16 s, so that a recording of the challenge is one, and an hour takes no more memory."""
 
@@ -104,6 +107,17 @@ def read_blocks(
         yield from _checked_blocks(file, name, channels, sample_rate, only, downmix, advice, into=None)
 
 
+def read_stored_blocks(
+    path: Path, *, channels: int, sample_rate: int, only: int | None = None
+) -> Iterator[StoredSamples]:
+    """What `read_blocks` returns, but 16-bit samples as they are stored: int16, of full scale 32768.
+
+    For sums in float64, which both kinds give to the last bit, int16 a pass over the samples sooner.
+    """
+    with _opened(path, str(path)) as file:
+        yield from _checked_blocks(file, str(path), channels, sample_rate, only, False, "", into=None, stored=True)
+
+
 def _checked_blocks(
     file: soundfile.SoundFile | PlainWav,
     name: str,
@@ -113,8 +127,12 @@ def _checked_blocks(
     downmix: bool,
     advice: str,
     into: npt.NDArray[np.float32] | None,
-) -> Iterator[npt.NDArray[np.float32]]:
-    """The blocks of an open file; written into `into`, where it is given, of which they are views then."""
+    *,
+    stored: bool = False,
+) -> Iterator[Any]:
+    """The blocks of an open file, float32, written into `into`, where it is given, of which they are views then; with
+    `stored` those of 16 bits are int16.
+    """
     if file.samplerate != sample_rate:
         raise AudioError(f"{name}: the sample rate is {file.samplerate} Hz, expected {sample_rate} Hz")
     if file.channels != channels and not downmix:
@@ -130,6 +148,10 @@ def _checked_blocks(
             samples = np.multiply(samples, _scale(samples), dtype=np.float32).mean(axis=1, keepdims=True)
         kept = samples.T if only is None else samples.T[only : only + 1]
         end = done + len(samples)
+        if stored and kept.dtype == np.int16:
+            done = end
+            yield kept
+            continue
         if into is None:
             out = np.empty(kept.shape, np.float32)
         elif end > into.shape[1]:

@@ -1,15 +1,18 @@
 """Several mono signals read side by side, block by block: an hour of them takes no more memory than ten seconds."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from s5eval.data_manifests.audio import BLOCK_FRAMES
+from s5eval.data_manifests.audio import BLOCK_FRAMES, StoredSamples
 from s5eval.data_manifests.common.errors import AudioError
-from s5eval.data_manifests.records import Audio
+
+S = TypeVar("S", npt.NDArray[np.float32], StoredSamples)
 
 
-def in_step(signals: Sequence[tuple[str, Iterable[Audio]]], length: int) -> Iterator[list[Audio]]:
+def in_step(signals: Sequence[tuple[str, Iterable[S]]], length: int) -> Iterator[list[S]]:
     """For each block of `BLOCK_FRAMES` samples (the last one shorter) the rows (t,) of all signals, in order.
 
     Args:
@@ -37,7 +40,7 @@ def in_step(signals: Sequence[tuple[str, Iterable[Audio]]], length: int) -> Iter
 _NOTHING = np.empty((1, 0), np.float32)
 
 
-def _rest(reader: Iterator[Audio]) -> int:
+def _rest(reader: Iterator[StoredSamples]) -> int:
     return sum(block.shape[1] for block in reader)
 
 

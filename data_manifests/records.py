@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.audio import BLOCK_FRAMES, audio_length, read_audio, read_blocks
+from s5eval.data_manifests.audio import (
+    BLOCK_FRAMES,
+    StoredSamples,
+    audio_length,
+    read_audio,
+    read_blocks,
+    read_stored_blocks,
+)
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.conditions import Conditions
 
@@ -48,6 +55,10 @@ class Mixture:
         """Channel 0 in blocks of `BLOCK_FRAMES` samples, (1, t); raises `AudioError` as `audio` does."""
         return read_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
 
+    def stored_channel_0(self) -> Iterator[StoredSamples]:
+        """`channel_0`, but 16-bit samples as int16, for sums in float64."""
+        return read_stored_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
+
     def sha256(self) -> str:
         """Hexadecimal digest of the file's bytes: the mixture's identity in the stage store."""
         return file_sha256(self.path)
@@ -76,6 +87,10 @@ class MixtureInMemory(Mixture):
         """Channel 0 in blocks, which are views."""
         return (self.samples[:1, start : start + BLOCK_FRAMES] for start in range(0, self.length(), BLOCK_FRAMES))
 
+    def stored_channel_0(self) -> Iterator[StoredSamples]:
+        """`channel_0`: nothing else is stored."""
+        return self.channel_0()
+
     def sha256(self) -> str:
         """Hexadecimal digest of the samples."""
         digest = hashlib.sha256(repr(self.samples.shape).encode())
@@ -100,6 +115,10 @@ class Reference:
     def blocks(self) -> Iterator[Audio]:
         """The signal in blocks of `BLOCK_FRAMES` samples, (1, t); raises `AudioError` as `audio` does."""
         return read_blocks(self.path, channels=1, sample_rate=self.sample_rate)
+
+    def stored_blocks(self) -> Iterator[StoredSamples]:
+        """`blocks`, but 16-bit samples as int16, for sums in float64."""
+        return read_stored_blocks(self.path, channels=1, sample_rate=self.sample_rate)
 
 
 @dataclass(frozen=True, slots=True)

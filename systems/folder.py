@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from s5eval.data_manifests.audio import read_blocks
+import numpy as np
+
+from s5eval.data_manifests.audio import BLOCK_FRAMES, read_audio, read_blocks
 from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.data_manifests.in_step import in_step
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SourceFile, match_sources, sources_problem
-from s5eval.data_manifests.records import Audio, Mixture
+from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import KEEP_ALL
 from s5eval.systems.estimates import list_estimates, nothing_matches
-from s5eval.systems.interface import Json, Proposal, Rows, StreamedCandidates, sure_scores
+from s5eval.systems.interface import Candidates, Json, Proposal, Rows, StreamedCandidates, sure_scores
 from s5eval.systems.registry import check_keys
 
 _MAX_ESTIMATES = 100  # of one mixture; all of them are open at once, and those of an archive in memory
@@ -133,22 +135,29 @@ class FolderSystem:
         if len(sources) > _MAX_ESTIMATES:
             raise DataError(f"{len(sources)} files for one mixture; at most {_MAX_ESTIMATES} are scored")
         length = mixture.length()
+        files = [source.file for source in sources]
+        labels = tuple(source.name.label for source in sources)
+        if length <= BLOCK_FRAMES:  # what is wrong with a file is then known at once
+            audio = np.empty((len(files), length), np.float32)
+            for row, file in zip(audio, files, strict=True):
+                read_audio(self._open(file, length), out=row[None], **self._expected(file, mixture))
+            return Candidates(audio, *sure_scores(labels), labels)
 
         def read() -> Iterator[Rows]:
-            return in_step([(source.file, self._blocks(source.file, mixture, length)) for source in sources], length)
+            signals = [(file, read_blocks(self._open(file, length), **self._expected(file, mixture))) for file in files]
+            return in_step(signals, length)
 
-        labels = tuple(source.name.label for source in sources)
-        return StreamedCandidates(read, length, *sure_scores(labels), labels).where_it_fits()
+        return StreamedCandidates(read, length, *sure_scores(labels), labels)
 
-    def _blocks(self, file: str, mixture: Mixture, length: int) -> Iterator[Audio]:
-        return read_blocks(
-            self._open(file, length),
-            channels=1,
-            sample_rate=mixture.sample_rate,
-            downmix=self._downmix,
-            advice="; the official evaluator averages them, and so does `downmix` (or `system.downmix=true`)",
-            name=file,
-        )
+    def _expected(self, file: str, mixture: Mixture) -> dict[str, Any]:
+        """What an estimate has to be, as it is said to whoever reads it."""
+        return {
+            "channels": 1,
+            "sample_rate": mixture.sample_rate,
+            "downmix": self._downmix,
+            "advice": "; the official evaluator averages them, and so does `downmix` (or `system.downmix=true`)",
+            "name": file,
+        }
 
     def _open(self, file: str, length: int) -> Path | BinaryIO:
         if self._path.is_dir():

@@ -7,7 +7,7 @@ further pages, `report_2.html` and so on.
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -56,6 +56,7 @@ def write_page(
     per_page: int = PER_PAGE,
     scores: Iterable[MixtureScore] | None = None,
     manifest: Manifest | None = None,
+    pictures: Mapping[str, str] | None = None,
 ) -> Path:
     """Write `report.html` into a run folder, from its `run.json`, `summary.json` and journal.
 
@@ -65,6 +66,7 @@ def write_page(
         per_page: mixtures on one page.
         scores: of the journal, for whoever has just read or written all of it; None: it is read.
         manifest: of the data, for whoever has opened them; None: they are looked for.
+        pictures: of mixtures, by id, for whoever has drawn some; kept for the next page.
 
     Returns:
         The first page's path. Players find the audio where it lies, by relative addresses.
@@ -72,9 +74,9 @@ def write_page(
     record = read_run_record(run)
     sounds = find_sounds(record, check=draw, manifest=manifest)
     ordered = sorted(read_scores(run).values() if scores is None else scores, key=worst_first)
-    pictures = small_pictures(record, sounds.scenes, draw=draw)
+    shown = small_pictures(record, sounds.scenes, draw=draw, drawn=pictures)
     rows = [
-        mixture_row(run, score, scene=sounds.scenes.get(score.mixture_id), picture=pictures.get(score.mixture_id))
+        mixture_row(run, score, scene=sounds.scenes.get(score.mixture_id), picture=shown.get(score.mixture_id))
         for score in ordered
     ]
     pages = render_pages(run, ordered, rows, sounds, per_page=per_page)

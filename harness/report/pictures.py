@@ -11,6 +11,7 @@ from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
+from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.report.spectrogram import picture
@@ -19,7 +20,9 @@ _VERSION = 1
 """Of what `picture` draws: another one, and all are drawn again."""
 
 
-def small_pictures(record: RunRecord, scenes: Mapping[str, Scene], *, draw: bool) -> dict[str, str]:
+def small_pictures(
+    record: RunRecord, scenes: Mapping[str, Scene], *, draw: bool, drawn: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Mixture id → its spectrogram (channel 0), as base64 of a PNG.
 
     Kept under the digest of the mixture's content, so that a picture is never of other data; a run without digests
@@ -28,32 +31,45 @@ def small_pictures(record: RunRecord, scenes: Mapping[str, Scene], *, draw: bool
     Args:
         record: the run's `run.json`.
         scenes: by mixture id, where the audio is.
-        draw: read the audio of mixtures whose picture is not kept yet (some 20 ms each); otherwise these have none.
+        draw: read the audio of mixtures whose picture is not kept yet (some 10 ms each); otherwise these have none.
+        drawn: pictures that `draw_picture` has made of these mixtures meanwhile; they are kept as well.
     """
     digests = dict(zip(record.mixtures, record.mixture_digests or (), strict=False))
-    store = _store(record)
+    store = _store(record.manifest_sha256)
     known = _kept(store)
     found = {id_: known[digest] for id_, digest in digests.items() if digest in known}
-    missing = [scenes[id_] for id_ in digests if id_ not in found and id_ in scenes] if draw else []
-    for scene in missing:
-        with contextlib.suppress(S5Error, OSError, ValueError):
-            found[scene.mixture.id] = _drawn(scene)
-    if missing and store is not None:
-        content = {digests[id_]: content for id_, content in found.items()}
+    new = {id_: content for id_, content in (drawn or {}).items() if id_ in digests and id_ not in found}
+    missing = [id_ for id_ in digests if id_ not in found and id_ not in new and id_ in scenes] if draw else []
+    for id_ in missing:
+        if (content := draw_picture(scenes[id_])) is not None:
+            new[id_] = content
+    found |= new
+    if new and store is not None:
+        pictures = {digests[id_]: content for id_, content in found.items()}
         with contextlib.suppress(S5Error, OSError):
             store.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(store, seal({"version": _VERSION, "pictures": content}), sync=False)
+            write_atomically(store, seal({"version": _VERSION, "pictures": pictures}), sync=False)
     return found
 
 
-def _drawn(scene: Scene) -> str:
-    audio = read_audio(scene.mixture.path, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE, only=0)
-    return b64encode(picture(audio[0])).decode()
+def without_picture(manifest: Manifest) -> frozenset[str]:
+    """Ids of the mixtures whose picture is not kept on this machine."""
+    known = _kept(_store(manifest.sha256))
+    pairs = zip(manifest.scenes, manifest.digests, strict=True)
+    return frozenset(scene.mixture.id for scene, digest in pairs if digest not in known)
 
 
-def _store(record: RunRecord) -> Path | None:
+def draw_picture(scene: Scene) -> str | None:
+    """The spectrogram of a mixture's channel 0, as base64 of a PNG; None where the mixture cannot be read."""
+    with contextlib.suppress(S5Error, OSError, ValueError):
+        audio = read_audio(scene.mixture.path, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE, only=0)
+        return b64encode(picture(audio[0])).decode()
+    return None
+
+
+def _store(manifest_sha256: str) -> Path | None:
     try:
-        return cache_folder() / "pictures" / f"{record.manifest_sha256[:32]}.json"
+        return cache_folder() / "pictures" / f"{manifest_sha256[:32]}.json"
     except S5Error:
         return None
 

@@ -25,6 +25,7 @@ CEILING_DB = -20.0
 
 _WINDOW = 1024  # 32 ms: half a period of LOW_HZ would be too short, more would smear onsets
 _FRAMES = 4  # per column at least, so that no column misses what is between
+_FRAMES_AT_ONCE = 64  # few enough for the processor's cache
 
 _STOPS = (
     (0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (181, 54, 122),
@@ -55,10 +56,15 @@ def spectrogram(
     starts = np.linspace(0, len(samples) - _WINDOW, width * per_column).astype(np.intp)
     power = np.empty((width, _WINDOW // 2 + 1), np.float32)
     views = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)
-    for column, frames in enumerate(starts.reshape(width, per_column)):
-        power[column] = (np.abs(np.fft.rfft(views[frames] * window)) ** 2).mean(axis=0)
+    columns = max(1, _FRAMES_AT_ONCE // per_column)
+    for first in range(0, width, columns):
+        frames = views[starts[first * per_column : (first + columns) * per_column]]
+        frames *= window
+        spectra = np.fft.rfft(frames).reshape(-1, per_column, _WINDOW // 2 + 1)
+        np.square(np.abs(spectra)).mean(axis=1, out=power[first : first + columns])
     power *= (2.0 / float(window.sum())) ** 2
-    rows = np.maximum.reduceat(power[:, : _edges(height, sample_rate)[-1]], _edges(height, sample_rate)[:-1], axis=1)
+    edges = _edges(height, sample_rate)
+    rows = np.maximum.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
     level = np.round(10 * np.log10(np.maximum(rows, 1e-12)), 3)
     share = (level - FLOOR_DB) / (CEILING_DB - FLOOR_DB)
     steps: npt.NDArray[np.uint8] = np.clip(np.floor(share * colours), 0, colours - 1).astype(np.uint8).T[::-1]

@@ -4,7 +4,7 @@ import itertools
 import logging
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from s5eval.data_manifests.records import Scene
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record import tables
 from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.report.pictures import draw_picture
 from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.estimate_files import write_estimates
 from s5eval.harness.runs.guard import Guard, OverTime, TimeLimit
@@ -33,11 +34,19 @@ log = logging.getLogger("s5eval.run")
 
 @dataclass(frozen=True, slots=True)
 class MixtureResult:
-    """What became of one mixture: its score, its pair table unless it failed, and the digests of the wavs written."""
+    """What became of one mixture.
+
+    Attributes:
+        score: of the mixture.
+        table: its pairs; None when it failed.
+        audio: digests of the wavs written, by name.
+        picture: its small spectrogram for pages, as base64; None: not drawn.
+    """
 
     score: MixtureScore
     table: PairTable | None
     audio: Mapping[str, str] = field(default_factory=dict)
+    picture: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class Engine:
         audio_folder: where estimates are written as 16-bit wavs; None: not written.
         secondary: compute the metrics that rank nothing as well.
         guard: keeps a mixture that ends the process, or takes for ever, from doing so again; None: nothing does.
+        draws: ids of mixtures whose picture is drawn here, where their audio has just been read.
     """
 
     system: System | OracleSystem
@@ -59,6 +69,7 @@ class Engine:
     audio_folder: Path | None = None
     secondary: bool = False
     guard: Guard | TimeLimit | None = None
+    draws: Collection[str] = ()
 
     def evaluate(self, scenes: Sequence[Scene]) -> Iterator[MixtureResult]:
         """Outcomes of all scenes, in order, as they come.
@@ -116,7 +127,7 @@ class Engine:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             return failed(scene, error)
-        return MixtureResult(score, table, files)
+        return MixtureResult(score, table, files, draw_picture(scene) if scene.mixture.id in self.draws else None)
 
 
 def failed(scene: Scene, error: BaseException) -> MixtureResult:

@@ -1,6 +1,6 @@
 """Writes the estimates of a mixture as the challenge wants them, 16-bit wavs, and scores what is in the files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,8 @@ from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.tables import AsWritten, Flag, MixtureScore, PairTable
 from s5eval.harness.runs.scene_audio import SceneAudio
 from s5eval.harness.scoring.mixture import score_candidates
-from s5eval.metrics.sdr import PairScores, pairwise_sdr_in_blocks
+from s5eval.metrics.sdr import PairScores, Waveforms, pairwise_sdr_in_blocks
 from s5eval.systems.decision import Selection
-from s5eval.systems.interface import Rows
 
 _PCM_FULL_SCALE = 32768.0
 
@@ -77,7 +76,9 @@ def _quantised(samples: Audio) -> tuple[Pcm, int]:
     return written, int(np.count_nonzero(written != scaled))
 
 
-def _as_written(audio: SceneAudio, selections: tuple[Selection, ...]) -> Iterator[tuple[list[Pcm], Rows, Audio]]:
+def _as_written(
+    audio: SceneAudio, selections: tuple[Selection, ...]
+) -> Iterator[tuple[list[Pcm], Sequence[Waveforms], Waveforms]]:
     for estimates, references, mixture in audio.blocks():
         yield [_quantised(estimates[s.index])[0] for s in selections], references, mixture
 

@@ -11,6 +11,7 @@ from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.record.config import RunConfig
+from s5eval.harness.report.pictures import without_picture
 from s5eval.harness.runs.engine import Engine, MixtureResult
 from s5eval.harness.runs.guard import TimeLimit
 from s5eval.harness.runs.plan import Plan, plan_on, plan_run
@@ -71,6 +72,7 @@ class Evaluation:
         self.facts = {**identity_of(plan), "send": sent}
         self._plan = plan
         self._scenes = {scene.mixture.id: scene for scene in plan.manifest.scenes}
+        self._draws = without_picture(plan.manifest)
 
     def do(self, task: Task, sent: Any) -> Share:
         """Outcomes of the mixtures of a task, whatever becomes of them."""
@@ -87,6 +89,7 @@ class Evaluation:
                 audio_folder=audio if config.save_audio else None,
                 secondary=config.metrics == "all",
                 guard=TimeLimit(config.mixture_timeout),
+                draws=self._draws,
             )
             outcomes = tuple(engine.evaluate(scenes))
             wavs = {name: (Path(root) / name).read_bytes() for outcome in outcomes for name in outcome.audio}

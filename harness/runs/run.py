@@ -19,6 +19,7 @@ from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord, Sitting, StageCost
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
+from s5eval.harness.report.pictures import without_picture
 from s5eval.harness.runs.by_workers import results_of_workers
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import Engine, MixtureResult
@@ -103,6 +104,7 @@ def carry_out(
     for finding in plan.findings:
         log.warning("%s", finding)
     scores = {id_: line.score for id_, line in done.items()}
+    pictures: dict[str, str] = {}
     remaining = [scene for scene in plan.manifest.scenes if scene.mixture.id not in done]
     guard = Guard(folder.path, done, timeout=plan.config.mixture_timeout, retry=retry)
     meter = Meter()
@@ -114,6 +116,8 @@ def carry_out(
                 if outcome.score.status != "failed":
                     guard.survived(outcome.score.mixture_id)
                 scores[outcome.score.mixture_id] = outcome.score
+                if outcome.picture is not None:
+                    pictures[outcome.score.mixture_id] = outcome.picture
                 if hooks:
                     hooks.tell("mixture", outcome.score.mixture_id, to_json(outcome.score))
     finally:
@@ -123,7 +127,7 @@ def carry_out(
         folder.sync()
         folder.write_summary(summary)
         if finished:
-            write_page(folder.path, scores=scores.values(), manifest=plan.manifest)
+            write_page(folder.path, scores=scores.values(), manifest=plan.manifest, pictures=pictures)
         sittings = (*earlier, replace(_with_costs(sitting, plan, time.perf_counter() - start), energy=meter.record))
         seconds, stages, energy = total_costs(sittings)
         status = status_of(summary, finished=finished)
@@ -149,6 +153,7 @@ def _outcomes(
         audio_folder=folder.audio if plan.config.save_audio else None,
         secondary=plan.config.metrics == "all",
         guard=guard,
+        draws=without_picture(plan.manifest),
     )
     yield from engine.evaluate(scenes)
 

@@ -1,17 +1,17 @@
 """The audio of one scene and of its candidates, read side by side, so that an hour of it need not be in memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from s5eval.data_manifests.audio import BLOCK_FRAMES
+from s5eval.data_manifests.audio import BLOCK_FRAMES, StoredSamples
 from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.in_step import in_step
 from s5eval.data_manifests.records import Audio, Scene
 from s5eval.systems.interface import Proposal, Rows
 
-Block = tuple[Rows, Rows, Audio]
-"""Rows of N candidates, rows of R references, channel 0 of the mixture: each (t,)."""
+Block = tuple[Rows, Sequence[StoredSamples], StoredSamples]
+"""Rows of N candidates, rows of R references, channel 0 of the mixture: each (t,); 16-bit samples of files as int16."""
 
 
 class SceneAudio:
@@ -48,8 +48,8 @@ class SceneAudio:
 
     def _read(self) -> Iterator[Block]:
         scene = self._scene
-        files = [(str(scene.mixture.path), scene.mixture.channel_0())]
-        files += [(str(reference.path), reference.blocks()) for reference in scene.references or ()]
+        files = [(str(scene.mixture.path), scene.mixture.stored_channel_0())]
+        files += [(str(reference.path), reference.stored_blocks()) for reference in scene.references or ()]
         rows = in_step(files, self.length)
         for estimates, (mixture, *references) in zip(self._candidates.blocks(), rows, strict=True):
             yield estimates, references, mixture

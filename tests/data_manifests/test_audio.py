@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.data_manifests.audio import read_audio
+from s5eval.data_manifests.audio import BLOCK_FRAMES, read_audio, read_blocks, read_stored_blocks
 from s5eval.data_manifests.common.errors import AudioError
 
 RATE = 32_000
@@ -28,6 +28,31 @@ def test_reads_wav_and_flac_as_float32_rows(tmp_path: Path, suffix: str, subtype
     audio = read_audio(path, channels=4, sample_rate=RATE)
     assert audio.dtype == np.float32
     np.testing.assert_array_equal(audio, soundfile.read(path, dtype="float32")[0].T)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "PCM_32"), ("wav", "FLOAT"), ("flac", "PCM_16"), ("flac", "PCM_24")],
+)
+@pytest.mark.parametrize(("channels", "only"), [(1, None), (4, 0), (4, 2)])
+def test_stored_samples_are_those_that_are_read_as_floats(
+    tmp_path: Path, suffix: str, subtype: str, channels: int, only: int | None
+) -> None:
+    path = write(tmp_path / f"a.{suffix}", channels=channels, subtype=subtype, length=BLOCK_FRAMES + 700)
+    stored = list(read_stored_blocks(path, channels=channels, sample_rate=RATE, only=only))
+    floats = list(read_blocks(path, channels=channels, sample_rate=RATE, only=only))
+    assert [block.shape for block in stored] == [block.shape for block in floats]
+    for block, expected in zip(stored, floats, strict=True):
+        assert block.dtype == (np.int16 if subtype == "PCM_16" else np.float32)
+        scale = 32768.0 if block.dtype == np.int16 else 1.0
+        np.testing.assert_array_equal(block.astype(np.float64) / scale, expected.astype(np.float64))
+
+
+def test_stored_samples_of_a_cut_file_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(AudioError, match="truncated"):
+        list(read_stored_blocks(path, channels=1, sample_rate=RATE))
 
 
 def test_reads_an_open_file_and_calls_it_by_the_name_given(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Signals whose true SNR is known in closed form, and the literal twin."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,18 @@ def test_pcm_input_is_read_at_full_scale_one() -> None:
     from_float = pairwise_sdr(estimate=pcm / 32768.0, reference=reference, mixture=pcm[0] / 32768.0)
     np.testing.assert_allclose(from_pcm.sdr, from_float.sdr, rtol=1e-12)
     np.testing.assert_allclose(from_pcm.correlation, from_float.correlation, rtol=1e-9)
+
+
+def test_16_bit_samples_give_the_tables_of_their_floats_to_the_last_bit() -> None:
+    rng = np.random.default_rng(3)
+    pcm = rng.integers(-32768, 32768, size=(6, 20_000)).astype(np.int16)
+    pcm[1] = pcm[4]  # a perfect estimate, and a nearly perfect one: the second pass
+    pcm[2] = pcm[4] + (np.arange(20_000) % 4000 == 0)
+    whole = pcm.astype(np.float32) * np.float32(2.0**-15)
+    from_pcm = pairwise_sdr(estimate=whole[:3], reference=pcm[3:5], mixture=pcm[5])
+    from_float = pairwise_sdr(estimate=whole[:3], reference=whole[3:5], mixture=whole[5])
+    for entry in dataclasses.fields(from_pcm):
+        np.testing.assert_array_equal(getattr(from_pcm, entry.name), getattr(from_float, entry.name))
 
 
 def test_no_candidates_and_no_references_give_empty_tables() -> None:

@@ -1,96 +1,19 @@
 """Runs on a Ray cluster of two nodes on loopback: as by one process, whoever dies. Slow, and skipped without Ray."""
 
-import contextlib
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ray_cluster import Cluster
 from whole_run import failures, journal
 
-pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 Call = Callable[..., Any]
-SUPPORT = Path(__file__).parents[2] / "support"
-TOKEN = "0123456789abcdef0123456789abcdef"
-
-
-class Cluster:
-    """A head and another node, each of two cores, with a token; everything of it names its folder."""
-
-    def __init__(self, root: Path, port: int, home: Path) -> None:
-        self.root, self.address = root, f"127.0.0.1:{port}"
-        self.environment = {
-            **os.environ, "HOME": str(home), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN,
-            "PYTHONPATH": str(SUPPORT), "S5EVAL_CACHE": str(home / "cache"), "RAY_USAGE_STATS_ENABLED": "0",
-        }  # fmt: skip
-
-    def start(self, *options: str) -> list[int]:
-        """Start a node; returns its agent's process id. Skips the test where the machine is too busy for Ray."""
-        before = set(self.agents())
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--num-cpus=2", "--disable-usage-stats"]
-        command += ["--object-store-memory=80000000", *options]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"Ray could not be started: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
-        return sorted(set(self.agents()) - before)
-
-    def processes(self, word: str = "") -> list[int]:
-        """Processes of this cluster whose command holds a word."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                command = entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            except OSError:
-                continue
-            if str(self.root) in command and word in command:
-                found.append(int(entry.parent.name))
-        return found
-
-    def agents(self) -> list[int]:
-        return self.processes("raylet/raylet ")
-
-    def end(self) -> None:
-        for process in self.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-
-    def run(self, *arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-        process = self.begin(*arguments, **environment)
-        out, err = process.communicate(timeout=300)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-    def begin(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "s5eval.harness.cli", "run", *map(str, arguments)]
-        command += ["--engine", "ray", "--address", self.address]
-        return subprocess.Popen(
-            command, env={**self.environment, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    root = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # sockets have short names
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    found = Cluster(root, port, tmp_path)
-    try:
-        found.start(
-            "--head", "--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={root}", "--include-dashboard=false"
-        )
-        yield found
-    finally:
-        found.end()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
@@ -135,12 +58,14 @@ def test_the_loss_of_a_node_blames_nobody(cluster: Cluster, data: Path, tmp_path
     settings = ("--set", "system.slow=1", "--set", f"system.log={log}")
     process = cluster.begin("--system", "plugins:build", "--data", data, *settings, "--workers", 4, "--out", out)
     wait_until(lambda: (out / "mixtures.jsonl").exists() or process.poll() is not None)
+    killed = time.monotonic()
     os.kill(agent, signal.SIGKILL)
+    wait_until(lambda: "was lost" in (out / "log.txt").read_text() or process.poll() is not None)
+    assert time.monotonic() - killed < 40, "Ray asks a node every 3 s, five times: some 15 s where nobody else works"
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert (len(journal(out)), failures(out)) == (12, {})
     assert len(log.read_text().split()) <= 12 + 2 * 2, "at most two are run again per lost worker"
-    assert "was lost" in (out / "log.txt").read_text()
 
 
 def test_the_loss_of_the_own_agent_is_said_and_the_run_goes_on(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from ray_cluster import Cluster
 from whole_run import numbers
 
 pytestmark = pytest.mark.slow
@@ -51,3 +52,13 @@ def test_workers_and_merged_shards_write_what_one_process_writes(
     assert s5eval("merge", *shards, "--out", tmp_path / "merged").code == 0
     assert numbers(tmp_path / "merged") == numbers(alone)
     assert wavs(tmp_path / "merged") == wavs(alone)
+
+
+def test_actors_of_ray_write_what_one_process_writes(
+    call: tuple[object, ...], cluster: Cluster, tmp_path: Path, s5eval: Call
+) -> None:
+    assert s5eval(*call, "--out", tmp_path / "alone").code == 0
+    result = cluster.run(*call[1:], "--workers", 2, "--out", tmp_path / "ray", OMP_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+    assert numbers(tmp_path / "ray") == numbers(tmp_path / "alone")
+    assert wavs(tmp_path / "ray") == wavs(tmp_path / "alone")
