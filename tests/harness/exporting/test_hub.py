@@ -12,7 +12,7 @@ from fake_hub import TOKEN, FakeHub, fake_hub
 from safetensors.torch import save_file
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.exporting.hub import Repository, parse_address
+from s5eval.harness.exporting.hub import Repository, _refused, parse_address
 from s5eval.harness.exporting.model_card import model_card
 from s5eval.systems.card import record_file, write_card
 
@@ -124,6 +124,14 @@ def test_what_the_hub_refuses_is_said_in_a_line(
     (folder / "card.json").unlink()
     bare = call("push", folder, "hf://kaist/s5-mini")
     assert (bare.code, "has no card.json" in bare.err) == (2, True)
+
+
+def test_a_hub_that_is_out_of_reach_says_so_once() -> None:
+    error = ConnectionError("[Errno 111] Connection refused")
+    error.__cause__ = OSError("[Errno 111] Connection refused")
+    assert str(_refused(Repository("a/b", None), error)).count("refused") == 1
+    error.__cause__ = OSError("no route")
+    assert str(_refused(Repository("a/b", None), error)).endswith("refuses: [Errno 111] Connection refused no route")
 
 
 def test_a_damaged_folder_is_not_pushed(call: Callable[..., Any], hub: FakeHub, folder: Path) -> None:
