@@ -1,6 +1,8 @@
 """Summaries as text: one table for the terminal, systems above, bounds apart below."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from s5eval.harness.record.run_record import About, Facts
 from s5eval.harness.record.run_summary import (
@@ -86,6 +88,19 @@ def bounds_explained() -> list[str]:
 def shown_name(about: About) -> str:
     """What a run is called: the name it was given, else its system's."""
     return about.name or about.system
+
+
+_OF_BUNDLE = re.compile(r"bundles[/\\]([0-9a-f]{8})[0-9a-f]{56}[/\\]([^/\\]+)$")
+
+
+def shown_path(path: str | Path) -> str:
+    """A run folder as readers are shown it: one that a bundle was unpacked into has a name, not its place in the cache.
+
+    >>> shown_path("cache/bundles/" + 8 * "ab345678" + "/first"), shown_path("runs/first")
+    ('first (bundle ab345678)', 'runs/first')
+    """
+    found = _OF_BUNDLE.search(str(path))
+    return f"{found[2]} (bundle {found[1]})" if found else str(path)
 
 
 def data_name(about: About) -> str:

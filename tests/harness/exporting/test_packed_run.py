@@ -63,6 +63,8 @@ def test_commands_take_the_bundle_for_the_folder(s5eval: Call, run: Path, bundle
     compared = s5eval("compare", bundle, tmp_path / "folder", "--json")
     assert compared.code == 0, compared.err
     assert compared.json == s5eval("compare", run, tmp_path / "folder", "--json").json or "bundles" in compared.out
+    for table in (s5eval("compare", bundle, tmp_path / "folder").out, s5eval("runs", bundle).out):
+        assert "first (bundle " in " ".join(table.split()) and "bundles" not in table, "not its place in the cache"
     assert_frame_equal(read_run(bundle).pairs, read_run(run).pairs)
     assert s5eval("export", bundle, "--to", "csv", "--out", tmp_path / "tables").code == 0
     refused = s5eval("rescore", bundle)
