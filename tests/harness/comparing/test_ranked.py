@@ -77,16 +77,21 @@ def test_places_are_those_of_the_scores(runs: list[Path]) -> None:
 
 def test_files_hold_every_submission_and_escape_what_names_hold(runs: list[Path], tmp_path: Path) -> None:
     ranking = rank_runs(runs)
-    odd = replace(ranking.entries[0], name="<b>&|x_1")
+    result = ranking.entries[0].result
+    result = replace(result, summary=replace(result.summary, set=("system.level=0.5",)))
+    odd = replace(ranking.entries[0], name="<b>&|x_1 -1", result=result)
     ranking = replace(ranking, entries=(odd, *ranking.entries[1:]), conditions=())
     paths = {path.suffix + path.stem[7:]: path.read_text() for path in write_ranking(ranking, tmp_path / "r")}
-    assert "&lt;b&gt;&amp;|x_1" in paths[".html"]
-    assert "&#124;x_1" in paths[".md"]
-    assert r"\&" in paths[".tex"] and r"x\_1" in paths[".tex"]
+    assert "&lt;b&gt;&amp;|x_1 -1" in paths[".html"]
+    assert "&#124;x_1 -1" in paths[".md"]
+    assert r"\&" in paths[".tex"] and r"x\_1 -1" in paths[".tex"], "a name keeps its hyphen"
+    assert "& $-$" in paths[".tex"], "a difference has a minus sign"
     rows = list(csv.DictReader(io.StringIO(paths[".csv"])))
-    assert [row["name"] for row in rows] == ["<b>&|x_1", "Scaled", "Quiet"]
+    assert [row["name"] for row in rows] == ["<b>&|x_1 -1", "Scaled", "Quiet"]
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
     assert all(len(row) == len(rows[0]) and None not in row for row in rows)
+    for text in (paths[".md"], paths[".tex"], rows[0]["marks"]):
+        assert "set: system.level=0.5; oracle: sees the references" in text, "what it is worth goes where it goes"
 
 
 _PAGE = "https://dcase.community/challenge{}/task-spatial-semantic-segmentation-of-sound-scenes-results"
