@@ -117,6 +117,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         raise UsageError("--system is missing; `s5eval systems` lists what is installed")
     config = None if values["system"] is None else RunConfig(**values)
     hooks = hooks_of(options["hook"])
+    here = Path.cwd()  # a system may change it
     with show_making() as making, plugin_output():
         if config is not None and options["dry_run"]:
             described = describe_plan(plan_run(config, making=making), as_json=options["as_json"])
@@ -137,7 +138,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         echo(described)
         return 0
     code = show_result(result, options["as_json"])
-    if (energy := read_run_record(result.path).energy) is not None:
+    if (energy := read_run_record(here / result.path).energy) is not None:
         echo(energy_text(energy), err=True)
     return code
 
