@@ -12,9 +12,9 @@ STAMP = $(VENV)/.installed
 run: $(STAMP)  ## install, run the multi-stage system on the embedded set, print the table and the run folder
 	$(BIN)/s5eval run --system multistage --limit 24
 
-# Extras that only tests of exports and energy need: without them those tests are skipped. About 150 MB to download.
+# Extras that only tests of exports, energy and containers need: without them those are skipped. About 170 MB to download.
 .PHONY: extras
-extras: $(VENV)/.extras-installed  ## what `make test` uses of the extras energy, export and hub
+extras: $(VENV)/.extras-installed  ## what `make test` uses of the extras energy, export, hub and lint
 
 test: $(STAMP) lint  ## style, types and the fast tests
 	$(PYTEST) -m "not slow and not browser"
@@ -86,7 +86,7 @@ $(VENV)/.docs-installed: $(STAMP)
 	touch $@
 
 $(VENV)/.extras-installed: $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[energy,export,hub]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[energy,export,hub,lint]"
 	touch $@
 
 clean:

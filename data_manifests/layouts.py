@@ -75,7 +75,7 @@ def _spatialscaper(root: Path) -> MapRows:
 
 
 def _events(table: Path) -> list[tuple[int, int]]:
-    """(class, source) of a scene, by the frame in which each is first heard, then by numbers."""
+    """(class, source) of a scene, by the frame in which each is first heard, then by the numbers of sources."""
     first: dict[tuple[int, int], int] = {}
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
@@ -84,7 +84,7 @@ def _events(table: Path) -> list[tuple[int, int]]:
                 first.setdefault((class_, source), frame)
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{table}: expected rows of frame, class, source, azimuth, elevation: {error}") from error
-    return sorted(first, key=lambda event: (first[event], event))
+    return sorted(first, key=lambda event: (first[event], event[1], event[0]))
 
 
 LAYOUTS: Mapping[str, Callable[[Path], MapRows]] = {"fuss": _fuss, "spatialscaper": _spatialscaper}

@@ -264,6 +264,9 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
         return matching[0]
     if matching:
         raise UsageError(f"split {name!r} is in several sets at {root}; choose one with `dataset`")
+    for known in sets:
+        if name in known.not_made and (dataset is not None or known.name in {owner for owner, _ in there}):
+            raise UsageError(f"split {name!r} of {known.name}: {known.not_made[name]}")
     names = sorted({split.name for known in sets for split in known.splits.values()})
     if name not in names:
         raise UsageError(f"no split {name!r}{suggestion(name, names)} (known: {', '.join(names)})")

@@ -142,7 +142,7 @@ def _methods(tracker: Any) -> str:
         kind = type(part).__name__
         mode, power = getattr(part, "_mode", None), getattr(part, "_tdp", None)
         if kind == "CPU":
-            generic = " (a guess for an unknown model)" if getattr(part, "_is_generic_tdp", False) else ""
+            generic = " (a guess for an unknown model)" if _unknown_model(part) else ""
             by_load = f"load times {power} W{generic}" if power is not None else "load times an assumed power"
             said.append(f"CPU: {by_load if mode in ('cpu_load', 'constant') else mode}")
         elif kind == "RAM":
@@ -150,6 +150,36 @@ def _methods(tracker: Any) -> str:
         else:
             said.append(f"{kind}: measured by its driver")
     return "; ".join(said)
+
+
+def _unknown_model(processor: Any) -> bool:
+    """Whether the tracker's list of processors lacks this one: its power is then a guess by the number of threads."""
+    if getattr(processor, "_is_generic_tdp", False):
+        return True
+    from codecarbon.core import cpu
+    from codecarbon.core.hardware_cache import get_cached_tdp
+
+    listed = getattr(get_cached_tdp(cpu), "_get_cpu_power_from_registry", None)
+    model = getattr(processor, "_model", None)
+    return listed is not None and model is not None and listed(model) is None
+
+
+def how_estimated(energy: Energy) -> str:
+    """What kind of figure it is: an estimate, by what method, of what hardware, and whether it is of the whole.
+
+    >>> how_estimated(Energy(kwh=1.0, seconds=9.0, method="CodeCarbon", hardware="a CPU", unmeasured_sittings=2))
+    'estimate; CodeCarbon; a CPU; less than the whole: 2 sittings were not measured'
+    """
+    said = f"estimate; {energy.method}; {energy.hardware}"
+    if energy.unmeasured_sittings:
+        said += f"; less than the whole: {energy.unmeasured_sittings} sittings were not measured"
+    return said
+
+
+def energy_text(energy: Energy) -> str:
+    """One line for who measured: the figure, what the processor's own meter says, and what kind of figure it is."""
+    meter = "" if energy.rapl_kwh is None else f" (the processor's meter, whole machine: {energy.rapl_kwh:.3g} kWh)"
+    return f"energy: {energy.kwh:.3g} kWh in {energy.seconds:.0f} s{meter}: {how_estimated(energy)}"
 
 
 def read_rapl(root: Path = POWERCAP) -> dict[str, tuple[int, int]] | None:

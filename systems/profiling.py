@@ -68,8 +68,8 @@ class Profile:
         trainable: what the system's fingerprint says of its parameters.
         description: what a challenge's meta file asks of a system, by the names of its fields
             (`acoustic_features`, `loss_function` and so on); a field that is not there is left to its maker.
-        external_resources: data and pre-trained models from outside the development set, each with `name`, `url` and
-            `licence`; None: not told.
+        external_resources: data and pre-trained models from outside the development set, each with `name`, `url` (None:
+            it has no address) and `licence`; None: not told.
         training: hours, devices, data and energy of the training (`s5eval.systems.resources.training_facts`); None:
             not told.
     """
@@ -78,7 +78,7 @@ class Profile:
     stages: tuple[StageProfile, ...]
     trainable: int
     description: Mapping[str, str] = field(default_factory=dict)
-    external_resources: tuple[Mapping[str, str], ...] | None = None
+    external_resources: tuple[Mapping[str, str | None], ...] | None = None
     training: Mapping[str, Any] | None = None
 
     def macs(self, seconds: float) -> float | None:

@@ -12,45 +12,45 @@ _GITHUB = re.compile(r"github ([\w.-]+/[\w.-]+)")
 _FREESOUND = "https://freesound.org"
 
 
-def heard_resources(card: Mapping[str, Any]) -> list[dict[str, str]]:
+def heard_resources(card: Mapping[str, Any]) -> list[dict[str, str | None]]:
     """The recordings that the weights of a card were trained on, one entry per source and kind of licence.
 
     Args:
         card: as `read_card` gives it.
 
     Returns:
-        Objects with `name` (which says how many files), `url` (or what the card says in its place) and `licence`.
+        Objects with `name` (which says how many files), `url` (None: the card gives no address) and `licence`.
         Empty: all sounds were made by s5eval itself.
 
     >>> heard_resources({"history": [{"recipe": "mini/uss", "data": "procedural (mini/train)"}]})
     []
     """
     listed = {digest for entry in card["history"] for digest in entry.get("recordings", ())}
-    counts: Counter[tuple[str, str, str]] = Counter()
+    counts: Counter[tuple[str, str | None, str]] = Counter()
     for digest in sorted(listed):
         told = card.get("recordings", {}).get(digest)
         if told is None:
-            counts["recordings that the card does not describe", digest, "not stated"] += 1
+            counts[f"recordings that the card does not describe, {digest}", None, "not stated"] += 1
             continue
         for origin in told.get("origins", ()):
             name, url = _source(str(origin["source"]))
             counts[name, url, licence_class(str(origin["licence"]))] += int(origin["files"])
     return [
         {"name": f"{name} ({count} {'file' if count == 1 else 'files'})", "url": url, "licence": licence}
-        for (name, url, licence), count in sorted(counts.items())
+        for (name, url, licence), count in sorted(counts.items(), key=lambda item: (item[0][0], item[0][2]))
     ]
 
 
-def _source(said: str) -> tuple[str, str]:
+def _source(said: str) -> tuple[str, str | None]:
     """Name and URL of what a recording's origin says; files of one repository, or of one site, are one source."""
     if found := _GITHUB.match(said):
         return found[1], f"https://github.com/{found[1]}"
     if said.startswith("Freesound "):
         return "Freesound", _FREESOUND
-    return said, said
+    return said, said if said.startswith(("https://", "http://")) else None
 
 
-def pretrained(name: str, source: str) -> dict[str, str]:
+def pretrained(name: str, source: str) -> dict[str, str | None]:
     """A published model as such an entry; `source` is its URL, with its licence in brackets where it is known."""
     url, _, rest = source.partition(" ")
     licence = rest[1:-1] if rest.startswith("(") else "see the URL"

@@ -1,7 +1,7 @@
 """The data sets that are known by name: their splits, and by what a split is recognised on disk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,8 @@ MINI_VERSION = 1
 
 VALID_LISTING = Path("dev_set", "metadata", "valid.json")
 """Below the official root: the list of the metadata that the validation split is made from."""
+
+_TEST_2025, _TEST_2026 = Path("dev_set", "test"), Path("dev_set", "synthesized")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,17 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A known set: its name and splits, as its YAML manifest tells them."""
+    """A known set: its name and splits, as its YAML manifest tells them.
+
+    Attributes:
+        name: as a run is given it.
+        splits: by name.
+        not_made: splits that the set has and that cannot be opened here, and why, with what to do.
+    """
 
     name: str
     splits: Mapping[str, Split]
+    not_made: Mapping[str, str] = field(default_factory=dict)
 
 
 @cache
@@ -65,7 +74,7 @@ def known_datasets() -> Mapping[str, Dataset]:
         if entry.name.endswith(".yaml"):
             content = load_yaml(entry.read_text(encoding="utf-8"))
             splits = {name: Split(name=name, **fields) for name, fields in content["splits"].items()}
-            datasets[content["name"]] = Dataset(content["name"], splits)
+            datasets[content["name"]] = Dataset(content["name"], splits, content.get("not_made", {}))
     return datasets
 
 
@@ -75,8 +84,9 @@ def is_available(root: Path | None, dataset: Dataset, split: Split) -> bool:
 
 
 def is_there(root: Path, split: Split) -> bool:
-    """Whether a split, or what it is made from, is below an official root."""
-    return where_it_lies(root, split).exists()
+    """Whether a split, or what it is made from, is below an official root; the list of a set of 2025 is another's."""
+    of_2025 = (root / _TEST_2025).is_dir() and not (root / _TEST_2026).is_dir()
+    return where_it_lies(root, split).exists() and not (split.made_from == "metadata" and of_2025)
 
 
 def where_it_lies(root: Path, split: Split) -> Path:

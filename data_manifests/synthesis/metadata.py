@@ -34,7 +34,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
     Raises:
         UsageError: it is a list of scenes (`valid.json`).
-        DataError: missing, or not the JSON of a scene.
+        DataError: missing, or not the JSON of a scene; or the scene of another tool, as in the set of 2025.
     """
     try:
         metadata = read_json(path, what="scene metadata")
@@ -44,6 +44,10 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: a list of {len(metadata)} scenes, expected the metadata of one: name the files that it lists "
             f"({path.parent / path.stem}/*.json); `s5eval run --data ROOT --split valid` makes the whole split"
+        )
+    if isinstance(metadata, dict) and "fg_events" in metadata and isinstance(metadata.get("room"), str):
+        raise DataError(
+            f"{path}: a scene of SpatialScaper, as the set of 2025 has them; only those of SpAudSyn are made"
         )
     if not isinstance(metadata, dict) or not {"config", "fg_events", "bg_events", "room"} <= metadata.keys():
         raise DataError(f"{path}: not the metadata of a scene: expected config, fg_events, bg_events, int_events, room")

@@ -64,10 +64,12 @@ def command(context: click.Context, /, **options: Any) -> int:
     Without --data and $S5EVAL_DATA the embedded set is used; its scenes are made on first use.
     """
     from s5eval.harness.record.config import RunConfig, parse_settings, take_trust
+    from s5eval.harness.record.reading import read_run_record
     from s5eval.harness.runs.dry_run import describe_plan
     from s5eval.harness.runs.plan import default_run_path, plan_run
     from s5eval.harness.runs.resume import resume
     from s5eval.harness.runs.run import start_run
+    from s5eval.systems.energy import energy_text
 
     refuse_folder_of_mini(context)
     settings, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
@@ -115,6 +117,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         raise UsageError("--system is missing; `s5eval systems` lists what is installed")
     config = None if values["system"] is None else RunConfig(**values)
     hooks = hooks_of(options["hook"])
+    here = Path.cwd()  # a system may change it
     with show_making() as making, plugin_output():
         if config is not None and options["dry_run"]:
             described = describe_plan(plan_run(config, making=making), as_json=options["as_json"])
@@ -134,7 +137,10 @@ def command(context: click.Context, /, **options: Any) -> int:
     if options["dry_run"]:
         echo(described)
         return 0
-    return show_result(result, options["as_json"])
+    code = show_result(result, options["as_json"])
+    if (energy := read_run_record(here / result.path).energy) is not None:
+        echo(energy_text(energy), err=True)
+    return code
 
 
 def _absolute(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from s5eval.harness.comparing.pair_of_runs import LeftOut, Side
-from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name
+from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name, shown_path
 from s5eval.harness.report.text import ABSENT, number_and_interval
 from s5eval.harness.scoring.paired import Difference
 
@@ -43,5 +43,5 @@ def title_of(side: Side) -> str:
     decided = [f"decision: {facts.decided_by}"] if facts.decided_by else []
     part = part_mark(facts.n_expected, facts.n_split)
     marks = [*marks_of(facts), *([part] if part else []), *decided]
-    named = [f"{side.path} ({shown_name(facts)})", *settings_of(facts)]
+    named = [f"{shown_path(side.path)} ({shown_name(facts)})", *settings_of(facts)]
     return " | ".join([*named, f"weights: {facts.weights}", *marks])

@@ -1,7 +1,8 @@
 """Published results of the challenges, for whoever sets runs among them.
 
 They are those of the results pages that could be read: the whole tables of teams, and the tables of systems as far as
-their first rows. What is not among them is not known here, and nothing is filled in (`MISSING`).
+their first rows; and of the baselines that are not among these, what their repositories say of the test set. What is
+not among them is not known here, and nothing is filled in (`MISSING`).
 """
 
 import csv
@@ -38,6 +39,7 @@ class Published:
         note: what is known of the system.
         metric: what `capi_sdri` is.
         official_rank: among all systems, on the evaluation set; None: not known here.
+        official_team_rank: among the teams, of a team's best system; None: it is not that.
         source: where the figures stand.
     """
 
@@ -47,6 +49,7 @@ class Published:
     note: str
     metric: RankingMetric = "capi_sdri"
     official_rank: int | None = None
+    official_team_rank: int | None = None
     source: str = ""
 
 
@@ -81,20 +84,14 @@ def published_on(
             return (), "a part of the official split: published results are of all its mixtures" if part else None
         dataset, column = OFFICIAL_DATASET, "eval"
     found = sorted(_rows(dataset, column), key=lambda row: -row.capi_sdri)
-    return tuple(found), f"published: results page of DCASE {dataset[-4:]} Challenge Task 4, without intervals; " + (
-        MISSING[dataset] + f" ({found[0].source})"
-    )
-
-
-def published_sources() -> dict[str, str]:
-    """Challenge → the page that its figures stand on."""
-    return {row["challenge"]: row["source"] for row in _table()}
+    known = f"{MISSING[dataset]} ({', '.join(dict.fromkeys(row.source for row in found))})"
+    return tuple(found), f"published: results of DCASE {dataset[-4:]} Challenge Task 4, without intervals; {known}"
 
 
 def _rows(challenge: str, column: str) -> list[Published]:
     rows = []
     for row in _table():
-        if row["challenge"] != challenge:
+        if row["challenge"] != challenge or not row[f"value_{column}"]:
             continue
         (metric,) = (name for name in get_args(RankingMetric) if name == row["metric"])
         rows.append(
@@ -105,6 +102,7 @@ def _rows(challenge: str, column: str) -> list[Published]:
                 row["note"],
                 metric,
                 int(row["official_rank"]) if row["official_rank"] else None,
+                int(row["official_team_rank"]) if row["official_team_rank"] else None,
                 row["source"],
             )
         )

@@ -15,7 +15,7 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary
 from s5eval.harness.record.run_summary import BoundMetricName
 from s5eval.harness.record.same_data import same_data
-from s5eval.harness.report.table import doubts_of, estimate_marks, shown_name
+from s5eval.harness.report.table import doubts_of, estimate_marks, settings_of, shown_name
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
 
@@ -141,7 +141,8 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     names = _named([(name if distinct else path.resolve().name, path) for name, path in zip(taken, runs, strict=True)])
     results = {name: RunResult(path, read_summary(path)) for name, path in names.items()}
     about = records[0].about
-    doubts = [f"{name}: {'; '.join(marks)}" for name, result in results.items() if (marks := doubts_of(result.summary))]
+    said = {name: [*settings_of(result.summary), *doubts_of(result.summary)] for name, result in results.items()}
+    doubts = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
     return _ranking(
         runs[0].parent, names, results, (about.dataset, about.split, about.n_split), records[0].mixtures, {}, doubts
     )

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from s5eval.harness.comparing.ranking_table import (
     first_text,
     heading,
     in_order,
-    partial_lines,
+    note_lines,
     published_as,
     rank_text,
+    said_of,
     shown_as,
 )
-from s5eval.harness.report.table import estimate_marks, interval_text
+from s5eval.harness.report.table import interval_text
 from s5eval.harness.report.text import number
 
 
@@ -53,10 +55,7 @@ def ranking_markdown(ranking: Ranking) -> str:
     rows = in_order(ranking)
     lines += [_line(_published_cells(row) if isinstance(row, Published) else _cells(row)) for row in rows]
     lines += ["", EXPLAINED.replace("*", "\\*")]
-    lines += [f"- without a rank: {line}" for line in partial_lines(ranking)]
-    lines += [f"- {e.name}: {', '.join(said)}" for e in ranking.entries if (said := estimate_marks(e.result.summary))]
-    lines += [f"- not scored: {name}: {reason}" for name, reason in ranking.unusable.items()]
-    lines += [f"- {warning}" for warning in ranking.warnings]
+    lines += [f"- {line}" for line in note_lines(ranking)]
     lines += ["", ranking.note] if ranking.note else []
     if ranking.conditions:
         names = [entry.name for entry in ranking.entries if entry.rank is not None]
@@ -72,7 +71,16 @@ def ranking_csv(ranking: Ranking) -> str:
     header = ["kind", "name", "status", "rank", "rank_low", "rank_high", "rank_low_all", "rank_high_all", "first"]
     header += ["metric", "value", "value_ci_low", "value_ci_high", "n", "n_defined"]
     header += ["to_previous", "to_previous_ci_low", "to_previous_ci_high", "to_previous_p_sign"]
-    header += ["to_previous_significant", "mixture_accuracy", "source_accuracy", "n_missing", "why_no_rank", "source"]
+    header += [
+        "to_previous_significant",
+        "mixture_accuracy",
+        "source_accuracy",
+        "n_missing",
+        "why_no_rank",
+        "source",
+        "team_rank",
+        "marks",
+    ]
     return _csv([header, *(_csv_row(row) for row in in_order(ranking))])
 
 
@@ -95,15 +103,13 @@ def ranking_latex(ranking: Ranking) -> str:
     r"""A `table*` for two-column papers; needs `\usepackage{booktabs}`."""
     title = METRIC_TITLES[ranking.metric]
     heads = ["Rank", "System", f"{title}, dB", "To the one before", "Mixture acc., %", "Source acc., %"]
-    note = " ".join(partial_lines(ranking))
+    notes = "".join(f" {line.rstrip('.')}." for line in note_lines(ranking))
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table*}[t]",
         r"\centering",
         r"\footnotesize",
-        rf"\caption{{{escape(heading(ranking).replace(' | ', '; '))}. {escape(EXPLAINED)}"
-        + (rf" Without a rank: {escape(note)}" if note else "")
-        + "}",
+        rf"\caption{{{escape(heading(ranking).replace(' | ', '; '))}. {escape(EXPLAINED)}{escape(notes)}}}",
         r"\begin{tabular}{@{}rlllrr@{}}",
         r"\toprule",
         _tex(heads),
@@ -135,7 +141,7 @@ def _published_cells(row: Published) -> list[str]:
 def _csv_row(row: RankedSubmission | Published) -> list[object]:
     if isinstance(row, Published):
         facts = ["published", row.system, "", row.official_rank, *[None] * 5, row.metric, row.capi_sdri]
-        return [*facts, *[None] * 9, row.mixture_accuracy, None, None, "", row.source]
+        return [*facts, *[None] * 9, row.mixture_accuracy, None, None, "", row.source, row.official_team_rank, row.note]
     place, value, change = row.place, row.ranking_value, row.to_previous
     places = [None] * 5 if place is None else [place.low, place.high, place.low_all, place.high_all, place.first]
     changes = [None] * 5
@@ -144,7 +150,7 @@ def _csv_row(row: RankedSubmission | Published) -> list[object]:
     metrics = row.result.summary.metrics
     accuracies = [metrics["mixture_accuracy"].value, metrics["source_accuracy"].value]
     values = [row.metric, value.value, value.ci_low, value.ci_high, value.n, value.n_defined]
-    end = [len(row.missing), row.partial or "", ""]
+    end = [len(row.missing), row.partial or "", "", None, said_of(row)]
     return ["submission", row.name, row.status, row.rank, *places, *values, *changes, *accuracies, *end]
 
 
@@ -159,4 +165,6 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _tex(cells: Sequence[str]) -> str:
-    return " & ".join(escape(cell) for cell in cells) + r" \\"
+    """A line of the table; a hyphen before a digit is a minus, but in the second cell, which is a name."""
+    signed = (cell if k == 1 else re.sub(r"(?<!\w)-(?=\d)", "−", cell) for k, cell in enumerate(cells))
+    return " & ".join(map(escape, signed)) + r" \\"

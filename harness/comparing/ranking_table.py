@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from s5eval.harness.comparing.published import Published, RankingMetric
 from s5eval.harness.comparing.ranked import Condition, RankedSubmission
 from s5eval.harness.comparing.ranking import Ranking
-from s5eval.harness.report.table import estimate_marks, interval_text, part_mark
+from s5eval.harness.report.table import doubts_of, estimate_marks, interval_text, part_mark, settings_of
 from s5eval.harness.report.terminal_layout import aligned, is_narrow
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.scoring.paired import Difference
@@ -15,9 +15,9 @@ METRIC_TITLES: dict[RankingMetric, str] = {"capi_sdri": "CAPI-SDRi", "ca_sdri": 
 """What ranks, in words."""
 
 EXPLAINED = (
-    "95 % intervals. A rank's interval holds the submission's own true rank in 95 % of such sets of mixtures, counted "
-    "from all paired comparisons with the others at once; first: share of resamples in which none is better. "
-    "*: the paired interval excludes 0; of many neighbours some do by chance."
+    "A rank's interval holds the submission's own true rank in 95 % of such sets of mixtures, counted from all paired "
+    "comparisons with the others at once; first: share of resamples in which none is better. *: the paired interval "
+    "excludes 0; of many neighbours some do by chance."
 )
 """What the columns of a ranking say."""
 
@@ -70,6 +70,20 @@ def partial_lines(ranking: Ranking) -> list[str]:
     return [f"{e.name}: {e.partial}{_missing(e.missing)}" for e in ranking.entries if e.partial is not None]
 
 
+def note_lines(ranking: Ranking) -> list[str]:
+    """What a reader of the table in a file must not miss, a line each; it goes wherever the numbers go."""
+    return [
+        *(f"without a rank: {line}" for line in partial_lines(ranking)),
+        *(f"{entry.name}: {said}" for entry in ranking.entries if (said := said_of(entry))),
+        *(f"not scored: {name}: {reason}" for name, reason in ranking.unusable.items()),
+    ]
+
+
+def said_of(entry: RankedSubmission) -> str:
+    """The marks and the settings of a submission, which stand beside its numbers everywhere."""
+    return "; ".join([*settings_of(entry.result.summary), *doubts_of(entry.result.summary)])
+
+
 def _missing(ids: Sequence[str]) -> str:
     more = f", … and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
     return f" (missing: {', '.join(ids[:_LISTED])}{more})" if ids else ""
@@ -102,8 +116,12 @@ def shown_as(entry: RankedSubmission) -> str:
 
 def published_as(row: Published) -> str:
     """Its name, with what is known of it."""
-    rank = [] if row.official_rank is None else [f"rank {row.official_rank} of the challenge"]
-    return f"{row.system} ({', '.join(['published', *([row.note] if row.note else []), *rank])})"
+    said = ["published", *([row.note] if row.note else [])]
+    if row.official_rank is not None:
+        said.append(f"rank {row.official_rank} of the challenge")
+    elif row.official_team_rank is not None:
+        said.append(f"team rank {row.official_team_rank} of the challenge")
+    return f"{row.system} ({', '.join(said)})"
 
 
 def condition_rows(ranking: Ranking) -> list[tuple[Condition, list[str]]]:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.harness.record.reading import facts_of, read_run_record, read_summary
 from s5eval.harness.record.run_summary import BoundMetricName, MetricValue, Summary
-from s5eval.harness.report.table import data_name, doubts_of, part_mark, settings_of, shown_name
+from s5eval.harness.report.table import data_name, doubts_of, part_mark, settings_of, shown_name, shown_path
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number
 
@@ -116,6 +116,8 @@ def runs_table(runs: Sequence[ListedRun]) -> str:
         done = ABSENT if run.n_done is None else str(run.n_done)
         counts = ABSENT if run.n_expected is None else f"{done} of {run.n_expected}"
         values = (number(run.metrics[name].value if name in run.metrics else None, 3) for name in RANKING_METRICS)
-        rows.append((f"{run.path} {star}".rstrip(), run.name, run.data or ABSENT, run.status, counts, *values))
+        rows.append(
+            (f"{shown_path(run.path)} {star}".rstrip(), run.name, run.data or ABSENT, run.status, counts, *values)
+        )
     below = [f"{star} {marks}" for marks, star in notes.items()]
     return "\n".join([*aligned(rows, left=(0, 1, 2, 3)), *(["", *below] if below else [])])

@@ -163,5 +163,6 @@ def _hub() -> tuple[Any, tuple[type[Exception], ...]]:
 
 
 def _refused(where: Repository, error: Exception) -> DataError:
-    said = " ".join(f"{error} {error.__cause__ or ''}".split())
+    told, cause = str(error), str(error.__cause__ or "")
+    said = " ".join((told if cause in told else f"{told} {cause}").split())
     return DataError(f"hf://{where.name}: the hub cannot be reached, or refuses: {said[:400] or type(error).__name__}")

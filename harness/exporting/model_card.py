@@ -90,10 +90,9 @@ def _resources(card: Mapping[str, Any]) -> Iterator[str]:
         return
     yield from ("| source | licence |", "|---|---|")
     for entry in found:
-        link = (
-            f"[{_cell(entry['name'])}]({entry['url']})" if entry["url"].startswith("https://") else _cell(entry["name"])
-        )
-        yield f"| {link} | {_cell(entry['licence'])} |"
+        name, url = _cell(str(entry["name"])), entry["url"]
+        link = f"[{name}]({url})" if url is not None and url.startswith("https://") else name
+        yield f"| {link} | {_cell(str(entry['licence']))} |"
 
 
 def _remarks(card: Mapping[str, Any]) -> Iterator[str]:

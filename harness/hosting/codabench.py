@@ -12,6 +12,8 @@ from s5eval.harness.comparing.ranking import rank_runs
 from s5eval.harness.comparing.ranking_page import ranking_page
 from s5eval.harness.hosting.scoring import handed_in, leaderboard, references, score_archive
 
+_WRITTEN = ("detailed_results.html", "scores.txt", "scores.json")
+
 
 def score_codabench(folder: Path, out: Path) -> dict[str, float]:
     """Score what was handed in, and write what CodaBench reads.
@@ -24,15 +26,18 @@ def score_codabench(folder: Path, out: Path) -> dict[str, float]:
         The scores.
 
     Raises:
-        DataError: what was handed in, or the data, cannot be used; nothing is written then.
+        DataError: what was handed in, or the data, cannot be used; nothing is written then, and what an earlier
+            submission left in `out` is gone: its score is not this one's.
     """
+    for name in _WRITTEN:
+        (out / name).unlink(missing_ok=True)
     reference = next(iter(sorted((folder / "ref").glob("*.zip"))), folder / "ref")
     with references(reference) as data, tempfile.TemporaryDirectory(prefix="s5eval-") as temporary:
         result = score_archive(handed_in(folder / "res"), data, Path(temporary) / "submission")
         page = ranking_page(rank_runs([result.path]))
     scores = leaderboard(result)
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "detailed_results.html", page)
-    write_atomically(out / "scores.txt", "".join(f"{name}: {value:.6f}\n" for name, value in scores.items()))
-    write_atomically(out / "scores.json", json.dumps(scores, indent=1))
+    lines = "".join(f"{name}: {value:.6f}\n" for name, value in scores.items())
+    for name, content in zip(_WRITTEN, (page, lines, json.dumps(scores, indent=1)), strict=True):
+        write_atomically(out / name, content)
     return scores

@@ -76,7 +76,7 @@ def handed_in(folder: Path) -> Path:
     """What a folder of a platform holds: its only zip, or the files themselves.
 
     Raises:
-        DataError: it is not there, or empty, or holds several zips.
+        DataError: it is not there, or empty, or holds several zips, or wavs beside a zip.
     """
     names = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     zips = [path for path in names if path.suffix == ".zip"]
@@ -84,4 +84,6 @@ def handed_in(folder: Path) -> Path:
         raise DataError(f"{folder}: nothing was handed in")
     if len(zips) > 1:
         raise DataError(f"{folder}: {len(zips)} zips, expected one: {', '.join(path.name for path in zips)}")
+    if zips and any(folder.rglob("*.wav")):
+        raise DataError(f"{folder}: holds wavs beside {zips[0].name}; expected a zip, or the files themselves")
     return zips[0] if zips else folder

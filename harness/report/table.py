@@ -1,6 +1,8 @@
 """Summaries as text: one table for the terminal, systems above, bounds apart below."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from s5eval.harness.record.run_record import About, Facts
 from s5eval.harness.record.run_summary import (
@@ -86,6 +88,19 @@ def bounds_explained() -> list[str]:
 def shown_name(about: About) -> str:
     """What a run is called: the name it was given, else its system's."""
     return about.name or about.system
+
+
+_UNPACKED = re.compile(r"packed_runs[/\\]([0-9a-f]{8})[0-9a-f]{56}[/\\]([^/\\]+)$")
+
+
+def shown_path(path: str | Path) -> str:
+    """A run folder as readers are shown it: what was unpacked of a packed run has a name, not its place in the cache.
+
+    >>> shown_path("cache/packed_runs/" + 8 * "ab345678" + "/first"), shown_path("runs/first")
+    ('first (packed ab345678)', 'runs/first')
+    """
+    found = _UNPACKED.search(str(path))
+    return f"{found[2]} (packed {found[1]})" if found else str(path)
 
 
 def data_name(about: About) -> str:

@@ -10,7 +10,7 @@ from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device
-from s5eval.systems.energy import Energy
+from s5eval.systems.energy import Energy, how_estimated
 from s5eval.systems.profiling import Profile
 from s5eval.systems.registry import code_named, load_profile
 
@@ -92,10 +92,7 @@ def _evaluation_energy(record: RunRecord) -> dict[str, Any]:
 def _energy(what: str, energy: Energy | None, missing: str) -> dict[str, Any]:
     if energy is None:
         return {f"{what}_kwh": None, f"{what}_method": missing}
-    said = f"estimate; {energy.method}; {energy.hardware}"
-    if energy.unmeasured_sittings:
-        said += f"; less than the whole: {energy.unmeasured_sittings} sittings were not measured"
-    return {f"{what}_kwh": float(f"{energy.kwh:.6g}"), f"{what}_method": said}
+    return {f"{what}_kwh": float(f"{energy.kwh:.6g}"), f"{what}_method": how_estimated(energy)}
 
 
 def _inference(run: Path, record: RunRecord, costs: Profile | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the system is, in the words of a challenge's meta file."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from s5eval.systems.baseline.checkpoints import SOURCE
@@ -45,7 +46,7 @@ def training(kind: Kind, settings: BaselineSettings) -> dict[str, Any] | None:
     return None if card is None or not card["history"] else training_facts(card)
 
 
-def external_resources(kind: Kind, settings: BaselineSettings) -> tuple[dict[str, str], ...] | None:
+def external_resources(kind: Kind, settings: BaselineSettings) -> tuple[Mapping[str, str | None], ...] | None:
     """Data and pre-trained models from elsewhere; None: the weights have no card that would tell."""
     if settings.checkpoint_dir is not None:
         return (

@@ -1,5 +1,6 @@
 """What the system is, in the words of a challenge's meta file."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from s5eval.systems.card import read_card
@@ -60,10 +61,10 @@ def training(settings: MultistageSettings) -> dict[str, Any] | None:
     return None if card is None or not card["history"] else training_facts(card)
 
 
-def external_resources(settings: MultistageSettings) -> tuple[dict[str, str], ...] | None:
+def external_resources(settings: MultistageSettings) -> tuple[Mapping[str, str | None], ...] | None:
     """Data and pre-trained models from elsewhere; None: the weights have no card that would tell."""
     folder = weights_folder(settings)
-    models: list[dict[str, str]] = []
+    models: list[Mapping[str, str | None]] = []
     if settings.m2d_weights is not None:
         models.append(pretrained("M2D, pre-trained and fine-tuned on AudioSet", M2D_SOURCE))
     if settings.encoder_weights() is not None:

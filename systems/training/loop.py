@@ -19,7 +19,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.systems.card import card_held
-from s5eval.systems.energy import Energy, Meter, check_available, measured, total_energy
+from s5eval.systems.energy import Energy, Meter, check_available, energy_text, measured, total_energy
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.batches import batches, heard, heard_entry
@@ -226,6 +226,8 @@ class _Loop:
                 self._run(sitting, hooks, stop, self._source(sitting.out, stop, say))
         finally:
             hooks.tell("end", "finished" if self.step >= steps else "interrupted", self.meter.means())
+            if say is not None and self.power is not None and self.power.record is not None:
+                say(energy_text(self.power.record))
         if stop.asked and self.step < self.plan.recipe.steps:
             raise KeyboardInterrupt
 

@@ -63,6 +63,13 @@ def test_the_action_is_a_composite_one_whose_inputs_are_described() -> None:
     assert not any(wanted(step, {"package": ""}) for step in STEPS.values())  # nothing asked for, nothing done
 
 
+def test_the_action_is_what_github_s_schema_wants() -> None:
+    pytest.importorskip("check_jsonschema")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
 def test_install_asks_pip_for_the_package(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     stub = tmp_path / "bin" / "python"

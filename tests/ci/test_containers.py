@@ -55,6 +55,15 @@ def test_the_dockerfile_is_well_formed() -> None:
     assert not {"constraints.txt", "pyproject.toml", "README.md", "LICENSE", "harness", "metrics"} & set(ignored)
 
 
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    here = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    hadolint = shutil.which("hadolint", path=here)
+    if hadolint is None:
+        pytest.skip("needs hadolint (extra lint)")
+    found = subprocess.run([hadolint, "--no-color", str(FOLDER / "Dockerfile")], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
 @pytest.mark.parametrize("torch", TORCH)
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_the_steps_of_both_recipes_install_the_pinned_torch_first(torch: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from s5eval.data_manifests.mapping import mapping_text, read_classes, read_mappi
 
 Call = Callable[..., Any]
 RATE = 32_000
-SCENES: Mapping[str, list[str]] = {"a_1": ["Speech"], "a_10": [], "b": ["Cough", "Pour"], "c": ["Typing", "Typing"]}
+SCENES: Mapping[str, list[str]] = {"a_1": ["Speech"], "a_10": [], "b": ["Pour", "Cough"], "c": ["Typing", "Typing"]}
 NUMBERS = {"Speech": 0, "Cough": 3, "Pour": 7, "Typing": 11}
 
 
@@ -60,7 +60,7 @@ def spatialscaper(official: Path, tmp_path: Path) -> Path:
         lines = []
         for k, label, path in targets(official, id_):
             shutil.copy(path, root / "stems_dev" / "train" / f"{id_}_{NUMBERS[label]}_{k}.wav")
-            lines += [f"{frame},{NUMBERS[label]},{k},30,0,2\n" for frame in range(k, 5)]
+            lines += [f"{frame},{NUMBERS[label]},{k},30,0,2\n" for frame in range(k if id_ == "c" else 0, 5)]
         (root / "metadata_dev" / "train" / f"{id_}.csv").write_text("".join(lines))
     (root / "classes.csv").write_text("theirs,ours\n" + "".join(f"{n},{label}\n" for label, n in NUMBERS.items()))
     return root

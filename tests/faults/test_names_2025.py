@@ -1,5 +1,6 @@
 """Names without a number, as in 2025 and as the official evaluator of 2026 reads them; spellings, stereo, scale."""
 
+import json
 import shutil
 import unicodedata
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.manifest import open_manifest
 
 Call = Callable[..., Any]
@@ -136,3 +138,28 @@ def test_integers_written_as_float_are_flagged(small_set: Path, tmp_path: Path, 
     soundfile.write(reference, soundfile.read(reference)[0] * 32768, RATE, subtype="FLOAT")
     checked = s5eval("data", "verify", "--data", small_set, "--json").json["findings"]
     assert [finding["file"] for finding in checked if finding["rule"] == "scale"] == [str(reference)]
+
+
+def test_the_validation_set_of_2025_is_not_made_and_says_what_to_do(
+    tmp_path: Path, make_set: Call, s5eval: Call
+) -> None:
+    root = tmp_path / "root"
+    make_set(root / "dev_set" / "test", {"soundscape_0000": ["Buzzer"]}, seconds=0.1)
+    unnumber(root / "dev_set" / "test" / "oracle_target")
+    scene = root / "dev_set" / "metadata" / "valid" / "soundscape_0000.json"
+    scene.parent.mkdir(parents=True)
+    scene.write_text(json.dumps({"config": {}, "fg_events": [], "bg_events": [], "room": "room1.sofa"}))
+    listing = [{"metadata_path": "valid/soundscape_0000.json", "ref_event": ["Buzzer"]}]
+    (root / "dev_set" / "metadata" / "valid.json").write_text(json.dumps(listing))
+    for named in ((), ("--dataset", "dcase2025")):
+        call = ("run", "--system", "silence", "--data", root, *named, "--split", "valid", "--out", tmp_path / "run")
+        refused = s5eval(*call)
+        assert refused.code == 2 and not (tmp_path / "run").exists()
+        assert "ships as metadata of SpatialScaper" in refused.err and "dcase2025_task4_baseline" in refused.err
+    assert open_manifest(root).dataset == "dcase2025", "its list of metadata is no split of 2026"
+    alone = s5eval("data", "synthesize", scene, "--root", root, "--out", tmp_path / "out")
+    assert (alone.code, "a scene of SpatialScaper, as the set of 2025 has them" in alone.err) == (3, True)
+    (root / "dev_set" / "synthesized").mkdir()  # both sets in one root: the list may be that of 2026
+    assert open_manifest(root, dataset="dcase2025").split.name == "test"
+    with pytest.raises(DataError, match="a scene of SpatialScaper"):
+        open_manifest(root, split="valid")

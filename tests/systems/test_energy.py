@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.systems.energy import Energy, measured, rapl_difference, read_energy, read_rapl, total_energy
+from s5eval.systems.energy import (
+    Energy,
+    energy_text,
+    measured,
+    rapl_difference,
+    read_energy,
+    read_rapl,
+    total_energy,
+)
 
 
 def zone(root: Path, name: str, count: int, wrap: int = 1000) -> None:
@@ -79,3 +87,25 @@ def test_the_record_is_what_a_tracker_of_its_own_estimates() -> None:
     assert record.kwh == pytest.approx(record.cpu_kwh + record.gpu_kwh + record.ram_kwh)
     assert record.ram_kwh / record.seconds == pytest.approx(data.ram_energy / data.duration, rel=0.5)
     assert "CodeCarbon" in record.method and record.hardware
+
+
+def test_the_power_of_a_processor_that_the_tracker_does_not_know_is_called_a_guess(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("codecarbon")
+    from codecarbon.core.cpu import TDP
+
+    for watts, guessed in ((None, True), (65, False)):
+        monkeypatch.setattr(TDP, "_get_cpu_power_from_registry", lambda self, model, watts=watts: watts)
+        with measured() as meter:
+            pass
+        assert meter.record is not None
+        if "CPU: load times" in meter.record.method:  # elsewhere the processor's own meter is read
+            assert ("a guess for an unknown model" in meter.record.method) == guessed
+
+
+def test_the_line_for_who_measured_says_figure_meter_and_method() -> None:
+    energy = Energy(kwh=0.000316, seconds=88.6, method="M", hardware="H")
+    assert energy_text(energy) == "energy: 0.000316 kWh in 89 s: estimate; M; H"
+    metered = energy_text(replace(energy, rapl_kwh=0.00125, unmeasured_sittings=1))
+    assert "89 s (the processor's meter, whole machine: 0.00125 kWh): estimate; M; H; less than the whole" in metered

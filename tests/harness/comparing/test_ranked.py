@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from s5eval.harness.comparing import published
-from s5eval.harness.comparing.published import published_on, published_sources, ranking_metric
+from s5eval.harness.comparing.published import published_on, ranking_metric
 from s5eval.harness.comparing.ranking import rank_runs
 from s5eval.harness.comparing.ranking_files import write_ranking
 from s5eval.metrics.ranks import rank_intervals
+from s5eval.submissions.layout import EVAL_IDS
 
 Call = Callable[..., Any]
 
@@ -76,29 +77,71 @@ def test_places_are_those_of_the_scores(runs: list[Path]) -> None:
 
 def test_files_hold_every_submission_and_escape_what_names_hold(runs: list[Path], tmp_path: Path) -> None:
     ranking = rank_runs(runs)
-    odd = replace(ranking.entries[0], name="<b>&|x_1")
+    result = ranking.entries[0].result
+    result = replace(result, summary=replace(result.summary, set=("system.level=0.5",)))
+    odd = replace(ranking.entries[0], name="<b>&|x_1 -1", result=result)
     ranking = replace(ranking, entries=(odd, *ranking.entries[1:]), conditions=())
     paths = {path.suffix + path.stem[7:]: path.read_text() for path in write_ranking(ranking, tmp_path / "r")}
-    assert "&lt;b&gt;&amp;|x_1" in paths[".html"]
-    assert "&#124;x_1" in paths[".md"]
-    assert r"\&" in paths[".tex"] and r"x\_1" in paths[".tex"]
+    assert "&lt;b&gt;&amp;|x_1 -1" in paths[".html"]
+    assert "&#124;x_1 -1" in paths[".md"]
+    assert r"\&" in paths[".tex"] and r"x\_1 -1" in paths[".tex"], "a name keeps its hyphen"
+    assert "& $-$" in paths[".tex"], "a difference has a minus sign"
     rows = list(csv.DictReader(io.StringIO(paths[".csv"])))
-    assert [row["name"] for row in rows] == ["<b>&|x_1", "Scaled", "Quiet"]
+    assert [row["name"] for row in rows] == ["<b>&|x_1 -1", "Scaled", "Quiet"]
     assert [row["rank"] for row in rows] == ["1", "2", "3"]
     assert all(len(row) == len(rows[0]) and None not in row for row in rows)
+    for text in (paths[".md"], paths[".tex"], rows[0]["marks"]):
+        assert "set: system.level=0.5; oracle: sees the references" in text, "what it is worth goes where it goes"
 
 
-def test_every_published_figure_has_its_source_and_its_challenge_s_metric() -> None:
-    assert set(published_sources()) == {"dcase2025", "dcase2026"}
-    assert all(source.startswith("https://dcase.community/challenge20") for source in published_sources().values())
-    rows, note = published_on("dcase2025", "test", ["a"] * 7, 7)
-    assert (len(rows), rows[0].system, rows[0].capi_sdri, rows[0].metric) == (17, "Morocutti_CPJKU_2", 15.04, "ca_sdri")
-    assert note is not None and "not known here" in note
-    evaluated, _ = published_on("dcase2025", "eval", ["a"] * 7, 7)
-    ranks = [row.official_rank for row in evaluated if row.official_rank is not None]
-    assert ranks == sorted(ranks)  # the order of the values is that of the official ranks
+_PAGE = "https://dcase.community/challenge{}/task-spatial-semantic-segmentation-of-sound-scenes-results"
+
+
+def _published(dataset: str, split: str) -> tuple[tuple[published.Published, ...], str]:
+    rows, note = published_on(dataset, split, ["a"] * (1512 if dataset == "dcase2026" else 7), 7)
+    assert note is not None
+    return rows, note
+
+
+@pytest.mark.parametrize(
+    ("dataset", "split", "n", "best", "metric"),
+    [
+        ("dcase2026", "dev-test", 16, ("Bando_AIST_2", 16.45), "capi_sdri"),
+        ("dcase2025", "test", 18, ("Morocutti_CPJKU_2", 15.04), "ca_sdri"),
+        ("dcase2025", "eval", 17, ("Choi_KAIST_3", 11.00), "ca_sdri"),
+    ],
+)
+def test_every_published_figure_has_its_source_and_its_challenge_s_metric(
+    dataset: str, split: str, n: int, best: tuple[str, float], metric: str
+) -> None:
+    rows, note = _published(dataset, split)
+    assert (len(rows), (rows[0].system, rows[0].capi_sdri)) == (n, best)
+    assert {row.metric for row in rows} == {metric} == {ranking_metric(dataset)}
+    pages = {_PAGE.format(dataset[-4:]), f"https://github.com/nttcslab/{dataset}_task4_baseline"}
+    assert {row.source for row in rows} <= pages
+    assert all(source in note for source in {row.source for row in rows}) and "not known here" in note
+
+
+@pytest.mark.parametrize(("dataset", "teams"), [("dcase2026", 11), ("dcase2025", 9)])
+def test_every_team_of_a_challenge_is_there_and_the_order_of_values_is_that_of_the_official_ranks(
+    dataset: str, teams: int
+) -> None:
+    if dataset == "dcase2026":
+        rows, _ = published_on("folder", "folder", EVAL_IDS[:1512])
+    else:
+        rows, _ = _published(dataset, "eval")
+    ranks = [row.official_rank for row in rows if row.official_rank is not None]
+    assert ranks == sorted(ranks)
+    assert [row.official_team_rank for row in rows if row.official_team_rank is not None] == list(range(1, teams + 1))
+
+
+def test_a_baseline_that_is_on_no_page_has_its_repository_s_figures_of_the_test_set_alone() -> None:
+    for dataset, system, value in (("dcase2026", "Nguyen_NTT_2", 8.489), ("dcase2025", "Baseline_ResUNet", 11.032)):
+        split = "dev-test" if dataset == "dcase2026" else "test"
+        (row,) = [row for row in _published(dataset, split)[0] if row.system == system]
+        assert (row.capi_sdri, row.official_rank, row.source.split("/")[2]) == (value, None, "github.com")
+    assert "Nguyen_NTT_2" not in {row.system for row in published_on("folder", "folder", EVAL_IDS[:1512])[0]}
     assert published_on("dcase2025", "test", ["a"] * 5, 7)[0] == ()
-    assert (ranking_metric("dcase2025"), ranking_metric("mini")) == ("ca_sdri", "capi_sdri")
 
 
 def test_one_run_is_set_among_the_published_results(
@@ -113,4 +156,5 @@ def test_one_run_is_set_among_the_published_results(
     monkeypatch.setattr(published, "RANKED_EVAL_MIXTURES", len(ids))
     found = s5eval(*call, tmp_path / "among")
     assert "Bando_AIST_3 (published, rank 1 of the challenge)" in found.out
+    assert "Wang_SRCN_2 (published, team rank 4 of the challenge)" in found.out
     assert "1 estimate" in found.out

@@ -116,7 +116,7 @@ def test_published_results_stand_beside_the_official_splits_only(
     test_ids = [f"t_{k}" for k in range(1512)]
     rows, note = published.published_on("dcase2026", "dev-test", test_ids)
     assert rows[0].system == "Bando_AIST_2" and rows[0].capi_sdri == 16.45
-    assert len(rows) == 15 and note is not None
+    assert len(rows) == 16 and note is not None
     rows, _ = published.published_on("folder", "folder", EVAL_IDS[:1512])
     assert (rows[0].system, rows[0].mixture_accuracy) == ("Bando_AIST_3", 65.54)
     assert published.published_on("folder", "folder", EVAL_IDS)[0] == ()
@@ -130,7 +130,7 @@ def test_published_results_stand_beside_the_official_splits_only(
     lines = found.out.splitlines()
     places = [next(k for k, line in enumerate(lines) if name in line) for name in ("Better_B", "Bando_AIST_3")]
     assert "    Bando_AIST_3 (published, rank 1 of the challenge)" in found.out
-    assert "Nguyen_NTT_1 (published, baseline 1c)" in found.out
+    assert "Nguyen_NTT_1 (published, baseline 1c, team rank 10 of the challenge)" in found.out
     best = float(lines[places[0]].split()[4])
     assert (places[0] < places[1]) == (best > 14.93)
 

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +92,11 @@ def test_tensorboard_files(s5eval: Call, run: Path, tmp_path: Path) -> None:
     for name, wanted in frames(result).items():
         table = json.loads(values(f"table/{name}/text_summary")[0][1])
         assert_rows_equal(table["columns"], table["data"], wanted)
-    assert values("summary/capi_sdri") == [(0, result.summary.metrics["capi_sdri"].value)]
+    capi = result.summary.metrics["capi_sdri"].value
+    assert json.loads(values("figures/text_summary")[0][1])["capi_sdri"] == capi, "64 bits: to the last one"
+    assert values("summary/capi_sdri") == [(0, np.float32(capi))]
     series = result.mixtures["capi_sdri"].reset_index(drop=True).dropna()
-    assert values("mixtures/capi_sdri") == list(series.items()), "64 bits: to the last one"
+    assert values("mixtures/capi_sdri") == list(series.astype("float32").items())
     assert json.loads(values("facts/text_summary")[0][1])["system"] == "folder"
 
 
@@ -184,33 +187,64 @@ def test_mlflow_in_a_folder(
     read_back(uri, done.json[0]["where"], run, tmp_path)
 
 
+@contextmanager
+def serving(command: list[str], uri: str, ready: str, cwd: Path) -> Iterator[None]:
+    """Another's server on loopback, until `uri + ready` answers, and its end."""
+    with (cwd / "server.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=cwd, start_new_session=True)
+    try:
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(f"{uri}{ready}", timeout=5) as answer:
+                    if answer.status == 200:
+                        break
+            except OSError:
+                assert process.poll() is None, (cwd / "server.log").read_text()
+                time.sleep(0.5)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its workers too: they take their time to end by themselves
+        process.wait(timeout=60)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.mark.slow
+@any_warning
+def test_tensorboard_shows_the_scalars_as_it_starts_by_itself(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard.main")
+    assert s5eval("export", run, "--to", "tensorboard", "--out", tmp_path / "out").code == 0
+    port = free_port()
+    uri, where = f"http://127.0.0.1:{port}", ["--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(tmp_path / "out"), *where]
+    asked = "/data/plugin/scalars/scalars?run=first&tag=summary/capi_sdri"
+    result, shown = read_run(run), []
+    with serving(command, uri, "/data/environment", tmp_path):
+        for _ in range(120):  # it reads the files meanwhile
+            with suppress(OSError), urllib.request.urlopen(f"{uri}{asked}", timeout=20) as answer:
+                shown = json.loads(answer.read())
+            if shown:
+                break
+            time.sleep(0.5)
+    assert [row[2] for row in shown] == [np.float32(result.summary.metrics["capi_sdri"].value)]
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     """MLflow's own tracking server, on loopback."""
     pytest.importorskip("mlflow.server")
     pytest.importorskip("pyarrow")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     store = f"sqlite:///{tmp_path}/server.db"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", store, "--artifacts-destination", str(tmp_path / "artifacts")]
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True)
     uri = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=5) as answer:
-                    if answer.status == 200:
-                        break
-            except OSError:
-                assert process.poll() is None, (tmp_path / "server.log").read_text()
-                time.sleep(0.5)
+    with serving(command, uri, "/health", tmp_path):
         yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too: they take their time to end by themselves
-        process.wait(timeout=60)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from fake_hub import TOKEN, FakeHub, fake_hub
 from safetensors.torch import save_file
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.exporting.hub import Repository, parse_address
+from s5eval.harness.exporting.hub import Repository, _refused, parse_address
 from s5eval.harness.exporting.model_card import model_card
 from s5eval.systems.card import record_file, write_card
 
@@ -126,6 +126,14 @@ def test_what_the_hub_refuses_is_said_in_a_line(
     assert (bare.code, "has no card.json" in bare.err) == (2, True)
 
 
+def test_a_hub_that_is_out_of_reach_says_so_once() -> None:
+    error = ConnectionError("[Errno 111] Connection refused")
+    error.__cause__ = OSError("[Errno 111] Connection refused")
+    assert str(_refused(Repository("a/b", None), error)).count("refused") == 1
+    error.__cause__ = OSError("no route")
+    assert str(_refused(Repository("a/b", None), error)).endswith("refuses: [Errno 111] Connection refused no route")
+
+
 def test_a_damaged_folder_is_not_pushed(call: Callable[..., Any], hub: FakeHub, folder: Path) -> None:
     save_file({"w": torch.zeros(6)}, folder / "uss.safetensors")
     refused = call("push", folder, "hf://kaist/s5-mini")
@@ -150,11 +158,15 @@ def test_the_page_tells_energy_and_licences_and_what_is_missing() -> None:
              "energy": {"kwh": 0.125, "seconds": 9, "method": "M", "hardware": "H", "unmeasured_sittings": 1}},
             {"recipe": "a/c", "steps": 1, "hours": 0.5},
         ],
-        "recordings": {"sha256:x": {"origins": [{"source": "github a/b@12", "licence": "CC-BY, Me", "files": 2}]}},
+        "recordings": {"sha256:x": {"origins": [
+            {"source": "github a/b@12", "licence": "CC-BY, Me", "files": 2},
+            {"source": "a drawer", "licence": "CC0", "files": 1},
+        ]}},
     }  # fmt: skip
     page = model_card(card, "k/n", licence=None, files=["card.json"])
     assert 'license: "unknown"' in page and "None stand on the card." in page
     assert "0.125 kWh" in page and "less than the whole, since 2 sittings were not measured" in page
     assert "| [a/b (2 files)](https://github.com/a/b) | CC BY |" in page
+    assert "| a drawer (1 file) | CC0 |" in page
     assert "mine &lt;b>\\|1" in page
     json.dumps(page)

@@ -63,6 +63,8 @@ def test_commands_take_the_packed_run_for_the_folder(s5eval: Call, run: Path, pa
     compared = s5eval("compare", packed, tmp_path / "folder", "--json")
     assert compared.code == 0, compared.err
     assert compared.json == s5eval("compare", run, tmp_path / "folder", "--json").json or "packed_runs" in compared.out
+    for table in (s5eval("compare", packed, tmp_path / "folder").out, s5eval("runs", packed).out):
+        assert "first (packed " in " ".join(table.split()) and "packed_runs" not in table, "not its place in the cache"
     assert_frame_equal(read_run(packed).pairs, read_run(run).pairs)
     assert s5eval("export", packed, "--to", "csv", "--out", tmp_path / "tables").code == 0
     refused = s5eval("rescore", packed)

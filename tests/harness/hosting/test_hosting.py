@@ -64,11 +64,13 @@ def test_zips_in_either_place_give_the_same(app: Path, tmp_path: Path, numbers: 
 
 
 def test_a_bad_file_costs_the_score_and_says_why(app: Path, s5eval: Call) -> None:
+    out = app.parent / "output"
+    assert s5eval("host", "codabench", app, out).code == 0
     (app / "res" / "m_2_0_Cough.wav").write_bytes(b"RIFF")
-    found = s5eval("host", "codabench", app, app.parent / "output")
+    found = s5eval("host", "codabench", app, out)
     assert found.code == 3
     assert "1 of 5 mixtures cannot be scored: m_2: " in found.err
-    assert not (app.parent / "output").exists()
+    assert list(out.iterdir()) == [], "the score of an earlier submission is none of this one"
 
 
 def test_nothing_or_several_archives_handed_in_are_refused(app: Path, tmp_path: Path) -> None:
@@ -79,6 +81,9 @@ def test_nothing_or_several_archives_handed_in_are_refused(app: Path, tmp_path: 
     for name in "ab":
         (app / "res" / f"{name}.zip").write_bytes(b"")
     with pytest.raises(DataError, match="2 zips, expected one"):
+        score_codabench(app, tmp_path / "o")
+    (app / "res" / "b.zip").rename(app / "res" / "m_0_0_Cough.wav")
+    with pytest.raises(DataError, match="wavs beside a"):
         score_codabench(app, tmp_path / "o")
     shutil.rmtree(app / "ref" / "soundscape")
     with pytest.raises(DataError, match="soundscape/"):

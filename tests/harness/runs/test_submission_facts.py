@@ -58,7 +58,9 @@ def test_a_meta_file_has_no_field_to_fill_but_names(
     energy = content["system"]["energy_consumption"]
     assert (energy["evaluation_kwh"], energy["training_kwh"]) == (None, None)
     assert energy["evaluation_method"] == "not measured: the run was made without --energy"
-    assert all(set(entry) == {"name", "url", "licence"} for entry in content["system"]["external_resources"])
+    resources = content["system"]["external_resources"]
+    assert resources and all(set(entry) == {"name", "url", "licence"} for entry in resources)
+    assert all(entry["url"] is None or entry["url"].startswith("https://") for entry in resources)
     for field in NAMES:
         value = "a.choi@kaist.example" if field == "email" else "Multi"
         text = "\n".join(
@@ -75,7 +77,8 @@ def test_a_meta_file_has_no_field_to_fill_but_names(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_energy_of_the_run_reaches_the_facts(s5eval: Call, data: Path, tmp_path: Path) -> None:
     pytest.importorskip("codecarbon")
-    assert s5eval("run", "--system", "silence", "--data", data, "--out", tmp_path / "run", "--energy").code == 0
+    found = s5eval("run", "--system", "silence", "--data", data, "--out", tmp_path / "run", "--energy")
+    assert found.code == 0 and " kWh in " in found.err and ": estimate; CodeCarbon" in found.err
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["energy"]["kwh"] == record["sittings"][0]["energy"]["kwh"] > 0
     facts, found = gather_facts(tmp_path / "run", profile=False)

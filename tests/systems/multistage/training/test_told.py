@@ -39,7 +39,9 @@ def test_hooks_hear_of_every_step_and_the_card_of_the_energy_of_all_sittings(
     pytest.importorskip("codecarbon")
     plan, listener = toy_plan("uss", steps=3), Listener()
     first = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", max_minutes=0, energy=True)
-    train(plan, first, hooks=Hooks([listener]))
+    said: list[str] = []
+    train(plan, first, hooks=Hooks([listener]), say=said.append)
+    assert any(line.startswith("energy: ") and ": estimate; CodeCarbon" in line for line in said)
     train(plan, replace(first, max_minutes=0, energy=False), hooks=Hooks([listener]))
     train(plan, replace(first, max_minutes=None), hooks=Hooks([listener]))
     name = plan.name
