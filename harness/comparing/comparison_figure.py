@@ -17,23 +17,12 @@ from s5eval.harness.report.paper import (
 )
 from s5eval.harness.report.table import marks_of, shown_name
 from s5eval.harness.report.text import number
+from s5eval.harness.scoring.by_condition import GROUP_TITLES, SHORT_TITLES
 from s5eval.harness.scoring.paired import Difference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_GROUPS: dict[str, str] = {
-    "targets": "targets: {}",
-    "repeated_class": "class twice: {}",
-    "snr": "level: {}",
-    "overlap": "overlap: {}",
-    "angle": "angle: {}",
-    "interference": "interference: {}",
-    "duration": "shortest: {}",
-    "class": "{}",
-}
-
 
 def write_comparison_figure(comparison: PairOfRuns, file: Path) -> list[Path]:
     """Write the figure as the file's suffix says; without one as SVG, PDF and PNG.
@@ -67,11 +56,12 @@ def comparison_figure(comparison: PairOfRuns) -> "Figure":
 def _rows(comparison: PairOfRuns) -> list[tuple[str, Difference]]:
     """CAPI-SDRi of all, then of the slices by condition, then SDRi by class."""
     found = [("all mixtures", comparison.differences["metrics", "capi_sdri"])]
-    for group, title in _GROUPS.items():
+    for group in (*GROUP_TITLES, "class"):
         metric = "sdri" if group == "class" else "capi_sdri"
         for path, difference in comparison.differences.items():
             if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == metric:
-                found.append((title.format(path[2]), difference))
+                title = f"{SHORT_TITLES[group]}: {path[2]}" if group in SHORT_TITLES else path[2]
+                found.append((title, difference))
     return [(name, difference) for name, difference in found if difference.delta is not None]
 
 

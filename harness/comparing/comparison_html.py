@@ -7,16 +7,8 @@ from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, ti
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.notebook import framed, html_table, paragraph
 from s5eval.harness.report.text import number
-from s5eval.harness.scoring.by_condition import CONDITION_TITLES
+from s5eval.harness.scoring.by_condition import GROUP_TITLES
 from s5eval.harness.scoring.paired import Difference
-
-_GROUPS: dict[str, str] = {
-    "targets": "number of targets",
-    "repeated_class": "a class occurs twice",
-    **CONDITION_TITLES,
-    "class": "SDRi by class",
-}
-
 
 def comparison_html(comparison: PairOfRuns) -> str:
     """Both runs with their marks, every metric, and a forest of the differences by condition and class."""
@@ -36,7 +28,7 @@ def comparison_html(comparison: PairOfRuns) -> str:
 
 def _forest(differences: Mapping[tuple[str, ...], Difference]) -> str:
     rows = []
-    for group, title in _GROUPS.items():
+    for group, title in {**GROUP_TITLES, "class": "SDRi by class"}.items():
         metric = "sdri" if group == "class" else "capi_sdri"
         rows += [
             IntervalRow(path[2], d.delta, d.ci_low, d.ci_high, group=title, n=d.n)

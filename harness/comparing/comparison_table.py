@@ -7,7 +7,7 @@ from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, ti
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import number
-from s5eval.harness.scoring.by_condition import CONDITION_TITLES
+from s5eval.harness.scoring.by_condition import GROUP_TITLES
 from s5eval.harness.scoring.decomposition import ORACLES
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 
@@ -35,15 +35,6 @@ def comparison_table(comparison: PairOfRuns) -> str:
     lines += ["", *_decomposition(comparison.decomposition)]
     lines += _flips(comparison)
     return "\n".join(lines)
-
-
-GROUP_TITLES: dict[str, str] = {
-    "targets": "number of targets",
-    "repeated_class": "repeated class",
-    "class": "class",
-    **CONDITION_TITLES,
-}
-"""What the groups of slices are called in tables."""
 
 
 def _group(path: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.charts.scale import round_step
 from s5eval.harness.report.charts.waterfall import WaterfallRow, waterfall
 from s5eval.harness.report.decibels import ladder
-from s5eval.harness.scoring.by_condition import CONDITION_TITLES
+from s5eval.harness.scoring.by_condition import GROUP_TITLES
 from s5eval.harness.scoring.decomposition import losses_by_cause
 from s5eval.metrics.bootstrap import bootstrap
 from s5eval.metrics.capi import Pair
@@ -129,8 +129,6 @@ def by_condition_of(
     conditions: Mapping[ConditionGroup, Mapping[str, Slice]] | None = None,
 ) -> str:
     """CAPI-SDRi by number of targets, by repeated class and by what metadata tell, with the zero floor of each."""
-    titles: dict[str, str] = {"targets": "number of targets", "repeated_class": "a class occurs twice"}
-    titles.update(CONDITION_TITLES)
     groups: dict[str, Mapping[str, Slice]] = {str(group): parts for group, parts in slices.items()}
     groups |= {str(group): parts for group, parts in (conditions or {}).items()}
     rows = [
@@ -144,7 +142,7 @@ def by_condition_of(
             n=entry["capi_sdri"].n,
             href=None if link is None or group not in slices else link(**{group: name}),
         )
-        for group, title in titles.items()
+        for group, title in GROUP_TITLES.items()
         for name, entry in groups.get(group, {}).items()
     ]
     return forest(rows, title="By condition", unit="CAPI-SDRi, dB", beside="zero floor", width=400)

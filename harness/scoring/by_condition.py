@@ -24,6 +24,24 @@ CONDITION_TITLES: Mapping[str, str] = {
 }
 """What the groups are, in words."""
 
+GROUP_TITLES: Mapping[str, str] = {
+    "targets": "number of targets",
+    "repeated_class": "a class occurs twice",
+    **CONDITION_TITLES,
+}
+"""All groups of slices but the classes, in words, in the order in which they are shown."""
+
+SHORT_TITLES: Mapping[str, str] = {
+    "targets": "targets",
+    "repeated_class": "class twice",
+    "snr": "level",
+    "overlap": "overlap",
+    "angle": "angle",
+    "interference": "interference",
+    "duration": "shortest",
+}
+"""The same as briefly as a label beside a mark has to be."""
+
 _BOUNDS: Mapping[ConditionGroup, tuple[tuple[float, ...], str, float]] = {
     "snr": ((8.0, 12.0), "dB", 1.0),
     "overlap": ((0.25, 0.5), "%", 100.0),

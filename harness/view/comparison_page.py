@@ -9,6 +9,7 @@ from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.text import typeset_interval
+from s5eval.harness.scoring.by_condition import GROUP_TITLES, SHORT_TITLES
 from s5eval.harness.scoring.paired import Difference
 from s5eval.harness.view.runs import Snapshot
 from s5eval.metrics.tolerance import settled
@@ -26,7 +27,6 @@ _TITLES = {
     "precision": "precision, %",
     "recall": "recall, %",
 }
-_GROUPS = {"targets": "targets", "repeated_class": "repeated class", "class": "", "secondary": "secondary"}
 _FLIPS = ("fixed", "broken", "worse", "better")
 
 
@@ -67,11 +67,10 @@ def _charts(found: PairOfRuns) -> list[dict[str, str]]:
     metrics = [("CAPI-SDRi", "capi_sdri"), ("CAPI-SDRi, silent", "capi_sdri_zero_floor")]
     rows = [_row(title, found.differences["metrics", name]) for title, name in metrics]
     rows += [
-        _row(name, difference, group=f"{_GROUPS[group]}")
-        for (kind, *path), difference in found.differences.items()
-        if kind == "slices" and len(path) == 3 and path[2] == "capi_sdri"
-        for group, name in [(path[0], path[1])]
-        if group != "class"
+        _row(path[2], difference, group=title)
+        for group, title in GROUP_TITLES.items()
+        for path, difference in found.differences.items()
+        if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == "capi_sdri"
     ]
     charts.append(_chart("CAPI-SDRi, by condition", rows, "dB"))
     classes = [
@@ -98,7 +97,7 @@ def _row(title: str, difference: Difference, group: str = "") -> IntervalRow:
 
 
 def _difference(path: tuple[str, ...], difference: Difference) -> dict[str, Any]:
-    of = "all" if path[0] == "metrics" else " ".join([_GROUPS.get(path[-3], ""), path[-2]]).strip()
+    of = "all" if path[0] == "metrics" else " ".join([SHORT_TITLES.get(path[-3], ""), path[-2]]).strip()
     text = typeset_interval(difference.delta, difference.ci_low, difference.ci_high, 2, signed=True)
     return {
         "of": of if path[0] != "secondary" else "secondary",

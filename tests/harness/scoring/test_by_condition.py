@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from s5eval.data_manifests.conditions import Conditions
+from s5eval.harness.record.run_summary import ConditionGroup, SliceGroup
 from s5eval.harness.record.tables import MixtureScore, Outcome
-from s5eval.harness.scoring.by_condition import condition_members
+from s5eval.harness.scoring.by_condition import GROUP_TITLES, SHORT_TITLES, condition_members
 
 Call = Callable[..., Any]
 
@@ -34,6 +35,11 @@ def test_every_mixture_is_in_one_part_of_a_group_that_it_defines() -> None:
         "interference": {"0": "a", "1": "c", "2": "b"},
         "duration": {"below 1 s": "b", "4 s and above": "a"},
     }
+
+
+def test_every_group_that_can_be_shown_has_its_title_and_its_label() -> None:
+    groups = {*get_args(SliceGroup), *get_args(ConditionGroup)} - {"class"}
+    assert set(GROUP_TITLES) == set(SHORT_TITLES) == groups
 
 
 def test_no_metadata_no_parts() -> None:

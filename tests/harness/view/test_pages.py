@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sealed_files import as_version_1, edit_record
+from sealed_files import as_version_1, edit_lines, edit_record
 from viewing import Elements, Made, hostile, key, pages_of, text_of
 
 Browse = Callable[..., Any]
@@ -264,6 +264,22 @@ def test_two_runs_stand_side_by_side_down_to_the_estimates(made: Made, browse: B
     assert re.search(r"B \d+ Speech", text_of(page))
     asked = {"a": key(made.scored), "b": key(made.staged), "only": "broken"}
     assert set(rows(client.get("/compare", params=asked).text)) == set(compared["broken"])
+
+
+def test_conditions_that_metadata_tell_are_compared_by_name(copied: Made, browse: Browse) -> None:
+    known = {"snr": 5.0, "overlap": None, "angle": None, "interference": 2, "duration": 0.5}
+    for run in (copied.scored, copied.staged):
+        edit_lines(run, lambda line: line.update(conditions=known))
+    html = browse(copied.runs).get("/compare", params={"a": key(copied.scored), "b": key(copied.staged)}).text
+    said = text_of(html)
+    for title, part, label in (
+        ("level of the softest target over the background", "below 8 dB", "level below 8 dB"),
+        ("interfering events", "2", "interference 2"),
+        ("duration of the shortest target", "below 1 s", "shortest below 1 s"),
+    ):
+        assert title in said, "in the chart"
+        assert re.search(rf">{part}<", html), "in the chart"
+        assert label in said, "in the table"
 
 
 def test_runs_on_different_data_are_compared_only_when_that_is_asked_for(copied: Made, browse: Browse) -> None:
