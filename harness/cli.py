@@ -17,8 +17,8 @@ import click
 
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.command_line.completion import complete_values
+from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
-from s5eval.harness.command_line.wording import in_options
 from s5eval.harness.commands import (
     ablate,
     cache,

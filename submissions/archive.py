@@ -19,7 +19,7 @@ from typing import BinaryIO, Protocol
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.zips import ZIP_ERRORS
-from s5eval.submissions.layout import (
+from s5eval.submissions.rules import (
     AUDIO_FOLDER,
     DEV_RESULTS,
     EVAL_RESULTS,

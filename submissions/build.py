@@ -18,8 +18,8 @@ from s5eval.data_manifests.common.lock import InUseError, locked
 from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
-from s5eval.submissions.layout import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, shortened
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
+from s5eval.submissions.rules import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, shortened
 from s5eval.submissions.submission import Submission
 from s5eval.submissions.validate import Report, check_submission
 from s5eval.submissions.zipping import Member, write_zip

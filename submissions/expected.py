@@ -11,7 +11,7 @@ from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.known import MINI
-from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS
+from s5eval.submissions.rules import EVAL_FRAMES, EVAL_IDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.structured import check_shape, read_json
-from s5eval.submissions.layout import FACTS_SUFFIX, SubmissionName
+from s5eval.submissions.rules import FACTS_SUFFIX, SubmissionName
 
 _ADVICE = "expected what `submit build` wrote; build the submission again, or remove the file"
 _FACT = (str, int, float, list, type(None))

@@ -20,7 +20,7 @@ import yaml
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.submissions.layout import SubmissionName, finding
+from s5eval.submissions.rules import SubmissionName, finding
 
 TODO = "TODO"
 MAX_ABBREVIATION = 10

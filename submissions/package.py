@@ -23,7 +23,9 @@ from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.submissions.archive import Unreadable, open_container
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.facts import read_facts
-from s5eval.submissions.layout import (
+from s5eval.submissions.meta_file import TODO, check_meta, fill_template, known_facts, load_template, meta_file
+from s5eval.submissions.pdf import check_report
+from s5eval.submissions.rules import (
     DEV_RESULTS,
     EVAL_RESULTS,
     MAX_JSON_BYTES,
@@ -33,8 +35,6 @@ from s5eval.submissions.layout import (
     finding,
     parse_label,
 )
-from s5eval.submissions.meta_file import TODO, check_meta, fill_template, known_facts, load_template, meta_file
-from s5eval.submissions.pdf import check_report
 from s5eval.submissions.validate import check_submission
 from s5eval.submissions.zipping import Member, write_zip
 

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.submissions.layout import finding
+from s5eval.submissions.rules import finding
 
 MAX_BYTES = 1 << 26
 _STREAM_LIMIT = 1 << 24

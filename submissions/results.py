@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from s5eval.data_manifests.naming import format_source_name
-from s5eval.submissions.layout import MAX_OUTPUTS
+from s5eval.submissions.rules import MAX_OUTPUTS
 from s5eval.submissions.submission import DevScore, MixtureOutputs, Output, Submission
 
 PADDING = "silence"

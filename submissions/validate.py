@@ -18,7 +18,7 @@ from s5eval.submissions.check_audio import check_audio
 from s5eval.submissions.check_json import Note
 from s5eval.submissions.check_results import ListedFiles, check_dev_results, check_eval_results
 from s5eval.submissions.expected import NOT_KNOWN, Expected, guess_expected
-from s5eval.submissions.layout import (
+from s5eval.submissions.rules import (
     AUDIO_FOLDER,
     DEV_RESULTS,
     EVAL_RESULTS,

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.progress_bar import show_count
-from s5eval.harness.command_line.wording import in_options
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.terminal import echo
 

@@ -11,6 +11,7 @@ import click
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.layouts import LAYOUTS
+from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
 from s5eval.harness.command_line.options import (
     PathType,
@@ -20,7 +21,6 @@ from s5eval.harness.command_line.options import (
     show_making,
 )
 from s5eval.harness.command_line.progress_bar import Show, show_count
-from s5eval.harness.command_line.wording import in_options
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, printable
 

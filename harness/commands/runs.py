@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from s5eval.harness.command_line.exported import place_options, write
+from s5eval.harness.command_line.export_options import place_options, write
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import RunType
 from s5eval.harness.terminal import echo

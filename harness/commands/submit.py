@@ -10,10 +10,10 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
 from s5eval.harness.command_line.options import PathType, show_making
 from s5eval.harness.command_line.progress_bar import show_count
-from s5eval.harness.command_line.wording import in_options
 from s5eval.harness.terminal import echo, plugin_output
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def build_command(run: Path, as_json: bool, **options: Any) -> int:
     from s5eval.submissions.build import build_submission
     from s5eval.submissions.errors import SubmissionError
     from s5eval.submissions.facts import write_facts
-    from s5eval.submissions.layout import make_name
+    from s5eval.submissions.rules import make_name
 
     name = make_name(options["author"], options["affiliation"], options["number"])
     with coherent(run, options["dev_run"]):
@@ -213,8 +213,8 @@ def init(
     What is known of SUBMISSIONS (built zips or folders) is filled in: from the archives, and from the facts that
     `submit build` left beside them (multiply-adds, seconds, energy, data and licences).
     """
-    from s5eval.submissions.layout import make_name
     from s5eval.submissions.package import init_package, parse_submission_name
+    from s5eval.submissions.rules import make_name
 
     built = {}
     for path in submissions:

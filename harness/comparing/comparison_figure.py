@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
 def write_comparison_figure(comparison: PairOfRuns, file: Path) -> list[Path]:
     """Write the figure as the file's suffix says; without one as SVG, PDF and PNG.
 

@@ -10,6 +10,7 @@ from s5eval.harness.report.text import number
 from s5eval.harness.scoring.by_condition import GROUP_TITLES
 from s5eval.harness.scoring.paired import Difference
 
+
 def comparison_html(comparison: PairOfRuns) -> str:
     """Both runs with their marks, every metric, and a forest of the differences by condition and class."""
     heads = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]

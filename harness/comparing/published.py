@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Literal, get_args
 
 from s5eval.data_manifests.sets.known import known_datasets
-from s5eval.submissions.layout import EVAL_IDS, OFFICIAL_DATASET
+from s5eval.submissions.rules import EVAL_IDS, OFFICIAL_DATASET
 
 RankingMetric = Literal["capi_sdri", "ca_sdri"]
 

@@ -17,7 +17,7 @@ from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.summary import summarize
 from s5eval.metrics.label_counts import LabelCounts
-from s5eval.submissions.layout import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET
+from s5eval.submissions.rules import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET
 from s5eval.submissions.submission import DevResults, DevScore, MixtureOutputs, Output, Submission
 from s5eval.systems.decision import Selection
 

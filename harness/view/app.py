@@ -25,13 +25,13 @@ from s5eval.harness.view.access import Gatekeeper
 from s5eval.harness.view.audio_files import DataFolders
 from s5eval.harness.view.comparison_page import comparison_page
 from s5eval.harness.view.filters import Filter
+from s5eval.harness.view.mixture_page import Track, view_of
 from s5eval.harness.view.run_pages import mixtures_page, neighbours, run_page, runs_page
 from s5eval.harness.view.runs import Library, Snapshot
 from s5eval.harness.view.sound import SoundBank
 from s5eval.harness.view.templating import make_environment
 from s5eval.harness.view.thresholds import Boards
 from s5eval.harness.view.thresholds_page import answer
-from s5eval.harness.view.tracks import Track, view_of
 
 log = logging.getLogger("s5eval.view")
 

@@ -17,7 +17,7 @@ from s5eval.systems.multistage.configuration import (
     asks_for_encoder,
     read_settings,
 )
-from s5eval.systems.multistage.frame_encoder import NULL, FoundEncoder, find_encoder, own_clue, was_trained_with
+from s5eval.systems.multistage.encoder_by_name import NULL, FoundEncoder, find_encoder, own_clue, was_trained_with
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage

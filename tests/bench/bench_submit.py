@@ -20,7 +20,7 @@ BUILD = """
 import resource, sys, time
 from pathlib import Path
 from s5eval.submissions import build
-from s5eval.submissions.layout import EVAL_IDS, make_name
+from s5eval.submissions.rules import EVAL_IDS, make_name
 from s5eval.submissions.submission import DevResults, DevScore, MixtureOutputs, Output, Submission
 from s5eval.submissions.validate import check_submission
 audio, out, count, compress = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "compress"

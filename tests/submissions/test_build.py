@@ -18,7 +18,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.submissions.build import Built, build_submission
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
-from s5eval.submissions.layout import make_name
+from s5eval.submissions.rules import make_name
 from s5eval.submissions.submission import MixtureOutputs, Submission
 from s5eval.submissions.validate import check_submission
 
@@ -153,7 +153,7 @@ KILLED = """
 import signal, os, sys
 from pathlib import Path
 from s5eval.submissions.build import build_submission
-from s5eval.submissions.layout import make_name
+from s5eval.submissions.rules import make_name
 from s5eval.submissions.submission import *
 audio, out, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 outputs = [MixtureOutputs(f"m_{k:02d}", (Output(0, "Pour", 0.5, audio),)) for k in range(40)]

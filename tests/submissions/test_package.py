@@ -11,10 +11,10 @@ import yaml
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.submissions.build import build_submission
 from s5eval.submissions.expected import Expected
-from s5eval.submissions.layout import SubmissionName, make_name
 from s5eval.submissions.meta_file import check_meta, fill_template, load_template
 from s5eval.submissions.package import Packaged, init_package, package
 from s5eval.submissions.pdf import check_report
+from s5eval.submissions.rules import SubmissionName, make_name
 from s5eval.submissions.submission import Submission
 
 TEAM = "Choi_KAIST_task4"

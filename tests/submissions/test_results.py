@@ -12,7 +12,8 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.submissions.check_results import check_dev_results, check_eval_results
-from s5eval.submissions.layout import (
+from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
+from s5eval.submissions.rules import (
     EVAL_FRAMES,
     MAX_DIRECTORY_BYTES,
     MAX_ENTRIES,
@@ -23,7 +24,6 @@ from s5eval.submissions.layout import (
     parse_label,
     shortened,
 )
-from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
 from s5eval.submissions.submission import DevResults, DevScore, MixtureOutputs, Output, Submission
 
 PART = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,12}", fullmatch=True)

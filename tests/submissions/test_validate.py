@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from s5eval.submissions.expected import OFFICIAL, Expected, expected_from_list, guess_expected
-from s5eval.submissions.layout import EVAL_IDS, RULES
+from s5eval.submissions.rules import EVAL_IDS, RULES
 from s5eval.submissions.validate import Report, check_submission
 
 LABEL = "Choi_KAIST_task4_1"

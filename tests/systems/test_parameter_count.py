@@ -10,8 +10,8 @@ import yaml
 from safetensors import safe_open
 from torch import nn
 
-from s5eval.submissions.layout import make_name
 from s5eval.submissions.meta_file import fill_template, known_facts, load_template
+from s5eval.submissions.rules import make_name
 from s5eval.systems.baseline.system import SHIPPED as BASELINE_WEIGHTS
 from s5eval.systems.multistage.models.af_whisper import transformers_available
 from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE_WEIGHTS

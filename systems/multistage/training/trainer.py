@@ -9,7 +9,7 @@ from torch import nn
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset, recorded
-from s5eval.systems.multistage.frame_encoder import find_encoder, was_trained_with
+from s5eval.systems.multistage.encoder_by_name import find_encoder, was_trained_with
 from s5eval.systems.multistage.models.af_whisper import AFWhisper, new_af_whisper, write_sizes
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier

@@ -16,7 +16,7 @@ from s5eval.harness.comparing.published import published_on, ranking_metric
 from s5eval.harness.comparing.ranking import rank_runs
 from s5eval.harness.comparing.ranking_files import write_ranking
 from s5eval.metrics.ranks import rank_intervals
-from s5eval.submissions.layout import EVAL_IDS
+from s5eval.submissions.rules import EVAL_IDS
 
 Call = Callable[..., Any]
 

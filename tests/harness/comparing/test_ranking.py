@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from s5eval.harness.comparing import published
-from s5eval.submissions.layout import EVAL_IDS
+from s5eval.submissions.rules import EVAL_IDS
 
 Call = Callable[..., Any]
 

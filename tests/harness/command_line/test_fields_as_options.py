@@ -11,7 +11,7 @@ import pytest
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.harness.cli import cli
-from s5eval.harness.command_line.wording import in_options
+from s5eval.harness.command_line.fields_as_options import in_options
 
 ROOT = Path(__file__).parents[3]
 Call = Callable[..., Any]

@@ -18,7 +18,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.interface import Json
 from s5eval.systems.multistage.configuration import load_preset, read_settings, recorded
-from s5eval.systems.multistage.frame_encoder import was_trained_with
+from s5eval.systems.multistage.encoder_by_name import was_trained_with
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.multistage.models.frame_encoders import M2DFrames, OwnEncoder, load_own, place
 from s5eval.systems.multistage.profile import profile
