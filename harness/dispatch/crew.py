@@ -79,7 +79,7 @@ Event = Ready | Refused | Answered | Ended
 
 
 class Crew(Protocol):
-    """Workers of one kind, each at a numbered place. Retries nothing: that is the driver's."""
+    """Workers of one kind, each at a numbered place. Retries nothing: who is tried again is for the queue to say."""
 
     size: int
 

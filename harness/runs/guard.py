@@ -26,13 +26,13 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.structured import check_shape, read_json
 from s5eval.harness.dispatch.driver import last_moment
+from s5eval.harness.dispatch.queue import DEATHS
 
 log = logging.getLogger("s5eval.run")
 
 MARKS = ".started"
 """The file of the marks, in the run folder; gone after a run whose process came to its end."""
 
-_DEATHS = 3  # after which a mixture is given up
 _SHAPE = {"under_way": [str], "deaths": {"*": int}}
 
 
@@ -72,8 +72,8 @@ class Guard:
                 deaths[id_] = deaths.get(id_, 0) + 1
         self._deaths: dict[str, int] = {id_: 1 for id_ in deaths} if retry else deaths
         for id_, count in self._deaths.items():
-            if not retry and count < _DEATHS:
-                log.warning("%s: the process has ended during it, %d of %d times: it is run alone", id_, count, _DEATHS)
+            if not retry and count < DEATHS:
+                log.warning("%s: the process has ended during it, %d of %d times: it is run alone", id_, count, DEATHS)
 
     def alone(self, mixture_id: str) -> bool:
         """Whether a mixture is to be tried without others beside it."""
@@ -81,7 +81,7 @@ class Guard:
 
     def given_up(self, mixture_id: str) -> str | None:
         """Why a mixture is not tried again; None: it is tried."""
-        if self._deaths.get(mixture_id, 0) < _DEATHS:
+        if self._deaths.get(mixture_id, 0) < DEATHS:
             return None
         return (
             f"{mixture_id}: the process ended while the system was at work on it, again and again: a crash in native "

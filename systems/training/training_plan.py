@@ -120,7 +120,7 @@ class TrainingRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """What a system brings to its training; a package `train` holds one under the name `TRAINER`.
+    """What a system brings to its training; the module `trainer` of its training package holds one as `TRAINER`.
 
     Attributes:
         recipe: the class of its recipes.
