@@ -156,9 +156,11 @@ def _unknown_model(processor: Any) -> bool:
     """Whether the tracker's list of processors lacks this one: its power is then a guess by the number of threads."""
     if getattr(processor, "_is_generic_tdp", False):
         return True
-    from codecarbon.core import cpu
-    from codecarbon.core.hardware_cache import get_cached_tdp
-
+    try:
+        from codecarbon.core import cpu
+        from codecarbon.core.hardware_cache import get_cached_tdp
+    except ImportError:  # its private parts, which another version may have elsewhere; no reason to lose a figure
+        return False
     listed = getattr(get_cached_tdp(cpu), "_get_cpu_power_from_registry", None)
     model = getattr(processor, "_model", None)
     return listed is not None and model is not None and listed(model) is None
