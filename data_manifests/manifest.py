@@ -17,6 +17,7 @@ from s5eval.data_manifests.sets.known import (
     MINI,
     Dataset,
     Split,
+    is_of_2025,
     is_there,
     known_datasets,
     mini_root,
@@ -271,6 +272,10 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
     if name not in names:
         raise UsageError(f"no split {name!r}{suggestion(name, names)} (known: {', '.join(names)})")
     expected = next(known.splits[name] for known in sets if name in known.splits)
+    if expected.made_from == "metadata" and is_of_2025(root):
+        raise UsageError(
+            f"split {name!r} at {root}, a root of dcase2025: {known_datasets()['dcase2025'].not_made[name]}"
+        )
     hint = f"; splits that are there: {listed}" if there else ""
     raise DataError(f"split {name!r}: {where_it_lies(root, expected)} is not there{hint}")
 

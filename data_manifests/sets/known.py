@@ -85,8 +85,12 @@ def is_available(root: Path | None, dataset: Dataset, split: Split) -> bool:
 
 def is_there(root: Path, split: Split) -> bool:
     """Whether a split, or what it is made from, is below an official root; the list of a set of 2025 is another's."""
-    of_2025 = (root / _TEST_2025).is_dir() and not (root / _TEST_2026).is_dir()
-    return where_it_lies(root, split).exists() and not (split.made_from == "metadata" and of_2025)
+    return where_it_lies(root, split).exists() and not (split.made_from == "metadata" and is_of_2025(root))
+
+
+def is_of_2025(root: Path) -> bool:
+    """Whether an official root is that of 2025 and not that of 2026 as well."""
+    return (root / _TEST_2025).is_dir() and not (root / _TEST_2026).is_dir()
 
 
 def where_it_lies(root: Path, split: Split) -> Path:

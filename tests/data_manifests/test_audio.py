@@ -110,6 +110,11 @@ def test_non_finite_samples_are_refused_with_their_place(tmp_path: Path, value: 
 
 def test_wrong_rate_wrong_channels_and_absence_are_said(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", channels=2, rate=16_000)
+    into = np.empty((1, 9), np.float32)
+    with pytest.raises(AudioError, match="the sample rate is 16000 Hz, expected 32000 Hz"):
+        read_audio(write(tmp_path / "slow.wav", rate=16_000), channels=1, sample_rate=RATE, out=into)
+    with pytest.raises(AudioError, match="2 channels, expected 1"):
+        read_audio(write(tmp_path / "stereo.wav", channels=2), channels=1, sample_rate=RATE, out=into)
     with pytest.raises(AudioError, match="the sample rate is 16000 Hz, expected 32000 Hz"):
         read_audio(path, channels=2, sample_rate=RATE)
     with pytest.raises(AudioError, match="2 channels, expected 1"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import open_manifest
 
 Call = Callable[..., Any]
@@ -151,11 +151,15 @@ def test_the_validation_set_of_2025_is_not_made_and_says_what_to_do(
     scene.write_text(json.dumps({"config": {}, "fg_events": [], "bg_events": [], "room": "room1.sofa"}))
     listing = [{"metadata_path": "valid/soundscape_0000.json", "ref_event": ["Buzzer"]}]
     (root / "dev_set" / "metadata" / "valid.json").write_text(json.dumps(listing))
-    for named in ((), ("--dataset", "dcase2025")):
+    for named in ((), ("--dataset", "dcase2025"), ("--dataset", "dcase2026")):
         call = ("run", "--system", "silence", "--data", root, *named, "--split", "valid", "--out", tmp_path / "run")
         refused = s5eval(*call)
         assert refused.code == 2 and not (tmp_path / "run").exists()
         assert "ships as metadata of SpatialScaper" in refused.err and "dcase2025_task4_baseline" in refused.err
+    soundscapes = (root / "dev_set" / "test" / "soundscape").rename(root / "elsewhere")  # nothing else is there yet
+    with pytest.raises(UsageError, match="ships as metadata of SpatialScaper"):
+        open_manifest(root, split="valid")
+    soundscapes.rename(root / "dev_set" / "test" / "soundscape")
     assert open_manifest(root).dataset == "dcase2025", "its list of metadata is no split of 2026"
     alone = s5eval("data", "synthesize", scene, "--root", root, "--out", tmp_path / "out")
     assert (alone.code, "a scene of SpatialScaper, as the set of 2025 has them" in alone.err) == (3, True)
