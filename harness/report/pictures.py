@@ -20,6 +20,10 @@ _VERSION = 1
 """Of what `picture` draws: another one, and all are drawn again."""
 
 
+LONGEST_AT_ONCE = 1 << 23
+"""Samples, 4 minutes: no longer channel is in memory beside the candidates of its mixture; the page draws that one."""
+
+
 def small_pictures(
     record: RunRecord, scenes: Mapping[str, Scene], *, draw: bool, drawn: Mapping[str, str] | None = None
 ) -> dict[str, str]:

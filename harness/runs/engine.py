@@ -19,7 +19,7 @@ from s5eval.data_manifests.records import Scene
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record import tables
 from s5eval.harness.record.tables import MixtureScore, PairTable
-from s5eval.harness.report.pictures import draw_picture
+from s5eval.harness.report.pictures import LONGEST_AT_ONCE, draw_picture
 from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.estimate_files import write_estimates
 from s5eval.harness.runs.guard import Guard, OverTime, TimeLimit
@@ -127,7 +127,8 @@ class Engine:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             return failed(scene, error)
-        return MixtureResult(score, table, files, draw_picture(scene) if scene.mixture.id in self.draws else None)
+        draws = scene.mixture.id in self.draws and audio.length <= LONGEST_AT_ONCE
+        return MixtureResult(score, table, files, draw_picture(scene) if draws else None)
 
 
 def failed(scene: Scene, error: BaseException) -> MixtureResult:

@@ -20,7 +20,7 @@ from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord, Sitting, StageCost
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.report.page import write_page
-from s5eval.harness.report.pictures import without_picture
+from s5eval.harness.report.pictures import small_pictures, without_picture
 from s5eval.harness.runs.by_workers import results_of_workers
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.engine import MixtureResult, failed
@@ -130,6 +130,8 @@ def carry_out(
         folder.write_summary(summary)
         if finished:
             write_page(folder.path, scores=scores.values(), manifest=plan.manifest, pictures=pictures)
+        else:
+            small_pictures(record, {}, draw=False, drawn=pictures)  # kept for the sitting that comes
         stages = {name: _cost(tally) for name, tally in tally_of(plan.system).items()}
         sitting = replace(sitting, seconds=round(time.perf_counter() - start, 3), stages=stages, energy=meter.record)
         sittings = (*earlier, sitting)

@@ -73,9 +73,21 @@ def test_a_resumed_run_has_the_pictures_of_both_sittings(
 
     with pytest.raises(KeyboardInterrupt):
         start_run(RunConfig("silence", data=small_set), out, progress=progress)
+    drawn: list[str] = []
+    monkeypatch.setattr(pictures, "draw_picture", lambda scene: drawn.append(scene.mixture.id))
     assert s5eval("run", "--resume", out).code == 0
     assert shown(out) == shown(tmp_path / "whole")
+    assert drawn == [], "those of the first sitting were kept"
     assert len(shown(out)) == 5
+
+
+def test_a_long_mixture_is_drawn_when_its_candidates_are_gone(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s5eval.harness.runs.engine.LONGEST_AT_ONCE", 15_999)
+    monkeypatch.setattr("s5eval.harness.runs.engine.draw_picture", lambda scene: pytest.fail(scene.mixture.id))
+    s5eval("run", "--system", "silence", "--data", small_set, "--out", tmp_path / "run")
+    assert len(shown(tmp_path / "run")) == 5
 
 
 def test_a_mixture_that_cannot_be_read_has_no_picture(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
