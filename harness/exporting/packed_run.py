@@ -243,5 +243,5 @@ def run_folder_of(path: Path) -> Path:
 
 def refuse_in_place(run: Path) -> None:
     """Refuse to write into what `run_folder_of` has made of a packed run. Raises `UsageError`."""
-    if run.is_relative_to(cache_folder() / "packed_runs"):
+    if any(run.is_relative_to(cache_folder() / name) for name in ("packed_runs", "bundles")):  # of before as well
         raise UsageError("a packed run stays as it was packed: name a new run folder with `out`")

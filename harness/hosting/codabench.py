@@ -7,6 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.comparing.ranking import rank_runs
 from s5eval.harness.comparing.ranking_page import ranking_page
@@ -29,14 +30,19 @@ def score_codabench(folder: Path, out: Path) -> dict[str, float]:
         DataError: what was handed in, or the data, cannot be used; nothing is written then, and what an earlier
             submission left in `out` is gone: its score is not this one's.
     """
-    for name in _WRITTEN:
-        (out / name).unlink(missing_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in _WRITTEN:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{out}: cannot be cleared for the scores: {error}; give a folder that can be written"
+        ) from error
     reference = next(iter(sorted((folder / "ref").glob("*.zip"))), folder / "ref")
     with references(reference) as data, tempfile.TemporaryDirectory(prefix="s5eval-") as temporary:
         result = score_archive(handed_in(folder / "res"), data, Path(temporary) / "submission")
         page = ranking_page(rank_runs([result.path]))
     scores = leaderboard(result)
-    out.mkdir(parents=True, exist_ok=True)
     lines = "".join(f"{name}: {value:.6f}\n" for name, value in scores.items())
     for name, content in zip(_WRITTEN, (page, lines, json.dumps(scores, indent=1)), strict=True):
         write_atomically(out / name, content)

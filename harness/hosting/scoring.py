@@ -7,6 +7,8 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.download.archives import extract
+from s5eval.data_manifests.listing import is_hidden
+from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.run import RunResult, start_run
 
@@ -76,7 +78,7 @@ def handed_in(folder: Path) -> Path:
     """What a folder of a platform holds: its only zip, or the files themselves.
 
     Raises:
-        DataError: it is not there, or empty, or holds several zips, or wavs beside a zip.
+        DataError: it is not there, or empty, or holds several zips, or audio beside a zip.
     """
     names = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     zips = [path for path in names if path.suffix == ".zip"]
@@ -84,6 +86,7 @@ def handed_in(folder: Path) -> Path:
         raise DataError(f"{folder}: nothing was handed in")
     if len(zips) > 1:
         raise DataError(f"{folder}: {len(zips)} zips, expected one: {', '.join(path.name for path in zips)}")
-    if zips and any(folder.rglob("*.wav")):
-        raise DataError(f"{folder}: holds wavs beside {zips[0].name}; expected a zip, or the files themselves")
+    beside = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    if zips and any(not is_hidden(path.as_posix()) for path in beside):
+        raise DataError(f"{folder}: holds audio beside {zips[0].name}; expected a zip, or the files themselves")
     return zips[0] if zips else folder

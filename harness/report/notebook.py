@@ -84,11 +84,14 @@ def _metrics_row(
 
 def _table(headings: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
     head = "".join(f"<th>{escape(plain(heading))}</th>" for heading in headings)
-    body = "".join(
-        f'<tr class="{kind}">{"".join(f"<td>{escape(typeset(plain(cell, 300)))}</td>" for cell in cells)}</tr>'
-        for kind, cells in rows
-    )
+    body = "".join(f'<tr class="{kind}">{_cells(cells)}</tr>' for kind, cells in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cells(cells: Sequence[str]) -> str:
+    """The first one is a name, which stands as it is; of the others minus signs are typeset."""
+    name, *values = [plain(cell, 300) for cell in cells]
+    return "".join(f"<td>{escape(text)}</td>" for text in (name, *map(typeset, values)))
 
 
 def paragraph(text: str) -> str:

@@ -15,7 +15,7 @@
     const cells = row.dataset.w ? row.dataset.w.split("|") : [];
     return {
       row, cells,
-      text: row.textContent.toLowerCase(),
+      text: row.textContent.toLowerCase().replaceAll("−", "-"),
       score: row.dataset.v ? Number(row.dataset.v) : null,
       kinds: (row.dataset.k || "").split(" "),
       snrs: row.dataset.n ? row.dataset.n.split(" ").map(Number) : [],
@@ -39,7 +39,7 @@
     repeated_class: (f, v) => f.repeated === v,
     low: (f, v) => f.score !== null && f.score >= Number(v),
     high: (f, v) => f.score !== null && f.score < Number(v),
-    text: (f, v) => f.text.includes(v.toLowerCase()),
+    text: (f, v) => f.text.includes(v.toLowerCase().replaceAll("−", "-")),
     flags: (f) => f.flags,
   };
   const matches = (fact) => {

@@ -15,6 +15,7 @@ from PIL import Image
 
 import s5eval as face
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.notebook import html_table
 
 Tables = Callable[..., list[PairTable]]
 Call = Callable[..., Any]
@@ -57,6 +58,11 @@ def test_a_run_shows_its_headline_its_marks_and_its_table(tmp_path: Path, make_t
     assert "oracle-gain: true labels" in html
     assert "<svg" in html
     assert ".s5eval {" in html
+
+
+def test_a_name_stands_as_it_is_and_numbers_have_a_minus_sign() -> None:
+    table = html_table(("", "dB"), [("trial -2 (beta)", "-1.25 [-2.00, +0.10]")])
+    assert "<td>trial -2 (beta)</td><td>−1.25 [−2.00, +0.10]</td>" in table
 
 
 def test_a_comparison_shows_both_runs_and_the_differences(tmp_path: Path, make_tables: Tables) -> None:

@@ -13,6 +13,7 @@ import pytest
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.hosting.codabench import score_codabench
 from s5eval.harness.hosting.evalai import evaluate
+from s5eval.harness.hosting.scoring import handed_in
 
 Call = Callable[..., Any]
 ROOT = Path(__file__).parents[3]
@@ -82,12 +83,26 @@ def test_nothing_or_several_archives_handed_in_are_refused(app: Path, tmp_path: 
         (app / "res" / f"{name}.zip").write_bytes(b"")
     with pytest.raises(DataError, match="2 zips, expected one"):
         score_codabench(app, tmp_path / "o")
-    (app / "res" / "b.zip").rename(app / "res" / "m_0_0_Cough.wav")
-    with pytest.raises(DataError, match="wavs beside a"):
+    (app / "res" / "b.zip").rename(app / "res" / "m_0_0_Cough.FLAC")
+    with pytest.raises(DataError, match="audio beside a"):
         score_codabench(app, tmp_path / "o")
+    (app / "res" / "__MACOSX").mkdir()
+    (app / "res" / "m_0_0_Cough.FLAC").rename(app / "res" / "__MACOSX" / "._m_0_0_Cough.wav")
+    assert handed_in(app / "res").name == "a.zip", "what an operating system left is nobody's audio"
     shutil.rmtree(app / "ref" / "soundscape")
     with pytest.raises(DataError, match="soundscape/"):
         score_codabench(app, tmp_path / "o")
+
+
+@pytest.mark.parametrize("blocked", ["o", "o/scores.json"])
+def test_a_place_that_cannot_be_cleared_is_said(app: Path, tmp_path: Path, s5eval: Call, blocked: str) -> None:
+    if blocked == "o":
+        (tmp_path / "o").write_text("a file")
+    else:
+        (tmp_path / blocked).mkdir(parents=True)
+    refused = s5eval("host", "codabench", app, tmp_path / "o")
+    assert refused.code == 3, refused.err
+    assert "cannot be cleared for the scores" in refused.err
 
 
 def test_evalai_gets_a_row_of_the_phase(app: Path, tmp_path: Path, numbers: dict[str, float], s5eval: Call) -> None:
