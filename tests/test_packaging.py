@@ -23,7 +23,7 @@ ROOMS = {
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
     "networks | parameter_count pipeline profiling registry stage_store | training weights | baseline bounds folder "
     "multistage",
-    "submissions": "check_json errors layout submission zipping | archive check_audio expected facts meta_file pdf "
+    "submissions": "check_json errors rules submission zipping | archive check_audio expected facts meta_file pdf "
     "results | check_results | validate | build package",
     "metrics": "arrays label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose "
     "literal ranks",

@@ -53,9 +53,9 @@ def test_a_submission_of_a_system_that_lacks_a_part_says_so(lacking: Any, s5eval
 def test_without_its_extra_multistage_is_marked_and_refused_where_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from s5eval.systems.multistage import frame_encoder, system
+    from s5eval.systems.multistage import encoder_by_name, system
 
-    monkeypatch.setattr(frame_encoder, "transformers_available", lambda: False)
+    monkeypatch.setattr(encoder_by_name, "transformers_available", lambda: False)
     small = {"weights": "untrained", "stages": 2}
     assert system.build(small, "cpu").fingerprint()["missing_parts"] == ["AF-Whisper (no weights of it)"]
     assert "missing_parts" not in system.build({**small, "af_whisper": False}, "cpu").fingerprint()
