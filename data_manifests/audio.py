@@ -71,11 +71,8 @@ def read_audio(
     """
     name = str(source) if name is None else name
     with _opened(source, name) as file:
-        _check_form(file, name, channels, sample_rate, downmix, advice)
         expected = None if _is_endless(file) else int(file.frames)
         rows = channels if only is None else 1
-        if out is not None and expected not in (None, out.shape[1]):
-            raise AudioError(f"{name}: {expected} samples, the mixture has {out.shape[1]}")
         whole = out if out is not None or expected is None else np.empty((rows, expected), np.float32)
         kept = []
         done = 0
@@ -134,8 +131,16 @@ def _checked_blocks(
     """The blocks of an open file, float32, written into `into`, where it is given, of which they are views then; with
     `stored` those of 16 bits are int16.
     """
-    _check_form(file, name, channels, sample_rate, downmix, advice)
+    if file.samplerate != sample_rate:
+        raise AudioError(f"{name}: the sample rate is {file.samplerate} Hz, expected {sample_rate} Hz")
+    if file.channels != channels and not downmix:
+        raise AudioError(f"{name}: {_count(file.channels)}, expected {channels}{advice}")
     expected = None if _is_endless(file) else int(file.frames)
+    if into is not None and expected not in (
+        None,
+        into.shape[1],
+    ):  # after the rate: of another, the length says nothing
+        raise AudioError(f"{name}: {expected} samples, the mixture has {into.shape[1]}")
     done = 0
     # Integers as integers: libsndfile's own conversion to float takes five times as long as numpy's.
     for samples in _raw_blocks(file, _INTEGER_TYPES.get(file.subtype, "float32")):
@@ -162,16 +167,6 @@ def _checked_blocks(
         yield out
     if expected not in (None, done):
         raise AudioError(f"{name}: truncated: {done} of {expected} frames could be read", rule="truncated")
-
-
-def _check_form(
-    file: soundfile.SoundFile | PlainWav, name: str, channels: int, sample_rate: int, downmix: bool, advice: str
-) -> None:
-    """Rate and channels before anything else: of another rate, the length is another one too, and says nothing."""
-    if file.samplerate != sample_rate:
-        raise AudioError(f"{name}: the sample rate is {file.samplerate} Hz, expected {sample_rate} Hz")
-    if file.channels != channels and not downmix:
-        raise AudioError(f"{name}: {_count(file.channels)}, expected {channels}{advice}")
 
 
 def _scale(samples: npt.NDArray[Any]) -> np.float32:
