@@ -57,12 +57,9 @@ def comparison_figure(comparison: PairOfRuns) -> "Figure":
 def _rows(comparison: PairOfRuns) -> list[tuple[str, Difference]]:
     """CAPI-SDRi of all, then of the slices by condition, then SDRi by class."""
     found = [("all mixtures", comparison.differences["metrics", "capi_sdri"])]
-    for group in (*GROUP_TITLES, "class"):
-        metric = "sdri" if group == "class" else "capi_sdri"
-        for path, difference in comparison.differences.items():
-            if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == metric:
-                title = f"{SHORT_TITLES[group]}: {path[2]}" if group in SHORT_TITLES else path[2]
-                found.append((title, difference))
+    for group in GROUP_TITLES:
+        found += [(f"{SHORT_TITLES[group]}: {part}", difference) for part, difference in comparison.by_group(group)]
+    found += comparison.by_group("class")
     return [(name, difference) for name, difference in found if difference.delta is not None]
 
 

@@ -1,14 +1,11 @@
 """A comparison as HTML, for notebooks: whose runs they are, the differences, and what flipped."""
 
-from collections.abc import Mapping
-
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns
 from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.notebook import framed, html_table, paragraph
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.by_condition import GROUP_TITLES
-from s5eval.harness.scoring.paired import Difference
 
 
 def comparison_html(comparison: PairOfRuns) -> str:
@@ -24,16 +21,14 @@ def comparison_html(comparison: PairOfRuns) -> str:
     note = f"{comparison.n} mixtures; * the 95 % paired interval excludes 0; labels exact only in B: "
     note += f"{len(comparison.fixed)}, only in A: {len(comparison.broken)}"
     table = html_table(("", "A", "B", "B − A [95 %]"), rows)
-    return framed("".join(map(paragraph, heads)) + table + paragraph(note) + _forest(comparison.differences))
+    return framed("".join(map(paragraph, heads)) + table + paragraph(note) + _forest(comparison))
 
 
-def _forest(differences: Mapping[tuple[str, ...], Difference]) -> str:
-    rows = []
-    for group, title in {**GROUP_TITLES, "class": "SDRi by class"}.items():
-        metric = "sdri" if group == "class" else "capi_sdri"
-        rows += [
-            IntervalRow(path[2], d.delta, d.ci_low, d.ci_high, group=title, n=d.n)
-            for path, d in differences.items()
-            if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == metric and d.delta is not None
-        ]
+def _forest(comparison: PairOfRuns) -> str:
+    rows = [
+        IntervalRow(part, d.delta, d.ci_low, d.ci_high, group=title, n=d.n)
+        for group, title in {**GROUP_TITLES, "class": "SDRi by class"}.items()
+        for part, d in comparison.by_group(group)
+        if d.delta is not None
+    ]
     return forest(rows, title="B − A by condition and class", unit="B − A, dB", signed=True) if rows else ""

@@ -81,6 +81,15 @@ class PairOfRuns:
     decomposition: Mapping[str, TermDifference] | None
     warnings: tuple[str, ...]
 
+    def by_group(self, group: str) -> list[tuple[str, Difference]]:
+        """Part and difference of a group of slices or conditions: of CAPI-SDRi, of `class` of its SDRi."""
+        metric = "sdri" if group == "class" else "capi_sdri"
+        return [
+            (path[2], difference)
+            for path, difference in self.differences.items()
+            if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == metric
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: the differences as a tree with the paths of `summary.json`."""
         tree: dict[str, Any] = {}

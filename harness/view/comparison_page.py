@@ -67,17 +67,12 @@ def _charts(found: PairOfRuns) -> list[dict[str, str]]:
     metrics = [("CAPI-SDRi", "capi_sdri"), ("CAPI-SDRi, silent", "capi_sdri_zero_floor")]
     rows = [_row(title, found.differences["metrics", name]) for title, name in metrics]
     rows += [
-        _row(path[2], difference, group=title)
+        _row(part, difference, group=title)
         for group, title in GROUP_TITLES.items()
-        for path, difference in found.differences.items()
-        if path[0] in ("slices", "conditions") and path[1] == group and path[-1] == "capi_sdri"
+        for part, difference in found.by_group(group)
     ]
     charts.append(_chart("CAPI-SDRi, by condition", rows, "dB"))
-    classes = [
-        _row(path[2], difference)
-        for path, difference in found.differences.items()
-        if path[:2] == ("slices", "class") and path[3] == "sdri" and difference.delta is not None
-    ]
+    classes = [_row(part, difference) for part, difference in found.by_group("class") if difference.delta is not None]
     if classes:
         charts.append({**_chart("SDRi, by class", classes, "dB"), "size": "half tall"})
     accuracies = [("mixtures", "mixture_accuracy"), ("sources", "source_accuracy")]
