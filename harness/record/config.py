@@ -186,9 +186,11 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     """Read `KEY=VALUE` words with dotted keys into nested mappings; values are YAML, the last of equal keys wins.
 
     Raises:
-        UsageError: not KEY=VALUE, a value that is not YAML or that JSON cannot hold, or a key inside a value.
+        UsageError: not KEY=VALUE, a value that is not YAML or that JSON cannot hold, a key inside a value, or a key whose
+            value would replace what a longer key has set before.
     """
     result: dict[str, Any] = {}
+    given: list[str] = []
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
@@ -201,6 +203,9 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise UsageError(f"--set {assignment!r}: read as {value!r}, which JSON cannot hold; quote it") from error
+        if dropped := [earlier for earlier in given if earlier.startswith(f"{key}.")]:
+            raise UsageError(f"--set {assignment!r} would drop {dropped[-1]}, which was set before; put it first")
+        given.append(key)
         *parents, leaf = key.split(".")
         node = result
         for parent in parents:
