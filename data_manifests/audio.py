@@ -169,6 +169,11 @@ def _checked_blocks(
         raise AudioError(f"{name}: truncated: {done} of {expected} frames could be read", rule="truncated")
 
 
+def as_float32(samples: StoredSamples) -> npt.NDArray[np.float32]:
+    """Samples with full scale 1.0, of what `read_stored_blocks` gives."""
+    return np.multiply(samples, _scale(samples), dtype=np.float32)
+
+
 def _scale(samples: npt.NDArray[Any]) -> np.float32:
     """What makes full scale 1.0."""
     return np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize) if samples.dtype.kind == "i" else 1.0)

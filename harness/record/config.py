@@ -186,8 +186,8 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     """Read `KEY=VALUE` words with dotted keys into nested mappings; values are YAML, the last of equal keys wins.
 
     Raises:
-        UsageError: not KEY=VALUE, a value that is not YAML or that JSON cannot hold, a key inside a value, or a key whose
-            value would replace what a longer key has set before.
+        UsageError: not KEY=VALUE, a value that is not YAML or that JSON cannot hold, a key inside a value, or a value
+            that would replace what a longer key has set before.
     """
     result: dict[str, Any] = {}
     given: list[str] = []

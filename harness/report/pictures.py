@@ -3,7 +3,7 @@
 import contextlib
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from s5eval.data_manifests.audio import read_audio
@@ -12,7 +12,7 @@ from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.manifest import Manifest
-from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio, Scene
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.report.spectrogram import picture
 
@@ -63,12 +63,22 @@ def without_picture(manifest: Manifest) -> frozenset[str]:
     return frozenset(scene.mixture.id for scene, digest in pairs if digest not in known)
 
 
-def draw_picture(scene: Scene) -> str | None:
-    """The spectrogram of a mixture's channel 0, as base64 of a PNG; None where the mixture cannot be read."""
+def draw_picture(scene: Scene, omni: Callable[[], Audio] | None = None) -> str | None:
+    """The spectrogram of a mixture's channel 0, as base64 of a PNG; None where the mixture cannot be read.
+
+    Args:
+        scene: whose mixture it is.
+        omni: gives channel 0, (T,), where its samples are at hand; None: its file is read.
+    """
     with contextlib.suppress(S5Error, OSError, ValueError):
-        audio = read_audio(scene.mixture.path, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE, only=0)
-        return b64encode(picture(audio[0])).decode()
+        audio = _read(scene) if omni is None else omni()
+        return b64encode(picture(audio)).decode()
     return None
+
+
+def _read(scene: Scene) -> Audio:
+    samples: Audio = read_audio(scene.mixture.path, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE, only=0)[0]
+    return samples
 
 
 def _store(manifest_sha256: str) -> Path | None:

@@ -128,7 +128,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - as above
             return failed(scene, error)
         draws = scene.mixture.id in self.draws and audio.length <= LONGEST_AT_ONCE
-        return MixtureResult(score, table, files, draw_picture(scene) if draws else None)
+        return MixtureResult(score, table, files, draw_picture(scene, audio.omni) if draws else None)
 
 
 def failed(scene: Scene, error: BaseException) -> MixtureResult:

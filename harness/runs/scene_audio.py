@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from s5eval.data_manifests.audio import BLOCK_FRAMES, StoredSamples
+from s5eval.data_manifests.audio import BLOCK_FRAMES, StoredSamples, as_float32
 from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.in_step import in_step
 from s5eval.data_manifests.records import Audio, Scene
@@ -48,6 +48,11 @@ class SceneAudio:
         for row, reference in zip(whole, self._scene.references or (), strict=True):
             reference.audio(out=row)
         return whole
+
+    def omni(self) -> Audio:
+        """Channel 0 of the mixture, float32 (T,), in memory; what is kept is not read again."""
+        blocks = self._scene.mixture.channel_0() if self._kept is None else [mixture for _, _, mixture in self._kept]
+        return np.concatenate([as_float32(block).reshape(-1) for block in blocks])
 
     def _read(self) -> Iterator[Block]:
         scene = self._scene

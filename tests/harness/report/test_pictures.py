@@ -33,7 +33,7 @@ def test_whoever_evaluates_draws_and_the_page_reads_no_audio(
 ) -> None:
     expected = {scene.mixture.id: draw_picture(scene) for scene in open_data(small_set)}
     drawn = []
-    monkeypatch.setattr(pictures, "draw_picture", lambda scene: drawn.append(scene.mixture.id))
+    monkeypatch.setattr(pictures, "draw_picture", lambda scene, omni=None: drawn.append(scene.mixture.id))
     call = ("run", "--system", "silence", "--data", small_set, *options)
     assert s5eval(*call, "--out", tmp_path / "first").code == 0
     assert shown(tmp_path / "first") == expected
@@ -50,7 +50,7 @@ def test_what_is_kept_is_not_drawn_again(
     assert without_picture(data) == {"m_1", "m_10", "m_2", "m_3", "m_4"}, "kept for that part of the data alone"
     s5eval(*call, "--out", tmp_path / "first")
     assert without_picture(data) == set()
-    monkeypatch.setattr("s5eval.harness.runs.engine.draw_picture", lambda scene: pytest.fail(scene.mixture.id))
+    monkeypatch.setattr("s5eval.harness.runs.engine.draw_picture", lambda scene, omni: pytest.fail(scene.mixture.id))
     s5eval(*call, "--out", tmp_path / "second")
     assert shown(tmp_path / "second") == shown(tmp_path / "first")
     assert len(shown(tmp_path / "second")) == 5
@@ -74,7 +74,7 @@ def test_a_resumed_run_has_the_pictures_of_both_sittings(
     with pytest.raises(KeyboardInterrupt):
         start_run(RunConfig("silence", data=small_set), out, progress=progress)
     drawn: list[str] = []
-    monkeypatch.setattr(pictures, "draw_picture", lambda scene: drawn.append(scene.mixture.id))
+    monkeypatch.setattr(pictures, "draw_picture", lambda scene, omni=None: drawn.append(scene.mixture.id))
     assert s5eval("run", "--resume", out).code == 0
     assert shown(out) == shown(tmp_path / "whole")
     assert drawn == [], "those of the first sitting were kept"
@@ -85,7 +85,7 @@ def test_a_long_mixture_is_drawn_when_its_candidates_are_gone(
     small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("s5eval.harness.runs.engine.LONGEST_AT_ONCE", 15_999)
-    monkeypatch.setattr("s5eval.harness.runs.engine.draw_picture", lambda scene: pytest.fail(scene.mixture.id))
+    monkeypatch.setattr("s5eval.harness.runs.engine.draw_picture", lambda scene, omni: pytest.fail(scene.mixture.id))
     s5eval("run", "--system", "silence", "--data", small_set, "--out", tmp_path / "run")
     assert len(shown(tmp_path / "run")) == 5
 
