@@ -138,8 +138,12 @@ def command(context: click.Context, /, **options: Any) -> int:
         echo(described)
         return 0
     code = show_result(result, options["as_json"])
-    if (energy := read_run_record(here / result.path).energy) is not None:
-        echo(energy_text(energy), err=True)
+    record = read_run_record(here / result.path)
+    if record.energy is not None:
+        without = (
+            f"; {record.reused} results of stages came from the store, and took none of it" if record.reused else ""
+        )
+        echo(energy_text(record.energy) + without, err=True)
     return code
 
 

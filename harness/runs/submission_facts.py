@@ -84,8 +84,8 @@ def _evaluation_energy(record: RunRecord) -> dict[str, Any]:
     facts = _energy("evaluation", record.energy, "not measured: the run was made without --energy")
     if record.energy is None:
         return {**facts, "evaluation_mixtures": None}
-    if reused := _reused(record):
-        facts["evaluation_method"] += f"; {reused} stage results came from the store, and cost nothing here"
+    if record.reused:
+        facts["evaluation_method"] += f"; {record.reused} stage results came from the store, and cost nothing here"
     return {**facts, "evaluation_mixtures": len(record.mixtures)}
 
 
@@ -101,7 +101,7 @@ def _inference(run: Path, record: RunRecord, costs: Profile | None) -> dict[str,
     spent = [line.score.outcome.seconds for line in lines.values() if line.score.status != "failed"]
     hardware, stages = hardware_text(record.provenance), record.stages
     of_files = record.about.system == "folder"
-    if spent and not _reused(record) and not of_files:
+    if spent and not record.reused and not of_files:
         seconds, method = sum(spent) / len(spent), f"mean over the {len(spent)} mixtures of the run"
     elif stages and all(stage.executed for stage in stages.values()):
         seconds = sum(stage.seconds / stage.executed for stage in stages.values())
@@ -115,10 +115,6 @@ def _inference(run: Path, record: RunRecord, costs: Profile | None) -> dict[str,
         known = "the outputs came as files" if of_files else "all stage results were reused"
         return {"inference_seconds": None, "inference_hardware": None, "inference_method": f"not measured: {known}"}
     return {"inference_seconds": round(seconds, 4), "inference_hardware": hardware, "inference_method": method}
-
-
-def _reused(record: RunRecord) -> int:
-    return sum(stage.reused for stage in record.stages.values())
 
 
 def hardware_text(provenance: Provenance) -> str:

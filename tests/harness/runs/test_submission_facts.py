@@ -87,6 +87,18 @@ def test_energy_of_the_run_reaches_the_facts(s5eval: Call, data: Path, tmp_path:
     assert found == [] and facts["macs"] is None
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_energy_of_a_run_on_kept_stages_is_said_to_be_without_them(
+    systems_on_path: None, staged_set: Path, s5eval: Call, tmp_path: Path
+) -> None:
+    pytest.importorskip("codecarbon")
+    call = ("run", "--system", "staged:build", "--data", staged_set, "--energy", "--out")
+    first, again = (s5eval(*call, tmp_path / name) for name in ("first", "again"))
+    assert "came from the store" not in first.err
+    reused = sum(stage["reused"] for stage in json.loads((tmp_path / "again/run.json").read_text())["stages"].values())
+    assert reused and f"; {reused} results of stages came from the store, and took none of it" in again.err
+
+
 def test_what_is_less_than_the_whole_is_said(s5eval: Call, data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     s5eval("run", "--system", "silence", "--data", data, "--out", run)
