@@ -47,8 +47,8 @@ bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 # MATERIAL gives recordings a share: make train-mini MATERIAL='{foley: 0.5, recordings: 0.5}' (folders; see docs/train.md).
 train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (hours; may be interrupted and repeated)
 	rm -rf training/valid training/weights/thresholds.yaml
-	for recipe in mini/encoder mini/m2d baseline/tagger baseline/separator mini/segmentation mini/uss mini/dpc mini/adapt mini/tse2 \
-	    mini/tse3; do \
+	for recipe in mini/encoder mini/m2d baseline/tagger baseline/separator mini/segmentation mini/uss mini/dpc mini/adapt mini/names \
+	    mini/tse2 mini/names2 mini/tse3; do \
 	  $(BIN)/s5eval train $$recipe --weights training/weights --out training/$$recipe \
 	    $(if $(MATERIAL),--set 'data.material=$(MATERIAL)') || exit $$?; \
 	done

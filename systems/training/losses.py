@@ -97,11 +97,25 @@ def silent_slot_loss(estimates: Tensor, mixture: Tensor, active: Tensor) -> Tens
     return torch.where(active, torch.zeros_like(loudness), loudness)
 
 
-def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy, nats, of logits (N, classes) with ArcFace's margin; zero, with a gradient, for N = 0."""
+def classification_loss(
+    logits: Tensor, labels: Tensor, mixed: tuple[Tensor, Tensor] | None = None, *, smoothing: float = 0.0
+) -> Tensor:
+    """Mean cross-entropy, nats, of logits (N, classes) with ArcFace's margin; zero, with a gradient, for N = 0.
+
+    Args:
+        logits: (N, classes).
+        labels: (N,).
+        mixed: (N,) labels of what was mixed in, −1 for nothing, and (N,) the share of `labels`: they share the weight.
+        smoothing: share of the weight that all classes are given alike.
+    """
     if len(labels) == 0:
         return logits.sum() * 0.0
-    return F.cross_entropy(logits, labels)
+    if mixed is None:
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    other, share = mixed
+    first, second = (F.one_hot(which.clamp_min(0), logits.shape[1]).to(logits.dtype) for which in (labels, other))
+    wanted = share.unsqueeze(1) * first + (1.0 - share).unsqueeze(1) * second
+    return F.cross_entropy(logits, wanted, label_smoothing=smoothing)
 
 
 def silence_loss(logits: Tensor, active: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from s5eval import open_data
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.systems.multistage.training.classification import SlotSource
-from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw
+from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw
 from s5eval.systems.multistage.training.trainer import make_job
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.parts import PartsFolder
@@ -145,7 +145,7 @@ class Joined(KeptSlots):
             self._shards += part._shards
 
 
-def _never(first: int, last: int) -> SlotBatch:
+def _never(first: int, last: int) -> Heard:
     raise RuntimeError(f"kept scenes {first} to {last} are gone; remove the folder of their factor")
 
 

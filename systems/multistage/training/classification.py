@@ -1,5 +1,6 @@
 """Training of a stage's classifier on slots that its frozen separator has made before (`kept_slots`)."""
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.training.extraction import EarlierStages
-from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, join
+from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw, joined
 from s5eval.systems.multistage.training.multistage_recipe import LossSettings, MultistageRecipe
 from s5eval.systems.multistage.training.separation import classifier_terms
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.training.batches import Batch, batches
 from s5eval.systems.training.losses import best_permutation
 from s5eval.systems.training.training_plan import TrainingPlan
+
+REST_DECIBELS = (5.0, 35.0)
+"""How far below a source that is heard alone the rest of its scene lies, in dB of amplitude, at least and at most."""
 
 Hearing = Callable[[Batch], SlotBatch]
 """What the frozen networks make of scenes."""
@@ -42,6 +46,7 @@ class ClassificationTask(nn.Module):
             features=batch.features,
             level=batch.level,
             labels=batch.labels,
+            mixed=(batch.other, batch.share),
             weights=self.weights,
         )
 
@@ -79,20 +84,35 @@ def extracted_slots(tse: DeFTMambaTSE, earlier: EarlierStages) -> Hearing:
 
 def as_heard(features: Tensor, audio: Tensor, mixture: Tensor, labels: Tensor, m2d: M2D) -> SlotBatch:
     """What a classifier is shown of estimates (N, T) of mixtures (N, 4, T)."""
-    return SlotBatch(features, m2d.to_spec(normalise_level(audio)), relative_level(audio, mixture), labels)
+    return SlotBatch.unmixed(features, m2d.to_spec(normalise_level(audio)), relative_level(audio, mixture), labels)
+
+
+def sources_alone(batch: Batch, m2d: M2D) -> tuple[Tensor, Tensor]:
+    """M2D's input for the sources of scenes, and their classes.
+
+    The rest of the scene stays in, at an amplitude drawn for every source: −5 to −35 dB. Draws from torch's generator.
+    """
+    scene, slot = torch.nonzero(batch.active, as_tuple=True)
+    dry = batch.targets[scene, slot]
+    quiet, loud = (-x / 20 for x in reversed(REST_DECIBELS))
+    left = 10.0 ** (quiet + (loud - quiet) * torch.rand(len(scene), 1)).to(dry.device)
+    heard = dry + left * (batch.omni[scene] - dry)
+    rows = heard if len(heard) else batch.omni[:1]  # a scene without a target: transforms take no empty batch
+    return m2d.to_spec(normalise_level(rows))[: len(heard)], batch.labels[scene, slot]
 
 
 class SlotSource:
     """Batches of kept slots, in place of the loop's batches of scenes."""
 
-    def __init__(self, plan: TrainingPlan, frozen: Mapping[str, str], hear: Hearing) -> None:
+    def __init__(self, plan: TrainingPlan, frozen: Mapping[str, str], hear: Hearing, m2d: M2D) -> None:
         """`frozen`: digests of the networks in `hear`."""
-        self.plan, self.hear = plan, hear
+        self.plan, self.hear, self.m2d = plan, hear, m2d
         self.made_by = {
             "scenes": plan.scenes_digest(),
             "stage": plan.recipe.stage,
             "system": plan.recorded_system(),
             "frozen": dict(frozen),
+            "alone_decibels": REST_DECIBELS,
         }
 
     def __call__(
@@ -105,6 +125,9 @@ class SlotSource:
         return draw(slots, recipe.slots, recipe.seed, first=first, last=last)
 
     @torch.no_grad()
-    def _hear(self, first: int, last: int) -> SlotBatch:
-        recipe = self.plan.recipe
-        return join([self.hear(scene) for scene in batches(recipe.data, recipe.seed, 1, first=first, last=last)])
+    def _hear(self, first: int, last: int) -> Heard:
+        recipe, scenes = self.plan.recipe, []
+        for number, scene in enumerate(batches(recipe.data, recipe.seed, 1, first=first, last=last), first):
+            torch.manual_seed(zlib.crc32(f"{recipe.seed} alone {number}".encode()))
+            scenes.append(Heard(self.hear(scene), *sources_alone(scene, self.m2d)))
+        return joined(scenes)

@@ -168,9 +168,11 @@ class ExtractionTask(nn.Module):
                 share = cell_power(self.tse, slots.target) / (mixture + 1e-12)
                 terms["segmentation"] = self.weights.segmentation * cell_loss(logits, share.unsqueeze(-1), mixture)
         if self.dpc is not None:
+            tokens, level = hear(earlier.m2d, out.estimate[undisturbed], slots.mixture[undisturbed])
             terms |= classifier_terms(
                 self.dpc,
-                **hear(earlier.m2d, out.estimate[undisturbed], slots.mixture[undisturbed]),
+                tokens=tokens,
+                level=level,
                 features=out.features[undisturbed],
                 labels=slots.labels[undisturbed],
                 weights=self.weights,

@@ -3,12 +3,13 @@
 Making a scene and separating it takes some twenty times as long as a step of the classifier on what came out. So a
 number of scenes are heard once; of each slot the object features and M2D's log-mel input stay, at half precision, and
 training draws from them. What is drawn is changed a little each time (`vary`), or few scenes would be learned by heart.
+Beside the slots stay the scenes' sources alone: what a class sounds like is learned sooner from what is clear.
 """
 
 import bisect
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import make_folder, write_atomically
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.labels import NO_SOURCE
 from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
 
 SHARD = 50
@@ -39,16 +41,43 @@ class SlotBatch(NamedTuple):
         log_mel: (N, mels, frames), M2D's input for the estimate at its level.
         level: (N,) of `relative_level`.
         labels: (N,), −1 for a slot without a source.
+        other: (N,), the class that was mixed in; −1: none.
+        share: (N,), how much of it is of `labels`; 1 where nothing was mixed in.
     """
 
     features: Tensor
     log_mel: Tensor
     level: Tensor
     labels: Tensor
+    other: Tensor
+    share: Tensor
+
+    @classmethod
+    def unmixed(cls, features: Tensor, log_mel: Tensor, level: Tensor, labels: Tensor) -> "SlotBatch":
+        """Slots with nothing mixed in."""
+        return cls(features, log_mel, level, labels, torch.full_like(labels, NO_SOURCE), torch.ones_like(level))
 
     def to(self, device: torch.device) -> "SlotBatch":
         """The same on a device."""
         return SlotBatch(*(value.to(device) for value in self))
+
+
+class Heard(NamedTuple):
+    """What is kept of scenes.
+
+    Attributes:
+        slots: of all of them.
+        alone: (M, mels, frames), M2D's input for their sources before they were mixed.
+        alone_labels: (M,).
+    """
+
+    slots: SlotBatch
+    alone: Tensor
+    alone_labels: Tensor
+
+
+_OF_SLOTS = ("features", "log_mel", "level", "labels")
+_KEPT = (*_OF_SLOTS, "alone", "alone_labels")
 
 
 class KeptSlots:
@@ -62,14 +91,12 @@ class KeptSlots:
         self.folder, self.made_by = folder, json.loads(json.dumps(made_by))
         self._shards: list[Mapping[str, Tensor]] = []
 
-    def prepare(
-        self, scenes: int, hear: Callable[[int, int], SlotBatch], progress: CountProgress | None = None
-    ) -> None:
+    def prepare(self, scenes: int, hear: Callable[[int, int], Heard], progress: CountProgress | None = None) -> None:
         """Make what is missing of the first `scenes` scenes, and open all of it.
 
         Args:
             scenes: how many.
-            hear: gives the slots of scenes `first` to `last` − 1.
+            hear: gives what is kept of scenes `first` to `last` − 1.
             progress: is told how many scenes there are already, and of how many.
 
         Raises:
@@ -86,9 +113,7 @@ class KeptSlots:
             path = self.folder / f"{first:06d}-{last:06d}.safetensors"
             shard = _open(path)
             if shard is None:
-                slots = hear(first, last)
-                halved = slots._replace(features=slots.features.half(), log_mel=slots.log_mel.half())
-                write_atomically(path, save({k: v.contiguous() for k, v in halved._asdict().items()}), sync=False)
+                write_atomically(path, save(_tensors(hear(first, last))), sync=False)
                 shard = _open(path)
                 if shard is None:
                     raise DataError(f"{path}: cannot be read after it was written; is the disk in order?")
@@ -98,22 +123,35 @@ class KeptSlots:
 
     def __len__(self) -> int:
         """Number of slots."""
-        return sum(len(shard["labels"]) for shard in self._shards)
+        return len(self.labels())
 
     def labels(self) -> Tensor:
         """Those of all slots, (N,)."""
         return torch.cat([shard["labels"] for shard in self._shards])
 
+    def alone_labels(self) -> Tensor:
+        """Those of all sources alone, (M,)."""
+        return torch.cat([shard["alone_labels"] for shard in self._shards])
+
     def pick(self, rows: Tensor) -> SlotBatch:
         """Some of the slots, by their numbers."""
-        ends = torch.tensor([len(shard["labels"]) for shard in self._shards]).cumsum(0).tolist()
+        features, log_mel, level, labels = self._rows(rows, _OF_SLOTS, "labels")
+        return SlotBatch.unmixed(features.float(), log_mel.float(), level, labels)
+
+    def pick_alone(self, rows: Tensor) -> SlotBatch:
+        """Some of the sources alone, by their numbers; their features are zero, and so are their levels."""
+        log_mel, labels = self._rows(rows, ("alone", "alone_labels"), "alone_labels")
+        shape = self._shards[0]["features"].shape[1:]
+        return SlotBatch.unmixed(torch.zeros(len(rows), *shape), log_mel.float(), torch.zeros(len(rows)), labels)
+
+    def _rows(self, rows: Tensor, names: Sequence[str], counted: str) -> list[Tensor]:
+        ends = torch.tensor([len(shard[counted]) for shard in self._shards]).cumsum(0).tolist()
         parts: list[list[Tensor]] = []
         for row in rows.tolist():
             number = bisect.bisect_right(ends, row)
             place = row - (ends[number - 1] if number else 0)
-            parts.append([self._shards[number][name][place] for name in SlotBatch._fields])
-        features, log_mel, level, labels = (torch.stack(column) for column in zip(*parts, strict=True))
-        return SlotBatch(features.float(), log_mel.float(), level, labels)
+            parts.append([self._shards[number][name][place] for name in names])
+        return [torch.stack(column) for column in zip(*parts, strict=True)]
 
 
 def draw(slots: KeptSlots, settings: SlotSettings, seed: int, *, first: int, last: int) -> Iterator[SlotBatch]:
@@ -133,15 +171,35 @@ def draw(slots: KeptSlots, settings: SlotSettings, seed: int, *, first: int, las
     some, none = torch.nonzero(labels >= 0)[:, 0], torch.nonzero(labels < 0)[:, 0]
     if not len(some):
         raise DataError(f"{slots.folder}: no slot has a source; raise slots.scenes or data.target_counts")
-    silent = round(settings.silent * settings.batch) if len(none) else 0
+    alone = round(settings.alone * settings.batch)
+    separated = settings.batch - alone
+    silent = round(settings.silent * separated) if len(none) else 0
+    clear = torch.arange(len(slots.alone_labels()))
     for number in range(first, last):
         torch.manual_seed(zlib.crc32(f"{seed} slots {number}".encode()))
-        chosen = [_some_of(some, settings.batch - silent), _some_of(none, silent)]
-        yield vary(slots.pick(torch.cat(chosen)), settings)
+        batch = slots.pick(torch.cat([_some_of(some, separated - silent), _some_of(none, silent)]))
+        if alone:
+            first_ones, others = (slots.pick_alone(_some_of(clear, alone)) for _ in range(2))
+            batch = join([batch, mix(first_ones, others, settings.mix)])
+        yield vary(batch, settings)
 
 
 def _some_of(rows: Tensor, count: int) -> Tensor:
     return rows[torch.randint(max(1, len(rows)), (count,))]
+
+
+def mix(batch: SlotBatch, others: SlotBatch, chance: float) -> SlotBatch:
+    """With the given chance, add to a source alone another one, in power, and say so; draws from torch's generator.
+
+    The first one's share is drawn from [0.5, 1] (mixup, Zhang et al. 2018, on what is heard in place of its logarithm).
+    """
+    share = torch.where(torch.rand(len(batch.share)) < chance, 0.5 + 0.5 * torch.rand(len(batch.share)), 1.0)
+    own, rest = (part.log().view(-1, 1, 1) for part in (share, 1.0 - share))  # the rest of a whole: −inf
+    return batch._replace(
+        log_mel=torch.logaddexp(batch.log_mel + own, others.log_mel + rest),
+        other=torch.where(share < 1, others.labels, NO_SOURCE),
+        share=share,
+    )
 
 
 def vary(batch: SlotBatch, settings: SlotSettings) -> SlotBatch:
@@ -182,6 +240,18 @@ def join(batches: list[SlotBatch]) -> SlotBatch:
     return SlotBatch(*(torch.cat(column) for column in zip(*batches, strict=True)))
 
 
+def joined(scenes: list[Heard]) -> Heard:
+    """What is kept of several scenes, one after the other."""
+    slots, alone, labels = zip(*scenes, strict=True)
+    return Heard(join(list(slots)), torch.cat(alone), torch.cat(labels))
+
+
+def _tensors(heard: Heard) -> dict[str, Tensor]:
+    halved = {name: getattr(heard.slots, name).half() for name in ("features", "log_mel")}
+    whole = {"level": heard.slots.level, "labels": heard.slots.labels, "alone_labels": heard.alone_labels}
+    return {name: value.contiguous() for name, value in {**halved, **whole, "alone": heard.alone.half()}.items()}
+
+
 def _read_index(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -193,6 +263,6 @@ def _open(path: Path) -> Mapping[str, Tensor] | None:
     """The tensors of a shard, mapped from the file; None where it is not there or not whole."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: cast(Tensor, file.get_tensor(name)) for name in SlotBatch._fields}
+            return {name: cast(Tensor, file.get_tensor(name)) for name in _KEPT}
     except (OSError, SafetensorError):
         return None

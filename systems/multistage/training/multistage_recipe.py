@@ -31,6 +31,7 @@ class LossSettings:
             `separator.directions` the `direction`: to every source the cluster that holds most of it.
         directions: with `separator.directions`, weight of telling which clusters hold a target.
         classes: weight of ArcFace.
+        smoothing: share of a class's weight that all classes are given alike.
         silence: weight of the silence head's cross-entropy.
         object_gradient: factor on the gradient that reaches the separator through its object features.
     """
@@ -45,6 +46,7 @@ class LossSettings:
     assignment: Literal["permutation", "class", "direction"]
     directions: float
     classes: float
+    smoothing: float
     silence: float
     object_gradient: float
 
@@ -87,7 +89,9 @@ class SlotSettings:
     Attributes:
         scenes: how many scenes are heard and kept; 0: every step makes new ones.
         batch: slots per step and gradient accumulation, in place of `batch`.
-        silent: share of slots without a source among them.
+        silent: share of slots without a source among those.
+        alone: share of `batch` that is no slot but a source of the scenes alone; M2D hears it, features it has none.
+        mix: chance that another source is mixed into one that is heard alone; both are then wanted, by their shares.
         equalise: standard deviation of a random equalisation of M2D's input, dB.
         hide: how many bands and stretches of time are hidden in each map.
     """
@@ -95,6 +99,8 @@ class SlotSettings:
     scenes: int
     batch: int
     silent: float
+    alone: float
+    mix: float
     equalise: float
     hide: int
 
@@ -167,6 +173,8 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
             f"system.objects: scenes have {INTERFERENCES} interferences at most and one background; "
             f"expected interference 0 or {INTERFERENCES} and noise 0 or 1"
         )
+    if not 0 <= recipe.loss.smoothing < 1:
+        raise UsageError(f"{where}.loss.smoothing is {recipe.loss.smoothing}, expected a number from 0 to below 1")
     for name, value in asdict(recipe.clues).items():
         if not 0 <= value <= 1:
             raise UsageError(f"{where}.clues.{name} is {value}, expected a number from 0 to 1")
@@ -177,10 +185,15 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
 
 def _check_slots(recipe: MultistageRecipe, where: str) -> None:
     slots = recipe.slots
-    if min(slots.scenes, slots.hide, slots.batch - 1) < 0 or not slots.equalise >= 0 or not 0 <= slots.silent < 1:
+    shares = (slots.silent, slots.alone, slots.mix)
+    if (
+        min(slots.scenes, slots.hide, slots.batch - 1) < 0
+        or not slots.equalise >= 0
+        or not all(0 <= share < 1 for share in shares)
+    ):
         raise UsageError(
             f"{where}.slots is {asdict(slots)}, expected scenes, equalise and hide of 0 or more, batch above 0, and "
-            "silent from 0 to below 1"
+            "silent, alone and mix from 0 to below 1"
         )
     if slots.scenes and (recipe.task != "stage" or PARTS[recipe.stage][0] in recipe.trains):
         raise UsageError(

@@ -75,10 +75,12 @@ class SeparationTask(nn.Module):
                 loss = cluster_loss(out.directed.logits, chosen, batch.active)
                 terms["directions"] = self.weights.directions * loss
         if self.dpc is not None:
-            slots = out.foreground.shape[1]
+            mixture = batch.mixture.repeat_interleave(out.foreground.shape[1], 0)
+            tokens, level = hear(self._hears[0], estimates.flatten(0, 1), mixture)
             terms |= classifier_terms(
                 self.dpc,
-                **hear(self._hears[0], estimates.flatten(0, 1), batch.mixture.repeat_interleave(slots, 0)),
+                tokens=tokens,
+                level=level,
                 features=order.estimates(out.features).flatten(0, 1),
                 labels=batch.labels.flatten(),
                 weights=self.weights,
@@ -167,6 +169,7 @@ def classifier_terms(
     level: Tensor,
     labels: Tensor,
     weights: LossSettings,
+    mixed: tuple[Tensor, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """ArcFace on slots with a source and the silence head on all; figures are accuracies on the batch.
 
@@ -177,19 +180,26 @@ def classifier_terms(
         level: (N,), see `hear`.
         labels: (N,), −1 for a slot without a source.
         weights: of the terms, and of the gradient that goes back through the features.
+        mixed: (N,) other labels, −1 for none, and (N,) shares of `labels` beside them.
     """
     active = labels >= 0
     out = dpc(scale_gradient(features, weights.object_gradient), tokens, level, labels.clamp_min(0))
     chosen = out.plain.argmax(1)
     return {
-        "classes": weights.classes * classification_loss(out.logits[active], labels[active]),
+        "classes": weights.classes
+        * classification_loss(
+            out.logits[active],
+            labels[active],
+            None if mixed is None else (mixed[0][active], mixed[1][active]),
+            smoothing=weights.smoothing,
+        ),
         "silence": weights.silence * silence_loss(out.silence, active),
         "_class_accuracy": (chosen[active] == labels[active]).double().sum() / active.sum().clamp_min(1),
         "_silence_accuracy": ((out.silence < 0) == active).double().mean(),
     }
 
 
-def hear(m2d: M2D | None, audio: Tensor, mixture: Tensor) -> dict[str, Tensor]:
+def hear(m2d: M2D | None, audio: Tensor, mixture: Tensor) -> tuple[Tensor, Tensor]:
     """What a classifier is told of estimates (N, T) of mixtures (N, 4, T) beside their features: tokens and level.
 
     No gradient goes back into the estimates.
@@ -197,4 +207,4 @@ def hear(m2d: M2D | None, audio: Tensor, mixture: Tensor) -> dict[str, Tensor]:
     if m2d is None:
         raise ValueError("a classifier needs M2D's tokens")
     heard = audio.detach()
-    return {"tokens": m2d(normalise_level(heard)), "level": relative_level(heard, mixture)}
+    return m2d(normalise_level(heard)), relative_level(heard, mixture)

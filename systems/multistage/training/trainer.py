@@ -75,7 +75,7 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
             m2d = _m2d(config, parts)
         if recipe.slots.scenes and dpc is not None and m2d is not None:
             task = ClassificationTask(dpc, m2d, recipe.loss, train_m2d=adapts)
-            source = SlotSource(plan, parts.built_on, separated_slots(uss, m2d))
+            source = SlotSource(plan, parts.built_on, separated_slots(uss, m2d), m2d)
         else:
             task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
     else:
@@ -83,7 +83,7 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
         earlier = _earlier(recipe.stage, config, parts)
         if recipe.slots.scenes and dpc is not None:
             task = ClassificationTask(dpc, earlier.m2d, recipe.loss, train_m2d=False)
-            source = SlotSource(plan, parts.built_on, extracted_slots(tse, earlier))
+            source = SlotSource(plan, parts.built_on, extracted_slots(tse, earlier), earlier.m2d)
         else:
             task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}

@@ -146,3 +146,22 @@ def test_a_scaled_gradient_leaves_the_value(factor: float) -> None:
     (y.sum() + 0 * x.sum()).backward()
     assert x.grad is not None
     assert x.grad.tolist() == pytest.approx([factor] * 3)
+
+
+def test_mixed_sounds_share_the_weight_of_their_classes() -> None:
+    logits = torch.randn(3, 5)
+    labels, other, share = torch.tensor([0, 1, 4]), torch.tensor([2, -1, 4]), torch.tensor([0.7, 1.0, 0.6])
+    logs = logits.log_softmax(1)
+    expected = -(0.7 * logs[0, 0] + 0.3 * logs[0, 2] + logs[1, 1] + logs[2, 4]) / 3
+    assert torch.allclose(classification_loss(logits, labels, (other, share)), expected)
+    nothing = (torch.full_like(labels, -1), torch.ones(3))
+    assert torch.allclose(classification_loss(logits, labels, nothing), classification_loss(logits, labels))
+
+
+def test_smoothing_gives_all_classes_alike() -> None:
+    logits, labels = torch.randn(3, 5), torch.tensor([0, 1, 4])
+    logs = logits.log_softmax(1)
+    expected = -(0.9 * logs[range(3), labels] + 0.1 * logs.mean(1)).mean()
+    assert torch.allclose(classification_loss(logits, labels, smoothing=0.1), expected)
+    mixed = (torch.full_like(labels, -1), torch.ones(3))
+    assert torch.allclose(classification_loss(logits, labels, mixed, smoothing=0.1), expected)

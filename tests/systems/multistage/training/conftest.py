@@ -26,7 +26,7 @@ SYSTEM: dict[str, Any] = {
         "intermediate_size": 16,
     },
     "dpc": {"widths": [8], "strides": [[2, 2]], "attention": 4, "fusion": 16, "embedding": 8, "silence": 4},
-    "m2d": {"width": 16, "depth": 1, "heads": 2},
+    "m2d": {"width": 16, "depth": 1, "heads": 2, "stem": [4, 6, 8]},
 }
 
 

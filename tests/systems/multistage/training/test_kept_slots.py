@@ -13,9 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.multistage.training.classification import SlotSource
-from s5eval.systems.multistage.training.kept_slots import KeptSlots, SlotBatch, draw, vary
+from s5eval.systems.multistage.models.dpc import normalise_level
+from s5eval.systems.multistage.training.classification import SlotSource, sources_alone
+from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw, mix, vary
 from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
+from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.parts import PartsFolder
@@ -48,7 +50,18 @@ def ready(toy_train: ToyTrain, tmp_path: Path) -> Path:
 
 def invented(count: int) -> SlotBatch:
     labels = torch.arange(count) % 5 - 1
-    return SlotBatch(torch.randn(count, 2, 16, 8), torch.randn(count, 16, 40), torch.randn(count), labels)
+    return SlotBatch.unmixed(torch.randn(count, 2, 16, 8), torch.randn(count, 16, 40), torch.randn(count), labels)
+
+
+def kept(slots: SlotBatch) -> Heard:
+    """Slots, and twice as many sources alone, of classes that no slot has."""
+    count = 2 * len(slots.labels)
+    return Heard(slots, torch.randn(count, 16, 40), torch.arange(count) % 3 + 10)
+
+
+def settings_of(**changes: Any) -> SlotSettings:
+    settings = {"scenes": 120, "batch": 8, "silent": 0.25, "alone": 0.0, "mix": 0.0, "equalise": 0.0, "hide": 0}
+    return SlotSettings(**{**settings, **changes})
 
 
 def test_kept_slots_are_what_the_frozen_stage_gives(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
@@ -115,10 +128,10 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
     plan = toy_plan("dpc", **CLASSIFIER, **slots({"scenes": 120}))
     heard: list[int] = []
 
-    def interrupt(first: int, last: int) -> SlotBatch:
+    def interrupt(first: int, last: int) -> Heard:
         heard.append(first)
         signal.raise_signal(signal.SIGINT)
-        return invented(2 * (last - first))
+        return kept(invented(2 * (last - first)))
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     with monkeypatch.context() as patch:
@@ -147,33 +160,71 @@ def test_slots_of_another_separator_are_made_anew(toy_plan: ToyPlan, ready: Path
     assert torch.equal(load_file(shard)["labels"], first["labels"])
 
 
-def test_a_batch_is_the_same_at_every_attempt_and_holds_its_share_of_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alone", [0.0, 0.5])
+def test_a_batch_is_the_same_at_every_attempt_and_holds_its_share_of_silence(tmp_path: Path, alone: float) -> None:
     store = KeptSlots(tmp_path, {})
-    store.prepare(120, lambda first, last: invented(2 * (last - first)))
-    settings = SlotSettings(scenes=120, batch=8, silent=0.25, equalise=3.0, hide=2)
+    store.prepare(120, lambda first, last: kept(invented(2 * (last - first))))
+    settings = settings_of(alone=alone, equalise=3.0, hide=2)
     whole = list(draw(store, settings, 1, first=0, last=4))
     for number in range(4):
         (again,) = draw(store, settings, 1, first=number, last=number + 1)
         assert all(torch.equal(a, b) for a, b in zip(again, whole[number], strict=True))
-        assert int((again.labels < 0).sum()) == 2
+        assert len(again.labels) == 8
+        assert int((again.labels < 0).sum()) == (1 if alone else 2)
+        clear = again.labels >= 10
+        assert int(clear.sum()) == 8 * alone
+        assert not again.features[clear].any()
+        assert again.features[~clear].flatten(1).any(1).all()
 
 
 def test_slots_that_are_not_varied_stay_as_they_are() -> None:
     batch = invented(5)
-    same = vary(batch, SlotSettings(1, 5, 0.25, 0.0, 0))
+    same = vary(batch, settings_of())
     assert all(torch.equal(a, b) for a, b in zip(same, batch, strict=True))
-    other = vary(batch, SlotSettings(1, 5, 0.25, 0.0, 3))
+    other = vary(batch, settings_of(hide=3))
     hidden = (other.features == 0).float().mean()
     assert 0 < hidden < 0.5
-    coloured = vary(batch, SlotSettings(1, 5, 0.25, 6.0, 0)).log_mel - batch.log_mel
+    coloured = vary(batch, settings_of(equalise=6.0)).log_mel - batch.log_mel
     torch.testing.assert_close(coloured, coloured[:, :, :1].expand_as(coloured), rtol=0, atol=1e-5)
+
+
+def test_two_sources_alone_are_mixed_in_power_and_both_are_wanted() -> None:
+    first, others = invented(40), invented(40)._replace(labels=torch.arange(40) % 7)
+    torch.manual_seed(5)
+    mixed = mix(first, others, 0.5)
+    there = mixed.share < 1
+    assert 8 < int(there.sum()) < 32
+    assert torch.equal(mixed.log_mel[~there], first.log_mel[~there])
+    assert (mixed.other[~there] == -1).all()
+    assert torch.equal(mixed.other[there], others.labels[there])
+    share = mixed.share[there].view(-1, 1, 1)
+    power = share * first.log_mel[there].exp() + (1 - share) * others.log_mel[there].exp()
+    torch.testing.assert_close(mixed.log_mel[there].exp(), power)
+    assert float(mixed.share.min()) >= 0.5
+    assert all(torch.equal(a, b) for a, b in zip(mix(first, others, 0.0), first, strict=True))
 
 
 def test_scenes_without_any_source_cannot_teach_a_classifier(tmp_path: Path) -> None:
     store = KeptSlots(tmp_path, {})
-    store.prepare(2, lambda first, last: invented(2)._replace(labels=torch.tensor([-1, -1])))
+    store.prepare(2, lambda first, last: kept(invented(2)._replace(labels=torch.tensor([-1, -1]))))
     with pytest.raises(DataError, match=r"no slot has a source; raise slots\.scenes"):
-        next(draw(store, SlotSettings(2, 4, 0.25, 0.0, 0), 1, first=0, last=1))
+        next(draw(store, settings_of(scenes=2), 1, first=0, last=1))
+
+
+def test_sources_alone_are_heard_with_little_of_the_rest(toy_plan: ToyPlan, ready: Path) -> None:
+    plan = toy_plan("dpc", seed=3)
+    m2d = M2D(plan.configuration.m2d)
+    scenes = list(batches(plan.recipe.data, 3, 1, first=0, last=6))
+    for batch in scenes:
+        heard, labels = sources_alone(batch, m2d)
+        dry = batch.targets[batch.active]
+        assert labels.tolist() == batch.labels[batch.active].tolist()
+        assert heard.shape == (len(dry), plan.configuration.m2d.mels, batch.omni.shape[1] // 320 + 1)
+        if len(dry):
+            clean = m2d.to_spec(normalise_level(dry))
+            mixed = m2d.to_spec(normalise_level(batch.omni)).expand_as(clean)
+            loud = clean > clean.amax((1, 2), keepdim=True) - 3.0  # cells where a little of the rest adds little
+            assert (heard - clean)[loud].abs().mean() < 0.5 * (mixed - clean)[loud].abs().mean() + 0.05
 
 
 @pytest.mark.parametrize(
@@ -181,7 +232,8 @@ def test_scenes_without_any_source_cannot_teach_a_classifier(tmp_path: Path) -> 
     [
         ("uss", slots(), r"slots\.scenes is 4, which is for recipes that train a stage's classifier"),
         ("m2d", slots(), r"task tagging"),
-        ("dpc", {**CLASSIFIER, **slots({"silent": 1.0})}, r"silent from 0 to below 1"),
+        ("dpc", {**CLASSIFIER, **slots({"silent": 1.0})}, r"silent, alone and mix from 0 to below 1"),
+        ("dpc", {**CLASSIFIER, **slots({"alone": -0.1})}, r"silent, alone and mix from 0 to below 1"),
         ("dpc", {**CLASSIFIER, **slots({"batch": 0})}, r"batch above 0"),
     ],
 )
