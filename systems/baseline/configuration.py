@@ -1,7 +1,7 @@
 """Sizes and switches of the baseline: read from the preset files, which alone hold their values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
@@ -70,6 +70,10 @@ class BaselineConfiguration:
     m2d: M2DSizes
     head: HeadSizes
     separator: ResUNetSizes
+
+    def recorded(self) -> dict[str, Any]:
+        """The configuration as digests of trainings count it; see `M2DSizes.recorded`."""
+        return {**asdict(self), "m2d": self.m2d.recorded()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,5 +157,4 @@ def _check(c: BaselineConfiguration) -> None:
         raise UsageError(
             f"system.separator.window is {s.window}, expected a multiple of {2 * bins}, twice what is pooled"
         )
-    if c.m2d.width % c.m2d.heads:
-        raise UsageError(f"system.m2d.heads is {c.m2d.heads}, expected a divisor of its width {c.m2d.width}")
+    c.m2d.check("system.m2d")

@@ -127,7 +127,7 @@ class _BaselineBuilder:
                 {"name": "M2D, pre-trained and fine-tuned on AudioSet", "url": M2D_SOURCE.partition(",")[0]},
             ]
         c = self.config
-        first = {"m2d": asdict(c.m2d), "head": asdict(c.head), "channels": self.kind}
+        first = {"m2d": c.m2d.recorded(), "head": asdict(c.head), "channels": self.kind}
         second = {"separator": asdict(c.separator), "silent_slots": c.silent_slots}
         return Pipeline(
             [

@@ -94,10 +94,26 @@ class FrameEncoderSizes:
 
 @dataclass(frozen=True, slots=True)
 class ClassifierSizes:
-    """Dual-path classifier: convolutions over object features, pooling, fusion, and the two heads."""
+    """Dual-path classifier: convolutions over object features, pooling, fusion, and the two heads.
+
+    Attributes:
+        widths: channels of the convolutions.
+        strides: theirs in time and frequency.
+        token_rows: what becomes of M2D's tokens of one time at several frequencies: their `mean`, or all of them
+            `stacked` and projected back to the width of one.
+        token_peaks: over time, pool the tokens' largest values beside their mean and deviation.
+        attention: width of the attention of both poolings.
+        fusion: width of what both paths are joined to.
+        embedding: width of ArcFace's.
+        silence: width of the silence head.
+        dropout: after the fusion.
+        scale, margin: of ArcFace; the margin is an angle in radians.
+    """
 
     widths: tuple[int, ...]
     strides: tuple[tuple[int, int], ...]
+    token_rows: Literal["mean", "stacked"]
+    token_peaks: bool
     attention: int
     fusion: int
     embedding: int
@@ -105,6 +121,11 @@ class ClassifierSizes:
     dropout: float
     scale: float
     margin: float
+
+    def recorded(self) -> dict[str, Any]:
+        """Sizes as digests count them: without stacked rows and peaks they are those of earlier days."""
+        content, before = asdict(self), {"token_rows": "mean", "token_peaks": False}
+        return {name: value for name, value in content.items() if before.get(name, ...) != value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +239,12 @@ def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Multista
 
 
 def recorded(configuration: MultistageConfiguration) -> dict[str, Any]:
-    """The configuration as digests of trainings count it: in the words of the days before encoders had names.
+    """The configuration as digests of trainings count it: in the words of the days before encoders had names, or M2D
+    a stem.
 
     What was begun with AF-Whisper, or without, goes on and is found again; another encoder is one key more.
     """
-    content = asdict(configuration)
+    content = {**asdict(configuration), "dpc": configuration.dpc.recorded(), "m2d": configuration.m2d.recorded()}
     encoder, sizes = content["frame_encoder"], content.pop("frame_encoder_sizes")
     other = {} if encoder in ("af_whisper", "none") else {"encoder": encoder}
     return {**content, "af_whisper": encoder == "af_whisper", "frame_encoder": sizes, **other}
@@ -275,7 +297,7 @@ def _as_wide_as_m2d(configuration: MultistageConfiguration, changes: Mapping[str
 
 
 def _check(c: MultistageConfiguration) -> None:
-    check_positive(c, "system", but=("seed", "interference", "noise", "directions"))
+    check_positive(c, "system", but=("seed", "interference", "noise", "directions", "depth"))
     for name in ("interference", "noise"):
         if getattr(c.objects, name) < 0:
             raise UsageError(f"system.objects.{name} is {getattr(c.objects, name)}, expected 0 or more")
@@ -304,7 +326,6 @@ def _check(c: MultistageConfiguration) -> None:
         raise UsageError(
             f"system.separator.bands hold {covered} bins, the transform has {c.stft.window // 2 + 1}; leave some out"
         )
-    if c.m2d.width % c.m2d.heads:
-        raise UsageError(f"system.m2d.heads is {c.m2d.heads}, expected a divisor of its width {c.m2d.width}")
+    c.m2d.check("system.m2d")
     if len(c.dpc.widths) != len(c.dpc.strides):
         raise UsageError("system.dpc.widths and system.dpc.strides must be equally long")

@@ -71,6 +71,7 @@ def new_part(name: str, config: MultistageConfiguration) -> nn.Module:
             features=config.separator.width,
             rows=config.rows,
             tokens=config.m2d.width,
+            token_rows=config.m2d.rows,
             classes=len(CLASSES),
         ),
         "m2d": lambda: M2D(config.m2d),
@@ -226,7 +227,7 @@ class _MultistageBuilder:
             "objects": asdict(c.objects),
             "separator": asdict(c.separator),
             "mamba2": mamba2,
-            "dpc": asdict(c.dpc),
-            "m2d": asdict(c.m2d),
+            "dpc": c.dpc.recorded(),
+            "m2d": c.m2d.recorded(),
             **extra,
         }

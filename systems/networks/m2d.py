@@ -75,17 +75,51 @@ class _PatchEmbedding(nn.Module):
         return out
 
 
+class _ConvolutionalStem(nn.Module):
+    """Strided convolutions in place of the projection of patches: what is learned from few recordings is learned
+    better by what looks at neighbouring bands and frames alike (Xiao et al., Early Convolutions Help Transformers See
+    Better, 2021).
+
+    Every convolution halves the bands. Time is strided as fast as it can be without leaving frames out: by four, then
+    by two until a column is a patch long, as the widest maps cost most.
+    """
+
+    def __init__(self, widths: tuple[int, ...], patch: int, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels, left = 1, patch
+        for wide in (*widths, width):
+            step = min(left, 2 if layers else 4)
+            kernel = (3, 3) if layers else (5, 7)
+            padding = (kernel[0] // 2, kernel[1] // 2)
+            layers += [
+                nn.Conv2d(channels, wide, kernel, stride=(2, step), padding=padding, bias=False),
+                nn.BatchNorm2d(wide),
+                nn.ReLU(),
+            ]
+            channels, left = wide, left // step
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x.contiguous(memory_format=torch.channels_last))
+        return out
+
+
 class M2DViT(nn.Module):
     """The encoder: normalised patches of the log-mel map → one token per patch."""
 
     def __init__(self, sizes: M2DSizes) -> None:
         super().__init__()
         self.frames, self.patch = sizes.frames, sizes.patch
-        self.rows, self.columns = sizes.mels // sizes.patch, sizes.frames // sizes.patch
+        self.rows, self.columns = sizes.rows, sizes.frames // sizes.patch
         self.norm_stats = nn.Parameter(torch.tensor(NORM_STATS), requires_grad=False)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, sizes.width))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + self.rows * self.columns, sizes.width))
-        self.patch_embed = _PatchEmbedding(sizes.patch, sizes.width)
+        self.patch_embed: nn.Module = (
+            _ConvolutionalStem(sizes.stem, sizes.patch, sizes.width)
+            if sizes.stem
+            else _PatchEmbedding(sizes.patch, sizes.width)
+        )
         self.blocks = nn.ModuleList(_Block(sizes.width, sizes.heads) for _ in range(sizes.depth))
         self.norm = nn.LayerNorm(sizes.width, eps=1e-6)
         nn.init.normal_(self.cls_token, std=0.02)
@@ -115,8 +149,8 @@ class M2DViT(nn.Module):
         return torch.tensor(begins, dtype=torch.float32) + (self.patch - 1) / 2
 
     def _encode(self, x: Tensor) -> Tensor:
-        patches = self.patch_embed(x.unsqueeze(1))
-        columns = patches.shape[-1]
+        columns = x.shape[-1] // self.patch
+        patches = self.patch_embed(x[..., : columns * self.patch].unsqueeze(1))
         place = self.pos_embed[:, 1:].reshape(1, self.rows, self.columns, -1)[:, :, :columns].flatten(1, 2)
         tokens = patches.flatten(2).transpose(1, 2) + place
         first = (self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1)

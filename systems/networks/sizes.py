@@ -1,6 +1,9 @@
 """Sizes of the networks that several systems share, as their preset files hold them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from s5eval.data_manifests.common.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,11 @@ class Mamba2Sizes:
 
 @dataclass(frozen=True, slots=True)
 class M2DSizes:
-    """The vision transformer of M2D: log-mel input (mels × frames), patch, and transformer sizes."""
+    """The vision transformer of M2D: log-mel input (mels × frames), patch, and transformer sizes.
+
+    `stem`: channels of the convolutions in front of the one that makes tokens; each of them all halves the bands, so
+    that patches of 16 take three. Empty: patches are projected as they are, as the published M2D does.
+    """
 
     mels: int
     frames: int
@@ -24,3 +31,32 @@ class M2DSizes:
     width: int
     depth: int
     heads: int
+    stem: tuple[int, ...]
+
+    def recorded(self) -> dict[str, Any]:
+        """Sizes as digests count them: without a stem they are those of the days before there were any."""
+        content = asdict(self)
+        return content if self.stem else {name: value for name, value in content.items() if name != "stem"}
+
+    @property
+    def rows(self) -> int:
+        """Tokens of one time: so many patches lie one above the other."""
+        return self.mels // self.patch
+
+    def check(self, where: str) -> None:
+        """Refuse sizes that do not go together.
+
+        Args:
+            where: how the settings are called, for errors.
+
+        Raises:
+            UsageError: names the key, what it is and what was expected.
+        """
+        if self.width % self.heads:
+            raise UsageError(f"{where}.heads is {self.heads}, expected a divisor of its width {self.width}")
+        halvings = self.patch.bit_length() - 1
+        if self.stem and (self.patch != 2**halvings or len(self.stem) != halvings - 1):
+            raise UsageError(
+                f"{where}.stem is {list(self.stem)}; every convolution halves the bands, so that patches of "
+                f"{self.patch} take {halvings - 1} before the one that makes tokens: expected as many widths, or none"
+            )

@@ -54,18 +54,20 @@ def relative_level(audio: Tensor, mixture: Tensor) -> Tensor:
 
 
 class AttentiveStatistics(nn.Module):
-    """Mean and standard deviation over time, weighted by learned attention."""
+    """Mean and standard deviation over time, weighted by learned attention; with `peaks` the largest value, too."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, *, peaks: bool = False) -> None:
         super().__init__()
+        self.peaks = peaks
         self.score = nn.Sequential(nn.Linear(width, hidden), nn.Tanh(), nn.Linear(hidden, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, L, width) → (B, 2·width)."""
+        """(B, L, width) → (B, 2·width), with `peaks` (B, 3·width)."""
         weight = self.score(x).softmax(1)
         mean = (weight * x).sum(1)
         variance = (weight * (x - mean.unsqueeze(1)).square()).sum(1)
-        return torch.cat([mean, (variance + 1e-6).sqrt()], -1)
+        statistics = [mean, (variance + 1e-6).sqrt()]
+        return torch.cat([*statistics, x.amax(1)] if self.peaks else statistics, -1)
 
 
 class ArcFace(nn.Module):
@@ -97,8 +99,10 @@ class ArcFace(nn.Module):
 class DualPathClassifier(nn.Module):
     """Which class an object is, and whether there is one at all."""
 
-    def __init__(self, sizes: ClassifierSizes, *, features: int, rows: int, tokens: int, classes: int) -> None:
-        """Width and rows F' of the object features, width of the M2D tokens, and the number of classes."""
+    def __init__(
+        self, sizes: ClassifierSizes, *, features: int, rows: int, tokens: int, token_rows: int, classes: int
+    ) -> None:
+        """Width and rows F' of the object features, width and rows of the M2D tokens, and the number of classes."""
         super().__init__()
         layers: list[nn.Module] = []
         width = features
@@ -112,10 +116,12 @@ class DualPathClassifier(nn.Module):
         layers.append(nn.Conv2d(width, width, (1, rows)))  # not a mean: at which frequency something is tells classes
         self.object_path = nn.Sequential(*layers)
         self.object_pooling = AttentiveStatistics(width, sizes.attention)
-        self.token_norm = nn.LayerNorm(tokens)
-        self.token_pooling = AttentiveStatistics(tokens, sizes.attention)
+        stacked = sizes.token_rows == "stacked"
+        self.token_norm = nn.LayerNorm(token_rows * tokens if stacked else tokens)
+        self.token_rows = nn.Sequential(nn.Linear(token_rows * tokens, tokens), nn.ReLU()) if stacked else None
+        self.token_pooling = AttentiveStatistics(tokens, sizes.attention, peaks=sizes.token_peaks)
         self.fusion = nn.Sequential(
-            nn.Linear(2 * width + 2 * tokens, sizes.fusion),
+            nn.Linear(2 * width + (3 if sizes.token_peaks else 2) * tokens, sizes.fusion),
             nn.LayerNorm(sizes.fusion),
             nn.SiLU(),
             nn.Dropout(sizes.dropout),
@@ -134,10 +140,16 @@ class DualPathClassifier(nn.Module):
             labels: (B,) true classes, for training: the logits then carry ArcFace's margin.
         """
         objects = self.object_pooling(self.object_path(features).squeeze(-1).transpose(1, 2))
-        semantics = self.token_pooling(self.token_norm(tokens.mean(1)))
+        semantics = self.token_pooling(self._columns(tokens))
         fused = self.fusion(torch.cat([objects, semantics], -1))
         embeddings = F.normalize(at_least_float32(self.embedding(fused)), dim=-1)
         silence = self.silence(torch.cat([fused, level.unsqueeze(-1).to(fused.dtype)], -1)).squeeze(-1)
         plain = self.arcface(embeddings)
         logits = plain if labels is None else self.arcface(embeddings, labels)
         return DPCOutput(cast(Tensor, logits), cast(Tensor, plain), embeddings, at_least_float32(silence))
+
+    def _columns(self, tokens: Tensor) -> Tensor:
+        """One vector for every time, (B, columns, width)."""
+        if self.token_rows is None:
+            return cast(Tensor, self.token_norm(tokens.mean(1)))
+        return cast(Tensor, self.token_rows(self.token_norm(tokens.transpose(1, 2).flatten(2))))

@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
     "mamba2": {"d_state": 4, "headdim": 8, "chunk": 8},
     "clue": {"dimension": 32, "width": 8},
     "dpc": {"widths": [8], "strides": [[2, 2]], "attention": 4, "fusion": 16, "embedding": 8, "silence": 4},
-    "m2d": {"width": 16, "depth": 1, "heads": 2},
+    "m2d": {"width": 16, "depth": 1, "heads": 2, "stem": [4, 6, 8]},
 }
 
 

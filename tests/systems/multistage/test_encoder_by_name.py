@@ -101,7 +101,7 @@ def test_the_switch_of_before_means_a_name() -> None:
         ({"frame_encoder": "m2"}, "did you mean 'm2d'"),
         ({"frame_encoder": "a b:c"}, "module:factory"),
         ({"frame_encoder": False}, "system.frame_encoder is False, expected a word"),
-        ({"frame_encoder": "m2d", "clue": {"dimension": 32}}, r"dimension is 32, and frames of M2D have 96 values"),
+        ({"frame_encoder": "m2d", "clue": {"dimension": 32}}, r"dimension is 32, and frames of M2D have 192 values"),
         ({"frame_encoder": {}, "frame_encoder_sizes": {}}, "keep the latter"),
         ({"whisper_weights": "x"}, "say system.frame_encoder=whisper too"),
     ],
@@ -118,7 +118,8 @@ def test_plans_and_kept_slots_of_before_have_the_digest_that_they_had() -> None:
     assert not {"encoder", "frame_encoder_sizes"} & content.keys()
     assert recorded(load_preset("mini", {"af_whisper": False})) == {**content, "af_whisper": False}
     other = recorded(load_preset("mini", {"frame_encoder": "m2d"}))
-    assert other == {**content, "af_whisper": False, "encoder": "m2d"}
+    clue = {**content["clue"], "dimension": 192}
+    assert other == {**content, "af_whisper": False, "encoder": "m2d", "clue": clue}
 
 
 def test_fingerprints_of_before_stay_and_others_differ_in_the_stages_that_hear_frames(tiny: dict[str, Any]) -> None:
@@ -145,7 +146,11 @@ def test_fingerprints_are_those_of_before_encoders_had_names(
     tiny: dict[str, Any], change: dict[str, Any], digest: str
 ) -> None:
     assert REVISION == 5, "a new revision has new fingerprints: write their digests here"
-    found = json.dumps(build({**tiny, **change}, "cpu").fingerprint(), sort_keys=True)
+    before = {
+        "m2d": {**tiny["m2d"], "stem": []},
+        "dpc": {**tiny["dpc"], "token_rows": "mean", "token_peaks": False, "dropout": 0.1},
+    }
+    found = json.dumps(build({**tiny, **before, **change}, "cpu").fingerprint(), sort_keys=True)
     assert hashlib.sha256(found.encode()).hexdigest()[:16] == digest
 
 
@@ -185,7 +190,7 @@ def test_frames_of_m2d_lie_where_its_columns_do(m2d: M2D, samples: int) -> None:
     audio = 0.1 * torch.randn(2, samples)
     with torch.no_grad():
         found, expected = M2DFrames(m2d, "d").embed(audio), slow_frames(m2d, audio)
-    assert found.shape == (2, -(-samples // 640), 96)
+    assert found.shape == (2, -(-samples // 640), 192)
     assert found.dtype == torch.float32
     assert torch.allclose(found, expected, atol=1e-5)
 

@@ -17,7 +17,7 @@ def test_the_published_file_loads(tiny: dict[str, Any], tmp_path: Path, nested: 
     content = published_file()
     path = tmp_path / "weights.pth"
     torch.save({"model": content} if nested else content, path)
-    sizes = {**tiny, "m2d": {"width": 16, "depth": 2, "heads": 2}, "m2d_weights": str(path), "stages": 1}
+    sizes = {**tiny, "m2d": {"width": 16, "depth": 2, "heads": 2, "stem": []}, "m2d_weights": str(path), "stages": 1}
     pipeline = build(sizes, "cpu")
     assert str(pipeline.fingerprint()["m2d"]).startswith("sha256:")
     vit = pipeline.stages[0].classifier.m2d.backbone  # type: ignore[attr-defined]
@@ -27,7 +27,7 @@ def test_the_published_file_loads(tiny: dict[str, Any], tmp_path: Path, nested: 
 
 def test_a_wrong_file_says_which_tensor_and_where_to_get_it(tiny: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
-    config = {**tiny, "m2d": {"width": 16, "depth": 2, "heads": 2}, "m2d_weights": str(path)}
+    config = {**tiny, "m2d": {"width": 16, "depth": 2, "heads": 2, "stem": []}, "m2d_weights": str(path)}
     content = published_file()
     del content["module.ar.runtime.backbone.blocks.1.mlp.fc2.bias"]
     torch.save(content, path)

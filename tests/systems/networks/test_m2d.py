@@ -1,5 +1,6 @@
 """M2D under its published names, and the two log-mel front ends against independent ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,15 @@ import pytest
 import torch
 from published_m2d import published_file, published_shapes
 
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.configuration import load_preset
 from s5eval.systems.networks.m2d import M2D, M2DViT, backbone_weights
 from s5eval.systems.networks.mel import M2DLogMel, WhisperLogMel, mel_filters
 from s5eval.systems.networks.sizes import M2DSizes
 
-SMALL = M2DSizes(mels=80, frames=1001, patch=16, width=16, depth=2, heads=2)
+SMALL = M2DSizes(mels=80, frames=1001, patch=16, width=16, depth=2, heads=2, stem=())
+CONVOLVED = replace(SMALL, stem=(4, 6, 8))
+BOTH = pytest.mark.parametrize("sizes", [SMALL, CONVOLVED], ids=["patches", "stem"])
 
 
 def test_the_paper_preset_is_the_published_transformer() -> None:
@@ -41,8 +44,9 @@ def test_a_file_with_two_sets_of_weights_is_refused() -> None:
             backbone_weights(content, names, path=Path("m2d.pth"))
 
 
-def test_tokens_of_ten_seconds_and_of_other_lengths() -> None:
-    m2d = M2D(SMALL).eval()
+@BOTH
+def test_tokens_of_ten_seconds_and_of_other_lengths(sizes: M2DSizes) -> None:
+    m2d = M2D(sizes).eval()
     with torch.no_grad():
         assert m2d(torch.randn(2, 320_000)).shape == (2, 5, 62, 16)
         assert m2d(torch.randn(1, 16_000)).shape == (1, 5, 4, 16)
@@ -51,8 +55,9 @@ def test_tokens_of_ten_seconds_and_of_other_lengths() -> None:
         assert m2d(torch.randn(1, 480_000)).shape == (1, 5, 62 + 31, 16)
 
 
-def test_every_item_is_encoded_for_itself() -> None:
-    m2d, audio = M2D(SMALL).eval(), torch.randn(2, 4, 16_000)
+@BOTH
+def test_every_item_is_encoded_for_itself(sizes: M2DSizes) -> None:
+    m2d, audio = M2D(sizes).eval(), torch.randn(2, 4, 16_000)
     with torch.no_grad():
         together = m2d(audio.flatten(0, 1)).unflatten(0, (2, 4))
         assert torch.allclose(together[1, 2], m2d(audio[1, 2:3])[0], atol=1e-5)
@@ -98,3 +103,27 @@ def test_m2d_log_mel_of_a_tone() -> None:
     assert int(log_mel[:, 50].argmax()) == row
     assert float(log_mel[row, 50]) == pytest.approx(float(np.log((filters @ power)[row])), abs=0.01)
     assert float(M2DLogMel()(torch.zeros(1, 32_000)).max()) == pytest.approx(float(np.log(np.finfo(np.float32).eps)))
+
+
+@pytest.mark.parametrize(("patch", "stem"), [(16, (4, 6, 8)), (4, (4,)), (32, (2, 2, 2, 2))])
+def test_tokens_of_a_stem_lie_where_those_of_patches_do(patch: int, stem: tuple[int, ...]) -> None:
+    """A click in a column's middle moves that column's token most."""
+    sizes = replace(SMALL, mels=64, patch=patch, stem=stem, depth=0)
+    vit = M2DViT(sizes).eval()
+    silent = torch.zeros(1, 64, 20 * patch)
+    assert vit(silent).shape == M2DViT(replace(sizes, stem=()))(silent).shape
+    for column in (3, 10, 16):
+        click = silent.clone()
+        middle = column * patch + patch // 2
+        click[..., middle - 1 : middle + 1] += 30.0
+        with torch.no_grad():
+            moved = (vit.patch_embed.layers[0](click[:, None]) - vit.patch_embed.layers[0](silent[:, None])).abs()  # type: ignore[index, operator]
+        at = moved.sum((0, 1, 2)).argmax().item() / moved.shape[-1] * 20
+        assert abs(at - column - 0.5) < 1.0
+
+
+def test_stems_that_do_not_end_at_a_patch_are_refused() -> None:
+    for sizes in (replace(SMALL, stem=(4, 6)), replace(SMALL, patch=12, stem=(4, 6))):
+        with pytest.raises(UsageError, match=r"system\.m2d\.stem is \[4, 6\]; every convolution halves the bands"):
+            sizes.check("system.m2d")
+    replace(SMALL, stem=(4, 6, 8)).check("system.m2d")

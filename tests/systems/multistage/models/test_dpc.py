@@ -1,6 +1,8 @@
 """The dual-path classifier and its heads."""
 
 import math
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -60,8 +62,12 @@ def test_levels() -> None:
     assert torch.allclose(relative_level(audio, mixture), torch.tensor([-2.0, -8.0, -10.0, -10.0]), atol=1e-4)
 
 
-def test_shapes_and_training(tiny_configuration: MultistageConfiguration) -> None:
-    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18)
+@pytest.mark.parametrize("token_rows", ["mean", "stacked"])
+def test_shapes_and_training(
+    tiny_configuration: MultistageConfiguration, token_rows: Literal["mean", "stacked"]
+) -> None:
+    sizes = replace(tiny_configuration.dpc, token_rows=token_rows)
+    dpc = DualPathClassifier(sizes, features=8, rows=9, tokens=16, token_rows=5, classes=18)
     features, tokens = torch.randn(4, 8, 20, 9, requires_grad=True), torch.randn(4, 5, 6, 16)
     level = torch.tensor([0.0, -1.0, -10.0, -2.0])
     out = dpc(features, tokens, level, torch.tensor([0, 3, 17, 3]))
@@ -74,13 +80,17 @@ def test_shapes_and_training(tiny_configuration: MultistageConfiguration) -> Non
 
 
 def test_in_float64_it_stays_float64(tiny_configuration: MultistageConfiguration) -> None:
-    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18).eval().double()
+    dpc = (
+        DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, token_rows=5, classes=18)
+        .eval()
+        .double()
+    )
     out = dpc(torch.randn(1, 8, 20, 9).double(), torch.randn(1, 5, 6, 16).double(), torch.zeros(1).double())
     assert {v.dtype for v in (out.logits, out.plain, out.embeddings, out.silence)} == {torch.float64}
 
 
 def test_the_silence_head_sees_the_level(tiny_configuration: MultistageConfiguration) -> None:
-    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, classes=18).eval()
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, token_rows=5, classes=18).eval()
     features, tokens = torch.randn(1, 8, 20, 9), torch.randn(1, 5, 6, 16)
     loud, quiet = dpc(features, tokens, torch.zeros(1)), dpc(features, tokens, torch.full((1,), -10.0))
     assert torch.equal(loud.logits, quiet.logits)
@@ -88,9 +98,18 @@ def test_the_silence_head_sees_the_level(tiny_configuration: MultistageConfigura
 
 
 def test_the_same_sound_at_higher_frequencies_is_another(tiny_configuration: MultistageConfiguration) -> None:
-    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=32, tokens=16, classes=18).eval()
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=32, tokens=16, token_rows=5, classes=18).eval()
     features, tokens = torch.zeros(1, 8, 20, 32), torch.randn(1, 5, 6, 16)
     features[..., 10:12] = torch.randn(1, 8, 20, 2)
     low = dpc(features, tokens, torch.zeros(1)).logits
     high = dpc(features.roll(8, -1), tokens, torch.zeros(1)).logits  # far from both ends, where padding would tell
     assert (low - high).abs().max() > 1e-3
+
+
+def test_stacked_tokens_tell_at_which_frequency_they_are(tiny_configuration: MultistageConfiguration) -> None:
+    features, tokens = torch.zeros(1, 8, 20, 9), torch.randn(1, 5, 6, 16)
+    for token_rows, tells in (("mean", False), ("stacked", True)):
+        sizes = replace(tiny_configuration.dpc, token_rows=token_rows)
+        dpc = DualPathClassifier(sizes, features=8, rows=9, tokens=16, token_rows=5, classes=18).eval()
+        low, high = (dpc(features, shown, torch.zeros(1)).logits for shown in (tokens, tokens.flip(1)))
+        assert ((low - high).abs().max() > 1e-3) == tells
