@@ -19,8 +19,10 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
         with_encoder: whether its stages 2 and 3 have an encoder of frames.
     """
     c = settings.configuration
+    encoder = "M2D" if c.m2d.depth else "convolutions in the place of M2D's transformer"
     stages = [
-        f"stage 1: DeFT-Mamba-USS, {c.objects.foreground} foreground objects, M2D with a dual-path classifier (M2D-DPC)"
+        f"stage 1: DeFT-Mamba-USS, {c.objects.foreground} foreground objects, {encoder} with a dual-path classifier "
+        "(M2D-DPC)"
     ]
     of = {"af_whisper": "", "whisper": " of Whisper", "m2d": " of M2D"}.get(c.frame_encoder, f" of {c.frame_encoder}")
     clue = f", frame embeddings{of}" if with_encoder else ""

@@ -19,10 +19,16 @@ class Mamba2Sizes:
 
 @dataclass(frozen=True, slots=True)
 class M2DSizes:
-    """The vision transformer of M2D: log-mel input (mels × frames), patch, and transformer sizes.
+    """The encoder of M2D.
 
-    `stem`: channels of the convolutions in front of the one that makes tokens; each of them all halves the bands, so
-    that patches of 16 take three. Empty: patches are projected as they are, as the published M2D does.
+    Attributes:
+        mels, frames: of its log-mel input.
+        patch: bands and frames that make a token.
+        width: of tokens.
+        depth: transformer blocks; with a stem there may be none.
+        heads: of their attention.
+        stem: channels of the convolutions in front of the one that makes tokens; each of them all halves the bands, so
+            that patches of 16 take three. Empty: patches are projected as they are, as the published M2D does.
     """
 
     mels: int
@@ -54,6 +60,10 @@ class M2DSizes:
         """
         if self.width % self.heads:
             raise UsageError(f"{where}.heads is {self.heads}, expected a divisor of its width {self.width}")
+        if self.depth < (0 if self.stem else 1):
+            raise UsageError(
+                f"{where}.depth is {self.depth}, expected a positive number, or 0 where {where}.stem has convolutions"
+            )
         halvings = self.patch.bit_length() - 1
         if self.stem and (self.patch != 2**halvings or len(self.stem) != halvings - 1):
             raise UsageError(

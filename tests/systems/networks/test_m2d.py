@@ -127,3 +127,12 @@ def test_stems_that_do_not_end_at_a_patch_are_refused() -> None:
         with pytest.raises(UsageError, match=r"system\.m2d\.stem is \[4, 6\]; every convolution halves the bands"):
             sizes.check("system.m2d")
     replace(SMALL, stem=(4, 6, 8)).check("system.m2d")
+
+
+@pytest.mark.parametrize(("depth", "stem", "fits"), [(0, (4, 6, 8), True), (0, (), False), (-1, (4, 6, 8), False)])
+def test_an_encoder_has_blocks_or_a_stem(depth: int, stem: tuple[int, ...], fits: bool) -> None:
+    sizes = replace(SMALL, depth=depth, stem=stem)
+    if fits:
+        return sizes.check("system.m2d")
+    with pytest.raises(UsageError, match=rf"system\.m2d\.depth is {depth}, expected a positive number, or 0 where"):
+        sizes.check("system.m2d")
