@@ -82,6 +82,9 @@ class _ConvolutionalStem(nn.Module):
 
     Every convolution halves the bands. Time is strided as fast as it can be without leaving frames out: by four, then
     by two until a column is a patch long, as the widest maps cost most.
+
+    Batch norm takes its statistics of what one device hears in one gradient: several devices, or gradients that are
+    accumulated, give another training than one batch of the same size, and the first device's statistics are exported.
     """
 
     def __init__(self, widths: tuple[int, ...], patch: int, width: int) -> None:

@@ -70,3 +70,5 @@ class M2DSizes:
                 f"{where}.stem is {list(self.stem)}; every convolution halves the bands, so that patches of "
                 f"{self.patch} take {halvings - 1} before the one that makes tokens: expected as many widths, or none"
             )
+        if self.stem and self.mels % self.patch:
+            raise UsageError(f"{where}.mels is {self.mels}, expected a multiple of its patch {self.patch} with a stem")

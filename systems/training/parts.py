@@ -71,6 +71,10 @@ class TrainingJob:
     batches: BatchSource | None = None
 
 
+_IN_COMMON = 0.1
+"""Share of a file's numbers that have to fit what starts from it: with less, it is the start of something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartsFolder:
     """Reads parts.
@@ -115,7 +119,7 @@ class PartsFolder:
             adapt: makes weights of another kind of network fit the module first.
 
         Raises:
-            DataError: the part is not there, or has nothing in common with the module.
+            DataError: the part is not there, or has next to nothing in common with the module: it is of other sizes.
         """
         if start is not None:
             path = self.folder / f"{start}.safetensors"
@@ -126,9 +130,12 @@ class PartsFolder:
                 for key, value in (content if adapt is None else adapt(content)).items()
                 if prefix + key in own and own[prefix + key].shape == value.shape
             }
-            if not kept:
+            shared, whole = (sum(value.numel() for value in table.values()) for table in (kept, content))
+            if shared < _IN_COMMON * whole or not kept:
                 raise DataError(
-                    f"{path}: has no tensor in common with what starts from it; it comes from {EARLIER_RECIPE}"
+                    f"{path}: only {shared:,} of its {whole:,} numbers fit what starts from it, which has other sizes; "
+                    f"it comes from {EARLIER_RECIPE}. Export it with the sizes of this recipe's `system`, or start "
+                    "anew: null in `starts_from`"
                 )
             module.load_state_dict({**own, **kept})
             self.started_from[start] = file_digest(path)

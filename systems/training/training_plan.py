@@ -117,6 +117,10 @@ class TrainingRecipe:
     data: DataSettings
     optimiser: OptimiserSettings
 
+    def recorded(self) -> dict[str, Any]:
+        """The recipe as digests count it, in plain types: without what it does not use and earlier versions had not."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
@@ -167,9 +171,8 @@ class TrainingPlan:
         Raises:
             DataError: a folder of recordings is missing or wrong, or cannot be read.
         """
-        content = {**self.as_dict(), "system": self.recorded_system()}
-        content["recipe"]["data"] = self._material()
-        return _digest(content)
+        recipe = {**self.recipe.recorded(), "data": self._material()}
+        return _digest({**self.as_dict(), "system": self.recorded_system(), "recipe": recipe})
 
     def recorded_system(self) -> dict[str, Any]:
         """The system's sizes as digests count them: what is another word for the same is the same."""

@@ -21,7 +21,7 @@ from s5eval.systems.training.losses import best_permutation
 from s5eval.systems.training.training_plan import TrainingPlan
 
 REST_DECIBELS = (5.0, 35.0)
-"""How far below a source that is heard alone the rest of its scene lies, in dB of amplitude, at least and at most."""
+"""By how many dB the rest of its scene is turned down beside a source that is heard alone, at least and at most."""
 
 Hearing = Callable[[Batch], SlotBatch]
 """What the frozen networks make of scenes."""
@@ -90,7 +90,7 @@ def as_heard(features: Tensor, audio: Tensor, mixture: Tensor, labels: Tensor, m
 def sources_alone(batch: Batch, m2d: M2D) -> tuple[Tensor, Tensor]:
     """M2D's input for the sources of scenes, and their classes.
 
-    The rest of the scene stays in, at an amplitude drawn for every source: −5 to −35 dB. Draws from torch's generator.
+    The rest of the scene stays in, turned down by what torch's generator draws from `REST_DECIBELS` for every source.
     """
     scene, slot = torch.nonzero(batch.active, as_tuple=True)
     dry = batch.targets[scene, slot]

@@ -189,9 +189,10 @@ def _some_of(rows: Tensor, count: int) -> Tensor:
 
 
 def mix(batch: SlotBatch, others: SlotBatch, chance: float) -> SlotBatch:
-    """With the given chance, add to a source alone another one, in power, and say so; draws from torch's generator.
+    """With the given chance, let a source alone share its power with another one; draws from torch's generator.
 
-    The first one's share is drawn from [0.5, 1] (mixup, Zhang et al. 2018, on what is heard in place of its logarithm).
+    The first one keeps a share drawn from [0.5, 1], the other has the rest (mixup, Zhang et al. 2018, on what is heard
+    in place of its logarithm).
     """
     share = torch.where(torch.rand(len(batch.share)) < chance, 0.5 + 0.5 * torch.rand(len(batch.share)), 1.0)
     own, rest = (part.log().view(-1, 1, 1) for part in (share, 1.0 - share))  # the rest of a whole: −inf

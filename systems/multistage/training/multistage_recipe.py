@@ -1,7 +1,7 @@
 """The recipes of the multi-stage system (`mini.yaml`, `paper.yaml`): what they hold beside every recipe's settings."""
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.sets.mini import RECIPE
@@ -89,9 +89,11 @@ class SlotSettings:
     Attributes:
         scenes: how many scenes are heard and kept; 0: every step makes new ones.
         batch: slots per step and gradient accumulation, in place of `batch`.
-        silent: share of slots without a source among those.
-        alone: share of `batch` that is no slot but a source of the scenes alone; M2D hears it, features it has none.
-        mix: chance that another source is mixed into one that is heard alone; both are then wanted, by their shares.
+        silent: share of slots without a source among what is separated.
+        alone: share of `batch` that is no slot but a source of the scenes alone: M2D hears it, its features and level
+            are zero, and the silence head is told that it is there.
+        mix: chance that a source that is heard alone gives up to half of its power to another one; both are then
+            wanted, by their shares.
         equalise: standard deviation of a random equalisation of M2D's input, dB.
         hide: how many bands and stretches of time are hidden in each map.
     """
@@ -123,6 +125,14 @@ class MultistageRecipe(TrainingRecipe):
     loss: LossSettings
     clues: ClueSettings
     slots: SlotSettings
+
+    def recorded(self) -> dict[str, Any]:
+        """See `TrainingRecipe.recorded`."""
+        content = asdict(self)
+        for part, name in (("loss", "smoothing"), ("slots", "alone"), ("slots", "mix")):
+            if content[part][name] == 0:
+                del content[part][name]
+        return content
 
 
 def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, where: str) -> None:
@@ -186,6 +196,10 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
 def _check_slots(recipe: MultistageRecipe, where: str) -> None:
     slots = recipe.slots
     shares = (slots.silent, slots.alone, slots.mix)
+    if slots.batch > 0 and round(slots.alone * slots.batch) >= slots.batch:
+        raise UsageError(
+            f"{where}.slots: alone {slots.alone} of batch {slots.batch} leaves no slot; expected room for one at least"
+        )
     if (
         min(slots.scenes, slots.hide, slots.batch - 1) < 0
         or not slots.equalise >= 0

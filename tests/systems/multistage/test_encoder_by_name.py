@@ -24,6 +24,7 @@ from s5eval.systems.multistage.models.frame_encoders import M2DFrames, OwnEncode
 from s5eval.systems.multistage.profile import profile
 from s5eval.systems.multistage.system import PARTS, REVISION, build, new_part
 from s5eval.systems.networks.m2d import M2D
+from s5eval.systems.training.training_plan import read_plan
 from s5eval.systems.weight_files import file_digest
 from s5eval.systems.weights import typed
 
@@ -118,6 +119,7 @@ def test_plans_and_kept_slots_of_before_have_the_digest_that_they_had() -> None:
     assert not {"encoder", "frame_encoder_sizes"} & content.keys()
     assert recorded(load_preset("mini", {"af_whisper": False})) == {**content, "af_whisper": False}
     other = recorded(load_preset("mini", {"frame_encoder": "m2d"}))
+    assert read_plan("paper/uss").digest()[7:15] == "fbe91e42", "trainings that were begun then go on"
     clue = {**content["clue"], "dimension": 192}
     assert other == {**content, "af_whisper": False, "encoder": "m2d", "clue": clue}
 

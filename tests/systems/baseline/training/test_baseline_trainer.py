@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.baseline.training.trainer import class_aware_loss, track_loss
+from s5eval.systems.multistage.configuration import load_preset
+from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
@@ -62,6 +65,24 @@ def test_only_sources_of_one_class_may_be_exchanged() -> None:
 def test_a_part_that_the_baseline_lacks_is_refused() -> None:
     with pytest.raises(UsageError, match=r"tagger.trains is \['uss'\], expected one of tagger, separator"):
         read_plan("baseline/tagger", {"trains": ["uss"]})
+
+
+def test_the_tagger_starts_from_an_m2d_of_its_own_sizes_or_not_at_all(tmp_path: Path) -> None:
+    plan = read_plan("baseline/tagger")
+    assert plan.recipe.starts_from == {"tagger": "m2d"}
+    for change, fits in (({"width": 96, "depth": 4, "stem": []}, True), ({}, False)):  # as `make train-mini` has it
+        m2d = M2D(load_preset("mini", {"m2d": change}).m2d).backbone
+        save_file(m2d.state_dict(), tmp_path / "m2d.safetensors")
+        parts = PartsFolder(tmp_path, torch.device("cpu"))
+        if fits:
+            tagger = plan.trainer.make_job(plan, parts).parts["tagger"].network.state_dict()
+            own = {
+                name.partition("m2d.backbone.")[2]: value for name, value in tagger.items() if "m2d.backbone." in name
+            }
+            assert own and all(torch.equal(own[name], value) for name, value in m2d.state_dict().items())
+        else:
+            with pytest.raises(DataError, match=r"m2d\.safetensors: only 2 of its [\d,]+ numbers fit what"):
+                plan.trainer.make_job(plan, parts)
 
 
 @pytest.mark.parametrize("name", ["tagger", "separator"])

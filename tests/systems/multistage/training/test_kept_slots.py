@@ -108,7 +108,8 @@ def test_scenes_whose_slots_are_all_given_up_are_heard_too(toy_train: ToyTrain) 
 
 
 def test_sittings_add_up_to_one_whatever_is_left_of_the_slots(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
-    plan = toy_plan("adapt", trains=["dpc1", "m2d"], starts_from={"uss": None}, steps=4, export="float32", **slots())
+    shown = slots({"alone": 0.5, "mix": 0.5})
+    plan = toy_plan("adapt", trains=["dpc1", "m2d"], starts_from={"uss": None}, steps=4, export="float32", **shown)
     ends = []
     for folder, sittings in (("one", 1), ("many", 4)):
         weights = shutil.copytree(ready, tmp_path / folder)
@@ -233,6 +234,7 @@ def test_sources_alone_are_heard_with_little_of_the_rest(toy_plan: ToyPlan, read
         ("uss", slots(), r"slots\.scenes is 4, which is for recipes that train a stage's classifier"),
         ("m2d", slots(), r"task tagging"),
         ("dpc", {**CLASSIFIER, **slots({"silent": 1.0})}, r"silent, alone and mix from 0 to below 1"),
+        ("dpc", {**CLASSIFIER, **slots({"alone": 0.95})}, r"alone 0\.95 of batch 6 leaves no slot"),
         ("dpc", {**CLASSIFIER, **slots({"alone": -0.1})}, r"silent, alone and mix from 0 to below 1"),
         ("dpc", {**CLASSIFIER, **slots({"batch": 0})}, r"batch above 0"),
     ],
