@@ -136,10 +136,8 @@ def _checked_blocks(
     if file.channels != channels and not downmix:
         raise AudioError(f"{name}: {_count(file.channels)}, expected {channels}{advice}")
     expected = None if _is_endless(file) else int(file.frames)
-    if into is not None and expected not in (
-        None,
-        into.shape[1],
-    ):  # after the rate: of another, the length says nothing
+    # After the rate: of another one, the length says nothing.
+    if into is not None and expected not in (None, into.shape[1]):
         raise AudioError(f"{name}: {expected} samples, the mixture has {into.shape[1]}")
     done = 0
     # Integers as integers: libsndfile's own conversion to float takes five times as long as numpy's.
@@ -148,7 +146,7 @@ def _checked_blocks(
             bad = done + int(np.argmin(np.isfinite(samples).all(axis=1)))
             raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}", rule="non-finite")
         if downmix and samples.shape[1] > 1:
-            samples = np.multiply(samples, _scale(samples), dtype=np.float32).mean(axis=1, keepdims=True)
+            samples = as_float32(samples).mean(axis=1, keepdims=True)
         kept = samples.T if only is None else samples.T[only : only + 1]
         end = done + len(samples)
         if stored and kept.dtype == np.int16:
@@ -170,7 +168,7 @@ def _checked_blocks(
 
 
 def as_float32(samples: StoredSamples) -> npt.NDArray[np.float32]:
-    """Samples with full scale 1.0, of what `read_stored_blocks` gives."""
+    """Samples with full scale 1.0, of integers or floats as files and `read_stored_blocks` give them."""
     return np.multiply(samples, _scale(samples), dtype=np.float32)
 
 
