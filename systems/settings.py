@@ -1,7 +1,7 @@
 """Nested settings from YAML files and the command line, checked key by key and made into records of fixed types."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -61,6 +61,28 @@ def overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         old = joint.get(key)
         joint[key] = overlay(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return joint
+
+
+def recorded_without(record: Any, before: Mapping[str, Any]) -> dict[str, Any]:
+    """A record in plain types as digests count it: without the keys that say what earlier versions did unasked.
+
+    So a training that was begun before a key existed goes on, and what it made is found again.
+
+    Args:
+        record: a dataclass.
+        before: values of such keys, nested as in the record; a key with another value stays.
+    """
+    return _without(asdict(record), before)
+
+
+def _without(content: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping) and isinstance(nested := before.get(key), Mapping):
+            kept[key] = _without(value, nested)
+        elif key not in before or before[key] != value:
+            kept[key] = value
+    return kept
 
 
 def with_changes(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.systems.networks.sizes import M2DSizes, Mamba2Sizes
-from s5eval.systems.settings import check_positive, read_preset
+from s5eval.systems.settings import check_positive, read_preset, recorded_without
 
 PRESETS = ("mini", "paper")
 ENCODERS = ("af_whisper", "whisper", "m2d", "none")
@@ -124,8 +124,7 @@ class ClassifierSizes:
 
     def recorded(self) -> dict[str, Any]:
         """Sizes as digests count them: without stacked rows and peaks they are those of earlier days."""
-        content, before = asdict(self), {"token_rows": "mean", "token_peaks": False}
-        return {name: value for name, value in content.items() if before.get(name, ...) != value}
+        return recorded_without(self, {"token_rows": "mean", "token_peaks": False})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Sizes of the networks that several systems share, as their preset files hold them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.systems.settings import recorded_without
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,7 @@ class M2DSizes:
 
     def recorded(self) -> dict[str, Any]:
         """Sizes as digests count them: without a stem they are those of the days before there were any."""
-        content = asdict(self)
-        return content if self.stem else {name: value for name, value in content.items() if name != "stem"}
+        return recorded_without(self, {"stem": ()})
 
     @property
     def rows(self) -> int:

@@ -90,6 +90,7 @@ class KeptSlots:
         """`made_by`: everything that the slots depend on, in plain types."""
         self.folder, self.made_by = folder, json.loads(json.dumps(made_by))
         self._shards: list[Mapping[str, Tensor]] = []
+        self._ends: dict[str, list[int]] = {}
 
     def prepare(self, scenes: int, hear: Callable[[int, int], Heard], progress: CountProgress | None = None) -> None:
         """Make what is missing of the first `scenes` scenes, and open all of it.
@@ -120,6 +121,10 @@ class KeptSlots:
             self._shards.append(shard)
             if progress is not None:
                 progress(last, scenes)
+        self._ends = {name: self._ends_of(name) for name in ("labels", "alone_labels")}
+
+    def _ends_of(self, name: str) -> list[int]:
+        return torch.tensor([len(shard[name]) for shard in self._shards]).cumsum(0).tolist()
 
     def __len__(self) -> int:
         """Number of slots."""
@@ -145,7 +150,7 @@ class KeptSlots:
         return SlotBatch.unmixed(torch.zeros(len(rows), *shape), log_mel.float(), torch.zeros(len(rows)), labels)
 
     def _rows(self, rows: Tensor, names: Sequence[str], counted: str) -> list[Tensor]:
-        ends = torch.tensor([len(shard[counted]) for shard in self._shards]).cumsum(0).tolist()
+        ends = self._ends[counted]
         parts: list[list[Tensor]] = []
         for row in rows.tolist():
             number = bisect.bisect_right(ends, row)

@@ -8,6 +8,7 @@ from s5eval.data_manifests.sets.mini import RECIPE
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import PARTS
+from s5eval.systems.settings import recorded_without
 from s5eval.systems.training.training_plan import TrainingRecipe
 
 INTERFERENCES = len(RECIPE.interference_counts) - 1
@@ -128,11 +129,7 @@ class MultistageRecipe(TrainingRecipe):
 
     def recorded(self) -> dict[str, Any]:
         """See `TrainingRecipe.recorded`."""
-        content = asdict(self)
-        for part, name in (("loss", "smoothing"), ("slots", "alone"), ("slots", "mix")):
-            if content[part][name] == 0:
-                del content[part][name]
-        return content
+        return recorded_without(self, {"loss": {"smoothing": 0.0}, "slots": {"alone": 0.0, "mix": 0.0}})
 
 
 def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, where: str) -> None:
