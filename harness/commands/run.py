@@ -65,11 +65,11 @@ def command(context: click.Context, /, **options: Any) -> int:
     """
     from s5eval.harness.record.config import RunConfig, parse_settings, take_trust
     from s5eval.harness.record.reading import read_run_record
+    from s5eval.harness.report.table import energy_of_run
     from s5eval.harness.runs.dry_run import describe_plan
     from s5eval.harness.runs.plan import default_run_path, plan_run
     from s5eval.harness.runs.resume import resume
     from s5eval.harness.runs.run import start_run
-    from s5eval.systems.energy import energy_text
 
     refuse_folder_of_mini(context)
     settings, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
@@ -138,12 +138,8 @@ def command(context: click.Context, /, **options: Any) -> int:
         echo(described)
         return 0
     code = show_result(result, options["as_json"])
-    record = read_run_record(here / result.path)
-    if record.energy is not None:
-        without = (
-            f"; {record.reused} results of stages came from the store, and took none of it" if record.reused else ""
-        )
-        echo(energy_text(record.energy) + without, err=True)
+    if (energy := energy_of_run(read_run_record(here / result.path))) is not None:
+        echo(energy, err=True)
     return code
 
 

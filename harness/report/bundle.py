@@ -131,7 +131,7 @@ def _filled(run: Path, folder: Path, count: int, seed: int, per_page: int) -> Bu
         for score in scores
     ]  # fmt: skip
     names = ["index.html", *(f"index_{k}.html" for k in range(2, -(-max(1, len(rows)) // per_page) + 1))]
-    pages = render_pages(run, scores, rows, Sounds(), per_page=per_page, names=names)
+    pages = render_pages(run, scores, rows, Sounds(), record=record, per_page=per_page, names=names)
     for name, html in zip(names, pages, strict=True):
         write_atomically(folder / name, html)
     page_of = {row.anchor: names[k // per_page] for k, row in enumerate(rows)}

@@ -28,7 +28,15 @@ from s5eval.harness.report.rows import MixtureRow, mixture_row
 from s5eval.harness.report.sounds import Sounds, find_sounds
 from s5eval.harness.report.spectrogram import CEILING_DB, FLOOR_DB, LOW_HZ
 from s5eval.harness.report.style import stylesheet
-from s5eval.harness.report.table import BOUND_NOTES, SECONDARY_TITLES, headline, interval_text, shown_name, whole
+from s5eval.harness.report.table import (
+    BOUND_NOTES,
+    SECONDARY_TITLES,
+    energy_of_run,
+    headline,
+    interval_text,
+    shown_name,
+    whole,
+)
 from s5eval.harness.report.templates import templates_of
 from s5eval.harness.report.text import ABSENT, typeset, typeset_number
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
@@ -54,6 +62,7 @@ def write_page(
     *,
     draw: bool = True,
     per_page: int = PER_PAGE,
+    record: RunRecord | None = None,
     scores: Iterable[MixtureScore] | None = None,
     manifest: Manifest | None = None,
     pictures: Mapping[str, str] | None = None,
@@ -64,6 +73,7 @@ def write_page(
         run: the run folder.
         draw: read the mixtures' audio for pictures that are not in the cache; otherwise pages have those alone.
         per_page: mixtures on one page.
+        record: what `run.json` is about to hold, for whoever ends a run; None: it is read.
         scores: of the journal, for whoever has just read or written all of it; None: it is read.
         manifest: of the data, for whoever has opened them; None: they are looked for.
         pictures: of mixtures, by id, for whoever has drawn some; kept for the next page.
@@ -71,7 +81,7 @@ def write_page(
     Returns:
         The first page's path. Players find the audio where it lies, by relative addresses.
     """
-    record = read_run_record(run)
+    record = record or read_run_record(run)
     sounds = find_sounds(record, check=draw, manifest=manifest)
     ordered = sorted(read_scores(run).values() if scores is None else scores, key=worst_first)
     shown = small_pictures(record, sounds.scenes, draw=draw, drawn=pictures)
@@ -79,7 +89,7 @@ def write_page(
         mixture_row(run, score, scene=sounds.scenes.get(score.mixture_id), picture=shown.get(score.mixture_id))
         for score in ordered
     ]
-    pages = render_pages(run, ordered, rows, sounds, per_page=per_page)
+    pages = render_pages(run, ordered, rows, sounds, record=record, per_page=per_page)
     names = page_names(len(pages))
     for name, html in reversed([*zip(names, pages, strict=True)]):  # the first page stands once all others do
         write_atomically(run / name, f"{html}{_seal(html.encode())}")
@@ -138,22 +148,24 @@ def render_pages(
     rows: Sequence[MixtureRow],
     sounds: Sounds,
     *,
+    record: RunRecord,
     per_page: int = PER_PAGE,
     names: Sequence[str] | None = None,
 ) -> list[str]:
     """The pages' HTML, without their last line.
 
     Args:
-        run: the run folder, for its records.
+        run: the run folder, for its summary.
         scores: in the order of the table.
         rows: the lines of the table, as long.
         sounds: what is said of audio that cannot be reached.
+        record: of the run.
         per_page: see `write_page`.
         names: of the pages' files; default: `report.html`, ….
     """
     from markupsafe import Markup
 
-    record, summary = read_run_record(run), read_summary(run)
+    summary = read_summary(run)
     thresholds = record.decision.threshold
     parts = [rows[k : k + per_page] for k in range(0, len(rows), per_page)] or [[]]
     files_ = names or page_names(len(parts))
@@ -239,10 +251,11 @@ def made(record: RunRecord) -> str:
     """How a run was made, as a sentence."""
     found, git = record.provenance, record.provenance.git
     commit = f", commit {git.commit[:12]}{' (changed)' if git.dirty else ''}" if git else ""
+    energy = f"{spent[0].upper()}{spent[1:]}. " if (spent := energy_of_run(record)) is not None else ""
     return (
         f"{found.time}, device {found.device}, {found.platform}, Python {found.python}, s5eval "
         f"{found.packages.get('s5eval')}{commit}. Manifest {record.manifest_sha256[:16]}, metric version "
-        f"{record.metric_version}. {' '.join(found.argv)}"
+        f"{record.metric_version}. {energy}{' '.join(found.argv)}"
     )
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from s5eval.harness.record.run_record import About, Facts
+from s5eval.harness.record.run_record import About, Facts, RunRecord
 from s5eval.harness.record.run_summary import (
     BoundMetricName,
     CorpusBoundName,
@@ -19,6 +19,7 @@ from s5eval.harness.report.terminal_layout import aligned, is_narrow
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.scoring.decomposition import BLAMED_KINDS
 from s5eval.metrics.tolerance import LAST_BITS
+from s5eval.systems.energy import energy_text
 
 BOUND_NOTES: dict[CorpusBoundName, str] = {
     "silence": "no output",
@@ -152,6 +153,14 @@ def estimate_marks(facts: Facts) -> list[str]:
     answered, expected = facts.answered, facts.n_expected
     marks = [] if answered in (None, expected) else [f"answers {answered} of {expected} mixtures"]
     return [*marks, *(["estimates of several channels averaged"] if facts.downmix else [])]
+
+
+def energy_of_run(record: RunRecord) -> str | None:
+    """What a run took from the wall, in words; of what the store had, nothing. None: it was not measured."""
+    if record.energy is None:
+        return None
+    reused = f"; {record.reused} results of stages came from the store, and took none of it" if record.reused else ""
+    return f"{energy_text(record.energy)}{reused}"
 
 
 def interval_text(metric: MetricValue, digits: int) -> str:

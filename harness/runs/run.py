@@ -128,10 +128,6 @@ def carry_out(
         summary = derive_summary(record, scores)
         folder.sync()
         folder.write_summary(summary)
-        if finished:
-            write_page(folder.path, scores=scores.values(), manifest=plan.manifest, pictures=pictures)
-        else:
-            small_pictures(record, {}, draw=False, drawn=pictures)  # kept for the sitting that comes
         stages = {name: _cost(tally) for name, tally in tally_of(plan.system).items()}
         sitting = replace(sitting, seconds=round(time.perf_counter() - start, 3), stages=stages, energy=meter.record)
         sittings = (*earlier, sitting)
@@ -140,6 +136,10 @@ def carry_out(
         ended = replace(
             record, status=status, sittings=sittings, seconds=seconds, stages=stages, energy=energy, lines=len(scores)
         )
+        if finished:
+            write_page(folder.path, record=ended, scores=scores.values(), manifest=plan.manifest, pictures=pictures)
+        else:
+            small_pictures(record, {}, draw=False, drawn=pictures)  # kept for the sitting that comes
         folder.write_run(ended)
         if hooks:
             hooks.tell("end", status, to_json(summary))

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from s5eval.systems.training.training_plan import recipe_names
+
 Call = Callable[..., Any]
 
 
@@ -16,6 +18,12 @@ def test_the_resolved_recipe_is_shown(s5eval: Call) -> None:
     assert result.code == 0
     assert result.json["recipe"]["data"]["seconds"] == 1.5
     assert result.json["system"]["mamba"] == "none"
+
+
+def test_help_names_every_recipe_in_its_order(s5eval: Call) -> None:
+    groups = ("mini", "paper", "baseline")
+    named = "; ".join(f"{group}/{', '.join(recipe_names(group))}" for group in groups)
+    assert f"Recipes: {named}." in " ".join(s5eval("train", "--help").out.split())
 
 
 @pytest.mark.parametrize(

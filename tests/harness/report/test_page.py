@@ -12,7 +12,7 @@ import pytest
 from made_up_run import write_run
 
 from s5eval.data_manifests.records import Mixture, Reference, Scene
-from s5eval.harness.record.reading import read_scores
+from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.tables import Outcome, PairTable
 from s5eval.harness.report import page as pages
 from s5eval.harness.report.charted import pairs_of
@@ -128,7 +128,7 @@ def test_as_many_as_a_whole_test_split_stay_below_four_megabytes(tmp_path: Path,
         for estimate in score.estimates:
             sounds[f"estimate-{estimate.index}"] = f"audio/{score.mixture_id}_0_{estimate.label}.wav"
         rows.append(mixture_row(run, score, scene=None, picture=picture, sounds=sounds))
-    (html,) = pages.render_pages(run, scores, rows, Sounds())
+    (html,) = pages.render_pages(run, scores, rows, Sounds(), record=read_run_record(run))
     assert len(html.encode()) < 4_000_000
 
 
@@ -142,7 +142,7 @@ def test_whatever_names_and_errors_hold_is_text(tmp_path: Path, make_tables: Tab
     score = next(iter(read_scores(run).values()))
     failed = replace(score, outcome=Outcome("failed", HOSTILE), mixture_id="a'b\"<b>&c", estimates=(), capi=None)
     row = mixture_row(run, failed, scene=None, picture=None)
-    (html,) = pages.render_pages(run, [failed], [row], Sounds(problem=HOSTILE))
+    (html,) = pages.render_pages(run, [failed], [row], Sounds(problem=HOSTILE), record=read_run_record(run))
     assert_harmless(html)
     assert "a&#39;b&#34;&lt;b&gt;&amp;c" in html
 

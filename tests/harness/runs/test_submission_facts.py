@@ -96,7 +96,10 @@ def test_energy_of_a_run_on_kept_stages_is_said_to_be_without_them(
     first, again = (s5eval(*call, tmp_path / name) for name in ("first", "again"))
     assert "came from the store" not in first.err
     reused = sum(stage["reused"] for stage in json.loads((tmp_path / "again/run.json").read_text())["stages"].values())
-    assert reused and f"; {reused} results of stages came from the store, and took none of it" in again.err
+    said = f"; {reused} results of stages came from the store, and took none of it"
+    assert reused and said in again.err
+    pages = [(tmp_path / name / "report.html").read_text() for name in ("first", "again")]
+    assert [" kWh in " in page for page in pages] == [True, True] and [said in page for page in pages] == [False, True]
 
 
 def test_what_is_less_than_the_whole_is_said(s5eval: Call, data: Path, tmp_path: Path) -> None:
