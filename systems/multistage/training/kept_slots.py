@@ -184,8 +184,10 @@ def draw(slots: KeptSlots, settings: SlotSettings, seed: int, *, first: int, las
         torch.manual_seed(zlib.crc32(f"{seed} slots {number}".encode()))
         batch = slots.pick(torch.cat([_some_of(some, separated - silent), _some_of(none, silent)]))
         if alone:
-            first_ones, others = (slots.pick_alone(_some_of(clear, alone)) for _ in range(2))
-            batch = join([batch, mix(first_ones, others, settings.mix)])
+            heard = slots.pick_alone(_some_of(clear, alone))
+            if settings.mix > 0:
+                heard = mix(heard, slots.pick_alone(_some_of(clear, alone)), settings.mix)
+            batch = join([batch, heard])
         yield vary(batch, settings)
 
 
