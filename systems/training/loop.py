@@ -365,5 +365,5 @@ class _Loop:
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
             "files": digests,
         }
-        checkpoint.update_card(folder, entry, material, written=written)
+        checkpoint.update_card(folder, entry, [*material, *self.job.also_heard], written=written)
         return digests

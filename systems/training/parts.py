@@ -1,6 +1,6 @@
 """The weights folder that recipes read what they build on from, and write what they made to."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -63,12 +63,14 @@ class TrainingJob:
         parts: trained networks by name.
         facts: what else the card should tell.
         batches: in place of scenes; for one device.
+        also_heard: material (`batches.heard`) of what is heard beside the recipe's own, for the card.
     """
 
     task: nn.Module
     parts: Mapping[str, Part]
     facts: Mapping[str, object] = field(default_factory=dict)
     batches: BatchSource | None = None
+    also_heard: Sequence[Mapping[str, Any]] = ()
 
 
 _IN_COMMON = 0.1

@@ -15,8 +15,9 @@ from s5eval.systems.multistage.training.extraction import EarlierStages
 from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw, joined
 from s5eval.systems.multistage.training.multistage_recipe import LossSettings, MultistageRecipe
 from s5eval.systems.multistage.training.separation import classifier_terms
+from s5eval.systems.multistage.training.slot_folder import FOLDER
 from s5eval.systems.networks.m2d import M2D
-from s5eval.systems.training.batches import Batch, batches
+from s5eval.systems.training.batches import Batch, batches, heard
 from s5eval.systems.training.losses import best_permutation
 from s5eval.systems.training.training_plan import TrainingPlan
 
@@ -107,6 +108,7 @@ class SlotSource:
     def __init__(self, plan: TrainingPlan, frozen: Mapping[str, str], hear: Hearing, m2d: M2D) -> None:
         """`frozen`: digests of the networks in `hear`."""
         self.plan, self.hear, self.m2d = plan, hear, m2d
+        self.others = plan.recipe.slots.others()
         self.made_by = {
             "scenes": plan.scenes_digest(),
             "stage": plan.recipe.stage,
@@ -120,8 +122,8 @@ class SlotSource:
     ) -> Iterator[SlotBatch]:
         """Batches `first` to `last` − 1; slots that are missing in `out` are made first, and reported to `progress`."""
         recipe: MultistageRecipe = self.plan.recipe
-        slots = KeptSlots(out / "slots", self.made_by)
-        slots.prepare(recipe.slots.scenes, self._hear, progress)
+        slots = KeptSlots(out / FOLDER, self.made_by)
+        slots.prepare(recipe.slots.scenes, self._hear, progress, material=heard(recipe.data), others=self.others)
         return draw(slots, recipe.slots, recipe.seed, first=first, last=last)
 
     @torch.no_grad()

@@ -11,10 +11,9 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,11 +23,8 @@ from s5eval.data_manifests.common.files import make_folder, write_atomically
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.labels import NO_SOURCE
 from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
+from s5eval.systems.multistage.training.slot_folder import SHARD, OtherSlots, open_shard, shard_path, take_folder
 
-SHARD = 50
-"""Scenes per file: what a kill costs at most."""
-
-_INDEX = "slots.json"
 _DECIBEL = 0.23025850929940458  # of power, in nats
 _KNOTS = 5  # of a random equalisation, from the lowest band to the highest
 
@@ -81,10 +77,7 @@ _KEPT = (*_OF_SLOTS, "alone", "alone_labels")
 
 
 class KeptSlots:
-    """A folder of slots, made once.
-
-    Shards lie in files of `SHARD` scenes; `slots.json` says what they were made by, and others are made anew.
-    """
+    """A folder of slots, made once, and perhaps those that other trainings have kept."""
 
     def __init__(self, folder: Path, made_by: Mapping[str, object]) -> None:
         """`made_by`: everything that the slots depend on, in plain types."""
@@ -92,35 +85,44 @@ class KeptSlots:
         self._shards: list[Mapping[str, Tensor]] = []
         self._ends: dict[str, list[int]] = {}
 
-    def prepare(self, scenes: int, hear: Callable[[int, int], Heard], progress: CountProgress | None = None) -> None:
+    def prepare(
+        self,
+        scenes: int,
+        hear: Callable[[int, int], Heard],
+        progress: CountProgress | None = None,
+        *,
+        material: Sequence[Mapping[str, Any]] = (),
+        others: Sequence[OtherSlots] = (),
+    ) -> None:
         """Make what is missing of the first `scenes` scenes, and open all of it.
 
         Args:
             scenes: how many.
             hear: gives what is kept of scenes `first` to `last` − 1.
             progress: is told how many scenes there are already, and of how many.
+            material: what the scenes are made of, for the card of whoever hears them later.
+            others: come after the folder's own.
 
         Raises:
-            DataError: a file cannot be written.
+            DataError: a file cannot be written, or one of the others not be read.
+            UsageError: the others were made by other networks.
         """
         make_folder(self.folder)
-        index = self.folder / _INDEX
-        if _read_index(index) != self.made_by:
-            for path in self.folder.glob("*.safetensors"):
-                path.unlink()
-            write_atomically(index, json.dumps(self.made_by, indent=1) + "\n")
+        take_folder(self.folder, self.made_by, material)
         for first in range(0, scenes, SHARD):
             last = min(scenes, first + SHARD)
-            path = self.folder / f"{first:06d}-{last:06d}.safetensors"
-            shard = _open(path)
+            path = shard_path(self.folder, first, last)
+            shard = open_shard(path, _KEPT)
             if shard is None:
                 write_atomically(path, save(_tensors(hear(first, last))), sync=False)
-                shard = _open(path)
+                shard = open_shard(path, _KEPT)
                 if shard is None:
                     raise DataError(f"{path}: cannot be read after it was written; is the disk in order?")
             self._shards.append(shard)
             if progress is not None:
                 progress(last, scenes)
+        for other in others:
+            self._shards.extend(other.shards(self.made_by, _KEPT))
         self._ends = {name: self._ends_of(name) for name in ("labels", "alone_labels")}
 
     def _ends_of(self, name: str) -> list[int]:
@@ -258,19 +260,3 @@ def _tensors(heard: Heard) -> dict[str, Tensor]:
     halved = {name: getattr(heard.slots, name).half() for name in ("features", "log_mel")}
     whole = {"level": heard.slots.level, "labels": heard.slots.labels, "alone_labels": heard.alone_labels}
     return {name: value.contiguous() for name, value in {**halved, **whole, "alone": heard.alone.half()}.items()}
-
-
-def _read_index(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _open(path: Path) -> Mapping[str, Tensor] | None:
-    """The tensors of a shard, mapped from the file; None where it is not there or not whole."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: cast(Tensor, file.get_tensor(name)) for name in _KEPT}
-    except (OSError, SafetensorError):
-        return None

@@ -1,6 +1,7 @@
 """The recipes of the multi-stage system (`mini.yaml`, `paper.yaml`): what they hold beside every recipe's settings."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
@@ -8,6 +9,7 @@ from s5eval.data_manifests.sets.mini import RECIPE
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import PARTS
+from s5eval.systems.multistage.training.slot_folder import OtherSlots
 from s5eval.systems.settings import recorded_without
 from s5eval.systems.training.training_plan import TrainingRecipe
 
@@ -97,6 +99,8 @@ class SlotSettings:
             wanted, by their shares.
         equalise: standard deviation of a random equalisation of M2D's input, dB.
         hide: how many bands and stretches of time are hidden in each map.
+        also: folders (`--out`) of trainings with the same frozen networks, whose slots are heard beside: what was
+            separated once is not separated again. A folder that is named twice counts twice.
     """
 
     scenes: int
@@ -106,6 +110,15 @@ class SlotSettings:
     mix: float
     equalise: float
     hide: int
+    also: tuple[str, ...]
+
+    def others(self) -> list[OtherSlots]:
+        """What lies in the folders of `also`.
+
+        Raises:
+            DataError: one of them holds no slots.
+        """
+        return [OtherSlots.of_training(Path(out)) for out in self.also]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +142,11 @@ class MultistageRecipe(TrainingRecipe):
 
     def recorded(self) -> dict[str, Any]:
         """See `TrainingRecipe.recorded`."""
-        return recorded_without(self, {"loss": {"smoothing": 0.0}, "slots": {"alone": 0.0, "mix": 0.0}})
+        before = {"loss": {"smoothing": 0.0}, "slots": {"alone": 0.0, "mix": 0.0, "also": ()}}
+        content = recorded_without(self, before)
+        if others := self.slots.others():
+            content["slots"]["also"] = [other.digest() for other in others]
+        return content
 
 
 def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, where: str) -> None:
@@ -206,6 +223,8 @@ def _check_slots(recipe: MultistageRecipe, where: str) -> None:
             f"{where}.slots is {asdict(slots)}, expected scenes, equalise and hide of 0 or more, batch above 0, and "
             "silent, alone and mix from 0 to below 1"
         )
+    if slots.also and not slots.scenes:
+        raise UsageError(f"{where}: slots.also is {list(slots.also)} and slots.scenes is 0, so no kept slots are heard")
     if slots.scenes and (recipe.task != "stage" or PARTS[recipe.stage][0] in recipe.trains):
         raise UsageError(
             f"{where}: slots.scenes is {slots.scenes}, which is for recipes that train a stage's classifier and not "

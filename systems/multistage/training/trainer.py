@@ -28,6 +28,7 @@ from s5eval.systems.multistage.training.separation import SeparationTask
 from s5eval.systems.multistage.training.tagging import ClipTagging, FrameTagging
 from s5eval.systems.multistage.training.widening import widen
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
+from s5eval.systems.training.batches import heard_entry
 from s5eval.systems.training.parts import Adaptation, Part, PartsFolder, TrainingJob
 from s5eval.systems.training.training_plan import Trainer, TrainingPlan
 from s5eval.systems.weight_files import file_digest, load_strictly, read_tensors
@@ -90,9 +91,11 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
         if config.frame_encoder not in ("af_whisper", "none"):
             facts["frame_encoder"] = config.frame_encoder
         _check_extractors(config, parts, earlier.encoder)
-    if source is not None:
-        facts |= {"scenes": recipe.slots.scenes, "slots": asdict(recipe.slots)}
-    return TrainingJob(task, made, facts, source)
+    if source is None:
+        return TrainingJob(task, made, facts)
+    also = [{"slots": o.digest(), "scenes": o.scenes, **heard_entry(o.material)} for o in source.others]
+    facts |= {"scenes": recipe.slots.scenes, "slots": {**asdict(recipe.slots), "also": also}}
+    return TrainingJob(task, made, facts, source, [told for other in source.others for told in other.material])
 
 
 def _adaptation(module: nn.Module) -> Adaptation | None:

@@ -60,7 +60,16 @@ def kept(slots: SlotBatch) -> Heard:
 
 
 def settings_of(**changes: Any) -> SlotSettings:
-    settings = {"scenes": 120, "batch": 8, "silent": 0.25, "alone": 0.0, "mix": 0.0, "equalise": 0.0, "hide": 0}
+    settings = {
+        "scenes": 120,
+        "batch": 8,
+        "silent": 0.25,
+        "alone": 0.0,
+        "mix": 0.0,
+        "equalise": 0.0,
+        "hide": 0,
+        "also": (),
+    }
     return SlotSettings(**{**settings, **changes})
 
 
