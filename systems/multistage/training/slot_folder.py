@@ -80,7 +80,7 @@ class OtherSlots:
         if not scenes or not isinstance(made_by, Mapping) or not isinstance(material, list):
             raise DataError(
                 f"slots.also: {out} holds no kept slots (no {FOLDER}/{_INDEX}, {_MATERIAL} and whole shards of "
-                f"{SHARD} scenes); expected the --out folder of a training with slots.scenes of {SHARD} or more"
+                f"{SHARD} scenes); expected the `out` folder of a training with slots.scenes of {SHARD} or more"
             )
         return cls(folder, scenes, made_by, material)
 

@@ -71,7 +71,7 @@ def test_other_networks_are_refused_and_other_scenes_are_not(tmp_path: Path) -> 
 
 def test_a_folder_without_slots_is_named(tmp_path: Path) -> None:
     for out in (tmp_path / "nothing", keep(tmp_path / "few", 3)):
-        with pytest.raises(DataError, match=rf"slots\.also: {out} holds no kept slots .*expected the --out folder"):
+        with pytest.raises(DataError, match=rf"slots\.also: {out} holds no kept slots .*expected the `out` folder"):
             OtherSlots.of_training(out)
 
 
