@@ -142,7 +142,8 @@ class Joined(KeptSlots):
         for last in range(_SHARD, scenes + 1, _SHARD):
             part = KeptSlots(out / f"slots-{last:05d}", made_by)
             part.prepare(_SHARD, _never)
-            self._shards += part._shards
+            for shard in part._shards:
+                self._take(shard)
 
 
 def _never(first: int, last: int) -> Heard:

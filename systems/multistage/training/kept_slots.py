@@ -83,7 +83,7 @@ class KeptSlots:
         """`made_by`: everything that the slots depend on, in plain types."""
         self.folder, self.made_by = folder, json.loads(json.dumps(made_by))
         self._shards: list[Mapping[str, Tensor]] = []
-        self._ends: dict[str, list[int]] = {}
+        self._ends: dict[str, list[int]] = {"labels": [], "alone_labels": []}
 
     def prepare(
         self,
@@ -118,15 +118,17 @@ class KeptSlots:
                 shard = open_shard(path, _KEPT)
                 if shard is None:
                     raise DataError(f"{path}: cannot be read after it was written; is the disk in order?")
-            self._shards.append(shard)
+            self._take(shard)
             if progress is not None:
                 progress(last, scenes)
         for other in others:
-            self._shards.extend(other.shards(self.made_by, _KEPT))
-        self._ends = {name: self._ends_of(name) for name in ("labels", "alone_labels")}
+            for shard in other.shards(self.made_by, _KEPT):
+                self._take(shard)
 
-    def _ends_of(self, name: str) -> list[int]:
-        return torch.tensor([len(shard[name]) for shard in self._shards]).cumsum(0).tolist()
+    def _take(self, shard: Mapping[str, Tensor]) -> None:
+        self._shards.append(shard)
+        for name, ends in self._ends.items():
+            ends.append((ends[-1] if ends else 0) + len(shard[name]))
 
     def __len__(self) -> int:
         """Number of slots."""

@@ -1,6 +1,7 @@
 """A classifier that hears kept slots learns from what the frozen stages would have given it, and pays for it once."""
 
 import json
+import runpy
 import shutil
 import signal
 from collections.abc import Callable
@@ -212,6 +213,20 @@ def test_two_sources_alone_are_mixed_in_power_and_both_are_wanted() -> None:
     torch.testing.assert_close(mixed.log_mel[there].exp(), power)
     assert float(mixed.share.min()) >= 0.5
     assert all(torch.equal(a, b) for a, b in zip(mix(first, others, 0.0), first, strict=True))
+
+
+def test_the_bench_of_single_factors_draws_from_all_of_its_shards(tmp_path: Path) -> None:
+    bench = runpy.run_path(str(Path(__file__).parents[3] / "bench" / "bench_factors.py"))
+    each = bench["_SHARD"]
+    whole = invented(2 * each)
+    for k in range(2):
+        rows = [value[k * each : (k + 1) * each] for value in whole]
+        KeptSlots(tmp_path / f"slots-{(k + 1) * each:05d}", {}).prepare(
+            each, lambda first, last, rows=rows: kept(SlotBatch(*rows))
+        )
+    joined = bench["Joined"](tmp_path, {}, 2 * each)
+    torch.testing.assert_close(joined.pick(torch.arange(2 * each)).level, whole.level, rtol=0, atol=0)
+    assert len(joined.pick_alone(torch.arange(4 * each)).labels) == 4 * each
 
 
 def test_scenes_without_any_source_cannot_teach_a_classifier(tmp_path: Path) -> None:
