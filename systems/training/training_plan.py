@@ -172,7 +172,7 @@ class TrainingPlan:
             DataError: a folder of recordings is missing or wrong, or cannot be read.
         """
         recipe = {**self.recipe.recorded(), "data": self._material()}
-        return _digest({**self.as_dict(), "system": self.recorded_system(), "recipe": recipe})
+        return content_digest({**self.as_dict(), "system": self.recorded_system(), "recipe": recipe})
 
     def recorded_system(self) -> dict[str, Any]:
         """The system's sizes as digests count them: what is another word for the same is the same."""
@@ -184,7 +184,7 @@ class TrainingPlan:
         Raises:
             DataError: as `digest`.
         """
-        return _digest({"data": self._material(), "seed": self.recipe.seed})
+        return content_digest({"data": self._material(), "seed": self.recipe.seed})
 
     def _material(self) -> dict[str, Any]:
         data, shares = asdict(self.recipe.data), self.recipe.data.shares()
@@ -198,7 +198,8 @@ class TrainingPlan:
         return data
 
 
-def _digest(content: object) -> str:
+def content_digest(content: object) -> str:
+    """`sha256:` of plain types, whatever the order of their keys."""
     return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -4,7 +4,6 @@ Shards of `SHARD` scenes lie in files of their own. Beside them, `slots.json` sa
 another thing, they are made anew; and `material.json` what the scenes were made of, for cards.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import write_atomically
+from s5eval.systems.training.training_plan import content_digest
 
 SHARD = 50
 """Scenes per file: what a kill costs at most."""
@@ -86,8 +86,7 @@ class OtherSlots:
 
     def digest(self) -> str:
         """`sha256:` of what the slots were made by, and how many scenes they are of; not of where they lie."""
-        content = json.dumps([self.made_by, self.scenes], sort_keys=True)
-        return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+        return content_digest([self.made_by, self.scenes])
 
     def shards(self, made_by: Mapping[str, Any], names: Sequence[str]) -> Iterator[Mapping[str, Tensor]]:
         """Their tensors, for a training whose own slots are made by `made_by`.
