@@ -85,10 +85,7 @@ def train(
     fabric = make_fabric(sitting, precision=plan.recipe.precision, say=say)
     if sitting.threads is not None:
         torch.set_num_threads(sitting.threads)  # Fabric has thoughts of its own
-    ranks, rank = fabric.world_size, fabric.global_rank
-    recipe = plan.recipe
-    if recipe.batch % ranks:
-        raise UsageError(f"{plan.name}: a batch of {recipe.batch} scenes does not divide among {ranks} devices")
+    rank = fabric.global_rank
     with ExitStack() as held:
         first(fabric, lambda: held.callback(_lock(sitting.out).release))
         digest = everywhere(fabric, plan.digest)  # once: it reads what recordings hold
@@ -136,6 +133,9 @@ def _train(
         and all((sitting.weights / p.file).is_file() for p in job.parts.values())
     ):
         return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
+    size, rows = (recipe.batch, "scenes") if job.batches is None else (job.batches.size, "slots")
+    if size % fabric.world_size:
+        raise UsageError(f"{plan.name}: a batch of {size} {rows} does not divide among {fabric.world_size} devices")
     loop = _Loop(plan, digest, job, fabric, parts)
     if state is not None:
         loop.restore(state)
@@ -237,20 +237,17 @@ class _Loop:
         if self.job.batches is None:
             rank, ranks = fabric.global_rank, fabric.world_size
             return batches(recipe.data, recipe.seed, recipe.batch, first=first, last=last, rank=rank, ranks=ranks)
-        if fabric.world_size > 1:
-            raise UsageError(f"{self.plan.name}: hears what it keeps on one device, not on {fabric.world_size}")
-
         begun = told = time.monotonic()
 
         def made(done: int, total: int) -> None:
             nonlocal told
-            if stop.asked:
+            if anyone(fabric, stop.asked):
                 raise KeyboardInterrupt  # what is kept is kept
             if say is not None and time.monotonic() > told + 60:
                 told = time.monotonic()
                 say(f"{done} of {total} scenes are heard and kept in {out}")
 
-        source = self.job.batches(out, first=first, last=last, progress=made)
+        source = self.job.batches(out, first=first, last=last, progress=made, fabric=fabric)
         self.seconds += time.monotonic() - begun  # what is made before the first step is training as well
         return source
 

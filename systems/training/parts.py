@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.systems.training.together import ALONE
 from s5eval.systems.weight_files import checked_digest, file_digest, load_strictly, read_tensors
 
 EARLIER_RECIPE = "an earlier recipe of the same preset, run with the same `weights`"
@@ -39,16 +40,25 @@ class Part:
 
 
 class BatchSource(Protocol):
-    """Gives the batches of a task that does not hear scenes as they are made."""
+    """Gives the batches of a task that does not hear scenes as they are made.
 
-    def __call__(self, out: Path, *, first: int, last: int, progress: CountProgress | None = None) -> Iterator[Any]:
-        """Batches `first` to `last` − 1, the same ones at every attempt; each has `to(device)`.
+    Attributes:
+        size: rows of a batch on all devices together; a multiple of their number.
+    """
+
+    size: int
+
+    def __call__(
+        self, out: Path, *, first: int, last: int, progress: CountProgress | None = None, fabric: Any = ALONE
+    ) -> Iterator[Any]:
+        """One device's share of batches `first` to `last` − 1, the same at every attempt; each has `to(device)`.
 
         Args:
             out: the folder of the training, where a source may keep what it makes.
             first: number of the first batch; where a resumed training goes on.
             last: number after the last.
-            progress: is told of what is made before the first batch.
+            progress: is told of what is made before the first batch, in every process as often.
+            fabric: of the processes that share the batches, and what is made for them.
         """
         ...
 
@@ -62,7 +72,7 @@ class TrainingJob:
             with `_`.
         parts: trained networks by name.
         facts: what else the card should tell.
-        batches: in place of scenes; for one device.
+        batches: in place of scenes.
         also_heard: material (`batches.heard`) of what is heard beside the recipe's own, for the card.
     """
 

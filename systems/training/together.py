@@ -1,6 +1,7 @@
 """What the processes of one training do as one: begin, fail and stop."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import torch
@@ -9,6 +10,9 @@ from torch import distributed
 from s5eval.data_manifests.common.errors import S5Error, UsageError
 
 _T = TypeVar("_T")
+
+ALONE: Any = SimpleNamespace(world_size=1, global_rank=0)
+"""What stands for a Fabric where one process is the whole training."""
 
 
 def everywhere(fabric: Any, action: Callable[[], _T]) -> _T:

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from s5eval.systems.multistage.training.slot_folder import FOLDER
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.training.batches import Batch, batches, heard
 from s5eval.systems.training.losses import best_permutation
+from s5eval.systems.training.together import ALONE
 from s5eval.systems.training.training_plan import TrainingPlan
 
 REST_DECIBELS = (5.0, 35.0)
@@ -109,6 +111,7 @@ class SlotSource:
         """`frozen`: digests of the networks in `hear`."""
         self.plan, self.hear, self.m2d = plan, hear, m2d
         self.others = plan.recipe.slots.others()
+        self.size = plan.recipe.slots.batch
         self.made_by = {
             "scenes": plan.scenes_digest(),
             "stage": plan.recipe.stage,
@@ -118,13 +121,15 @@ class SlotSource:
         }
 
     def __call__(
-        self, out: Path, *, first: int, last: int, progress: CountProgress | None = None
+        self, out: Path, *, first: int, last: int, progress: CountProgress | None = None, fabric: Any = ALONE
     ) -> Iterator[SlotBatch]:
-        """Batches `first` to `last` − 1; slots that are missing in `out` are made first, and reported to `progress`."""
+        """See `BatchSource`; slots that are missing in `out` are made first, and reported to `progress`."""
         recipe: MultistageRecipe = self.plan.recipe
         slots = KeptSlots(out / FOLDER, self.made_by)
-        slots.prepare(recipe.slots.scenes, self._hear, progress, material=heard(recipe.data), others=self.others)
-        return draw(slots, recipe.slots, recipe.seed, first=first, last=last)
+        material = heard(recipe.data)
+        slots.prepare(recipe.slots.scenes, self._hear, progress, material=material, others=self.others, fabric=fabric)
+        rank, ranks = fabric.global_rank, fabric.world_size
+        return draw(slots, recipe.slots, recipe.seed, first=first, last=last, rank=rank, ranks=ranks)
 
     @torch.no_grad()
     def _hear(self, first: int, last: int) -> Heard:

@@ -7,6 +7,7 @@ Beside the slots stay the scenes' sources alone: what a class sounds like is lea
 """
 
 import bisect
+import functools
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.labels import NO_SOURCE
 from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
 from s5eval.systems.multistage.training.slot_folder import SHARD, OtherSlots, open_shard, shard_path, take_folder
+from s5eval.systems.training.together import ALONE, everywhere, first
 
 _DECIBEL = 0.23025850929940458  # of power, in nats
 _KNOTS = 5  # of a random equalisation, from the lowest band to the highest
@@ -93,37 +95,48 @@ class KeptSlots:
         *,
         material: Sequence[Mapping[str, Any]] = (),
         others: Sequence[OtherSlots] = (),
+        fabric: Any = ALONE,
     ) -> None:
         """Make what is missing of the first `scenes` scenes, and open all of it.
+
+        Several processes take turns: each makes a shard of its own while the others make theirs.
 
         Args:
             scenes: how many.
             hear: gives what is kept of scenes `first` to `last` − 1.
-            progress: is told how many scenes there are already, and of how many.
+            progress: is told how many scenes there are already, and of how many; in every process as often.
             material: what the scenes are made of, for the card of whoever hears them later.
             others: come after the folder's own.
+            fabric: of the processes that make them together; all must see the same folder.
 
         Raises:
             DataError: a file cannot be written, or one of the others not be read.
             UsageError: the others were made by other networks.
         """
         make_folder(self.folder)
-        take_folder(self.folder, self.made_by, material)
-        for first in range(0, scenes, SHARD):
-            last = min(scenes, first + SHARD)
-            path = shard_path(self.folder, first, last)
+        first(fabric, lambda: take_folder(self.folder, self.made_by, material))
+        shards = [(begin, min(scenes, begin + SHARD)) for begin in range(0, scenes, SHARD)]
+        for number in range(0, len(shards), fabric.world_size):
+            turn = shards[number : number + fabric.world_size]
+            own = turn[fabric.global_rank : fabric.global_rank + 1]  # none in the last turn, perhaps
+            everywhere(fabric, functools.partial(self._make, own, hear))
+            if progress is not None:
+                progress(turn[-1][1], scenes)
+        for begin, end in shards:
+            path = shard_path(self.folder, begin, end)
             shard = open_shard(path, _KEPT)
             if shard is None:
-                write_atomically(path, save(_tensors(hear(first, last))), sync=False)
-                shard = open_shard(path, _KEPT)
-                if shard is None:
-                    raise DataError(f"{path}: cannot be read after it was written; is the disk in order?")
+                raise DataError(f"{path}: cannot be read after it was written; is the disk in order?")
             self._take(shard)
-            if progress is not None:
-                progress(last, scenes)
         for other in others:
             for shard in other.shards(self.made_by, _KEPT):
                 self._take(shard)
+
+    def _make(self, shards: Sequence[tuple[int, int]], hear: Callable[[int, int], Heard]) -> None:
+        for begin, end in shards:
+            path = shard_path(self.folder, begin, end)
+            if open_shard(path, _KEPT) is None:
+                write_atomically(path, save(_tensors(hear(begin, end))), sync=False)
 
     def _take(self, shard: Mapping[str, Tensor]) -> None:
         self._shards.append(shard)
@@ -163,8 +176,10 @@ class KeptSlots:
         return [torch.stack(column) for column in zip(*parts, strict=True)]
 
 
-def draw(slots: KeptSlots, settings: SlotSettings, seed: int, *, first: int, last: int) -> Iterator[SlotBatch]:
-    """Batches `first` to `last` − 1; each is the same at every attempt.
+def draw(
+    slots: KeptSlots, settings: SlotSettings, seed: int, *, first: int, last: int, rank: int = 0, ranks: int = 1
+) -> Iterator[SlotBatch]:
+    """One device's share of batches `first` to `last` − 1; each is the same at every attempt.
 
     Args:
         slots: to draw from, with replacement.
@@ -172,6 +187,8 @@ def draw(slots: KeptSlots, settings: SlotSettings, seed: int, *, first: int, las
         seed: of all draws.
         first: number of the first batch.
         last: number after the last.
+        rank: which of the devices this is; it has every `ranks`-th slot, so that each hears some of every kind.
+        ranks: how many there are.
 
     Raises:
         DataError: there is no slot with a source.
@@ -192,7 +209,8 @@ def draw(slots: KeptSlots, settings: SlotSettings, seed: int, *, first: int, las
             if settings.mix > 0:
                 heard = mix(heard, slots.pick_alone(_some_of(clear, alone)), settings.mix)
             batch = join([batch, heard])
-        yield vary(batch, settings)
+        batch = vary(batch, settings)
+        yield SlotBatch(*(column[rank::ranks] for column in batch))
 
 
 def _some_of(rows: Tensor, count: int) -> Tensor:

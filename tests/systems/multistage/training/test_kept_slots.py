@@ -186,6 +186,9 @@ def test_a_batch_is_the_same_at_every_attempt_and_holds_its_share_of_silence(tmp
         assert int(clear.sum()) == 8 * alone
         assert not again.features[clear].any()
         assert again.features[~clear].flatten(1).any(1).all()
+        shares = [next(draw(store, settings, 1, first=number, last=number + 1, rank=k, ranks=2)) for k in range(2)]
+        for column, both in zip(again, zip(*shares, strict=True), strict=True):
+            assert torch.equal(torch.stack(both, 1).flatten(0, 1), column)
 
 
 def test_slots_that_are_not_varied_stay_as_they_are() -> None:

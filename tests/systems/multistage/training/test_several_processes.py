@@ -5,6 +5,7 @@ The nodes are processes on this machine that were told so; there is no SLURM, on
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from s5eval.systems.training.loop import train
+from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.training_plan import TrainingPlan
 from s5eval.systems.weight_files import file_digest
@@ -25,10 +26,15 @@ pytest.importorskip("lightning.fabric")
 pytest.importorskip("transformers")
 
 ToyPlan = Callable[..., TrainingPlan]
+ToyTrain = Callable[..., TrainingResult]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-STARTS: dict[str, dict[str, None]] = {"uss": {"uss": None}, "segmentation": {}}
+STARTS: dict[str, dict[str, str | None]] = {
+    "uss": {"uss": None},
+    "segmentation": {},
+    "dpc": {"uss": None, "dpc1": "dpc1"},
+}
 
 
 def words(plan: TrainingPlan, name: str, script: Path, weights: Path, out: Path) -> list[str]:
@@ -93,6 +99,36 @@ def test_two_processes_share_a_batch_in_two_sittings(toy_plan: ToyPlan, tmp_path
         said = json.loads(out)  # of one process alone
         assert said["finished"] is (last == [])
     one, two = load_file(tmp_path / "one" / "uss.safetensors"), load_file(tmp_path / "two" / "uss.safetensors")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-2)
+
+
+@pytest.mark.slow
+def test_two_processes_make_kept_slots_in_turns_and_share_a_batch_of_them(
+    toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path
+) -> None:
+    for name in ("m2d", "uss", "dpc"):
+        toy_train(name)
+    trains = {"trains": ["dpc1"], "starts_from": STARTS["dpc"]}
+    slots = {"scenes": 120, "batch": 8, "silent": 0.5, "alone": 0.0, "equalise": 3.0}  # three shards for two
+    plan = toy_plan("dpc", **trains, slots=slots, steps=3, export="float32")
+    for folder in ("one", "two"):
+        shutil.copytree(tmp_path / "weights", tmp_path / folder)
+    train(plan, TrainingSitting(tmp_path / "one", tmp_path / "a", device="cpu"))
+    call = [sys.executable, *words(plan, "dpc", tmp_path / "program.py", tmp_path / "two", tmp_path / "b")]
+    ((code, _, err),) = ended([start([*call, "--devices", "3"])])
+    assert (code, "a batch of 8 slots does not divide among 3 devices" in err) == (2, True), err
+    ((code, out, err),) = ended([start([*call, "--devices", "2"])])
+    assert code == 0, err
+    assert json.loads(out)["finished"]
+    made = [sorted((tmp_path / folder / "slots").glob("*.safetensors")) for folder in ("a", "b")]
+    assert [path.name for path in made[0]] == [path.name for path in made[1]]
+    assert len(made[0]) == 3
+    for ours, theirs in zip(*made, strict=True):
+        one, two = load_file(ours), load_file(theirs)
+        for name, value in one.items():
+            torch.testing.assert_close(two[name], value, atol=1e-2, rtol=1e-2)
+    one, two = load_file(tmp_path / "one" / "dpc1.safetensors"), load_file(tmp_path / "two" / "dpc1.safetensors")
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-2)
 
