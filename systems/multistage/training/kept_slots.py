@@ -126,7 +126,10 @@ class KeptSlots:
             path = shard_path(self.folder, begin, end)
             shard = open_shard(path, _KEPT)
             if shard is None:
-                raise DataError(f"{path}: cannot be read after it was written; is the disk in order?")
+                raise DataError(
+                    f"{path}: cannot be read after it was made; expected a disk in order, and a folder that all "
+                    "processes of the training see"
+                )
             self._take(shard)
         for other in others:
             for shard in other.shards(self.made_by, _KEPT):
