@@ -16,13 +16,15 @@ _MINUS = re.compile(r"(?<![\w-])-(?=\d)")
 def number(value: float | None, digits: int, *, signed: bool = False) -> str:
     """A value with so many decimals, a dash where it is undefined.
 
-    >>> number(-1e-17, 3), number(0.4124, 3, signed=True)
-    ('0.000', '+0.412')
+    What rounds to zero has no sign: "+0.00" for a bound of −0.004 would say that an interval lies above zero.
+
+    >>> number(-1e-17, 3), number(0.4124, 3, signed=True), number(-0.004, 2, signed=True)
+    ('0.000', '+0.412', '0.00')
     """
     if value is None:
         return ABSENT
     settled = round(round(value, PLACES), digits) + 0.0  # + 0.0: no "-0.000"
-    return f"{settled:+.{digits}f}" if signed else f"{settled:.{digits}f}"
+    return f"{settled:+.{digits}f}" if signed and settled else f"{settled:.{digits}f}"
 
 
 def number_and_interval(

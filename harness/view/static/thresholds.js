@@ -156,7 +156,8 @@ function number(value, digits, signed = false) {
   if (value === null || value === undefined) return "–";
   const text = Math.abs(value).toFixed(digits);
   const zero = Number(text) === 0;
-  return (value < 0 && !zero ? "−" : signed ? "+" : "") + text;
+  if (zero) return text; // no sign, as in tables
+  return (value < 0 ? "−" : signed ? "+" : "") + text;
 }
 
 function range(low, high, digits, signed = false) {

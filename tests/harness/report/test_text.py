@@ -32,7 +32,12 @@ def test_a_number_reads_the_same_whatever_its_last_bits_are(value: float) -> Non
     for digits, signed in itertools.product((1, 2, 3), (False, True)):
         texts = {number(value + bits, digits, signed=signed) for bits in ULPS}
         assert len(texts) == 1
-        assert not re.fullmatch(r"-0\.0+", texts.pop())
+        assert not re.fullmatch(r"[-+]0\.0+", texts.pop())
+
+
+def test_a_bound_that_rounds_to_zero_does_not_claim_a_side() -> None:
+    assert number_and_interval(0.055, -0.0048, 0.118, 3, signed=True) == "+0.055 [0.00, +0.12]"
+    assert number_and_interval(-0.055, -0.118, 0.0048, 3, signed=True) == "-0.055 [-0.12, 0.00]"
 
 
 def test_an_interval_that_is_a_point_is_not_shown_whatever_its_last_bits_are() -> None:
