@@ -194,7 +194,11 @@ def test_names_of_classes_stay_whole_and_nothing_lies_upon_another_on_a_narrow_s
         page.wait_for_load_state("networkidle")
         tall = page.evaluate("""[...document.querySelectorAll("td.labels, td.unbroken")]
             .filter((cell) => cell.textContent.trim() && cell.getClientRects().length && cell.clientWidth < 60)
-            .filter((cell) => cell.clientHeight > 60).map((cell) => cell.textContent)""")
+            .filter((cell) => {  // the text's height: the cell is as tall as its row
+                const text = document.createRange();
+                text.selectNodeContents(cell);
+                return text.getBoundingClientRect().height > 60;
+            }).map((cell) => cell.textContent)""")
         assert tall == [], address
         outside = page.evaluate("""[...document.querySelectorAll(".stages .facts > *")]
             .filter((fact) => fact.getBoundingClientRect().right > fact.closest("td").getBoundingClientRect().right + 1)
