@@ -134,7 +134,10 @@ class SlotSource:
     @torch.no_grad()
     def _hear(self, first: int, last: int) -> Heard:
         recipe, scenes = self.plan.recipe, []
+        device = next(self.m2d.parameters()).device
         for number, scene in enumerate(batches(recipe.data, recipe.seed, 1, first=first, last=last), first):
             torch.manual_seed(zlib.crc32(f"{recipe.seed} alone {number}".encode()))
-            scenes.append(Heard(self.hear(scene), *sources_alone(scene, self.m2d)))
+            here = scene.to(device)
+            heard_here = Heard(self.hear(here), *sources_alone(here, self.m2d))
+            scenes.append(heard_here.to(torch.device("cpu")))
         return joined(scenes)

@@ -73,6 +73,10 @@ class Heard(NamedTuple):
     alone: Tensor
     alone_labels: Tensor
 
+    def to(self, device: torch.device) -> "Heard":
+        """The same on a device."""
+        return Heard(self.slots.to(device), self.alone.to(device), self.alone_labels.to(device))
+
 
 _OF_SLOTS = ("features", "log_mel", "level", "labels")
 _KEPT = (*_OF_SLOTS, "alone", "alone_labels")
@@ -113,15 +117,25 @@ class KeptSlots:
             DataError: a file cannot be written, or one of the others not be read.
             UsageError: the others were made by other networks.
         """
-        make_folder(self.folder)
+        everywhere(fabric, lambda: make_folder(self.folder))
         first(fabric, lambda: take_folder(self.folder, self.made_by, material))
         shards = [(begin, min(scenes, begin + SHARD)) for begin in range(0, scenes, SHARD)]
         for number in range(0, len(shards), fabric.world_size):
             turn = shards[number : number + fabric.world_size]
             own = turn[fabric.global_rank : fabric.global_rank + 1]  # none in the last turn, perhaps
             everywhere(fabric, functools.partial(self._make, own, hear))
+            everywhere(fabric, functools.partial(self._open, turn))
             if progress is not None:
                 progress(turn[-1][1], scenes)
+        everywhere(fabric, functools.partial(self._take_others, others))
+
+    def _make(self, shards: Sequence[tuple[int, int]], hear: Callable[[int, int], Heard]) -> None:
+        for begin, end in shards:
+            path = shard_path(self.folder, begin, end)
+            if open_shard(path, _KEPT) is None:
+                write_atomically(path, save(_tensors(hear(begin, end))), sync=False)
+
+    def _open(self, shards: Sequence[tuple[int, int]]) -> None:
         for begin, end in shards:
             path = shard_path(self.folder, begin, end)
             shard = open_shard(path, _KEPT)
@@ -131,15 +145,11 @@ class KeptSlots:
                     "processes of the training see"
                 )
             self._take(shard)
+
+    def _take_others(self, others: Sequence[OtherSlots]) -> None:
         for other in others:
             for shard in other.shards(self.made_by, _KEPT):
                 self._take(shard)
-
-    def _make(self, shards: Sequence[tuple[int, int]], hear: Callable[[int, int], Heard]) -> None:
-        for begin, end in shards:
-            path = shard_path(self.folder, begin, end)
-            if open_shard(path, _KEPT) is None:
-                write_atomically(path, save(_tensors(hear(begin, end))), sync=False)
 
     def _take(self, shard: Mapping[str, Tensor]) -> None:
         self._shards.append(shard)
