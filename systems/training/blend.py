@@ -17,6 +17,7 @@ from torch import Tensor
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import card_held
 from s5eval.systems.training import checkpoint
+from s5eval.systems.training.exports import update_card, write_weights
 from s5eval.systems.training.parts import EARLIER_RECIPE
 from s5eval.systems.weight_files import file_digest, read_tensors
 
@@ -52,9 +53,9 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
     with card_held(out):
         for part, tensors in blended.items():
             kind = next(value.dtype for value in tensors.values() if value.is_floating_point())
-            digests[part] = checkpoint.write_weights(out / f"{part}.safetensors", tensors, kind)
+            digests[part] = write_weights(out / f"{part}.safetensors", tensors, kind)
         written = {f"{part}.safetensors": digest for part, digest in digests.items()}
-        checkpoint.update_card(out, _entry(parts, share, started, digests), written=written)
+        update_card(out, _entry(parts, share, started, digests), written=written)
     return digests
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints that survive being killed, and the export of trained parts.
+"""Checkpoints that survive being killed.
 
 A checkpoint is a folder `step-<number>` of safetensors files, one per kind of value and each no larger than the part
 itself, with `state.json`, which lists their digests and closes with its own. It is written under another name, handed
@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import sweep, sync_folder, write_atomically
+from s5eval.data_manifests.common.files import sync_folder, write_atomically
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
-from s5eval.systems.card import read_card, write_card
 from s5eval.systems.energy import Energy, read_energy
+from s5eval.systems.training.exports import write_tensors
 from s5eval.systems.weight_files import read_tensors
 
 _KEPT = 2  # checkpoints
@@ -82,7 +81,9 @@ def save(folder: Path, state: State) -> Path:
         tables = {"weights": state.weights, "average": state.average}
         tables |= {f"optimiser.{kind}": table for kind, table in state.moments.items()}
         tables = {name: table for name, table in tables.items() if table}
-        files = {f"{name}.safetensors": _write(draft / f"{name}.safetensors", table) for name, table in tables.items()}
+        files = {
+            f"{name}.safetensors": write_tensors(draft / f"{name}.safetensors", table) for name, table in tables.items()
+        }
         content = {
             "step": state.step,
             "seconds": state.seconds,
@@ -92,7 +93,7 @@ def save(folder: Path, state: State) -> Path:
             "figures": dict(state.figures),
             "built_on": dict(state.built_on),
             "started_from": dict(state.started_from),
-            "energy": [None if told is None else asdict(told) for told in state.energy],
+            "energy": _told(state),
         }
         write_atomically(draft / "state.json", seal(content, indent=1))
         draft.rename(final)
@@ -104,6 +105,10 @@ def save(folder: Path, state: State) -> Path:
     for path in [*_checkpoints(folder)[:-_KEPT], *drafts]:
         shutil.rmtree(path, ignore_errors=True)
     return final
+
+
+def _told(state: State) -> list[dict[str, Any] | None]:
+    return [None if told is None else asdict(told) for told in state.energy]
 
 
 def _checkpoints(folder: Path) -> list[Path]:
@@ -217,21 +222,6 @@ def restore_moments(
             }
 
 
-def write_weights(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
-    """Write weights as safetensors, floating-point ones as `kind`, and return the file's digest, `sha256:…`.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    table = {key: value.to(kind) if value.is_floating_point() else value for key, value in weights.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent)
-        return f"sha256:{_write(path, table)}"
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}; make room and call again") from error
-
-
 def probe(folder: Path) -> None:
     """Make a folder and write to it, before time is spent on what is to go there.
 
@@ -245,53 +235,3 @@ def probe(folder: Path) -> None:
         test.unlink()
     except OSError as error:
         raise DataError(f"{folder}: cannot be written to: {error.strerror or error}") from error
-
-
-def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
-    """What the card of a weights folder says of a recipe that was exported there, None where it says nothing.
-
-    Raises:
-        DataError: the card cannot be read.
-    """
-    found = [old for old in read_card(folder)["history"] if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
-    return found[-1] if found else None
-
-
-def update_card(
-    folder: Path,
-    entry: Mapping[str, Any],
-    material: Sequence[Mapping[str, Any]] = (),
-    *,
-    written: Mapping[str, str],
-) -> None:
-    """Add what was done to `card.json` of a weights folder, or replace what it said of the same recipe and plan.
-
-    `written` holds the digests of the files that were written just now, by their paths below the folder: what those
-    names had before is no longer taken. The card is held (`card_held`) since before they were.
-
-    What else the card holds, such as scores, stays. Folders of recordings in `material` are described under
-    `recordings`, once for every digest: how many files of which licence and source.
-
-    Raises:
-        DataError: the card that is there cannot be read, or the new one not be written.
-    """
-    card = read_card(folder)
-    history = card["history"]
-    same = [k for k, old in enumerate(history) if all(old.get(key) == entry[key] for key in ("recipe", "plan"))]
-    if same:
-        history[same[-1]] = dict(entry)
-    else:
-        history.append(dict(entry))
-    for told in material:
-        if "digest" in told:
-            known = {key: value for key, value in told.items() if key not in ("share", "digest")}
-            card.setdefault("recordings", {})[told["digest"]] = known
-    card["files"] = {**card.get("files", {}), **written}
-    write_card(folder, card)
-
-
-def _write(path: Path, table: Mapping[str, Tensor]) -> str:
-    """Write tensors, atomically and synced; returns the file's hexadecimal SHA-256."""
-    # not `save_file`: that one leaves files that only their owner can read
-    content = save_tensors({name: value.detach().cpu().contiguous() for name, value in table.items()})
-    return write_atomically(path, content)

@@ -20,8 +20,8 @@ from s5eval.systems.decision import load_decision, thresholds_file
 from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE
 from s5eval.systems.weight_files import checked_digest
 
-checkpoint = pytest.importorskip("s5eval.systems.training.checkpoint")
-update_card = checkpoint.update_card
+exports = pytest.importorskip("s5eval.systems.training.exports")
+update_card = exports.update_card
 Call = Callable[..., Any]
 
 
@@ -105,7 +105,7 @@ def test_weights_of_before_are_refused_once_the_card_says_what_the_file_is_now(t
 
 
 def test_trainings_that_end_together_all_stand_on_the_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = checkpoint.read_card
+    read = exports.read_card
 
     def slowly(folder: Path) -> dict[str, Any]:
         found = read(folder)
@@ -116,7 +116,7 @@ def test_trainings_that_end_together_all_stand_on_the_card(tmp_path: Path, monke
         with card_held(tmp_path):
             update_card(tmp_path, {"recipe": f"r{number}", "plan": "1"}, written={f"p{number}.safetensors": "sha256:x"})
 
-    monkeypatch.setattr(checkpoint, "read_card", slowly)
+    monkeypatch.setattr(exports, "read_card", slowly)
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(finish, range(6)))
     card = read(tmp_path)

@@ -15,7 +15,8 @@ from torch import nn
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.training import checkpoint
-from s5eval.systems.training.checkpoint import State, load, save, update_card
+from s5eval.systems.training.checkpoint import State, load, save
+from s5eval.systems.training.exports import exported, update_card
 
 
 def state(step: int) -> State:
@@ -200,7 +201,7 @@ def test_a_card_that_is_none_is_an_error(tmp_path: Path, text: str) -> None:
 
 
 def test_the_card_knows_what_was_exported(tmp_path: Path) -> None:
-    assert checkpoint.exported(tmp_path, "uss", "1") is None
+    assert exported(tmp_path, "uss", "1") is None
     update_card(tmp_path, {"recipe": "uss", "plan": "1", "steps": 3}, written={})
-    assert checkpoint.exported(tmp_path, "uss", "2") is None
-    assert checkpoint.exported(tmp_path, "uss", "1") == {"recipe": "uss", "plan": "1", "steps": 3}
+    assert exported(tmp_path, "uss", "2") is None
+    assert exported(tmp_path, "uss", "1") == {"recipe": "uss", "plan": "1", "steps": 3}

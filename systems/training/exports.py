@@ -1,0 +1,81 @@
+"""What a training leaves in the folder of weights: files of parts, and on their card what was done.
+
+The card is the record of every recipe that was exported there; `systems.card` reads and writes it as a whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import sweep, write_atomically
+from s5eval.systems.card import read_card, write_card
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
+    """Write weights as safetensors, floating-point ones as `kind`, and return the file's digest, `sha256:…`.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    table = {key: value.to(kind) if value.is_floating_point() else value for key, value in weights.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        return f"sha256:{write_tensors(path, table)}"
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}; make room and call again") from error
+
+
+def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
+    """What the card of a weights folder says of a recipe that was exported there, None where it says nothing.
+
+    Raises:
+        DataError: the card cannot be read.
+    """
+    found = [old for old in read_card(folder)["history"] if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
+    return found[-1] if found else None
+
+
+def update_card(
+    folder: Path,
+    entry: Mapping[str, Any],
+    material: Sequence[Mapping[str, Any]] = (),
+    *,
+    written: Mapping[str, str],
+) -> None:
+    """Add what was done to `card.json` of a weights folder, or replace what it said of the same recipe and plan.
+
+    `written` holds the digests of the files that were written just now, by their paths below the folder: what those
+    names had before is no longer taken. The card is held (`card_held`) since before they were.
+
+    What else the card holds, such as scores, stays. Folders of recordings in `material` are described under
+    `recordings`, once for every digest: how many files of which licence and source.
+
+    Raises:
+        DataError: the card that is there cannot be read, or the new one not be written.
+    """
+    card = read_card(folder)
+    history = card["history"]
+    same = [k for k, old in enumerate(history) if all(old.get(key) == entry[key] for key in ("recipe", "plan"))]
+    if same:
+        history[same[-1]] = dict(entry)
+    else:
+        history.append(dict(entry))
+    for told in material:
+        if "digest" in told:
+            known = {key: value for key, value in told.items() if key not in ("share", "digest")}
+            card.setdefault("recordings", {})[told["digest"]] = known
+    card["files"] = {**card.get("files", {}), **written}
+    write_card(folder, card)
+
+
+def write_tensors(path: Path, table: Mapping[str, Tensor]) -> str:
+    """Write tensors, atomically and synced; returns the file's hexadecimal SHA-256."""
+    # not `save_file`: that one leaves files that only their owner can read
+    content = save_tensors({name: value.detach().cpu().contiguous() for name, value in table.items()})
+    return write_atomically(path, content)
