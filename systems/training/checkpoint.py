@@ -63,7 +63,10 @@ class State:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Write a checkpoint and remove all older ones but the last; one of the same step stands already.
+    """Write a checkpoint and remove all older ones but the last.
+
+    Where one of the same step stands already, as while slots are made before the first, only its seconds and its
+    energy grow.
 
     Returns:
         Its folder.
@@ -72,7 +75,8 @@ def save(folder: Path, state: State) -> Path:
         DataError: it cannot be written; the previous one stays.
     """
     final = folder / f"step-{state.step:08d}"
-    if final.exists():  # the same step of the same plan is the same state, and it must never be missing
+    if final.exists():  # the same step of the same plan has the same weights, and it must never be missing
+        _add_seconds(final / "state.json", state)
         return final
     draft = folder / f".{final.name}.{os.getpid()}"
     try:
@@ -105,6 +109,15 @@ def save(folder: Path, state: State) -> Path:
     for path in [*_checkpoints(folder)[:-_KEPT], *drafts]:
         shutil.rmtree(path, ignore_errors=True)
     return final
+
+
+def _add_seconds(path: Path, state: State) -> None:
+    try:
+        content = dict(unseal(path.read_bytes()).content)
+        if float(content["seconds"]) < state.seconds:
+            write_atomically(path, seal({**content, "seconds": state.seconds, "energy": _told(state)}, indent=1))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read or written ({error}); expected {_AGAIN}") from error
 
 
 def _told(state: State) -> list[dict[str, Any] | None]:

@@ -190,8 +190,10 @@ class _Sitting:
 
         def made(done: int, total: int) -> None:
             self._count()
-            if anyone(fabric, stop.asked):
-                raise KeyboardInterrupt  # what is kept is kept
+            over = anyone(fabric, stop.asked)
+            self._keep(over)  # what was made stays, and so do the seconds that it took
+            if over:
+                raise KeyboardInterrupt
             if self.say is not None and time.monotonic() > self.told + 60:
                 self.told = time.monotonic()
                 self.say(f"{done} of {total} scenes are heard and kept in {self.settings.out}")

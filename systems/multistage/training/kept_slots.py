@@ -25,7 +25,7 @@ from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.labels import NO_SOURCE
 from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
 from s5eval.systems.multistage.training.slot_folder import SHARD, OtherSlots, open_shard, shard_path, take_folder
-from s5eval.systems.training.together import ALONE, everywhere, first
+from s5eval.systems.training.together import ALONE, alike, everywhere, first
 
 _DECIBEL = 0.23025850929940458  # of power, in nats
 _KNOTS = 5  # of a random equalisation, from the lowest band to the highest
@@ -115,7 +115,7 @@ class KeptSlots:
 
         Raises:
             DataError: a file cannot be written, or one of the others not be read.
-            UsageError: the others were made by other networks.
+            UsageError: the others were made by other networks, or processes have found other numbers of their slots.
         """
         everywhere(fabric, lambda: make_folder(self.folder))
         first(fabric, lambda: take_folder(self.folder, self.made_by, material))
@@ -128,6 +128,7 @@ class KeptSlots:
             if progress is not None:
                 progress(turn[-1][1], scenes)
         everywhere(fabric, functools.partial(self._take_others, others))
+        alike(fabric, f"{len(self)} slots", "the folders of slots.also must lie still while a training begins")
 
     def _make(self, shards: Sequence[tuple[int, int]], hear: Callable[[int, int], Heard]) -> None:
         for begin, end in shards:

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,14 @@ def test_the_card_knows_what_was_exported(tmp_path: Path) -> None:
     update_card(tmp_path, {"recipe": "uss", "plan": "1", "steps": 3}, written={})
     assert exported(tmp_path, "uss", "2") is None
     assert exported(tmp_path, "uss", "1") == {"recipe": "uss", "plan": "1", "steps": 3}
+
+
+def test_seconds_grow_where_the_step_stands_already(tmp_path: Path) -> None:
+    path = save(tmp_path, state(0))
+    tables = {file.name: file.read_bytes() for file in path.glob("*.safetensors")}
+    save(tmp_path, replace(state(0), seconds=9.5))
+    save(tmp_path, replace(state(0), seconds=4.0))  # of a process that knew less
+    found = load(tmp_path, "sha256:x")
+    assert found is not None
+    assert (found.step, found.seconds) == (0, 9.5)
+    assert {file.name: file.read_bytes() for file in path.glob("*.safetensors")} == tables

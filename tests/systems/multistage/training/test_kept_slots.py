@@ -4,6 +4,7 @@ import json
 import runpy
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from s5eval.systems.multistage.training.classification import SlotSource, source
 from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw, mix, vary
 from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
 from s5eval.systems.networks.m2d import M2D
+from s5eval.systems.training import checkpoint
 from s5eval.systems.training.batches import batches
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.parts import PartsFolder
@@ -141,6 +143,7 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
 
     def interrupt(first: int, last: int) -> Heard:
         heard.append(first)
+        time.sleep(0.3)
         signal.raise_signal(signal.SIGINT)
         return kept(invented(2 * (last - first)))
 
@@ -152,6 +155,28 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
     signal.signal(signal.SIGINT, before)
     assert heard == [0]
     assert len(list((tmp_path / "out" / "slots").glob("*.safetensors"))) == 1
+    state = checkpoint.load(tmp_path / "out", plan.digest())
+    assert state is not None
+    assert (state.step, state.seconds > 0.3) == (0, True)  # what was made counts as training, and is not made again
+
+
+def test_a_killed_making_of_slots_keeps_its_seconds(
+    toy_plan: ToyPlan, ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = toy_plan("dpc", **CLASSIFIER, **slots({"scenes": 120}))
+
+    def stumble(first: int, last: int) -> Heard:
+        if first:
+            raise MemoryError  # ends at once, like a kill
+        time.sleep(0.3)
+        return kept(invented(2 * (last - first)))
+
+    monkeypatch.setattr(SlotSource, "_hear", lambda self, first, last: stumble(first, last))
+    with pytest.raises(MemoryError):
+        train(plan, TrainingSitting(ready, tmp_path / "out", device="cpu", checkpoint_minutes=0.001))
+    state = checkpoint.load(tmp_path / "out", plan.digest())
+    assert state is not None
+    assert state.seconds > 0.3
 
 
 def test_slots_of_another_separator_are_made_anew(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
