@@ -18,7 +18,7 @@ from s5eval.systems.training.training_plan import read_plan, recipe_names
 def test_every_shipped_recipe_resolves(preset: str) -> None:
     names = recipe_names(preset)
     more = {"mini": ["encoder", "m2d", "segmentation", "uss"], "paper": ["uss"]}
-    names_1, names_2 = (["adapt", "names"], ["names2"]) if preset == "mini" else ([], [])
+    names_1, names_2 = (["adapt", "names"], ["names2", "names3"]) if preset == "mini" else ([], [])
     assert names == [*more[preset], "dpc", *names_1, "tse2", *names_2, "tse3", "refine"]
     for name in names:
         plan = read_plan(f"{preset}/{name}")

@@ -30,8 +30,9 @@ def test_the_recipes_make_a_system_that_runs(
         "dpc": {"trains": ["dpc1"], "starts_from": {"dpc1": "dpc1"}},
     }
     few = {"slots": {"scenes": 4, "batch": 6}}
-    whole |= {"names": few, "names2": few}
-    for name in ("encoder", "m2d", "segmentation", "uss", "dpc", "adapt", "names", "tse2", "names2", "tse3", "refine"):
+    whole |= {"names": few, "names2": few, "names3": few}
+    stage_1 = ("encoder", "m2d", "segmentation", "uss", "dpc", "adapt", "names")
+    for name in (*stage_1, "tse2", "names2", "names3", "tse3", "refine"):
         result = toy_train(name, **whole.get(name, {}))
         assert result.finished
         assert all(math.isfinite(value) for value in result.figures.values()), name
