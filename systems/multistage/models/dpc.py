@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s5eval.systems.multistage.configuration import ClassifierSizes
+from s5eval.systems.multistage.sizes import ClassifierSizes
 from s5eval.systems.networks.precision import at_least_float32
 
 TARGET_RMS = 10.0 ** (-26.0 / 20.0)

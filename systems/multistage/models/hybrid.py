@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from s5eval.systems.multistage.configuration import SeparatorSizes
+from s5eval.systems.multistage.sizes import SeparatorSizes
 from s5eval.systems.networks.mamba2 import BiMamba2
 from s5eval.systems.networks.mish import mish
 from s5eval.systems.networks.sizes import Mamba2Sizes
