@@ -18,6 +18,7 @@ from s5eval.systems.multistage.sizes import (
 )
 from s5eval.systems.networks.sizes import M2DSizes, Mamba2Sizes
 from s5eval.systems.settings import check_positive, read_preset
+from s5eval.systems.spatial_filter import SpatialFilterSettings
 
 PRESETS = ("mini", "paper")
 ENCODERS = ("af_whisper", "whisper", "m2d", "none")
@@ -41,6 +42,7 @@ class MultistageConfiguration:
         seed: of the random weights where none are given.
         mamba: two-way Mamba-2 in both blocks, in the time block only, or nowhere.
         decoder: complex spectrum directly (`map`), or a complex mask on every input channel (`cmask`).
+        spatial_filter: what the channels are filtered by behind the last stage, whichever it is.
     """
 
     stages: int
@@ -52,6 +54,7 @@ class MultistageConfiguration:
     seed: int
     mamba: Literal["both", "time_only", "none"]
     decoder: Literal["map", "cmask"]
+    spatial_filter: SpatialFilterSettings
     stft: STFTSizes
     objects: ObjectCounts
     separator: SeparatorSizes
@@ -140,9 +143,11 @@ def recorded(configuration: MultistageConfiguration) -> dict[str, Any]:
     """The configuration as digests of trainings count it: in the words of the days before encoders had names, or M2D
     a stem.
 
-    What was begun with AF-Whisper, or without, goes on and is found again; another encoder is one key more.
+    What was begun with AF-Whisper, or without, goes on and is found again; another encoder is one key more. What
+    comes behind the last stage, no training hears.
     """
     content = {**asdict(configuration), "dpc": configuration.dpc.recorded(), "m2d": configuration.m2d.recorded()}
+    del content["spatial_filter"]
     encoder, sizes = content["frame_encoder"], content.pop("frame_encoder_sizes")
     other = {} if encoder in ("af_whisper", "none") else {"encoder": encoder}
     return {**content, "af_whisper": encoder == "af_whisper", "frame_encoder": sizes, **other}
@@ -224,6 +229,7 @@ def _check(c: MultistageConfiguration) -> None:
         raise UsageError(
             f"system.separator.bands hold {covered} bins, the transform has {c.stft.window // 2 + 1}; leave some out"
         )
+    c.spatial_filter.check("system.spatial_filter")
     c.m2d.check("system.m2d")
     if len(c.dpc.widths) != len(c.dpc.strides):
         raise UsageError("system.dpc.widths and system.dpc.strides must be equally long")

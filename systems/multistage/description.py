@@ -9,6 +9,7 @@ from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import weights_folder
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.resources import augmentation, heard_resources, pretrained, training_facts
+from s5eval.systems.spatial_filter import SpatialFilterSettings
 
 
 def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, str]:
@@ -41,9 +42,18 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
             "separation: source-aggregated SDR and SNR over assigned slots, segmentation of cells; classes: "
             "cross-entropy with an additive angular margin; silence: binary cross-entropy"
         ),
-        "post_processing": "none",
+        "post_processing": _post_processing(c.spatial_filter),
         **from_card(settings),
     }
+
+
+def _post_processing(settings: SpatialFilterSettings) -> str:
+    if not settings.share:
+        return "none"
+    return (
+        f"multichannel Wiener filter of the mixture by masks of the estimates ({settings.window} samples), "
+        f"{settings.share:g} of it and {1 - settings.share:g} of the estimate"
+    )
 
 
 def from_card(settings: MultistageSettings) -> dict[str, str]:

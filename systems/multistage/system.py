@@ -23,6 +23,7 @@ from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.spatial_filter import SpatialFilterStage
 from s5eval.systems.weight_files import joint_digest, load_strictly, read_tensors
 from s5eval.systems.weights import EXPORTED, UNTRAINED, PartLoader, choose_folder, decision_beside, seeded, typed
 
@@ -39,7 +40,7 @@ PARTS = {1: ("uss", "dpc1"), 2: ("tse2", "dpc2"), 3: ("tse3", "dpc3")}
 
 
 def build(config: Mapping[str, Any], device: str) -> Pipeline:
-    """The system as a pipeline of one to three stages.
+    """The system as a pipeline of one to three stages, and a spatial filter of what they end in.
 
     Args:
         config: the `system.*` keys: `preset` (default `mini`), `weights`, `m2d_weights`, `af_whisper_weights`,
@@ -102,6 +103,8 @@ class _MultistageBuilder:
         found = self.encoder(m2d)
         stages: list[Stage] = [self.separation(m2d)]
         stages += [self.extraction(n, m2d, found) for n in range(2, self.config.stages + 1)]
+        if (spatial := self.config.spatial_filter).share > 0:
+            stages.append(SpatialFilterStage("filter", spatial, self.device, tau_skip=self.config.tau_skip))
         decision, thresholds = decision_beside(self.folder, Decision())
         digests = self.loader.digests
         trained = {name: digest for name, digest in digests.items() if name != "m2d"}

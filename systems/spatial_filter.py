@@ -1,0 +1,138 @@
+"""A multichannel Wiener filter behind the last stage of a system: what the channels tell of where sounds come from.
+
+A separator decides cell by cell of a map. Where sources stand still, one linear filter of the channels for every
+frequency, the same for the whole mixture, lets through what comes from a source's direction and turns down the rest,
+with no cell cut out. Its statistics come from masks of the estimates (Heymann, Drude, Haeb-Umbach, ICASSP 2016); its
+weights are those of the speech-distortion-weighted filter (Spriet, Moonen, Wouters, Signal Processing 84, 2004).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.records import Mixture
+from s5eval.systems.batching import mixture_batches
+from s5eval.systems.interface import Candidates, Json
+
+REVISION = 1
+"""Raised whenever the code changes what the filter makes of the same estimates and settings."""
+
+_TINY = 1e-30  # keeps empty frequencies solvable
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialFilterSettings:
+    """How the channels are filtered.
+
+    Attributes:
+        share: of the filtered waveform in the result, from 0 to 1; the rest is the estimate as it was. 0: no filter.
+        window: of the transform, in samples at 32 kHz; its hop is a quarter. Long against the room's reflections.
+        noise: weight of what is not the source, above 0: larger values turn it down further and bend the source more.
+        loading: added to the diagonal of the channels' power, as a share of its mean, from 0: the filter then trusts
+            small differences between channels less.
+    """
+
+    share: float
+    window: int
+    noise: float
+    loading: float
+
+    def check(self, where: str) -> None:
+        """Refuse what cannot be; `where` names the settings. Raises `UsageError`."""
+        if not 0 <= self.share <= 1:
+            raise UsageError(f"{where}.share is {self.share}, expected a number from 0 to 1")
+        if self.window < 4 or self.window % 4:
+            raise UsageError(f"{where}.window is {self.window}, expected a multiple of 4, at least 4")
+        if not 0 < self.noise < float("inf"):
+            raise UsageError(f"{where}.noise is {self.noise}, expected a number above 0")
+        if not 0 <= self.loading < float("inf"):
+            raise UsageError(f"{where}.loading is {self.loading}, expected a number from 0")
+
+
+def spatially_filtered(mixture: Tensor, estimates: Tensor, settings: SpatialFilterSettings) -> Tensor:
+    """What comes out of the filter for every estimate, mixed with it.
+
+    With X (channels × frames) the mixture and S an estimate at one frequency, every frame belongs to the source with
+    the share m = |S|² / (|S|² + |X₀ − S|²). From Φ = Σ m X Xᴴ and N = Σ (1 − m) X Xᴴ follow the weights
+    w = (Φ + noise · N + d I)⁻¹ Φ e₀, where d is `loading` times the mean power of a channel, and the waveform wᴴ X.
+
+    Args:
+        mixture: (channels, T); the first channel is the one that the estimates are parts of.
+        estimates: (N, T).
+        settings: see there.
+
+    Returns:
+        (N, T); zero, but for the estimate's own share, where mixture or estimate is silent.
+
+    Example:
+        >>> settings = SpatialFilterSettings(share=0.6, window=64, noise=0.5, loading=0.1)
+        >>> spatially_filtered(torch.zeros(4, 1000), torch.zeros(2, 1000), settings).shape
+        torch.Size([2, 1000])
+    """
+    length = mixture.shape[1]
+    channels = _transform(mixture, settings.window)
+    power = torch.einsum("aft,bft->fab", channels, channels.conj())
+    loading = settings.loading * power.diagonal(dim1=1, dim2=2).real.mean(1)
+    diagonal = torch.eye(len(mixture), device=mixture.device) * loading.clamp_min(_TINY).view(-1, 1, 1)
+    rows = []
+    for estimate in estimates:  # one at a time: the transforms of all would be large
+        source = _transform(estimate.unsqueeze(0), settings.window)[0]
+        own, rest = source.abs().square(), (channels[0] - source).abs().square()
+        mask = (own / (own + rest).clamp_min(_TINY)).to(channels.dtype)
+        target = torch.einsum("ft,aft,bft->fab", mask, channels, channels.conj())
+        weights = torch.linalg.solve(target + settings.noise * (power - target) + diagonal, target[:, :, 0])
+        rows.append(_waveform(torch.einsum("fa,aft->ft", weights.conj(), channels), settings.window, length))
+    filtered = torch.stack(rows) if rows else estimates
+    return settings.share * filtered + (1 - settings.share) * estimates
+
+
+def _transform(signals: Tensor, window: int) -> Tensor:
+    """(C, T) → (C, frequencies, frames)."""
+    hann = torch.hann_window(window, device=signals.device)
+    return torch.stft(signals, window, window // 4, window=hann, pad_mode="constant", return_complex=True)
+
+
+def _waveform(spectrum: Tensor, window: int, length: int) -> Tensor:
+    """(frequencies, frames) → (length,)."""
+    hann = torch.hann_window(window, device=spectrum.device)
+    return torch.istft(spectrum, window, window // 4, window=hann, length=length)
+
+
+class SpatialFilterStage:
+    """The filter as a system's last stage: waveforms change, scores and silences stay.
+
+    It stands behind all others, so that what networks are told is what they were trained on.
+    """
+
+    def __init__(self, name: str, settings: SpatialFilterSettings, device: str, *, tau_skip: float) -> None:
+        """`tau_skip`: slots likelier to be silent than this are handed on as they are."""
+        self.name, self.settings, self.device, self.tau_skip = name, settings, torch.device(device), tau_skip
+
+    def fingerprint(self) -> Mapping[str, Json]:
+        """Every setting that the result depends on."""
+        return {"revision": REVISION, "tau_skip": self.tau_skip, **asdict(self.settings)}
+
+    @torch.inference_mode()
+    def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
+        """Filtered candidates; raises `ValueError` when inputs are missing or not as long as their mixtures."""
+        if inputs is None or len(inputs) != len(mixtures):
+            raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
+        results: list[Candidates] = []
+        for audio, rows in mixture_batches(mixtures, self.device):
+            results += [self._filter(mixture, own) for mixture, own in zip(audio, inputs[rows], strict=True)]
+        return results
+
+    def _filter(self, mixture: Tensor, candidates: Candidates) -> Candidates:
+        if candidates.length != mixture.shape[1]:
+            raise ValueError(
+                f"stage {self.name}: candidates of {candidates.length} samples for a mixture of {mixture.shape[1]}"
+            )
+        alive = np.flatnonzero(candidates.p_silence <= self.tau_skip)
+        audio = candidates.audio.copy()
+        estimates = torch.from_numpy(audio[alive]).to(mixture.device)
+        audio[alive] = spatially_filtered(mixture, estimates, self.settings).float().cpu().numpy()
+        return Candidates(audio, candidates.class_scores.copy(), candidates.p_silence.copy(), candidates.labels)
