@@ -137,7 +137,7 @@ def test_a_resume_never_lacks_a_checkpoint(toy_plan: ToyPlan, tmp_path: Path, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("s5eval.systems.training.checkpoint._write", kill)
+        patch.setattr("s5eval.systems.training.checkpoint.write_tensors", kill)
         with pytest.raises(KeyboardInterrupt):
             train(toy_plan("uss", steps=5), sitting)
     assert train(toy_plan("uss", steps=5), sitting).step == 2
