@@ -71,16 +71,18 @@ def _bar(unit: str, what: str, *, keep: bool, start: int, **options: Any) -> Ite
 class _Lines:
     def __init__(self, unit: str, what: str, start: int) -> None:
         self.unit, self.what, self.start = unit, what, start
-        self.begun = self.told = time.monotonic()
+        self.told = time.monotonic()
+        self.first: tuple[float, int] | None = None  # what was before the first count, such as slots, is no pace
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
+        begun, start = self.first = self.first or (now, max(self.start, done))
         if now - self.told < SECONDS_BETWEEN_LINES:
             return
         self.told = now
         parts = [f"{done:,} of {total:,} {self.unit}s", note]
-        if self.start < done < total:
-            left = (now - self.begun) / (done - self.start) * (total - done)
+        if start < done < total:
+            left = (now - begun) / (done - start) * (total - done)
             parts.append(f"about {_duration(left)} left")
         text = ", ".join(part for part in parts if part)
         echo(f"{self.what}: {text}" if self.what else text, err=True)

@@ -180,6 +180,20 @@ def test_off_a_terminal_a_line_a_minute_says_how_far_it_is(
     ]
 
 
+def test_what_came_before_the_first_count_is_no_pace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: now[0])
+    with progress_bar.show_count("step") as show:
+        now[0] += 2400.0  # slots are made
+        for done in range(501, 1001):  # a training that goes on
+            show(done, 1500)
+            now[0] += 0.5
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["501 of 1,500 steps", "621 of 1,500 steps, about 7 min left"]
+
+
 def test_on_a_terminal_nothing_is_drawn_where_there_is_nothing_to_do() -> None:
     script = "from s5eval.harness.command_line.progress_bar import show_count\n"
     script += "with show_count('scene', 'making scenes') as show: show(5, 5)"
