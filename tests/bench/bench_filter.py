@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench_clues import SHIPPED, snr
+from bench_clues import SHIPPED, scenes_of_their_own, snr
 from torch.nn import functional as F
 
-from s5eval.data_manifests.sets.mini import RECIPE, mini_material
-from s5eval.data_manifests.training_scenes import TrainingScenes, start_worker
+from s5eval.data_manifests.training_scenes import start_worker
 from s5eval.systems.multistage.configuration import load_preset
 from s5eval.systems.multistage.training.trainer import _earlier
 from s5eval.systems.spatial_filter import spatially_filtered
@@ -40,12 +39,7 @@ def main(scenes: int, weights: Path) -> None:
     variants |= {f"loading {loading}": replace(own, loading=loading) for loading in (0.001, 0.01, 0.3)}
     stages = _earlier(3, configuration, PartsFolder(weights, torch.device("cpu")))
     ((extractor, _),) = stages.refinements
-    data = TrainingScenes(
-        mini_material("valid"),
-        replace(RECIPE, target_counts=(0, 1 / 3, 1 / 3, 1 / 3)),
-        seed=77,
-        scenes_per_epoch=scenes,
-    )
+    data = scenes_of_their_own(scenes)
     gained: dict[str, list[float]] = defaultdict(list)
     seconds = []
     for index in range(scenes):
