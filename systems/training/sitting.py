@@ -1,5 +1,6 @@
 """One sitting of a training: where it runs, for how long, and what it reads and writes."""
 
+import atexit
 import contextlib
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import torch
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.training.launch import Launch, agree, check_count, find_launch, note
+from s5eval.systems.training.together import leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def make_fabric(sitting: TrainingSitting, *, precision: str, say: Callable[[str]
         plugins=[TorchElasticEnvironment() if launch.by == "torchrun" else LightningEnvironment()],
     )
     fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(leave)  # Lightning does so for NCCL alone
     check_count(Launch("Lightning", total=fabric.world_size), count)
     return fabric
 

@@ -73,6 +73,16 @@ def anyone(fabric: Any, value: bool) -> bool:
     return bool(fabric.all_reduce(torch.tensor(float(value), device=fabric.device), reduce_op="sum") > 0)
 
 
+def leave() -> None:
+    """Part from the other processes before this one ends, however it ends.
+
+    The group's threads must not outlive the interpreter: one that still runs when C++ takes it down aborts the
+    process (SIGABRT), after everything was done and said.
+    """
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def _gather(fabric: Any, value: object) -> list[Any]:
     values: list[Any] = [None] * fabric.world_size
     distributed.all_gather_object(values, value)

@@ -1,6 +1,8 @@
-"""An error in one of several processes ends all of them, with its text."""
+"""An error in one of several processes ends all of them, with its text, and each parts from the others as it ends."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,3 +33,36 @@ def test_the_others_end_with_the_text_of_the_one_that_failed(failed: S5Error, mo
         together.everywhere(SimpleNamespace(world_size=2, global_rank=0), lambda: None)
     assert str(failed) in str(caught.value)
     assert caught.value.exit_code == failed.exit_code
+
+
+ENDING = """
+import atexit
+import sys
+
+import lightning.fabric
+
+from s5eval.systems.training.sitting import TrainingSitting, make_fabric
+
+class Fabric:
+    world_size = 2
+    def __init__(self, **_): pass
+    def launch(self):
+        from torch import distributed
+        store = distributed.HashStore()
+        distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+
+def look():
+    from torch import distributed
+    print("left" if not distributed.is_initialized() else "still there")
+
+atexit.register(look)  # called after what is registered later
+lightning.fabric.Fabric = Fabric
+make_fabric(TrainingSitting(sys.argv[1], sys.argv[1], device="cpu", devices=2), precision="float32")
+raise SystemExit(2)
+"""
+
+
+def test_a_process_parts_from_the_others_however_it_ends(tmp_path: Path) -> None:
+    pytest.importorskip("lightning.fabric")
+    done = subprocess.run([sys.executable, "-c", ENDING, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "left\n"), done.stderr
