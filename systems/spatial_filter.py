@@ -7,7 +7,7 @@ weights are those of the speech-distortion-weighted filter (Spriet, Moonen, Wout
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.batching import mixture_batches
 from s5eval.systems.interface import Candidates, Json
+from s5eval.systems.networks.precision import at_least_float32, full_precision
 
 REVISION = 1
 """Raised whenever the code changes what the filter makes of the same estimates and settings."""
@@ -30,6 +31,7 @@ class SpatialFilterSettings:
 
     Attributes:
         share: of the filtered waveform in the result, from 0 to 1; the rest is the estimate as it was. 0: no filter.
+        enrollment: the same in what an extractor is told to extract.
         window: of the transform, in samples at 32 kHz; its hop is a quarter. Long against the room's reflections.
         noise: weight of what is not the source, above 0: larger values turn it down further and bend the source more.
         loading: added to the diagonal of the channels' power, as a share of its mean, from 0: the filter then trusts
@@ -37,20 +39,32 @@ class SpatialFilterSettings:
     """
 
     share: float
+    enrollment: float
     window: int
     noise: float
     loading: float
 
     def check(self, where: str) -> None:
         """Refuse what cannot be; `where` names the settings. Raises `UsageError`."""
-        if not 0 <= self.share <= 1:
-            raise UsageError(f"{where}.share is {self.share}, expected a number from 0 to 1")
+        for name in ("share", "enrollment"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{where}.{name} is {getattr(self, name)}, expected a number from 0 to 1")
         if self.window < 4 or self.window % 4:
             raise UsageError(f"{where}.window is {self.window}, expected a multiple of 4, at least 4")
         if not 0 < self.noise < float("inf"):
             raise UsageError(f"{where}.noise is {self.noise}, expected a number above 0")
         if not 0 <= self.loading < float("inf"):
             raise UsageError(f"{where}.loading is {self.loading}, expected a number from 0")
+
+    def of_enrollments(self) -> "SpatialFilterSettings | None":
+        """The filter that enrollments go through; None: they stay as they are."""
+        return replace(self, share=self.enrollment) if self.enrollment > 0 else None
+
+    def recorded(self) -> dict[str, Json]:
+        """What the result of one filter depends on."""
+        content = asdict(self)
+        del content["enrollment"]
+        return content
 
 
 def spatially_filtered(mixture: Tensor, estimates: Tensor, settings: SpatialFilterSettings) -> Tensor:
@@ -69,7 +83,7 @@ def spatially_filtered(mixture: Tensor, estimates: Tensor, settings: SpatialFilt
         (N, T); zero, but for the estimate's own share, where mixture or estimate is silent.
 
     Example:
-        >>> settings = SpatialFilterSettings(share=0.6, window=64, noise=0.5, loading=0.1)
+        >>> settings = SpatialFilterSettings(share=0.6, enrollment=0.0, window=64, noise=0.5, loading=0.1)
         >>> spatially_filtered(torch.zeros(4, 1000), torch.zeros(2, 1000), settings).shape
         torch.Size([2, 1000])
     """
@@ -88,6 +102,26 @@ def spatially_filtered(mixture: Tensor, estimates: Tensor, settings: SpatialFilt
         rows.append(_waveform(torch.einsum("fa,aft->ft", weights.conj(), channels), settings.window, length))
     filtered = torch.stack(rows) if rows else estimates
     return settings.share * filtered + (1 - settings.share) * estimates
+
+
+def filtered_by_scene(mixtures: Tensor, scene: Tensor, estimates: Tensor, settings: SpatialFilterSettings) -> Tensor:
+    """Estimates (N, T) of several mixtures (N, channels, T), each filtered by the channels of its own.
+
+    Args:
+        mixtures: the mixture of every estimate.
+        scene: (N,), alike where the mixture is the same.
+        estimates: in any order.
+        settings: of the filter.
+
+    Returns:
+        (N, T), at least float32: the transforms need it where the networks run in less.
+    """
+    with full_precision(estimates):
+        filtered = at_least_float32(estimates).clone()
+        for number in sorted(set(scene.tolist())):
+            rows = torch.nonzero(scene == number)[:, 0]
+            filtered[rows] = spatially_filtered(mixtures[rows[0]].float(), filtered[rows], settings)
+    return filtered
 
 
 def _transform(signals: Tensor, window: int) -> Tensor:
@@ -114,7 +148,7 @@ class SpatialFilterStage:
 
     def fingerprint(self) -> Mapping[str, Json]:
         """Every setting that the result depends on."""
-        return {"revision": REVISION, "tau_skip": self.tau_skip, **asdict(self.settings)}
+        return {"revision": REVISION, "tau_skip": self.tau_skip, **self.settings.recorded()}
 
     @torch.inference_mode()
     def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:

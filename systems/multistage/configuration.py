@@ -42,7 +42,7 @@ class MultistageConfiguration:
         seed: of the random weights where none are given.
         mamba: two-way Mamba-2 in both blocks, in the time block only, or nowhere.
         decoder: complex spectrum directly (`map`), or a complex mask on every input channel (`cmask`).
-        spatial_filter: what the channels are filtered by behind the last stage, whichever it is.
+        spatial_filter: what the channels are filtered by behind the last stage, whichever it is, and for enrollments.
     """
 
     stages: int
@@ -139,15 +139,17 @@ def load_preset(name: str, changes: Mapping[str, Any] | None = None) -> Multista
     return configuration
 
 
-def recorded(configuration: MultistageConfiguration) -> dict[str, Any]:
+def recorded(configuration: MultistageConfiguration, *, extracts: bool) -> dict[str, Any]:
     """The configuration as digests of trainings count it: in the words of the days before encoders had names, or M2D
     a stem.
 
-    What was begun with AF-Whisper, or without, goes on and is found again; another encoder is one key more. What
-    comes behind the last stage, no training hears.
+    What was begun with AF-Whisper, or without, goes on and is found again; another encoder is one key more. The
+    spatial filter is heard by trainings of stages that extract (`extracts`), if enrollments go through it.
     """
     content = {**asdict(configuration), "dpc": configuration.dpc.recorded(), "m2d": configuration.m2d.recorded()}
     del content["spatial_filter"]
+    if extracts and (filter_ := configuration.spatial_filter.of_enrollments()) is not None:
+        content["enrollment"] = filter_.recorded()
     encoder, sizes = content["frame_encoder"], content.pop("frame_encoder_sizes")
     other = {} if encoder in ("af_whisper", "none") else {"encoder": encoder}
     return {**content, "af_whisper": encoder == "af_whisper", "frame_encoder": sizes, **other}

@@ -126,11 +126,25 @@ def was_trained_with(folder: Path | None, extractor: str, name: str, encoder: Fr
     Raises:
         DataError: the card cannot be read.
     """
-    history = [] if folder is None else read_card(folder)["history"]
-    entries = [entry for entry in history if extractor in dict(entry.get("files", {})).values()]
+    entries = _trainings_of(folder, extractor)
     if name == "af_whisper":
         return all("frame_encoder" not in entry for entry in entries)
     return any(entry.get("frame_embeddings") == encoder.digest for entry in entries)
+
+
+def enrollments_of(folder: Path | None, extractor: str) -> dict[str, Json] | None:
+    """By what the enrollments were filtered that an extractor was trained on, by the card of its folder; None: nothing.
+
+    Raises:
+        DataError: the card cannot be read.
+    """
+    told = [entry.get("enrollment") for entry in _trainings_of(folder, extractor)]
+    return told[-1] if told else None
+
+
+def _trainings_of(folder: Path | None, extractor: str) -> list[dict[str, Any]]:
+    history = [] if folder is None else read_card(folder)["history"]
+    return [entry for entry in history if extractor in dict(entry.get("files", {})).values()]
 
 
 def own_clue(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.frame_encoders import FrameEncoder
 from s5eval.systems.networks.m2d import M2D
+from s5eval.systems.spatial_filter import filtered_by_scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,8 @@ class ExtractionStage:
         labels = torch.tensor([int(inputs[m].class_scores[k].argmax()) for m, k in slots], device=device)
         source = torch.tensor([m for m, _ in slots], device=device)
         mixture = audio[source]
+        if (spatial := self.config.spatial_filter.of_enrollments()) is not None:
+            enrollment = filtered_by_scene(mixture, source, enrollment, spatial)
         with _precision(device, self.config):
             classes = F.one_hot(labels, len(CLASSES)).to(audio.dtype)
             extracted = self.extractor(mixture, enrollment, classes, self._embed(audio, enrollment, source))

@@ -17,7 +17,14 @@ from s5eval.systems.multistage.configuration import (
     asks_for_encoder,
     read_settings,
 )
-from s5eval.systems.multistage.encoder_by_name import NULL, FoundEncoder, find_encoder, own_clue, was_trained_with
+from s5eval.systems.multistage.encoder_by_name import (
+    NULL,
+    FoundEncoder,
+    enrollments_of,
+    find_encoder,
+    own_clue,
+    was_trained_with,
+)
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
@@ -128,11 +135,15 @@ class _MultistageBuilder:
 
     def extraction(self, n: int, m2d: M2D, found: FoundEncoder) -> ExtractionStage:
         trained = self.is_trained(f"tse{n}", found)
+        self.check_enrollment(f"tse{n}")
         extractor = self.part(f"tse{n}", DeFTMambaTSE, own=None if trained else own_clue)
         classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d)
+        filtered = self.config.spatial_filter.of_enrollments()
+        enrollment: dict[str, Json] = {} if filtered is None else {"enrollment": filtered.recorded()}
         extra: dict[str, Json] = {
             "clue": asdict(self.config.clue),
             "tau_skip": self.config.tau_skip,
+            **enrollment,
             **found.facts(self.config),
             **({} if trained else {"projection": f"untrained, seed {self.config.seed}"}),
         }
@@ -155,6 +166,17 @@ class _MultistageBuilder:
         if missing not in self.missing:
             self.missing.append(missing)
         return False
+
+    def check_enrollment(self, name: str) -> None:
+        """Note an extractor that is told enrollments of another kind than it was trained on: that costs 0.7 dB."""
+        if self.folder is None:
+            return
+        trained = enrollments_of(self.folder, self.loader.digest(part_file(self.folder, name)))
+        filtered = self.config.spatial_filter.of_enrollments()
+        kind = "enrollments as they are" if filtered is None else "enrollments filtered like these"
+        missing = f"an extractor trained on {kind}"
+        if trained != (filtered and filtered.recorded()) and missing not in self.missing:
+            self.missing.append(missing)
 
     def part(
         self, name: str, kind: type[_M], *, own: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.card import card_held
+from s5eval.systems.card import card_held, read_card
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.exports import update_card, write_weights
 from s5eval.systems.training.parts import EARLIER_RECIPE
 from s5eval.systems.weight_files import file_digest, read_tensors
+
+_CLUES = ("frame_encoder", "frame_embeddings", "enrollment")
 
 
 def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -> dict[str, str]:
@@ -42,6 +44,7 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
     if not 0 <= share <= 1 or not parts:
         raise UsageError(f"share is {share}, parts {list(parts)}: expected a share from 0 to 1, and at least one part")
     checkpoint.probe(out)
+    told = _told(new, parts)
     started: dict[str, str] = {}
     digests: dict[str, str] = {}
     blended: dict[str, Mapping[str, Tensor]] = {}
@@ -55,8 +58,15 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
             kind = next(value.dtype for value in tensors.values() if value.is_floating_point())
             digests[part] = write_weights(out / f"{part}.safetensors", tensors, kind)
         written = {f"{part}.safetensors": digest for part, digest in digests.items()}
-        update_card(out, _entry(parts, share, started, digests), written=written)
+        update_card(out, {**_entry(parts, share, started, digests), **told}, written=written)
     return digests
+
+
+def _told(new: Path, parts: Sequence[str]) -> dict[str, Any]:
+    """What the card says of the clues that the new parts were trained on: the blend takes them as well."""
+    files = {file_digest(path) for part in parts if (path := new / f"{part}.safetensors").is_file()}
+    entries = [entry for entry in read_card(new)["history"] if files & set(dict(entry.get("files", {})).values())]
+    return {key: entry[key] for entry in entries for key in _CLUES if key in entry}
 
 
 def _entry(

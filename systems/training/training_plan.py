@@ -131,14 +131,14 @@ class Trainer:
         load_preset: the system's sizes by preset, with changes.
         check: raises `UsageError` for a recipe that cannot be; is given the recipe, the sizes, and its name.
         make_job: networks and loss of a plan.
-        recorded: the sizes as digests count them, in plain types.
+        recorded: the sizes as digests of a recipe count them, in plain types; is given sizes and recipe.
     """
 
     recipe: type[TrainingRecipe]
     load_preset: Callable[[str, Mapping[str, Any]], Any]
     check: Callable[[Any, Any, str], None]
     make_job: Callable[["TrainingPlan", "PartsFolder"], "TrainingJob"]
-    recorded: Callable[[Any], dict[str, Any]] = asdict
+    recorded: Callable[[Any, Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class TrainingPlan:
 
     def recorded_system(self) -> dict[str, Any]:
         """The system's sizes as digests count them: what is another word for the same is the same."""
-        return self.trainer.recorded(self.configuration)
+        return self.trainer.recorded(self.configuration, self.recipe)
 
     def scenes_digest(self) -> str:
         """`sha256:` of what decides the scenes alone: their settings, the recordings' content, the seed.

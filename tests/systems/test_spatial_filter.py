@@ -15,7 +15,7 @@ from s5eval.systems.interface import Candidates
 from s5eval.systems.multistage.system import build
 from s5eval.systems.spatial_filter import SpatialFilterSettings, SpatialFilterStage, spatially_filtered
 
-SETTINGS = SpatialFilterSettings(share=1.0, window=256, noise=0.5, loading=0.01)
+SETTINGS = SpatialFilterSettings(share=1.0, enrollment=0.0, window=256, noise=0.5, loading=0.01)
 Noise = Callable[..., Mixture]
 
 

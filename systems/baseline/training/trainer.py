@@ -136,5 +136,5 @@ def check_recipe(recipe: TrainingRecipe, config: BaselineConfiguration, where: s
         )
 
 
-TRAINER = Trainer(TrainingRecipe, load_preset, check_recipe, make_job, BaselineConfiguration.recorded)
+TRAINER = Trainer(TrainingRecipe, load_preset, check_recipe, make_job, lambda sizes, _: sizes.recorded())
 """What `s5eval train` asks for."""

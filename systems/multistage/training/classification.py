@@ -78,8 +78,9 @@ def extracted_slots(tse: DeFTMambaTSE, earlier: EarlierStages) -> Hearing:
         slots = earlier(batch)
         alive = torch.nonzero(~slots.dead)[:, 0]
         slots = slots.pick(alive if len(alive) else torch.zeros(1, dtype=torch.long, device=alive.device))
-        classes = F.one_hot(slots.predicted, slots.classes).to(slots.audio.dtype)
-        out = tse(slots.mixture, slots.audio, classes, earlier.embed(slots.audio, slots.mixture))
+        told = earlier.enroll(slots.audio, slots)
+        classes = F.one_hot(slots.predicted, slots.classes).to(told.dtype)
+        out = tse(slots.mixture, told, classes, earlier.embed(told, slots.mixture))
         return as_heard(out.features, out.estimate, slots.mixture, slots.labels, earlier.m2d)
 
     return hear

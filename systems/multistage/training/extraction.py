@@ -20,13 +20,17 @@ from s5eval.systems.multistage.training.segmentation import cell_loss
 from s5eval.systems.multistage.training.separation import classifier_terms, hear, separation_terms
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.networks.mish import mish
+from s5eval.systems.spatial_filter import SpatialFilterSettings, filtered_by_scene
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.losses import best_permutation
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierStages:
-    """The frozen stages before: networks of stage 1, then (extractor, classifier) of stage 2 where 3 is trained."""
+    """The frozen stages before: networks of stage 1, then (extractor, classifier) of stage 2 where 3 is trained.
+
+    `enrollments`: what they are filtered by; None: an extractor is told the estimate as it is.
+    """
 
     uss: DeFTMambaUSS
     dpc1: DualPathClassifier
@@ -36,6 +40,7 @@ class EarlierStages:
     af_source: Literal["estimate", "mixture"]
     tau_skip: float
     classes: int
+    enrollments: SpatialFilterSettings | None
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> "Slots":
@@ -48,12 +53,19 @@ class EarlierStages:
         self._classify(self.dpc1, features, slots)
         for extractor, classifier in self.refinements:
             kept, dead = slots.audio, slots.dead.clone()
+            told = self.enroll(kept, slots)
             classes = F.one_hot(slots.predicted, slots.classes).to(audio.dtype)
-            extracted = extractor(slots.mixture, kept, classes, self.embed(kept, slots.mixture))
+            extracted = extractor(slots.mixture, told, classes, self.embed(told, slots.mixture))
             slots.audio = torch.where(dead.unsqueeze(1), kept, extracted.estimate)
             self._classify(classifier, extracted.features, slots)
             slots.dead |= dead
         return slots
+
+    def enroll(self, audio: Tensor, slots: "Slots") -> Tensor:
+        """What an extractor is told of estimates (N, T) of the slots, as at inference."""
+        if self.enrollments is None:
+            return audio
+        return filtered_by_scene(slots.mixture, slots.scene, audio, self.enrollments)
 
     def embed(self, audio: Tensor, mixture: Tensor) -> Tensor | None:
         """Frame embeddings (N, frames, dimension) for estimates (N, T) of mixtures (N, 4, T), as at inference: what
@@ -151,12 +163,13 @@ class ExtractionTask(nn.Module):
         earlier = self._earlier[0]
         slots = earlier(batch)
         slots = slots.pick(choose_slots(slots.labels >= 0, slots.dead, self.clues.silent_share))
+        slots.audio = earlier.enroll(slots.audio, slots)
         enrollment, told, undisturbed = disturb(slots, self.clues)
         classes = F.one_hot(told, slots.classes).to(enrollment.dtype)
         absent = torch.rand(len(classes)).to(classes.device) < self.clues.no_embedding
         if torch.rand(()) < self.clues.second_pass:
             with torch.no_grad():
-                enrollment = self._extract(slots, enrollment, classes, absent).estimate
+                enrollment = earlier.enroll(self._extract(slots, enrollment, classes, absent).estimate, slots)
         out = self._extract(slots, enrollment, classes, absent)
         terms: dict[str, Tensor] = {}
         if self.train_tse:

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import nn
@@ -9,7 +10,7 @@ from torch import nn
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset, recorded
-from s5eval.systems.multistage.encoder_by_name import find_encoder, was_trained_with
+from s5eval.systems.multistage.encoder_by_name import enrollments_of, find_encoder, was_trained_with
 from s5eval.systems.multistage.models.af_whisper import AFWhisper, new_af_whisper, write_sizes
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
@@ -90,6 +91,8 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
         facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
         if config.frame_encoder not in ("af_whisper", "none"):
             facts["frame_encoder"] = config.frame_encoder
+        if earlier.enrollments is not None:
+            facts["enrollment"] = earlier.enrollments.recorded()
         _check_extractors(config, parts, earlier.encoder)
     if source is None:
         return TrainingJob(task, made, facts)
@@ -119,6 +122,7 @@ def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) ->
         config.af_source,
         config.tau_skip,
         len(CLASSES),
+        config.spatial_filter.of_enrollments(),
     )
 
 
@@ -172,12 +176,19 @@ def _encoder(config: MultistageConfiguration, parts: PartsFolder, m2d: M2D) -> F
 
 
 def _check_extractors(config: MultistageConfiguration, parts: PartsFolder, encoder: FrameEncoder | None) -> None:
-    """Refuse a frozen extractor that was trained on the frames of another encoder than the one that is named."""
-    if encoder is None:
-        return
+    """Refuse a frozen extractor that was trained on other clues than those that are named."""
     for name in ("tse2", "tse3"):
         digest = parts.built_on.get(name)
-        if digest is not None and not was_trained_with(parts.folder, digest, config.frame_encoder, encoder):
+        if digest is None:
+            continue
+        filtered = config.spatial_filter.of_enrollments()
+        if (told := enrollments_of(parts.folder, digest)) != (filtered and filtered.recorded()):
+            raise DataError(
+                f"{parts.folder / name}.safetensors: by the card there, it was trained on enrollments that were "
+                f"filtered by {told or 'nothing'}, system.spatial_filter is {config.spatial_filter}; train it with "
+                "that first, or set system.spatial_filter.enrollment to what it was"
+            )
+        if encoder is not None and not was_trained_with(parts.folder, digest, config.frame_encoder, encoder):
             raise DataError(
                 f"{parts.folder / name}.safetensors: by the card there, it was not trained on frames of "
                 f"{config.frame_encoder} as it is now; train it with system.frame_encoder={config.frame_encoder} first"
@@ -209,5 +220,9 @@ def new_seeded_encoder(config: MultistageConfiguration) -> AFWhisper:
         return new_af_whisper(asdict(config.frame_encoder_sizes), config.frame_encoder)
 
 
-TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job, recorded)
+def _recorded(configuration: MultistageConfiguration, recipe: MultistageRecipe) -> dict[str, Any]:
+    return recorded(configuration, extracts=recipe.task == "stage" and recipe.stage > 1)
+
+
+TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job, _recorded)
 """How `s5eval train` reaches all this."""

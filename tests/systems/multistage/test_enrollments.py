@@ -1,0 +1,130 @@
+"""Enrollments that go through the spatial filter: at inference, in training, and by the word of the card."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from s5eval.data_manifests.records import Mixture
+from s5eval.systems.multistage.configuration import load_preset, read_settings, recorded
+from s5eval.systems.multistage.description import describe
+from s5eval.systems.multistage.system import PARTS, build, new_part
+from s5eval.systems.multistage.training.extraction import EarlierStages, Slots
+from s5eval.systems.spatial_filter import (
+    SpatialFilterSettings,
+    SpatialFilterStage,
+    filtered_by_scene,
+    spatially_filtered,
+)
+from s5eval.systems.training.blend import blend
+from s5eval.systems.weight_files import file_digest
+
+Noise = Callable[..., Mixture]
+
+FILTER: dict[str, Any] = {"share": 0.0, "enrollment": 0.7, "window": 512, "noise": 0.5, "loading": 0.1}
+SETTINGS = SpatialFilterSettings(**FILTER)
+
+
+def test_every_estimate_is_filtered_by_the_channels_of_its_own_mixture() -> None:
+    mixtures, estimates = torch.randn(2, 4, 3000), torch.randn(4, 3000)
+    scene = torch.tensor([1, 0, 1, 1])
+    settings = replace(SETTINGS, share=0.7)
+    found = filtered_by_scene(mixtures[scene], scene, estimates, settings)
+    for row, number in enumerate(scene.tolist()):
+        alone = spatially_filtered(mixtures[number], estimates[row : row + 1], settings)[0]
+        torch.testing.assert_close(found[row], alone)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = filtered_by_scene(mixtures[scene], scene, estimates.bfloat16(), settings)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, found, atol=0.1, rtol=0.1)
+
+
+def test_an_extractor_is_told_what_the_filter_makes_of_the_stage_before(tiny: dict[str, Any], noise: Noise) -> None:
+    """The slow way round: the filter as a stage of its own, and its result as the extractor's input."""
+    mixtures = [noise(9000, seed=1), noise(12_000, seed=2)]
+    filters = (FILTER, {**FILTER, "enrollment": 0.0})
+    told, plain = (build({**tiny, "stages": 2, "spatial_filter": chosen}, "cpu") for chosen in filters)
+    first, second = plain.stages
+    separated = first.run(mixtures, None)
+    between = SpatialFilterStage("between", replace(SETTINGS, share=0.7), "cpu", tau_skip=0.97)
+    slowly = second.run(mixtures, between.run(mixtures, separated))
+    for found, expected, unfiltered in zip(
+        told.stages[1].run(mixtures, separated), slowly, second.run(mixtures, separated), strict=True
+    ):
+        np.testing.assert_allclose(found.audio, expected.audio, atol=1e-5)
+        np.testing.assert_allclose(found.class_scores, expected.class_scores, atol=1e-4)
+        assert not np.allclose(found.audio, unfiltered.audio, atol=1e-4)
+
+
+def test_training_tells_an_extractor_the_same() -> None:
+    scene = torch.arange(6) // 3
+    nothing = torch.zeros(6, dtype=torch.long)
+    slots = Slots(
+        mixture=torch.randn(2, 4, 2000)[scene],
+        audio=torch.randn(6, 2000),
+        target=torch.zeros(6, 2000),
+        labels=nothing,
+        predicted=nothing,
+        dead=nothing.bool(),
+        place=torch.arange(6),
+        scene=scene,
+        classes=18,
+    )
+    filter_ = SETTINGS.of_enrollments()
+    earlier = EarlierStages(None, None, (), None, None, "estimate", 0.97, 18, filter_)  # type: ignore[arg-type]
+    picked = slots.pick(torch.tensor([5, 0, 4]))
+    assert filter_ is not None
+    expected = [spatially_filtered(picked.mixture[k], picked.audio[k : k + 1], filter_)[0] for k in range(3)]
+    torch.testing.assert_close(earlier.enroll(picked.audio, picked), torch.stack(expected))
+    assert replace(earlier, enrollments=None).enroll(picked.audio, picked) is picked.audio
+
+
+def test_what_depends_on_it_says_so_and_nothing_else() -> None:
+    on, off = (load_preset("mini", {"spatial_filter": {**FILTER, "enrollment": e}}) for e in (0.7, 0.0))
+    kept = {key: value for key, value in FILTER.items() if key != "enrollment"}
+    assert recorded(on, extracts=True) == {**recorded(off, extracts=True), "enrollment": {**kept, "share": 0.7}}
+    assert recorded(on, extracts=False) == recorded(off, extracts=False), "stage 1 hears no enrollment"
+    for enrollment, words in ((0.7, "(waveform, spatially filtered, class"), (0.0, "(waveform, class")):
+        settings = read_settings({"spatial_filter": {**FILTER, "enrollment": enrollment}})
+        assert words in describe(settings, with_encoder=True)["machine_learning_method"]
+
+
+@pytest.fixture
+def exported(tiny: dict[str, Any], tmp_path: Path) -> Path:
+    """A weights folder whose card says that `tse2` was trained on filtered enrollments."""
+    settings = read_settings({**tiny, "seed": 7})
+    for name in ("m2d", *PARTS[1], *PARTS[2]):
+        state = new_part(name, settings.configuration).state_dict()
+        tensors = {key.removeprefix("backbone."): value.contiguous() for key, value in state.items()}
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    entry = {
+        "recipe": "mini/tse2",
+        "enrollment": replace(SETTINGS, share=0.7).recorded(),
+        "files": {"tse2": file_digest(tmp_path / "tse2.safetensors")},
+    }
+    (tmp_path / "card.json").write_text(json.dumps({"history": [entry]}))
+    return tmp_path
+
+
+def test_an_extractor_that_is_told_another_kind_than_it_was_trained_on_is_a_mark(
+    tiny: dict[str, Any], exported: Path, tmp_path: Path
+) -> None:
+    def missing(**changes: Any) -> object:
+        own = {"af_whisper": False, "weights": str(exported), "stages": 2, "spatial_filter": {**FILTER, **changes}}
+        return build({**tiny, **own}, "cpu").fingerprint().get("missing_parts")
+
+    assert missing() is None
+    assert missing(share=0.5) is None, "behind the last stage is another matter"
+    assert missing(enrollment=0.0) == ["an extractor trained on enrollments as they are"]
+    assert missing(window=1024) == ["an extractor trained on enrollments filtered like these"]
+    blend(exported, exported, exported, ["tse2"], 0.5)
+    assert missing() is None, "a blend hears what its parts heard"
+    (exported / "card.json").unlink()
+    assert missing() == ["an extractor trained on enrollments filtered like these"]
+    assert missing(enrollment=0.0) is None
