@@ -173,8 +173,7 @@ class ExtractionTask(nn.Module):
         out = self._extract(slots, enrollment, classes, absent)
         terms: dict[str, Tensor] = {}
         if self.train_tse:
-            whole = slots.spread(out.estimate, batch)
-            terms |= separation_terms(whole, batch.targets, batch.active, batch.omni, self.weights)
+            terms |= self._separation(out.estimate, slots, batch)
             if self.segmentation is not None:
                 logits = self.segmentation(mish(out.features).permute(0, 2, 3, 1))
                 mixture = cell_power(self.tse, slots.mixture[:, 0])
@@ -190,6 +189,19 @@ class ExtractionTask(nn.Module):
                 labels=slots.labels[undisturbed],
                 weights=self.weights,
             )
+        return terms
+
+    def _separation(self, estimates: Tensor, slots: Slots, batch: Batch) -> dict[str, Tensor]:
+        """Terms of the estimates, and by `LossSettings.filtered` of what the spatial filter makes of them."""
+        share = self.weights.filtered
+        heard = [(1 - share, estimates)] if share < 1 else []
+        if share > 0:
+            heard.append((share, self._earlier[0].enroll(estimates, slots)))
+        terms: dict[str, Tensor] = {}
+        for weight, audio in heard:
+            whole = slots.spread(audio, batch)
+            for name, value in separation_terms(whole, batch.targets, batch.active, batch.omni, self.weights).items():
+                terms[name] = terms.get(name, 0.0) + weight * value
         return terms
 
     def _extract(self, slots: Slots, enrollment: Tensor, classes: Tensor, absent: Tensor) -> TSEOutput:

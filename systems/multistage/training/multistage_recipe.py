@@ -24,6 +24,8 @@ class LossSettings:
     Attributes:
         separation: weight of the separation term.
         source: share of the mean SNR of single sources in the separation term, beside SA-SDR.
+        filtered: share of an extractor's separation term that is of its estimates as the spatial filter of enrollments
+            makes them: what is heard of it in the end, and by the stage after.
         silent_mixture: weight of SA-SDR's counterpart for mixtures without a target.
         silent_slot: weight of the loudness of slots that should be silent.
         interference: weight of the interference objects' SA-SDR.
@@ -41,6 +43,7 @@ class LossSettings:
 
     separation: float
     source: float
+    filtered: float
     silent_mixture: float
     silent_slot: float
     interference: float
@@ -142,7 +145,7 @@ class MultistageRecipe(TrainingRecipe):
 
     def recorded(self) -> dict[str, Any]:
         """See `TrainingRecipe.recorded`."""
-        before = {"loss": {"smoothing": 0.0}, "slots": {"alone": 0.0, "mix": 0.0, "also": ()}}
+        before = {"loss": {"smoothing": 0.0, "filtered": 0.0}, "slots": {"alone": 0.0, "mix": 0.0, "also": ()}}
         content = recorded_without(self, before)
         if others := self.slots.others():
             content["slots"]["also"] = [other.digest() for other in others]
@@ -186,6 +189,12 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
                 f"{where}.loss.assignment is {recipe.loss.assignment}; with system.separator.directions {directions} "
                 f"expected permutation or {order}"
             )
+    if not 0 <= recipe.loss.filtered <= 1:
+        raise UsageError(f"{where}.loss.filtered is {recipe.loss.filtered}, expected a share from 0 to 1")
+    if recipe.loss.filtered and not config.spatial_filter.enrollment:
+        raise UsageError(
+            f"{where}.loss.filtered is {recipe.loss.filtered}, and system.spatial_filter.enrollment 0: expected both"
+        )
     slots = len(recipe.data.target_counts) - 1
     if recipe.task != "tagging" and slots != config.objects.foreground:
         raise UsageError(

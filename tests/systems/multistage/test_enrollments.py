@@ -11,18 +11,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.multistage.configuration import load_preset, read_settings, recorded
 from s5eval.systems.multistage.description import describe
 from s5eval.systems.multistage.system import PARTS, build, new_part
-from s5eval.systems.multistage.training.extraction import EarlierStages, Slots
+from s5eval.systems.multistage.training.extraction import EarlierStages, ExtractionTask, Slots
+from s5eval.systems.multistage.training.separation import separation_terms
 from s5eval.systems.spatial_filter import (
     SpatialFilterSettings,
     SpatialFilterStage,
     filtered_by_scene,
     spatially_filtered,
 )
+from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.blend import blend
+from s5eval.systems.training.training_plan import read_plan
 from s5eval.systems.weight_files import file_digest
 
 Noise = Callable[..., Mixture]
@@ -128,3 +132,44 @@ def test_an_extractor_that_is_told_another_kind_than_it_was_trained_on_is_a_mark
     (exported / "card.json").unlink()
     assert missing() == ["an extractor trained on enrollments filtered like these"]
     assert missing(enrollment=0.0) is None
+
+
+def test_an_extractor_learns_from_what_is_heard_of_it_behind_the_filter() -> None:
+    plan = read_plan("mini/tse2", {"system": {"spatial_filter": FILTER}, "loss": {"segmentation": 0.0}})
+    targets, estimates = torch.randn(2, 3, 2000), torch.randn(6, 2000, requires_grad=True)
+    batch = Batch(
+        mixture=torch.randn(2, 4, 2000),
+        targets=targets,
+        labels=torch.zeros(2, 3, dtype=torch.long),
+        interference=torch.zeros(2, 2, 2000),
+        noise=torch.zeros(2, 1, 2000),
+    )
+    slots = Slots.of(batch, estimates, 18)
+    earlier = EarlierStages(None, None, (), None, None, "estimate", 0.97, 18, SETTINGS.of_enrollments())  # type: ignore[arg-type]
+
+    def terms(share: float) -> dict[str, torch.Tensor]:
+        loss = replace(plan.recipe.loss, filtered=share)
+        task = ExtractionTask(torch.nn.Identity(), None, earlier, loss, plan.recipe.clues, train_tse=True)  # type: ignore[arg-type]
+        return task._separation(estimates, slots, batch)
+
+    def of(audio: torch.Tensor) -> dict[str, torch.Tensor]:
+        return separation_terms(audio.view_as(targets), targets, batch.active, batch.omni, plan.recipe.loss)
+
+    before, behind = of(estimates), of(earlier.enroll(estimates, slots))
+    for share in (0.0, 0.25, 1.0):
+        for name, value in terms(share).items():
+            torch.testing.assert_close(value, (1 - share) * before[name] + share * behind[name])
+    terms(1.0)["separation"].backward()
+    assert estimates.grad is not None and estimates.grad.isfinite().all() and estimates.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"loss": {"filtered": 1.5}}, r"loss\.filtered is 1\.5, expected a share"),
+        ({"loss": {"filtered": 0.5}, "system": {"spatial_filter": {"enrollment": 0.0}}}, "expected both"),
+    ],
+)
+def test_a_loss_behind_no_filter_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read_plan("mini/tse2", changes)
