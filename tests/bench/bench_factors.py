@@ -1,10 +1,10 @@
-"""What single factors of the training material are worth, each alone and under one equal budget of CPU time.
+"""What single factors of a training are worth, each alone and under one equal budget of CPU time.
 
 Stage 1's classifier and M2D go on from the shipped weights on kept slots (`slots.scenes`): 0.6 of the budget makes
-scenes and hears them, the rest is steps, so what a factor costs is in its result. Every factor is then heard on the
-same real mixtures, whose sounds nobody trained on: the share of sources that it names right, what it gained per hour
-over the weights that it began with, and the difference to the first factor, paired over mixtures. One seed: what
-another seed would bring is not in the intervals.
+scenes and hears them, the rest is steps, so what a factor costs is in its result; one factor makes new scenes in
+every step instead. Every factor is then heard on the same real mixtures, whose sounds nobody trained on: the share of
+sources that it names right, what it gained per hour over the weights that it began with, and the difference to the
+first factor, paired over mixtures. One seed: what another seed would bring is not in the intervals.
 
     make bench ONLY="factors --recordings DIR --valid DIR [--also DIR] [--out OUT] [--budget S] [--factors A,B]"
 
@@ -12,10 +12,12 @@ another seed would bring is not in the intervals.
 """
 
 import argparse
+import itertools
 import json
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +47,14 @@ _SHARD = 10  # scenes between two looks at the clock
 
 @dataclass(frozen=True)
 class Factor:
-    """One row: which augmentation is left out, how much of the material is foley, whether the task is compiled."""
+    """One row: which augmentation is left out, how much of the material is foley, whether the task is compiled, and
+    whether slots are kept or new in every step.
+    """
 
     without: tuple[str, ...] = ()
     foley: float = 0.35
     compiled: bool = False
+    kept: bool = True
 
 
 FACTORS: Mapping[str, Factor] = {
@@ -59,6 +64,7 @@ FACTORS: Mapping[str, Factor] = {
     "foley 0": Factor(foley=0.0),
     "foley 0.7": Factor(foley=0.7),
     "compiled": Factor(compiled=True),
+    "nothing kept": Factor(kept=False),
 }
 
 
@@ -90,7 +96,10 @@ def train(factor: Factor, plan: TrainingPlan, weights: Path, out: Path, budget: 
     torch.manual_seed(plan.recipe.seed)
     job = make_job(plan, parts)
     source: Any = job.batches
-    kept, scenes, spent = kept_scenes(source, out, SCENES * budget)
+    scenes, spent, batches = 0, 0.0, new_batches(source, plan, out)
+    if factor.kept:
+        kept, scenes, spent = kept_scenes(source, out, SCENES * budget)
+        batches = draw(kept, plan.recipe.slots, plan.recipe.seed, first=0, last=10**9)
     task = job.task.train()
     if factor.compiled:
         task.compile()
@@ -102,7 +111,7 @@ def train(factor: Factor, plan: TrainingPlan, weights: Path, out: Path, budget: 
     optimiser = torch.optim.AdamW(groups, weight_decay=0.05)
     average = {name: value.clone() for name, value in task.state_dict().items()}
     begun, step = time.process_time(), 0
-    for batch in draw(kept, plan.recipe.slots, plan.recipe.seed, first=0, last=10**9):
+    for batch in batches:
         if time.process_time() - begun >= budget - spent:
             break
         seed_step(plan.recipe.seed, step, 0, 0)
@@ -116,7 +125,17 @@ def train(factor: Factor, plan: TrainingPlan, weights: Path, out: Path, budget: 
         for name, value in task.state_dict().items():
             average[name] = average[name].lerp(value, 1 - decay) if value.is_floating_point() else value.clone()
     task.load_state_dict(average)
-    return task.eval(), {"scenes": scenes, "steps": step}
+    return task.eval(), {"scenes": scenes if factor.kept else step * _SHARD, "steps": step}
+
+
+def new_batches(source: SlotSource, plan: TrainingPlan, out: Path) -> Iterator[SlotBatch]:
+    """Batches without end, each of scenes that are heard for it and then thrown away."""
+    for number in itertools.count():
+        begin = number * _SHARD
+        with tempfile.TemporaryDirectory(dir=out) as folder:
+            slots = KeptSlots(Path(folder), source.made_by)
+            slots.prepare(_SHARD, lambda first, last, base=begin: source._hear(base + first, base + last))
+            yield from draw(slots, plan.recipe.slots, plan.recipe.seed, first=number, last=number + 1)
 
 
 def kept_scenes(source: SlotSource, out: Path, budget: float) -> tuple[KeptSlots, int, float]:
