@@ -52,7 +52,7 @@ train-mini: $(STAMP)  ## train the like of the weights that ship with the mini p
 	rm -rf training/valid training/weights/thresholds.yaml
 	$(TRAIN) mini/m2d --out training/baseline/m2d --set 'system.m2d={width: 96, depth: 4, stem: []}' $(MATERIAL_SET)
 	for recipe in baseline/tagger baseline/separator mini/encoder mini/m2d mini/segmentation mini/uss mini/dpc mini/adapt mini/names \
-	    mini/tse2 mini/names2 mini/names3; do \
+	    mini/tse2 mini/names2; do \
 	  $(TRAIN) $$recipe --out training/$$recipe $(MATERIAL_SET) || exit $$?; \
 	done
 	$(BIN)/s5eval run --system multistage --set system.weights=training/weights --dataset mini --split valid --out training/valid

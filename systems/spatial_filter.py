@@ -23,6 +23,8 @@ REVISION = 1
 """Raised whenever the code changes what the filter makes of the same estimates and settings."""
 
 _TINY = 1e-30  # keeps empty frequencies solvable
+_LEAST_LOADING = 1e-6  # below, the result in float32 hangs on its last bits
+_LARGEST = 1e6  # of what single precision can hold beside the powers of the channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class SpatialFilterSettings:
         enrollment: the same in what an extractor is told to extract.
         window: of the transform, in samples at 32 kHz; its hop is a quarter. Long against the room's reflections.
         noise: weight of what is not the source, above 0: larger values turn it down further and bend the source more.
-        loading: added to the diagonal of the channels' power, as a share of its mean, from 0: the filter then trusts
-            small differences between channels less.
+        loading: added to the diagonal of the channels' power, as a share of its mean, above 0: the filter then trusts
+            small differences between channels less. Without any, channels that are alike cannot be solved for.
     """
 
     share: float
@@ -51,20 +53,26 @@ class SpatialFilterSettings:
                 raise UsageError(f"{where}.{name} is {getattr(self, name)}, expected a number from 0 to 1")
         if self.window < 4 or self.window % 4:
             raise UsageError(f"{where}.window is {self.window}, expected a multiple of 4, at least 4")
-        if not 0 < self.noise < float("inf"):
-            raise UsageError(f"{where}.noise is {self.noise}, expected a number above 0")
-        if not 0 <= self.loading < float("inf"):
-            raise UsageError(f"{where}.loading is {self.loading}, expected a number from 0")
+        if not 0 < self.noise <= _LARGEST:
+            raise UsageError(f"{where}.noise is {self.noise}, expected a number above 0, at most {_LARGEST:g}")
+        if not _LEAST_LOADING <= self.loading <= _LARGEST:
+            raise UsageError(
+                f"{where}.loading is {self.loading}, expected a number from {_LEAST_LOADING:g} to {_LARGEST:g}"
+            )
 
     def of_enrollments(self) -> "SpatialFilterSettings | None":
         """The filter that enrollments go through; None: they stay as they are."""
         return replace(self, share=self.enrollment) if self.enrollment > 0 else None
 
     def recorded(self) -> dict[str, Json]:
-        """What the result of one filter depends on."""
+        """The settings of one filter, as cards have them."""
         content = asdict(self)
         del content["enrollment"]
         return content
+
+    def fingerprint(self) -> dict[str, Json]:
+        """What the result of one filter depends on: its settings, and the code."""
+        return {"revision": REVISION, **self.recorded()}
 
 
 def spatially_filtered(mixture: Tensor, estimates: Tensor, settings: SpatialFilterSettings) -> Tensor:
@@ -148,7 +156,7 @@ class SpatialFilterStage:
 
     def fingerprint(self) -> Mapping[str, Json]:
         """Every setting that the result depends on."""
-        return {"revision": REVISION, "tau_skip": self.tau_skip, **self.settings.recorded()}
+        return {"tau_skip": self.tau_skip, **self.settings.fingerprint()}
 
     @torch.inference_mode()
     def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:

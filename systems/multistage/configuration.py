@@ -149,7 +149,7 @@ def recorded(configuration: MultistageConfiguration, *, extracts: bool) -> dict[
     content = {**asdict(configuration), "dpc": configuration.dpc.recorded(), "m2d": configuration.m2d.recorded()}
     del content["spatial_filter"]
     if extracts and (filter_ := configuration.spatial_filter.of_enrollments()) is not None:
-        content["enrollment"] = filter_.recorded()
+        content["enrollment"] = filter_.fingerprint()
     encoder, sizes = content["frame_encoder"], content.pop("frame_encoder_sizes")
     other = {} if encoder in ("af_whisper", "none") else {"encoder": encoder}
     return {**content, "af_whisper": encoder == "af_whisper", "frame_encoder": sizes, **other}

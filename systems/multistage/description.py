@@ -40,12 +40,18 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
         "acoustic_features": f"{features} (STFT of {c.stft.window} samples, hop {c.stft.hop}); {mels}",
         "machine_learning_method": "; ".join(stages),
         "loss_function": (
-            "separation: source-aggregated SDR and SNR over assigned slots, segmentation of cells; classes: "
-            "cross-entropy with an additive angular margin; silence: binary cross-entropy"
+            f"separation: source-aggregated SDR and SNR over assigned slots{_behind_filter(settings)}, segmentation of "
+            "cells; classes: cross-entropy with an additive angular margin; silence: binary cross-entropy"
         ),
         "post_processing": _post_processing(c.spatial_filter),
         **from_card(settings),
     }
+
+
+def _behind_filter(settings: MultistageSettings) -> str:
+    folder = weights_folder(settings)
+    history = [] if folder is None else read_card(folder)["history"]
+    return ", in part of what the spatial filter makes of them" if any("loss_filtered" in e for e in history) else ""
 
 
 def _post_processing(settings: SpatialFilterSettings) -> str:

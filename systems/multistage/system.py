@@ -89,9 +89,16 @@ def new_part(name: str, config: MultistageConfiguration) -> nn.Module:
 
 
 def part_file(folder: Path, name: str) -> Path:
-    """The file of a part in a weights folder; where there is no `tse3`, the extractor of stage 2 refines once more."""
+    """The file of a part in a weights folder.
+
+    Where there is no `tse3`, the extractor of stage 2 refines once more; where there is no `dpc3` either, stage 3 is
+    stage 2 once more.
+    """
     path = folder / f"{name}.safetensors"
-    return folder / "tse2.safetensors" if name == "tse3" and not path.is_file() else path
+    extracts_itself = (folder / "tse3.safetensors").is_file()
+    if name in PARTS[3] and not extracts_itself and not path.is_file():
+        return folder / f"{name.replace('3', '2')}.safetensors"
+    return path
 
 
 class _MultistageBuilder:
@@ -139,7 +146,7 @@ class _MultistageBuilder:
         extractor = self.part(f"tse{n}", DeFTMambaTSE, own=None if trained else own_clue)
         classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d)
         filtered = self.config.spatial_filter.of_enrollments()
-        enrollment: dict[str, Json] = {} if filtered is None else {"enrollment": filtered.recorded()}
+        enrollment: dict[str, Json] = {} if filtered is None else {"enrollment": filtered.fingerprint()}
         extra: dict[str, Json] = {
             "clue": asdict(self.config.clue),
             "tau_skip": self.config.tau_skip,

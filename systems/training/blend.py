@@ -22,6 +22,7 @@ from s5eval.systems.training.parts import EARLIER_RECIPE
 from s5eval.systems.weight_files import file_digest, read_tensors
 
 _CLUES = ("frame_encoder", "frame_embeddings", "enrollment")
+"""What a card says of what extractors were told in training."""
 
 
 def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -> dict[str, str]:
@@ -38,13 +39,13 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
         Digests of the files by part.
 
     Raises:
-        UsageError: the share is none, or no part is named.
+        UsageError: the share is none, no part is named, or the two were told clues of different kinds.
         DataError: a file is missing, or holds other tensors than its counterpart.
     """
     if not 0 <= share <= 1 or not parts:
         raise UsageError(f"share is {share}, parts {list(parts)}: expected a share from 0 to 1, and at least one part")
     checkpoint.probe(out)
-    told = _told(new, parts)
+    told = _told(old, new, parts)
     started: dict[str, str] = {}
     digests: dict[str, str] = {}
     blended: dict[str, Mapping[str, Tensor]] = {}
@@ -62,11 +63,27 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
     return digests
 
 
-def _told(new: Path, parts: Sequence[str]) -> dict[str, Any]:
-    """What the card says of the clues that the new parts were trained on: the blend takes them as well."""
-    files = {file_digest(path) for part in parts if (path := new / f"{part}.safetensors").is_file()}
-    entries = [entry for entry in read_card(new)["history"] if files & set(dict(entry.get("files", {})).values())]
-    return {key: entry[key] for entry in entries for key in _CLUES if key in entry}
+def _told(old: Path, new: Path, parts: Sequence[str]) -> dict[str, Any]:
+    """What the cards say of the clues that an extractor among the parts was told; the blend is told them as well."""
+    told: dict[str, Any] = {}
+    for part in parts:
+        if not part.startswith("tse"):
+            continue  # classifiers and separators are told none
+        before, after = (_clues(folder, f"{part}.safetensors") for folder in (old, new))
+        if before != after:
+            raise UsageError(
+                f"{part}: by its card it was trained on {before or 'the usual clues'} in {old}, and on "
+                f"{after or 'the usual clues'} in {new}; a blend would know neither. Train both on the same"
+            )
+        told |= after
+    return told
+
+
+def _clues(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    digest = file_digest(path) if path.is_file() else None
+    entries = [entry for entry in read_card(folder)["history"] if digest in dict(entry.get("files", {})).values()]
+    return {key: entries[-1][key] for key in _CLUES if key in entries[-1]} if entries else {}
 
 
 def _entry(

@@ -65,10 +65,10 @@ def told(stages: EarlierStages, slots: Slots) -> list[tuple[str, Tensor]]:
         estimate: Tensor = extractor(slots.mixture, enrollment, F.one_hot(classes, slots.classes).float(), embeddings)
         return estimate.estimate  # type: ignore[attr-defined, no-any-return]
 
-    own, omni, target = slots.audio, slots.mixture[:, 0], slots.target
+    own, omni, target = stages.enroll(slots.audio, slots), slots.mixture[:, 0], slots.target
     predicted, wrong = slots.predicted, absent_classes(slots)
     return [
-        ("stage 1", own),
+        ("stage 1", slots.audio),
         ("stage 2, as at inference", extract(own, predicted, own)),
         ("true class", extract(own, slots.labels, own)),
         ("a class that the scene has not", extract(own, wrong, own)),

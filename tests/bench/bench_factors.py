@@ -237,8 +237,8 @@ def report(results: Mapping[str, Any], budget: float) -> None:
         cells = []
         for other in (share(start), share(base)):
             low, high = interval(lambda c, own=own, other=other: own(c) - other(c), n)
-            cells.append(f"{own(every) - other(every):+.1f} [{low:+.1f}, {high:+.1f}]")
-        hourly = "" if name == "before" else f"{(own(every) - share(start)(every)) * 3600 / budget:+.0f}"
+            cells.append(f"{own(every) - other(every):+z.1f} [{low:+z.1f}, {high:+z.1f}]")
+        hourly = "" if name == "before" else f"{(own(every) - share(start)(every)) * 3600 / budget:+z.0f}"
         told = f"{result.get('scenes', ''):>6} {result.get('steps', ''):>5}"
         print(f"{name:18} {told} {own(every):6.1f} {hourly:>9}  {cells[0]}, {cells[1]}")
 

@@ -98,6 +98,12 @@ def test_silence_stays_silent() -> None:
     assert filtered(mixture, np.zeros((0, 2000))).shape == (0, 2000)
 
 
+@pytest.mark.parametrize("loading", [1e-6, 1e6])
+def test_channels_that_are_alike_can_be_solved_for(loading: float) -> None:
+    mixture = np.tile(np.random.default_rng(2).standard_normal(100), (4, 1))  # and shorter than the window
+    assert np.isfinite(filtered(mixture, 0.3 * mixture[:2], replace(SETTINGS, window=8192, loading=loading))).all()
+
+
 @pytest.mark.parametrize("samples", [1, 63, 999])
 def test_mixtures_shorter_than_the_window(samples: int) -> None:
     mixture, sources = scene(samples)
@@ -113,7 +119,10 @@ def test_mixtures_shorter_than_the_window(samples: int) -> None:
         ({"share": float("nan")}, r"x\.share is nan"),
         ({"window": 1022}, r"x\.window is 1022, expected a multiple of 4"),
         ({"noise": 0.0}, r"x\.noise is 0\.0, expected a number above 0"),
-        ({"loading": -1.0}, r"x\.loading is -1\.0, expected a number from 0"),
+        ({"noise": 1e38}, r"x\.noise is 1e\+38, expected a number above 0, at most 1e\+06"),
+        ({"loading": -1.0}, r"x\.loading is -1\.0, expected a number from 1e-06 to 1e\+06"),
+        ({"loading": 0.0}, r"x\.loading is 0\.0"),
+        ({"enrollment": 2.0}, r"x\.enrollment is 2\.0, expected a number from 0 to 1"),
     ],
 )
 def test_settings_that_cannot_be(change: dict[str, Any], message: str) -> None:

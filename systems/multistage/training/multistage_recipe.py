@@ -25,7 +25,7 @@ class LossSettings:
         separation: weight of the separation term.
         source: share of the mean SNR of single sources in the separation term, beside SA-SDR.
         filtered: share of an extractor's separation term that is of its estimates as the spatial filter of enrollments
-            makes them: what is heard of it in the end, and by the stage after.
+            makes them: what the stage after is told.
         silent_mixture: weight of SA-SDR's counterpart for mixtures without a target.
         silent_slot: weight of the loudness of slots that should be silent.
         interference: weight of the interference objects' SA-SDR.
@@ -191,9 +191,11 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
             )
     if not 0 <= recipe.loss.filtered <= 1:
         raise UsageError(f"{where}.loss.filtered is {recipe.loss.filtered}, expected a share from 0 to 1")
-    if recipe.loss.filtered and not config.spatial_filter.enrollment:
+    extracts = recipe.task == "stage" and recipe.stage > 1 and PARTS[recipe.stage][0] in recipe.trains
+    if recipe.loss.filtered and not (extracts and config.spatial_filter.enrollment):
         raise UsageError(
-            f"{where}.loss.filtered is {recipe.loss.filtered}, and system.spatial_filter.enrollment 0: expected both"
+            f"{where}.loss.filtered is {recipe.loss.filtered}: expected 0 where no extractor is trained, or "
+            "system.spatial_filter.enrollment is 0"
         )
     slots = len(recipe.data.target_counts) - 1
     if recipe.task != "tagging" and slots != config.objects.foreground:

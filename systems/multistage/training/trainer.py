@@ -1,6 +1,7 @@
 """From a plan to the networks that it trains and the loss that they are trained with."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -93,6 +94,8 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
             facts["frame_encoder"] = config.frame_encoder
         if earlier.enrollments is not None:
             facts["enrollment"] = earlier.enrollments.recorded()
+        if recipe.loss.filtered:
+            facts["loss_filtered"] = recipe.loss.filtered
         _check_extractors(config, parts, earlier.encoder)
     if source is None:
         return TrainingJob(task, made, facts)
@@ -184,15 +187,21 @@ def _check_extractors(config: MultistageConfiguration, parts: PartsFolder, encod
         filtered = config.spatial_filter.of_enrollments()
         if (told := enrollments_of(parts.folder, digest)) != (filtered and filtered.recorded()):
             raise DataError(
-                f"{parts.folder / name}.safetensors: by the card there, it was trained on enrollments that were "
-                f"filtered by {told or 'nothing'}, system.spatial_filter is {config.spatial_filter}; train it with "
-                "that first, or set system.spatial_filter.enrollment to what it was"
+                f"{parts.folder / name}.safetensors: by the card there, it was not trained on the enrollments of "
+                f"system.spatial_filter as it is now; train it with that first, or set {_as_settings(told)}"
             )
         if encoder is not None and not was_trained_with(parts.folder, digest, config.frame_encoder, encoder):
             raise DataError(
                 f"{parts.folder / name}.safetensors: by the card there, it was not trained on frames of "
                 f"{config.frame_encoder} as it is now; train it with system.frame_encoder={config.frame_encoder} first"
             )
+
+
+def _as_settings(filter_: Mapping[str, Any] | None) -> str:
+    """What a card says of enrollments, in the words that ask for it."""
+    told = {"share": 0} if filter_ is None else filter_
+    keys = {"share": "enrollment"}
+    return " ".join(f"system.spatial_filter.{keys.get(key, key)}={value}" for key, value in told.items())
 
 
 def _tagging(recipe: MultistageRecipe, config: MultistageConfiguration, parts: PartsFolder) -> TrainingJob:

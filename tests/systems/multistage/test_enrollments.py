@@ -1,6 +1,7 @@
 """Enrollments that go through the spatial filter: at inference, in training, and by the word of the card."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import Mixture
+from s5eval.systems import spatial_filter
 from s5eval.systems.multistage.configuration import load_preset, read_settings, recorded
 from s5eval.systems.multistage.description import describe
 from s5eval.systems.multistage.system import PARTS, build, new_part
@@ -89,10 +91,13 @@ def test_training_tells_an_extractor_the_same() -> None:
     assert replace(earlier, enrollments=None).enroll(picked.audio, picked) is picked.audio
 
 
-def test_what_depends_on_it_says_so_and_nothing_else() -> None:
+def test_what_depends_on_it_says_so_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     on, off = (load_preset("mini", {"spatial_filter": {**FILTER, "enrollment": e}}) for e in (0.7, 0.0))
     kept = {key: value for key, value in FILTER.items() if key != "enrollment"}
-    assert recorded(on, extracts=True) == {**recorded(off, extracts=True), "enrollment": {**kept, "share": 0.7}}
+    told = {"revision": 1, **kept, "share": 0.7}
+    assert recorded(on, extracts=True) == {**recorded(off, extracts=True), "enrollment": told}
+    monkeypatch.setattr(spatial_filter, "REVISION", 2)
+    assert recorded(on, extracts=True)["enrollment"]["revision"] == 2, "the code counts"
     assert recorded(on, extracts=False) == recorded(off, extracts=False), "stage 1 hears no enrollment"
     for enrollment, words in ((0.7, "(waveform, spatially filtered, class"), (0.0, "(waveform, class")):
         settings = read_settings({"spatial_filter": {**FILTER, "enrollment": enrollment}})
@@ -127,6 +132,14 @@ def test_an_extractor_that_is_told_another_kind_than_it_was_trained_on_is_a_mark
     assert missing(share=0.5) is None, "behind the last stage is another matter"
     assert missing(enrollment=0.0) == ["an extractor trained on enrollments as they are"]
     assert missing(window=1024) == ["an extractor trained on enrollments filtered like these"]
+    other = tmp_path / "other"
+    shutil.copytree(exported, other)
+    (other / "card.json").unlink()
+    for pair in ((exported, other), (other, exported)):
+        with pytest.raises(UsageError, match=r"tse2: by its card it was trained on .*the usual clues"):
+            blend(*pair, other, ["dpc2", "tse2"], 0.5)
+    blend(exported, other, other, ["dpc2"], 0.5)
+    assert "enrollment" not in json.loads((other / "card.json").read_text())["history"][-1], "classifiers are told none"
     blend(exported, exported, exported, ["tse2"], 0.5)
     assert missing() is None, "a blend hears what its parts heard"
     (exported / "card.json").unlink()
@@ -167,7 +180,8 @@ def test_an_extractor_learns_from_what_is_heard_of_it_behind_the_filter() -> Non
     ("changes", "said"),
     [
         ({"loss": {"filtered": 1.5}}, r"loss\.filtered is 1\.5, expected a share"),
-        ({"loss": {"filtered": 0.5}, "system": {"spatial_filter": {"enrollment": 0.0}}}, "expected both"),
+        ({"loss": {"filtered": 0.5}, "system": {"spatial_filter": {"enrollment": 0.0}}}, "expected 0 where"),
+        ({"loss": {"filtered": 0.5}, "trains": ["dpc2"], "starts_from": {"tse2": None}}, "no extractor is trained"),
     ],
 )
 def test_a_loss_behind_no_filter_is_refused(changes: dict[str, Any], said: str) -> None:
