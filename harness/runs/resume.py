@@ -103,7 +103,10 @@ def resume(
         else:
             _check_shard(out, record, plan, done)
         if plan.fingerprint != record.fingerprint:
-            raise UsageError(f"system {config.system!r} is not as it was when {out} began; start a new run")
+            raise UsageError(
+                f"system {config.system!r} is not as it was when {out} began "
+                f"({_changed(record.fingerprint, plan.fingerprint)}); start a new run"
+            )
         if json.loads(json.dumps(plan.decision.as_dict())) != record.decision.as_dict():
             raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
         if not found.nothing_else or len(done) < len(found.whole):
@@ -111,6 +114,31 @@ def resume(
         else:
             folder.keep()
         return RunResult(shown, carry_out(plan, folder, done, progress, record, hooks, retry=retry))
+
+
+def _changed(before: object, now: object) -> str:
+    """What differs in a system's fingerprint, for errors: three places at most, and how many more there are."""
+    places = _differing(before, now)
+    more = f", and {len(places) - 3} more" if len(places) > 3 else ""
+    return "; ".join(places[:3]) + more
+
+
+def _differing(before: object, now: object, place: str = "") -> list[str]:
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [
+            told
+            for key in keys
+            for told in _differing(before.get(key), now.get(key), f"{place}.{key}" if place else str(key))
+        ]
+    if before == now:
+        return []
+    was, is_ = ("nothing" if value is None else json.dumps(value) for value in (before, now))
+    return [f"{place} was {_short(was)} and is {_short(is_)}"]
+
+
+def _short(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _refuse_unnamed_code(out: Path, config: RunConfig, typed: Sequence[Mapping[str, Mapping[str, Json]]]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import plugins
 import pytest
 from sealed_files import edit_record
 
@@ -135,6 +136,16 @@ def test_a_decision_that_changed_cannot_be_resumed(small_set: Path, tmp_path: Pa
     decision.write_text("max_sources: 0\n")
     result = s5eval("run", "--system", "plugins:build", "--resume", out)
     assert (result.code, "the decision is not as it was" in result.err) == (2, True)
+
+
+def test_a_system_that_changed_cannot_be_resumed(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    run(s5eval, small_set, out, "--set", "system.raise_on=m_3")
+    monkeypatch.setattr(plugins.Omni, "fingerprint", lambda self: {"weights": "others"})
+    result = s5eval("run", "--system", "plugins:build", "--resume", out)
+    assert result.code == 2 and 'weights was "none" and is "others"' in result.err
 
 
 def test_a_rescored_part_is_not_resumed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
