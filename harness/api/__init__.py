@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from s5eval.data_manifests.labels import CLASSES
     from s5eval.data_manifests.manifest import Manifest
     from s5eval.data_manifests.records import Mixture, Reference, Scene
-    from s5eval.evaluation import Comparison, ablate, compare, open_data, run, tune, validate
+    from s5eval.evaluation import ablate, open_data, run, validate
+    from s5eval.finished_runs import Comparison, compare, tune
     from s5eval.frames import Run, read_run
     from s5eval.harness.record.run_record import RunRecord
     from s5eval.harness.record.run_summary import Summary
@@ -91,7 +92,8 @@ _HOMES = {
     "s5eval.data_manifests.labels": ("CLASSES",),
     "s5eval.data_manifests.manifest": ("Manifest",),
     "s5eval.data_manifests.records": ("Mixture", "Reference", "Scene"),
-    "s5eval.evaluation": ("Comparison", "ablate", "compare", "open_data", "run", "tune", "validate"),
+    "s5eval.evaluation": ("ablate", "open_data", "run", "validate"),
+    "s5eval.finished_runs": ("Comparison", "compare", "tune"),
     "s5eval.frames": ("Run", "read_run"),
     "s5eval.harness.record.run_record": ("RunRecord",),
     "s5eval.harness.record.run_summary": ("Summary",),

@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.frames import Run
-from s5eval.harness.comparing import pair_of_runs
 from s5eval.harness.comparing.ablation import Ablation
 from s5eval.harness.comparing.ablation import run_grid as ablate_grid
 from s5eval.harness.comparing.ablation_files import write_ablation
@@ -19,9 +18,6 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.plan import default_run_path
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import start_run as run_config
-from s5eval.harness.tuning import tune as tuning
-from s5eval.harness.tuning.coordinate_search import SHRINKAGE
-from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.loaded_system import LoadedSystem
 from s5eval.submissions import validate as checks
 from s5eval.submissions.archive import check_is_one
@@ -29,8 +25,6 @@ from s5eval.submissions.expected import find_expected
 from s5eval.systems.hooks import Hook, Hooks
 
 AnyPath: TypeAlias = str | PathLike[str]
-AnyRun: TypeAlias = Run | str | PathLike[str]
-"""A run that has been read, or its folder."""
 
 
 def open_data(
@@ -160,74 +154,6 @@ def run(
     return Run(run_config(config, folder, hooks=told).path)
 
 
-class Comparison(pair_of_runs.PairOfRuns):
-    """Two runs side by side, as `compare` found them; a notebook shows the table and a forest of the differences."""
-
-    __slots__ = ()
-
-    def _repr_html_(self) -> str:
-        from s5eval.harness.comparing.comparison_html import comparison_html
-
-        return comparison_html(self)
-
-
-def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> Comparison:
-    """Compare two runs on the same mixtures; differences are second − first, with 95 % intervals (paired bootstrap).
-
-    Args:
-        first: the run to compare with.
-        second: the run that is judged.
-        allow_different: compare what both have, although data or metric versions differ.
-
-    Raises:
-        UsageError: not a run; different data or metric versions; no mixture in common.
-        DataError: a run folder is damaged.
-    """
-    found = pair_of_runs.compare_runs(_folder(first), _folder(second), allow_different=allow_different)
-    return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
-
-
-def tune(
-    run: AnyRun,
-    *,
-    out: AnyPath | None = None,
-    objective: Literal["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"] = "capi_sdri",
-    weight: float = 0.1,
-    folds: int = tuning.FOLDS,
-    shrinkage: float = SHRINKAGE,
-    seed: int = 0,
-    allow_test: bool = False,
-) -> tuning.TuneResult:
-    """Fit class-specific silence thresholds to a run, from its stored tables alone.
-
-    Args:
-        run: the run, on a validation split.
-        out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the run folder.
-        objective: what to maximise.
-        weight: for `mix`: dB of CAPI-SDRi that one percentage point of mixture accuracy is worth.
-        folds: parts of the cross-validation.
-        shrinkage: pulls rare classes towards the common threshold, as so many candidates would.
-        seed: of folds and search.
-        allow_test: tune although the split forbids it; the file, and every run that uses it, carries the mark.
-
-    Returns:
-        The decision, its cross-validated gain in dB with interval, and what changed per class.
-
-    Raises:
-        UsageError: no run there; the split is forbidden; nothing to tune on.
-        DataError: a table is missing or damaged.
-    """
-    return tuning.tune_runs(
-        _folder(run),
-        out=_path(out),
-        objective=Objective(objective, weight),
-        folds=folds,
-        shrinkage=shrinkage,
-        seed=seed,
-        allow_test=allow_test,
-    )
-
-
 def ablate(
     out: AnyPath,
     *,
@@ -324,7 +250,3 @@ def _path(path: AnyPath | None) -> Path | None:
 
 def _absolute(path: AnyPath | None) -> Path | None:
     return None if path is None else Path(path).expanduser().resolve()
-
-
-def _folder(run: AnyRun) -> Path:
-    return run.path if isinstance(run, Run) else Path(run).expanduser()

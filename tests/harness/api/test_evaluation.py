@@ -50,16 +50,6 @@ def test_a_run_takes_a_loaded_system_by_its_name(small_set: Path, tmp_path: Path
         s5eval.run(system.system, small_set, tmp_path / "other")  # type: ignore[arg-type]
 
 
-def test_tune_writes_a_decision_that_a_run_takes(staged_set: Path, tmp_path: Path) -> None:
-    run = s5eval.run("staged:build", staged_set, tmp_path / "run", cache=False)
-    found = s5eval.tune(run, out=tmp_path / "t.yaml", folds=2)
-    assert found.n_mixtures == 12
-    tuned = s5eval.run("staged:build", staged_set, tmp_path / "tuned", decision=tmp_path / "t.yaml", cache=False)
-    assert tuned.record.decision.silence_thresholds == found.decision.silence_thresholds
-    with pytest.raises(s5eval.UsageError, match="not a run folder"):
-        s5eval.tune(tmp_path / "nowhere")
-
-
 def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text("rows:\n- {name: one, set: {system.label: Cough}}\n- {name: two, set: {system.label: Blender}}\n")

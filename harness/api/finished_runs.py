@@ -1,0 +1,87 @@
+"""What is asked of runs that are there: how two of them differ, and which thresholds would have fitted one."""
+
+from dataclasses import fields
+from os import PathLike
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from s5eval.frames import Run
+from s5eval.harness.comparing import pair_of_runs
+from s5eval.harness.tuning import tune as tuning
+from s5eval.harness.tuning.coordinate_search import SHRINKAGE
+from s5eval.harness.tuning.threshold_table import Objective
+
+AnyRun: TypeAlias = Run | str | PathLike[str]
+"""A run that has been read, or its folder."""
+
+
+class Comparison(pair_of_runs.PairOfRuns):
+    """Two runs side by side, as `compare` found them; a notebook shows the table and a forest of the differences."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from s5eval.harness.comparing.comparison_html import comparison_html
+
+        return comparison_html(self)
+
+
+def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> Comparison:
+    """Compare two runs on the same mixtures; differences are second − first, with 95 % intervals (paired bootstrap).
+
+    Args:
+        first: the run to compare with.
+        second: the run that is judged.
+        allow_different: compare what both have, although data or metric versions differ.
+
+    Raises:
+        UsageError: not a run; different data or metric versions; no mixture in common.
+        DataError: a run folder is damaged.
+    """
+    found = pair_of_runs.compare_runs(_folder(first), _folder(second), allow_different=allow_different)
+    return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
+
+
+def tune(
+    run: AnyRun,
+    *,
+    out: str | PathLike[str] | None = None,
+    objective: Literal["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"] = "capi_sdri",
+    weight: float = 0.1,
+    folds: int = tuning.FOLDS,
+    shrinkage: float = SHRINKAGE,
+    seed: int = 0,
+    allow_test: bool = False,
+) -> tuning.TuneResult:
+    """Fit class-specific silence thresholds to a run, from its stored tables alone.
+
+    Args:
+        run: the run, on a validation split.
+        out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the run folder.
+        objective: what to maximise.
+        weight: for `mix`: dB of CAPI-SDRi that one percentage point of mixture accuracy is worth.
+        folds: parts of the cross-validation.
+        shrinkage: pulls rare classes towards the common threshold, as so many candidates would.
+        seed: of folds and search.
+        allow_test: tune although the split forbids it; the file, and every run that uses it, carries the mark.
+
+    Returns:
+        The decision, its cross-validated gain in dB with interval, and what changed per class.
+
+    Raises:
+        UsageError: no run there; the split is forbidden; nothing to tune on.
+        DataError: a table is missing or damaged.
+    """
+    return tuning.tune_runs(
+        _folder(run),
+        out=None if out is None else Path(out).expanduser(),
+        objective=Objective(objective, weight),
+        folds=folds,
+        shrinkage=shrinkage,
+        seed=seed,
+        allow_test=allow_test,
+    )
+
+
+def _folder(run: AnyRun) -> Path:
+    return run.path if isinstance(run, Run) else Path(run).expanduser()
