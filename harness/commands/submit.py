@@ -1,7 +1,7 @@
 """`s5eval submit`: build, check and package challenge submissions."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,16 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.harness.command_line.expected_options import expected_options, read_expected
 from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
-from s5eval.harness.command_line.options import PathType, show_making
+from s5eval.harness.command_line.options import PathType
 from s5eval.harness.command_line.progress_bar import show_count
 from s5eval.harness.terminal import echo, plugin_output
 
 if TYPE_CHECKING:
     from s5eval.harness.runs.to_submission import Gathered
     from s5eval.submissions.build import Built
-    from s5eval.submissions.expected import Expected
 
 EXIT_INVALID = 5
 _SHOWN = 20  # findings of one rule on a screen; --json lists all
@@ -132,26 +132,6 @@ def _built_text(built: "Built", gathered: "Gathered") -> str:
     return "\n".join(lines)
 
 
-def expected_options(function: Any) -> Any:
-    """`--data`, `--dataset`, `--split`, `--mixtures`: which mixtures must be answered."""
-    for option in (
-        click.option("--mixtures", type=PathType, metavar="FILE", help="Ids that must be answered, one a line."),
-        click.option("--split", help="Split of the data; default: eval, and test of mini."),
-        click.option(
-            "--dataset",
-            help="mini, or an official set where its root holds several; with it, $S5EVAL_DATA stands in for --data.",
-        ),
-        click.option(
-            "--data",
-            type=PathType,
-            metavar="DIR",
-            help="Data whose mixtures must be answered. Default: the official evaluation set if names are its.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
 @command.command(
     "validate",
     short_help="Check anybody's submission and list every fault.",
@@ -171,7 +151,7 @@ def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **opt
 
     for path in paths:
         check_is_one(path)
-    expected = _expected(options)
+    expected = read_expected(options)
     reports = []
     for path in paths:
         report = check(path, expected=expected, audio=not no_audio, progress=show_work)
@@ -265,7 +245,7 @@ def package_command(submissions: Sequence[Path], as_json: bool, **options: Any) 
         options["meta"],
         options["report"],
         options["out"],
-        expected=_expected(options),
+        expected=read_expected(options),
         template=options["template"],
         audio=not options["no_audio"],
         progress=show_work,
@@ -279,14 +259,6 @@ def package_command(submissions: Sequence[Path], as_json: bool, **options: Any) 
         verdict = _verdict(packaged.findings, options["no_audio"])
         echo("\n".join([*_listed(packaged.findings), verdict, end]))
     return 0 if packaged.ok else EXIT_INVALID
-
-
-def _expected(options: Mapping[str, Any]) -> "Expected | None":
-    from s5eval.submissions.expected import find_expected
-
-    with show_making() as making:
-        where = {name: options[name] for name in ("data", "dataset", "split", "mixtures")}
-        return find_expected(**where, progress=making)
 
 
 def show_work(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
