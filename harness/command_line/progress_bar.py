@@ -3,10 +3,11 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
-from s5eval.harness.terminal import echo
+from s5eval.data_manifests.common.progress import FileProgress
+from s5eval.harness.terminal import echo, printable
 
 SECONDS_BETWEEN_LINES = 60.0
 """A batch system's log is read afterwards, or followed: so often says that it is alive, and is no flood."""
@@ -39,6 +40,20 @@ def show_count(unit: str, what: str = "", *, keep: bool = True, start: int = 0, 
             yield show
     else:
         yield _Lines(unit, what, start)
+
+
+@contextmanager
+def show_bytes() -> Iterator[FileProgress]:
+    """How many bytes of each file are there, a bar a file."""
+    files: dict[str, Show] = {}
+    with ExitStack() as bars:
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in files:
+                files[name] = bars.enter_context(show_count("byte", printable(name), start=done, unit_scale=True))
+            files[name](done, total)
+
+        yield show
 
 
 @contextmanager

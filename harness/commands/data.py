@@ -1,10 +1,8 @@
 """`s5eval data`: what sets there are, and getting, making and checking them."""
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,12 +18,9 @@ from s5eval.harness.command_line.options import (
     refuse_folder_of_mini,
     show_making,
 )
-from s5eval.harness.command_line.progress_bar import Show, show_count
+from s5eval.harness.command_line.progress_bar import show_bytes
 from s5eval.harness.process import goes_on_with, this_command
-from s5eval.harness.terminal import echo, printable
-
-if TYPE_CHECKING:
-    from s5eval.data_manifests.common.progress import FileProgress
+from s5eval.harness.terminal import echo
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON, for machines.")
 processes_option = click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one per core.")
@@ -124,7 +119,7 @@ def fetch_record(
     """Download an official record (dev, eval, or a number): resumable, checked against its checksums."""
     from s5eval.data_manifests.download.fetch import ZENODO, fetch
 
-    with _show_bytes() as progress, goes_on_with(this_command()):
+    with show_bytes() as progress, goes_on_with(this_command()):
         paths = fetch(record, out, only=only, unpack=not no_unpack, base_url=base_url or ZENODO, progress=progress)
     if as_json:
         echo(json.dumps({"folder": str(out), "files": [str(path) for path in paths]}, indent=1))
@@ -232,19 +227,6 @@ def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
     page = write_preview(out, draws=draws, seed=seed)
     echo(json.dumps({"folder": str(out), "page": str(page)}) if as_json else page)
     return 0
-
-
-@contextmanager
-def _show_bytes() -> "Iterator[FileProgress]":
-    files: dict[str, Show] = {}
-    with ExitStack() as bars:
-
-        def show(name: str, done: int, total: int) -> None:
-            if name not in files:
-                files[name] = bars.enter_context(show_count("byte", printable(name), start=done, unit_scale=True))
-            files[name](done, total)
-
-        yield show
 
 
 @command.command(
