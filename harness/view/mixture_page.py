@@ -7,22 +7,18 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import S5Error
-from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.text import typeset_number
-from s5eval.harness.scoring.mixture import adapted
+from s5eval.harness.view.judged_candidates import Candidate, judged_candidates, likeliest
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.sound import MixtureAudio
 from s5eval.metrics.capi import Pair
 from s5eval.metrics.sdr import pairwise_sdr
-from s5eval.systems.decision import Decision, Verdict, candidate_labels, judge
 from s5eval.systems.interface import Candidates
 
 Improvements = npt.NDArray[np.floating]
 """Improvements of N candidates against R references, dB."""
-
-_LIKELIEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +43,6 @@ class Track:
     role: str = "mixture"
     problem: str | None = None
     sdri: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One candidate, as it was judged.
-
-    Attributes:
-        index: its number.
-        label: its class.
-        likeliest: its likeliest classes with their scores.
-        p_silence: probability of silence, after any priors of the decision.
-        threshold: that of its class; None: not known.
-        why: why it was dropped, in words; empty: it became an estimate.
-        reference: the reference it was assigned to.
-        sdri: against every reference, dB.
-    """
-
-    index: int
-    label: str
-    likeliest: Sequence[tuple[str, float]]
-    p_silence: float
-    threshold: float | None
-    why: str
-    reference: int | None
-    sdri: Sequence[float]
-
-    @property
-    def kept(self) -> bool:
-        """It became an estimate."""
-        return not self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +94,7 @@ class MixtureView:
 def view_of(run: Snapshot, sound: MixtureAudio, beside: tuple[Snapshot, MixtureAudio] | None = None) -> MixtureView:
     """Put together the page of a mixture; `beside` is the same mixture of another run."""
     score, table = sound.line.score, sound.table
-    candidates = [] if table is None else _candidates(table, run.decision, score)
+    candidates = [] if table is None else judged_candidates(table, run.decision, score)
     words = [word for word in (sound.problem, sound.table_problem) if word]
     slots: Sequence[Slot] = ()
     if not sound.stages.problem and len(sound.stages.candidates) > 1:
@@ -145,64 +111,6 @@ def view_of(run: Snapshot, sound: MixtureAudio, beside: tuple[Snapshot, MixtureA
         sound.stages.problem,
         tuple(words),
     )
-
-
-def _candidates(table: PairTable, decision: Decision | None, score: MixtureScore) -> list[Candidate]:
-    kept = {estimate.index for estimate in score.estimates}
-    assigned = {pair.estimate: pair.reference for pair in pairs_of(score)}
-    if decision is not None:
-        table = adapted(table, decision)
-        verdicts: Sequence[Verdict] = judge(
-            class_scores=table.class_scores,
-            p_silence=table.p_silence,
-            correlation=table.pair_scores.correlation,
-            labels=table.labels,
-            decision=decision,
-        )
-    else:
-        names = candidate_labels(table.class_scores, table.labels)
-        verdicts = [Verdict(name, None if k in kept else "threshold") for k, name in enumerate(names)]
-    improvements = table.pair_scores.sdr - table.pair_scores.sdr_mixture
-    return [
-        Candidate(
-            k,
-            verdict.label,
-            likeliest(table.class_scores[k]) if table.labels is None else [(verdict.label, 1.0)],
-            float(table.p_silence[k]),
-            None if decision is None else decision.threshold(verdict.label),
-            why_dropped(verdict, float(table.p_silence[k]), _correlation(table, k), decision),
-            assigned.get(k),
-            [float(value) for value in improvements[k]],
-        )
-        for k, verdict in enumerate(verdicts)
-    ]
-
-
-def _correlation(table: PairTable, k: int) -> Sequence[float]:
-    """How candidate `k` correlates with all others."""
-    return [float(value) for value in table.pair_scores.correlation[k]]
-
-
-def why_dropped(verdict: Verdict, p_silence: float, correlation: Sequence[float], decision: Decision | None) -> str:
-    """Why a candidate is no estimate, in words; empty: it is one."""
-    if verdict.rule is None:
-        return ""
-    if decision is None:
-        return "dropped; by which rule is not known without run.json"
-    if verdict.rule == "threshold":
-        return (
-            f"silent: {p_silence:.3f} is above the threshold {decision.threshold(verdict.label):.3f} of {verdict.label}"
-        )
-    if verdict.rule == "duplicate":
-        alike = correlation[verdict.other or 0]
-        return f"duplicate of {verdict.other}: correlation {alike:.3f}, above {decision.duplicate_correlation}"
-    return f"beyond the {decision.max_sources} least silent"
-
-
-def likeliest(scores: npt.NDArray[np.float64]) -> list[tuple[str, float]]:
-    """The likeliest classes with their scores."""
-    order = np.argsort(-scores, kind="stable")[:_LIKELIEST]
-    return [(CLASSES[k], float(scores[k])) for k in order]
 
 
 def _reference_rows(score: MixtureScore, table: PairTable | None) -> list[Mapping[str, object]]:
