@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from s5eval.data_manifests.audio import read_audio, wav_bytes
+from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.common.files import sync_files, sync_folder
@@ -24,6 +24,7 @@ from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.mapping import MappedScene, read_classes, read_mapping
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio
+from s5eval.data_manifests.wav_writing import wav_bytes
 
 Order = Literal["acn", "fuma"]
 Norm = Literal["sn3d", "n3d", "fuma"]

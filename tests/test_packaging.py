@@ -18,8 +18,8 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 """A floor imports only those before it; `metrics` stands alone, and `harness` alone uses it."""
 
 ROOMS = {
-    "data_manifests": "common containers pcm | conditions download labels | naming | listing layouts | audio mapping "
-    "| records | importing in_step synthesis | scan sets | manifest training_scenes | described verify",
+    "data_manifests": "common containers pcm | conditions download labels wav_writing | naming | listing layouts "
+    "| audio mapping | records | importing in_step synthesis | scan sets | manifest training_scenes | described verify",
     "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
     "networks | parameter_count pipeline profiling registry spatial_filter stage_store | training weights "
     "| baseline bounds folder multistage",

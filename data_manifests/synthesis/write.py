@@ -17,7 +17,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from s5eval.data_manifests.audio import wav_bytes
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sweep, write_atomically
@@ -27,6 +26,7 @@ from s5eval.data_manifests.common.workers import begin_worker
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.render import Signal, SynthesizedScene
+from s5eval.data_manifests.wav_writing import wav_bytes
 
 SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS = "soundscape", "oracle_target", "checksums"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.audio import pcm16_header
 from s5eval.data_manifests.common.files import WriteError, writing
 from s5eval.data_manifests.naming import format_source_name
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
+from s5eval.data_manifests.wav_writing import pcm16_header
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.tables import AsWritten, Flag, MixtureScore
 from s5eval.harness.runs.scene_audio import SceneAudio

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from s5eval.data_manifests.audio import read_audio, wav_bytes
+from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
+from s5eval.data_manifests.wav_writing import wav_bytes
 from s5eval.harness.record.lines import Line, source_file
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.sounds import decode_stereo

@@ -14,9 +14,9 @@ from unittest import mock
 
 import numpy as np
 
-from s5eval.data_manifests.audio import wav_bytes
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.wav_writing import wav_bytes
 from s5eval.harness.record import run_folder as journal
 from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.reading import read_run_record

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from s5eval.data_manifests import records
-from s5eval.data_manifests.audio import BLOCK_FRAMES, pcm16_header, read_audio, read_blocks
+from s5eval.data_manifests.audio import BLOCK_FRAMES, read_audio, read_blocks
+from s5eval.data_manifests.wav_writing import pcm16_header
 from s5eval.harness.record.tables import PairTable
 from s5eval.metrics.literal import literal_snr
 from s5eval.metrics.sdr import pairwise_sdr, pairwise_sdr_in_blocks

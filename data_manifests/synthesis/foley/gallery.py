@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.audio import wav_bytes
 from s5eval.data_manifests.common.files import make_folder, write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS, draw_event
+from s5eval.data_manifests.wav_writing import wav_bytes
 
 _HOP = 256
 _WINDOW = 1024
