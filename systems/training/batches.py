@@ -25,7 +25,7 @@ from s5eval.data_manifests.training_scenes import (
     mixed_training,
     start_worker,
 )
-from s5eval.systems.training.training_plan import DataSettings
+from s5eval.systems.training.training_recipe import DataSettings
 
 _ENDLESS = 1 << 40
 

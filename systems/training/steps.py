@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.systems.training.parts import TrainingJob
-from s5eval.systems.training.training_plan import OptimiserSettings
+from s5eval.systems.training.training_recipe import OptimiserSettings
 
 
 def rate(step: int, steps: int, settings: OptimiserSettings) -> float:

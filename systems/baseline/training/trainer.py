@@ -20,7 +20,8 @@ from s5eval.systems.baseline.system import new_part
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.losses import permutations
 from s5eval.systems.training.parts import Part, PartsFolder, TrainingJob
-from s5eval.systems.training.training_plan import Trainer, TrainingPlan, TrainingRecipe
+from s5eval.systems.training.training_plan import Trainer, TrainingPlan
+from s5eval.systems.training.training_recipe import TrainingRecipe
 
 _PARTS = {"tagger": "tagger-4c", "separator": "separator"}
 

@@ -11,7 +11,7 @@ from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import PARTS
 from s5eval.systems.multistage.training.slot_folder import OtherSlots
 from s5eval.systems.settings import recorded_without
-from s5eval.systems.training.training_plan import TrainingRecipe
+from s5eval.systems.training.training_recipe import TrainingRecipe
 
 INTERFERENCES = len(RECIPE.interference_counts) - 1
 """Interfering sounds of a scene, at most."""

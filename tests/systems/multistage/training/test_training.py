@@ -17,7 +17,7 @@ from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.steps import rate
-from s5eval.systems.training.training_plan import OptimiserSettings
+from s5eval.systems.training.training_recipe import OptimiserSettings
 
 pytestmark = OTHERS_WARN
 
