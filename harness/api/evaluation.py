@@ -11,9 +11,9 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.frames import Run
 from s5eval.harness.comparing.ablation import Ablation
-from s5eval.harness.comparing.ablation import run_grid as ablate_grid
 from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid
+from s5eval.harness.comparing.ablation_running import run_grid as ablate_grid
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.plan import default_run_path
 from s5eval.harness.runs.resume import resume

@@ -48,9 +48,9 @@ def command(grid: Path | None, **options: Any) -> int:
     OUT holds table.md, .csv, .tex, .json, .svg, .pdf and .png, and a run folder per row. The exit code is 4 when a row
     failed; the others stand.
     """
-    from s5eval.harness.comparing.ablation import run_grid
     from s5eval.harness.comparing.ablation_files import write_ablation
     from s5eval.harness.comparing.ablation_grid import dotted_assignments, load_grid
+    from s5eval.harness.comparing.ablation_running import run_grid
     from s5eval.harness.comparing.ablation_tables import ablation_table
     from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.report.terminal_layout import fitted

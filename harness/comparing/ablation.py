@@ -1,26 +1,16 @@
-"""Runs the rows of a grid, which share stage results through the stage store, and sets them beside each other."""
+"""An ablation as it came out: its rows, the bounds beside them, and their differences to the baseline row."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.errors import S5Error, UsageError
-from s5eval.data_manifests.common.files import sweep
-from s5eval.harness.comparing.ablation_grid import Grid, GridRow
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.codec import to_json
-from s5eval.harness.record.config import RunConfig
-from s5eval.harness.record.reading import read_run_record, read_scores
-from s5eval.harness.record.run_record import TUNED, Facts
-from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue, Summary
-from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.table import BOUND_NOTES
-from s5eval.harness.runs.resume import resume
-from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
-from s5eval.harness.scoring.columns import METRICS, Column, all_columns, bound_columns
-from s5eval.harness.scoring.paired import paired_differences
+from s5eval.harness.record.run_record import Facts
+from s5eval.harness.record.run_summary import MetricValue
+
+_ABOUT = ("system", "weights", "dataset", "split", "n_split", "n_expected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,174 +121,3 @@ class Ablation:
             "rows": [row.as_dict() for row in self.rows],
             "bounds": [row.as_dict() for row in self.bounds],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """A row's run before it is compared: what it cost, and its summary or the error."""
-
-    row: GridRow
-    path: Path
-    summary: Summary | None = None
-    executed: int = 0
-    reused: int = 0
-    seconds: float = 0.0
-    error: str | None = None
-
-
-def run_grid(
-    grid: Grid,
-    config: RunConfig,
-    out: Path,
-    *,
-    progress: MixtureProgress | None = None,
-    announce: Callable[[str], None] | None = None,
-) -> Ablation:
-    """Run every row of a grid below `out/rows`; rows that are finished there are taken as they are.
-
-    Args:
-        grid: the rows.
-        config: what all rows have in common; its settings are replaced by each row's.
-        out: the folder of the ablation.
-        progress: see `run`.
-        announce: told which row begins.
-
-    Raises:
-        UsageError: `out` holds rows of another grid, or is no folder.
-        KeyboardInterrupt: passed on; called again, the ablation goes on where it was.
-    """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is not a folder; choose another `out`")
-    plans = [(row, replace(config, settings=row.settings()), out / "rows" / _slug(row.name)) for row in grid.rows]
-    for _, row_config, path in plans:
-        _check_same(path, row_config)
-    sweep(out)
-    outcomes = []
-    for number, (row, row_config, path) in enumerate(plans, start=1):
-        if announce is not None:
-            announce(f"[{number}/{len(plans)}] {row.name}")
-        outcomes.append(_run_row(row, row_config, path, progress))
-    baseline = next(outcome for outcome in outcomes if outcome.row.name == grid.baseline)
-    reference = _scored(baseline)
-    first = next((outcome for outcome in outcomes if outcome.summary is not None), None)
-    return Ablation(
-        None if first is None else first.summary,
-        grid.baseline,
-        tuple(_table_row(outcome, reference) for outcome in outcomes),
-        ()
-        if first is None or first.summary is None
-        else tuple(_bound_row(name, first, first.summary, reference) for name in BOUND_NOTES),
-    )
-
-
-_ABOUT = ("system", "weights", "dataset", "split", "n_split", "n_expected")
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "row"
-
-
-def _check_same(path: Path, config: RunConfig) -> None:
-    if (path / "run.json").is_file() and (differences := read_run_record(path).config.differences(config)):
-        raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another `out`")
-
-
-def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgress | None) -> _Outcome:
-    sittings = len(read_run_record(path).sittings) if (path / "run.json").is_file() else 0
-    try:
-        result = _result(config, path, progress)
-    except S5Error as error:
-        return _Outcome(row, path, error=str(error))
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the other rows go on
-        return _Outcome(row, path, error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]))
-    record = read_run_record(path)
-    finished = len(record.sittings) == sittings
-    stages = record.sittings[-1].stages.values()  # what this call has paid, not earlier ones
-    executed, reused = sum(stage.executed for stage in stages), sum(stage.reused for stage in stages)
-    seconds = sum(stage.seconds for stage in stages)
-    if finished:
-        executed, reused, seconds = 0, executed + reused, 0.0
-    failure = None
-    if result.summary.status == "failed":
-        failure = f"every mixture failed, the first: {next(iter(result.summary.failures.values()))}"
-    return _Outcome(row, path, result.summary, executed, reused, seconds, failure)
-
-
-def _notes(error: Exception) -> list[str]:
-    return list(getattr(error, "__notes__", []))
-
-
-def _result(config: RunConfig, path: Path, progress: MixtureProgress | None) -> RunResult:
-    if path.exists():
-        names = ("system", "trust_checkpoint", "data", "workers", "devices", "engine", "address", "gpus_per_worker")
-        given = {name: getattr(config, name) for name in names}
-        return resume(path, given=given, fresh=config, progress=progress)
-    return start_run(config, path, progress=progress)
-
-
-def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore]) -> AblationRow:
-    summary = outcome.summary
-    columns = [Column(("metrics", metric.name), metric, lambda score: True) for metric in METRICS]
-    metrics = None if summary is None or outcome.error is not None else summary.metrics
-    return AblationRow(
-        outcome.row.name,
-        outcome.row.assignments,
-        outcome.path,
-        _NOTHING if metrics is None else {str(name): value for name, value in metrics.items()},
-        _delta(reference, _scored(outcome), columns, columns),
-        outcome.executed,
-        outcome.reused,
-        outcome.seconds,
-        () if summary is None else _marks(summary),
-        0 if summary is None else summary.n_failed,
-        outcome.error,
-    )
-
-
-def _bound_row(
-    name: CorpusBoundName, outcome: _Outcome, summary: Summary, reference: Mapping[str, MixtureScore]
-) -> AblationRow:
-    columns = bound_columns(name)
-    wanted = {column.metric.name for column in columns}
-    own = [column for column in all_columns([]) if column.path[0] == "metrics" and column.metric.name in wanted]
-    values = {str(metric): value for metric, value in summary.bounds[name].items()}
-    return AblationRow(name, {}, None, values, _delta(reference, _scored(outcome), own, columns))
-
-
-def _scored(outcome: _Outcome) -> dict[str, MixtureScore]:
-    if outcome.summary is None:
-        return {}
-    return {id_: score for id_, score in read_scores(outcome.path).items() if score.status == "scored"}
-
-
-def _delta(
-    reference: Mapping[str, MixtureScore],
-    other: Mapping[str, MixtureScore],
-    reference_columns: Sequence[Column],
-    columns: Sequence[Column],
-) -> dict[str, Delta]:
-    """Differences over the mixtures that both have scored; all None where there is none."""
-    names = [column.metric.name for column in columns]
-    common = [id_ for id_ in reference if id_ in other]
-    if not common:
-        return {name: Delta() for name in names}
-    found = paired_differences(
-        [reference[id_] for id_ in common], [other[id_] for id_ in common], reference_columns, columns
-    )
-    return {name: Delta(d.delta, d.ci_low, d.ci_high, d.significant) for name, d in zip(names, found, strict=True)}
-
-
-def _marks(summary: Summary) -> tuple[str, ...]:
-    marks = [f"without {part}" for part in summary.missing_parts if part != TUNED]
-    if TUNED in summary.missing_parts:
-        marks.append("these weights have no tuned thresholds: equals the default")
-    if summary.tuned_on_forbidden:
-        marks.append("tuned on a forbidden split")
-    marks += ["oracle: sees the references"] if summary.oracle else []
-    marks += [summary.unverified] if summary.unverified else []
-    if summary.n_failed:
-        marks.append(f"partial: {summary.n_failed} of {summary.n_expected} mixtures failed")
-    return tuple(marks)
-
-
-_NOTHING = {metric.name: MetricValue(None, None, None, 0, 0) for metric in METRICS}

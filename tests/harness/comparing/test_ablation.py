@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.harness.comparing.ablation import Ablation, run_grid
+from s5eval.harness.comparing.ablation import Ablation
 from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid
 from s5eval.harness.comparing.ablation_latex import ablation_latex, escape
+from s5eval.harness.comparing.ablation_running import run_grid
 from s5eval.harness.comparing.ablation_tables import ablation_markdown, ablation_table, published_rows
 from s5eval.harness.record.config import RunConfig
 
