@@ -1,21 +1,18 @@
 """Downloading the official records: resumable, checked before use, unpacked with care. Only ever on request.
 
 A record's list of files, sizes and checksums comes from the repository's API when asked for, so nothing about a
-record is written down here but its number. Proxies are those of the environment (`https_proxy`, `no_proxy`).
+record is written down here but its number.
 """
 
-import contextlib
 import errno
 import hashlib
 import http.client
 import shutil
 import time
 import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,10 +23,9 @@ from s5eval.data_manifests.common.progress import FileProgress
 from s5eval.data_manifests.common.structured import parse_json
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.download.archives import extract
+from s5eval.data_manifests.download.asking import RETRIED_STATUS, ask, wait_for
 
 ZENODO = "https://zenodo.org"
-
-_MOST_JSON = 1 << 26  # bytes of a record's description, which has some thousands
 
 RECORDS: Mapping[str, str] = {
     "dev": "19328046",
@@ -45,8 +41,6 @@ _CHUNK = 1 << 20
 _LISTING = 64 << 20  # bytes of a record's description, at most: real ones have some kilobytes
 _LONGEST_NAME = 200  # bytes: what file systems take, with room for `.part`
 _LEAST_RATE, _RATE_WINDOW = 1000.0, 60.0  # bytes a second, over so many seconds
-_LONGEST_WAIT = 300.0  # seconds that a server may ask for and get
-_RETRIED_STATUS = (408, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +131,14 @@ def list_record(
     for attempt in range(attempts):
         last = attempt + 1 == attempts
         try:
-            with _open(url, {}, timeout) as answer:
+            with ask(url, {}, timeout) as answer:
                 text = answer.read(_LISTING + 1)
             break
         except urllib.error.HTTPError as error:
             error.close()
-            wait = _wait_for(error, url, pause, attempt)
-            if last or error.code not in _RETRIED_STATUS:
-                which = f"is {record} the right record?" if error.code not in _RETRIED_STATUS else "try again later"
+            wait = wait_for(error, url, pause, attempt)
+            if last or error.code not in RETRIED_STATUS:
+                which = f"is {record} the right record?" if error.code not in RETRIED_STATUS else "try again later"
                 raise DataError(f"{url}: the server answers {error.code} {error.reason}; {which}") from error
         except (OSError, http.client.HTTPException) as error:
             wait = pause * 2**attempt
@@ -167,26 +161,6 @@ def list_record(
     return files
 
 
-def _wait_for(error: urllib.error.HTTPError, url: str, pause: float, attempt: int) -> float:
-    """Seconds until the next try: what the server asks for, and no less than the tries' own pauses.
-
-    Raises:
-        DataError: it asks for more than anybody would sit and wait.
-    """
-    asked = error.headers.get("Retry-After", "").strip() if error.headers else ""
-    seconds = 0.0
-    if asked.isdecimal():
-        seconds = float(asked)
-    elif asked:
-        with contextlib.suppress(ValueError, TypeError):
-            seconds = parsedate_to_datetime(asked).timestamp() - time.time()
-    if seconds > _LONGEST_WAIT:
-        raise DataError(
-            f"{url}: the server is busy and asks to be left alone for {seconds:.0f} s; run again after that"
-        )
-    return max(pause * float(2**attempt), seconds)
-
-
 def _remote_file(entry: Mapping[str, Any], listing: str) -> RemoteFile:
     name, checksum, url = str(entry["key"]), str(entry["checksum"]), str(entry["links"]["self"])
     plain = name == PurePosixPath(name).name and "\\" not in name and name.isprintable()
@@ -201,13 +175,6 @@ def _remote_file(entry: Mapping[str, Any], listing: str) -> RemoteFile:
     if size < 0:
         raise DataError(f"{listing}: {name} has a size of {size} bytes; the record is not to be trusted")
     return RemoteFile(name, size, checksum, url)
-
-
-def _open(url: str, headers: Mapping[str, str], timeout: float) -> http.client.HTTPResponse:
-    request = urllib.request.Request(url, headers={"User-Agent": "s5eval", **headers})
-    # An opener of its own sees the proxy variables as they are now.
-    answer: http.client.HTTPResponse = urllib.request.build_opener().open(request, timeout=timeout)
-    return answer
 
 
 def _partial(target: Path) -> Path:
@@ -250,9 +217,9 @@ def _download(
             problem = f"the server answers {error.code} {error.reason}"
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 partial.unlink(missing_ok=True)
-            elif error.code not in _RETRIED_STATUS:
+            elif error.code not in RETRIED_STATUS:
                 break
-            wait = _wait_for(error, file.url, pause, attempt)
+            wait = wait_for(error, file.url, pause, attempt)
             continue
         except (http.client.HTTPException, OSError) as error:
             if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
@@ -283,7 +250,7 @@ def _continue(file: RemoteFile, partial: Path, timeout: float, progress: FilePro
         start = 0
     if start == file.size:
         return
-    with _open(file.url, {"Range": f"bytes={start}-"} if start else {}, timeout) as answer:
+    with ask(file.url, {"Range": f"bytes={start}-"} if start else {}, timeout) as answer:
         resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
         if resumed and not (answer.headers.get("Content-Range") or "").startswith(f"bytes {start}-"):
             raise http.client.HTTPException(f"asked for bytes from {start}, got {answer.headers.get('Content-Range')}")
