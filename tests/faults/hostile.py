@@ -68,7 +68,7 @@ class Killer(Plain):
                 time.sleep(0.01)
             while way == "swallow":
                 with contextlib.suppress(BaseException):
-                    time.sleep(0.01)
+                    time.sleep(60)  # long: the alarm must not ring between two of them
         return super().one(mixture)
 
 
