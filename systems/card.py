@@ -54,6 +54,16 @@ def write_card(folder: Path, card: Mapping[str, Any]) -> None:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
+def trainings_of(folder: Path | None, digest: str) -> list[dict[str, Any]]:
+    """The entries of a folder's history that exported a file of this digest; none where there is no folder.
+
+    Raises:
+        DataError: the card cannot be read.
+    """
+    history = [] if folder is None else read_card(folder)["history"]
+    return [entry for entry in history if digest in dict(entry.get("files", {})).values()]
+
+
 def recorded_digests(folder: Path, name: str) -> set[str]:
     """The digest, `sha256:…`, that a file of a folder has according to its card; none: it does not say.
 

@@ -128,7 +128,7 @@ def filtered_by_scene(mixtures: Tensor, scene: Tensor, estimates: Tensor, settin
         filtered = at_least_float32(estimates).clone()
         for number in sorted(set(scene.tolist())):
             rows = torch.nonzero(scene == number)[:, 0]
-            filtered[rows] = spatially_filtered(mixtures[rows[0]].float(), filtered[rows], settings)
+            filtered[rows] = spatially_filtered(at_least_float32(mixtures[rows[0]]), filtered[rows], settings)
     return filtered
 
 

@@ -49,9 +49,10 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
 
 
 def _behind_filter(settings: MultistageSettings) -> str:
-    folder = weights_folder(settings)
-    history = [] if folder is None else read_card(folder)["history"]
-    return ", in part of what the spatial filter makes of them" if any("loss_filtered" in e for e in history) else ""
+    card = _card(settings)
+    if card is None or not any("loss_filtered" in entry for entry in card["history"]):
+        return ""
+    return ", in part of what the spatial filter makes of them"
 
 
 def _post_processing(settings: SpatialFilterSettings) -> str:
@@ -63,11 +64,16 @@ def _post_processing(settings: SpatialFilterSettings) -> str:
     )
 
 
-def from_card(settings: MultistageSettings) -> dict[str, str]:
-    """`training_data` and `data_augmentation`, where there is a card."""
+def _card(settings: MultistageSettings) -> dict[str, Any] | None:
+    """The card of the weights; None: there is none, or it tells of no training."""
     folder = weights_folder(settings)
     card = None if folder is None else read_card(folder)
-    if card is None or not card["history"]:
+    return card if card is not None and card["history"] else None
+
+
+def from_card(settings: MultistageSettings) -> dict[str, str]:
+    """`training_data` and `data_augmentation`, where there is a card."""
+    if (card := _card(settings)) is None:
         return {}
     data = training_facts(card)["data"]
     return {"training_data": "; ".join(data), "data_augmentation": augmentation(card)}
@@ -75,21 +81,18 @@ def from_card(settings: MultistageSettings) -> dict[str, str]:
 
 def training(settings: MultistageSettings) -> dict[str, Any] | None:
     """What the card tells of the training; None: there is none."""
-    folder = weights_folder(settings)
-    card = None if folder is None else read_card(folder)
-    return None if card is None or not card["history"] else training_facts(card)
+    card = _card(settings)
+    return None if card is None else training_facts(card)
 
 
 def external_resources(settings: MultistageSettings) -> tuple[Mapping[str, str | None], ...] | None:
     """Data and pre-trained models from elsewhere; None: the weights have no card that would tell."""
-    folder = weights_folder(settings)
     models: list[Mapping[str, str | None]] = []
     if settings.m2d_weights is not None:
         models.append(pretrained("M2D, pre-trained and fine-tuned on AudioSet", M2D_SOURCE))
     if settings.encoder_weights() is not None:
         published = PUBLISHED[settings.configuration.frame_encoder]
         models.append(pretrained(published.title, published.source))
-    card = None if folder is None else read_card(folder)
-    if card is None or not card["history"]:
+    if (card := _card(settings)) is None:
         return None
     return (*models, *heard_resources(card))

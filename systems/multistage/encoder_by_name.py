@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.card import read_card
+from s5eval.systems.card import trainings_of
 from s5eval.systems.interface import Json
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.af_whisper import PUBLISHED, load_af_whisper, transformers_available
@@ -126,7 +126,7 @@ def was_trained_with(folder: Path | None, extractor: str, name: str, encoder: Fr
     Raises:
         DataError: the card cannot be read.
     """
-    entries = _trainings_of(folder, extractor)
+    entries = trainings_of(folder, extractor)
     if name == "af_whisper":
         return all("frame_encoder" not in entry for entry in entries)
     return any(entry.get("frame_embeddings") == encoder.digest for entry in entries)
@@ -138,13 +138,8 @@ def enrollments_of(folder: Path | None, extractor: str) -> dict[str, Json] | Non
     Raises:
         DataError: the card cannot be read.
     """
-    told = [entry.get("enrollment") for entry in _trainings_of(folder, extractor)]
+    told = [entry.get("enrollment") for entry in trainings_of(folder, extractor)]
     return told[-1] if told else None
-
-
-def _trainings_of(folder: Path | None, extractor: str) -> list[dict[str, Any]]:
-    history = [] if folder is None else read_card(folder)["history"]
-    return [entry for entry in history if extractor in dict(entry.get("files", {})).values()]
 
 
 def own_clue(state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.card import card_held, read_card
+from s5eval.systems.card import card_held, trainings_of
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.exports import update_card, write_weights
 from s5eval.systems.training.parts import EARLIER_RECIPE
@@ -81,8 +81,7 @@ def _told(old: Path, new: Path, parts: Sequence[str]) -> dict[str, Any]:
 
 def _clues(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
-    digest = file_digest(path) if path.is_file() else None
-    entries = [entry for entry in read_card(folder)["history"] if digest in dict(entry.get("files", {})).values()]
+    entries = trainings_of(folder, file_digest(path)) if path.is_file() else []
     return {key: entries[-1][key] for key in _CLUES if key in entries[-1]} if entries else {}
 
 
