@@ -1,6 +1,7 @@
 """The static page and a bundle in a real browser, opened as files: sorting, filters, sounds, narrow and dark."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ def shown(page: Any) -> list[str]:
     return ids
 
 
+def assert_found(page: Any, ids: Iterable[str]) -> None:
+    """These lines and no others are shown, soon: a browser tells a page of its new address after the click returned."""
+    expected, deadline = sorted(ids), time.monotonic() + 20
+    while sorted(shown(page)) != expected and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    assert sorted(shown(page)) == expected
+
+
 def assert_quiet(found: Any, folder: Path) -> None:
     """Nothing on the console, and nothing asked for but files of the folder."""
     assert found.said == []
@@ -82,30 +91,30 @@ def test_filters_and_links_of_charts_find_the_mixtures_behind_them(browser: Any,
         )
         address = f"#reference={cell[0]}&estimate={cell[1]}".replace(" ", "%20")
         page.locator(f'svg a[href="{address}"]').first.click()
-        assert sorted(shown(page)) == sorted(id_ for id_, score in scores.items() if cell in cells_of(score))
+        assert_found(page, (id_ for id_, score in scores.items() if cell in cells_of(score)))
         page.locator("button[type=reset]").click()
-        assert len(shown(page)) == 60
+        assert_found(page, scores)
         page.locator('svg a[href="#loss=miss"]').click()
         missed = {
             i
             for i, s in scores.items()
             if s.decomposition is not None and any(loss.kind == "miss" for loss in s.decomposition.losses)
         }
-        assert set(shown(page)) == missed
+        assert_found(page, missed)
         page.locator("button[type=reset]").click()
         page.locator("#find select[name=label]").select_option("Speech")
         of_class = {
             i for i, s in scores.items()
             if "Speech" in (s.reference_labels or ()) or any(e.label == "Speech" for e in s.estimates)
         }  # fmt: skip
-        assert set(shown(page)) == of_class
+        assert_found(page, of_class)
         assert page.locator("#find output").text_content() == f"{len(of_class)} of 60"
         page.locator("#find select[name=label]").select_option("")
         page.locator("#find input[name=text]").fill("m_0007")
         assert shown(page) == ["m_0007"]
         page.locator("button[type=reset]").click()
         page.locator("#find input[name=low]").fill("3")
-        assert set(shown(page)) == {i for i, s in scores.items() if s.capi_sdri is not None and s.capi_sdri >= 3}
+        assert_found(page, (i for i, s in scores.items() if s.capi_sdri is not None and s.capi_sdri >= 3))
         assert_quiet(found, run.parent)
 
 
@@ -175,5 +184,5 @@ def test_the_page_of_a_mixture_plays_one_sound_at_a_time(
         times = page.evaluate(playing)
         assert [time is None for time in times[:2]] == [True, False]
         assert times[1] >= 0.25
-        assert page.evaluate("() => Array.from(document.images).every(i => i.complete && i.naturalWidth === 800)")
+        page.wait_for_function("() => Array.from(document.images).every(i => i.complete && i.naturalWidth === 800)")
         assert_quiet(found, tmp_path / "b")
