@@ -72,9 +72,7 @@ class Report:
             "mixtures": self.mixtures,
             "nparams": self.nparams,
             "clipped_samples": self.clipped_samples,
-            "findings": [
-                {"rule": f.rule, "severity": f.severity, "file": f.file, "message": f.message} for f in self.findings
-            ],
+            "findings": [found.as_dict() for found in self.findings],
         }
 
 

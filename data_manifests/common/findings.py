@@ -17,3 +17,7 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.file}: {self.message} [{self.rule}]"
+
+    def as_dict(self) -> dict[str, str]:
+        """The finding as `--json` gives it: rule, severity, file and message."""
+        return {"rule": self.rule, "severity": self.severity, "file": self.file, "message": self.message}

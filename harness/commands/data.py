@@ -95,7 +95,7 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
             raise
         findings = [Finding("set", "error", "" if root is None else str(root), str(error))]
     if as_json:
-        listed = [{"rule": f.rule, "severity": f.severity, "file": f.file, "message": f.message} for f in findings]
+        listed = [finding.as_dict() for finding in findings]
         echo(json.dumps({"ok": not findings, "mixtures": mixtures, "findings": listed}, indent=1))
     else:
         for finding in findings:

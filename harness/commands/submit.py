@@ -83,7 +83,7 @@ def build_command(run: Path, as_json: bool, **options: Any) -> int:
         )
     except SubmissionError as error:
         if as_json:
-            echo(json.dumps({"ok": False, "findings": [*map(_as_dict, error.findings)]}, indent=1))
+            echo(json.dumps({"ok": False, "findings": [found.as_dict() for found in error.findings]}, indent=1))
         raise
     with plugin_output(), coherent(run):
         facts, findings = gather_facts(run, profile=not options["no_profile"])
@@ -108,7 +108,7 @@ def _built_facts(built: "Built", gathered: "Gathered") -> dict[str, Any]:
         "nparams": gathered.submission.nparams,
         "clipped_samples": built.report.clipped_samples,
         "scores": gathered.scores,
-        "findings": [_as_dict(found) for found in (*gathered.warnings, *built.report.findings)],
+        "findings": [found.as_dict() for found in (*gathered.warnings, *built.report.findings)],
     }
 
 
@@ -252,7 +252,7 @@ def package_command(submissions: Sequence[Path], as_json: bool, **options: Any) 
     )
     if as_json:
         archive = None if packaged.archive is None else str(packaged.archive)
-        findings = [_as_dict(found) for found in packaged.findings]
+        findings = [found.as_dict() for found in packaged.findings]
         echo(json.dumps({"ok": packaged.ok, "package": archive, "findings": findings}, indent=1))
     else:
         end = f"package: {packaged.archive}" if packaged.ok else "nothing was written"
@@ -292,7 +292,3 @@ def _verdict(findings: Sequence[Finding], no_audio: bool) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _as_dict(found: Finding) -> dict[str, str]:
-    return {"rule": found.rule, "severity": found.severity, "file": found.file, "message": found.message}
