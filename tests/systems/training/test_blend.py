@@ -32,6 +32,14 @@ def test_floats_lie_between_and_counters_are_the_new_ones(folders: tuple[Path, P
     assert entry["started_from"]["uss (old)"] == file_digest(folders[0] / "uss.safetensors")
 
 
+def test_blends_of_other_files_are_entries_of_their_own(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    for _ in range(2):
+        blend(*folders, tmp_path / "out", ["uss"], 0.5)
+    blend(folders[0], tmp_path / "out", tmp_path / "out", ["uss"], 0.5)
+    first, second = json.loads((tmp_path / "out" / "card.json").read_text())["history"]
+    assert second["started_from"]["uss (new)"] == first["files"]["uss"], "the same blend made twice is said once"
+
+
 @pytest.mark.parametrize(("share", "like"), [(0.0, "old"), (1.0, "new")])
 def test_the_ends_are_the_weights_themselves(
     folders: tuple[Path, Path], tmp_path: Path, share: float, like: str
