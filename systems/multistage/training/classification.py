@@ -120,6 +120,8 @@ class SlotSource:
             "frozen": dict(frozen),
             "alone_decibels": REST_DECIBELS,
         }
+        if plan.recipe.stage > 1 and plan.recipe.clues.runner_up > 0:
+            self.made_by["runner_up"] = plan.recipe.clues.runner_up
 
     def __call__(
         self, out: Path, *, first: int, last: int, progress: CountProgress | None = None, fabric: Any = ALONE

@@ -29,7 +29,8 @@ from s5eval.systems.training.losses import best_permutation
 class EarlierStages:
     """The frozen stages before: networks of stage 1, then (extractor, classifier) of stage 2 where 3 is trained.
 
-    `enrollments`: what they are filtered by; None: an extractor is told the estimate as it is.
+    `enrollments`: what they are filtered by; None: an extractor is told the estimate as it is. `runner_up`: see
+    `ClueSettings`; drawn from torch's generator.
     """
 
     uss: DeFTMambaUSS
@@ -41,6 +42,7 @@ class EarlierStages:
     tau_skip: float
     classes: int
     enrollments: SpatialFilterSettings | None
+    runner_up: float = 0.0
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> "Slots":
@@ -79,6 +81,10 @@ class EarlierStages:
         tokens = self.m2d(normalise_level(slots.audio))
         out = dpc(features, tokens, relative_level(slots.audio, slots.mixture))
         slots.predicted = out.plain.argmax(1)
+        if self.runner_up > 0:
+            second = out.plain.scatter(1, slots.predicted.unsqueeze(1), -torch.inf).argmax(1)
+            doubted = (torch.rand(len(second)) < self.runner_up).to(second.device)
+            slots.predicted = torch.where(doubted, second, slots.predicted)
         slots.dead = out.silence.sigmoid() > self.tau_skip
 
 

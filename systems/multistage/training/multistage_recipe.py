@@ -73,6 +73,9 @@ class ClueSettings:
         mixture_enrollment: of the enrollments that leak, the share that is the mixture itself: only the clues tell what
             is meant, so an extractor that hears its enrollment alone learns nothing there.
         no_embedding: chance that the learned null embedding stands for the frame embeddings, of any slot.
+        runner_up: chance that a stage's second guess stands for the class it predicts, in kept slots too. It is wrong
+            less often on sounds that it was trained on than on others, and who is always told the best guess there
+            learns to repeat it.
         second_pass: chance that a batch's enrollments are the extractor's own estimates, as where it refines twice.
         silent_share: silent slots per slot with a source, at most, on average.
     """
@@ -84,6 +87,7 @@ class ClueSettings:
     leak: float
     mixture_enrollment: float
     no_embedding: float
+    runner_up: float
     second_pass: float
     silent_share: float
 
@@ -145,7 +149,11 @@ class MultistageRecipe(TrainingRecipe):
 
     def recorded(self) -> dict[str, Any]:
         """See `TrainingRecipe.recorded`."""
-        before = {"loss": {"smoothing": 0.0, "filtered": 0.0}, "slots": {"alone": 0.0, "mix": 0.0, "also": ()}}
+        before = {
+            "loss": {"smoothing": 0.0, "filtered": 0.0},
+            "clues": {"runner_up": 0.0},
+            "slots": {"alone": 0.0, "mix": 0.0, "also": ()},
+        }
         content = recorded_without(self, before)
         if others := self.slots.others():
             content["slots"]["also"] = [other.digest() for other in others]

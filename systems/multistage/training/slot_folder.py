@@ -23,6 +23,9 @@ SHARD = 50
 FOLDER = "slots"
 """The folder of kept slots, within that of a training."""
 
+_MAY_DIFFER = {"scenes", "runner_up"}
+"""Of what slots are made by, what may be another for those that are heard beside."""
+
 _INDEX, _MATERIAL = "slots.json", "material.json"
 
 
@@ -92,14 +95,14 @@ class OtherSlots:
         """Their tensors, for a training whose own slots are made by `made_by`.
 
         Raises:
-            UsageError: they were made by other networks, or in another way; scenes alone may differ.
+            UsageError: they were made by other networks, or in another way; see `_MAY_DIFFER`.
             DataError: a shard is damaged.
         """
-        keys = {*made_by, *self.made_by} - {"scenes"}
+        keys = {*made_by, *self.made_by} - _MAY_DIFFER
         if other := sorted(key for key in keys if made_by.get(key) != self.made_by.get(key)):
             raise UsageError(
                 f"slots.also: {self.folder} was made with another {', '.join(other)} than this training's; expected "
-                "slots of the same frozen networks, stage and sizes, which differ in their scenes alone"
+                "slots of the same frozen networks, stage and sizes: scenes and clues.runner_up alone may be others"
             )
         for first in range(0, self.scenes, SHARD):
             path = shard_path(self.folder, first, first + SHARD)

@@ -83,7 +83,7 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
             task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
     else:
         tse = typed(network, DeFTMambaTSE)
-        earlier = _earlier(recipe.stage, config, parts)
+        earlier = _earlier(recipe.stage, config, parts, recipe.clues.runner_up)
         if recipe.slots.scenes and dpc is not None:
             task = ClassificationTask(dpc, earlier.m2d, recipe.loss, train_m2d=False)
             source = SlotSource(plan, parts.built_on, extracted_slots(tse, earlier), earlier.m2d)
@@ -108,7 +108,7 @@ def _adaptation(module: nn.Module) -> Adaptation | None:
     return functools.partial(widen, extractor=module) if isinstance(module, DeFTMambaTSE) else None
 
 
-def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) -> EarlierStages:
+def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder, runner_up: float = 0.0) -> EarlierStages:
     def frozen(name: str) -> nn.Module:
         return parts.frozen(new_part(name, config), name)
 
@@ -126,6 +126,7 @@ def _earlier(stage: int, config: MultistageConfiguration, parts: PartsFolder) ->
         config.tau_skip,
         len(CLASSES),
         config.spatial_filter.of_enrollments(),
+        runner_up,
     )
 
 

@@ -1,13 +1,20 @@
 """What stages 2 and 3 are told in training, and what the taggers hear."""
 
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from s5eval.systems.multistage.training.extraction import Slots, choose_slots, disturb
+from s5eval.systems.multistage.training.classification import SlotSource
+from s5eval.systems.multistage.training.extraction import EarlierStages, Slots, choose_slots, disturb
 from s5eval.systems.multistage.training.multistage_recipe import ClueSettings
 from s5eval.systems.training.batches import Batch
+from s5eval.systems.training.training_plan import TrainingPlan
+
+ToyPlan = Callable[..., TrainingPlan]
 
 
 def slots(n: int = 400) -> Slots:
@@ -24,7 +31,7 @@ def slots(n: int = 400) -> Slots:
 def settings(**changes: float) -> ClueSettings:
     none: dict[str, Any] = {
         "undisturbed": 0.0, "true_class": 0.0, "random_class": 0.0, "true_enrollment": 0.0, "leak": 0.0,
-        "mixture_enrollment": 0.0, "no_embedding": 0.0, "second_pass": 0.0, "silent_share": 0.5,
+        "mixture_enrollment": 0.0, "no_embedding": 0.0, "runner_up": 0.0, "second_pass": 0.0, "silent_share": 0.5,
     }  # fmt: skip
     return ClueSettings(**{**none, **changes})
 
@@ -49,6 +56,45 @@ def test_undisturbed_slots_are_told_what_they_are_at_inference() -> None:
     assert (told[others] == 3).all()
     assert not (enrollment[others] == s.audio[others]).all(1).any()
     assert len(disturb(s, settings(**all_of_it))[2]) == 1  # a classifier has something to learn from
+
+
+def test_the_second_guess_stands_for_the_first_as_often_as_is_asked() -> None:
+    """What a classifier scores 2, 9, 5 for classes 4, 7, 11: mostly 7, else 11; without it nothing is drawn."""
+    many = 4000
+
+    def classifier(features: Tensor, tokens: object, level: object) -> SimpleNamespace:
+        plain = torch.full((len(features), 18), -3.0)
+        plain[:, [4, 7, 11]] = torch.tensor([2.0, 9.0, 5.0])
+        return SimpleNamespace(plain=plain, silence=torch.zeros(len(features)))
+
+    def predicted(runner_up: float) -> Tensor:
+        def m2d(audio: Tensor) -> Tensor:
+            return audio
+
+        earlier = EarlierStages(None, None, (), m2d, None, "estimate", 0.97, 18, None, runner_up)  # type: ignore[arg-type]
+        s = slots(many)
+        earlier._classify(classifier, torch.zeros(many, 1), s)  # type: ignore[arg-type]
+        return s.predicted
+
+    torch.manual_seed(0)
+    told = predicted(0.2)
+    assert set(told.tolist()) == {7, 11}
+    assert (told == 11).double().mean().item() == pytest.approx(0.2, abs=0.03)
+    torch.manual_seed(0)
+    slots(many)
+    before = torch.random.get_rng_state()
+    torch.manual_seed(0)
+    assert (predicted(0.0) == 7).all()
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("runner_up", [0.0, 0.25])
+def test_kept_slots_say_by_which_guesses_they_were_made(toy_plan: ToyPlan, runner_up: float) -> None:
+    alone: dict[str, Any] = {"trains": ["dpc2"], "starts_from": {"tse2": None}, "slots": {"scenes": 4}}
+    plan = toy_plan("tse2", **alone, clues={"runner_up": runner_up})
+    source = SlotSource(plan, {}, None, None)  # type: ignore[arg-type]
+    assert source.made_by.get("runner_up", 0.0) == runner_up
+    assert ("runner_up" in source.made_by) == (runner_up > 0), "slots of before it was there are still the same"
 
 
 def test_an_enrollment_that_is_the_mixture_leaves_the_class_alone_to_tell() -> None:

@@ -67,6 +67,8 @@ def test_other_networks_are_refused_and_other_scenes_are_not(tmp_path: Path) -> 
     other = keep(tmp_path / "other", 4, {**MADE_BY, "frozen": {"uss": "sha256:3"}, "scenes": "sha256:4"})
     with pytest.raises(UsageError, match=r"slots\.also: .*other/slots was made with another frozen than this training"):
         heard_beside(tmp_path / "own", [other])
+    doubted = keep(tmp_path / "doubted", 4, {**MADE_BY, "scenes": "sha256:5", "runner_up": 0.2})
+    assert len(heard_beside(tmp_path / "own", [doubted])) == 12
 
 
 def test_a_folder_without_slots_is_named(tmp_path: Path) -> None:
