@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from s5eval.systems.card import read_card
+from s5eval.systems.card import read_card, recorded_digests
 from s5eval.systems.multistage.configuration import MultistageSettings
 from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import weights_folder
@@ -49,8 +49,12 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
 
 
 def _behind_filter(settings: MultistageSettings) -> str:
-    card = _card(settings)
-    if card is None or not any("loss_filtered" in entry for entry in card["history"]):
+    """Of the extractors that are there now, and not of those that they took the place of."""
+    folder, card = weights_folder(settings), _card(settings)
+    if folder is None or card is None:
+        return ""
+    there = recorded_digests(folder, "tse2.safetensors") | recorded_digests(folder, "tse3.safetensors")
+    if not any("loss_filtered" in entry and there & set(entry["files"].values()) for entry in card["history"]):
         return ""
     return ", in part of what the spatial filter makes of them"
 

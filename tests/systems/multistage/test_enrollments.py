@@ -121,6 +121,22 @@ def exported(tiny: dict[str, Any], tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_loss_behind_the_filter_is_told_of_the_extractors_that_are_there(tmp_path: Path) -> None:
+    """Not of one that another took the place of since."""
+    facts: dict[str, Any] = {"data": "", "recordings": [], "hours": 1.0, "scenes": 1}
+    behind = {**facts, "recipe": "mini/tse2", "loss_filtered": 0.5, "files": {"tse2": "sha256:1"}}
+    later = {**facts, "recipe": "mini/tse2", "files": {"tse2": "sha256:2"}}
+
+    def told(*history: dict[str, Any], **rest: Any) -> bool:
+        (tmp_path / "card.json").write_text(json.dumps({"history": history, **rest}))
+        settings = read_settings({"weights": str(tmp_path)})
+        return "of what the spatial filter makes" in describe(settings, with_encoder=True)["loss_function"]
+
+    assert told(behind) and not told(later)
+    assert told(behind, later, files={"tse2.safetensors": "sha256:1"})
+    assert not told(behind, later, files={"tse2.safetensors": "sha256:2"})
+
+
 def test_an_extractor_that_is_told_another_kind_than_it_was_trained_on_is_a_mark(
     tiny: dict[str, Any], exported: Path, tmp_path: Path
 ) -> None:
