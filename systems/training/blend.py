@@ -90,7 +90,7 @@ def _entry(
 ) -> dict[str, Any]:
     return {
         "recipe": "blend",
-        "plan": f"{share:g} of the new: {', '.join(parts)}; {'; '.join(started.values())}",
+        "plan": f"{share:g} of the new: {', '.join(parts)}",
         "steps": 0,
         "scenes": 0,
         "seed": 0,

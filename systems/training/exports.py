@@ -48,7 +48,10 @@ def update_card(
     *,
     written: Mapping[str, str],
 ) -> None:
-    """Add what was done to `card.json` of a weights folder, or replace what it said of the same recipe and plan.
+    """Add what was done to `card.json` of a weights folder, or replace what it said of the same.
+
+    The same is the same recipe and plan, begun with the same files: a plan that is trained once more goes on from its
+    own result, and both are told.
 
     `written` holds the digests of the files that were written just now, by their paths below the folder: what those
     names had before is no longer taken. The card is held (`card_held`) since before they were.
@@ -61,7 +64,7 @@ def update_card(
     """
     card = read_card(folder)
     history = card["history"]
-    same = [k for k, old in enumerate(history) if all(old.get(key) == entry[key] for key in ("recipe", "plan"))]
+    same = [k for k, old in enumerate(history) if _is_same(old, entry)]
     if same:
         history[same[-1]] = dict(entry)
     else:
@@ -72,6 +75,13 @@ def update_card(
             card.setdefault("recordings", {})[told["digest"]] = known
     card["files"] = {**card.get("files", {}), **written}
     write_card(folder, card)
+
+
+def _is_same(old: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    begun = entry.get("started_from")  # early cards do not say
+    return (old.get("recipe"), old.get("plan")) == (entry["recipe"], entry["plan"]) and (
+        old.get("started_from", begun) == begun
+    )
 
 
 def write_tensors(path: Path, table: Mapping[str, Tensor]) -> str:

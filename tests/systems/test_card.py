@@ -123,6 +123,22 @@ def test_trainings_that_end_together_all_stand_on_the_card(tmp_path: Path, monke
     assert len(card["files"]) == 6
 
 
+def test_a_plan_that_goes_on_from_its_own_result_is_told_twice(tmp_path: Path) -> None:
+    """And once where it was begun with the same, as by a training that is exported anew; early cards do not say."""
+    told: list[dict[str, Any]] = [
+        {"started_from": {"dpc2": "sha256:0"}, "files": {"dpc2": "sha256:1"}},
+        {"started_from": {"dpc2": "sha256:1"}, "files": {"dpc2": "sha256:2"}},
+        {"started_from": {"dpc2": "sha256:1"}, "files": {"dpc2": "sha256:3"}},
+    ]
+    for entry in told:
+        update_card(tmp_path, {"recipe": "a", "plan": "1", **entry}, written={})
+    history = json.loads((tmp_path / "card.json").read_text())["history"]
+    assert [entry["files"]["dpc2"] for entry in history] == ["sha256:1", "sha256:3"]
+    (tmp_path / "card.json").write_text(json.dumps({"history": [{"recipe": "a", "plan": "1"}]}))
+    update_card(tmp_path, {"recipe": "a", "plan": "1", **told[0]}, written={})
+    assert len(json.loads((tmp_path / "card.json").read_text())["history"]) == 1
+
+
 def test_what_is_recorded_is_confirmed_until_it_changes(tmp_path: Path) -> None:
     (tmp_path / "card.json").write_text('{"history": []}')
     (tmp_path / "thresholds.yaml").write_text("max_sources: 2\n")
