@@ -64,6 +64,30 @@ def trainings_of(folder: Path | None, digest: str) -> list[dict[str, Any]]:
     return [entry for entry in history if digest in dict(entry.get("files", {})).values()]
 
 
+def lineage_of(folder: Path | None, digest: str, prefix: str) -> list[dict[str, Any]]:
+    """The entries of a folder's history that exported a file, or one of those that it was begun from, and so on.
+
+    Args:
+        folder: of weights; None: there is none.
+        digest: of the file.
+        prefix: what the parts are called that are followed, such as `tse`; what a training begun from others is not
+            told of these.
+
+    Raises:
+        DataError: the card cannot be read.
+    """
+    found: list[dict[str, Any]] = []
+    waiting, seen = [digest], {digest}
+    while waiting:
+        for entry in trainings_of(folder, waiting.pop()):
+            found.append(entry)
+            begun = dict(entry.get("started_from", {}))
+            new = {value for part, value in begun.items() if part.startswith(prefix)} - seen
+            waiting += sorted(new)
+            seen |= new
+    return found
+
+
 def recorded_digests(folder: Path, name: str) -> set[str]:
     """The digest, `sha256:…`, that a file of a folder has according to its card; none: it does not say.
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from s5eval.systems.card import read_card, recorded_digests
+from s5eval.systems.card import lineage_of, read_card
 from s5eval.systems.multistage.configuration import MultistageSettings
 from s5eval.systems.multistage.models.af_whisper import PUBLISHED
-from s5eval.systems.multistage.system import weights_folder
+from s5eval.systems.multistage.system import part_file, weights_folder
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.resources import augmentation, heard_resources, pretrained, training_facts
 from s5eval.systems.spatial_filter import SpatialFilterSettings
+from s5eval.systems.weight_files import file_digest
 
 
 def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, str]:
@@ -49,12 +50,13 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
 
 
 def _behind_filter(settings: MultistageSettings) -> str:
-    """Of the extractors that are there now, and not of those that they took the place of."""
-    folder, card = weights_folder(settings), _card(settings)
-    if folder is None or card is None:
+    """Of the extractors that the system has, and of what they were begun from."""
+    folder = weights_folder(settings)
+    if folder is None:
         return ""
-    there = recorded_digests(folder, "tse2.safetensors") | recorded_digests(folder, "tse3.safetensors")
-    if not any("loss_filtered" in entry and there & set(entry["files"].values()) for entry in card["history"]):
+    files = {part_file(folder, f"tse{stage}") for stage in range(2, settings.configuration.stages + 1)}
+    digests = [file_digest(path) for path in sorted(files) if path.is_file()]
+    if not any("loss_filtered" in entry for digest in digests for entry in lineage_of(folder, digest, "tse")):
         return ""
     return ", in part of what the spatial filter makes of them"
 

@@ -62,9 +62,9 @@ class ClueSettings:
     """How the clues of stages 2 and 3 are disturbed, so that they are not trusted blindly.
 
     Attributes:
-        undisturbed: chance that a slot is told what it is told at inference. The classifier learns from these alone:
-            one that hears true classes through the extractor would learn to repeat them. The next four are chances
-            among the others.
+        undisturbed: chance that a slot is told what the stage before says of it. The classifier learns from these
+            alone: one that hears true classes through the extractor would learn to repeat them. The next four are
+            chances among the others.
         true_class: that a slot with a source is told its true class instead of the predicted one.
         random_class: that a slot is told any class.
         true_enrollment: that a slot with a source is given the reference with noise at 0–20 dB as enrollment.
@@ -73,9 +73,9 @@ class ClueSettings:
         mixture_enrollment: of the enrollments that leak, the share that is the mixture itself: only the clues tell what
             is meant, so an extractor that hears its enrollment alone learns nothing there.
         no_embedding: chance that the learned null embedding stands for the frame embeddings, of any slot.
-        runner_up: chance that a stage's second guess stands for the class it predicts, in kept slots too. It is wrong
-            less often on sounds that it was trained on than on others, and who is always told the best guess there
-            learns to repeat it.
+        runner_up: chance that a stage's second best class stands for its best, in kept slots too. A stage is right more
+            often on sounds that it was trained on than on others; what learns there from the best class alone may
+            learn to repeat it.
         second_pass: chance that a batch's enrollments are the extractor's own estimates, as where it refines twice.
         silent_share: silent slots per slot with a source, at most, on average.
     """
@@ -200,10 +200,10 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
     if not 0 <= recipe.loss.filtered <= 1:
         raise UsageError(f"{where}.loss.filtered is {recipe.loss.filtered}, expected a share from 0 to 1")
     extracts = recipe.task == "stage" and recipe.stage > 1 and PARTS[recipe.stage][0] in recipe.trains
-    if recipe.loss.filtered and not (extracts and config.spatial_filter.enrollment):
+    if recipe.loss.filtered and extracts and not config.spatial_filter.enrollment:
         raise UsageError(
-            f"{where}.loss.filtered is {recipe.loss.filtered}: expected 0 where no extractor is trained, or "
-            "system.spatial_filter.enrollment is 0"
+            f"{where}.loss.filtered is {recipe.loss.filtered} and system.spatial_filter.enrollment is 0; set "
+            "loss.filtered=0 as well, for there is no filter to learn through"
         )
     slots = len(recipe.data.target_counts) - 1
     if recipe.task != "tagging" and slots != config.objects.foreground:

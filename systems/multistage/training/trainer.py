@@ -94,8 +94,10 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
             facts["frame_encoder"] = config.frame_encoder
         if earlier.enrollments is not None:
             facts["enrollment"] = earlier.enrollments.recorded()
-        if recipe.loss.filtered:
+        if recipe.loss.filtered and separator in networks:
             facts["loss_filtered"] = recipe.loss.filtered
+        if recipe.clues.runner_up:
+            facts["runner_up"] = recipe.clues.runner_up
         _check_extractors(config, parts, earlier.encoder)
     if source is None:
         return TrainingJob(task, made, facts)

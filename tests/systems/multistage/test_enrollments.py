@@ -122,19 +122,29 @@ def exported(tiny: dict[str, Any], tmp_path: Path) -> Path:
 
 
 def test_a_loss_behind_the_filter_is_told_of_the_extractors_that_are_there(tmp_path: Path) -> None:
-    """Not of one that another took the place of since."""
-    facts: dict[str, Any] = {"data": "", "recordings": [], "hours": 1.0, "scenes": 1}
-    behind = {**facts, "recipe": "mini/tse2", "loss_filtered": 0.5, "files": {"tse2": "sha256:1"}}
-    later = {**facts, "recipe": "mini/tse2", "files": {"tse2": "sha256:2"}}
+    """And of what they were begun from; not of those that another took the place of, nor where no extractor is."""
+    for part in ("tse2", "tse3"):
+        (tmp_path / f"{part}.safetensors").write_text(part)
+    own, third = (file_digest(tmp_path / f"{part}.safetensors") for part in ("tse2", "tse3"))
 
-    def told(*history: dict[str, Any], **rest: Any) -> bool:
-        (tmp_path / "card.json").write_text(json.dumps({"history": history, **rest}))
-        settings = read_settings({"weights": str(tmp_path)})
+    def entry(file: str, part: str = "tse2", **rest: Any) -> dict[str, Any]:
+        return {"recipe": "", "data": "", "hours": 1.0, "scenes": 1, "files": {part: file}, **rest}
+
+    def told(*history: dict[str, Any], stages: int = 2) -> bool:
+        (tmp_path / "card.json").write_text(json.dumps({"history": [*history, {"recipe": "of before", "hours": 0.0}]}))
+        settings = read_settings({"weights": str(tmp_path), "stages": stages})
         return "of what the spatial filter makes" in describe(settings, with_encoder=True)["loss_function"]
 
-    assert told(behind) and not told(later)
-    assert told(behind, later, files={"tse2.safetensors": "sha256:1"})
-    assert not told(behind, later, files={"tse2.safetensors": "sha256:2"})
+    behind, blended = {"loss_filtered": 0.5}, {"tse2 (old)": "sha256:1", "tse2 (new)": "sha256:2"}
+    assert told(entry(own, **behind)) and told(entry(own, **behind), stages=3)
+    assert not told(entry(own, **behind), stages=1), "it has no extractor"
+    assert not told(entry("sha256:1", **behind), entry(own)), "another took its place"
+    assert told(entry("sha256:1", **behind), entry(own, started_from={"tse2": "sha256:1"}))
+    assert told(entry("sha256:2", **behind), entry(own, started_from=blended))
+    assert told(entry(third, "tse3", **behind), stages=3) and not told(entry(third, "tse3", **behind))
+    assert not told(entry(own, started_from={"tse2": own})), "an entry that was begun from itself ends as well"
+    (tmp_path / "tse3.safetensors").unlink()
+    assert not told(entry(third, "tse3", **behind), stages=3), "it is gone"
 
 
 def test_an_extractor_that_is_told_another_kind_than_it_was_trained_on_is_a_mark(
@@ -196,8 +206,7 @@ def test_an_extractor_learns_from_what_is_heard_of_it_behind_the_filter() -> Non
     ("changes", "said"),
     [
         ({"loss": {"filtered": 1.5}}, r"loss\.filtered is 1\.5, expected a share"),
-        ({"loss": {"filtered": 0.5}, "system": {"spatial_filter": {"enrollment": 0.0}}}, "expected 0 where"),
-        ({"loss": {"filtered": 0.5}, "trains": ["dpc2"], "starts_from": {"tse2": None}}, "no extractor is trained"),
+        ({"loss": {"filtered": 0.5}, "system": {"spatial_filter": {"enrollment": 0.0}}}, r"set loss\.filtered=0"),
     ],
 )
 def test_a_loss_behind_no_filter_is_refused(changes: dict[str, Any], said: str) -> None:
