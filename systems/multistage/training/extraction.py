@@ -238,7 +238,7 @@ def choose_slots(active: Tensor, dead: Tensor, silent_share: float) -> Tensor:
 
 
 def disturb(slots: Slots, clues: ClueSettings) -> tuple[Tensor, Tensor, Tensor]:
-    """Enrollments (N, T) and classes (N,) as the extractor is told them; rows that are told what they are at inference.
+    """Enrollments (N, T) and classes (N,) as the extractor is told them; rows that nothing of it has disturbed.
 
     There is at least one such row, so that a classifier always has something to learn from.
     """

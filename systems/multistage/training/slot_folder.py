@@ -24,7 +24,7 @@ FOLDER = "slots"
 """The folder of kept slots, within that of a training."""
 
 _MAY_DIFFER = {"scenes", "runner_up"}
-"""Of what slots are made by, what may be another for those that are heard beside."""
+"""Keys in which slots that are heard beside may differ."""
 
 _INDEX, _MATERIAL = "slots.json", "material.json"
 
@@ -102,7 +102,7 @@ class OtherSlots:
         if other := sorted(key for key in keys if made_by.get(key) != self.made_by.get(key)):
             raise UsageError(
                 f"slots.also: {self.folder} was made with another {', '.join(other)} than this training's; expected "
-                "slots of the same frozen networks, stage and sizes: scenes and clues.runner_up alone may be others"
+                "slots of the same frozen networks, stage and sizes; only scenes and clues.runner_up may differ"
             )
         for first in range(0, self.scenes, SHARD):
             path = shard_path(self.folder, first, first + SHARD)

@@ -90,8 +90,7 @@ def test_the_second_guess_stands_for_the_first_as_often_as_is_asked() -> None:
 
 @pytest.mark.parametrize("runner_up", [0.0, 0.25])
 def test_kept_slots_say_by_which_guesses_they_were_made(toy_plan: ToyPlan, runner_up: float) -> None:
-    alone: dict[str, Any] = {"trains": ["dpc2"], "starts_from": {"tse2": None}, "slots": {"scenes": 4}}
-    plan = toy_plan("tse2", **alone, clues={"runner_up": runner_up})
+    plan = toy_plan("names2", slots={"scenes": 4}, clues={"runner_up": runner_up})
     source = SlotSource(plan, {}, None, None)  # type: ignore[arg-type]
     assert source.made_by.get("runner_up", 0.0) == runner_up
     assert ("runner_up" in source.made_by) == (runner_up > 0), "slots of before it was there are still the same"

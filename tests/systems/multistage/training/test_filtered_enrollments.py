@@ -1,6 +1,7 @@
 """Extractors and classifiers are trained on filtered enrollments wherever they are told some, and the card says so."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.multistage.system import build
-from s5eval.systems.multistage.training import extraction
+from s5eval.systems.multistage.training import extraction, trainer
 from s5eval.systems.multistage.training.classification import extracted_slots
 from s5eval.systems.multistage.training.extraction import EarlierStages, ExtractionTask
 from s5eval.systems.spatial_filter import SpatialFilterSettings, spatially_filtered
@@ -39,14 +40,47 @@ def test_the_card_says_by_what_and_what_is_trained_on_top_must_agree(
     entry = card["history"][-1]
     assert entry["enrollment"] == {"share": 0.6, "window": 512, "noise": 0.5, "loading": 0.1}
     assert entry["loss_filtered"] == 0.5
+    plain = {"system": {"frame_encoder": "none", "spatial_filter": {**FILTER, "enrollment": 0.0}}}
     with pytest.raises(DataError, match=r"not trained on the enrollments .*filter\.enrollment=0\.6"):
-        toy_train("names2", steps=1, slots={"scenes": 2, "batch": 4})
+        toy_train("names2", steps=1, slots={"scenes": 2, "batch": 4}, **plain)
     other = {"system": {"frame_encoder": "none", "spatial_filter": {**FILTER, "window": 1024}}}
     with pytest.raises(DataError, match=r"system\.spatial_filter\.window=512"):
         toy_train("names2", steps=1, slots={"scenes": 2, "batch": 4}, **other)
     toy_train("names2", steps=1, slots={"scenes": 2, "batch": 4}, **named)
     system = {**toy_plan("names2", **named).as_dict()["system"], "weights": str(tmp_path / "weights")}
     assert "missing_parts" not in build(system, "cpu").fingerprint(), "stage 3 is stage 2 once more"
+    for part in ("tse2", "names2"):
+        shutil.rmtree(tmp_path / "training" / part)
+    toy_train("tse2", steps=1, loss={"filtered": 0.0}, **plain)
+    with pytest.raises(DataError, match=r"or set system\.spatial_filter\.enrollment=0$"):
+        toy_train("names2", steps=1, slots={"scenes": 2, "batch": 4}, **named)
+
+
+def test_a_recipe_s_second_guesses_are_told_and_the_card_says_so(
+    toy_train: Callable[..., TrainingResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[float] = []
+
+    class Watched(EarlierStages):
+        def __call__(self, batch: Batch) -> Any:
+            made.append(self.runner_up)
+            return super().__call__(batch)
+
+    monkeypatch.setattr(trainer, "EarlierStages", Watched)
+    for part in ("m2d", "uss", "dpc"):
+        toy_train(part, steps=1)
+    none = {"system": {"frame_encoder": "none"}}
+    toy_train("tse2", steps=1, **none)
+    assert made == [0.0]
+    toy_train("names2", steps=1, slots={"scenes": 1, "batch": 4}, clues={"runner_up": 0.25}, **none)
+    assert made[1:] == [0.25]
+    history = json.loads((tmp_path / "weights" / "card.json").read_text())["history"]
+    assert [entry.get("runner_up") for entry in history[-2:]] == [None, 0.25]
+
+
+def test_plans_of_before_there_were_second_guesses_keep_their_digests(toy_plan: Callable[..., TrainingPlan]) -> None:
+    assert "runner_up" not in toy_plan("names2").recipe.recorded()["clues"]
+    assert toy_plan("names2", clues={"runner_up": 0.1}).recipe.recorded()["clues"]["runner_up"] == 0.1
 
 
 class Listening(nn.Module):
