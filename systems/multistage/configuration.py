@@ -33,6 +33,8 @@ class MultistageConfiguration:
 
     Attributes:
         stages: how many of the three stages run.
+        classifiers: how many of them classify; a later one extracts alone, and hands on the classes and silences of
+            the stage before.
         frame_encoder: whose frame embeddings stages 2 and 3 are given: one of `ENCODERS`, or `module:factory`. In
             settings, `af_whisper` true and false are short for `af_whisper` and `none`.
         af_source: what is embedded: the previous stage's estimate, or the mixture.
@@ -46,6 +48,7 @@ class MultistageConfiguration:
     """
 
     stages: int
+    classifiers: int
     frame_encoder: str
     af_source: Literal["estimate", "mixture"]
     pad_to_30s: bool
@@ -144,10 +147,11 @@ def recorded(configuration: MultistageConfiguration, *, extracts: bool) -> dict[
     a stem.
 
     What was begun with AF-Whisper, or without, goes on and is found again; another encoder is one key more. The
-    spatial filter is heard by trainings of stages that extract (`extracts`), if enrollments go through it.
+    spatial filter is heard by trainings of stages that extract (`extracts`), if enrollments go through it. How many
+    stages classify is nothing to a training.
     """
     content = {**asdict(configuration), "dpc": configuration.dpc.recorded(), "m2d": configuration.m2d.recorded()}
-    del content["spatial_filter"]
+    del content["spatial_filter"], content["classifiers"]
     if extracts and (filter_ := configuration.spatial_filter.of_enrollments()) is not None:
         content["enrollment"] = filter_.fingerprint()
     encoder, sizes = content["frame_encoder"], content.pop("frame_encoder_sizes")
@@ -213,6 +217,8 @@ def _check(c: MultistageConfiguration) -> None:
         )
     if not 1 <= c.stages <= 3:
         raise UsageError(f"system.stages is {c.stages}, expected 1, 2 or 3")
+    if not 1 <= c.classifiers <= 3:
+        raise UsageError(f"system.classifiers is {c.classifiers}, expected 1, 2 or 3")
     if not 0 <= c.tau_skip <= 1:
         raise UsageError(f"system.tau_skip is {c.tau_skip}, expected a number from 0 to 1")
     if not 0 < c.stft.hop <= c.stft.window // 2:

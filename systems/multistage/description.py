@@ -31,7 +31,8 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
     if c.stages > 1:
         later = "stage 2" if c.stages == 2 else "stages 2 and 3"
         waveform = "waveform, spatially filtered" if c.spatial_filter.enrollment else "waveform"
-        stages.append(f"{later}: DeFT-Mamba-TSE, guided by the stage before ({waveform}, class{clue}), and M2D-DPC")
+        by = "M2D-DPC" if c.classifiers >= c.stages else f"M2D-DPC as far as stage {c.classifiers}"
+        stages.append(f"{later}: DeFT-Mamba-TSE, guided by the stage before ({waveform}, class{clue}), and {by}")
     if c.separator.inputs == "cues":
         features = "compressed complex spectra with level and direction of intensity"
     else:

@@ -44,7 +44,7 @@ def _networks(pipeline: Pipeline) -> dict[str, int]:
     stages = [stage for stage in pipeline.stages if isinstance(stage, SeparationStage | ExtractionStage)]
     return {
         "tse": len({id(stage.extractor) for stage in stages if isinstance(stage, ExtractionStage)}),
-        "dpc": len({id(stage.classifier.dpc) for stage in stages}),
+        "dpc": len({id(stage.classifier.dpc) for stage in stages if stage.classifier is not None}),
     }
 
 
@@ -62,6 +62,7 @@ def count_parts(
     `networks` says how many of `tse` and `dpc` the system has; default: one.
     """
     slots, refined = config.objects.foreground, config.stages - 1
+    classified = min(config.stages, config.classifiers) * slots
     heard = 1 if config.af_source == "mixture" else slots
     count = {"tse": 1, "dpc": 1, **(networks or {})}
     length = round(seconds * SAMPLE_RATE)
@@ -77,12 +78,10 @@ def count_parts(
     costs = [
         PartCost("uss", count_parameters(parts["uss"]), uss / seconds, calls=1),
         PartCost("tse", count["tse"] * count_parameters(parts["tse2"]), tse / seconds, count["tse"], refined * slots),
-        PartCost(
-            "dpc", count["dpc"] * count_parameters(parts["dpc1"]), dpc / seconds, count["dpc"], config.stages * slots
-        ),
+        PartCost("dpc", count["dpc"] * count_parameters(parts["dpc1"]), dpc / seconds, count["dpc"], classified),
     ]
     also = refined * heard if isinstance(encoder, M2DFrames) else 0
-    costs.append(PartCost("m2d", count_parameters(parts["m2d"]), m2d / seconds, calls=config.stages * slots + also))
+    costs.append(PartCost("m2d", count_parameters(parts["m2d"]), m2d / seconds, calls=classified + also))
     if encoder is None:
         return (*costs, PartCost("af_whisper", 0, 0.0, 0, 0))
     if encoder.network is None:

@@ -85,7 +85,8 @@ class SeparationStage:
 class ExtractionStage:
     """Stages 2 and 3: DeFT-Mamba-TSE, guided by the stage before, and M2D-DPC.
 
-    Slots that are all but certainly silent (`tau_skip`) are handed on unchanged.
+    Slots that are all but certainly silent (`tau_skip`) are handed on unchanged. A stage without a classifier hands on
+    the classes and silences of the stage before.
     """
 
     def __init__(
@@ -94,10 +95,10 @@ class ExtractionStage:
         fingerprint: Mapping[str, Json],
         config: MultistageConfiguration,
         extractor: DeFTMambaTSE,
-        classifier: Classifier,
+        classifier: Classifier | None,
         encoder: FrameEncoder | None,
     ) -> None:
-        """`encoder` None: the learned null embedding stands for the frame embeddings."""
+        """`classifier` None: it has none; `encoder` None: the learned null embedding stands for frame embeddings."""
         self.name = name
         self._fingerprint = dict(fingerprint)
         self.config, self.extractor, self.classifier, self.encoder = config, extractor, classifier, encoder
@@ -142,13 +143,19 @@ class ExtractionStage:
         with _precision(device, self.config):
             classes = F.one_hot(labels, len(CLASSES)).to(audio.dtype)
             extracted = self.extractor(mixture, enrollment, classes, self._embed(audio, enrollment, source))
-            scores, silence = self.classifier.classify(extracted.features, extracted.estimate, mixture)
+            heard = (
+                None
+                if self.classifier is None
+                else self.classifier.classify(extracted.features, extracted.estimate, mixture)
+            )
         estimates = extracted.estimate.float().cpu().numpy()
         results = [Candidates(c.audio.copy(), c.class_scores.copy(), c.p_silence.copy()) for c in inputs]
         for row, (m, k) in enumerate(slots):
             results[m].audio[k] = estimates[row]
-            results[m].class_scores[k] = scores[row].cpu().numpy()
-            results[m].p_silence[k] = float(silence[row])
+            if heard is not None:
+                scores, silence = heard
+                results[m].class_scores[k] = scores[row].cpu().numpy()
+                results[m].p_silence[k] = float(silence[row])
         return results
 
     def _embed(self, audio: Tensor, enrollment: Tensor, source: Tensor) -> Tensor | None:

@@ -144,7 +144,8 @@ class _MultistageBuilder:
         trained = self.is_trained(f"tse{n}", found)
         self.check_enrollment(f"tse{n}")
         extractor = self.part(f"tse{n}", DeFTMambaTSE, own=None if trained else own_clue)
-        classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d)
+        classifies = n <= self.config.classifiers
+        classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d) if classifies else None
         filtered = self.config.spatial_filter.of_enrollments()
         enrollment: dict[str, Json] = {} if filtered is None else {"enrollment": filtered.fingerprint()}
         extra: dict[str, Json] = {
@@ -246,7 +247,9 @@ class _MultistageBuilder:
     def fingerprint(self, stage: int, extra: Mapping[str, Json]) -> dict[str, Json]:
         # Only what changes this stage's result: not how many stages follow, nor how the scan is cut into chunks.
         c = self.config
-        weights = {name: self.loader.digests[name] for name in (*PARTS[stage], "m2d")}
+        separator, classifier = PARTS[stage]
+        names = (separator, classifier, "m2d") if stage <= c.classifiers else (separator,)
+        weights = {name: self.loader.digests[name] for name in names}
         mamba2 = {key: value for key, value in asdict(c.mamba2).items() if key != "chunk"}
         return {
             "revision": REVISION,

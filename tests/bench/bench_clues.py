@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.sets.mini import RECIPE, mini_material
 from s5eval.data_manifests.training_scenes import TrainingScenes, start_worker
+from s5eval.systems.multistage.configuration import load_preset
 from s5eval.systems.multistage.training.extraction import EarlierStages, Slots, absent_classes
 from s5eval.systems.multistage.training.trainer import _earlier
 from s5eval.systems.training.batches import collate
 from s5eval.systems.training.parts import PartsFolder
-from s5eval.systems.training.training_plan import read_plan
 
 SHIPPED = Path(__file__).parents[2] / "systems" / "multistage" / "weights"
 
@@ -32,7 +32,7 @@ def main(scenes: int, weights: Path) -> None:
     start_worker(0)
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    stages = _earlier(3, read_plan("mini/tse3").configuration, PartsFolder(weights, torch.device("cpu")))
+    stages = _earlier(3, load_preset("mini"), PartsFolder(weights, torch.device("cpu")))
     data = scenes_of_their_own(scenes)
     figures: dict[str, list[float]] = defaultdict(list)
     for index in range(scenes):

@@ -197,6 +197,12 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
                 f"{where}.loss.assignment is {recipe.loss.assignment}; with system.separator.directions {directions} "
                 f"expected permutation or {order}"
             )
+    unheard = f"dpc{recipe.stage}"
+    if recipe.task == "stage" and unheard in recipe.trains and recipe.stage > config.classifiers:
+        raise UsageError(
+            f"{where} trains {unheard}, which no system with system.classifiers {config.classifiers} has; set "
+            f"system.classifiers={recipe.stage}, here and where it runs"
+        )
     if not 0 <= recipe.loss.filtered <= 1:
         raise UsageError(f"{where}.loss.filtered is {recipe.loss.filtered}, expected a share from 0 to 1")
     extracts = recipe.task == "stage" and recipe.stage > 1 and PARTS[recipe.stage][0] in recipe.trains

@@ -8,6 +8,7 @@ import torch
 from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
 
 TINY: dict[str, Any] = {
+    "classifiers": 3,
     "spatial_filter": {"share": 0.0, "enrollment": 0.0},
     "separator": {
         "width": 8,

@@ -15,6 +15,7 @@ from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.training_plan import TrainingPlan, read_plan
 
 SYSTEM: dict[str, Any] = {
+    "classifiers": 3,
     "separator": {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4},
     "mamba2": {"d_state": 4, "headdim": 8, "chunk": 8},
     "clue": {"dimension": 16, "width": 8},

@@ -21,7 +21,8 @@ def test_every_shipped_recipe_resolves(preset: str) -> None:
     names_1, names_2 = (["adapt", "names"], ["names2", "names3"]) if preset == "mini" else ([], [])
     assert names == [*more[preset], "dpc", *names_1, "tse2", *names_2, "tse3", "refine"]
     for name in names:
-        plan = read_plan(f"{preset}/{name}")
+        third = preset == "mini" and name in ("names3", "tse3")  # the preset has no third classifier
+        plan = read_plan(f"{preset}/{name}", {"system": {"classifiers": 3}} if third else {})
         assert plan.preset == preset
         assert plan.recipe.trains
 
