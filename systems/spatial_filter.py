@@ -1,4 +1,4 @@
-"""A multichannel Wiener filter behind the last stage of a system: what the channels tell of where sounds come from.
+"""A multichannel Wiener filter of what stages hand on, or of what comes out: channels tell where sounds come from.
 
 A separator decides cell by cell of a map. Where sources stand still, one linear filter of the channels for every
 frequency, the same for the whole mixture, lets through what comes from a source's direction and turns down the rest,

@@ -38,6 +38,12 @@ def test_encoders_of_frames_are_an_axis_of_their_own() -> None:
     assert rows[3].settings()["system"] == {"stages": 2, "frame_encoder": "m2d"}
 
 
+def test_the_spatial_filter_behind_is_an_axis_too() -> None:
+    rows = load_grid(axes=["stages", "filter"]).rows
+    assert [row.name for row in rows][:3] == ["1 stage", "1 stage + filter behind", "2 stages"]
+    assert [row.settings()["system"]["spatial_filter"]["share"] for row in rows] == [0, 0.6] * 3
+
+
 def test_a_grid_says_which_axes_are_usual(tmp_path: Path) -> None:
     path = tmp_path / "grid.yaml"
     axes = "axes: {a: [{name: x, set: {system.a: 1}}], b: [{name: y, set: {system.b: 1}}]}\n"
