@@ -60,32 +60,35 @@ def trainings_of(folder: Path | None, digest: str) -> list[dict[str, Any]]:
     Raises:
         DataError: the card cannot be read.
     """
-    history = [] if folder is None else read_card(folder)["history"]
-    return [entry for entry in history if digest in dict(entry.get("files", {})).values()]
+    return [] if folder is None else _that_exported(digest, read_card(folder)["history"])
 
 
-def lineage_of(folder: Path | None, digest: str, prefix: str) -> list[dict[str, Any]]:
+def lineage_of(folder: Path, digest: str, prefix: str) -> list[dict[str, Any]]:
     """The entries of a folder's history that exported a file, or one of those that it was begun from, and so on.
 
     Args:
-        folder: of weights; None: there is none.
+        folder: of weights.
         digest: of the file.
-        prefix: what the parts are called that are followed, such as `tse`; what a training begun from others is not
-            told of these.
+        prefix: of the names of the parts that are followed, such as `tse`: a training may begin with others as well.
 
     Raises:
         DataError: the card cannot be read.
     """
+    history = read_card(folder)["history"]
     found: list[dict[str, Any]] = []
     waiting, seen = [digest], {digest}
     while waiting:
-        for entry in trainings_of(folder, waiting.pop()):
+        for entry in _that_exported(waiting.pop(), history):
             found.append(entry)
             begun = dict(entry.get("started_from", {}))
             new = {value for part, value in begun.items() if part.startswith(prefix)} - seen
             waiting += sorted(new)
             seen |= new
     return found
+
+
+def _that_exported(digest: str, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in history if digest in dict(entry.get("files", {})).values()]
 
 
 def recorded_digests(folder: Path, name: str) -> set[str]:

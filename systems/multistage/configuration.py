@@ -67,6 +67,10 @@ class MultistageConfiguration:
     dpc: ClassifierSizes
     m2d: M2DSizes
 
+    def classifies(self, stage: int) -> bool:
+        """Whether a stage, 1 to 3, has a classifier."""
+        return stage <= self.classifiers
+
     @property
     def rows(self) -> int:
         """F', how many cells the separator's map has along frequency."""

@@ -143,17 +143,14 @@ class ExtractionStage:
         with _precision(device, self.config):
             classes = F.one_hot(labels, len(CLASSES)).to(audio.dtype)
             extracted = self.extractor(mixture, enrollment, classes, self._embed(audio, enrollment, source))
-            heard = (
-                None
-                if self.classifier is None
-                else self.classifier.classify(extracted.features, extracted.estimate, mixture)
-            )
+            heard = (extracted.features, extracted.estimate, mixture)
+            said = None if self.classifier is None else self.classifier.classify(*heard)
         estimates = extracted.estimate.float().cpu().numpy()
         results = [Candidates(c.audio.copy(), c.class_scores.copy(), c.p_silence.copy()) for c in inputs]
         for row, (m, k) in enumerate(slots):
             results[m].audio[k] = estimates[row]
-            if heard is not None:
-                scores, silence = heard
+            if said is not None:
+                scores, silence = said
                 results[m].class_scores[k] = scores[row].cpu().numpy()
                 results[m].p_silence[k] = float(silence[row])
         return results

@@ -91,8 +91,8 @@ def new_part(name: str, config: MultistageConfiguration) -> nn.Module:
 def part_file(folder: Path, name: str) -> Path:
     """The file of a part in a weights folder.
 
-    Where there is no `tse3`, the extractor of stage 2 refines once more; where there is no `dpc3` either, stage 3 is
-    stage 2 once more.
+    Where there is no `tse3`, the extractor of stage 2 refines once more; where there is no `dpc3` either, and stage 3
+    classifies, the classifier of stage 2 does so once more.
     """
     path = folder / f"{name}.safetensors"
     extracts_itself = (folder / "tse3.safetensors").is_file()
@@ -144,8 +144,9 @@ class _MultistageBuilder:
         trained = self.is_trained(f"tse{n}", found)
         self.check_enrollment(f"tse{n}")
         extractor = self.part(f"tse{n}", DeFTMambaTSE, own=None if trained else own_clue)
-        classifies = n <= self.config.classifiers
-        classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d) if classifies else None
+        classifier = None
+        if self.config.classifies(n):
+            classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d)
         filtered = self.config.spatial_filter.of_enrollments()
         enrollment: dict[str, Json] = {} if filtered is None else {"enrollment": filtered.fingerprint()}
         extra: dict[str, Json] = {
@@ -247,8 +248,7 @@ class _MultistageBuilder:
     def fingerprint(self, stage: int, extra: Mapping[str, Json]) -> dict[str, Json]:
         # Only what changes this stage's result: not how many stages follow, nor how the scan is cut into chunks.
         c = self.config
-        separator, classifier = PARTS[stage]
-        names = (separator, classifier, "m2d") if stage <= c.classifiers else (separator,)
+        names = (*PARTS[stage], "m2d") if c.classifies(stage) else PARTS[stage][:1]
         weights = {name: self.loader.digests[name] for name in names}
         mamba2 = {key: value for key, value in asdict(c.mamba2).items() if key != "chunk"}
         return {

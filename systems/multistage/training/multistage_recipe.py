@@ -197,10 +197,10 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
                 f"{where}.loss.assignment is {recipe.loss.assignment}; with system.separator.directions {directions} "
                 f"expected permutation or {order}"
             )
-    unheard = f"dpc{recipe.stage}"
-    if recipe.task == "stage" and unheard in recipe.trains and recipe.stage > config.classifiers:
+    classifier = f"dpc{recipe.stage}"
+    if recipe.task == "stage" and classifier in recipe.trains and not config.classifies(recipe.stage):
         raise UsageError(
-            f"{where} trains {unheard}, which no system with system.classifiers {config.classifiers} has; set "
+            f"{where} trains {classifier}, which no system with system.classifiers {config.classifiers} has; set "
             f"system.classifiers={recipe.stage}, here and where it runs"
         )
     if not 0 <= recipe.loss.filtered <= 1:
