@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.systems.decision import Decision, load_decision, thresholds_file
+from s5eval.systems.decision import Decision
+from s5eval.systems.decision_reading import load_decision, thresholds_file
 from s5eval.systems.parameter_count import ParameterCount
 from s5eval.systems.weight_files import checked_digest, file_digest, load_strictly, read_tensors
 

@@ -20,9 +20,9 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 ROOMS = {
     "data_manifests": "common containers pcm | conditions download labels wav_writing | naming | listing layouts "
     "| audio mapping | records | importing in_step synthesis | scan sets | manifest training_scenes | described verify",
-    "systems": "batching card device energy estimates hooks settings | decision resources weight_files | interface "
-    "networks | parameter_count pipeline profiling registry spatial_filter stage_store | training weights "
-    "| baseline bounds folder multistage",
+    "systems": "batching card device energy estimates hooks settings | decision resources weight_files "
+    "| decision_reading interface networks | parameter_count pipeline profiling registry spatial_filter stage_store "
+    "| training weights | baseline bounds folder multistage",
     "submissions": "check_json errors rules submission zipping | archive check_audio expected facts meta_file pdf "
     "results | check_results | validate | build package",
     "metrics": "arrays label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose "

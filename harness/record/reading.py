@@ -15,7 +15,7 @@ from s5eval.harness.record.run_record import Facts, RunRecord, shallow
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.record.upgrade import upgraded_run, upgraded_summary
-from s5eval.systems.decision import parse_decision
+from s5eval.systems.decision_reading import parse_decision
 
 SCHEMA_VERSION = 3
 """Of run folders; stands in `run.json` and `summary.json`.

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.report.text import number
-from s5eval.systems.decision import KEEP_ALL, Decision, load_decision, parse_decision
+from s5eval.systems.decision import KEEP_ALL, Decision
+from s5eval.systems.decision_reading import load_decision, parse_decision
 
 WHERE = "settings of section decision"
 

@@ -14,7 +14,8 @@ from typing import Any
 from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.structured import parse_json
-from s5eval.systems.decision import Decision, parse_decision
+from s5eval.systems.decision import Decision
+from s5eval.systems.decision_reading import parse_decision
 from s5eval.systems.interface import (
     Candidates,
     Factory,

@@ -18,7 +18,8 @@ from s5eval.harness.runs.run import RunResult
 from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.secondary_metrics import casa_values, without_bss
 from s5eval.metrics.version import METRIC_VERSION
-from s5eval.systems.decision import Decision, load_decision
+from s5eval.systems.decision import Decision
+from s5eval.systems.decision_reading import load_decision
 
 
 def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = None) -> RunResult:

@@ -15,7 +15,8 @@ from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.report.table import part_mark
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
-from s5eval.systems.decision import THRESHOLDS, Decision
+from s5eval.systems.decision import Decision
+from s5eval.systems.decision_reading import THRESHOLDS
 
 
 def inherited_marks(records: Sequence[RunRecord]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from s5eval.harness.tuning.fold_job import FitJob, all_fits
 from s5eval.harness.tuning.threshold_table import Objective, ObjectiveName, SweepTable, sweep_table
 from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import paired_bootstrap
-from s5eval.systems.decision import THRESHOLDS, Decision
+from s5eval.systems.decision import Decision
+from s5eval.systems.decision_reading import THRESHOLDS
 
 FOLDS = 5
 GAIN_RESAMPLES = 2_000  # of the interval of the cross-validated gain, a by-product here

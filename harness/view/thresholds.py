@@ -24,7 +24,8 @@ from s5eval.harness.tuning.tune import FOLDS, tune_tables
 from s5eval.harness.view.runs import Snapshot
 from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import RESAMPLES, Resamples, percentiles, ratios
-from s5eval.systems.decision import Decision, candidate_labels, load_decision, parse_decision
+from s5eval.systems.decision import Decision, candidate_labels
+from s5eval.systems.decision_reading import load_decision, parse_decision
 
 FEWER_RESAMPLES = 1_000
 """Of the intervals where there are many mixtures; the page says so."""

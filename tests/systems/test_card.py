@@ -16,7 +16,7 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.baseline.system import SHIPPED as BASELINE
 from s5eval.systems.card import card_held, check_digest, record_file, recorded_digests
-from s5eval.systems.decision import load_decision, thresholds_file
+from s5eval.systems.decision_reading import load_decision, thresholds_file
 from s5eval.systems.multistage.system import SHIPPED as MULTISTAGE
 from s5eval.systems.weight_files import checked_digest
 

@@ -6,7 +6,8 @@ import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASS_INDEX
-from s5eval.systems.decision import KEEP_ALL, Decision, decide, judge, load_decision
+from s5eval.systems.decision import KEEP_ALL, Decision, decide, judge
+from s5eval.systems.decision_reading import load_decision
 
 S, C = "Speech", "Cough"
 

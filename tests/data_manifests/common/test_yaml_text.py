@@ -8,7 +8,7 @@ import pytest
 
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.harness.record.config import parse_settings
-from s5eval.systems.decision import load_decision
+from s5eval.systems.decision_reading import load_decision
 
 ROOT = Path(__file__).parents[3]
 

@@ -20,7 +20,8 @@ from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.priors import OUTCOMES, expectation_maximisation, outcome_probabilities
 from s5eval.metrics.arrays import Array
 from s5eval.systems.card import write_card
-from s5eval.systems.decision import Decision, adapt_scores, parse_decision, thresholds_file
+from s5eval.systems.decision import Decision, adapt_scores
+from s5eval.systems.decision_reading import parse_decision, thresholds_file
 
 Call = Callable[..., Any]
 Tables = Callable[..., list[PairTable]]

@@ -17,7 +17,8 @@ from s5eval.harness.tuning.coordinate_search import fit
 from s5eval.harness.tuning.threshold_table import Objective, sweep_table
 from s5eval.harness.tuning.tune import tune_tables
 from s5eval.metrics.sdr import PairScores
-from s5eval.systems.decision import Decision, load_decision
+from s5eval.systems.decision import Decision
+from s5eval.systems.decision_reading import load_decision
 
 Tables = Callable[..., list[PairTable]]
 Call = Callable[..., Any]

@@ -12,7 +12,7 @@ from sealed_files import edit_record
 from viewing import ORIGIN, Made, key
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.systems.decision import load_decision
+from s5eval.systems.decision_reading import load_decision
 
 Call = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import Mixture
-from s5eval.systems.decision import thresholds_file
+from s5eval.systems.decision_reading import thresholds_file
 from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.multistage import system as module
 from s5eval.systems.multistage.configuration import load_preset, read_settings
