@@ -1,17 +1,18 @@
-"""From candidates to a prediction: class-specific silence thresholds, duplicate rule, maximum count.
+"""From candidates to a prediction: class-specific silence thresholds, duplicate rule, expected score, maximum count.
 
 Pure arithmetic on small tables, no audio: a new threshold re-runs no network. Source of the class-specific
 thresholds: Kwon et al., arXiv 2606.24512.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
+from s5eval.systems.expected_score import ExpectedScore, expected_scores, tempered
 
 PLACES = 9
 """Decimals of probabilities and correlations that count: no choice hangs on the last bit of a sum."""
@@ -27,12 +28,15 @@ class Decision:
     Attributes:
         silence_thresholds: per class, and `default` for the rest: a candidate whose `p_silence` exceeds the
             value of its class is dropped.
-        max_sources: keep at most so many, the likeliest not to be silent; None: all.
+        max_sources: keep at most so many, the likeliest not to be silent (with `expected_score`: to be right); None:
+            all.
         duplicate_correlation: of two candidates of one class whose waveforms correlate above this, the one
             likelier to be silent is dropped; None: both stay.
         provenance: where tuned values come from; None for values set by hand.
         prior_factors: how much likelier each class, and `silence`, is where the system is used than where it was
             trained; scores are adapted to it before anything else (see `adapt_scores`). None: they stay as they are.
+        expected_score: of what thresholds and duplicates leave, as many are kept as are expected to earn most; a
+            threshold of 1 leaves the choice to it. None: all of them are kept.
     """
 
     silence_thresholds: Mapping[str, float] = field(default_factory=lambda: {"default": 0.5})
@@ -40,6 +44,7 @@ class Decision:
     duplicate_correlation: float | None = 0.9
     provenance: Mapping[str, Any] | None = None
     prior_factors: Mapping[str, float] | None = None
+    expected_score: ExpectedScore | None = None
 
     def threshold(self, label: str) -> float:
         """The silence threshold of a class."""
@@ -54,6 +59,8 @@ class Decision:
         }
         if self.prior_factors is not None:
             content["prior_factors"] = dict(self.prior_factors)
+        if self.expected_score is not None:
+            content["expected_score"] = asdict(self.expected_score)
         return content if self.provenance is None else {**content, "provenance": dict(self.provenance)}
 
 
@@ -114,7 +121,7 @@ class Verdict:
     """
 
     label: str
-    rule: Literal["threshold", "duplicate", "maximum"] | None = None
+    rule: Literal["threshold", "duplicate", "unlikely", "maximum"] | None = None
     other: int | None = None
 
 
@@ -142,6 +149,10 @@ def judge(
             kept.append(k)
         else:
             verdicts[k] = Verdict(names[k], "duplicate", twin)
+    if decision.expected_score is not None:
+        kept, unlikely = _worth_keeping(kept, names, class_scores, silence, decision.expected_score)
+        for k in unlikely:
+            verdicts[k] = Verdict(names[k], "unlikely")
     for rank, k in enumerate(kept):
         fits = decision.max_sources is None or rank < decision.max_sources
         verdicts[k] = Verdict(names[k], None if fits else "maximum")
@@ -166,8 +177,8 @@ def decide(
         decision: the rules.
 
     Returns:
-        The selections in candidate order. Rules act in this order: threshold, duplicates, maximum count;
-        between equals (to `PLACES` decimals) the lower index stays.
+        The selections in candidate order. Rules act in this order: threshold, duplicates, expected score, maximum
+        count; between equals (to `PLACES` decimals) the lower index stays.
     """
     verdicts = judge(
         class_scores=class_scores, p_silence=p_silence, correlation=correlation, labels=labels, decision=decision
@@ -177,6 +188,33 @@ def decide(
         for k, verdict in enumerate(verdicts)
         if verdict.rule is None
     )
+
+
+def right_probabilities(
+    names: Sequence[str],
+    class_scores: npt.NDArray[np.float64],
+    p_silence: npt.NDArray[np.float64],
+    expected: ExpectedScore,
+) -> npt.NDArray[np.float64]:
+    """How likely every candidate holds a source and has its class, (N,); classes `names`, scores (N, 18)."""
+    shares = tempered(class_scores, expected.temperature)
+    of_names = shares[np.arange(len(names)), [CLASS_INDEX[name] for name in names]]
+    return _settled((1.0 - p_silence) * of_names)
+
+
+def _worth_keeping(
+    left: list[int],
+    names: Sequence[str],
+    class_scores: npt.NDArray[np.float64],
+    p_silence: npt.NDArray[np.float64],
+    expected: ExpectedScore,
+) -> tuple[list[int], list[int]]:
+    """Those of the candidates `left` that are worth keeping, the likeliest to be right first, and the others."""
+    right = right_probabilities(names, class_scores, p_silence, expected)
+    order = sorted(left, key=lambda k: (-right[k], k))
+    earned = expected_scores(1.0 - p_silence[order], right[order], expected.usual_share)
+    count = int(_settled(earned).argmax())  # of equals the fewest
+    return order[:count], order[count:]
 
 
 def _settled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -11,11 +11,12 @@ from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.card import check_digest, recorded_digests
 from s5eval.systems.decision import SILENCE, Decision
+from s5eval.systems.expected_score import RANGES, ExpectedScore
 
 THRESHOLDS = "thresholds.yaml"
 """Name of the decision file beside the weights that it was tuned for."""
 
-_KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "prior_factors", "provenance")
+_KEYS = ("silence_thresholds", "max_sources", "duplicate_correlation", "prior_factors", "expected_score", "provenance")
 
 
 def load_decision(path: Path) -> Decision:
@@ -79,10 +80,33 @@ def parse_decision(content: object, *, where: str) -> Decision:
     if factors is not None:
         _check_factors(factors, where)
         factors = {str(label): float(value) for label, value in factors.items()}
+    expected = content.get("expected_score")
     provenance = content.get("provenance")
     if provenance is not None and not isinstance(provenance, Mapping):
         raise UsageError(f"{where}: provenance must be a mapping")
-    return Decision({str(k): float(v) for k, v in thresholds.items()}, maximum, duplicate, provenance, factors)
+    return Decision(
+        {str(k): float(v) for k, v in thresholds.items()},
+        maximum,
+        duplicate,
+        provenance,
+        factors,
+        None if expected is None else _parse_expected(expected, where),
+    )
+
+
+def _parse_expected(content: object, where: str) -> ExpectedScore:
+    known = tuple(RANGES)
+    if not isinstance(content, Mapping):
+        raise UsageError(f"{where}: expected_score must have {' and '.join(known)}, or be null")
+    for key, value in content.items():
+        if key not in known:
+            raise UsageError(f"{where}: expected_score: unknown key {key!r}{suggestion(str(key), known)}")
+        least, most = RANGES[str(key)]
+        if not _is_number(value) or not least <= value <= most:
+            raise UsageError(
+                f"{where}: expected_score.{key} is {value!r}, expected a number from {least:g} to {most:g}"
+            )
+    return ExpectedScore(**{str(key): float(value) for key, value in content.items()})
 
 
 def _check_factors(factors: object, where: str) -> None:

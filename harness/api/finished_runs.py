@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias
 
 from s5eval.frames import Run
 from s5eval.harness.comparing import pair_of_runs
-from s5eval.harness.tuning import tune as tuning
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE
 from s5eval.harness.tuning.threshold_table import Objective
+from s5eval.harness.tuning.tune import tune_runs
+from s5eval.harness.tuning.tune_result import FOLDS, TuneResult
 
 AnyRun: TypeAlias = Run | str | PathLike[str]
 """A run that has been read, or its folder."""
@@ -46,18 +47,21 @@ def tune(
     run: AnyRun,
     *,
     out: str | PathLike[str] | None = None,
+    rule: Literal["thresholds", "expected_score"] = "thresholds",
     objective: Literal["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"] = "capi_sdri",
     weight: float = 0.1,
-    folds: int = tuning.FOLDS,
+    folds: int = FOLDS,
     shrinkage: float = SHRINKAGE,
     seed: int = 0,
     allow_test: bool = False,
-) -> tuning.TuneResult:
-    """Fit class-specific silence thresholds to a run, from its stored tables alone.
+) -> TuneResult:
+    """Fit class-specific silence thresholds to a run, or an expected score, from its stored tables alone.
 
     Args:
         run: the run, on a validation split.
         out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the run folder.
+        rule: `thresholds`, or `expected_score`: how many of the likeliest candidates are worth keeping; objective,
+            weight and shrinkage are of thresholds.
         objective: what to maximise.
         weight: for `mix`: dB of CAPI-SDRi that one percentage point of mixture accuracy is worth.
         folds: parts of the cross-validation.
@@ -72,9 +76,10 @@ def tune(
         UsageError: no run there; the split is forbidden; nothing to tune on.
         DataError: a table is missing or damaged.
     """
-    return tuning.tune_runs(
+    return tune_runs(
         _folder(run),
         out=None if out is None else Path(out).expanduser(),
+        rule=rule,
         objective=Objective(objective, weight),
         folds=folds,
         shrinkage=shrinkage,

@@ -62,13 +62,15 @@ def recipes(_: click.Context) -> list[str]:
 def settings(context: click.Context) -> list[str]:
     """`system.preset=` with the presets of the system typed, and the keys of a decision with the classes."""
     from s5eval.data_manifests.labels import CLASSES
+    from s5eval.systems.expected_score import RANGES
 
     system = str(context.params.get("system") or "")
     folder = "baseline" if system.startswith("baseline") else system
     presets = [file.stem for file in _shipped("presets") if not system or file.parent.parent.name == folder]
     thresholds = [f"decision.silence_thresholds.{name}=" for name in ("default", *CLASSES)]
     kinds = [f"decision.thresholds={kind}" for kind in ("default", "tuned")]
-    return [*(f"system.preset={name}" for name in dict.fromkeys(presets)), *kinds, *thresholds]
+    expected = [f"decision.expected_score.{name}=" for name in RANGES]
+    return [*(f"system.preset={name}" for name in dict.fromkeys(presets)), *kinds, *thresholds, *expected]
 
 
 _SOURCES: Mapping[str, Values] = {

@@ -1,4 +1,4 @@
-"""`s5eval tune`: fit silence thresholds to a run, or its priors to a data set without labels."""
+"""`s5eval tune`: fit silence thresholds or an expected score to a run, or its priors to a data set without labels."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,8 @@ from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import PathType, RunType, given_options, read_workers, workers_option
 from s5eval.harness.terminal import echo
 
-_LABELLED = ("workers", "objective", "weight", "folds", "shrinkage", "seed", "figure")
+_OF_THRESHOLDS = ("workers", "objective", "weight", "shrinkage", "figure")
+_LABELLED = (*_OF_THRESHOLDS, "rule", "folds", "seed")
 _UNLABELLED = ("source", "strength")
 
 
@@ -27,6 +28,13 @@ _UNLABELLED = ("source", "strength")
     type=PathType,
     metavar="FILE",
     help="Decision file to write; default: RUN/thresholds.yaml.",
+)
+@click.option(
+    "--rule",
+    type=click.Choice(["thresholds", "expected_score"]),
+    default="thresholds",
+    show_default=True,
+    help="What to fit: a silence threshold for every class, or how many of the likeliest candidates are worth keeping.",
 )
 @click.option(
     "--objective",
@@ -71,6 +79,9 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
     """Fit class-specific silence thresholds to RUN, from its stored tables alone; to several together, mixture by
     mixture, where the thresholds have to serve them all.
 
+    With --rule expected_score, no threshold is fitted but a temperature of the class scores: of the candidates of a
+    mixture as many are kept, the likeliest to be right first, as make the score to be expected the highest.
+
     With --unlabelled, RUN needs no references: how often every class and silence occurs in it is estimated from the
     system's own probabilities (expectation-maximisation), and these follow. The thresholds stay.
 
@@ -80,6 +91,9 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
     alone = sorted(given & ({*_LABELLED} if options["unlabelled"] else {*_UNLABELLED}))
     if alone:
         raise UsageError(f"--{alone[0]} {'does not go' if options['unlabelled'] else 'goes'} with --unlabelled")
+    of_thresholds = sorted(given & {*_OF_THRESHOLDS})
+    if of_thresholds and options["rule"] == "expected_score":
+        raise UsageError(f"--{of_thresholds[0]} is of thresholds and does not go with --rule expected_score")
     run, *others = runs
     if options["unlabelled"]:
         if others:
@@ -96,6 +110,7 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
             run,
             others=others,
             out=out,
+            rule=options["rule"],
             objective=Objective(options["objective"], options["weight"]),
             folds=options["folds"],
             shrinkage=options["shrinkage"],

@@ -176,7 +176,7 @@ def _delta(
 def _marks(summary: Summary) -> tuple[str, ...]:
     marks = [f"without {part}" for part in summary.missing_parts if part != TUNED]
     if TUNED in summary.missing_parts:
-        marks.append("these weights have no tuned thresholds: equals the default")
+        marks.append("these weights have no tuned decision: equals the default")
     if summary.tuned_on_forbidden:
         marks.append("tuned on a forbidden split")
     marks += ["oracle: sees the references"] if summary.oracle else []

@@ -19,7 +19,7 @@ LOSS_TITLES: dict[Term, str] = {
 """What the terms are called, in the order of the ladder."""
 
 LOSS_NOTES: dict[Term, str] = {
-    "miss": "separated, and judged silent",
+    "miss": "separated, and dropped by the decision",
     "false_alarm": "estimates that belong to no reference",
     "confusion": "separated, and labelled as another class",
     "repeated_class": "another estimate of the class took the place",

@@ -1,7 +1,7 @@
 """Which decision a run uses: the system's own, a file's, or either with settings on top."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.report.text import number
 from s5eval.systems.decision import KEEP_ALL, Decision
 from s5eval.systems.decision_reading import load_decision, parse_decision
+from s5eval.systems.expected_score import ExpectedScore
 
 WHERE = "settings of section decision"
 
@@ -42,10 +43,10 @@ def choose_decision(
         file: decision file that replaces the system's own; None: the system's own.
         weights: digest of the weights in use, to say when thresholds were tuned for others.
 
-    `decision.thresholds=tuned` asks for the silence thresholds that came with the system's weights, which their
-    provenance shows to be tuned; where there are none it equals `default`, and `ChosenDecision.missing` says so.
-    `default` asks for one threshold of 0.5 for all classes. Other keys replace those of a decision file; thresholds of
-    single classes join the others.
+    `decision.thresholds=tuned` asks for the silence thresholds, or the expected score in their place, that came with
+    the system's weights, which their provenance shows to be tuned; where there are none it equals `default`, and
+    `ChosenDecision.missing` says so. `default` asks for one threshold of 0.5 for all classes. Other keys replace those
+    of a decision file; thresholds of single classes, and numbers of the expected score, join the others.
 
     Raises:
         UsageError: an unknown key or an impossible value, or both a file and `decision.thresholds`.
@@ -60,9 +61,9 @@ def choose_decision(
     answered: Literal["tuned", "default"] | None = switch
     missing: tuple[str, ...] = ()
     if switch == "default":
-        decision = replace(decision, silence_thresholds=Decision().silence_thresholds, provenance=None)
+        decision = _untuned(decision)
     elif switch == "tuned" and decision.provenance is None:
-        decision = replace(decision, silence_thresholds=Decision().silence_thresholds)
+        decision = _untuned(decision)
         answered, missing = "default", (TUNED,)
     decided_by = describe_decision(decision, file, weights=weights)
     if settings:
@@ -80,26 +81,39 @@ def describe_decision(decision: Decision, file: Path | None, *, weights: object 
     """
     tuned = ""
     if decision.provenance is not None:
-        tuned = _origin(decision.provenance, weights)
+        what = "thresholds" if decision.expected_score is None else _expected(decision.expected_score)
+        tuned = _origin(what, decision.provenance, weights)
     if file is not None:
         return f"file {file.name} ({tuned or 'no word of where its thresholds are from'})"
     if tuned:
         return f"{tuned}, which came with the system"
     if decision == KEEP_ALL:
         return "every candidate is an estimate"
+    if decision.expected_score is not None:
+        return f"by the {_expected(decision.expected_score)}"
     if set(decision.silence_thresholds.values()) == {0.5}:
         return "threshold 0.5 for every class"
     return "the system's own thresholds"
 
 
-def _origin(provenance: Mapping[str, Any], weights: object) -> str:
-    """`thresholds tuned on mini/valid`, and what must be known of the runs they were tuned on."""
+def _expected(expected: ExpectedScore) -> str:
+    return f"expected score at temperature {expected.temperature:g}"
+
+
+def _untuned(decision: Decision) -> Decision:
+    """The same with one threshold of 0.5; any duplicate rule, maximum and priors stay."""
+    untouched = Decision().silence_thresholds
+    return replace(decision, silence_thresholds=untouched, expected_score=None, provenance=None)
+
+
+def _origin(what: str, provenance: Mapping[str, Any], weights: object) -> str:
+    """`thresholds tuned on mini/valid`, and what must be known of the runs that `what` was tuned on."""
     names = [provenance[key] for key in ("dataset", "split") if key in provenance]
     several = [name if isinstance(name, list) else [name] for name in names]
     longest = max(map(len, several), default=0)
     rows = zip(*(name * longest if len(name) == 1 else name for name in several), strict=False)
     where = " and ".join(dict.fromkeys("/".join(map(str, row)) for row in rows))
-    tuned = f"thresholds tuned{f' on {where}' if where else ''}"
+    tuned = f"{what} tuned{f' on {where}' if where else ''}"
     theirs = provenance.get("weights")
     tuned += " for other weights" if None not in (weights, theirs) and weights != theirs else ""
     tuned += _earned(provenance.get("cross_validated_gain_db"))
@@ -129,4 +143,7 @@ def _with_settings(decision: Decision, settings: Mapping[str, Any]) -> Decision:
     classes = settings.get("silence_thresholds")
     if isinstance(classes, Mapping):
         content["silence_thresholds"] = {**decision.silence_thresholds, **classes}
+    expected = settings.get("expected_score")
+    if isinstance(expected, Mapping) and decision.expected_score is not None:
+        content["expected_score"] = {**asdict(decision.expected_score), **expected}
     return parse_decision(content, where=WHERE)

@@ -7,7 +7,7 @@ be the same on both sides; references are not looked at.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -121,9 +121,7 @@ def adapt_priors(
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     factors = {name: max(round(float(value), 6), _LEAST) for name, value in zip(OUTCOMES, new / old, strict=True)}
-    decision = Decision(
-        base.silence_thresholds, base.max_sources, base.duplicate_correlation, provenance, prior_factors=factors
-    )
+    decision = replace(base, provenance=provenance, prior_factors=factors)
     write_decision(out or run / "priors.yaml", decision)
     return PriorResult(
         decision,

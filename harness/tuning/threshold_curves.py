@@ -16,7 +16,7 @@ from s5eval.harness.report.paper import PAGE_WIDTH, figure_target, new_figure, p
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.threshold_table import sweep_table
-from s5eval.harness.tuning.tune import TuneResult
+from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.metrics.arrays import Array
 from s5eval.systems.decision import Decision
 

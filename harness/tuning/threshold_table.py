@@ -134,7 +134,7 @@ def sweep_table(tables: Sequence[PairTable], decision: Decision) -> SweepTable:
 
     Args:
         tables: N pair tables with references.
-        decision: its maximum count and duplicate rule hold in every state; its thresholds do not matter.
+        decision: all but its thresholds holds in every state.
 
     Raises:
         DataError: a mixture has so many candidates that its states cannot be listed.
@@ -184,8 +184,8 @@ def _state_values(
     """
     references = table.reference_labels or ()
     absent = {CLASS_INDEX[label]: () for label in references}
-    # A rule that drops none of all candidates drops none of a part of them.
-    inert = len(select(table, decision)) == len(table.p_silence)
+    # A rule that drops none of all candidates drops none of a part of them, save the one that looks at all together.
+    inert = decision.expected_score is None and len(select(table, decision)) == len(table.p_silence)
     known: dict[tuple[int, tuple[int, ...]], tuple[list[float], int]] = {}
     for counts in itertools.product(*(range(len(rows) + 1) for _, rows in reversed(groups))):
         alive = {label: tuple(sorted(rows[:n])) for n, (label, rows) in zip(reversed(counts), groups, strict=True)}

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.tuning.decision_file import inherited_lines
-from s5eval.harness.tuning.tune import TuneResult
+from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.metrics.tolerance import LAST_BITS
+from s5eval.systems.expected_score import ExpectedScore
+
+_TELLING = 0.05  # a temperature so near to 1 says nothing
 
 _NAMES = {"untuned": "untuned", "fitted": "fitted (on the same mixtures)", "cross_validated": "cross-validated"}
 
@@ -22,12 +25,14 @@ def tuning_table(result: TuneResult) -> str:
                 *(number(values[key], 3) for key in ("capi_sdri", "mixture_accuracy", "source_accuracy", "objective")),
             )
         )
-    classes: list[tuple[str, ...]] = [("class", "candidates", "before", "after", "revived (right)", "silenced (right)")]
-    classes += [(label, *_changes(row)) for label, row in result.classes.items()]
+    expected = result.decision.expected_score if result.by_expected_score else None
+    of_thresholds = ("before", "after") if expected is None else ()
+    classes: list[tuple[str, ...]] = [("class", "candidates", *of_thresholds, "revived (right)", "silenced (right)")]
+    classes += [(label, *_changes(row, thresholds=expected is None)) for label, row in result.classes.items()]
     provenance = result.decision.provenance or {}
     left_out = f"; {result.n_left_out} without a score left out" if result.n_left_out else ""
     gain = result.gain
-    verdict = "" if (gain["value"] or 0.0) > LAST_BITS else ": none, so keep the untuned thresholds"
+    verdict = "" if (gain["value"] or 0.0) > LAST_BITS else ": none, so keep the untuned decision"
     gained = number_and_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
     lines = [
         f"objective: {provenance['objective']}, {provenance['folds']} folds, {result.n_mixtures} mixtures{left_out}",
@@ -35,15 +40,27 @@ def tuning_table(result: TuneResult) -> str:
         *aligned(rows),
         "",
         f"gain in CAPI-SDRi, cross-validated: {gained} dB{verdict}",
+        *([] if expected is None else _fitted_numbers(expected)),
         "",
         *aligned(classes),
     ]
     return "\n".join([*lines, *inherited_lines(provenance, "tuned on")])
 
 
-def _changes(row: Mapping[str, float]) -> tuple[str, ...]:
+def _fitted_numbers(expected: ExpectedScore) -> list[str]:
+    words = "as sure of its classes as it is right"
+    if abs(expected.temperature - 1.0) >= _TELLING:
+        words = f"{'surer' if expected.temperature > 1.0 else 'less sure'} of its classes than it is right"
+    return [
+        f"temperature of the class scores: {number(expected.temperature, 3)}, the system is {words}",
+        f"of what they could, mixtures usually earn {number(expected.usual_share, 2)}",
+    ]
+
+
+def _changes(row: Mapping[str, float], *, thresholds: bool) -> tuple[str, ...]:
     changes = (
         f"{row[change]:.0f} ({row[f'{change}_right']:.0f})" if row[change] else ABSENT
         for change in ("revived", "silenced")
     )
-    return (f"{row['candidates']:.0f}", number(row["before"], 3), number(row["after"], 3), *changes)
+    moved = (number(row["before"], 3), number(row["after"], 3)) if thresholds else ()
+    return (f"{row['candidates']:.0f}", *moved, *changes)

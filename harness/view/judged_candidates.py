@@ -10,7 +10,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.scoring.mixture import adapted
-from s5eval.systems.decision import Decision, Verdict, candidate_labels, judge
+from s5eval.systems.decision import Decision, Verdict, candidate_labels, judge, right_probabilities
 
 _LIKELIEST = 3
 
@@ -61,6 +61,10 @@ def judged_candidates(table: PairTable, decision: Decision | None, score: Mixtur
     else:
         names = candidate_labels(table.class_scores, table.labels)
         verdicts = [Verdict(name, None if k in kept else "threshold") for k, name in enumerate(names)]
+    right = np.zeros(len(verdicts))
+    if decision is not None and decision.expected_score is not None:
+        classes = [verdict.label for verdict in verdicts]
+        right = right_probabilities(classes, table.class_scores, table.p_silence, decision.expected_score)
     improvements = table.pair_scores.sdr - table.pair_scores.sdr_mixture
     return [
         Candidate(
@@ -69,7 +73,7 @@ def judged_candidates(table: PairTable, decision: Decision | None, score: Mixtur
             likeliest(table.class_scores[k]) if table.labels is None else [(verdict.label, 1.0)],
             float(table.p_silence[k]),
             None if decision is None else decision.threshold(verdict.label),
-            why_dropped(verdict, float(table.p_silence[k]), _correlation(table, k), decision),
+            why_dropped(verdict, float(table.p_silence[k]), _correlation(table, k), decision, float(right[k])),
             assigned.get(k),
             [float(value) for value in improvements[k]],
         )
@@ -82,8 +86,10 @@ def _correlation(table: PairTable, k: int) -> Sequence[float]:
     return [float(value) for value in table.pair_scores.correlation[k]]
 
 
-def why_dropped(verdict: Verdict, p_silence: float, correlation: Sequence[float], decision: Decision | None) -> str:
-    """Why a candidate is no estimate, in words; empty: it is one."""
+def why_dropped(
+    verdict: Verdict, p_silence: float, correlation: Sequence[float], decision: Decision | None, right: float = 0.0
+) -> str:
+    """Why a candidate is no estimate, in words; empty: it is one. `right`: see `right_probabilities`."""
     if verdict.rule is None:
         return ""
     if decision is None:
@@ -95,7 +101,10 @@ def why_dropped(verdict: Verdict, p_silence: float, correlation: Sequence[float]
     if verdict.rule == "duplicate":
         alike = correlation[verdict.other or 0]
         return f"duplicate of {verdict.other}: correlation {alike:.3f}, above {decision.duplicate_correlation}"
-    return f"beyond the {decision.max_sources} least silent"
+    if verdict.rule == "unlikely":
+        return f"not worth it: right with a probability of {right:.3f}, and the expected score is higher without it"
+    likeliest = "least silent" if decision.expected_score is None else "likeliest to be right"
+    return f"beyond the {decision.max_sources} {likeliest}"
 
 
 def likeliest(scores: npt.NDArray[np.float64]) -> list[tuple[str, float]]:

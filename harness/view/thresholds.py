@@ -20,7 +20,8 @@ from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.scoring.summary import finite
 from s5eval.harness.tuning.decision_file import made_on, write_decision
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
-from s5eval.harness.tuning.tune import FOLDS, tune_tables
+from s5eval.harness.tuning.tune import tune_tables
+from s5eval.harness.tuning.tune_result import FOLDS
 from s5eval.harness.view.runs import Snapshot
 from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import RESAMPLES, Resamples, percentiles, ratios
@@ -255,7 +256,7 @@ def of_decision(decision: Decision) -> Array:
 
 
 def _other_rules(decision: Decision) -> tuple[Any, ...]:
-    return decision.max_sources, decision.duplicate_correlation, decision.prior_factors
+    return decision.max_sources, decision.duplicate_correlation, decision.prior_factors, decision.expected_score
 
 
 def _rightness(table: PairTable) -> list[tuple[str, float, bool]]:

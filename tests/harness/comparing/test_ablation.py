@@ -174,8 +174,8 @@ def test_marks_tell_what_a_switch_could_not_do(whole: Ablation) -> None:
     rows = {row.name: row for row in whole.rows}
     assert rows["2 stages"].marks == ()
     assert rows["2 stages + AF-Whisper"].marks == ("without encoder of AF-Whisper",)
-    tuned = rows["3 stages + tuned thresholds"]
-    assert any("no tuned thresholds" in mark for mark in tuned.marks)
+    tuned = rows["3 stages + tuned decision"]
+    assert any("no tuned decision" in mark for mark in tuned.marks)
     assert tuned.metrics == rows["3 stages"].metrics
     assert list(whole.notes.values()) == ["a", "b"]
 

@@ -15,7 +15,7 @@ def test_the_shipped_grid_has_ten_rows() -> None:
     assert len(grid.rows) == 10
     assert [row.settings()["system"]["stages"] for row in grid.rows] == [1, 1, 2, 2, 2, 2, 3, 3, 3, 3]
     assert all(not row.settings()["system"]["af_whisper"] for row in grid.rows[:2])
-    assert grid.rows[-1].name == "3 stages + AF-Whisper + tuned thresholds"
+    assert grid.rows[-1].name == "3 stages + AF-Whisper + tuned decision"
     assert grid.rows[-1].settings() == {
         "system": {"stages": 3, "af_whisper": True}, "decision": {"thresholds": "tuned"}
     }  # fmt: skip
@@ -23,7 +23,7 @@ def test_the_shipped_grid_has_ten_rows() -> None:
 
 def test_axes_can_be_chosen() -> None:
     assert [row.name for row in load_grid(axes=["stages"]).rows] == ["1 stage", "2 stages", "3 stages"]
-    assert [row.name for row in load_grid(axes=["thresholds", "stages"]).rows][3] == "tuned thresholds + 1 stage"
+    assert [row.name for row in load_grid(axes=["thresholds", "stages"]).rows][3] == "tuned decision + 1 stage"
     assert [row.name for row in load_grid(axes=["af-whisper"]).rows] == ["base", "AF-Whisper"]
     with pytest.raises(UsageError, match="did you mean 'stages'"):
         load_grid(axes=["stage"])

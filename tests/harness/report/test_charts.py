@@ -20,7 +20,7 @@ from s5eval.harness.report.charts.waterfall import WaterfallRow, waterfall
 
 STEPS = [
     WaterfallRow("CAPI-SDRi", 5.768, total=True),
-    WaterfallRow("+ misses", 0.917, note="separated, and judged silent", href="#miss"),
+    WaterfallRow("+ misses", 0.917, note="separated, and dropped by the decision", href="#miss"),
     WaterfallRow("+ false alarms", 0.501),
     WaterfallRow("+ confusions", 0.783),
     WaterfallRow("+ repeated classes", -0.2),

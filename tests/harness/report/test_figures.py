@@ -99,7 +99,7 @@ def test_no_label_of_an_ablation_stands_on_another(runs: tuple[Path, Path]) -> N
         name: MetricValue(5.0 + k, 4.0 + k, 6.0 + k, 10, 10)
         for k, name in enumerate(("capi_sdri", "mixture_accuracy", "source_accuracy", "capi_sdri_zero_floor"))
     }
-    rows = [AblationRow(f"{k} stages, AF-Whisper, tuned thresholds", {}, None, metrics, {}) for k in range(10)]
+    rows = [AblationRow(f"{k} stages, AF-Whisper, tuned decision", {}, None, metrics, {}) for k in range(10)]
     bounds = [AblationRow(name, {}, None, metrics, {}) for name in ("oracle-zeros", "oracle-gain")]
     with paper_style():
         assert_nothing_collides(ablation_figure(Ablation(None, rows[0].name, tuple(rows), tuple(bounds))))

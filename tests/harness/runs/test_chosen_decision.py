@@ -2,10 +2,15 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from s5eval.harness.runs.chosen_decision import choose_decision
+from s5eval.systems.decision import Decision
+from s5eval.systems.expected_score import ExpectedScore
 
 Call = Callable[..., Any]
 
@@ -54,6 +59,22 @@ def test_one_class_joins_the_others(run: Call) -> None:
     _, record = run("system.tuned=true", "decision.silence_thresholds.Cough=0.2", "decision.max_sources=2")
     assert record["decision"]["silence_thresholds"] == {"default": 0.6, "Speech": 0.7, "Cough": 0.2}
     assert record["decision"]["max_sources"] == 2
+
+
+def test_an_expected_score_goes_with_the_thresholds_it_stands_for() -> None:
+    own = Decision({"default": 1.0}, 2, expected_score=ExpectedScore(0.9, 0.6), provenance={"split": "valid"})
+    tuned = choose_decision(own, {"thresholds": "tuned"})
+    assert (tuned.decision, tuned.thresholds) == (own, "tuned")
+    assert tuned.decided_by == "expected score at temperature 0.9 tuned on valid, which came with the system"
+    default = choose_decision(own, {"thresholds": "default"})
+    assert default.decision == Decision(max_sources=2)
+    assert default.decided_by == "threshold 0.5 for every class"
+    untuned = replace(own, provenance=None)
+    assert choose_decision(untuned, {}).decided_by == "by the expected score at temperature 0.9"
+    assert choose_decision(untuned, {"thresholds": "tuned"}).decision == Decision(max_sources=2)
+    warmer = choose_decision(own, {"expected_score": {"temperature": 1.2}}).decision
+    assert warmer.expected_score == ExpectedScore(1.2, 0.6)
+    assert choose_decision(own, {"expected_score": None}).decision.expected_score is None
 
 
 @pytest.mark.parametrize("value", ["best", "1", "null"])

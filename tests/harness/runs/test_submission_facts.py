@@ -12,6 +12,7 @@ from sealed_files import edit_record
 
 from s5eval.harness.runs.submission_facts import decision_text, gather_facts
 from s5eval.systems.decision import Decision
+from s5eval.systems.expected_score import ExpectedScore
 
 Call = Callable[..., Any]
 NAMED = ("--author", "Choi", "--affiliation", "KAIST")
@@ -135,4 +136,8 @@ def test_decisions_in_words() -> None:
     )
     assert (
         said == "class-specific silence thresholds (Speech 0.61; others 0.5); class scores adapted to estimated priors"
+    )
+    said = decision_text(Decision({"default": 1.0}, 2, None, expected_score=ExpectedScore(0.9)))
+    assert said == (
+        "as many of the likeliest as maximise the expected score, class scores at temperature 0.9; at most 2 sources"
     )

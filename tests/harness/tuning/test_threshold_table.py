@@ -1,6 +1,7 @@
 """The sweep table against scoring mixture by mixture, exactly."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.tuning.threshold_table import Objective, sweep_table
 from s5eval.systems.decision import Decision
+from s5eval.systems.expected_score import ExpectedScore
 
 Tables = Callable[..., list[PairTable]]
 
 
 def with_thresholds(thresholds: np.ndarray, base: Decision) -> Decision:
     values = {label: float(value) for label, value in zip(CLASSES, thresholds, strict=True)}
-    return Decision(values, base.max_sources, base.duplicate_correlation)
+    return replace(base, silence_thresholds=values)
 
 
 def rescored(tables: list[PairTable], decision: Decision) -> np.ndarray:
@@ -33,8 +35,14 @@ def rescored(tables: list[PairTable], decision: Decision) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "base",
-    [Decision(), Decision(max_sources=1), Decision(duplicate_correlation=None), Decision(max_sources=None)],
-    ids=["default", "one source", "duplicates stay", "no maximum"],
+    [
+        Decision(),
+        Decision(max_sources=1),
+        Decision(duplicate_correlation=None),
+        Decision(max_sources=None),
+        Decision(max_sources=None, duplicate_correlation=None, expected_score=ExpectedScore(0.8)),
+    ],
+    ids=["default", "one source", "duplicates stay", "no maximum", "expected score"],
 )
 def test_fifty_random_threshold_sets_equal_full_rescoring_exactly(make_tables: Tables, base: Decision) -> None:
     tables = make_tables(20, 1) + make_tables(6, 2, 5)

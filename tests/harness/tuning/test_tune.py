@@ -141,13 +141,6 @@ def test_what_cannot_be_tuned_is_refused(make_tables: Tables) -> None:
         tune_tables(tables, base=Decision(), objective=Objective())
 
 
-@pytest.fixture
-def staged_run(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call) -> Path:
-    run = tmp_path / "run"
-    assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--out", run).code == 0
-    return run
-
-
 def forbid(run: Path) -> None:
     forbidden = {"tune": "forbidden", "dataset": "dcase2026", "split": "dev-test"}
     edit_record(run / "run.json", lambda record: record["about"].update(forbidden))

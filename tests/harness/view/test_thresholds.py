@@ -1,6 +1,7 @@
 """Thresholds moved by hand: the numbers are those that `rescore` gives, and what is saved tells where it is from."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,23 @@ def test_the_optimum_is_what_tune_fits_and_its_gain_is_cross_validated(
     assert found["thresholds"]["Speech"] == pytest.approx(decision.threshold("Speech"))
     assert f"{tuned['gain']['value']:+.3f}".replace("-", "−") in found["words"]
     assert "cross-validation" in found["words"]
+
+
+def test_a_run_by_expected_score_says_what_it_dropped_and_its_sliders_flip_nothing(
+    copied: Made, browse: Call, s5eval: Call
+) -> None:
+    file, run = copied.runs / "expected.yaml", copied.runs / "expected"
+    file.write_text("silence_thresholds: {default: 1.0}\nexpected_score: {temperature: 0.5}\n")
+    assert s5eval("rescore", copied.staged, "--decision", file, "--out", run).code == 0
+    client = browse(copied.runs)
+    asked = ask(client, run, "named", against="run", thresholds={})["thresholds"]
+    told = ask(client, run, "evaluate", thresholds=asked)
+    summary = json.loads((run / "summary.json").read_text())
+    assert told["n_flipped"] == 0
+    assert told["metrics"]["capi_sdri"]["value"] == pytest.approx(summary["metrics"]["capi_sdri"]["value"])
+    mixtures = json.loads((run / "run.json").read_text())["mixtures"]
+    pages = [client.get("/mixture", params={"run": key(run), "id": id_}).text for id_ in mixtures]
+    assert any(re.search(r"not worth it: right with a probability of 0\.\d+", page) for page in pages)
 
 
 def test_a_decision_file_of_the_run_folder_can_be_compared_with(copied: Made, browse: Call) -> None:

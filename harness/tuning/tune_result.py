@@ -1,0 +1,106 @@
+"""What tuning has found: the decision, what it earns where it was fitted and elsewhere, and what changes by class."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.scoring.mixture import select
+from s5eval.harness.tuning.threshold_table import Objective, ObjectiveName
+from s5eval.metrics.arrays import Array, Indices
+from s5eval.metrics.bootstrap import paired_bootstrap
+from s5eval.systems.decision import Decision, candidate_labels
+
+FOLDS = 5
+_GAIN_RESAMPLES = 2_000  # of the interval of the cross-validated gain, a by-product here
+
+
+@dataclass(frozen=True, slots=True)
+class TuneResult:
+    """What tuning has found: the decision, and the report that goes into its provenance.
+
+    Attributes:
+        decision: the tuned decision, with provenance.
+        scores: `untuned`, `fitted` and `cross_validated` values of the objective and of the three metrics.
+        gain: cross-validated gain in CAPI-SDRi, dB: `value`, `ci_low`, `ci_high` (paired bootstrap).
+        classes: per class the number of candidates, thresholds before and after, and the candidates `revived` and
+            `silenced`, with how many of them have a class that is in the scene.
+        n_mixtures: tuned on.
+        n_left_out: mixtures of the run that failed.
+    """
+
+    decision: Decision
+    scores: Mapping[str, Mapping[str, float | None]]
+    gain: Mapping[str, float | None]
+    classes: Mapping[str, Mapping[str, float]]
+    n_mixtures: int
+    n_left_out: int
+
+    @property
+    def by_expected_score(self) -> bool:
+        """Whether an expected score was fitted, and no thresholds."""
+        return (self.decision.provenance or {}).get("objective") == "expected score"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**asdict(self), "decision": self.decision.as_dict()}
+
+
+def folds_of(mixtures: int, folds: int, seed: int) -> list[Indices]:
+    """The mixtures, by number, in so many parts that a cross-validation leaves out in turn.
+
+    Raises:
+        UsageError: there are fewer mixtures than parts, or fewer than two parts.
+    """
+    if not 2 <= folds <= mixtures:
+        raise UsageError(f"`folds` is {folds}, expected 2 to {mixtures} (the number of scored mixtures)")
+    return np.array_split(np.random.default_rng(seed).permutation(np.arange(mixtures)), folds)
+
+
+def metric_values(scores: Array, objective: Objective) -> dict[str, float | None]:
+    """The three metrics and the objective of rows (N, 6) as of `SweepTable.values`; None where undefined."""
+    sums = scores.sum(axis=0)
+    names: tuple[ObjectiveName, ...] = ("capi_sdri", "mixture_accuracy", "source_accuracy")
+    values: dict[str, float] = {name: float(Objective(name)(sums)) for name in names}
+    values["objective"] = float(objective(sums))
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
+
+
+def paired_gain(before: Array, after: Array) -> dict[str, float | None]:
+    """Gain in CAPI-SDRi, dB, with its interval, of rows (N, 6) over others of the same mixtures."""
+    intervals = paired_bootstrap(
+        (before[:, :1], before[:, 1:2]), (after[:, :1], after[:, 1:2]), resamples=_GAIN_RESAMPLES
+    )
+    found = {"value": intervals.value[0], "ci_low": intervals.low[0], "ci_high": intervals.high[0]}
+    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
+
+
+def changes_by_class(tables: Sequence[PairTable], base: Decision, tuned: Decision) -> dict[str, dict[str, float]]:
+    """What becomes of the candidates of every class that has some; see `TuneResult.classes`."""
+    counts = Counter(name for table in tables for name in candidate_labels(table.class_scores, table.labels))
+    rows = {
+        label: {
+            "candidates": counts[label],
+            "before": base.threshold(label),
+            "after": tuned.threshold(label),
+            "revived": 0,
+            "revived_right": 0,
+            "silenced": 0,
+            "silenced_right": 0,
+        }
+        for label in CLASSES
+        if counts[label]
+    }
+    for table in tables:
+        was = {selection.index: selection.label for selection in select(table, base)}
+        now = {selection.index: selection.label for selection in select(table, tuned)}
+        for change, gone, come in (("revived", was, now), ("silenced", now, was)):
+            for index in come.keys() - gone.keys():
+                rows[come[index]][change] += 1
+                rows[come[index]][f"{change}_right"] += come[index] in (table.reference_labels or ())
+    return rows
