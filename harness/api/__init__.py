@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from s5eval.run_mixture import RunMixture
     from s5eval.single_score import score_mixture
     from s5eval.systems.decision import Decision
+    from s5eval.systems.expected_score import ExpectedScore
     from s5eval.systems.hooks import Hook
     from s5eval.systems.interface import Candidates, Estimate, Stage, System
     from s5eval.systems.pipeline import Pipeline
@@ -59,6 +60,7 @@ __all__ = [
     "DataError",
     "Decision",
     "Estimate",
+    "ExpectedScore",
     "Hook",
     "LoadedSystem",
     "Manifest",
@@ -102,6 +104,7 @@ _HOMES = {
     "s5eval.loaded_system": ("LoadedSystem", "load_system"),
     "s5eval.single_score": ("score_mixture",),
     "s5eval.systems.decision": ("Decision",),
+    "s5eval.systems.expected_score": ("ExpectedScore",),
     "s5eval.systems.hooks": ("Hook",),
     "s5eval.systems.interface": ("Candidates", "Estimate", "Stage", "System"),
     "s5eval.systems.pipeline": ("Pipeline",),
