@@ -112,7 +112,8 @@ def _origin(what: str, provenance: Mapping[str, Any], weights: object) -> str:
     several = [name if isinstance(name, list) else [name] for name in names]
     longest = max(map(len, several), default=0)
     rows = zip(*(name * longest if len(name) == 1 else name for name in several), strict=False)
-    where = " and ".join(dict.fromkeys("/".join(map(str, row)) for row in rows))
+    places = ("a folder" if set(row) == {"folder"} else "/".join(map(str, row)) for row in rows)
+    where = " and ".join(dict.fromkeys(places))
     tuned = f"{what} tuned{f' on {where}' if where else ''}"
     theirs = provenance.get("weights")
     tuned += " for other weights" if None not in (weights, theirs) and weights != theirs else ""

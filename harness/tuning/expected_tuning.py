@@ -111,9 +111,11 @@ def _fitted(
         rows = _rows([tables[i] for i in kept], decision)
         found, entries = rows[:, 4], rows[:, 5]
         some = entries > 0
-        if some.any():
-            usual = float(np.mean(found[some] / entries[some]))
-            expected = replace(expected, usual_share=round(usual, _PLACES))
+        usual = float(np.mean(found[some] / entries[some])) if some.any() else expected.usual_share
+        settled = replace(expected, usual_share=round(usual, _PLACES))
+        if settled == expected:
+            break
+        expected = settled
     return replace(decision, expected_score=expected)
 
 

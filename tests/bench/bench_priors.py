@@ -1,8 +1,10 @@
-"""What priors adapted without labels are worth under known shifts: 0.5, `tune --unlabelled` and labelled tuning.
+"""What priors adapted without labels are worth under known shifts: 0.5, `tune --unlabelled` and labelled tuning, with
+thresholds and by expected score.
 
-The mixtures of a run are cut into two halves. The first says what the old priors are, and is what thresholds are
-tuned on with labels; of the second, three sets are drawn: as it is; mixtures of nine classes alone; mixtures with at
-most one target four times as often. All from stored tables; without RUN, of the embedded `valid`'s first mixtures.
+The mixtures of a run are cut into two halves. The first says what the old priors are, and is what thresholds and
+expected score are tuned on with labels; of the second, three sets are drawn: as it is; mixtures of nine classes alone;
+mixtures with at most one target four times as often. All from stored tables; without RUN, of the embedded `valid`'s
+first mixtures.
 
     python tests/bench/bench_priors.py [RUN] [--seed N] [--limit N]
 """
@@ -22,6 +24,7 @@ from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.run_folder import pairs_path
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import score_candidates
+from s5eval.harness.tuning.expected_tuning import tune_expected_score
 from s5eval.harness.tuning.priors import OUTCOMES, expectation_maximisation, outcome_probabilities
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_tables
@@ -48,6 +51,7 @@ def main(run: Path, seed: int) -> None:
     }
     base = Decision()
     labelled = replace(tune_tables(source, base=base, objective=Objective()).decision, provenance=None)
+    expected = replace(tune_expected_score(source, base=base).decision, provenance=None)
     old = outcome_probabilities(source, run).mean(axis=0)
     for name, chosen in sets.items():
         new, _ = expectation_maximisation(outcome_probabilities(chosen, run), old)
@@ -56,6 +60,8 @@ def main(run: Path, seed: int) -> None:
             "0.5": base,
             "unlabelled": replace(base, prior_factors=factors),
             "labelled, on the source": labelled,
+            "expected score": expected,
+            "the same, unlabelled": replace(expected, prior_factors=factors),
         }
         print(f"{name}: {len(chosen)} mixtures, half the distance of the priors {np.abs(new - old).sum() / 2:.2f}")
         reference = figures(chosen, base)

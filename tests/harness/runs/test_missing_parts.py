@@ -103,7 +103,7 @@ def test_a_decision_is_described_by_where_its_thresholds_come_from() -> None:
     assert describe_decision(tuned, None, weights="w") == "thresholds tuned on mini/valid, which came with the system"
     assert "for other weights" in describe_decision(tuned, None, weights="v")
     both = Decision({"default": 0.3}, provenance={"dataset": ["mini", "folder"], "split": ["valid", "folder"]})
-    assert describe_decision(both, None).startswith("thresholds tuned on mini/valid and folder/folder, which")
+    assert describe_decision(both, None).startswith("thresholds tuned on mini/valid and a folder, which")
     valid = Decision({"default": 0.3}, provenance={"dataset": "mini", "split": ["valid", "train"]})
     assert describe_decision(valid, None).startswith("thresholds tuned on mini/valid and mini/train, which")
     earned = Decision({"default": 0.3}, provenance={"split": "valid", "cross_validated_gain_db": {"value": 0.314}})
