@@ -56,7 +56,7 @@ train-mini: $(STAMP)  ## train the like of the weights that ship with the mini p
 	  $(TRAIN) $$recipe --out training/$$recipe $(MATERIAL_SET) || exit $$?; \
 	done
 	$(BIN)/s5eval run --system multistage --set system.weights=training/weights --dataset mini --split valid --out training/valid
-	$(BIN)/s5eval tune training/valid --out training/weights/thresholds.yaml
+	$(BIN)/s5eval tune training/valid --rule expected_score --out training/weights/thresholds.yaml
 
 lint: $(STAMP) types
 	$(BIN)/ruff check .

@@ -4,7 +4,7 @@ Pure arithmetic on small tables, no audio: a new threshold re-runs no network. S
 thresholds: Kwon et al., arXiv 2606.24512.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -19,6 +19,15 @@ PLACES = 9
 
 SILENCE = "silence"
 """Name of silence among the prior factors."""
+
+NO_THRESHOLDS: Mapping[str, float] = {"default": 1.0}
+"""Thresholds that drop nothing, and leave the choice to an expected score."""
+
+EXPECTED_SCORE = "expected score"
+"""The `objective` in the provenance of a decision whose expected score was fitted."""
+
+BEFORE = "on_top_of"
+"""Key of a provenance: that of the decision which was improved on, if it was a tuned one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,16 @@ class Decision:
         """The silence threshold of a class."""
         return self.silence_thresholds.get(label, self.silence_thresholds.get("default", 0.5))
 
+    @property
+    def shown_threshold(self) -> Callable[[str], float] | None:
+        """The silence threshold of a class, for tables and charts; None where thresholds decide nothing."""
+        return self.threshold if self.by_thresholds else None
+
+    @property
+    def by_thresholds(self) -> bool:
+        """Whether thresholds decide anything: not where an expected score does, and they are 1."""
+        return self.expected_score is None or set(self.silence_thresholds.values()) != {1.0}
+
     def as_dict(self) -> dict[str, Any]:
         """The content of a decision file."""
         content: dict[str, Any] = {
@@ -64,7 +83,7 @@ class Decision:
         return content if self.provenance is None else {**content, "provenance": dict(self.provenance)}
 
 
-KEEP_ALL = Decision({"default": 1.0}, max_sources=None, duplicate_correlation=None)
+KEEP_ALL = Decision(NO_THRESHOLDS, max_sources=None, duplicate_correlation=None)
 """The decision of systems that have decided already: every candidate is an estimate."""
 
 
@@ -150,9 +169,11 @@ def judge(
         else:
             verdicts[k] = Verdict(names[k], "duplicate", twin)
     if decision.expected_score is not None:
-        kept, unlikely = _worth_keeping(kept, names, class_scores, silence, decision.expected_score)
-        for k in unlikely:
-            verdicts[k] = Verdict(names[k], "unlikely")
+        kept, dropped, rule = _worth_keeping(
+            kept, names, class_scores, silence, decision.expected_score, decision.max_sources
+        )
+        for k in dropped:
+            verdicts[k] = Verdict(names[k], rule)
     for rank, k in enumerate(kept):
         fits = decision.max_sources is None or rank < decision.max_sources
         verdicts[k] = Verdict(names[k], None if fits else "maximum")
@@ -208,13 +229,21 @@ def _worth_keeping(
     class_scores: npt.NDArray[np.float64],
     p_silence: npt.NDArray[np.float64],
     expected: ExpectedScore,
-) -> tuple[list[int], list[int]]:
-    """Those of the candidates `left` that are worth keeping, the likeliest to be right first, and the others."""
+    max_sources: int | None,
+) -> tuple[list[int], list[int], Literal["unlikely", "maximum"]]:
+    """Those of the candidates `left` that are worth keeping, the likeliest to be right first; the others, and why."""
     right = right_probabilities(names, class_scores, p_silence, expected)
     order = sorted(left, key=lambda k: (-right[k], k))
-    earned = expected_scores(1.0 - p_silence[order], right[order], expected.usual_share)
-    count = int(_settled(earned).argmax())  # of equals the fewest
-    return order[:count], order[count:]
+    most = len(order) if max_sources is None else min(max_sources, len(order))
+    earned = expected_scores(1.0 - p_silence[order], right[order], expected.usual_share, most=most + 1)
+    count = _first_best(earned[: most + 1])
+    wanted_more = count == most and _first_best(earned) > most
+    return order[:count], order[count:], "maximum" if wanted_more else "unlikely"
+
+
+def _first_best(values: npt.NDArray[np.float64]) -> int:
+    """Where the largest value is; of equals, to `PLACES` decimals, the first."""
+    return int(np.flatnonzero(values >= values.max() - 10.0**-PLACES)[0])
 
 
 def _settled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -95,18 +95,15 @@ def parse_decision(content: object, *, where: str) -> Decision:
 
 
 def _parse_expected(content: object, where: str) -> ExpectedScore:
-    known = tuple(RANGES)
     if not isinstance(content, Mapping):
-        raise UsageError(f"{where}: expected_score must have {' and '.join(known)}, or be null")
-    for key, value in content.items():
-        if key not in known:
-            raise UsageError(f"{where}: expected_score: unknown key {key!r}{suggestion(str(key), known)}")
-        least, most = RANGES[str(key)]
-        if not _is_number(value) or not least <= value <= most:
-            raise UsageError(
-                f"{where}: expected_score.{key} is {value!r}, expected a number from {least:g} to {most:g}"
-            )
-    return ExpectedScore(**{str(key): float(value) for key, value in content.items()})
+        raise UsageError(f"{where}: expected_score must map {' or '.join(RANGES)} to numbers, or be null")
+    for key in content:
+        if key not in RANGES:
+            raise UsageError(f"{where}: expected_score: unknown key {key!r}{suggestion(str(key), tuple(RANGES))}")
+    try:
+        return ExpectedScore(**{str(key): value for key, value in content.items()})
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _check_factors(factors: object, where: str) -> None:

@@ -19,7 +19,7 @@ _UNLABELLED = ("source", "strength")
 @click.command(
     "tune",
     cls=Command,
-    short_help="Fit thresholds or priors to a run, without running it again.",
+    short_help="Fit a decision or priors to a run, without running it again.",
     example="s5eval tune runs/VALID --out thresholds.yaml",
 )
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunType)
@@ -83,7 +83,7 @@ def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -
     mixture as many are kept, the likeliest to be right first, as make the score to be expected the highest.
 
     With --unlabelled, RUN needs no references: how often every class and silence occurs in it is estimated from the
-    system's own probabilities (expectation-maximisation), and these follow. The thresholds stay.
+    system's own probabilities (expectation-maximisation), and these follow. Thresholds and expected score stay.
 
     The file it writes is for `s5eval run --decision FILE` and `s5eval rescore RUN --decision FILE --out RUN2`.
     """

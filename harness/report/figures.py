@@ -66,7 +66,7 @@ def run_figures(run: Path) -> dict[str, Callable[[], "Figure"]]:
         figures["decomposition"] = lambda: decomposition_figure(decomposition, title)
         figures["sources"] = lambda: sources_figure(scored, title)
     if by_class := summary.slices.get("class"):
-        figures["classes"] = lambda: classes_figure(by_class, record.decision.threshold, title)
+        figures["classes"] = lambda: classes_figure(by_class, record.decision.shown_threshold, title)
         figures["confusions"] = lambda: confusions_figure(scored, title)
     return figures
 
@@ -102,11 +102,13 @@ def decomposition_figure(decomposition: RunDecomposition, title: str = "") -> "F
     return figure
 
 
-def classes_figure(slices: Mapping[str, Slice], threshold: Callable[[str], float], title: str = "") -> "Figure":
-    """SDRi with interval, precision, recall and silence threshold of every class."""
+def classes_figure(slices: Mapping[str, Slice], threshold: Callable[[str], float] | None, title: str = "") -> "Figure":
+    """SDRi with interval, precision and recall of every class, and its silence threshold where there is one."""
     names = list(slices)
     figure = new_figure(PAGE_WIDTH, 0.8 + 0.17 * len(names))
-    left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[3, 2, 1.2])
+    ratios = [3, 2] if threshold is None else [3, 2, 1.2]
+    all_axes = list(figure.subplots(1, len(ratios), sharey=True, width_ratios=ratios))
+    left, middle = all_axes[:2]
     known = [(k, slices[name]["sdri"]) for k, name in enumerate(names) if slices[name]["sdri"].value is not None]
     draw_intervals(
         left, [k for k, _ in known], [e.value or 0.0 for _, e in known], [e.ci_low for _, e in known],
@@ -121,16 +123,18 @@ def classes_figure(slices: Mapping[str, Slice], threshold: Callable[[str], float
         shown = [(value, k) for k, value in entries if value is not None]
         if shown:
             middle.plot(*zip(*shown, strict=True), marker, color=color, markersize=3.5, label=key)
-    right.plot([threshold(name) for name in names], range(len(names)), "o", color=LIGHT["s4"], markersize=3.5)
-    right.axvline(0.5, color=LIGHT["line"], linewidth=1)
-    for axes in (left, middle, right):
+    if threshold is not None:
+        right = all_axes[2]
+        right.plot([threshold(name) for name in names], range(len(names)), "o", color=LIGHT["s4"], markersize=3.5)
+        right.axvline(0.5, color=LIGHT["line"], linewidth=1)
+        right.set_xlabel("threshold")
+        right.set_xlim(0, 1)
+    for axes in all_axes:
         as_rows(axes, names)
     left.axvline(0, color=LIGHT["soft"], linewidth=0.7)
     left.set_xlabel("SDRi, dB")
     middle.set_xlabel("precision and recall, %")
     middle.set_xlim(-4, 104)
-    right.set_xlabel("threshold")
-    right.set_xlim(0, 1)
     if middle.get_legend_handles_labels()[0]:
         middle.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1)
     _titled(figure, title)

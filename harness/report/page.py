@@ -166,7 +166,7 @@ def render_pages(
     from markupsafe import Markup
 
     summary = read_summary(run)
-    thresholds = record.decision.threshold
+    thresholds = record.decision.shown_threshold
     parts = [rows[k : k + per_page] for k in range(0, len(rows), per_page)] or [[]]
     files_ = names or page_names(len(parts))
     starts = [1 + k * per_page for k in range(len(parts))]
@@ -206,7 +206,9 @@ def render_pages(
     return [f"{html[0]}<!-- pages {len(html)} -->\n", *html[1:]]
 
 
-def _first_page(scores: Sequence[MixtureScore], summary: Summary, thresholds: Callable[[str], float]) -> dict[str, Any]:
+def _first_page(
+    scores: Sequence[MixtureScore], summary: Summary, thresholds: Callable[[str], float] | None
+) -> dict[str, Any]:
     """What stands on the first page alone: the charts."""
     from markupsafe import Markup
 

@@ -117,7 +117,7 @@ def marks_of(facts: Facts) -> list[str]:
 def doubts_of(facts: Facts) -> list[str]:
     """The marks but for the status."""
     marks = ["oracle: sees the references"] if facts.oracle else []
-    marks += ["thresholds tuned on a forbidden split"] if facts.tuned_on_forbidden else []
+    marks += ["decision tuned on a forbidden split"] if facts.tuned_on_forbidden else []
     marks += [f"WITHOUT {part}" for part in facts.missing_parts]
     marks += [facts.unverified] if facts.unverified else []
     return marks + estimate_marks(facts)

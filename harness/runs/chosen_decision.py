@@ -8,9 +8,8 @@ from typing import Any, Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.report.text import number
-from s5eval.systems.decision import KEEP_ALL, Decision
+from s5eval.systems.decision import BEFORE, EXPECTED_SCORE, KEEP_ALL, NO_THRESHOLDS, Decision
 from s5eval.systems.decision_reading import load_decision, parse_decision
-from s5eval.systems.expected_score import ExpectedScore
 
 WHERE = "settings of section decision"
 
@@ -46,10 +45,12 @@ def choose_decision(
     `decision.thresholds=tuned` asks for the silence thresholds, or the expected score in their place, that came with
     the system's weights, which their provenance shows to be tuned; where there are none it equals `default`, and
     `ChosenDecision.missing` says so. `default` asks for one threshold of 0.5 for all classes. Other keys replace those
-    of a decision file; thresholds of single classes, and numbers of the expected score, join the others.
+    of a decision file; thresholds of single classes, and numbers of the expected score, join the others. Without word
+    of thresholds, an expected score that is set leaves them at 1, and one that is taken away at 0.5.
 
     Raises:
-        UsageError: an unknown key or an impossible value, or both a file and `decision.thresholds`.
+        UsageError: an unknown key or an impossible value, both a file and `decision.thresholds`, or an expected score
+            beside `decision.thresholds=default`.
     """
     settings = dict(settings)
     switch = settings.pop("thresholds", None)
@@ -57,6 +58,8 @@ def choose_decision(
         raise UsageError(f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default")
     if switch is not None and file is not None:
         raise UsageError(f"`decision_file` {file} and decision.thresholds={switch} contradict each other")
+    if switch == "default" and settings.get("expected_score") is not None:
+        raise UsageError(f"{WHERE}: decision.thresholds=default and an expected_score contradict each other")
     decision = own if file is None else load_decision(file)
     answered: Literal["tuned", "default"] | None = switch
     missing: tuple[str, ...] = ()
@@ -65,39 +68,50 @@ def choose_decision(
     elif switch == "tuned" and decision.provenance is None:
         decision = _untuned(decision)
         answered, missing = "default", (TUNED,)
+    chosen = _with_settings(decision, settings)
     decided_by = describe_decision(decision, file, weights=weights)
+    if "expected_score" in settings or ("silence_thresholds" in settings and chosen.expected_score is not None):
+        decided_by = rules_text(chosen)  # nobody tuned what these come to together
     if settings:
         decided_by += f"; set by hand: {', '.join(sorted(settings))}"
-    return ChosenDecision(_with_settings(decision, settings), decided_by, answered, missing)
+    return ChosenDecision(chosen, decided_by, answered, missing)
 
 
 def describe_decision(decision: Decision, file: Path | None, *, weights: object = None) -> str:
-    """Where the thresholds of a decision come from, in words: a file, the weights they were tuned for, or neither.
+    """Where a decision comes from, in words: a file, the weights it was tuned for, or neither.
 
     Args:
         decision: the rules.
         file: the file they were read from; None: they are the system's own.
-        weights: digest of the weights in use, to say when the thresholds were tuned for others.
+        weights: digest of the weights in use, to say when the decision was tuned for others.
     """
     tuned = ""
     if decision.provenance is not None:
-        what = "thresholds" if decision.expected_score is None else _expected(decision.expected_score)
-        tuned = _origin(what, decision.provenance, weights)
+        tuned = _origin(decision.provenance, decision, weights)
     if file is not None:
-        return f"file {file.name} ({tuned or 'no word of where its thresholds are from'})"
+        return f"file {file.name} ({tuned or f'{rules_text(decision)}, no word of where from'})"
     if tuned:
         return f"{tuned}, which came with the system"
     if decision == KEEP_ALL:
         return "every candidate is an estimate"
-    if decision.expected_score is not None:
-        return f"by the {_expected(decision.expected_score)}"
-    if set(decision.silence_thresholds.values()) == {0.5}:
-        return "threshold 0.5 for every class"
-    return "the system's own thresholds"
+    return rules_text(decision)
 
 
-def _expected(expected: ExpectedScore) -> str:
-    return f"expected score at temperature {expected.temperature:g}"
+def rules_text(decision: Decision) -> str:
+    """The thresholds of a decision, and its expected score, in words; thresholds that drop nothing are not told.
+
+    >>> rules_text(Decision())
+    'threshold 0.5 for every class'
+    """
+    values = set(decision.silence_thresholds.values())
+    expected = decision.expected_score
+    said = []
+    if expected is None or values != {1.0}:
+        same = len(values) == 1
+        said.append(f"threshold {values.pop():g} for every class" if same else "thresholds of its own for some classes")
+    if expected is not None:
+        said.append(f"expected score at temperature {expected.temperature:g}")
+    return ", then ".join(said)
 
 
 def _untuned(decision: Decision) -> Decision:
@@ -106,22 +120,33 @@ def _untuned(decision: Decision) -> Decision:
     return replace(decision, silence_thresholds=untouched, expected_score=None, provenance=None)
 
 
-def _origin(what: str, provenance: Mapping[str, Any], weights: object) -> str:
-    """`thresholds tuned on mini/valid`, and what must be known of the runs that `what` was tuned on."""
+def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object) -> str:
+    """`thresholds tuned on mini/valid`, what must be known of the runs, and what it was tuned on top of."""
     names = [provenance[key] for key in ("dataset", "split") if key in provenance]
     several = [name if isinstance(name, list) else [name] for name in names]
     longest = max(map(len, several), default=0)
     rows = zip(*(name * longest if len(name) == 1 else name for name in several), strict=False)
     places = ("a folder" if set(row) == {"folder"} else "/".join(map(str, row)) for row in rows)
     where = " and ".join(dict.fromkeys(places))
-    tuned = f"{what} tuned{f' on {where}' if where else ''}"
+    tuned = f"{_what(provenance, decision)}{f' on {where}' if where else ''}"
     theirs = provenance.get("weights")
-    tuned += " for other weights" if None not in (weights, theirs) and weights != theirs else ""
+    tuned += " for other weights or stages" if None not in (weights, theirs) and weights != theirs else ""
     tuned += _earned(provenance.get("cross_validated_gain_db"))
     missing = provenance.get("missing_parts")
     doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
     doubts += [str(provenance[key]) for key in ("partial", "unverified") if provenance.get(key)]
-    return f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
+    tuned = f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
+    before = provenance.get(BEFORE)
+    return f"{tuned}, on top of {_origin(before, decision, weights)}" if isinstance(before, Mapping) else tuned
+
+
+def _what(provenance: Mapping[str, Any], decision: Decision) -> str:
+    """What was tuned, by its provenance."""
+    if provenance.get("unlabelled"):
+        return "priors adapted"
+    if provenance.get("objective") == EXPECTED_SCORE and decision.expected_score is not None:
+        return f"expected score at temperature {decision.expected_score.temperature:g} tuned"
+    return "thresholds tuned"
 
 
 def _earned(gain: object) -> str:
@@ -144,6 +169,12 @@ def _with_settings(decision: Decision, settings: Mapping[str, Any]) -> Decision:
     classes = settings.get("silence_thresholds")
     if isinstance(classes, Mapping):
         content["silence_thresholds"] = {**decision.silence_thresholds, **classes}
+    elif "expected_score" in settings:
+        expected = settings["expected_score"]
+        if expected is None and decision.expected_score is not None:
+            content["silence_thresholds"] = Decision().silence_thresholds
+        elif expected is not None and decision.expected_score is None:
+            content["silence_thresholds"] = NO_THRESHOLDS
     expected = settings.get("expected_score")
     if isinstance(expected, Mapping) and decision.expected_score is not None:
         content["expected_score"] = {**asdict(decision.expected_score), **expected}

@@ -131,18 +131,21 @@ def decision_text(decision: Decision) -> str:
     """
     thresholds = dict(decision.silence_thresholds)
     default = thresholds.pop("default", 0.5)
-    if thresholds:
+    if not decision.by_thresholds:
+        said = []
+    elif thresholds:
         listed = ", ".join(f"{label} {value:g}" for label, value in sorted(thresholds.items()))
         said = [f"class-specific silence thresholds ({listed}; others {default:g})"]
-    elif decision.expected_score is None or default < 1.0:
-        said = [f"silence threshold {default:g} for every class"]
     else:
-        said = []
+        said = [f"silence threshold {default:g} for every class"]
     if decision.prior_factors:
         said.append("class scores adapted to estimated priors")
     if decision.expected_score is not None:
-        heat = decision.expected_score.temperature
-        said.append(f"as many of the likeliest as maximise the expected score, class scores at temperature {heat:g}")
+        heat, share = decision.expected_score.temperature, decision.expected_score.usual_share
+        said.append(
+            "as many of the likeliest as maximise the expected score, E[TP / (TP + FP + FN)] less "
+            f"{share:g} P(TP + FP + FN > 0), class scores at temperature {heat:g}"
+        )
     if decision.max_sources is not None:
         said.append(f"at most {decision.max_sources} sources")
     if decision.duplicate_correlation is not None:

@@ -96,7 +96,7 @@ def gather_submission(
         if doubt := unverified(source.record):
             warnings.append(_warning("unverified", source, doubt))
         if source.about.tuned_on_forbidden:
-            warnings.append(_warning("tuned-on-forbidden", source, "the thresholds were tuned on a forbidden split"))
+            warnings.append(_warning("tuned-on-forbidden", source, "the decision was tuned on a forbidden split"))
     evaluated, dev = runs.values()
     config = evaluated.record.config
     if not config.save_audio:

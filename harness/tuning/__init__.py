@@ -1,1 +1,1 @@
-"""Silence thresholds fitted to stored tables: a closed-form start, a coordinate search, cross-validation."""
+"""Decisions fitted to stored tables: thresholds by a closed-form start and a search, expected scores, priors."""

@@ -15,12 +15,13 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
+from s5eval.harness.tuning.probabilities import no_probabilities
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, changes_by_class, folds_of, metric_values, paired_gain
 from s5eval.metrics.arrays import Array, Indices
 from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.decompose import match_waveforms, subset
-from s5eval.systems.decision import Decision, candidate_labels
+from s5eval.systems.decision import BEFORE, EXPECTED_SCORE, NO_THRESHOLDS, Decision, candidate_labels
 from s5eval.systems.expected_score import RANGES, ExpectedScore, tempered
 
 _REPEATED = 4  # the usual share settles to three decimals in two or three
@@ -47,13 +48,24 @@ def tune_expected_score(
         n_left_out: mixtures that could not be used.
 
     Raises:
-        UsageError: there are fewer mixtures than folds, or no candidate holds a source.
+        UsageError: there are fewer mixtures than folds, no candidate holds a source, or class scores are no
+            probabilities.
     """
     factors, base, tables = base.prior_factors, replace(base, prior_factors=None), [adapted(t, base) for t in tables]
     objective = Objective()
+    for table in tables:
+        if (problem := no_probabilities(table)) is not None:
+            raise UsageError(
+                "an expected score can be fitted only where the class scores of every candidate are probabilities that "
+                f"add up to 1, and {problem}. Thresholds need none"
+            )
     shares, right = _observed(tables)
-    if not any(len(of_mixture) for of_mixture in right):
-        raise UsageError("no candidate of this run holds a source: there is nothing to fit an expected score to")
+    holding, named = sum(map(len, right)), int(sum(map(np.sum, right)))
+    if not holding:
+        raise UsageError(
+            f"no candidate of the {len(tables)} mixtures holds a source, by its waveform: an expected score cannot be "
+            "fitted to them; take a run on mixtures that have targets"
+        )
     everything = np.arange(len(tables))
     before = _rows(tables, base)
     decision = _fitted(tables, shares, right, base, everything)
@@ -69,8 +81,11 @@ def tune_expected_score(
     gain = paired_gain(before, held_out)
     provenance = {
         **(context or {}),
-        "objective": "expected score",
+        **({} if base.provenance is None else {BEFORE: base.provenance}),
+        "objective": EXPECTED_SCORE,
         "mixtures": len(tables),
+        "candidates_with_a_source": holding,
+        "of_these_named_right": named,
         "folds": folds,
         "seed": seed,
         "scores": scores,
@@ -107,7 +122,7 @@ def _fitted(
     heat = temperature(np.concatenate([scores[i] for i in kept]), np.concatenate([right[i] for i in kept]))
     expected = ExpectedScore(heat)
     for _ in range(_REPEATED):
-        decision = replace(base, silence_thresholds={"default": 1.0}, expected_score=expected, provenance=None)
+        decision = replace(base, silence_thresholds=NO_THRESHOLDS, expected_score=expected, provenance=None)
         rows = _rows([tables[i] for i in kept], decision)
         found, entries = rows[:, 4], rows[:, 5]
         some = entries > 0
@@ -136,7 +151,7 @@ def temperature(scores: Array, right: Array) -> float:
         return -float(np.mean(np.where(right > 0, np.log(share), np.log1p(-share))))
 
     low, high = np.log(RANGES["temperature"])
-    found = minimize_scalar(loss, bounds=(float(low), float(high)), method="bounded")
+    found = minimize_scalar(loss, bounds=(float(low), float(high)), method="bounded", options={"xatol": 1e-8})
     return round(float(np.exp(found.x)), _PLACES)
 
 

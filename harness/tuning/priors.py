@@ -23,8 +23,9 @@ from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, write_decision
+from s5eval.harness.tuning.probabilities import no_probabilities
 from s5eval.metrics.arrays import Array
-from s5eval.systems.decision import SILENCE, Decision
+from s5eval.systems.decision import BEFORE, SILENCE, Decision
 
 OUTCOMES = (*CLASSES, SILENCE)
 """What a candidate can be: one of the classes, or silent."""
@@ -117,7 +118,7 @@ def adapt_priors(
         "manifest_sha256": record.manifest_sha256,
         "strength": strength,
         "mixtures": len(tables),
-        "thresholds": base.provenance,
+        **({} if base.provenance is None else {BEFORE: base.provenance}),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     factors = {name: max(round(float(value), 6), _LEAST) for name, value in zip(OUTCOMES, new / old, strict=True)}
@@ -166,7 +167,7 @@ def outcome_probabilities(tables: Sequence[PairTable], run: Path) -> Array:
     rows = []
     for table in tables:
         sums = table.class_scores.sum(axis=1)
-        if (problem := _no_probabilities(table, sums)) is not None:
+        if (problem := no_probabilities(table)) is not None:
             raise UsageError(
                 f"{run}: priors can be adapted only where the class scores of every candidate are probabilities that "
                 f"add up to 1, and {problem}. `s5eval tune` without --unlabelled needs no probabilities, but references"
@@ -177,20 +178,6 @@ def outcome_probabilities(tables: Sequence[PairTable], run: Path) -> Array:
     if not len(everything):
         raise UsageError(f"{run} has no candidates: there is nothing to adapt to")
     return np.clip(everything, 1e-9, None)
-
-
-def _no_probabilities(table: PairTable, sums: Array) -> str | None:
-    """Why the class scores of a table are no probabilities; None: they are."""
-    if table.labels is not None:
-        return "its candidates come with fixed classes, without scores of the others"
-    if (table.class_scores < 0).any():
-        return f"there is a negative one, {table.class_scores.min():.3g}"
-    if (off := np.abs(sums - 1) > 1e-2).any():
-        return (
-            f"those of a candidate add up to {sums[off][0]:.3g} (the baseline, for one, scales them so that its "
-            "confidences are the official ones)"
-        )
-    return None
 
 
 def _official(candidates: float) -> Array:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from s5eval.harness.tuning.expected_tuning import tune_expected_score
 from s5eval.harness.tuning.fold_job import FitJob, all_fits
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
 from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, changes_by_class, folds_of, metric_values, paired_gain
-from s5eval.systems.decision import Decision
+from s5eval.systems.decision import BEFORE, Decision
 from s5eval.systems.decision_reading import THRESHOLDS
 
 Rule = Literal["thresholds", "expected_score"]
@@ -57,10 +57,17 @@ def tune_runs(
         workers: processes to share the fits of the folds among; 0: as many as cores are free; None: this one alone.
 
     Raises:
-        UsageError: no run there; the split is forbidden; the run has no references or no silence probabilities,
-            or fewer mixtures than folds; runs of different weights or decisions.
+        UsageError: `rule` is unknown, or has no use for what was given; no run there; the split is forbidden; the run
+            has no references, no probabilities to tune, or fewer mixtures than folds; runs of different weights or
+            decisions.
         DataError: a table is missing or damaged.
     """
+    if rule not in get_args(Rule):
+        raise UsageError(f"`rule` is {rule!r}, expected {' or '.join(get_args(Rule))}")
+    of_thresholds = {"objective": objective not in (None, Objective()), "shrinkage": shrinkage != SHRINKAGE}
+    if rule == "expected_score" and any(of_thresholds.values()):
+        given = " and ".join(f"`{name}`" for name, there in of_thresholds.items() if there)
+        raise UsageError(f"{given} are of thresholds and do not go with rule='expected_score'")
     read = [_read_tables(path, allow_test=allow_test) for path in (run, *others)]
     record = read[0][0]
     for path, (other, _) in zip(others, read[1:], strict=True):
@@ -97,7 +104,7 @@ def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, list[PairTa
     recorded = read_lines(run, record)
     scored = [id_ for id_ in record.mixtures if id_ in recorded and recorded[id_].score.status == "scored"]
     if not scored:
-        raise UsageError(f"{run} has no scored mixtures: thresholds can be tuned only against references")
+        raise UsageError(f"{run} has no scored mixtures: decisions can be tuned only against references")
     return record, [load_table(run, recorded[id_]) for id_ in scored]
 
 
@@ -152,6 +159,7 @@ def tune_tables(
     gain = paired_gain(table.scores(start), held_out)
     provenance = {
         **(context or {}),
+        **({} if base.provenance is None else {BEFORE: base.provenance}),
         "objective": objective.name if objective.name != "mix" else f"capi_sdri + {objective.weight} mixture_accuracy",
         "mixtures": len(tables),
         "folds": folds,

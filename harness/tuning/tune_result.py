@@ -14,7 +14,7 @@ from s5eval.harness.scoring.mixture import select
 from s5eval.harness.tuning.threshold_table import Objective, ObjectiveName
 from s5eval.metrics.arrays import Array, Indices
 from s5eval.metrics.bootstrap import paired_bootstrap
-from s5eval.systems.decision import Decision, candidate_labels
+from s5eval.systems.decision import EXPECTED_SCORE, Decision, candidate_labels
 
 FOLDS = 5
 _GAIN_RESAMPLES = 2_000  # of the interval of the cross-validated gain, a by-product here
@@ -44,7 +44,7 @@ class TuneResult:
     @property
     def by_expected_score(self) -> bool:
         """Whether an expected score was fitted, and no thresholds."""
-        return (self.decision.provenance or {}).get("objective") == "expected score"
+        return (self.decision.provenance or {}).get("objective") == EXPECTED_SCORE
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""

@@ -1,17 +1,18 @@
 """What `tune` prints: gains as fitted and cross-validated, and what became of every class."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.metrics.tolerance import LAST_BITS
-from s5eval.systems.expected_score import ExpectedScore
+from s5eval.systems.expected_score import RANGES, ExpectedScore
 
 _TELLING = 0.05  # a temperature so near to 1 says nothing
 
-_NAMES = {"untuned": "untuned", "fitted": "fitted (on the same mixtures)", "cross_validated": "cross-validated"}
+_NAMES = {"untuned": "before", "fitted": "fitted (on the same mixtures)", "cross_validated": "cross-validated"}
 
 
 def tuning_table(result: TuneResult) -> str:
@@ -32,7 +33,7 @@ def tuning_table(result: TuneResult) -> str:
     provenance = result.decision.provenance or {}
     left_out = f"; {result.n_left_out} without a score left out" if result.n_left_out else ""
     gain = result.gain
-    verdict = "" if (gain["value"] or 0.0) > LAST_BITS else ": none, so keep the untuned decision"
+    verdict = "" if (gain["value"] or 0.0) > LAST_BITS else ": none, so keep the decision of before"
     gained = number_and_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
     lines = [
         f"objective: {provenance['objective']}, {provenance['folds']} folds, {result.n_mixtures} mixtures{left_out}",
@@ -40,19 +41,38 @@ def tuning_table(result: TuneResult) -> str:
         *aligned(rows),
         "",
         f"gain in CAPI-SDRi, cross-validated: {gained} dB{verdict}",
-        *([] if expected is None else _fitted_numbers(expected)),
+        *([] if expected is None else _fitted_numbers(expected, provenance)),
+        *_what_stays(result),
         "",
         *aligned(classes),
     ]
     return "\n".join([*lines, *inherited_lines(provenance, "tuned on")])
 
 
-def _fitted_numbers(expected: ExpectedScore) -> list[str]:
-    words = "as sure of its classes as it is right"
-    if abs(expected.temperature - 1.0) >= _TELLING:
-        words = f"{'surer' if expected.temperature > 1.0 else 'less sure'} of its classes than it is right"
+def _what_stays(result: TuneResult) -> list[str]:
+    """That thresholds were fitted on top of an expected score."""
+    stays = result.decision.expected_score
+    if stays is None or result.by_expected_score:
+        return []
     return [
-        f"temperature of the class scores: {number(expected.temperature, 3)}, the system is {words}",
+        f"on top of the expected score at temperature {number(stays.temperature, 3)}, which stays and acts after them"
+    ]
+
+
+def _fitted_numbers(expected: ExpectedScore, provenance: Mapping[str, Any]) -> list[str]:
+    holding, named = provenance["candidates_with_a_source"], provenance["of_these_named_right"]
+    words = "the system is as sure of its classes as it is right"
+    if named in (0, holding):
+        words = "not fitted: all or none of the classes are right"
+    elif not RANGES["temperature"][0] * 1.01 < expected.temperature < RANGES["temperature"][1] / 1.01:
+        words = "at the end of what is searched: these scores are hardly probabilities"
+    elif abs(expected.temperature - 1.0) >= _TELLING:
+        words = (
+            f"the system is {'surer' if expected.temperature > 1.0 else 'less sure'} of its classes than it is right"
+        )
+    return [
+        f"temperature of the class scores: {number(expected.temperature, 3)}, {words}",
+        f"{named:,} of {holding:,} candidates with a source have its class",
         f"of what they could, mixtures usually earn {number(expected.usual_share, 2)}",
     ]
 

@@ -24,7 +24,8 @@ class Candidate:
         label: its class.
         likeliest: its likeliest classes with their scores.
         p_silence: probability of silence, after any priors of the decision.
-        threshold: that of its class; None: not known.
+        threshold: that of its class; None: not known, or nothing that the decision goes by.
+        right: how likely it is to be right, where an expected score decides; None: none does.
         why: why it was dropped, in words; empty: it became an estimate.
         reference: the reference it was assigned to.
         sdri: against every reference, dB.
@@ -35,6 +36,7 @@ class Candidate:
     likeliest: Sequence[tuple[str, float]]
     p_silence: float
     threshold: float | None
+    right: float | None
     why: str
     reference: int | None
     sdri: Sequence[float]
@@ -61,7 +63,7 @@ def judged_candidates(table: PairTable, decision: Decision | None, score: Mixtur
     else:
         names = candidate_labels(table.class_scores, table.labels)
         verdicts = [Verdict(name, None if k in kept else "threshold") for k, name in enumerate(names)]
-    right = np.zeros(len(verdicts))
+    right: npt.NDArray[np.float64] | None = None
     if decision is not None and decision.expected_score is not None:
         classes = [verdict.label for verdict in verdicts]
         right = right_probabilities(classes, table.class_scores, table.p_silence, decision.expected_score)
@@ -72,8 +74,15 @@ def judged_candidates(table: PairTable, decision: Decision | None, score: Mixtur
             verdict.label,
             likeliest(table.class_scores[k]) if table.labels is None else [(verdict.label, 1.0)],
             float(table.p_silence[k]),
-            None if decision is None else decision.threshold(verdict.label),
-            why_dropped(verdict, float(table.p_silence[k]), _correlation(table, k), decision, float(right[k])),
+            None if decision is None or decision.shown_threshold is None else decision.threshold(verdict.label),
+            None if right is None else float(right[k]),
+            why_dropped(
+                verdict,
+                float(table.p_silence[k]),
+                _correlation(table, k),
+                decision,
+                0.0 if right is None else float(right[k]),
+            ),
             assigned.get(k),
             [float(value) for value in improvements[k]],
         )
@@ -102,7 +111,7 @@ def why_dropped(
         alike = correlation[verdict.other or 0]
         return f"duplicate of {verdict.other}: correlation {alike:.3f}, above {decision.duplicate_correlation}"
     if verdict.rule == "unlikely":
-        return f"not worth it: right with a probability of {right:.3f}, and the expected score is higher without it"
+        return f"not worth it: right with a probability of {right:.3f}, and expected to earn no more than its absence"
     likeliest = "least silent" if decision.expected_score is None else "likeliest to be right"
     return f"beyond the {decision.max_sources} {likeliest}"
 

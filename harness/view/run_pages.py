@@ -158,7 +158,7 @@ def _charts(run: Snapshot, summary: Summary | None) -> list[tuple[str, str, str,
     found.append(("SDRi against SNR", "Every assigned pair.", "half", partial(charted.by_snr_of, scored, link)))
     if summary is not None and summary.slices.get("class"):
         decision = run.decision
-        threshold = None if decision is None else decision.threshold
+        threshold = None if decision is None else decision.shown_threshold
         found.append(("By class", "", "whole", partial(charted.classes_of, summary.slices["class"], threshold, link)))
     note = "Rows are references, columns estimates; below each count what it cost, in dB."
     found.append(("What was taken for what", note, "whole", partial(charted.confusions_of, scored, link)))

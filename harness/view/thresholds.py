@@ -25,7 +25,7 @@ from s5eval.harness.tuning.tune_result import FOLDS
 from s5eval.harness.view.runs import Snapshot
 from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import RESAMPLES, Resamples, percentiles, ratios
-from s5eval.systems.decision import Decision, candidate_labels
+from s5eval.systems.decision import BEFORE, Decision, candidate_labels
 from s5eval.systems.decision_reading import load_decision, parse_decision
 
 FEWER_RESAMPLES = 1_000
@@ -112,7 +112,8 @@ class Board:
             UsageError: it is none of these, or not readable; or its other rules are not the run's.
         """
         if key == "0.5":
-            return Against(key, "0.5 for every class", np.full(len(CLASSES), 0.5))
+            then = "" if self.base.expected_score is None else ", then the expected score"
+            return Against(key, f"0.5 for every class{then}", np.full(len(CLASSES), 0.5))
         if key == "optimum":
             return Against(key, "the optimum on these mixtures", of_decision(self.optimum()[0]))
         if key in self.files:
@@ -242,6 +243,7 @@ class Board:
         told = self.evaluate(kept)["metrics"]
         provenance = {
             **made_on([self.run.path], [self.record]),
+            **({} if self.base.provenance is None else {BEFORE: self.base.provenance}),
             "objective": "moved by hand in s5eval view, in sight of these mixtures",
             "mixtures": len(self.ids),
             "scores": {name: told[name]["value"] for name in _METRICS},

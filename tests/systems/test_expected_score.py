@@ -1,6 +1,7 @@
 """The expected score against all outcomes written out, and the decisions that follow from it."""
 
 import itertools
+import time
 from pathlib import Path
 
 import numpy as np
@@ -102,13 +103,39 @@ def test_thresholds_and_the_maximum_act_before_and_after() -> None:
     assert verdicts([0.9, 0.99, 0.9], [0.1, 0.0, 0.3], decision) == ["maximum", None, "threshold"]
 
 
-def test_between_equals_fewer_and_the_first_stay() -> None:
-    """Both alike: the second one is as likely to earn as it is to cost, or not kept for the first one's sake."""
-    found = decide(
-        class_scores=np.full((2, 18), 1.0), p_silence=np.ones(2), correlation=np.eye(2), labels=None, decision=BY_SCORE
-    )
-    assert found == ()
-    assert verdicts([0.3, 0.3], [0.0, 0.0], BY_SCORE) in ([None, "unlikely"], [None, None])
+def test_between_equals_fewer_stay() -> None:
+    """Kept or not, it earns as much: E = −0.3 either way."""
+    assert expected_scores([0.5], [0.3], 0.6) == pytest.approx([-0.3, -0.3])
+    decision = Decision({"default": 1.0}, expected_score=ExpectedScore(1.0, 0.6))
+    assert verdicts([0.6], [0.5], decision) == ["unlikely"]
+    assert verdicts([0.6 + 1e-6], [0.5], decision) == [None]
+
+
+def test_of_equal_candidates_the_first_is_kept() -> None:
+    decision = Decision({"default": 1.0}, max_sources=1, expected_score=ExpectedScore())
+    assert verdicts([0.9, 0.9], [0.1, 0.1], decision) == [None, "maximum"]
+
+
+def test_the_maximum_is_part_of_the_choice_and_no_cut_of_it() -> None:
+    """What is expected to be earned is not the higher the nearer to the best number: here one is worse than none, four
+    would be best, and one is the most.
+    """
+    active, right = [0.31, 0.327, 0.387, 0.027, 0.004], [0.306, 0.272, 0.264, 0.024, 0.004]
+    earned = expected_scores(active, right, 0.95)
+    assert earned.argmax() == 3 and earned[0] > earned[1]
+    shares = [r / a for r, a in zip(right, active, strict=True)]
+    silence = [1 - a for a in active]
+    one = Decision({"default": 1.0}, max_sources=1, expected_score=ExpectedScore(1.0, 0.95))
+    assert verdicts(shares, silence, one) == ["unlikely"] * 5
+    assert expected_scores(active, right, 0.95, most=2) == pytest.approx(earned[:3])
+
+
+def test_many_candidates_are_decided_on_soon() -> None:
+    rng = np.random.default_rng(1)
+    scores, silence = rng.dirichlet(np.full(18, 0.2), 200), rng.random(200)
+    began = time.perf_counter()
+    found = decide(class_scores=scores, p_silence=silence, correlation=np.eye(200), labels=None, decision=BY_SCORE)
+    assert len(found) == 3 and time.perf_counter() - began < 1.0
 
 
 def test_no_candidate_is_no_estimate() -> None:
@@ -129,10 +156,16 @@ def test_it_is_read_back_from_a_file(tmp_path: Path) -> None:
     assert load_decision(tmp_path / "d.yaml") == Decision()
 
 
+@pytest.mark.parametrize("numbers", [{"temperature": 0}, {"temperature": float("nan")}, {"usual_share": -1}])
+def test_one_from_python_is_checked_too(numbers: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="expected a number from"):
+        ExpectedScore(**numbers)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0.9", "must have temperature and usual_share"),
+        ("0.9", "must map temperature or usual_share"),
         ("{temperatur: 1}", "did you mean 'temperature'"),
         ("{temperature: 0}", "temperature is 0, expected a number from 0.05 to 20"),
         ("{temperature: .nan}", "temperature is nan"),

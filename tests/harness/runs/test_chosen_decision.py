@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from s5eval.harness.runs.chosen_decision import choose_decision
-from s5eval.systems.decision import Decision
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.runs.chosen_decision import choose_decision, describe_decision
+from s5eval.systems.decision import BEFORE, EXPECTED_SCORE, Decision
 from s5eval.systems.expected_score import ExpectedScore
 
 Call = Callable[..., Any]
@@ -62,7 +63,12 @@ def test_one_class_joins_the_others(run: Call) -> None:
 
 
 def test_an_expected_score_goes_with_the_thresholds_it_stands_for() -> None:
-    own = Decision({"default": 1.0}, 2, expected_score=ExpectedScore(0.9, 0.6), provenance={"split": "valid"})
+    own = Decision(
+        {"default": 1.0},
+        2,
+        expected_score=ExpectedScore(0.9, 0.6),
+        provenance={"objective": EXPECTED_SCORE, "split": "valid"},
+    )
     tuned = choose_decision(own, {"thresholds": "tuned"})
     assert (tuned.decision, tuned.thresholds) == (own, "tuned")
     assert tuned.decided_by == "expected score at temperature 0.9 tuned on valid, which came with the system"
@@ -70,11 +76,49 @@ def test_an_expected_score_goes_with_the_thresholds_it_stands_for() -> None:
     assert default.decision == Decision(max_sources=2)
     assert default.decided_by == "threshold 0.5 for every class"
     untuned = replace(own, provenance=None)
-    assert choose_decision(untuned, {}).decided_by == "by the expected score at temperature 0.9"
+    assert choose_decision(untuned, {}).decided_by == "expected score at temperature 0.9"
     assert choose_decision(untuned, {"thresholds": "tuned"}).decision == Decision(max_sources=2)
-    warmer = choose_decision(own, {"expected_score": {"temperature": 1.2}}).decision
-    assert warmer.expected_score == ExpectedScore(1.2, 0.6)
-    assert choose_decision(own, {"expected_score": None}).decision.expected_score is None
+    warmer = choose_decision(own, {"expected_score": {"temperature": 1.2}})
+    assert warmer.decision.expected_score == ExpectedScore(1.2, 0.6)
+    assert warmer.decided_by == "expected score at temperature 1.2; set by hand: expected_score"
+    assert choose_decision(own, {"max_sources": 1}).decided_by == f"{tuned.decided_by}; set by hand: max_sources"
+
+
+def test_an_expected_score_that_is_taken_away_or_joined_leaves_thresholds_that_make_sense() -> None:
+    own = Decision({"default": 1.0}, expected_score=ExpectedScore(0.9, 0.6), provenance={"split": "valid"})
+    plain = choose_decision(own, {"expected_score": None})
+    assert plain.decision.silence_thresholds == {"default": 0.5} and plain.decision.expected_score is None
+    assert plain.decided_by == "threshold 0.5 for every class; set by hand: expected_score"
+    both = choose_decision(own, {"silence_thresholds": {"default": 0.5}})
+    assert both.decision.expected_score == own.expected_score
+    said = "threshold 0.5 for every class, then expected score at temperature 0.9; set by hand: silence_thresholds"
+    assert both.decided_by == said
+    joined = choose_decision(Decision(), {"expected_score": {"temperature": 1.1}})
+    assert joined.decision == Decision({"default": 1.0}, expected_score=ExpectedScore(1.1))
+    assert joined.decided_by == "expected score at temperature 1.1; set by hand: expected_score"
+    with pytest.raises(UsageError, match="contradict each other"):
+        choose_decision(own, {"thresholds": "default", "expected_score": {"temperature": 1.1}})
+
+
+def test_what_was_tuned_on_what_is_told_apart() -> None:
+    first = {
+        "objective": EXPECTED_SCORE,
+        "dataset": "mini",
+        "split": "valid",
+        "cross_validated_gain_db": {"value": 0.07},
+    }
+    score = Decision({"default": 1.0}, expected_score=ExpectedScore(0.9), provenance=first)
+    below = "expected score at temperature 0.9 tuned on mini/valid (+0.07 dB there, cross-validated)"
+    assert describe_decision(score, None) == f"{below}, which came with the system"
+    thresholds = replace(score, provenance={"objective": "capi_sdri", "split": "real", BEFORE: first})
+    assert describe_decision(thresholds, Path("t.yaml")) == f"file t.yaml (thresholds tuned on real, on top of {below})"
+    priors = replace(score, provenance={"unlabelled": True, "split": "real", BEFORE: first})
+    assert describe_decision(priors, Path("p.yaml")) == f"file p.yaml (priors adapted on real, on top of {below})"
+    bare = Decision({"default": 0.3, "Speech": 0.4})
+    assert (
+        describe_decision(bare, Path("b.yaml"))
+        == "file b.yaml (thresholds of its own for some classes, no word of where from)"
+    )
 
 
 @pytest.mark.parametrize("value", ["best", "1", "null"])

@@ -90,18 +90,21 @@ def test_table_page_and_comparison_say_who_decided(
     file.write_text("silence_thresholds: {default: 0.4}\nprovenance: {dataset: mini, split: valid, weights: other}\n")
     options = ["--system", "plugins:build", "--data", small_set, "--decision", file, "--set", "decision.max_sources=2"]
     result = s5eval("run", *options, "--out", tmp_path / "run")
-    said = "file mine.yaml (thresholds tuned on mini/valid for other weights); set by hand: max_sources"
+    said = "file mine.yaml (thresholds tuned on mini/valid for other weights or stages); set by hand: max_sources"
     assert f"decision: {said}" in result.out.splitlines()
     assert said in (tmp_path / "run" / "report.html").read_text()
     assert said in s5eval("compare", tmp_path / "run", tmp_path / "run").out
     other = s5eval("rescore", tmp_path / "run", "--decision", file, "--out", tmp_path / "again")
-    assert "decision: file mine.yaml (thresholds tuned on mini/valid for other weights)" in other.out.splitlines()
+    assert (
+        "decision: file mine.yaml (thresholds tuned on mini/valid for other weights or stages)"
+        in other.out.splitlines()
+    )
 
 
 def test_a_decision_is_described_by_where_its_thresholds_come_from() -> None:
     tuned = Decision({"default": 0.3}, provenance={"dataset": "mini", "split": "valid", "weights": "w"})
     assert describe_decision(tuned, None, weights="w") == "thresholds tuned on mini/valid, which came with the system"
-    assert "for other weights" in describe_decision(tuned, None, weights="v")
+    assert "for other weights or stages" in describe_decision(tuned, None, weights="v")
     both = Decision({"default": 0.3}, provenance={"dataset": ["mini", "folder"], "split": ["valid", "folder"]})
     assert describe_decision(both, None).startswith("thresholds tuned on mini/valid and a folder, which")
     valid = Decision({"default": 0.3}, provenance={"dataset": "mini", "split": ["valid", "train"]})
@@ -113,5 +116,8 @@ def test_a_decision_is_described_by_where_its_thresholds_come_from() -> None:
         assert said == "thresholds tuned on valid, which came with the system"
     assert describe_decision(Decision(), None) == "threshold 0.5 for every class"
     assert describe_decision(KEEP_ALL, None) == "every candidate is an estimate"
-    assert describe_decision(Decision({"default": 0.2}), None) == "the system's own thresholds"
-    assert describe_decision(Decision(), Path("a/b.yaml")) == "file b.yaml (no word of where its thresholds are from)"
+    assert describe_decision(Decision({"default": 0.2}), None) == "threshold 0.2 for every class"
+    assert (
+        describe_decision(Decision(), Path("a/b.yaml"))
+        == "file b.yaml (threshold 0.5 for every class, no word of where from)"
+    )

@@ -139,5 +139,6 @@ def test_decisions_in_words() -> None:
     )
     said = decision_text(Decision({"default": 1.0}, 2, None, expected_score=ExpectedScore(0.9)))
     assert said == (
-        "as many of the likeliest as maximise the expected score, class scores at temperature 0.9; at most 2 sources"
+        "as many of the likeliest as maximise the expected score, E[TP / (TP + FP + FN)] less 0.7 P(TP + FP + FN > 0), "
+        "class scores at temperature 0.9; at most 2 sources"
     )

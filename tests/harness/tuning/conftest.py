@@ -1,10 +1,17 @@
 """A finished run to tune on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sealed_files import edit_lines
+
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.harness.record.lines import pairs_path
+from s5eval.harness.record.reading import read_run_record
+from s5eval.harness.record.tables import PairTable
 
 
 @pytest.fixture
@@ -13,3 +20,19 @@ def staged_run(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: 
     run = tmp_path / "run"
     assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--out", run).code == 0
     return run
+
+
+@pytest.fixture
+def probable_run(staged_run: Path) -> Path:
+    """A run whose class scores are probabilities."""
+    out = staged_run
+    for id_ in read_run_record(out).mixtures:
+        table = PairTable.load(pairs_path(out, id_))
+        scores = table.class_scores / table.class_scores.sum(axis=1, keepdims=True)
+        replace(table, class_scores=scores).save(pairs_path(out, id_))
+
+    def digest_anew(line: dict[str, Any]) -> None:
+        line["files"] = {name: file_sha256(out / name) for name in line["files"]}
+
+    edit_lines(out, digest_anew)
+    return out

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from s5eval import tune
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import PairTable
@@ -16,13 +17,19 @@ from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.tuning.expected_tuning import temperature, tune_expected_score
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_tables
+from s5eval.harness.tuning.tuned_table import tuning_table
 from s5eval.metrics.sdr import PairScores
-from s5eval.systems.decision import Decision, adapt_scores
+from s5eval.systems.decision import Decision, adapt_scores, candidate_labels
 from s5eval.systems.decision_reading import load_decision
 from s5eval.systems.expected_score import ExpectedScore, tempered
 
 Tables = Callable[..., list[PairTable]]
 Call = Callable[..., Any]
+
+
+def probable(tables: list[PairTable]) -> list[PairTable]:
+    """The same with class scores that add up to one."""
+    return [replace(t, class_scores=t.class_scores / t.class_scores.sum(axis=1, keepdims=True)) for t in tables]
 
 
 def believed(rng: np.random.Generator, heat: float, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +81,7 @@ def test_it_drops_what_costs_more_than_it_brings() -> None:
 
 
 def test_its_figures_are_those_of_scoring_with_it(make_tables: Tables) -> None:
-    tables = make_tables(40, 3)
+    tables = probable(make_tables(40, 3))
     base = Decision(max_sources=2)
     result = tune_expected_score(tables, base=base, folds=4)
     for name, decision in (("untuned", base), ("fitted", result.decision)):
@@ -95,7 +102,7 @@ def test_its_figures_are_those_of_scoring_with_it(make_tables: Tables) -> None:
 
 
 def test_priors_stay_and_are_seen(make_tables: Tables) -> None:
-    tables, factors = make_tables(60, 4), {"silence": 3.0}
+    tables, factors = probable(make_tables(60, 4)), {"silence": 3.0}
     adapted = []
     for table in tables:
         scores, silence = adapt_scores(table.class_scores, table.p_silence, factors)
@@ -114,19 +121,61 @@ def test_thresholds_tuned_afterwards_leave_it_in_place(make_tables: Tables) -> N
 
 def test_too_little_is_refused(make_tables: Tables) -> None:
     with pytest.raises(UsageError, match="`folds` is 11"):
-        tune_expected_score(make_tables(10, 6), base=Decision(), folds=11)
-    silent = [table for table in make_tables(60, 4) if not table.reference_labels]
-    with pytest.raises(UsageError, match="no candidate of this run holds a source"):
+        tune_expected_score(probable(make_tables(10, 6)), base=Decision(), folds=11)
+    silent = [table for table in probable(make_tables(60, 4)) if not table.reference_labels]
+    with pytest.raises(UsageError, match="mixtures holds a source, by its waveform"):
         tune_expected_score(silent, base=Decision(), folds=2)
 
 
+def test_scores_that_are_no_probabilities_are_refused(make_tables: Tables) -> None:
+    tables = probable(make_tables(20, 7))
+    for scores, why in ((tables[3].class_scores - 0.5, "negative"), (2 * tables[3].class_scores, "add up to 2")):
+        with pytest.raises(UsageError, match=why):
+            tune_expected_score([*tables, replace(tables[3], class_scores=scores)], base=Decision(), folds=3)
+    named = replace(tables[3], labels=candidate_labels(tables[3].class_scores, None))
+    with pytest.raises(UsageError, match="fixed classes"):
+        tune_expected_score([*tables, named], base=Decision(), folds=3)
+
+
+def test_where_every_class_is_right_the_table_claims_nothing() -> None:
+    sure = [table for table in doubtful_scenes(60) if len(table.reference_labels or ()) == 1]
+    result = tune_expected_score(sure, base=Decision(), folds=2)
+    assert "temperature of the class scores: 1.000, not fitted" in tuning_table(result)
+
+
+def test_thresholds_tuned_on_top_say_so(make_tables: Tables) -> None:
+    base = Decision({"default": 1.0}, expected_score=ExpectedScore(0.8, 0.6), provenance={"split": "valid"})
+    result = tune_tables(make_tables(60, 5), base=base, objective=Objective(), folds=3)
+    assert "on top of the expected score at temperature 0.800, which stays" in tuning_table(result)
+    assert (result.decision.provenance or {})["on_top_of"] == {"split": "valid"}
+
+
+def test_python_refuses_a_rule_that_is_none_and_options_of_the_other(staged_run: Path) -> None:
+    with pytest.raises(UsageError, match="`rule` is 'expected-score', expected thresholds or expected_score"):
+        tune(staged_run, rule="expected-score")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="`objective` and `shrinkage` are of thresholds"):
+        tune(staged_run, rule="expected_score", objective="mixture_accuracy", shrinkage=0)
+
+
+def test_priors_without_labels_go_on_top(probable_run: Path, tmp_path: Path, s5eval: Call) -> None:
+    file, run = tmp_path / "expected.yaml", tmp_path / "by_score"
+    assert s5eval("tune", probable_run, "--rule", "expected_score", "--folds", 2, "--out", file).code == 0
+    assert s5eval("rescore", probable_run, "--decision", file, "--out", run).code == 0
+    priors = tmp_path / "priors.yaml"
+    assert s5eval("tune", run, "--unlabelled", "--out", priors).code == 0
+    again = s5eval("rescore", run, "--decision", priors, "--out", tmp_path / "again")
+    assert load_decision(priors).expected_score == load_decision(file).expected_score
+    words = " ".join(again.out.split())
+    assert "file priors.yaml (priors adapted on" in words and "on top of expected score at temperature" in words
+
+
 def test_the_command_writes_a_decision_that_runs_take(
-    staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call
+    probable_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call
 ) -> None:
     file = tmp_path / "expected.yaml"
-    result = s5eval("tune", staged_run, "--rule", "expected_score", "--folds", 2, "--out", file)
+    result = s5eval("tune", probable_run, "--rule", "expected_score", "--folds", 2, "--out", file)
     assert result.code == 0, result.err
-    assert "temperature of the class scores:" in result.out and "before" not in result.out
+    assert "temperature of the class scores:" in result.out and "after" not in result.out
     content = yaml.safe_load(file.read_text())
     decision = load_decision(file)
     assert decision.expected_score is not None
@@ -135,7 +184,7 @@ def test_the_command_writes_a_decision_that_runs_take(
         "run", "--system", "staged:build", "--data", staged_set, "--decision", file, "--out", tmp_path / "shown"
     )
     assert f"expected score at temperature {decision.expected_score.temperature:g} tuned on" in shown.out
-    again = s5eval("rescore", staged_run, "--decision", file, "--out", tmp_path / "again", "--json")
+    again = s5eval("rescore", probable_run, "--decision", file, "--out", tmp_path / "again", "--json")
     fitted = content["provenance"]["scores"]["fitted"]
     assert again.json["metrics"]["capi_sdri"]["value"] == pytest.approx(fitted["capi_sdri"])
     plain = s5eval(
@@ -146,8 +195,8 @@ def test_the_command_writes_a_decision_that_runs_take(
     assert "set by hand: expected_score, silence_thresholds" in plain.out
 
 
-def test_options_of_thresholds_do_not_go_with_it(staged_run: Path, s5eval: Call) -> None:
-    refused = s5eval("tune", staged_run, "--rule", "expected_score", "--shrinkage", 0)
+def test_options_of_thresholds_do_not_go_with_it(probable_run: Path, s5eval: Call) -> None:
+    refused = s5eval("tune", probable_run, "--rule", "expected_score", "--shrinkage", 0)
     assert (refused.code, "--shrinkage is of thresholds" in refused.err) == (2, True)
-    refused = s5eval("tune", staged_run, "--rule", "expected_score", "--unlabelled")
+    refused = s5eval("tune", probable_run, "--rule", "expected_score", "--unlabelled")
     assert (refused.code, "--rule does not go with --unlabelled" in refused.err) == (2, True)

@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from sealed_files import edit_lines
 
-from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.lines import pairs_path
 from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
@@ -133,23 +130,6 @@ def test_only_probabilities_are_adapted(make_tables: Tables) -> None:
     assert adapted(table, Decision()) is table
 
 
-@pytest.fixture
-def probable_run(systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call) -> Path:
-    """A run whose class scores are probabilities."""
-    out = tmp_path / "run"
-    assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--out", out).code == 0
-    for id_ in read_run_record(out).mixtures:
-        table = PairTable.load(pairs_path(out, id_))
-        scores = table.class_scores / table.class_scores.sum(axis=1, keepdims=True)
-        replace(table, class_scores=scores).save(pairs_path(out, id_))
-
-    def digest_anew(line: dict[str, Any]) -> None:
-        line["files"] = {name: file_sha256(out / name) for name in line["files"]}
-
-    edit_lines(out, digest_anew)
-    return out
-
-
 def test_the_command_writes_a_decision_that_rescoring_and_tuning_use(
     probable_run: Path, tmp_path: Path, s5eval: Call
 ) -> None:
@@ -207,7 +187,7 @@ def test_marks_of_the_run_and_of_its_decision_go_on_to_the_adapted_one(
     assert f"PARTIAL: {len(read_run_record(probable_run).mixtures)} of the split's 40 mixtures" == provenance["partial"]
     assert "adapted to a forbidden split" in shown and "adapted to a run without an ear" in shown
     again = s5eval("rescore", probable_run, "--decision", probable_run / "priors.yaml", "--out", tmp_path / "again")
-    assert "thresholds tuned on a forbidden split" in again.out
+    assert "decision tuned on a forbidden split" in again.out
 
 
 def test_adapted_priors_beside_weights_are_put_on_their_card(probable_run: Path, tmp_path: Path, s5eval: Call) -> None:

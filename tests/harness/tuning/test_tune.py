@@ -222,7 +222,7 @@ def test_a_forbidden_split_needs_allow_test_and_leaves_its_mark(
     ):
         out = tmp_path / f"{command[0]}_tuned"
         result = s5eval(*command, "--out", out)
-        assert "thresholds tuned on a forbidden split" in result.out
+        assert "decision tuned on a forbidden split" in result.out
         assert summary(out)["tuned_on_forbidden"] is True
 
 

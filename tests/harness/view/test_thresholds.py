@@ -105,6 +105,14 @@ def test_a_run_by_expected_score_says_what_it_dropped_and_its_sliders_flip_nothi
     mixtures = json.loads((run / "run.json").read_text())["mixtures"]
     pages = [client.get("/mixture", params={"run": key(run), "id": id_}).text for id_ in mixtures]
     assert any(re.search(r"not worth it: right with a probability of 0\.\d+", page) for page in pages)
+    assert all("<th>right</th>" in page and "<th>threshold</th>" not in page for page in pages)
+    assert (
+        "0.5 for every class, then the expected score"
+        in ask(client, run, "evaluate", against="0.5", thresholds=asked)["against"]
+    )
+    assert "as the expected score is highest with" in client.get("/thresholds", params={"run": key(run)}).text
+    assert "<th>threshold</th>" not in (run / "report.html").read_text()
+    assert "<th>threshold</th>" in (copied.staged / "report.html").read_text()
 
 
 def test_a_decision_file_of_the_run_folder_can_be_compared_with(copied: Made, browse: Call) -> None:
@@ -132,7 +140,7 @@ def test_what_is_saved_on_a_forbidden_split_carries_the_mark(copied: Made, brows
     assert provenance["tuned_on_forbidden"]
     assert "by hand" in provenance["objective"]
     s5eval("rescore", run, "--decision", run / "mine.yaml", "--out", run.parent / "again")
-    assert "thresholds tuned on a forbidden split" in browse(copied.runs).get("/").text
+    assert "decision tuned on a forbidden split" in browse(copied.runs).get("/").text
 
 
 def test_what_is_saved_on_another_split_carries_none(copied: Made, browse: Call) -> None:
