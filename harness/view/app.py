@@ -112,7 +112,10 @@ class Viewer:
             with coherent(run.path):
                 board = self.boards.of(run)
                 page |= {"classes": board.classes(), "files": board.files, "unread": board.unread}
-                page["expected_score"] = board.base.expected_score is not None
+                page |= {
+                    "expected_score": board.base.expected_score is not None,
+                    "common": board.base.threshold("default"),
+                }
         except S5Error as error:
             page["problem"] = str(error)
         return self.page("thresholds.html", **page)

@@ -110,7 +110,9 @@ def test_a_run_by_expected_score_says_what_it_dropped_and_its_sliders_flip_nothi
         "0.5 for every class, then the expected score"
         in ask(client, run, "evaluate", against="0.5", thresholds=asked)["against"]
     )
-    assert "as the expected score is highest with" in client.get("/thresholds", params={"run": key(run)}).text
+    sliders = client.get("/thresholds", params={"run": key(run)}).text
+    assert "as the expected score is highest with" in sliders
+    assert 'id="all" min="0" max="1" step="0.005" value="1.0"' in sliders and "<output>1.000</output>" in sliders
     assert "<th>threshold</th>" not in (run / "report.html").read_text()
     assert "<th>threshold</th>" in (copied.staged / "report.html").read_text()
 
