@@ -106,7 +106,7 @@ def rules_text(decision: Decision) -> str:
     values = set(decision.silence_thresholds.values())
     expected = decision.expected_score
     said = []
-    if expected is None or values != {1.0}:
+    if decision.by_thresholds:
         same = len(values) == 1
         said.append(f"threshold {values.pop():g} for every class" if same else "thresholds of its own for some classes")
     if expected is not None:

@@ -15,7 +15,7 @@ from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.report.table import part_mark
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
-from s5eval.systems.decision import Decision
+from s5eval.systems.decision import BEFORE, Decision
 from s5eval.systems.decision_reading import THRESHOLDS
 
 
@@ -36,6 +36,25 @@ def inherited_marks(records: Sequence[RunRecord]) -> dict[str, Any]:
         **({"missing_parts": missing} if missing else {}),
         **{key: "; ".join(dict.fromkeys(texts)) for key, texts in said.items() if texts},
     }
+
+
+def on_top_of(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a provenance says of the one it is built on; nothing where there was none."""
+    return {} if provenance is None else {BEFORE: provenance}
+
+
+def of_priors(provenance: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A provenance without what an expected score takes the place of: what adapted priors stays, and nothing else.
+
+    >>> of_priors({"split": "valid", "on_top_of": {"unlabelled": True, "split": "here"}})
+    {'unlabelled': True, 'split': 'here'}
+    """
+    if provenance is None:
+        return None
+    below = of_priors(provenance.get(BEFORE))
+    if not provenance.get("unlabelled"):
+        return below
+    return {**{key: value for key, value in provenance.items() if key != BEFORE}, **on_top_of(below)}
 
 
 def refuse_forbidden(run: Path, record: RunRecord, *, allow_test: bool, why: str) -> None:

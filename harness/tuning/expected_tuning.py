@@ -15,13 +15,14 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
+from s5eval.harness.tuning.decision_file import of_priors, on_top_of
 from s5eval.harness.tuning.probabilities import no_probabilities
 from s5eval.harness.tuning.threshold_table import Objective
-from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, changes_by_class, folds_of, metric_values, paired_gain
+from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, folds_of, tuning_result
 from s5eval.metrics.arrays import Array, Indices
 from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.decompose import match_waveforms, subset
-from s5eval.systems.decision import BEFORE, EXPECTED_SCORE, NO_THRESHOLDS, Decision, candidate_labels
+from s5eval.systems.decision import EXPECTED_SCORE, NO_THRESHOLDS, Decision, candidate_labels
 from s5eval.systems.expected_score import RANGES, ExpectedScore, tempered
 
 _REPEATED = 4  # the usual share settles to three decimals in two or three
@@ -41,7 +42,8 @@ def tune_expected_score(
 
     Args:
         tables: pair tables with references.
-        base: the decision to improve on; its maximum count, duplicate rule and prior factors stay.
+        base: the decision to improve on; its maximum count, duplicate rule and prior factors stay, its thresholds
+            and any expected score do not.
         folds: how many parts the cross-validated gain is computed with.
         seed: of the folds.
         context: facts that join the provenance.
@@ -52,7 +54,6 @@ def tune_expected_score(
             probabilities.
     """
     factors, base, tables = base.prior_factors, replace(base, prior_factors=None), [adapted(t, base) for t in tables]
-    objective = Objective()
     for table in tables:
         if (problem := no_probabilities(table)) is not None:
             raise UsageError(
@@ -73,31 +74,26 @@ def tune_expected_score(
     for part in folds_of(len(tables), folds, seed):
         of_others = _fitted(tables, shares, right, base, np.setdiff1d(everything, part))
         held_out[part] = _rows([tables[i] for i in part], of_others)
-    scores = {
-        "untuned": metric_values(before, objective),
-        "fitted": metric_values(_rows(tables, decision), objective),
-        "cross_validated": metric_values(held_out, objective),
-    }
-    gain = paired_gain(before, held_out)
     provenance = {
         **(context or {}),
-        **({} if base.provenance is None else {BEFORE: base.provenance}),
+        **on_top_of(of_priors(base.provenance)),
         "objective": EXPECTED_SCORE,
         "mixtures": len(tables),
         "candidates_with_a_source": holding,
         "of_these_named_right": named,
         "folds": folds,
         "seed": seed,
-        "scores": scores,
-        "cross_validated_gain_db": gain,
     }
-    return TuneResult(
-        replace(decision, prior_factors=factors, provenance=provenance),
-        scores,
-        gain,
-        changes_by_class(tables, base, decision),
-        len(tables),
-        n_left_out,
+    return tuning_result(
+        replace(decision, provenance=provenance),
+        base=base,
+        prior_factors=factors,
+        tables=tables,
+        untuned=before,
+        fitted=_rows(tables, decision),
+        cross_validated=held_out,
+        objective=Objective(),
+        n_left_out=n_left_out,
     )
 
 

@@ -22,10 +22,10 @@ from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
-from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, write_decision
+from s5eval.harness.tuning.decision_file import inherited_marks, on_top_of, refuse_forbidden, write_decision
 from s5eval.harness.tuning.probabilities import no_probabilities
 from s5eval.metrics.arrays import Array
-from s5eval.systems.decision import BEFORE, SILENCE, Decision
+from s5eval.systems.decision import SILENCE, Decision
 
 OUTCOMES = (*CLASSES, SILENCE)
 """What a candidate can be: one of the classes, or silent."""
@@ -118,7 +118,7 @@ def adapt_priors(
         "manifest_sha256": record.manifest_sha256,
         "strength": strength,
         "mixtures": len(tables),
-        **({} if base.provenance is None else {BEFORE: base.provenance}),
+        **on_top_of(base.provenance),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     factors = {name: max(round(float(value), 6), _LEAST) for name, value in zip(OUTCOMES, new / old, strict=True)}

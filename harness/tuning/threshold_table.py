@@ -19,7 +19,7 @@ from s5eval.harness.scoring.mixture import select
 from s5eval.metrics.arrays import Array, Indices
 from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.decompose import subset
-from s5eval.systems.decision import PLACES, Decision, candidate_labels, decide
+from s5eval.systems.decision import NO_THRESHOLDS, PLACES, Decision, candidate_labels, decide
 
 ObjectiveName = Literal["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"]
 
@@ -139,7 +139,7 @@ def sweep_table(tables: Sequence[PairTable], decision: Decision) -> SweepTable:
     Raises:
         DataError: a mixture has so many candidates that its states cannot be listed.
     """
-    keep = replace(decision, silence_thresholds={"default": 1.0})
+    keep = replace(decision, silence_thresholds=NO_THRESHOLDS)
     values: list[tuple[float, ...]] = []
     offset = np.empty(len(tables), np.intp)
     events: list[tuple[int, float, int, int, int]] = []

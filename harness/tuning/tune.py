@@ -16,12 +16,12 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.closed_form_start import observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit
-from s5eval.harness.tuning.decision_file import made_on, refuse_forbidden, write_decision
+from s5eval.harness.tuning.decision_file import made_on, on_top_of, refuse_forbidden, write_decision
 from s5eval.harness.tuning.expected_tuning import tune_expected_score
 from s5eval.harness.tuning.fold_job import FitJob, all_fits
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
-from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, changes_by_class, folds_of, metric_values, paired_gain
-from s5eval.systems.decision import BEFORE, Decision
+from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, folds_of, tuning_result
+from s5eval.systems.decision import Decision
 from s5eval.systems.decision_reading import THRESHOLDS
 
 Rule = Literal["thresholds", "expected_score"]
@@ -150,27 +150,26 @@ def tune_tables(
     held_out = np.empty((len(tables), 6))
     for k, fold in enumerate(parts):
         held_out[fold] = table.restrict(fold).scores(fits[f"but part {k + 1}"].thresholds)
-    decision = _decision(base, table, found)
-    scores = {
-        "untuned": metric_values(table.scores(start), objective),
-        "fitted": metric_values(table.scores(found.thresholds), objective),
-        "cross_validated": metric_values(held_out, objective),
-    }
-    gain = paired_gain(table.scores(start), held_out)
     provenance = {
         **(context or {}),
-        **({} if base.provenance is None else {BEFORE: base.provenance}),
+        **on_top_of(base.provenance),
         "objective": objective.name if objective.name != "mix" else f"capi_sdri + {objective.weight} mixture_accuracy",
         "mixtures": len(tables),
         "folds": folds,
         "seed": seed,
         "shrinkage": found.shrinkage,
-        "scores": scores,
-        "cross_validated_gain_db": gain,
     }
-    decision = replace(decision, provenance=provenance)
-    classes = changes_by_class(tables, base, decision)
-    return TuneResult(replace(decision, prior_factors=factors), scores, gain, classes, len(tables), n_left_out)
+    return tuning_result(
+        replace(_decision(base, table, found), provenance=provenance),
+        base=base,
+        prior_factors=factors,
+        tables=tables,
+        untuned=table.scores(start),
+        fitted=table.scores(found.thresholds),
+        cross_validated=held_out,
+        objective=objective,
+        n_left_out=n_left_out,
+    )
 
 
 def _decision(base: Decision, table: SweepTable, found: Fit) -> Decision:

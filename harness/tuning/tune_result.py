@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,45 @@ class TuneResult:
         return {**asdict(self), "decision": self.decision.as_dict()}
 
 
+def tuning_result(
+    decision: Decision,
+    *,
+    base: Decision,
+    prior_factors: Mapping[str, float] | None,
+    tables: Sequence[PairTable],
+    untuned: Array,
+    fitted: Array,
+    cross_validated: Array,
+    objective: Objective,
+    n_left_out: int,
+) -> TuneResult:
+    """What a decision that was found earns, told in its provenance too.
+
+    Args:
+        decision: with a provenance of how it was found.
+        base: the decision it improves on, without prior factors.
+        prior_factors: those that both of them have.
+        tables: pair tables, adapted by these.
+        untuned: (N, 6), rows as of `SweepTable.values`, under `base`.
+        fitted: the same under the decision.
+        cross_validated: the same under those that were found on the other mixtures.
+        objective: what was maximised.
+        n_left_out: mixtures that could not be used.
+    """
+    rows = {"untuned": untuned, "fitted": fitted, "cross_validated": cross_validated}
+    scores = {name: _metric_values(values, objective) for name, values in rows.items()}
+    gain = _paired_gain(untuned, cross_validated)
+    provenance = {**(decision.provenance or {}), "scores": scores, "cross_validated_gain_db": gain}
+    return TuneResult(
+        replace(decision, prior_factors=prior_factors, provenance=provenance),
+        scores,
+        gain,
+        _changes_by_class(tables, base, decision),
+        len(tables),
+        n_left_out,
+    )
+
+
 def folds_of(mixtures: int, folds: int, seed: int) -> list[Indices]:
     """The mixtures, by number, in so many parts that a cross-validation leaves out in turn.
 
@@ -62,7 +101,7 @@ def folds_of(mixtures: int, folds: int, seed: int) -> list[Indices]:
     return np.array_split(np.random.default_rng(seed).permutation(np.arange(mixtures)), folds)
 
 
-def metric_values(scores: Array, objective: Objective) -> dict[str, float | None]:
+def _metric_values(scores: Array, objective: Objective) -> dict[str, float | None]:
     """The three metrics and the objective of rows (N, 6) as of `SweepTable.values`; None where undefined."""
     sums = scores.sum(axis=0)
     names: tuple[ObjectiveName, ...] = ("capi_sdri", "mixture_accuracy", "source_accuracy")
@@ -71,7 +110,7 @@ def metric_values(scores: Array, objective: Objective) -> dict[str, float | None
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
-def paired_gain(before: Array, after: Array) -> dict[str, float | None]:
+def _paired_gain(before: Array, after: Array) -> dict[str, float | None]:
     """Gain in CAPI-SDRi, dB, with its interval, of rows (N, 6) over others of the same mixtures."""
     intervals = paired_bootstrap(
         (before[:, :1], before[:, 1:2]), (after[:, :1], after[:, 1:2]), resamples=_GAIN_RESAMPLES
@@ -80,7 +119,7 @@ def paired_gain(before: Array, after: Array) -> dict[str, float | None]:
     return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
 
 
-def changes_by_class(tables: Sequence[PairTable], base: Decision, tuned: Decision) -> dict[str, dict[str, float]]:
+def _changes_by_class(tables: Sequence[PairTable], base: Decision, tuned: Decision) -> dict[str, dict[str, float]]:
     """What becomes of the candidates of every class that has some; see `TuneResult.classes`."""
     counts = Counter(name for table in tables for name in candidate_labels(table.class_scores, table.labels))
     rows = {

@@ -111,8 +111,10 @@ class Viewer:
         try:
             with coherent(run.path):
                 board = self.boards.of(run)
-                page |= {"classes": board.classes(), "files": board.files, "unread": board.unread}
                 page |= {
+                    "classes": board.classes(),
+                    "files": board.files,
+                    "unread": board.unread,
                     "expected_score": board.base.expected_score is not None,
                     "common": board.base.threshold("default"),
                 }

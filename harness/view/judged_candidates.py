@@ -9,6 +9,7 @@ import numpy.typing as npt
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.charted import pairs_of
+from s5eval.harness.report.text import number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.systems.decision import Decision, Verdict, candidate_labels, judge, right_probabilities
 
@@ -63,10 +64,10 @@ def judged_candidates(table: PairTable, decision: Decision | None, score: Mixtur
     else:
         names = candidate_labels(table.class_scores, table.labels)
         verdicts = [Verdict(name, None if k in kept else "threshold") for k, name in enumerate(names)]
-    right: npt.NDArray[np.float64] | None = None
+    right: Sequence[float | None] = [None] * len(verdicts)
     if decision is not None and decision.expected_score is not None:
         classes = [verdict.label for verdict in verdicts]
-        right = right_probabilities(classes, table.class_scores, table.p_silence, decision.expected_score)
+        right = right_probabilities(classes, table.class_scores, table.p_silence, decision.expected_score).tolist()
     improvements = table.pair_scores.sdr - table.pair_scores.sdr_mixture
     return [
         Candidate(
@@ -74,15 +75,9 @@ def judged_candidates(table: PairTable, decision: Decision | None, score: Mixtur
             verdict.label,
             likeliest(table.class_scores[k]) if table.labels is None else [(verdict.label, 1.0)],
             float(table.p_silence[k]),
-            None if decision is None or decision.shown_threshold is None else decision.threshold(verdict.label),
-            None if right is None else float(right[k]),
-            why_dropped(
-                verdict,
-                float(table.p_silence[k]),
-                _correlation(table, k),
-                decision,
-                0.0 if right is None else float(right[k]),
-            ),
+            decision.threshold(verdict.label) if decision is not None and decision.by_thresholds else None,
+            right[k],
+            why_dropped(verdict, float(table.p_silence[k]), _correlation(table, k), decision, right[k]),
             assigned.get(k),
             [float(value) for value in improvements[k]],
         )
@@ -96,9 +91,13 @@ def _correlation(table: PairTable, k: int) -> Sequence[float]:
 
 
 def why_dropped(
-    verdict: Verdict, p_silence: float, correlation: Sequence[float], decision: Decision | None, right: float = 0.0
+    verdict: Verdict,
+    p_silence: float,
+    correlation: Sequence[float],
+    decision: Decision | None,
+    right: float | None = None,
 ) -> str:
-    """Why a candidate is no estimate, in words; empty: it is one. `right`: see `right_probabilities`."""
+    """Why a candidate is no estimate, in words; empty: it is one. `right`: see `Candidate`."""
     if verdict.rule is None:
         return ""
     if decision is None:
@@ -111,7 +110,8 @@ def why_dropped(
         alike = correlation[verdict.other or 0]
         return f"duplicate of {verdict.other}: correlation {alike:.3f}, above {decision.duplicate_correlation}"
     if verdict.rule == "unlikely":
-        return f"not worth it: right with a probability of {right:.3f}, and expected to earn no more than its absence"
+        odds = f"right with a probability of {number(right, 3)}"
+        return f"not worth it: {odds}, and expected to earn no more than its absence"
     likeliest = "least silent" if decision.expected_score is None else "likeliest to be right"
     return f"beyond the {decision.max_sources} {likeliest}"
 

@@ -18,14 +18,14 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.scoring.summary import finite
-from s5eval.harness.tuning.decision_file import made_on, write_decision
+from s5eval.harness.tuning.decision_file import made_on, on_top_of, write_decision
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
 from s5eval.harness.tuning.tune import tune_tables
 from s5eval.harness.tuning.tune_result import FOLDS
 from s5eval.harness.view.runs import Snapshot
 from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import RESAMPLES, Resamples, percentiles, ratios
-from s5eval.systems.decision import BEFORE, Decision, candidate_labels
+from s5eval.systems.decision import Decision, candidate_labels
 from s5eval.systems.decision_reading import load_decision, parse_decision
 
 FEWER_RESAMPLES = 1_000
@@ -243,7 +243,7 @@ class Board:
         told = self.evaluate(kept)["metrics"]
         provenance = {
             **made_on([self.run.path], [self.record]),
-            **({} if self.base.provenance is None else {BEFORE: self.base.provenance}),
+            **on_top_of(self.base.provenance),
             "objective": "moved by hand in s5eval view, in sight of these mixtures",
             "mixtures": len(self.ids),
             "scores": {name: told[name]["value"] for name in _METRICS},

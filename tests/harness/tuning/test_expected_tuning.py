@@ -19,7 +19,7 @@ from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_tables
 from s5eval.harness.tuning.tuned_table import tuning_table
 from s5eval.metrics.sdr import PairScores
-from s5eval.systems.decision import Decision, adapt_scores, candidate_labels
+from s5eval.systems.decision import BEFORE, Decision, adapt_scores, candidate_labels
 from s5eval.systems.decision_reading import load_decision
 from s5eval.systems.expected_score import ExpectedScore, tempered
 
@@ -148,6 +148,20 @@ def test_thresholds_tuned_on_top_say_so(make_tables: Tables) -> None:
     result = tune_tables(make_tables(60, 5), base=base, objective=Objective(), folds=3)
     assert "on top of the expected score at temperature 0.800, which stays" in tuning_table(result)
     assert (result.decision.provenance or {})["on_top_of"] == {"split": "valid"}
+
+
+def test_it_stands_on_no_decision_that_it_replaces(make_tables: Tables) -> None:
+    tables = probable(make_tables(40, 11))
+    tuned = {"objective": "capi_sdri", "split": "valid"}
+    adapted = {"unlabelled": True, "split": "here"}
+
+    def below(provenance: dict[str, Any] | None) -> Any:
+        result = tune_expected_score(tables, base=Decision(provenance=provenance))
+        return (result.decision.provenance or {}).get(BEFORE)
+
+    assert below(None) is None
+    assert below(tuned) is None
+    assert below({**tuned, BEFORE: adapted}) == below({**adapted, BEFORE: tuned}) == adapted
 
 
 def test_python_refuses_a_rule_that_is_none_and_options_of_the_other(staged_run: Path) -> None:
