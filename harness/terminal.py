@@ -5,6 +5,7 @@ move the cursor, set colours, answer as if typed, or turn the order of letters r
 """
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -29,6 +30,36 @@ def printable(text: str) -> str:
 def echo(message: Any = "", *, err: bool = False) -> None:
     """Print a line, on standard error with `err`. What commands show goes through here."""
     click.echo(printable(str(message)), err=err)
+
+
+class _Shown(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text in self._told:
+            return  # every worker has its own store
+        self._told.add(text)
+        if sys.stderr is not None and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            with tqdm.external_write_mode(file=sys.stderr):  # between the bars, not across one
+                echo(text, err=True)
+        else:
+            echo(text, err=True)
+
+
+@contextmanager
+def showing_warnings_of(logger: str) -> Iterator[None]:
+    """Show on standard error what a logger warns of while the block runs, each text once, beside the log of the run."""
+    shown, source = _Shown(), logging.getLogger(logger)
+    source.addHandler(shown)
+    try:
+        yield
+    finally:
+        source.removeHandler(shown)
 
 
 @contextmanager

@@ -22,7 +22,10 @@ from s5eval.data_manifests.common.files import atomic_path, sweep
 from s5eval.data_manifests.common.zips import DAMAGE
 from s5eval.systems.interface import Candidates, Json
 
-log = logging.getLogger("s5eval.store")
+LOGGER = "s5eval.store"
+"""Name of the logger that tells of what could not be kept or read."""
+
+log = logging.getLogger(LOGGER)
 
 _RESERVE = 1 << 30  # bytes that stay free: a cache must never be what fills the disk
 
@@ -79,7 +82,7 @@ class DiskStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(path.parent).free < _RESERVE:
-                raise OSError(f"less than {_RESERVE >> 30} GiB is free")
+                raise OSError(f"less than {_RESERVE >> 30} GiB is free; `s5eval cache prune` makes room")
             if path.parent not in self._swept:
                 sweep(path.parent)
                 self._swept.add(path.parent)
@@ -88,7 +91,11 @@ class DiskStore:
                 np.savez(file, allow_pickle=False, **arrays)
         except OSError as error:
             if not self._warned:
-                log.warning("stage store: nothing is stored below %s: %s", self.root, error)
+                log.warning(
+                    "stage store: results are not kept below %s, and later runs have to make them again: %s",
+                    self.root,
+                    error.strerror or error,
+                )
                 self._warned = True
 
     def entries(self) -> Iterator[Entry]:

@@ -17,7 +17,8 @@ from s5eval.harness.command_line.options import (
     worker_options,
 )
 from s5eval.harness.process import goes_on_with, this_command
-from s5eval.harness.terminal import echo, plugin_output
+from s5eval.harness.terminal import echo, plugin_output, showing_warnings_of
+from s5eval.systems.stage_store import LOGGER as STORE_LOGGER
 
 
 @click.command(
@@ -87,7 +88,7 @@ def command(grid: Path | None, **options: Any) -> int:
     out: Path = options["out"] or run_path.with_name(f"{run_path.name}_ablation")
     home = out.absolute()  # a system may change the working folder
     echo(f"folder: {out}", err=True)
-    with goes_on_with(this_command("--out", out)), plugin_output():
+    with goes_on_with(this_command("--out", out)), plugin_output(), showing_warnings_of(STORE_LOGGER):
         result = run_grid(chosen, config, home, progress=show_progress, announce=_announce)
     write_ablation(result, home)
     if options["as_json"]:

@@ -27,7 +27,8 @@ from s5eval.harness.command_line.options import (
     trust_option,
     worker_options,
 )
-from s5eval.harness.terminal import echo, plugin_output
+from s5eval.harness.terminal import echo, plugin_output, showing_warnings_of
+from s5eval.systems.stage_store import LOGGER as STORE_LOGGER
 
 
 @click.command(
@@ -118,7 +119,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     config = None if values["system"] is None else RunConfig(**values)
     hooks = hooks_of(options["hook"])
     here = Path.cwd()  # a system may change it
-    with show_making() as making, plugin_output():
+    with show_making() as making, plugin_output(), showing_warnings_of(STORE_LOGGER):
         if config is not None and options["dry_run"]:
             described = describe_plan(plan_run(config, making=making), as_json=options["as_json"])
         elif resumed is not None:

@@ -4,12 +4,15 @@ import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from s5eval.harness.record.tables import PairTable
+from s5eval.systems import stage_store
+from s5eval.systems.interface import Candidates
 
 Call = Callable[..., Any]
 
@@ -80,6 +83,34 @@ def test_rescoring_says_which_table_is_damaged_or_missing(
         table.write_bytes(damage)
     result = s5eval("rescore", out)
     assert (result.code, "m_2.npz: not a readable pair table" in result.err) == (3, True)
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", 2)], ids=["alone", "workers"])
+def test_a_full_cache_disk_ends_nothing_and_is_said_once(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch, workers: tuple[object, ...]
+) -> None:
+    (tmp_path / "cache").write_text("")  # no folder can be made below it, in workers neither
+    monkeypatch.setenv("S5EVAL_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "run"
+    result = s5eval("run", "--system", "staged:build", "--data", small_set, "--out", out, *workers)
+    assert result.code == 0
+    assert result.err.count("stage store: results are not kept below") == 1
+    assert "results are not kept" in (out / "log.txt").read_text()
+    grid = s5eval(
+        "ablate", "--system", "staged:build", "--axes", "stages", "--data", small_set, "--out", tmp_path / "g"
+    )
+    assert (grid.code, grid.err.count("results are not kept")) == (0, 1)
+
+
+def test_less_than_a_gibibyte_is_left_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_store.shutil, "disk_usage", lambda _: SimpleNamespace(free=2**30 - 1))
+    store, told = stage_store.DiskStore(tmp_path), []
+    monkeypatch.setattr(stage_store.log, "warning", lambda text, *values: told.append(text % values))
+    for number in range(2):
+        candidates = Candidates(np.zeros((1, 8), np.float32), np.zeros((1, 18)), np.array([0.5]))
+        store.put({"stage": "one", "number": number}, candidates)
+    assert list(store.entries()) == []
+    assert len(told) == 1 and "less than 1 GiB is free; `s5eval cache prune` makes room" in told[0]
 
 
 def test_tables_hold_no_pickles(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
