@@ -18,7 +18,6 @@ from s5eval.harness.command_line.options import (
 )
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, plugin_output, showing_warnings_of
-from s5eval.systems.stage_store import LOGGER as STORE_LOGGER
 
 
 @click.command(
@@ -57,6 +56,7 @@ def command(grid: Path | None, **options: Any) -> int:
     from s5eval.harness.report.terminal_layout import fitted
     from s5eval.harness.runs.plan import default_run_path
     from s5eval.systems.registry import code_named, is_installed
+    from s5eval.systems.stage_store import LOGGER as STORE_LOGGER
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]
     _, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])

@@ -28,7 +28,6 @@ from s5eval.harness.command_line.options import (
     worker_options,
 )
 from s5eval.harness.terminal import echo, plugin_output, showing_warnings_of
-from s5eval.systems.stage_store import LOGGER as STORE_LOGGER
 
 
 @click.command(
@@ -71,6 +70,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     from s5eval.harness.runs.plan import default_run_path, plan_run
     from s5eval.harness.runs.resume import resume
     from s5eval.harness.runs.run import start_run
+    from s5eval.systems.stage_store import LOGGER as STORE_LOGGER
 
     refuse_folder_of_mini(context)
     settings, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
