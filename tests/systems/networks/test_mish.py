@@ -20,9 +20,17 @@ def test_values_and_gradients_equal_pytorchs_at_both_ends(dtype: torch.dtype, to
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=tolerance, atol=tolerance)
 
 
-def test_other_types_are_pytorchs() -> None:
-    x = torch.linspace(-4, 4, 33, dtype=torch.bfloat16)
-    assert torch.equal(mish(x), F.mish(x))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_pytorchs_within_its_last_digit(dtype: torch.dtype) -> None:
+    x = torch.linspace(-40, 40, 4001).to(dtype)
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    values, expected = mish(ours), F.mish(theirs)
+    values.sum().backward()
+    expected.sum().backward()
+    assert values.dtype == dtype and ours.grad is not None and theirs.grad is not None and ours.grad.dtype == dtype
+    digit = 2 * torch.finfo(dtype).eps
+    torch.testing.assert_close(values, expected, rtol=digit, atol=digit)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=digit, atol=digit)
 
 
 def test_what_is_not_a_number_stays_so() -> None:
