@@ -96,7 +96,8 @@ def spatially_filtered(mixture: Tensor, estimates: Tensor, settings: SpatialFilt
         torch.Size([2, 1000])
     """
     length = mixture.shape[1]
-    channels = _transform(mixture, settings.window).transpose(0, 1).contiguous()  # products per frequency are 3 × as fast
+    # laid by frequency: the products below are then three times as fast
+    channels = _transform(mixture, settings.window).transpose(0, 1).contiguous()
     power = channels @ channels.mH
     loading = settings.loading * power.diagonal(dim1=1, dim2=2).real.mean(1)
     diagonal = torch.eye(len(mixture), device=mixture.device) * loading.clamp_min(_TINY).view(-1, 1, 1)
