@@ -26,9 +26,6 @@ NO_THRESHOLDS: Mapping[str, float] = {"default": 1.0}
 EXPECTED_SCORE = "expected score"
 """The `objective` in the provenance of a decision whose expected score was fitted."""
 
-BEFORE = "on_top_of"
-"""Key of a provenance: that of the decision which was improved on, if it was a tuned one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -68,6 +65,11 @@ class Decision:
     def by_thresholds(self) -> bool:
         """Whether thresholds decide anything: not where an expected score does, and they are 1."""
         return self.expected_score is None or set(self.silence_thresholds.values()) != {1.0}
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """Whether class scores are taken for probabilities: by an expected score, and by prior factors."""
+        return self.expected_score is not None or self.prior_factors is not None
 
     def as_dict(self) -> dict[str, Any]:
         """The content of a decision file."""

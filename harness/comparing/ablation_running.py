@@ -14,7 +14,7 @@ from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.table import BOUND_NOTES
+from s5eval.harness.report.table import BOUND_NOTES, fitted_marks
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
 from s5eval.harness.scoring.columns import METRICS, Column, all_columns, bound_columns
@@ -179,6 +179,7 @@ def _marks(summary: Summary) -> tuple[str, ...]:
         marks.append("these weights have no tuned decision: equals the default")
     if summary.tuned_on_forbidden:
         marks.append("tuned on a forbidden split")
+    marks += fitted_marks(summary)
     marks += ["oracle: sees the references"] if summary.oracle else []
     marks += [summary.unverified] if summary.unverified else []
     if summary.n_failed:

@@ -118,9 +118,18 @@ def doubts_of(facts: Facts) -> list[str]:
     """The marks but for the status."""
     marks = ["oracle: sees the references"] if facts.oracle else []
     marks += ["decision tuned on a forbidden split"] if facts.tuned_on_forbidden else []
+    marks += fitted_marks(facts)
     marks += [f"WITHOUT {part}" for part in facts.missing_parts]
     marks += [facts.unverified] if facts.unverified else []
     return marks + estimate_marks(facts)
+
+
+def fitted_marks(facts: Facts) -> list[str]:
+    """That the decision was fitted to what it is scored on, all or some of it; else nothing."""
+    if not facts.fitted_here:
+        return []
+    some = f"{facts.fitted_here:,} of " if facts.fitted_here < facts.n_expected else ""
+    return [f"decision fitted to {some}these mixtures"]
 
 
 def settings_of(about: About) -> list[str]:

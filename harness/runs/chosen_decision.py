@@ -8,8 +8,9 @@ from typing import Any, Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.report.text import number
-from s5eval.systems.decision import BEFORE, EXPECTED_SCORE, KEEP_ALL, NO_THRESHOLDS, Decision
+from s5eval.systems.decision import EXPECTED_SCORE, KEEP_ALL, NO_THRESHOLDS, Decision
 from s5eval.systems.decision_reading import load_decision, parse_decision
+from s5eval.systems.provenance import BEFORE, is_fitted, of_priors
 
 WHERE = "settings of section decision"
 
@@ -65,7 +66,7 @@ def choose_decision(
     missing: tuple[str, ...] = ()
     if switch == "default":
         decision = _untuned(decision)
-    elif switch == "tuned" and decision.provenance is None:
+    elif switch == "tuned" and not is_fitted(decision.provenance):
         decision = _untuned(decision)
         answered, missing = "default", (TUNED,)
     chosen = _with_settings(decision, settings)
@@ -87,7 +88,8 @@ def describe_decision(decision: Decision, file: Path | None, *, weights: object 
     """
     tuned = ""
     if decision.provenance is not None:
-        tuned = _origin(decision.provenance, decision, weights)
+        fitted = "" if is_fitted(decision.provenance) else f"{rules_text(replace(decision, prior_factors=None))}, "
+        tuned = fitted + _origin(decision.provenance, decision, weights)
     if file is not None:
         return f"file {file.name} ({tuned or f'{rules_text(decision)}, no word of where from'})"
     if tuned:
@@ -98,10 +100,14 @@ def describe_decision(decision: Decision, file: Path | None, *, weights: object 
 
 
 def rules_text(decision: Decision) -> str:
-    """The thresholds of a decision, and its expected score, in words; thresholds that drop nothing are not told.
+    """The thresholds of a decision, its expected score, and what is unusual of its other rules, in words.
+
+    Thresholds that drop nothing beside an expected score are not told.
 
     >>> rules_text(Decision())
     'threshold 0.5 for every class'
+    >>> rules_text(Decision(max_sources=1, duplicate_correlation=None, prior_factors={"Speech": 5.0}))
+    'threshold 0.5 for every class; at most 1 source; duplicates stay; priors changed'
     """
     values = set(decision.silence_thresholds.values())
     expected = decision.expected_score
@@ -111,13 +117,26 @@ def rules_text(decision: Decision) -> str:
         said.append(f"threshold {values.pop():g} for every class" if same else "thresholds of its own for some classes")
     if expected is not None:
         said.append(f"expected score at temperature {expected.temperature:g}")
-    return ", then ".join(said)
+    return "; ".join([", then ".join(said), *_unusual(decision)])
+
+
+def _unusual(decision: Decision) -> list[str]:
+    usual, said = Decision(), []
+    if decision.max_sources is None:
+        said.append("any number of sources")
+    elif decision.max_sources != usual.max_sources:
+        said.append(f"at most {decision.max_sources} source{'' if decision.max_sources == 1 else 's'}")
+    if decision.duplicate_correlation is None:
+        said.append("duplicates stay")
+    elif decision.duplicate_correlation != usual.duplicate_correlation:
+        said.append(f"duplicates from a correlation of {decision.duplicate_correlation:g} on")
+    return said if decision.prior_factors is None else [*said, "priors changed"]
 
 
 def _untuned(decision: Decision) -> Decision:
-    """The same with one threshold of 0.5; any duplicate rule, maximum and priors stay."""
-    untouched = Decision().silence_thresholds
-    return replace(decision, silence_thresholds=untouched, expected_score=None, provenance=None)
+    """The same with one threshold of 0.5; any duplicate rule, maximum and priors stay, with what is said of these."""
+    untouched, priors = Decision().silence_thresholds, of_priors(decision.provenance)
+    return replace(decision, silence_thresholds=untouched, expected_score=None, provenance=priors)
 
 
 def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object) -> str:

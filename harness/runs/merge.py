@@ -9,11 +9,12 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.scan import scenes_digest
 from s5eval.harness.process import resume_command
+from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
-from s5eval.harness.record.run_record import RunRecord, Shard
+from s5eval.harness.record.run_record import DataFacts, RunRecord, Shard, shallow
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.run import RunResult, total_costs
@@ -132,16 +133,19 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
     about = first.about
     if about.answered is not None:
         about = replace(about, answered=sum(record.about.answered or 0 for record in records))
-    return replace(
-        first,
-        schema_version=SCHEMA_VERSION,
-        status="running",
-        config=replace(first.config, shard=None),
-        about=about,
+    whole = DataFacts(
         manifest_sha256=shard.manifest_sha256,
         manifest_sizes_sha256=shard.manifest_sizes_sha256,
         mixtures=mixtures,
         mixture_digests=digests,
+    )
+    return replace(
+        first,
+        **shallow(whole),
+        schema_version=SCHEMA_VERSION,
+        status="running",
+        config=replace(first.config, shard=None),
+        about=replace(about, fitted_here=fitted_here(first.decision.provenance, whole)),
         n_expected=len(mixtures),
         sittings=sittings,
         seconds=seconds,

@@ -18,6 +18,7 @@ from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.described import with_conditions
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
+from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, manifest_facts, shallow
@@ -179,6 +180,7 @@ def _numbered(path: Path, n: int) -> Path:
 def run_record(plan: Plan) -> RunRecord:
     """`run.json` as it stands while the run is at work; its sittings are not its own to tell."""
     manifest, config = plan.manifest, plan.config.without_trust()
+    facts = manifest_facts(manifest)
     about = About(
         system=config.system,
         name=config.name,
@@ -190,13 +192,14 @@ def run_record(plan: Plan) -> RunRecord:
         tune=manifest.split.tune,
         set=() if isinstance(plan.system, FolderSystem) else _settings(config.settings.get("system", {})),
         tuned_on_forbidden=is_tuned_on_forbidden(plan.decision),
+        fitted_here=fitted_here(plan.decision.provenance, facts),
         decided_by=plan.chosen.decided_by,
         thresholds=plan.chosen.thresholds,
         missing_parts=plan.missing_parts,
         findings=dict(sorted(Counter(finding.rule for finding in plan.findings).items())),
     )
     return RunRecord(
-        **shallow(manifest_facts(manifest)),
+        **shallow(facts),
         schema_version=SCHEMA_VERSION,
         metric_version=METRIC_VERSION,
         status="running",

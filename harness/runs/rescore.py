@@ -6,6 +6,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
+from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_lines, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
@@ -36,7 +37,11 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
     """
     record = read_run_record(run)
     decision = record.decision if decision_file is None else load_decision(decision_file)
-    about = replace(record.about, tuned_on_forbidden=is_tuned_on_forbidden(decision))
+    about = replace(
+        record.about,
+        tuned_on_forbidden=is_tuned_on_forbidden(decision),
+        fitted_here=fitted_here(decision.provenance, record),
+    )
     if decision_file is not None:
         about = replace(
             about,

@@ -6,7 +6,9 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.record.tables import BoundName, Flag, MixtureScore, Outcome, PairTable
+from s5eval.harness.scoring.probabilities import no_probabilities
 from s5eval.metrics.capi import CapiScore, capi_sdri
 from s5eval.metrics.decompose import decompose, subset
 from s5eval.metrics.label_counts import count_labels
@@ -54,7 +56,15 @@ def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, s
         table: its pair table, all candidates.
         decision: what makes them a prediction.
         seconds: time the system took, passed on to the record.
+
+    Raises:
+        DataError: the decision takes class scores for probabilities, and they are none.
     """
+    if decision.needs_probabilities and (problem := no_probabilities(table)) is not None:
+        raise DataError(
+            f"mixture {mixture_id!r}: an expected score and prior factors take class scores for probabilities that add "
+            f"up to 1, and {problem}; decide by thresholds"
+        )
     table = adapted(table, decision)
     selections = _decided(table, decision)
     estimates = tuple(replace(s, confidence=round(s.confidence, 6)) for s in selections)

@@ -1,6 +1,6 @@
 """What tuning and the adaptation of priors have in common: what a decision inherits from its runs, and its file."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,32 @@ import yaml
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.sealed import seal_comment
+from s5eval.harness.record.fitted_mixtures import KEY, digest_text
 from s5eval.harness.record.reading import unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.report.table import part_mark
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
-from s5eval.systems.decision import BEFORE, Decision
+from s5eval.systems.decision import Decision
 from s5eval.systems.decision_reading import THRESHOLDS
 
 
-def inherited_marks(records: Sequence[RunRecord]) -> dict[str, Any]:
-    """What a reader of a decision must know of the runs it was made on; `records` are their `run.json`.
+def inherited_marks(records: Sequence[RunRecord], used: Sequence[int]) -> dict[str, Any]:
+    """What a reader of a decision must know of the runs it was made on.
 
-    `tuned_on_forbidden`: one of them is on a split that forbids tuning, or its own decision, which the new one begins
-    with, carries that mark. Only where there are any: `missing_parts` of the system; `partial`, of how many mixtures;
-    `unverified`, tables without digests.
+    Args:
+        records: their `run.json`.
+        used: how many mixtures of each were used.
+
+    Returns:
+        `tuned_on_forbidden`: one of them is on a split that forbids tuning, or its own decision, which the new one
+        begins with, carries that mark. Only where there are any: `missing_parts` of the system; `partial`, of how many
+        mixtures; `unverified`, tables without digests.
     """
     lacking = {part for record in records for part in record.about.missing_parts}
     missing = sorted(lacking - {TUNED})  # of the decision, which is another one now
-    parts = [part_mark(record.n_expected, record.about.n_split) for record in records]
+    wholes = [max(record.n_expected, record.about.n_split) for record in records]
+    parts = [part_mark(count, whole) for count, whole in zip(used, wholes, strict=True)]
     doubts = [unverified(record) or "" for record in records]
     said = {"partial": [part for part in parts if part], "unverified": [doubt for doubt in doubts if doubt]}
     return {
@@ -36,25 +43,6 @@ def inherited_marks(records: Sequence[RunRecord]) -> dict[str, Any]:
         **({"missing_parts": missing} if missing else {}),
         **{key: "; ".join(dict.fromkeys(texts)) for key, texts in said.items() if texts},
     }
-
-
-def on_top_of(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a provenance says of the one it is built on; nothing where there was none."""
-    return {} if provenance is None else {BEFORE: provenance}
-
-
-def of_priors(provenance: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A provenance without what an expected score takes the place of: what adapted priors stays, and nothing else.
-
-    >>> of_priors({"split": "valid", "on_top_of": {"unlabelled": True, "split": "here"}})
-    {'unlabelled': True, 'split': 'here'}
-    """
-    if provenance is None:
-        return None
-    below = of_priors(provenance.get(BEFORE))
-    if not provenance.get("unlabelled"):
-        return below
-    return {**{key: value for key, value in provenance.items() if key != BEFORE}, **on_top_of(below)}
 
 
 def refuse_forbidden(run: Path, record: RunRecord, *, allow_test: bool, why: str) -> None:
@@ -92,8 +80,20 @@ def inherited_lines(provenance: Mapping[str, Any], done: str) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def made_on(runs: Sequence[Path], records: Sequence[RunRecord]) -> dict[str, Any]:
-    """What the provenance of a decision says of the runs it was made on; `records` are their `run.json`."""
+def made_on(runs: Sequence[Path], records: Sequence[RunRecord], used: Sequence[Collection[str]]) -> dict[str, Any]:
+    """What the provenance of a decision says of the runs that it was fitted to.
+
+    Args:
+        runs: their folders.
+        records: their `run.json`.
+        used: ids of the mixtures of each that it was fitted to.
+    """
+    digests = [
+        digest
+        for record, ids in zip(records, used, strict=True)
+        for id_, digest in zip(record.mixtures, record.mixture_digests or (), strict=False)
+        if id_ in ids
+    ]
     abouts = [record.about for record in records]
     return {
         "run": joint(path.resolve().name for path in runs),
@@ -101,8 +101,9 @@ def made_on(runs: Sequence[Path], records: Sequence[RunRecord]) -> dict[str, Any
         "weights": abouts[0].weights,
         "dataset": joint(about.dataset for about in abouts),
         "split": joint(about.split for about in abouts),
-        **inherited_marks(records),
+        **inherited_marks(records, [len(ids) for ids in used]),
         "manifest_sha256": joint(record.manifest_sha256 for record in records),
+        **({KEY: digest_text(digests)} if digests else {}),
         "metric_version": METRIC_VERSION,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

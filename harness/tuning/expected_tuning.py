@@ -15,8 +15,7 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
-from s5eval.harness.tuning.decision_file import of_priors, on_top_of
-from s5eval.harness.tuning.probabilities import no_probabilities
+from s5eval.harness.scoring.probabilities import no_probabilities
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, folds_of, tuning_result
 from s5eval.metrics.arrays import Array, Indices
@@ -24,6 +23,7 @@ from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.decompose import match_waveforms, subset
 from s5eval.systems.decision import EXPECTED_SCORE, NO_THRESHOLDS, Decision, candidate_labels
 from s5eval.systems.expected_score import RANGES, ExpectedScore, tempered
+from s5eval.systems.provenance import of_priors, on_top_of
 
 _REPEATED = 4  # the usual share settles to three decimals in two or three
 _PLACES = 4  # of the fitted numbers: no decision hangs on the last bits of a fit

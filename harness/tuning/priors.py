@@ -22,10 +22,12 @@ from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
-from s5eval.harness.tuning.decision_file import inherited_marks, on_top_of, refuse_forbidden, write_decision
-from s5eval.harness.tuning.probabilities import no_probabilities
+from s5eval.harness.scoring.probabilities import no_probabilities
+from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, write_decision
+from s5eval.harness.tuning.threshold_table import check_amount
 from s5eval.metrics.arrays import Array
 from s5eval.systems.decision import SILENCE, Decision
+from s5eval.systems.provenance import on_top_of
 
 OUTCOMES = (*CLASSES, SILENCE)
 """What a candidate can be: one of the classes, or silent."""
@@ -85,23 +87,26 @@ def adapt_priors(
         allow_test: adapt to a split that is marked `tune: forbidden`; the file, and every run that uses it, say so.
 
     Raises:
-        UsageError: no run there, other weights, a forbidden split, priors that were adapted already, or scores that
-            are no probabilities.
+        UsageError: no finite `strength`, no run there, other weights, a forbidden split, priors that were adapted
+            already, or scores that are no probabilities.
         DataError: a table is missing or damaged.
     """
+    check_amount("strength", strength)
     record, tables = _read(run)
     why = "adapting priors to its mixtures, even without labels, is tuning"
     refuse_forbidden(run, record, allow_test=allow_test, why=why)
     about, base = record.about, record.decision
     if base.prior_factors is not None:
         raise UsageError(f"{run}: its priors are adapted already; run or rescore it with a decision without factors")
-    old, records = None, [record]
+    old, records, used = None, [record], [len(tables)]
     if source is not None:
         other, source_tables = _read(source)
+        refuse_forbidden(source, other, allow_test=allow_test, why="its frequencies would tell of the split")
         if other.about.weights != about.weights:
             raise UsageError(f"{source} is a run of other weights than {run}: its scores say nothing of their priors")
         old = outcome_probabilities(source_tables, source).mean(axis=0)
         records.append(other)
+        used.append(len(source_tables))
     probabilities = outcome_probabilities(tables, run)
     if old is None:
         old = _official(len(probabilities) / len(tables))
@@ -113,7 +118,7 @@ def adapt_priors(
         "weights": about.weights,
         "dataset": about.dataset,
         "split": about.split,
-        **inherited_marks(records),
+        **inherited_marks(records, used),
         "unlabelled": True,
         "manifest_sha256": record.manifest_sha256,
         "strength": strength,

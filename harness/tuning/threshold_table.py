@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
@@ -39,18 +39,32 @@ class Objective:
     name: ObjectiveName = "capi_sdri"
     weight: float = 0.1
 
+    def __post_init__(self) -> None:
+        """Raises `UsageError` for a weight that is no finite number from 0 on."""
+        check_amount("weight", self.weight)
+
     def __call__(self, sums: Array) -> Array:
         """The objective (…,) from sums (…, 6) of `SweepTable.values`; −inf where it is undefined."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratios = sums[..., 0::2] / sums[..., 1::2]
+            value = self.of_ratios(sums[..., 0::2] / sums[..., 1::2])
+        return np.where(np.isnan(value), -np.inf, value)
+
+    def of_ratios(self, ratios: Array) -> Array:
+        """The objective (…,) from CAPI-SDRi, mixture and source accuracy (…, 3), these as shares; NaN stays."""
         capi, mixture, source = (ratios[..., k] for k in range(3))
-        value = {
+        values: dict[ObjectiveName, Array] = {
             "capi_sdri": capi,
             "mixture_accuracy": 100.0 * mixture,
             "source_accuracy": 100.0 * source,
             "mix": capi + self.weight * 100.0 * mixture,
-        }[self.name]
-        return np.where(np.isnan(value), -np.inf, value)
+        }
+        return values[self.name]
+
+
+def check_amount(name: str, value: float) -> None:
+    """Raises `UsageError` unless the value called `name` is a finite number from 0 on."""
+    if not (np.isfinite(value) and value >= 0):
+        raise UsageError(f"`{name}` is {value}, expected a finite number, 0 or larger")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
@@ -16,13 +17,15 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.closed_form_start import observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit
-from s5eval.harness.tuning.decision_file import made_on, on_top_of, refuse_forbidden, write_decision
+from s5eval.harness.tuning.decision_file import made_on, refuse_forbidden, write_decision
 from s5eval.harness.tuning.expected_tuning import tune_expected_score
 from s5eval.harness.tuning.fold_job import FitJob, all_fits
-from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
+from s5eval.harness.tuning.joint_runs import refuse_repeated
+from s5eval.harness.tuning.threshold_table import Objective, SweepTable, check_amount, sweep_table
 from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, folds_of, tuning_result
 from s5eval.systems.decision import Decision
 from s5eval.systems.decision_reading import THRESHOLDS
+from s5eval.systems.provenance import on_top_of
 
 Rule = Literal["thresholds", "expected_score"]
 """What is tuned: a silence threshold for every class, or how many of the likeliest candidates are kept."""
@@ -45,7 +48,7 @@ def tune_runs(
 
     Args:
         run: the run folder; its own decision is what is improved on.
-        others: runs of the same weights and decision on other data, whose mixtures count as much as those of `run`.
+        others: runs of the same weights and decision on other mixtures, which count as much as those of `run`.
         out: the decision file; default `thresholds.yaml` in the run folder.
         rule: what is tuned; `expected_score` takes the place of any thresholds, and has no use for `objective`,
             `shrinkage` and `workers`.
@@ -57,11 +60,12 @@ def tune_runs(
         workers: processes to share the fits of the folds among; 0: as many as cores are free; None: this one alone.
 
     Raises:
-        UsageError: `rule` is unknown, or has no use for what was given; no run there; the split is forbidden; the run
-            has no references, no probabilities to tune, or fewer mixtures than folds; runs of different weights or
-            decisions.
+        UsageError: `rule` is unknown, or has no use for what was given; no finite `shrinkage`; no run there; the split
+            is forbidden; the run has no references, no probabilities to tune, or fewer mixtures than folds; runs of
+            different weights or decisions, or with mixtures in common.
         DataError: a table is missing or damaged.
     """
+    check_amount("shrinkage", shrinkage)
     if rule not in get_args(Rule):
         raise UsageError(f"`rule` is {rule!r}, expected {' or '.join(get_args(Rule))}")
     of_thresholds = {"objective": objective not in (None, Objective()), "shrinkage": shrinkage != SHRINKAGE}
@@ -73,9 +77,11 @@ def tune_runs(
     for path, (other, _) in zip(others, read[1:], strict=True):
         if (other.about.weights, other.decision) != (record.about.weights, record.decision):
             raise UsageError(f"{path} has other weights or another decision than {run}: they cannot be tuned together")
-    tables = [table for _, of_run in read for table in of_run]
-    context = made_on((run, *others), [other for other, _ in read])
-    left_out = sum(other.n_expected for other, _ in read) - len(tables)
+    tables = [table for _, of_run in read for table in of_run.values()]
+    runs, records = (run, *others), [other for other, _ in read]
+    refuse_repeated(runs, records)
+    context = made_on(runs, records, [of_run.keys() for _, of_run in read])
+    left_out = sum(other.n_expected for other in records) - len(tables)
     if rule == "expected_score":
         result = tune_expected_score(
             tables, base=record.decision, folds=folds, seed=seed, context=context, n_left_out=left_out
@@ -93,11 +99,11 @@ def tune_runs(
             workers=workers,
         )
     write_decision(out or run / THRESHOLDS, result.decision)
-    return result
+    return replace(result, n_known=sum(fitted_here(other.decision.provenance, other) for other in records))
 
 
-def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, list[PairTable]]:
-    """What a run says of itself, and the pair tables of its scored mixtures."""
+def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, dict[str, PairTable]]:
+    """What a run says of itself, and the pair tables of its scored mixtures by id."""
     record = read_run_record(run)
     why = "scores on it would say nothing afterwards; tune on a validation split"
     refuse_forbidden(run, record, allow_test=allow_test, why=why)
@@ -105,7 +111,7 @@ def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, list[PairTa
     scored = [id_ for id_ in record.mixtures if id_ in recorded and recorded[id_].score.status == "scored"]
     if not scored:
         raise UsageError(f"{run} has no scored mixtures: decisions can be tuned only against references")
-    return record, [load_table(run, recorded[id_]) for id_ in scored]
+    return record, {id_: load_table(run, recorded[id_]) for id_ in scored}
 
 
 def tune_tables(

@@ -13,7 +13,7 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.tuning.threshold_table import Objective, ObjectiveName
 from s5eval.metrics.arrays import Array, Indices
-from s5eval.metrics.bootstrap import paired_bootstrap
+from s5eval.metrics.bootstrap import percentiles, ratios, resampled_ratios
 from s5eval.systems.decision import EXPECTED_SCORE, Decision, candidate_labels
 
 FOLDS = 5
@@ -28,18 +28,22 @@ class TuneResult:
         decision: the tuned decision, with provenance.
         scores: `untuned`, `fitted` and `cross_validated` values of the objective and of the three metrics.
         gain: cross-validated gain in CAPI-SDRi, dB: `value`, `ci_low`, `ci_high` (paired bootstrap).
+        objective_gain: the same of the objective, in its own unit: what says whether tuning was worth it.
         classes: per class the number of candidates, thresholds before and after, and the candidates `revived` and
             `silenced`, with how many of them have a class that is in the scene.
         n_mixtures: tuned on.
         n_left_out: mixtures of the run that failed.
+        n_known: mixtures of the runs that the decision of before was fitted to: what it earns there is no measure.
     """
 
     decision: Decision
     scores: Mapping[str, Mapping[str, float | None]]
     gain: Mapping[str, float | None]
+    objective_gain: Mapping[str, float | None]
     classes: Mapping[str, Mapping[str, float]]
     n_mixtures: int
     n_left_out: int
+    n_known: int = 0
 
     @property
     def by_expected_score(self) -> bool:
@@ -78,12 +82,13 @@ def tuning_result(
     """
     rows = {"untuned": untuned, "fitted": fitted, "cross_validated": cross_validated}
     scores = {name: _metric_values(values, objective) for name, values in rows.items()}
-    gain = _paired_gain(untuned, cross_validated)
+    gain = _paired_gain(untuned, cross_validated, Objective())
     provenance = {**(decision.provenance or {}), "scores": scores, "cross_validated_gain_db": gain}
     return TuneResult(
         replace(decision, prior_factors=prior_factors, provenance=provenance),
         scores,
         gain,
+        _paired_gain(untuned, cross_validated, objective),
         _changes_by_class(tables, base, decision),
         len(tables),
         n_left_out,
@@ -110,13 +115,16 @@ def _metric_values(scores: Array, objective: Objective) -> dict[str, float | Non
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
-def _paired_gain(before: Array, after: Array) -> dict[str, float | None]:
-    """Gain in CAPI-SDRi, dB, with its interval, of rows (N, 6) over others of the same mixtures."""
-    intervals = paired_bootstrap(
-        (before[:, :1], before[:, 1:2]), (after[:, :1], after[:, 1:2]), resamples=_GAIN_RESAMPLES
-    )
-    found = {"value": intervals.value[0], "ci_low": intervals.low[0], "ci_high": intervals.high[0]}
-    return {name: float(value) if np.isfinite(value) else None for name, value in found.items()}
+def _paired_gain(before: Array, after: Array, objective: Objective) -> dict[str, float | None]:
+    """Gain in the objective, with its interval, of rows (N, 6) over others of the same mixtures."""
+    rows = np.hstack([before, after])
+    drawn = resampled_ratios(rows[:, 0::2], rows[:, 1::2], resamples=_GAIN_RESAMPLES)
+    differences = objective.of_ratios(drawn[:, 3:]) - objective.of_ratios(drawn[:, :3])
+    low, high = percentiles(differences[:, None])
+    whole = ratios(rows[:, 0::2], rows[:, 1::2])
+    value = objective.of_ratios(whole[3:]) - objective.of_ratios(whole[:3])
+    found = {"value": value, "ci_low": low[0], "ci_high": high[0]}
+    return {name: float(number) if np.isfinite(number) else None for name, number in found.items()}
 
 
 def _changes_by_class(tables: Sequence[PairTable], base: Decision, tuned: Decision) -> dict[str, dict[str, float]]:

@@ -8,6 +8,7 @@ from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.metrics.tolerance import LAST_BITS
+from s5eval.systems.decision import EXPECTED_SCORE
 from s5eval.systems.expected_score import RANGES, ExpectedScore
 
 _TELLING = 0.05  # a temperature so near to 1 says nothing
@@ -32,21 +33,42 @@ def tuning_table(result: TuneResult) -> str:
     classes += [(label, *_changes(row, thresholds=expected is None)) for label, row in result.classes.items()]
     provenance = result.decision.provenance or {}
     left_out = f"; {result.n_left_out} without a score left out" if result.n_left_out else ""
-    gain = result.gain
-    verdict = "" if (gain["value"] or 0.0) > LAST_BITS else ": none, so keep the decision of before"
-    gained = number_and_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
     lines = [
         f"objective: {provenance['objective']}, {provenance['folds']} folds, {result.n_mixtures} mixtures{left_out}",
         "",
         *aligned(rows),
         "",
-        f"gain in CAPI-SDRi, cross-validated: {gained} dB{verdict}",
+        *_gains(result, provenance["objective"]),
+        *_known(result),
         *([] if expected is None else _fitted_numbers(expected, provenance)),
         *_what_stays(result),
         "",
         *aligned(classes),
     ]
     return "\n".join([*lines, *inherited_lines(provenance, "tuned on")])
+
+
+def _gains(result: TuneResult, objective: str) -> list[str]:
+    """The cross-validated gain in the objective, with a verdict, and in CAPI-SDRi where that is another metric."""
+
+    def told(name: str, gain: Mapping[str, float | None], unit: str) -> str:
+        gained = number_and_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
+        return f"gain in {name}, cross-validated: {gained}{unit}"
+
+    verdict = "" if (result.objective_gain["value"] or 0.0) > LAST_BITS else ": none, so keep the decision of before"
+    in_db = told("CAPI-SDRi", result.gain, " dB")
+    if objective in ("capi_sdri", EXPECTED_SCORE):
+        return [in_db + verdict]
+    unit = "" if objective.startswith("capi_sdri +") else " %"
+    return [told(objective.replace("_", " "), result.objective_gain, unit) + verdict, in_db]
+
+
+def _known(result: TuneResult) -> list[str]:
+    """That the row `before` is no measure of the decision of before."""
+    if not result.n_known:
+        return []
+    some = f"{result.n_known:,} of " if result.n_known < result.n_mixtures else ""
+    return [f"the decision of before was fitted to {some}these mixtures: its row is too high, and the gain too low"]
 
 
 def _what_stays(result: TuneResult) -> list[str]:

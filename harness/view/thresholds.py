@@ -18,7 +18,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.scoring.summary import finite
-from s5eval.harness.tuning.decision_file import made_on, on_top_of, write_decision
+from s5eval.harness.tuning.decision_file import made_on, write_decision
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
 from s5eval.harness.tuning.tune import tune_tables
 from s5eval.harness.tuning.tune_result import FOLDS
@@ -27,6 +27,7 @@ from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import RESAMPLES, Resamples, percentiles, ratios
 from s5eval.systems.decision import Decision, candidate_labels
 from s5eval.systems.decision_reading import load_decision, parse_decision
+from s5eval.systems.provenance import on_top_of
 
 FEWER_RESAMPLES = 1_000
 """Of the intervals where there are many mixtures; the page says so."""
@@ -242,7 +243,7 @@ class Board:
         kept = {label: round(value, 6) for label, value in decision.silence_thresholds.items()}
         told = self.evaluate(kept)["metrics"]
         provenance = {
-            **made_on([self.run.path], [self.record]),
+            **made_on([self.run.path], [self.record], [set(self.ids)]),
             **on_top_of(self.base.provenance),
             "objective": "moved by hand in s5eval view, in sight of these mixtures",
             "mixtures": len(self.ids),

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from sealed_files import as_version_1, edit_record
 
+from s5eval.harness.record.fitted_mixtures import KEY, digest_text, fitted_here
+from s5eval.harness.record.run_record import DataFacts
 from s5eval.harness.runs.rescore import rescore
 
 Call = Callable[..., Any]
@@ -127,3 +129,60 @@ def test_a_relative_run_is_repaired_although_its_system_changes_the_folder(
     next((runs["whole"] / "pairs").glob("m_*.npz")).unlink()
     repaired = s5eval("check", "runs/whole", "--repair", "--system", "plugins:build")
     assert (repaired.code, "runs/whole: complete, 5 of 5" in repaired.out) == (0, True)
+
+
+def test_a_decision_that_was_fitted_to_what_it_is_scored_on_says_so(
+    small_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None
+) -> None:
+    """In the table, the list and a comparison; for a part, and for shards."""
+    first, file, tuned = tmp_path / "first", tmp_path / "t.yaml", tmp_path / "tuned"
+    options = ("run", "--system", "staged:build", "--data", small_set)
+    assert s5eval(*options, "--out", first).code == 0
+    assert s5eval("tune", first, "--folds", 2, "--out", file).code == 0
+    mark = "decision fitted to these mixtures"
+    assert mark in s5eval("rescore", first, "--decision", file, "--out", tuned).out.splitlines()[0]
+    assert listed(s5eval, tuned)["marks"] == [mark] and listed(s5eval, first)["marks"] == []
+    assert [mark in line for line in s5eval("compare", first, tuned).out.splitlines()[:2]] == [False, True]
+    again = s5eval("tune", tuned, "--folds", 2)
+    assert "the decision of before was fitted to these mixtures: its row is too high" in again.out
+    assert "fitted to these" not in s5eval("tune", first, "--folds", 2).out
+
+    part = tmp_path / "part"
+    assert mark in s5eval(*options, "--limit", 2, "--decision", file, "--out", part).out
+    shards = [tmp_path / f"shard{k}" for k in (1, 2)]
+    for k, shard in enumerate(shards, start=1):
+        assert mark in s5eval(*options, "--decision", file, "--shard", f"{k}/2", "--out", shard).out
+    assert mark in s5eval("merge", *shards, "--out", tmp_path / "merged").out
+
+    plain, of_part, whole = tmp_path / "plain", tmp_path / "of_part.yaml", tmp_path / "whole"
+    assert s5eval(*options, "--limit", 2, "--out", plain).code == 0
+    assert s5eval("tune", plain, "--folds", 2, "--out", of_part).code == 0
+    some = s5eval("rescore", first, "--decision", of_part, "--out", whole).out
+    assert "decision fitted to 2 of these mixtures" in some.splitlines()[0]
+
+
+def test_records_of_before_are_recognised_by_all_mixtures_or_none() -> None:
+    facts = DataFacts(manifest_sha256="a" * 64, mixtures=("m", "n"), mixture_digests=("b" * 64, "c" * 64))
+    assert fitted_here(None, facts) == 0
+    assert fitted_here({"manifest_sha256": "a" * 64}, facts) == 2
+    assert fitted_here({"manifest_sha256": ["d" * 64, "a" * 64]}, facts) == 2
+    assert fitted_here({"manifest_sha256": "d" * 64}, facts) == 0
+    assert fitted_here({"manifest_sha256": "a" * 64, "unlabelled": True}, facts) == 0, "priors have seen no reference"
+    listed_ones = {"manifest_sha256": "d" * 64, KEY: digest_text(["c" * 64, "e" * 64])}
+    assert fitted_here(listed_ones, facts) == 1
+    assert fitted_here({"unlabelled": True, "on_top_of": listed_ones}, facts) == 1
+
+
+def test_scores_that_are_no_probabilities_are_not_taken_for_such(
+    small_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None
+) -> None:
+    """By an expected score, and by priors; in a run and in a rescoring."""
+    run, file = tmp_path / "run", tmp_path / "d.yaml"
+    options = ("run", "--system", "staged:build", "--data", small_set)
+    assert s5eval(*options, "--out", run).code == 0
+    for rule in ("expected_score: {temperature: 1.0, usual_share: 0.7}", "prior_factors: {Speech: 2.0}"):
+        file.write_text(f"{rule}\n")
+        refused = s5eval("rescore", run, "--decision", file, "--out", tmp_path / "again")
+        assert refused.code != 0 and "take class scores for probabilities" in refused.err
+        shown = s5eval(*options, "--decision", file, "--out", tmp_path / rule[:4])
+        assert shown.code == 4 and "take class scores for probabilities" in shown.err + shown.out

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.runs.chosen_decision import choose_decision, describe_decision
-from s5eval.systems.decision import BEFORE, EXPECTED_SCORE, Decision
+from s5eval.harness.runs.chosen_decision import choose_decision, describe_decision, is_tuned_on_forbidden
+from s5eval.systems.decision import EXPECTED_SCORE, Decision
 from s5eval.systems.expected_score import ExpectedScore
+from s5eval.systems.provenance import BEFORE
 
 Call = Callable[..., Any]
 
@@ -74,13 +75,13 @@ def test_an_expected_score_goes_with_the_thresholds_it_stands_for() -> None:
     assert tuned.decided_by == "expected score at temperature 0.9 tuned on valid, which came with the system"
     default = choose_decision(own, {"thresholds": "default"})
     assert default.decision == Decision(max_sources=2)
-    assert default.decided_by == "threshold 0.5 for every class"
+    assert default.decided_by == "threshold 0.5 for every class; at most 2 sources"
     untuned = replace(own, provenance=None)
-    assert choose_decision(untuned, {}).decided_by == "expected score at temperature 0.9"
+    assert choose_decision(untuned, {}).decided_by == "expected score at temperature 0.9; at most 2 sources"
     assert choose_decision(untuned, {"thresholds": "tuned"}).decision == Decision(max_sources=2)
     warmer = choose_decision(own, {"expected_score": {"temperature": 1.2}})
     assert warmer.decision.expected_score == ExpectedScore(1.2, 0.6)
-    assert warmer.decided_by == "expected score at temperature 1.2; set by hand: expected_score"
+    assert warmer.decided_by == "expected score at temperature 1.2; at most 2 sources; set by hand: expected_score"
     assert choose_decision(own, {"max_sources": 1}).decided_by == f"{tuned.decided_by}; set by hand: max_sources"
 
 
@@ -119,6 +120,29 @@ def test_what_was_tuned_on_what_is_told_apart() -> None:
         describe_decision(bare, Path("b.yaml"))
         == "file b.yaml (thresholds of its own for some classes, no word of where from)"
     )
+
+
+def test_default_leaves_adapted_priors_with_all_that_is_said_of_them() -> None:
+    adapted = {"unlabelled": True, "split": "here", "tuned_on_forbidden": True}
+    own = Decision({"default": 0.3}, prior_factors={"Speech": 3.0}, provenance={**adapted, BEFORE: {"split": "valid"}})
+    default = choose_decision(own, {"thresholds": "default"})
+    assert default.decision == Decision(prior_factors=own.prior_factors, provenance=adapted)
+    assert default.decided_by == "threshold 0.5 for every class, priors adapted on here, which came with the system"
+    assert is_tuned_on_forbidden(default.decision)
+    tuned = choose_decision(default.decision, {"thresholds": "tuned"})
+    assert (tuned.thresholds, tuned.missing) == ("default", ("tuned thresholds",)), "priors are no tuned thresholds"
+    below = Decision(provenance={"split": "valid", BEFORE: adapted}, prior_factors=own.prior_factors)
+    assert is_tuned_on_forbidden(choose_decision(below, {"thresholds": "default"}).decision)
+
+
+def test_unusual_rules_are_told() -> None:
+    strict = Decision(max_sources=1, prior_factors={"Speech": 5.0})
+    said = "threshold 0.5 for every class; at most 1 source; priors changed"
+    assert choose_decision(strict, {}).decided_by == said
+    assert describe_decision(strict, Path("s.yaml")) == f"file s.yaml ({said}, no word of where from)"
+    loose = Decision(max_sources=None, duplicate_correlation=0.5)
+    said = "threshold 0.5 for every class; any number of sources; duplicates from a correlation of 0.5 on"
+    assert choose_decision(loose, {}).decided_by == said
 
 
 @pytest.mark.parametrize("value", ["best", "1", "null"])

@@ -232,9 +232,12 @@ def test_runs_without_references_or_tables(staged_run: Path, tmp_path: Path, s5e
     assert s5eval("tune", staged_run).code == 3
 
 
-def test_several_runs_are_tuned_together(staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
+def test_several_runs_are_tuned_together(
+    staged_run: Path, staged_set: Path, tmp_path: Path, make_set: Callable[..., Path], s5eval: Call
+) -> None:
     second = tmp_path / "second"
-    assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--limit", 3, "--out", second).code == 0
+    others = make_set(tmp_path / "others", {"a": ["Cough"], "b": ["Speech", "Pour"], "c": []}, seconds=0.3)
+    assert s5eval("run", "--system", "staged:build", "--data", others, "--out", second).code == 0
     one = s5eval("tune", staged_run, "--folds", 2, "--json").json
     both = s5eval("tune", staged_run, second, "--folds", 2, "--out", tmp_path / "both.yaml", "--json").json
     assert both["n_mixtures"] == one["n_mixtures"] + 3

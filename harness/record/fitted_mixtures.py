@@ -1,0 +1,48 @@
+"""Which mixtures a decision was fitted to, so that scores on these very mixtures can say so.
+
+A decision does better where it was fitted than anywhere else; by how much, only cross-validation tells. So the
+provenance of a fitted decision carries a digest of every mixture, and whoever scores mixtures with it counts those.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from s5eval.harness.record.run_record import DataFacts
+from s5eval.systems.provenance import levels
+
+KEY = "mixture_digests"
+"""Key of a provenance: beginnings of the digests of the mixtures, as `digest_text` joins them."""
+
+_DIGITS = 12  # 48 bits: one of 1,500 mixtures is taken for one of 1,500 others once in a hundred million data sets
+
+
+def digest_text(digests: Iterable[str]) -> str:
+    """The first twelve hexadecimal digits of every digest, each once, in order, with spaces between.
+
+    >>> digest_text(["b" * 64, "a" * 64, "b" * 64])
+    'aaaaaaaaaaaa bbbbbbbbbbbb'
+    """
+    return " ".join(sorted({digest[:_DIGITS] for digest in digests}))
+
+
+def fitted_here(provenance: Mapping[str, Any] | None, facts: DataFacts) -> int:
+    """How many of the mixtures a decision was fitted to, by the words of its provenance.
+
+    What adapted priors without references does not count: it has seen no truth.
+
+    Args:
+        provenance: of the decision, with those it is built on; None: nobody fitted it.
+        facts: what is recorded of the mixtures. A provenance that lists none, as earlier versions wrote it, is
+            recognised by the digest of all together: by all mixtures or none.
+    """
+    own = [digest[:_DIGITS] for digest in facts.mixture_digests or ()]
+    fitted: set[str] = set()
+    for level in levels(provenance):
+        if level.get("unlabelled"):
+            continue
+        text, manifests = level.get(KEY), level.get("manifest_sha256")
+        if isinstance(text, str):
+            fitted.update(text.split())
+        elif facts.manifest_sha256 in (manifests if isinstance(manifests, list) else [manifests]):
+            return len(facts.mixtures)
+    return sum(digest in fitted for digest in own)

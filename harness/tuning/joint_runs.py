@@ -1,0 +1,37 @@
+"""What runs that are tuned together must have in common, and must not."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.record.run_record import RunRecord
+
+
+def refuse_repeated(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
+    """Refuse runs that share mixtures: a fold that is left out would be heard in the others all the same.
+
+    Mixtures are the same where names and content of their files are, wherever they lie; where a run has no digests,
+    those of one data set, split and id are.
+
+    Raises:
+        UsageError: a mixture is in two of them; the message names one.
+    """
+    by_content = all(record.mixture_digests is not None for record in records)
+    seen: dict[tuple[str, ...], Path] = {}
+    for path, record in zip(runs, records, strict=True):
+        own: dict[tuple[str, ...], Path] = {}
+        for id_, key in _keys(record, by_content=by_content):
+            if key in seen:
+                raise UsageError(
+                    f"mixture {id_!r} of {path} is a mixture of {seen[key]} too: cross-validation would test on "
+                    "what it was fitted to. Name every mixture's run once"
+                )
+            own[key] = path
+        seen |= own
+
+
+def _keys(record: RunRecord, *, by_content: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    about = record.about
+    for k, id_ in enumerate(record.mixtures):
+        digests = record.mixture_digests if by_content else None
+        yield id_, (about.dataset, about.split, id_) if digests is None else (digests[k],)

@@ -1,0 +1,107 @@
+"""Runs that share mixtures are not tuned together; what numbers no tuning takes; which metric a verdict is of."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from sealed_files import as_version_1, edit_record
+
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.tuning.priors import adapt_priors
+from s5eval.harness.tuning.threshold_table import Objective
+from s5eval.harness.tuning.tune import tune_runs, tune_tables
+from s5eval.harness.tuning.tuned_table import tuning_table
+from s5eval.systems.decision import Decision
+
+Call = Callable[..., Any]
+Tables = Callable[..., list[PairTable]]
+
+
+def test_a_mixture_of_two_runs_is_refused_by_its_content(
+    staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """Cross-validation would test on what it was fitted to: a run with itself gains where there is nothing to gain."""
+    twice = s5eval("tune", staged_run, staged_run)
+    assert (twice.code, "mixture 'm_00'" in twice.err) == (2, True)
+    assert "Name every mixture's run once" in twice.err
+    elsewhere = tmp_path / "elsewhere"
+    for folder in staged_set.iterdir():
+        (elsewhere / folder.name).mkdir(parents=True)
+        for wav in folder.glob("m_07*"):
+            (elsewhere / folder.name / wav.name).write_bytes(wav.read_bytes())
+    part = tmp_path / "part"
+    assert s5eval("run", "--system", "staged:build", "--data", elsewhere, "--out", part).code == 0
+    refused = s5eval("tune", staged_run, part)
+    assert (refused.code, "mixture 'm_07' of" in refused.err) == (2, True)
+    assert not (staged_run / "thresholds.yaml").exists()
+
+
+def test_runs_without_digests_are_compared_by_data_set_and_id(
+    staged_run: Path, staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    part = tmp_path / "part"
+    assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--limit", 3, "--out", part).code == 0
+    as_version_1(part)
+    refused = s5eval("tune", staged_run, part)
+    assert (refused.code, "mixture 'm_00'" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_numbers_that_are_none_are_refused(value: float, staged_run: Path, s5eval: Call) -> None:
+    for refused in (
+        lambda: tune_runs(staged_run, shrinkage=value),
+        lambda: adapt_priors(staged_run, strength=value),
+        lambda: Objective("mix", value),
+    ):
+        with pytest.raises(UsageError, match=f"is {value}, expected a finite number, 0 or larger"):
+            refused()
+    for words in (("--shrinkage",), ("--objective", "mix", "--weight"), ("--unlabelled", "--strength")):
+        assert s5eval("tune", staged_run, *words, value).code == 2
+
+
+def test_the_verdict_is_that_of_the_objective(make_tables: Tables) -> None:
+    """Candidates all but silenced: both metrics gain, and the objective's line has the verdict and its own unit."""
+    result = tune_tables(make_tables(120, 5), base=Decision({"default": 0.02}), objective=Objective("mixture_accuracy"))
+    scores = result.scores
+    gain = scores["cross_validated"]["mixture_accuracy"] - scores["untuned"]["mixture_accuracy"]  # type: ignore[operator]
+    found = result.objective_gain
+    assert found["value"] == pytest.approx(gain) and found["ci_low"] <= gain <= found["ci_high"]  # type: ignore[operator]
+    lines = tuning_table(result).splitlines()
+    of_objective, in_db = (k for k, line in enumerate(lines) if line.startswith("gain in "))
+    assert lines[of_objective].startswith("gain in mixture accuracy, cross-validated: +") and "%" in lines[of_objective]
+    assert in_db == of_objective + 1 and lines[in_db].endswith(" dB")
+    worse = tune_tables(make_tables(12, 1), base=Decision(), objective=Objective("mix", 0.1))
+    assert (worse.objective_gain["value"] or 0.0) <= 0
+    assert "gain in capi sdri + 0.1 mixture accuracy, cross-validated: " in tuning_table(worse)
+    assert "none, so keep the decision of before" in tuning_table(worse)
+
+
+def test_the_gain_of_capi_sdri_is_the_paired_one(make_tables: Tables) -> None:
+    result = tune_tables(make_tables(80, 2), base=Decision({"default": 0.1}), objective=Objective())
+    assert result.gain == result.objective_gain
+    scores = result.scores
+    expected = scores["cross_validated"]["capi_sdri"] - scores["untuned"]["capi_sdri"]  # type: ignore[operator]
+    assert np.isclose(result.gain["value"], expected)  # type: ignore[arg-type]
+
+
+def test_what_a_killed_run_did_not_reach_is_a_part(staged_run: Path, s5eval: Call, lines: Any) -> None:
+    journal = staged_run / "mixtures.jsonl"
+    journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:7]))
+    edit_record(staged_run / "run.json", lambda record: record.update(status="running", lines=None))
+    shown = s5eval("tune", staged_run, "--folds", 2)
+    assert shown.code == 0 and "tuned on a part: PARTIAL: 7 of the split's 12 mixtures" in shown.out
+    provenance = yaml.safe_load((staged_run / "thresholds.yaml").read_text())["provenance"]
+    assert len(provenance["mixture_digests"].split()) == 7
+
+
+def test_priors_do_not_come_from_a_forbidden_source_unasked(probable_run: Path, s5eval: Call) -> None:
+    source = probable_run.with_name("source")
+    assert s5eval("rescore", probable_run, "--out", source).code == 0
+    edit_record(source / "run.json", lambda record: record["about"].update(tune="forbidden"))
+    refused = s5eval("tune", probable_run, "--unlabelled", "--source", source)
+    assert (refused.code, "forbids tuning" in refused.err) == (2, True)
+    assert s5eval("tune", probable_run, "--unlabelled", "--source", source, "--allow-test").code == 0
