@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -225,10 +226,16 @@ def show_progress(outcomes: "Iterable[MixtureResult]", total: int, done: int) ->
 
 
 def announcing(folder: Path) -> "MixtureProgress":
-    """`show_progress` that first says where the run is kept."""
+    """`show_progress` that first says where the run is kept, and what will make its numbers worth less."""
+    from s5eval.harness.record.reading import facts_of, read_run_record
+    from s5eval.harness.report.table import doubts_of
+
+    home = folder.absolute()  # a system may change the working folder
 
     def show(outcomes: "Iterable[MixtureResult]", total: int, done: int) -> "Iterator[MixtureResult]":
         echo(f"run: {folder}", err=True)
+        for doubt in doubts_of(replace(facts_of(read_run_record(home)), unverified=None)):
+            echo(f"note: {doubt}", err=True)
         yield from show_progress(outcomes, total, done)
 
     return show

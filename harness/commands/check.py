@@ -35,7 +35,9 @@ def command(run: Path, repair: bool, system: str | None, as_json: bool) -> int:
             echo(f"{title}: {damage}")
     for note in check.notes:
         echo(f"note: {note}")
-    echo(f"{check.run}: {check.status}, {check.whole} of {check.mixtures} mixtures are as they were written")
+    reached = check.mixtures - check.not_reached
+    waiting = f", {check.not_reached} not run yet" if check.not_reached else ""
+    echo(f"{check.run}: {check.status}, {check.whole} of {reached} mixtures are as they were written{waiting}")
     if check.damage and not repair:
         echo(f"s5eval check {check.run} --repair redoes what is damaged", err=True)
     return check.exit_code

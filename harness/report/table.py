@@ -116,7 +116,8 @@ def marks_of(facts: Facts) -> list[str]:
 
 def doubts_of(facts: Facts) -> list[str]:
     """The marks but for the status."""
-    marks = ["oracle: sees the references"] if facts.oracle else []
+    marks = ["RANDOM WEIGHTS: the numbers say nothing about the system"] if facts.weights == "untrained" else []
+    marks += ["oracle: sees the references"] if facts.oracle else []
     marks += ["decision tuned on a forbidden split"] if facts.tuned_on_forbidden else []
     marks += fitted_marks(facts)
     marks += [f"WITHOUT {part}" for part in facts.missing_parts]

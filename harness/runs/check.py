@@ -40,6 +40,7 @@ class Check:
         status: what the run says of itself.
         mixtures: how many it is to have.
         whole: how many have a line that is as it was written, with all their files.
+        not_reached: how many the run was interrupted before; damaged lines are none of them.
         damage: what is not as it was written.
         notes: what is no damage, and worth a word.
         repaired: what was redone; `damage` holds what is left.
@@ -52,6 +53,7 @@ class Check:
     damage: tuple[Damage, ...]
     notes: tuple[str, ...] = ()
     repaired: tuple[Damage, ...] = ()
+    not_reached: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -70,6 +72,7 @@ class Check:
             "status": self.status,
             "mixtures": self.mixtures,
             "whole": self.whole,
+            "not_reached": self.not_reached,
             "notes": list(self.notes),
             **listed,
         }
@@ -88,13 +91,18 @@ def check_run(run: Path) -> Check:
     found = inspect_run(run, record)
     damage = list(found.damage)
     notes = [] if (doubt := unverified(record)) is None else [doubt]
+    waiting = 0 if record.lines is None else max(0, len(record.mixtures) - record.lines)
     if record.status == "running":
         notes.append(f"the run has not ended; s5eval run --resume {run} goes on with it")
-    elif not damage:
+    elif waiting:
+        notes.append(f"the run was interrupted; s5eval run --resume {run} goes on with it")
+    if record.status != "running" and not damage:
         with coherent(run):
             damage += _derived_damage(run, record, {id_: line.score for id_, line in found.whole.items()})
     notes += _strangers(run, {name for line in found.whole.values() for name in line.files})
-    return Check(run, record.status, len(record.mixtures), len(found.whole), tuple(damage), tuple(notes))
+    return Check(
+        run, record.status, len(record.mixtures), len(found.whole), tuple(damage), tuple(notes), not_reached=waiting
+    )
 
 
 def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: MixtureProgress | None = None) -> Check:
@@ -146,7 +154,9 @@ def _derived_damage(run: Path, record: RunRecord, scores: Mapping[str, MixtureSc
             *({key: to_json(getattr(side, key)) for key in _COMPARED} for side in (fresh, summary))
         ):
             damage.append(Damage("summary", "summary.json", "is not what the lines come to"))
-    if not page_is_whole(run) and (is_sealed(record) or not (run / "report.html").is_file()):
+    interrupted = record.lines is not None and record.lines < len(record.mixtures)  # which leaves no page
+    page = (run / "report.html").is_file() or not interrupted
+    if page and not page_is_whole(run) and (is_sealed(record) or not (run / "report.html").is_file()):
         damage.append(Damage("page", "report.html", "is missing, or not what was written"))
     return damage
 

@@ -336,6 +336,24 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(small_set: Path, tmp
 def test_untrained_weights_stand_in_table_summary_and_page(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     out = tmp_path / "run"
     result = run(s5eval, small_set, out, "--set", "system.weights=untrained")
-    assert "weights: untrained" in result.out
+    assert "weights: untrained | " in result.out and "RANDOM WEIGHTS: the numbers say nothing" in result.out
+    assert "note: RANDOM WEIGHTS: the numbers say nothing about the system" in result.err, "before the first mixture"
     assert json.loads((out / "summary.json").read_text())["weights"] == "untrained"
     assert "weights: untrained" in (out / "report.html").read_text()
+    (listed,) = s5eval("runs", out, "--json").json
+    assert listed["marks"][0].startswith("RANDOM WEIGHTS")
+
+
+def test_an_interrupted_run_is_not_damaged(
+    small_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None
+) -> None:
+    out = tmp_path / "run"
+    words = ("--system", "plugins:build", "--data", small_set, "--set", "system.interrupt_on=m_2", "--out", out)
+    assert s5eval("run", *words).code == 130
+    shown = s5eval("check", out)
+    assert (shown.code, "damaged" in shown.out) == (0, False), shown.out
+    assert "partial, 2 of 2 mixtures are as they were written, 3 not run yet" in shown.out
+    assert "note: the run was interrupted; s5eval run --resume" in shown.out
+    assert s5eval("check", out, "--json").json["not_reached"] == 3
+    (out / "summary.json").write_text("{}")
+    assert s5eval("check", out).code == 3
