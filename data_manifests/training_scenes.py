@@ -4,6 +4,7 @@
 every process, because a scene is a function of its index alone. Nothing here imports torch.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,12 +127,14 @@ def mixed_training(
         recipe: everything else.
 
     Raises:
-        UsageError: no share is positive.
+        UsageError: no share is positive, or one is negative or not finite.
         DataError: see `open_recordings`.
     """
     used = {name: share for name, share in shares.items() if share > 0}
-    if not used or any(not share >= 0 for share in shares.values()):
-        raise UsageError(f"material is {dict(shares)}, expected foley or folders, each with a share above 0")
+    if not used or not all(0 <= share < math.inf for share in shares.values()):
+        raise UsageError(
+            f"`shares` is {dict(shares)}, expected foley or folders, each with a finite share of 0 or more, one above 0"
+        )
     procedural = mini_material("train", duration_augmentation, rooms)
     opened = {name: open_recordings(Path(name), split, duration_augmentation) for name in used if name != PROCEDURAL}
     targets: list[tuple[float, Sources]] = []

@@ -1,5 +1,6 @@
 """Nested settings from YAML files and the command line, checked key by key and made into records of fixed types."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
@@ -127,7 +128,8 @@ def build_record(kind: type[_T], content: Mapping[str, Any], where: str) -> _T:
     """A frozen record of `kind` from a mapping with its fields, nested records from nested mappings.
 
     Raises:
-        UsageError: a field is missing, or a value has another type than the field; names the key.
+        UsageError: a field is missing, a value has another type than the field, or a number is not finite; names the
+            key.
     """
     hints = get_type_hints(kind)
     names = [field.name for field in fields(cast(Any, kind))]
@@ -164,7 +166,10 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             given = {str(key): entry for key, entry in value.items() if entry is not None}  # null takes one back
             return {key: _value(inner[1], entry, f"{where}.{key}") for key, entry in given.items()}
         raise UsageError(f"{where} is {value!r}, expected a mapping")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and type(value) in (int, float):
+        # NaN passes every check that asks whether a number is too small
+        if not abs(value) <= sys.float_info.max:
+            raise UsageError(f"{where} is {value}, expected a finite number")
         return float(value)
     if type(value) is not hint:
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}

@@ -100,18 +100,15 @@ class TrainingRecipe:
 def check_values(recipe: TrainingRecipe, where: str) -> None:
     """Refuse values that no training can have; `where` is what errors call the recipe.
 
+    That numbers are finite is `build_record`'s to see to.
+
     Raises:
         UsageError: a value that cannot be, or a part that is named and not trained.
     """
     for name in ("steps", "batch", "accumulate"):
         if getattr(recipe, name) < 1:
             raise UsageError(f"{where}.{name} is {getattr(recipe, name)}, expected a positive number")
-    least = {"learning_rate": 0.0, "warmup": 0, "final": 0.0, "weight_decay": 0.0}
-    for name, bound in least.items():
-        if not getattr(recipe.optimiser, name) >= bound:
-            raise UsageError(f"{where}.optimiser.{name} is {getattr(recipe.optimiser, name)}, expected {bound} or more")
-    if not recipe.optimiser.clip > 0:
-        raise UsageError(f"{where}.optimiser.clip is {recipe.optimiser.clip}, expected a positive number")
+    _check_optimiser(recipe.optimiser, f"{where}.optimiser")
     if recipe.data.workers < 0 or recipe.seed < 0:
         raise UsageError(f"{where}: data.workers is {recipe.data.workers}, seed {recipe.seed}; expected 0 or more")
     for name, named in (("starts_from", recipe.starts_from), ("optimiser.factors", recipe.optimiser.factors)):
@@ -123,9 +120,32 @@ def check_values(recipe: TrainingRecipe, where: str) -> None:
         raise UsageError(f"{where}.data.seconds is {recipe.data.seconds}, expected a positive number")
     counts = recipe.data.target_counts
     if len(counts) < 2 or min(counts) < 0 or abs(sum(counts) - 1) > 1e-3:
-        raise UsageError(f"{where}.data.target_counts is {list(counts)}, expected chances that add up to 1")
-    if not 0 <= recipe.optimiser.average < 1:
-        raise UsageError(f"{where}.optimiser.average is {recipe.optimiser.average}, expected 0 or more, below 1")
+        raise UsageError(
+            f"{where}.data.target_counts is {list(counts)}, expected chances that add up to 1, at least two, "
+            "none below 0"
+        )
+
+
+def check_weights(weights: Mapping[str, float], where: str) -> None:
+    """Refuse weights and factors below 0: a training would walk away from what is wanted.
+
+    Raises:
+        UsageError: names the key, as `<where>.<name>`.
+    """
+    for name, weight in weights.items():
+        if weight < 0:
+            raise UsageError(f"{where}.{name} is {weight}, expected 0 or more")
+
+
+def _check_optimiser(settings: OptimiserSettings, where: str) -> None:
+    check_weights({name: getattr(settings, name) for name in ("learning_rate", "warmup", "weight_decay")}, where)
+    check_weights(settings.factors, f"{where}.factors")
+    if settings.clip <= 0:
+        raise UsageError(f"{where}.clip is {settings.clip}, expected a positive number")
+    if not 0 <= settings.final <= 1:
+        raise UsageError(f"{where}.final is {settings.final}, expected a fraction from 0 to 1")
+    if not 0 <= settings.average < 1:
+        raise UsageError(f"{where}.average is {settings.average}, expected 0 or more, below 1")
 
 
 def _check_material(data: DataSettings, where: str) -> None:

@@ -100,6 +100,12 @@ def test_what_is_missing_is_replaced_or_named(tmp_path: Path) -> None:
         mixed_training({str(tmp_path): 1.0})
 
 
+@pytest.mark.parametrize("share", [float("nan"), float("inf"), -1.0])
+def test_a_share_is_a_finite_number_of_zero_or_more(share: float) -> None:
+    with pytest.raises(UsageError, match=r"`shares` is .*expected foley or folders, each with a finite share"):
+        mixed_training({"foley": 1.0, "D": share})
+
+
 def test_measured_rooms_need_backgrounds_and_the_rate(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
     for name in ("sound_event", "room_ir"):
         (tmp_path / name).symlink_to(tiny_dev_set.dev / name)

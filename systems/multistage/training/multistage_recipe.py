@@ -11,7 +11,7 @@ from s5eval.systems.multistage.models.af_whisper import PUBLISHED
 from s5eval.systems.multistage.system import PARTS
 from s5eval.systems.multistage.training.slot_folder import OtherSlots
 from s5eval.systems.settings import recorded_without
-from s5eval.systems.training.training_recipe import TrainingRecipe
+from s5eval.systems.training.training_recipe import TrainingRecipe, check_weights
 
 INTERFERENCES = len(RECIPE.interference_counts) - 1
 """Interfering sounds of a scene, at most."""
@@ -203,8 +203,7 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
             f"{where} trains {classifier}, which no system with system.classifiers {config.classifiers} has; set "
             f"system.classifiers={recipe.stage}, here and where it runs"
         )
-    if not 0 <= recipe.loss.filtered <= 1:
-        raise UsageError(f"{where}.loss.filtered is {recipe.loss.filtered}, expected a share from 0 to 1")
+    _check_loss(recipe.loss, f"{where}.loss")
     extracts = recipe.task == "stage" and recipe.stage > 1 and PARTS[recipe.stage][0] in recipe.trains
     if recipe.loss.filtered and extracts and not config.spatial_filter.enrollment:
         raise UsageError(
@@ -222,14 +221,21 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
             f"system.objects: scenes have {INTERFERENCES} interferences at most and one background; "
             f"expected interference 0 or {INTERFERENCES} and noise 0 or 1"
         )
-    if not 0 <= recipe.loss.smoothing < 1:
-        raise UsageError(f"{where}.loss.smoothing is {recipe.loss.smoothing}, expected a number from 0 to below 1")
     for name, value in asdict(recipe.clues).items():
         if not 0 <= value <= 1:
             raise UsageError(f"{where}.clues.{name} is {value}, expected a number from 0 to 1")
     _check_slots(recipe, where)
     if recipe.clues.true_class + recipe.clues.random_class > 1:
         raise UsageError(f"{where}.clues: true_class and random_class add up to more than 1")
+
+
+def _check_loss(loss: LossSettings, where: str) -> None:
+    for name in ("source", "filtered"):
+        if not 0 <= getattr(loss, name) <= 1:
+            raise UsageError(f"{where}.{name} is {getattr(loss, name)}, expected a share from 0 to 1")
+    if not 0 <= loss.smoothing < 1:
+        raise UsageError(f"{where}.smoothing is {loss.smoothing}, expected a number from 0 to below 1")
+    check_weights({name: value for name, value in asdict(loss).items() if isinstance(value, float)}, where)
 
 
 def _check_slots(recipe: MultistageRecipe, where: str) -> None:

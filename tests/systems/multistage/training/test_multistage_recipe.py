@@ -136,6 +136,57 @@ def test_what_cannot_be_is_refused_by_name(changes: Mapping[str, Any], message: 
         read_plan("mini/uss", changes)
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimiser": {"factors": {"uss": NAN}}}, "uss.optimiser.factors.uss is nan, expected a finite number"),
+        ({"optimiser": {"factors": {"uss": INF}}}, "uss.optimiser.factors.uss is inf, expected a finite number"),
+        ({"optimiser": {"learning_rate": INF}}, "optimiser.learning_rate is inf, expected a finite number"),
+        ({"optimiser": {"clip": INF}}, "optimiser.clip is inf, expected a finite number"),
+        ({"data": {"material": {"D": NAN}}}, "uss.data.material.D is nan, expected a finite number"),
+        ({"data": {"material": {"foley": 1, "D": NAN}}}, "uss.data.material.D is nan, expected a finite number"),
+        ({"data": {"material": {"D": INF}}}, "uss.data.material.D is inf, expected a finite number"),
+        ({"data": {"target_counts": [0.5, NAN, 0.25, 0.25]}}, "data.target_counts is nan, expected a finite number"),
+        ({"data": {"seconds": INF}}, "data.seconds is inf, expected a finite number"),
+        ({"data": {"seconds": 10**400}}, "data.seconds is 10*, expected a finite number"),
+        ({"loss": {"separation": NAN}}, "uss.loss.separation is nan, expected a finite number"),
+        ({"slots": {"equalise": INF}}, "slots.equalise is inf, expected a finite number"),
+        ({"system": {"spatial_filter": {"enrollment": NAN}}}, "enrollment is nan, expected a finite number"),
+    ],
+)
+def test_every_number_of_a_recipe_is_finite(changes: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_plan("mini/uss", changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimiser": {"factors": {"uss": -1}}}, "uss.optimiser.factors.uss is -1.0, expected 0 or more"),
+        ({"optimiser": {"final": 2}}, "uss.optimiser.final is 2.0, expected a fraction from 0 to 1"),
+        ({"optimiser": {"warmup": -1}}, "uss.optimiser.warmup is -1, expected 0 or more"),
+        ({"data": {"material": {"D": -1, "foley": 2}}}, "expected shares of 0 or more, one above 0"),
+        ({"data": {"target_counts": [0.5, -0.5, 0.5, 0.5]}}, "none below 0"),
+        ({"loss": {"separation": -1}}, "uss.loss.separation is -1.0, expected 0 or more"),
+        ({"loss": {"segmentation": -1}}, "uss.loss.segmentation is -1.0, expected 0 or more"),
+        ({"loss": {"object_gradient": -0.1}}, "uss.loss.object_gradient is -0.1, expected 0 or more"),
+        ({"loss": {"source": 1.5}}, "uss.loss.source is 1.5, expected a share from 0 to 1"),
+        ({"loss": {"smoothing": 1}}, "uss.loss.smoothing is 1.0, expected a number from 0 to below 1"),
+    ],
+)
+def test_factors_weights_and_shares_are_not_negative(changes: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_plan("mini/uss", changes)
+
+
+def test_a_factor_and_a_weight_may_be_zero() -> None:
+    plan = read_plan("mini/uss", {"optimiser": {"factors": {"uss": 0}}, "loss": {"noise": 0}})
+    assert (plan.recipe.optimiser.factors, plan.recipe.loss.noise) == ({"uss": 0.0}, 0.0)
+
+
 @pytest.mark.parametrize("name", ["uss", "mini", "mini/", "midi/uss", "nowhere.yaml/uss", "/uss"])
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
     with pytest.raises(UsageError, match=r"no recipe .*mini/encoder.*paper/refine.*FILE\.yaml/NAME|has no recipe"):
