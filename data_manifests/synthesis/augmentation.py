@@ -14,7 +14,7 @@ import soxr
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley.signals import Rng
-from s5eval.data_manifests.synthesis.sources import Clip, JoinedClip, Sources
+from s5eval.data_manifests.synthesis.sources import Clip, JoinedClip, Sources, families_of
 
 STEADY = frozenset({"Blender", "HairDryer", "MechanicalFans", "Pour", "VacuumCleaner"})
 """Classes that sound the same backwards: they have neither onset nor decay that tells the direction of time."""
@@ -134,9 +134,9 @@ class PieceClip:
     seconds: float
 
     @property
-    def family(self) -> str:
-        """That of the recording."""
-        return self.clip.family
+    def families(self) -> frozenset[str]:
+        """Those of the recording."""
+        return self.clip.families
 
     def read(self, start: float, seconds: float) -> Audio:
         """See `Clip.read`."""
@@ -160,9 +160,9 @@ class LayeredClip:
     level: float
 
     @property
-    def family(self) -> str:
-        """That of the first."""
-        return self.first.family
+    def families(self) -> frozenset[str]:
+        """Those of both."""
+        return families_of((self.first, self.second))
 
     @property
     def seconds(self) -> float:
@@ -203,9 +203,9 @@ class AugmentedClip:
     backwards: bool
 
     @property
-    def family(self) -> str:
-        """That of the recording."""
-        return self.clip.family
+    def families(self) -> frozenset[str]:
+        """Those of the recording."""
+        return self.clip.families
 
     @property
     def seconds(self) -> float:

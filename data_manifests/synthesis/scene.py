@@ -30,7 +30,7 @@ from s5eval.data_manifests.synthesis.render import (
     tile,
 )
 from s5eval.data_manifests.synthesis.rooms import SimulatedRoom
-from s5eval.data_manifests.synthesis.sources import Clip, Sources
+from s5eval.data_manifests.synthesis.sources import Clip, Sources, families_of
 
 
 class Room(Protocol):
@@ -164,7 +164,7 @@ def _draw(rng: Rng, material: Material, recipe: Recipe) -> DrawnScene:
     for label in base + repeated:
         same = [event for event in targets if event.label == label]
         position = _draw_position(rng, room, [event.position for event in same], recipe.repeat_angle)
-        excluded = frozenset(event.clip.family for event in same)
+        excluded = families_of(event.clip for event in same)
         targets.append(_draw_event(rng, material.targets, label, targets, excluded, position, recipe.snr, recipe))
     interference: list[DrawnEvent] = []
     labels = material.interference.labels

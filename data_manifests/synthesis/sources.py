@@ -1,6 +1,6 @@
 """Where sound events come from when scenes are drawn: procedural foley, or folders of recordings."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -33,13 +33,18 @@ class Clip(Protocol):
         ...
 
     @property
-    def family(self) -> str:
-        """Recordings of one family are not drawn for two targets of one class in a scene."""
+    def families(self) -> frozenset[str]:
+        """Those of all that sounds in it; nothing of them is drawn for another target of its class in a scene."""
         ...
 
     def read(self, start: float, seconds: float) -> Audio:
         """The part from `start` on, float32 (S,) at 32 kHz."""
         ...
+
+
+def families_of(clips: Iterable[Clip]) -> frozenset[str]:
+    """The families of several recordings."""
+    return frozenset(family for clip in clips for family in clip.families)
 
 
 class Sources(Protocol):
@@ -51,7 +56,7 @@ class Sources(Protocol):
         ...
 
     def draw(self, label: str, rng: Rng, excluded: frozenset[str]) -> Clip | None:
-        """A recording of a family that is not excluded; None when there is none left."""
+        """A recording of which no family is excluded; None when there is none left."""
         ...
 
 
@@ -64,9 +69,9 @@ class FoleyClip:
     seconds: float
 
     @property
-    def family(self) -> str:
+    def families(self) -> frozenset[str]:
         """Every procedural recording is a family of its own."""
-        return str(self.seed)
+        return frozenset({str(self.seed)})
 
     def read(self, start: float, seconds: float) -> Audio:
         """See `Clip.read`."""
@@ -83,6 +88,11 @@ class FileClip:
     family: str
 
     @property
+    def families(self) -> frozenset[str]:
+        """Its own one."""
+        return frozenset({self.family})
+
+    @property
     def seconds(self) -> float:
         """Its length by the file's header."""
         return _file_seconds(self.path)
@@ -95,16 +105,16 @@ class FileClip:
 
 @dataclass(frozen=True, slots=True)
 class JoinedClip:
-    """Several recordings of one family one after the other, with pauses (seconds) and gains."""
+    """Several recordings one after the other, with pauses (seconds) and gains."""
 
     clips: tuple[Clip, ...]
     pauses: tuple[float, ...]
     gains: tuple[float, ...]
 
     @property
-    def family(self) -> str:
-        """That of its parts."""
-        return self.clips[0].family
+    def families(self) -> frozenset[str]:
+        """Those of its parts."""
+        return families_of(self.clips)
 
     @property
     def seconds(self) -> float:
