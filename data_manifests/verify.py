@@ -18,6 +18,7 @@ from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.naming import MixtureIds, likely_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
+from s5eval.data_manifests.sets.material import MATERIAL, scenes_ordered
 from s5eval.data_manifests.synthesis.write import list_records, read_record
 
 MIXTURE_SAMPLES = 10 * SAMPLE_RATE
@@ -29,7 +30,8 @@ _LOUDEST = 100.0  # times full scale; a float file may exceed 1, but not by 40 d
 def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
     """Check every file of a split: presence, checksum, rate, channels, length, finite samples, orphans.
 
-    Checksums are compared where the set was made by s5eval, which records them beside the audio. Where a
+    Checksums are compared where the set was made by s5eval, which records them beside the audio, and the number of
+    mixtures with that of `material.json`, where a set of recordings says what was ordered. Where a
     `metadata.json` beside the folders lists the events of every mixture, mixtures and target labels are compared
     with it. What a run passes over with a warning (orphans, odd suffixes, a wrong count) is an error here.
 
@@ -39,11 +41,12 @@ def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = 
 
     Returns:
         All findings: rules `missing`, `empty`, `truncated`, `unreadable`, `rate`, `channels`, `length`,
-        `non-finite`, `scale`, `checksum`, `label`, `index`, `metadata` beside the manifest's own.
+        `non-finite`, `scale`, `checksum`, `label`, `index`, `metadata`, `mixture-count` beside the manifest's own.
     """
     findings = [replace(finding, severity="error") for finding in manifest.findings]
     mixtures = manifest.root / manifest.split.soundscape
     findings += _check_records(mixtures.parent)
+    findings += _check_count(mixtures.parent, len(manifest.all_ids))
     findings += _check_against_metadata(manifest, mixtures.parent / "metadata.json")
     findings += _missing_mixtures(manifest, {PurePosixPath(f.file).stem for f in findings if f.rule == "missing"})
     for done, scene in enumerate(manifest.scenes, 1):
@@ -72,6 +75,20 @@ def _check_records(folder: Path) -> list[Finding]:
                 message = "not the bytes that were written; make it again"
                 findings.append(Finding("checksum", "error", str(file), message))
     return findings
+
+
+def _check_count(folder: Path, mixtures: int) -> list[Finding]:
+    """The number of mixtures against what was ordered when the set was made."""
+    path = folder / MATERIAL
+    try:
+        ordered = scenes_ordered(folder)
+    except DataError as error:
+        return [Finding("metadata", "error", str(path), str(error).removeprefix(f"{path}: "))]
+    if ordered is None or ordered == mixtures:
+        return []
+    what = "the same order again makes the others" if mixtures < ordered else "some are not of this set; make it anew"
+    message = f"{ordered} scenes were ordered, there are {mixtures} mixtures; {what}"
+    return [Finding("mixture-count", "error", str(path), message)]
 
 
 def _missing_mixtures(manifest: Manifest, named: set[str]) -> list[Finding]:

@@ -30,7 +30,7 @@ from s5eval.data_manifests.synthesis.scene import (
     make_scene,
 )
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FoleySources
-from s5eval.data_manifests.synthesis.write import default_workers, write_scenes
+from s5eval.data_manifests.synthesis.write import default_workers, refuse_other_scenes, write_scenes
 
 RECIPE = Recipe(target_counts=VALIDATION_COUNTS)
 
@@ -121,7 +121,7 @@ def make_mini(
     Args:
         split: `valid`, `test`, or `train` with a `count`.
         out: where to; default: its place in the cache.
-        count: only the first so many scenes; a later call adds the others.
+        count: only the first so many scenes; a later call adds the others. What the cache has beyond them stays there.
         only: of these, the scenes of these ids.
         suffix: `.wav` or `.flac`; default: `.flac` in the cache, `.wav` elsewhere. The samples are the same.
         workers: processes; default: one per core. The result does not depend on it.
@@ -131,7 +131,8 @@ def make_mini(
         The folder that holds `soundscape/` and `oracle_target/`.
 
     Raises:
-        UsageError: no such split or id, or `train` without a count or ids.
+        UsageError: no such split or id, or `train` without a count or ids; or `out` holds mixtures beside the ordered
+            ones, which a run there would take for some of them.
         DataError: the disk cannot take it.
     """
     chosen = _split(split).whole
@@ -143,6 +144,8 @@ def make_mini(
         raise UsageError(f"mini/{split}: say how many scenes to make: `limit` of a run, `count` of `s5eval data make`")
     wanted = sorted({index for index in indices if index < scenes}) if only else range(scenes)
     folder = mini_root() / split if out is None else out
+    if out is not None:
+        refuse_other_scenes(out, {MiniScene(split, index).id for index in range(scenes)})
     write_scenes(
         [MiniScene(split, index) for index in wanted],
         folder,

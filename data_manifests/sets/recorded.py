@@ -2,18 +2,17 @@
 folders bring none. Whoever has recordings but no measured rooms gets a set to evaluate on.
 
 A scene is a function of the material, the split, the seed and its index; `material.json` beside the scenes says what
-they were made of, with its digest.
+they were made of, with its digest. A folder holds one set: another order is refused there.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.sets.material import begin_set
 from s5eval.data_manifests.sets.mini import RECIPE, mini_material
 from s5eval.data_manifests.synthesis.mixing import MixedSources, PooledSources
 from s5eval.data_manifests.synthesis.recordings import open_recordings, rooms_of
@@ -24,9 +23,6 @@ from s5eval.data_manifests.synthesis.write import default_workers, write_scenes
 
 VERSION = 1
 """Changes whenever a sample of such a set changes, the material being the same."""
-
-MATERIAL = "material.json"
-"""What a set was made of."""
 
 ROOMS = 8
 """Simulated rooms of a set, unless another number is asked for."""
@@ -102,7 +98,7 @@ def make_recorded(
     workers: int | None = None,
     progress: CountProgress | None = None,
 ) -> Path:
-    """Make a set, or what is missing or damaged of it; a longer one keeps the scenes of a shorter one.
+    """Make a set, or what is missing or damaged of it; a larger `count` keeps the scenes of a smaller one.
 
     Args:
         folders: of recordings, see `open_recordings`; of several, a class is drawn from those that have it, with equal
@@ -119,7 +115,8 @@ def make_recorded(
         `out`.
 
     Raises:
-        UsageError: no folder, scene or room is asked for.
+        UsageError: no folder, scene or room is asked for; or `out` holds scenes that are not of this order: made of
+            something else, or more of them.
         DataError: a folder has no recordings of the split, or the disk cannot take the scenes.
     """
     if not folders or count < 1 or rooms < 1 or seed < 0:
@@ -131,12 +128,7 @@ def make_recorded(
     described = [folder.described() for folder in opened]
     measured, _ = rooms_of(opened)
     whole = RecordedSet(tuple(folders), split, seed, rooms, tuple(str(entry["digest"]) for entry in described))
-    write_scenes(
-        [RecordedScene(whole, index) for index in range(count)],
-        out,
-        workers=default_workers() if workers is None else workers,
-        progress=progress,
-    )
+    scenes = [RecordedScene(whole, index) for index in range(count)]
     content = {
         "version": VERSION,
         "scenes": count,
@@ -148,5 +140,6 @@ def make_recorded(
         "recipe": asdict(RECIPE),
         "recordings": described,
     }
-    write_atomically(out / MATERIAL, json.dumps(content, indent=1) + "\n")
+    begin_set(out, [scene.id for scene in scenes], content)
+    write_scenes(scenes, out, workers=default_workers() if workers is None else workers, progress=progress)
     return out

@@ -9,7 +9,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from s5eval.data_manifests.common.cache import file_sha256
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import sweep, write_atomically
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.structured import read_json
@@ -163,6 +163,27 @@ class NotedScene:
 def list_records(folder: Path) -> list[Path]:
     """The records of a set, one per scene, named `<mixture id>.json`; none where s5eval has not made it."""
     return sorted((folder / CHECKSUMS).glob("[!.]*.json"))
+
+
+def refuse_other_scenes(folder: Path, ids: Collection[str]) -> None:
+    """Refuse a folder with mixtures beside those that are to be made there: nobody could tell them apart later.
+
+    Args:
+        folder: that scenes are to be made in, whether it is there or not.
+        ids: all mixtures that it may hold.
+
+    Raises:
+        UsageError: names the others, and says what to do.
+    """
+    there = {path.stem for path in list_records(folder)}
+    there |= {path.stem for path in (folder / SOUNDSCAPE).glob("[!.]*") if path.suffix in AUDIO_SUFFIXES}
+    if others := sorted(there - set(ids)):
+        shown = others[0] if len(others) == 1 else f"{others[0]} to {others[-1]}, {len(others)} in all"
+        raise UsageError(
+            f"{folder} holds mixtures beside the {len(ids)} that are ordered ({shown}), which would be evaluated with "
+            "them. Name another `out`, or remove the folder; if they are of the same set, order a larger `count` "
+            "(`limit` of a run takes the first ones alone)"
+        )
 
 
 def read_record(path: Path) -> NotedScene:

@@ -156,6 +156,18 @@ def test_a_grown_split_keeps_its_first_scenes_and_draws_the_others_from_more_roo
         make_mini("test", only=["mini_test_0004"])
 
 
+def test_a_folder_of_ones_own_holds_what_was_ordered_alone(small: Path, tmp_path: Path) -> None:
+    folder = make_mini("test", out=tmp_path / "set", count=2, workers=1)
+    grown = contents(make_mini("test", out=folder, count=3, workers=1))
+    with pytest.raises(UsageError, match=r"mixtures beside the 2 .*\(mini_test_0002\).*another `out`.*`count`"):
+        make_mini("test", out=folder, count=2, workers=1)
+    with pytest.raises(UsageError, match=r"beside the 1 .*\(mini_test_0000 to mini_test_0002, 3 in all\)"):
+        make_mini("train", out=folder, count=1, workers=1)
+    assert contents(folder) == grown
+    make_mini("test", workers=1, count=3)
+    assert len(list_records(make_mini("test", workers=1, count=1))) == 3, "the cache keeps what other runs have made"
+
+
 MAKE = """
 import sys
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Sets from folders of recordings, and what is said of such folders."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +12,15 @@ import pytest
 import soundfile
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.licences import licence_class
+from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.sets import recorded
 from s5eval.data_manifests.sets.mini import Recipe
 from s5eval.data_manifests.sets.recorded import make_recorded
 from s5eval.data_manifests.synthesis.recordings import open_recordings
+from s5eval.data_manifests.verify import verify
 
 
 @pytest.fixture
@@ -46,6 +50,10 @@ def scenes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "soundscape").iterdir())}
 
 
+def verified(folder: Path) -> list[Finding]:
+    return verify(open_manifest(folder, as_it_stands=True))
+
+
 def labels_of(folder: Path) -> set[str]:
     names = [parse_source_stem(path.stem) for path in (folder / "oracle_target").iterdir()]
     return {name.label for name in names if name is not None}
@@ -65,18 +73,75 @@ def test_a_set_is_a_function_of_material_and_seed_and_grows_without_change(
     assert scenes_of(other) != first
 
 
-def test_another_recording_under_the_same_name_makes_the_scenes_anew(
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 8}, "seed 7, ordered is 8"),
+        ({"count": 2, "seed": 8}, "seed 7, ordered is 8"),
+        ({"rooms": 2}, r'rooms .*"simulated": 1}, ordered is .*"simulated": 2}'),
+        ({"split": "test"}, 'split "valid", ordered is "test"'),
+        ({"count": 2}, r"mixtures beside the 2 .*\(recorded_valid_0002\).*larger `count`"),
+    ],
+)
+def test_what_does_not_belong_to_the_order_does_not_stay_silently(
+    plain_folder: Path, short_scenes: None, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    options: dict[str, Any] = {"split": "valid", "count": 3, "seed": 7, "rooms": 1, "workers": 1}
+    shutil.copytree(plain_folder / "valid", plain_folder / "test")
+    out = make_recorded([plain_folder], out=tmp_path / "set", **options)
+    before, told = scenes_of(out), (out / "material.json").read_text()
+    with pytest.raises(UsageError, match=said):
+        make_recorded([plain_folder], out=out, **options | change)
+    assert (scenes_of(out), (out / "material.json").read_text()) == (before, told)
+
+
+def test_other_recordings_under_the_same_names_are_another_order(
     plain_folder: Path, short_scenes: None, tmp_path: Path
 ) -> None:
     options: dict[str, Any] = {"split": "valid", "count": 2, "seed": 7, "rooms": 1, "workers": 1}
     out = make_recorded([plain_folder], out=tmp_path / "set", **options)
-    before, told = scenes_of(out), json.loads((out / "material.json").read_text())
+    before = scenes_of(out)
     for label in ("Cough", "Typing"):
         soundfile.write(plain_folder / "valid" / label / f"{label}_1.wav", np.ones(9600) * 0.1, 32000)
     recorded._material.cache_clear()
-    make_recorded([plain_folder], out=out, **options)
-    assert scenes_of(out) != before
-    assert json.loads((out / "material.json").read_text())["recordings"][0]["digest"] != told["recordings"][0]["digest"]
+    with pytest.raises(UsageError, match=r"recordings sha256:\w+, ordered are sha256:\w+.*name another `out`"):
+        make_recorded([plain_folder], out=out, **options)
+    assert scenes_of(out) == before
+    assert scenes_of(make_recorded([plain_folder], out=tmp_path / "other", **options)) != before
+
+
+def test_a_killed_order_goes_on_and_no_other_takes_its_place(
+    plain_folder: Path, short_scenes: None, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"split": "valid", "count": 3, "rooms": 1, "workers": 1, "out": tmp_path / "set"}
+
+    def kill(done: int, _: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_recorded([plain_folder], seed=7, progress=kill, **options)
+    (short,) = [found for found in verified(tmp_path / "set") if found.rule == "mixture-count"]
+    assert short.message == "3 scenes were ordered, there are 2 mixtures; the same order again makes the others"
+    with pytest.raises(UsageError, match="seed 7, ordered is 8"):
+        make_recorded([plain_folder], seed=8, **options)
+    whole = make_recorded([plain_folder], seed=7, **options)
+    assert scenes_of(whole) == scenes_of(make_recorded([plain_folder], seed=7, **options | {"out": tmp_path / "new"}))
+    assert "mixture-count" not in {found.rule for found in verified(whole)}
+
+
+def test_verify_names_scenes_that_an_earlier_order_has_left(
+    plain_folder: Path, short_scenes: None, tmp_path: Path
+) -> None:
+    """As orders of other seeds left them before they were refused."""
+    out = make_recorded([plain_folder], split="valid", count=2, seed=7, rooms=1, workers=1, out=tmp_path / "set")
+    shutil.copy(out / "soundscape" / "recorded_valid_0000.wav", out / "soundscape" / "recorded_valid_0002.wav")
+    (left,) = [found for found in verified(out) if found.rule == "mixture-count"]
+    assert left.message == "2 scenes were ordered, there are 3 mixtures; some are not of this set; make it anew"
+    (out / "material.json").write_text('{"scenes": "two"}')
+    assert {found.rule for found in verified(out) if found.file.endswith("material.json")} == {"metadata"}
+    with pytest.raises(DataError, match=r"material\.json: .*'recordings' is missing.*in another folder"):
+        make_recorded([plain_folder], split="valid", count=2, seed=7, rooms=1, workers=1, out=out)
 
 
 def test_the_manifest_tells_what_the_set_was_made_of(plain_folder: Path, short_scenes: None, tmp_path: Path) -> None:
