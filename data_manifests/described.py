@@ -1,13 +1,13 @@
-"""A manifest with what metadata tell of its scenes, where there are metadata."""
+"""What is told of scenes beside their audio, where something is: conditions, and the recordings that sound in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, S5Error
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.conditions import Conditions, conditions_of_metadata
-from s5eval.data_manifests.manifest import Manifest
+from s5eval.data_manifests.manifest import Manifest, locate
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.sets.known import MINI, VALID_LISTING, Split
 
@@ -47,13 +47,17 @@ def _finder(dataset: str, split: Split, folder: Path, data: Path | None) -> _Fin
         from s5eval.data_manifests.sets.mini import mini_conditions
 
         return lambda scene: None if scene.labels is None else mini_conditions(scene.mixture.id, scene.labels)
+    listed = _metadata_files(split, folder, data)
+    return lambda scene: _read(listed.get(scene.mixture.id))
+
+
+def _metadata_files(split: Split, folder: Path, data: Path | None) -> Mapping[str, Path]:
+    """By mixture, where there are any."""
     if split.made_from == METADATA and data is not None:
         from s5eval.data_manifests.synthesis.metadata import list_metadata
 
-        listed = dict(list_metadata(data / VALID_LISTING))
-        return lambda scene: _read(listed.get(scene.mixture.id))
-    beside = (folder / split.soundscape).parent / METADATA
-    return (lambda scene: _read(beside / f"{scene.mixture.id}.json")) if beside.is_dir() else (lambda scene: None)
+        return dict(list_metadata(data / VALID_LISTING))
+    return {path.stem: path for path in ((folder / split.soundscape).parent / METADATA).glob("*.json")}
 
 
 def _read(path: Path | None) -> Conditions | None:
@@ -62,3 +66,54 @@ def _read(path: Path | None) -> Conditions | None:
     from s5eval.data_manifests.synthesis.metadata import read_metadata
 
     return conditions_of_metadata(read_metadata(path))
+
+
+def recordings_of(
+    mixture_ids: Iterable[str], data: Path | None, *, dataset: str | None = None, split: str | None = None
+) -> dict[str, frozenset[str] | None]:
+    """The recordings that sound as targets in mixtures, for whoever keeps those apart that share one, as folds do.
+
+    Two mixtures share a recording if they have a name in common; names are those that the set has for its files.
+    Sets of recordings note them as they are made, as does what is made of official metadata, which name them too.
+    Nothing is made, and no audio is read.
+
+    Args:
+        mixture_ids: of the set.
+        data: the data root, as a run is given it; None: the embedded set.
+        dataset: the set, likewise.
+        split: of it, likewise.
+
+    Returns:
+        Names by mixture. Empty: no target, or none that could be in another mixture; procedural sounds, of which the
+        embedded set consists, are drawn for every scene anew. None: not told, as by sets of others, and by those that
+        were made before it was noted.
+
+    Raises:
+        UsageError: no such data set or split.
+        DataError: the folder of data is not there, or the list of the official split's metadata is unusable.
+    """
+    name, chosen, folder = locate(data, dataset, split)
+    if name == MINI:
+        return dict.fromkeys(mixture_ids, frozenset())
+    from s5eval.data_manifests.synthesis.write import list_records
+
+    metadata = _metadata_files(chosen, folder, data)
+    # a split that is made from metadata lies elsewhere, and they tell all that its records would
+    made = () if chosen.made_from == METADATA else list_records((folder / chosen.soundscape).parent)
+    records = {path.stem: path for path in made}
+    return {id_: _heard(records.get(id_), metadata.get(id_)) for id_ in mixture_ids}
+
+
+def _heard(record: Path | None, metadata: Path | None) -> frozenset[str] | None:
+    from s5eval.data_manifests.synthesis.write import read_record
+
+    try:
+        if record is not None and (told := read_record(record).recordings) is not None:
+            return frozenset(told)
+        if metadata is None or not metadata.is_file():
+            return None
+        from s5eval.data_manifests.synthesis.metadata import read_metadata, target_files
+
+        return frozenset(target_files(read_metadata(metadata)))
+    except (S5Error, ValueError, KeyError, TypeError, AttributeError):  # `verify` tells of it, a run of the metadata
+        return None

@@ -120,7 +120,7 @@ def open_manifest(
     if dataset is not None and dataset not in known_datasets():
         known = list(known_datasets())
         raise UsageError(f"no data set {dataset!r}{suggestion(dataset, known)} (known: {', '.join(known)})")
-    name, chosen, folder = _located(root, dataset, split)
+    name, chosen, folder = locate(root, dataset, split)
     whole: Sequence[str] = ()
     made = made_split(chosen, root)
     partly = made is not None and (limit is not None or bool(only))
@@ -160,8 +160,10 @@ def open_manifest(
     )
 
 
-def _located(root: Path | None, dataset: str | None, split: str | None) -> tuple[str, Split, Path]:
-    """The data set, the split, and the folder that its paths begin at (empty for what is made on use)."""
+def locate(root: Path | None, dataset: str | None, split: str | None) -> tuple[str, Split, Path]:
+    """The data set, the split, and the folder that its paths begin at (empty for the embedded set, which is made on
+    use), by the names of folders alone; arguments and errors as `open_manifest`.
+    """
     if root is None and dataset not in (None, MINI):
         raise DataError(f"`dataset={dataset}` needs its folder: give `data`, or set S5EVAL_DATA")
     if root is None or dataset == MINI:
@@ -185,7 +187,7 @@ def scenes_as_they_stand(
 
     For whoever looks for the audio of a known mixture; arguments and errors as `open_manifest`.
     """
-    name, chosen, folder = _located(root, dataset, split)
+    name, chosen, folder = locate(root, dataset, split)
     if chosen.made_from == "mini" and (mini_root() / chosen.name / chosen.soundscape).is_dir():
         folder = mini_root() / chosen.name  # what makes scenes is a second of imports, and none is made
     elif made := made_split(chosen, root):

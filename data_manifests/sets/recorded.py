@@ -5,8 +5,8 @@ A scene is a function of the material, the split, the seed and its index; `mater
 they were made of, with its digest. A folder holds one set: another order is refused there.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -49,6 +49,18 @@ class RecordedSet:
     rooms: int
     digest: tuple[str, ...]
 
+    def named(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """Recordings by the start of their folder's digest, which `material.json` names, and the path below the folder.
+
+        So a set that grows after its folder has moved or been renamed calls them the same.
+        """
+        names = set()
+        for path in map(Path, paths):
+            at = next(k for k, folder in enumerate(self.folders) if path.is_relative_to(folder))
+            start = self.digest[at].removeprefix("sha256:")[:12]
+            names.add(f"{start}/{path.relative_to(self.folders[at]).as_posix()}")
+        return tuple(sorted(names))
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedScene:
@@ -70,7 +82,8 @@ class RecordedScene:
     def make(self) -> SynthesizedScene:
         """The scene's audio."""
         material = _material(self.of.folders, self.of.split, self.of.seed, self.of.rooms)
-        return make_scene(seed=self.of.seed, index=self.index, material=material, recipe=RECIPE)
+        scene = make_scene(seed=self.of.seed, index=self.index, material=material, recipe=RECIPE)
+        return replace(scene, recordings=self.of.named(scene.recordings or ()))
 
 
 @cache

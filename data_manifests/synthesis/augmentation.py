@@ -6,6 +6,7 @@ samples. The level of an event is the recipe's, whatever happens here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import scipy.fft
@@ -14,7 +15,7 @@ import soxr
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley.signals import Rng
-from s5eval.data_manifests.synthesis.sources import Clip, JoinedClip, Sources, families_of
+from s5eval.data_manifests.synthesis.sources import Clip, JoinedClip, Sources, families_of, files_of
 
 STEADY = frozenset({"Blender", "HairDryer", "MechanicalFans", "Pour", "VacuumCleaner"})
 """Classes that sound the same backwards: they have neither onset nor decay that tells the direction of time."""
@@ -138,6 +139,11 @@ class PieceClip:
         """Those of the recording."""
         return self.clip.families
 
+    @property
+    def files(self) -> frozenset[Path]:
+        """Those of the recording."""
+        return self.clip.files
+
     def read(self, start: float, seconds: float) -> Audio:
         """See `Clip.read`."""
         whole = self.clip.read(self.first, self.seconds).copy()
@@ -163,6 +169,11 @@ class LayeredClip:
     def families(self) -> frozenset[str]:
         """Those of both."""
         return families_of((self.first, self.second))
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """Those of both."""
+        return files_of((self.first, self.second))
 
     @property
     def seconds(self) -> float:
@@ -206,6 +217,11 @@ class AugmentedClip:
     def families(self) -> frozenset[str]:
         """Those of the recording."""
         return self.clip.families
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """Those of the recording."""
+        return self.clip.files
 
     @property
     def seconds(self) -> float:

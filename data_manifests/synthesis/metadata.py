@@ -5,6 +5,7 @@ Source: nttcslab/SpAudSyn (commit cc44461) and the data set class of nttcslab/dc
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def synthesize(metadata: Mapping[str, Any], root: Path) -> SynthesizedScene:
     for event in metadata["bg_events"]:
         noise = noise + _background(event, config, length, root)
     before, after = stored["direct_range_ms"]
-    return assemble(
+    scene = assemble(
         targets=placed(metadata["fg_events"]),
         interference=placed(metadata.get("int_events") or []),
         noise=noise,
@@ -112,14 +113,27 @@ def synthesize(metadata: Mapping[str, Any], root: Path) -> SynthesizedScene:
         ref_db=ref_db,
         direct_range_ms=(before, after),
     )
+    return replace(scene, recordings=target_files(metadata))
+
+
+def target_files(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """The files that a scene's targets are read from, by the names that its metadata have for them.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it is not the metadata of a scene.
+    """
+    return tuple(sorted({_file_of(event, metadata["config"]) for event in metadata["fg_events"]}))
+
+
+def _file_of(event: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    return _joined(config["foreground_dir" if event["role"] == "foreground" else "interference_dir"], event)
 
 
 def _place(
     event: Mapping[str, Any], config: Mapping[str, Any], room: SofaRoom, room_rate: int, root: Path
 ) -> PlacedEvent:
     rate = int(config["sr"])
-    folder = config["foreground_dir" if event["role"] == "foreground" else "interference_dir"]
-    path = _resolve(root, folder, event["source_file"])
+    path = _below(root, _file_of(event, config))
     source = read_excerpt(path, event["source_time"], event["event_duration"], rate).mean(axis=0)
     if source.any():
         source = source / np.abs(source).max()
@@ -133,7 +147,7 @@ def _place(
 
 def _background(event: Mapping[str, Any], config: Mapping[str, Any], length: int, root: Path) -> Audio:
     rate = int(config["sr"])
-    path = _resolve(root, config["background_dir"], event["source_file"])
+    path = _below(root, _joined(config["background_dir"], event))
     if event["source_time"] is None:
         background = tile(read_excerpt(path, 0, None, rate), length)
     else:
@@ -143,9 +157,10 @@ def _background(event: Mapping[str, Any], config: Mapping[str, Any], length: int
     return scale_background(background, float(event["snr"]), float(config["ref_db"]))
 
 
-def _resolve(root: Path, folder: str, file: str) -> Path:
+def _joined(folder: str, event: Mapping[str, Any]) -> str:
     # The official code joins unless the name already begins with the folder's name.
-    return _below(root, file if file.startswith(folder) else f"{folder}/{file}")
+    file: str = event["source_file"]
+    return file if file.startswith(folder) else f"{folder}/{file}"
 
 
 def _below(root: Path, path: str) -> Path:

@@ -34,6 +34,7 @@ class SynthesizedScene:
         dry: float64 (n, T), the dry targets: the direct part of channel 0.
         interference: float64 (m, T), the direct parts of the interfering sounds, for training.
         noise: float32 (4, T), the background alone.
+        recordings: names of the files that the targets were read from; none where all are procedural. None: not told.
     """
 
     mixture: Audio
@@ -41,6 +42,7 @@ class SynthesizedScene:
     dry: npt.NDArray[np.float64]
     interference: npt.NDArray[np.float64]
     noise: Audio
+    recordings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

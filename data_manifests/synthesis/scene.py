@@ -7,7 +7,7 @@ with an error (no recording, position or time left), the scene is drawn again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +30,7 @@ from s5eval.data_manifests.synthesis.render import (
     tile,
 )
 from s5eval.data_manifests.synthesis.rooms import SimulatedRoom
-from s5eval.data_manifests.synthesis.sources import Clip, Sources, families_of
+from s5eval.data_manifests.synthesis.sources import Clip, Sources, families_of, files_of
 
 
 class Room(Protocol):
@@ -236,16 +236,18 @@ def render_scene(drawn: DrawnScene) -> SynthesizedScene:
 
 def make_scene(*, seed: int, index: int, material: Material, recipe: Recipe) -> SynthesizedScene:
     """Scene `index` of the series `seed`, for a set of 16-bit files: one that would not fit (peak of 1 or above) is
-    drawn anew.
+    drawn anew. Its `recordings` are paths.
 
     Raises:
         DataError: see `draw_scene` and `render_scene`.
     """
     attempt = 0
     while True:
-        scene = render_scene(draw_scene(seed=seed, index=index, material=material, recipe=recipe, attempt=attempt))
+        drawn = draw_scene(seed=seed, index=index, material=material, recipe=recipe, attempt=attempt)
+        scene = render_scene(drawn)
         if abs(scene.mixture).max() < 1 and (scene.dry.size == 0 or abs(scene.dry).max() < 1):
-            return scene
+            heard = files_of(event.clip for event in drawn.targets)
+            return replace(scene, recordings=tuple(sorted(map(str, heard))))
         attempt += 1
 
 

@@ -37,6 +37,11 @@ class Clip(Protocol):
         """Those of all that sounds in it; nothing of them is drawn for another target of its class in a scene."""
         ...
 
+    @property
+    def files(self) -> frozenset[Path]:
+        """All that it is read from; none of what is procedural."""
+        ...
+
     def read(self, start: float, seconds: float) -> Audio:
         """The part from `start` on, float32 (S,) at 32 kHz."""
         ...
@@ -45,6 +50,11 @@ class Clip(Protocol):
 def families_of(clips: Iterable[Clip]) -> frozenset[str]:
     """The families of several recordings."""
     return frozenset(family for clip in clips for family in clip.families)
+
+
+def files_of(clips: Iterable[Clip]) -> frozenset[Path]:
+    """The files that several recordings are read from."""
+    return frozenset(path for clip in clips for path in clip.files)
 
 
 class Sources(Protocol):
@@ -73,6 +83,11 @@ class FoleyClip:
         """Every procedural recording is a family of its own."""
         return frozenset({str(self.seed)})
 
+    @property
+    def files(self) -> frozenset[Path]:
+        """None: no other draw gives the same recording."""
+        return frozenset()
+
     def read(self, start: float, seconds: float) -> Audio:
         """See `Clip.read`."""
         rng = np.random.Generator(np.random.PCG64(self.seed))
@@ -91,6 +106,11 @@ class FileClip:
     def families(self) -> frozenset[str]:
         """Its own one."""
         return frozenset({self.family})
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """Its own one."""
+        return frozenset({self.path})
 
     @property
     def seconds(self) -> float:
@@ -115,6 +135,11 @@ class JoinedClip:
     def families(self) -> frozenset[str]:
         """Those of its parts."""
         return families_of(self.clips)
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """Those of its parts."""
+        return files_of(self.clips)
 
     @property
     def seconds(self) -> float:

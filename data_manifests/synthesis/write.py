@@ -123,7 +123,9 @@ def write_scene(job: SceneJob, folder: Path, suffix: str, subtype: Subtype) -> N
         kind = suffix.removeprefix(".").upper()
         content = wav_bytes(_samples(audio, subtype), sample_rate=SAMPLE_RATE, subtype=subtype, format=kind)
         checksums[name] = write_atomically(folder / name, content, sync=False)  # `is_intact` reads the checksums
-    record = {"job": _digest(job, subtype), "files": checksums}
+    record: dict[str, object] = {"job": _digest(job, subtype), "files": checksums}
+    if scene.recordings is not None:
+        record["recordings"] = scene.recordings
     write_atomically(folder / CHECKSUMS / f"{job.id}.json", json.dumps(record, indent=1, sort_keys=True))
 
 
@@ -154,10 +156,12 @@ class NotedScene:
     Attributes:
         job: digest of what the scene was made from, and of the subtype.
         files: SHA-256 by file, relative to the set's folder.
+        recordings: see `SynthesizedScene`; None: not told, as by all records of before they told it.
     """
 
     job: str
     files: Mapping[str, str]
+    recordings: tuple[str, ...] | None = None
 
 
 def list_records(folder: Path) -> list[Path]:
@@ -194,8 +198,8 @@ def read_record(path: Path) -> NotedScene:
     """
     try:
         content = read_json(path, what="a record of checksums")
-        record = NotedScene(content["job"], dict(content["files"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = NotedScene(content["job"], dict(content["files"]), _heard(content.get("recordings")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a record of checksums: {type(error).__name__}: {error}") from error
     for name, checksum in record.files.items():
         parts = PurePosixPath(name).parts
@@ -206,6 +210,14 @@ def read_record(path: Path) -> NotedScene:
         if not isinstance(checksum, str):
             raise DataError(f"{path}: not a record of checksums: {name!r} has {checksum!r}")
     return record
+
+
+def _heard(recordings: object) -> tuple[str, ...] | None:
+    if recordings is None:
+        return None
+    if not isinstance(recordings, list) or not all(isinstance(name, str) for name in recordings):
+        raise TypeError(f"recordings are {recordings!r:.60}, expected a list of names")
+    return tuple(recordings)
 
 
 def is_intact(folder: Path, job: SceneJob, suffix: str, subtype: Subtype) -> bool:

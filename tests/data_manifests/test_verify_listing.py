@@ -91,7 +91,8 @@ def test_a_damaged_list_is_a_finding(ten_seconds: Path, content: str) -> None:
 @pytest.mark.parametrize(
     "content",
     ["3", "[1]", "x", "{}", '{"job": "a", "files": 3}', '{"job": "a", "files": {"../a.wav": "0"}}',
-     '{"job": "a", "files": {"/etc/passwd": "0"}}', '{"job": "a", "files": {"soundscape/m_1.wav": 3}}'],
+     '{"job": "a", "files": {"/etc/passwd": "0"}}', '{"job": "a", "files": {"soundscape/m_1.wav": 3}}',
+     '{"job": "a", "files": {}, "recordings": "x"}', '{"job": "a", "files": {}, "recordings": [1]}'],
 )  # fmt: skip
 def test_a_damaged_record_is_a_finding_and_the_rest_is_checked(ten_seconds: Path, content: str) -> None:
     (ten_seconds / "checksums").mkdir()

@@ -1,6 +1,7 @@
 """Recordings changed by chance: what is drawn is what is read, and nothing more is changed than was asked for."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from s5eval.data_manifests.synthesis.augmentation import (
 from s5eval.data_manifests.synthesis.mixing import MixedSources, PooledSources
 from s5eval.data_manifests.synthesis.rooms import RoomBank
 from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene
-from s5eval.data_manifests.synthesis.sources import Clip, FoleySources
+from s5eval.data_manifests.synthesis.sources import Clip, FileClip, FoleyClip, FoleySources, JoinedClip
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,13 @@ def test_a_clip_is_of_the_families_of_all_that_sounds_in_it() -> None:
     clips = [clip for _ in range(60) if (clip := sources.draw("Typing", rng, frozenset({"0"})))]
     assert all(clip.families == takes_of(clip) for clip in clips)
     assert {len(clip.families) for clip in clips} >= {1, 2, 3} and all("0" not in clip.families for clip in clips)
+
+
+def test_a_clip_is_of_the_files_of_all_that_sounds_in_it() -> None:
+    one, two, three = (FileClip(Path(f"{i}.wav"), str(i)) for i in range(3))
+    layered = LayeredClip(PieceClip(one, 0.0, 0.1), JoinedClip((two, three), (0.1, 0.1), (1.0, 1.0)), 0.1, 1.0)
+    assert plain(layered).files == {clip.path for clip in (one, two, three)}
+    assert plain(FoleyClip("Typing", 3, 1.0)).files == frozenset()
 
 
 def test_targets_of_one_class_share_no_recording_though_takes_are_layered_and_joined(one_room: RoomBank) -> None:
