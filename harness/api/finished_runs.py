@@ -8,9 +8,10 @@ from typing import Literal, TypeAlias
 from s5eval.frames import Run
 from s5eval.harness.comparing import pair_of_runs
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE
+from s5eval.harness.tuning.folds import FOLDS
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_runs
-from s5eval.harness.tuning.tune_result import FOLDS, TuneResult
+from s5eval.harness.tuning.tune_result import TuneResult
 
 AnyRun: TypeAlias = Run | str | PathLike[str]
 """A run that has been read, or its folder."""

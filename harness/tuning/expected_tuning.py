@@ -16,8 +16,9 @@ from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
 from s5eval.harness.scoring.probabilities import no_probabilities
+from s5eval.harness.tuning.folds import FOLDS, Recordings, folds_of, told_of_folds
 from s5eval.harness.tuning.threshold_table import Objective
-from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, folds_of, tuning_result
+from s5eval.harness.tuning.tune_result import TuneResult, tuning_result
 from s5eval.metrics.arrays import Array, Indices
 from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.decompose import match_waveforms, subset
@@ -35,6 +36,7 @@ def tune_expected_score(
     base: Decision,
     folds: int = FOLDS,
     seed: int = 0,
+    recordings: Recordings | None = None,
     context: Mapping[str, Any] | None = None,
     n_left_out: int = 0,
 ) -> TuneResult:
@@ -46,6 +48,7 @@ def tune_expected_score(
             and any expected score do not.
         folds: how many parts the cross-validated gain is computed with.
         seed: of the folds.
+        recordings: what sounds in the mixtures, which the folds keep apart; None: not told.
         context: facts that join the provenance.
         n_left_out: mixtures that could not be used.
 
@@ -71,9 +74,10 @@ def tune_expected_score(
     before = _rows(tables, base)
     decision = _fitted(tables, shares, right, base, everything)
     held_out = np.empty_like(before)
-    for part in folds_of(len(tables), folds, seed):
-        of_others = _fitted(tables, shares, right, base, np.setdiff1d(everything, part))
-        held_out[part] = _rows([tables[i] for i in part], of_others)
+    parts = folds_of(len(tables), folds, seed, recordings)
+    for fold in parts:
+        of_others = _fitted(tables, shares, right, base, fold.fit)
+        held_out[fold.out] = _rows([tables[i] for i in fold.out], of_others)
     provenance = {
         **(context or {}),
         **on_top_of(of_priors(base.provenance)),
@@ -81,7 +85,7 @@ def tune_expected_score(
         "mixtures": len(tables),
         "candidates_with_a_source": holding,
         "of_these_named_right": named,
-        "folds": folds,
+        **told_of_folds(parts, recordings),
         "seed": seed,
     }
     return tuning_result(

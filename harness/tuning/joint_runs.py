@@ -1,9 +1,10 @@
-"""What runs that are tuned together must have in common, and must not."""
+"""What runs that are tuned together must not have in common, and what sounds in them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import S5Error, UsageError
+from s5eval.data_manifests.described import recordings_of
 from s5eval.harness.record.run_record import RunRecord
 
 
@@ -28,6 +29,16 @@ def refuse_repeated(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
                 )
             own[key] = path
         seen |= own
+
+
+def recordings_in(record: RunRecord, ids: Iterable[str]) -> list[frozenset[str] | None]:
+    """What sounds in mixtures of a run, as its data tell where they lie; None: they tell nothing, or are gone."""
+    config, mixtures = record.config, list(ids)
+    try:
+        told = recordings_of(mixtures, config.data, dataset=config.dataset, split=config.split)
+    except S5Error:
+        return [None] * len(mixtures)
+    return [told[id_] for id_ in mixtures]
 
 
 def _keys(record: RunRecord, *, by_content: bool) -> Iterator[tuple[str, tuple[str, ...]]]:

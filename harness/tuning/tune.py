@@ -20,9 +20,10 @@ from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit
 from s5eval.harness.tuning.decision_file import made_on, refuse_forbidden, write_decision
 from s5eval.harness.tuning.expected_tuning import tune_expected_score
 from s5eval.harness.tuning.fold_job import FitJob, all_fits
-from s5eval.harness.tuning.joint_runs import refuse_repeated
+from s5eval.harness.tuning.folds import FOLDS, Recordings, folds_of, told_of_folds
+from s5eval.harness.tuning.joint_runs import recordings_in, refuse_repeated
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, check_amount, sweep_table
-from s5eval.harness.tuning.tune_result import FOLDS, TuneResult, folds_of, tuning_result
+from s5eval.harness.tuning.tune_result import TuneResult, tuning_result
 from s5eval.systems.decision import Decision
 from s5eval.systems.decision_reading import THRESHOLDS
 from s5eval.systems.provenance import on_top_of
@@ -81,10 +82,11 @@ def tune_runs(
     runs, records = (run, *others), [other for other, _ in read]
     refuse_repeated(runs, records)
     context = made_on(runs, records, [of_run.keys() for _, of_run in read])
+    heard = [names for other, of_run in read for names in recordings_in(other, of_run)]
     left_out = sum(other.n_expected for other in records) - len(tables)
     if rule == "expected_score":
         result = tune_expected_score(
-            tables, base=record.decision, folds=folds, seed=seed, context=context, n_left_out=left_out
+            tables, base=record.decision, folds=folds, seed=seed, recordings=heard, context=context, n_left_out=left_out
         )
     else:
         result = tune_tables(
@@ -94,6 +96,7 @@ def tune_runs(
             folds=folds,
             shrinkage=shrinkage,
             seed=seed,
+            recordings=heard,
             context=context,
             n_left_out=left_out,
             workers=workers,
@@ -122,6 +125,7 @@ def tune_tables(
     folds: int = FOLDS,
     shrinkage: float = SHRINKAGE,
     seed: int = 0,
+    recordings: Recordings | None = None,
     context: Mapping[str, Any] | None = None,
     n_left_out: int = 0,
     workers: int | None = None,
@@ -135,6 +139,7 @@ def tune_tables(
         folds: see `tune`.
         shrinkage: see `tune`.
         seed: see `tune`.
+        recordings: what sounds in the mixtures, which the folds keep apart; None: not told.
         context: facts that join the provenance.
         n_left_out: mixtures that could not be used.
         workers: see `tune`.
@@ -145,23 +150,23 @@ def tune_tables(
     factors, base, tables = base.prior_factors, replace(base, prior_factors=None), [adapted(t, base) for t in tables]
     if all(np.all(table.p_silence == 0) for table in tables):
         raise UsageError("no candidate of this run has a silence probability above 0: there is nothing to tune")
-    parts = folds_of(len(tables), folds, seed)
+    parts = folds_of(len(tables), folds, seed, recordings)
     table, slots = sweep_table(tables, base), observe_slots(tables)
     start = np.array([base.threshold(label) for label in CLASSES])
 
     everything = np.arange(len(tables))
-    kept = {"all": everything, **{f"but part {k + 1}": np.setdiff1d(everything, fold) for k, fold in enumerate(parts)}}
+    kept = {"all": everything, **{f"but part {k + 1}": fold.fit for k, fold in enumerate(parts)}}
     fits = all_fits(FitJob(table, slots, start, objective, shrinkage, seed, kept), workers)
     found = fits["all"]
     held_out = np.empty((len(tables), 6))
     for k, fold in enumerate(parts):
-        held_out[fold] = table.restrict(fold).scores(fits[f"but part {k + 1}"].thresholds)
+        held_out[fold.out] = table.restrict(fold.out).scores(fits[f"but part {k + 1}"].thresholds)
     provenance = {
         **(context or {}),
         **on_top_of(base.provenance),
         "objective": objective.name if objective.name != "mix" else f"capi_sdri + {objective.weight} mixture_accuracy",
         "mixtures": len(tables),
-        "folds": folds,
+        **told_of_folds(parts, recordings),
         "seed": seed,
         "shrinkage": found.shrinkage,
     }

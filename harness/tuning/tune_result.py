@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.tuning.threshold_table import Objective, ObjectiveName
-from s5eval.metrics.arrays import Array, Indices
+from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import percentiles, ratios, resampled_ratios
 from s5eval.systems.decision import EXPECTED_SCORE, Decision, candidate_labels
 
-FOLDS = 5
 _GAIN_RESAMPLES = 2_000  # of the interval of the cross-validated gain, a by-product here
 
 
@@ -93,17 +91,6 @@ def tuning_result(
         len(tables),
         n_left_out,
     )
-
-
-def folds_of(mixtures: int, folds: int, seed: int) -> list[Indices]:
-    """The mixtures, by number, in so many parts that a cross-validation leaves out in turn.
-
-    Raises:
-        UsageError: there are fewer mixtures than parts, or fewer than two parts.
-    """
-    if not 2 <= folds <= mixtures:
-        raise UsageError(f"`folds` is {folds}, expected 2 to {mixtures} (the number of scored mixtures)")
-    return np.array_split(np.random.default_rng(seed).permutation(np.arange(mixtures)), folds)
 
 
 def _metric_values(scores: Array, objective: Objective) -> dict[str, float | None]:

@@ -35,6 +35,7 @@ def tuning_table(result: TuneResult) -> str:
     left_out = f"; {result.n_left_out} without a score left out" if result.n_left_out else ""
     lines = [
         f"objective: {provenance['objective']}, {provenance['folds']} folds, {result.n_mixtures} mixtures{left_out}",
+        *_recordings(provenance, result.n_mixtures),
         "",
         *aligned(rows),
         "",
@@ -61,6 +62,17 @@ def _gains(result: TuneResult, objective: str) -> list[str]:
         return [in_db + verdict]
     unit = "" if objective.startswith("capi_sdri +") else " %"
     return [told(objective.replace("_", " "), result.objective_gain, unit) + verdict, in_db]
+
+
+def _recordings(provenance: Mapping[str, Any], mixtures: int) -> list[str]:
+    """How the folds have kept recordings apart that sound in several mixtures, and whether they could."""
+    lines = []
+    if (seen := provenance["fits_saw"]) < 1:
+        lines.append(f"of the mixtures outside its part a fit saw {seen:.0%}: the others share recordings with it")
+    if silent := provenance["recordings_not_told"]:
+        some = "" if silent == mixtures else f" of {silent:,} of {mixtures:,} mixtures"
+        lines.append(f"recordings{some} are not told: where mixtures share any, the cross-validated gain is too high")
+    return lines
 
 
 def _known(result: TuneResult) -> list[str]:

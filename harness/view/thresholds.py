@@ -19,9 +19,10 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.scoring.summary import finite
 from s5eval.harness.tuning.decision_file import made_on, write_decision
+from s5eval.harness.tuning.folds import FOLDS
+from s5eval.harness.tuning.joint_runs import recordings_in
 from s5eval.harness.tuning.threshold_table import Objective, SweepTable, sweep_table
 from s5eval.harness.tuning.tune import tune_tables
-from s5eval.harness.tuning.tune_result import FOLDS
 from s5eval.harness.view.runs import Snapshot
 from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import RESAMPLES, Resamples, percentiles, ratios
@@ -135,7 +136,9 @@ class Board:
         with self._lock:
             if self._found is None:
                 scored = [self.run.table(id_) for id_ in self.ids]
-                result = tune_tables(scored, base=self.base, objective=Objective(), folds=min(FOLDS, len(scored)))
+                heard = recordings_in(self.record, self.ids)
+                folds = min(FOLDS, len(scored))
+                result = tune_tables(scored, base=self.base, objective=Objective(), folds=folds, recordings=heard)
                 self._found, self._gain = result.decision, result.gain
             return self._found, self._gain
 
