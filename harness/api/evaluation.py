@@ -106,7 +106,8 @@ def run(
         strict: findings about the files are errors.
         metrics: `all` for the secondary metrics as well, which are slow.
         workers: processes to share the mixtures among; 0: as many as pay; None: this process alone.
-        go_on: continue a run that was interrupted in `out`; a finished one is read as it is.
+        go_on: continue a run that was interrupted in `out`; a finished one is read as it is, and refused where system,
+            decision or data are others by now.
         energy: estimate the energy that it takes (extra `energy`); it stands in `run.json`.
         hooks: are told how it goes; one that fails is warned of, and told no more.
 
@@ -191,7 +192,8 @@ def ablate(
         Rows with metrics and differences to the baseline. What failed stands in the row's `error`.
 
     Raises:
-        UsageError: the grid or an option is wrong, or `out` holds rows of another grid.
+        UsageError: the grid or an option is wrong, or `out` holds rows of another grid, system or decision.
+        DataError: `out` holds rows on other data, or weights that they need are gone.
     """
     shared = {f"system.{key}": value for key, value in (settings or {}).items()}
     chosen = load_grid(_path(grid), axes=list(axes), base=shared, baseline=baseline)

@@ -9,6 +9,7 @@ from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.common.files import sweep
 from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
 from s5eval.harness.comparing.ablation_grid import Grid, GridRow
+from s5eval.harness.comparing.ablation_rows import refuse_changed_rows
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.run_record import TUNED
@@ -42,7 +43,8 @@ def run_grid(
     progress: MixtureProgress | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Ablation:
-    """Run every row of a grid below `out/rows`; rows that are finished there are taken as they are.
+    """Run every row of a grid below `out/rows`; rows that are finished there are taken as they are, if they would be
+    made like that now.
 
     Args:
         grid: the rows.
@@ -52,14 +54,14 @@ def run_grid(
         announce: told which row begins.
 
     Raises:
-        UsageError: `out` holds rows of another grid, or is no folder.
+        UsageError: `out` holds rows of another grid, or of another system or decision, or is no folder.
+        DataError: `out` holds rows on other data.
         KeyboardInterrupt: passed on; called again, the ablation goes on where it was.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is not a folder; choose another `out`")
     plans = [(row, replace(config, settings=row.settings()), out / "rows" / _slug(row.name)) for row in grid.rows]
-    for _, row_config, path in plans:
-        _check_same(path, row_config)
+    refuse_changed_rows([(row.name, row_config, path) for row, row_config, path in plans])
     sweep(out)
     outcomes = []
     for number, (row, row_config, path) in enumerate(plans, start=1):
@@ -81,11 +83,6 @@ def run_grid(
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "row"
-
-
-def _check_same(path: Path, config: RunConfig) -> None:
-    if (path / "run.json").is_file() and (differences := read_run_record(path).config.differences(config)):
-        raise UsageError(f"{path} holds a row made otherwise ({'; '.join(differences)}); choose another `out`")
 
 
 def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgress | None) -> _Outcome:
@@ -116,8 +113,10 @@ def _notes(error: Exception) -> list[str]:
 def _result(config: RunConfig, path: Path, progress: MixtureProgress | None) -> RunResult:
     if path.exists():
         names = ("system", "trust_checkpoint", "data", "workers", "devices", "engine", "address", "gpus_per_worker")
-        given = {name: getattr(config, name) for name in names}
-        return resume(path, given=given, fresh=config, progress=progress)
+        given = {name: getattr(config, name) for name in (*names, "settings")}
+        # That a finished row is what would be made now is known by here: its system need not be built once more.
+        fresh = None if (path / "run.json").is_file() else config
+        return resume(path, given=given, fresh=fresh, progress=progress)
     return start_run(config, path, progress=progress)
 
 

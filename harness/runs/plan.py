@@ -140,9 +140,22 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
         raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")
     fingerprint = read_fingerprint(config.system, system)
     staff = within_memory(staff, config)
-    set_by_hand, weights = config.settings.get("decision", {}), fingerprint.get("weights")
-    chosen = choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
+    chosen = _chosen(config, system, fingerprint)
     return Plan(config, manifest, shard, system, chosen, fingerprint, device, findings, staff, working_folder)
+
+
+def with_decision_of(plan: Plan, config: RunConfig) -> Plan:
+    """The plan of a run that is asked for the same but for the decision: nothing is built or opened again.
+
+    Raises:
+        UsageError: see `choose_decision`.
+    """
+    return replace(plan, config=config, chosen=_chosen(config, plan.system, plan.fingerprint))
+
+
+def _chosen(config: RunConfig, system: System | OracleSystem, fingerprint: Mapping[str, Json]) -> ChosenDecision:
+    set_by_hand, weights = config.settings.get("decision", {}), fingerprint.get("weights")
+    return choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
 
 
 def _opened(config: RunConfig, making: CountProgress | None) -> tuple[Manifest, Shard | None]:

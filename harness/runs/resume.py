@@ -1,6 +1,5 @@
 """Goes on with a run: what stands is verified and kept, what is not whole is run again."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,20 +8,18 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.progress import CountProgress
-from s5eval.data_manifests.manifest import Manifest
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.inspection import Damage, inspect_run
-from s5eval.harness.record.lines import Line, adopted
+from s5eval.harness.record.lines import adopted
 from s5eval.harness.record.logs import logging_to
 from s5eval.harness.record.reading import read_run_record, unfinished_rescoring
 from s5eval.harness.record.run_folder import RunFolder
-from s5eval.harness.record.run_record import RunRecord, manifest_facts
-from s5eval.harness.record.same_data import same_data
+from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.runs.derived import finished_summary
-from s5eval.harness.runs.plan import Plan, plan_run
+from s5eval.harness.runs.plan import plan_run
 from s5eval.harness.runs.run import MixtureProgress, RunResult, carry_out, start_run
-from s5eval.metrics.version import METRIC_VERSION
+from s5eval.harness.runs.unchanged import refuse_changed, refuse_other_metrics
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.interface import Json
 from s5eval.systems.registry import CODE, code_named, is_installed
@@ -42,17 +39,21 @@ def resume(
 ) -> RunResult:
     """Continue a run that was interrupted; failed mixtures are tried again. A finished run stays as it is.
 
+    Whoever gives the whole configuration asks for the numbers of that system, not for those in the folder: a finished
+    run is then held against it like any other.
+
     Args:
         out: the run folder.
         given: options (fields of `RunConfig`) that were given again; what they change must not matter.
-        fresh: the whole configuration, if enough options were given, for a folder whose run had not begun.
+        fresh: the whole configuration, if enough options were given: for a folder whose run had not begun, and to
+            ask whether a finished one is what they would make now.
         retry: try mixtures again that were given up because the process ended during them (see `Guard`).
         progress: see `run`.
         making: see `plan_run`.
         hooks: see `run`.
 
     Raises:
-        UsageError: an option contradicts the recorded one, or the system is not the one that began.
+        UsageError: an option contradicts the recorded one, or system or decision are not those that began.
         DataError: the data have changed since.
     """
     if not out.exists() and fresh is not None:
@@ -84,13 +85,11 @@ def resume(
         }
         # Whether other data, or another part of them, will do is looked at below.
         moved = (config.data, config.shard) != (recorded.data, recorded.shard)
-        if record.status == "complete" and not found.damage and len(done) == len(found.whole) and not moved:
+        finished = record.status == "complete" and not found.damage and len(done) == len(found.whole) and not moved
+        if finished and fresh is None:
             return RunResult(shown, finished_summary(folder, record, done))
-        if record.metric_version != METRIC_VERSION and done:
-            raise UsageError(
-                f"{out} was scored by metric version {record.metric_version}, this is {METRIC_VERSION}: "
-                f"`s5eval rescore {out}` brings it up to date, then resume it"
-            )
+        if done:
+            refuse_other_metrics(out, record)
         if "system" not in given and not is_installed(config.system):
             raise UsageError(
                 f"{shown} was made with the system {config.system!r}, which is code that would be looked for and run "
@@ -98,47 +97,14 @@ def resume(
             )
         _refuse_unnamed_code(shown, config, [given.get("settings", {}), {} if fresh is None else fresh.settings])
         plan = plan_run(config, making=making)
-        if plan.shard == record.shard:
-            _check_data(out, record, plan.manifest, done)
-        else:
-            _check_shard(out, record, plan, done)
-        if plan.fingerprint != record.fingerprint:
-            raise UsageError(
-                f"system {config.system!r} is not as it was when {out} began "
-                f"({_changed(record.fingerprint, plan.fingerprint)}); start a new run"
-            )
-        if json.loads(json.dumps(plan.decision.as_dict())) != record.decision.as_dict():
-            raise UsageError(f"the decision is not as it was when {out} began (was its file edited?); start a new run")
+        refuse_changed(out, record, plan, done.keys())
+        if finished:
+            return RunResult(shown, finished_summary(folder, record, done))
         if not found.nothing_else or len(done) < len(found.whole):
             folder.rewrite(adopted(out, line) for line in done.values())
         else:
             folder.keep()
         return RunResult(shown, carry_out(plan, folder, done, progress, record, hooks, retry=retry))
-
-
-def _changed(before: object, now: object) -> str:
-    """What differs in a system's fingerprint, for errors: three places at most, and how many more there are."""
-    places = _differing(before, now)
-    more = f", and {len(places) - 3} more" if len(places) > 3 else ""
-    return "; ".join(places[:3]) + more
-
-
-def _differing(before: object, now: object, place: str = "") -> list[str]:
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        keys = [*before, *(key for key in now if key not in before)]
-        return [
-            told
-            for key in keys
-            for told in _differing(before.get(key), now.get(key), f"{place}.{key}" if place else str(key))
-        ]
-    if before == now:
-        return []
-    was, is_ = ("nothing" if value is None else json.dumps(value) for value in (before, now))
-    return [f"{place} was {_short(was)} and is {_short(is_)}"]
-
-
-def _short(text: str, length: int = 40) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _refuse_unnamed_code(out: Path, config: RunConfig, typed: Sequence[Mapping[str, Mapping[str, Json]]]) -> None:
@@ -150,42 +116,6 @@ def _refuse_unnamed_code(out: Path, config: RunConfig, typed: Sequence[Mapping[s
                 f"{out} was made with {CODE} {code!r}, which is code that would be looked for and run here. If you "
                 f"trust it, name it again: {resume_command(out, config.system, config.settings)}"
             )
-
-
-def _check_shard(out: Path, record: RunRecord, plan: Plan, done: Mapping[str, Line]) -> None:
-    """A run may go on as another part of the same data, if that holds all that is done."""
-    before = record.shard.manifest_sha256 if record.shard is not None else record.manifest_sha256
-    now = plan.shard.manifest_sha256 if plan.shard is not None else plan.manifest.sha256
-    if before != now:
-        raise DataError(f"{plan.manifest.root} does not hold the data that {out} began with; start a new run")
-    left = done.keys() - {scene.mixture.id for scene in plan.manifest.scenes}
-    if left:
-        raise UsageError(
-            f"`shard` {plan.config.shard} does not hold {len(left)} mixtures that are done in {out}, such as "
-            f"{min(left)}; `shard` 1/1 holds all"
-        )
-
-
-def _check_data(out: Path, record: RunRecord, manifest: Manifest, done: Mapping[str, Line]) -> None:
-    """What is done must have been made on these very files; those of the rest may have been mended since."""
-    now = manifest_facts(manifest)
-    data = same_data(record, now)
-    about = record.about
-    if (about.dataset, about.split) != (manifest.dataset, manifest.split.name):
-        raise DataError(
-            f"{manifest.root} is {manifest.dataset}/{manifest.split.name}; {out} is a run on "
-            f"{about.dataset}/{about.split}"
-        )
-    if data.same:
-        return
-    if data.changed is None or record.mixtures != now.mixtures:
-        raise DataError(f"{manifest.root} does not hold the data that {out} began with; start a new run")
-    if lost := [id_ for id_ in data.changed if id_ in done]:
-        raise DataError(
-            f"{manifest.root} does not hold the data that {out} began with: other content in files of {len(lost)} "
-            f"mixtures that were scored, such as {lost[0]}; start a new run"
-        )
-    log.warning("the files of %s have changed since the run began; none of them was scored", ", ".join(data.changed))
 
 
 def _refuse_rescored(out: Path, record: RunRecord, damage: Sequence[Damage]) -> None:
