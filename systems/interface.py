@@ -195,7 +195,10 @@ class System(Protocol):
         together, each network once, with frozen ones (taken as 0 where `weights` is `none`); and
         `external_resources`, a list of objects with `name` and `url`, for data and pre-trained models from outside
         the development set. A third, `missing_parts`, a list of texts, names what the configuration asks for and is
-        not there; it stands in every table, page and comparison.
+        not there; it stands in every table, page and comparison. A fourth, `thresholds`, says where `decision` comes
+        from, such as the digest of its file. What is left without it, `parameters` and `external_resources` is what
+        scores come from: runs that have it in common may be tuned on together, and a decision that was made with
+        another one is called so.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.run_record import TUNED
+from s5eval.harness.record.same_system import made_for_another
 from s5eval.harness.report.text import number
 from s5eval.systems.decision import EXPECTED_SCORE, KEEP_ALL, NO_THRESHOLDS, Decision
 from s5eval.systems.decision_reading import load_decision, parse_decision
@@ -33,7 +34,12 @@ class ChosenDecision:
 
 
 def choose_decision(
-    own: Decision, settings: Mapping[str, Any], file: Path | None = None, *, weights: object = None
+    own: Decision,
+    settings: Mapping[str, Any],
+    file: Path | None = None,
+    *,
+    weights: object = None,
+    fingerprint: str | None = None,
 ) -> ChosenDecision:
     """Resolve the decision file and the settings of section `decision`.
 
@@ -42,6 +48,7 @@ def choose_decision(
         settings: what was set of the decision: key → value.
         file: decision file that replaces the system's own; None: the system's own.
         weights: digest of the weights in use, to say when thresholds were tuned for others.
+        fingerprint: `system_digest` of the system in use, to say when they were tuned for another one.
 
     `decision.thresholds=tuned` asks for the silence thresholds, or the expected score in their place, that came with
     the system's weights, which their provenance shows to be tuned; where there are none it equals `default`, and
@@ -70,7 +77,7 @@ def choose_decision(
         decision = _untuned(decision)
         answered, missing = "default", (TUNED,)
     chosen = _with_settings(decision, settings)
-    decided_by = describe_decision(decision, file, weights=weights)
+    decided_by = describe_decision(decision, file, weights=weights, fingerprint=fingerprint)
     if "expected_score" in settings or ("silence_thresholds" in settings and chosen.expected_score is not None):
         decided_by = rules_text(chosen)  # nobody tuned what these come to together
     if settings:
@@ -78,18 +85,21 @@ def choose_decision(
     return ChosenDecision(chosen, decided_by, answered, missing)
 
 
-def describe_decision(decision: Decision, file: Path | None, *, weights: object = None) -> str:
+def describe_decision(
+    decision: Decision, file: Path | None, *, weights: object = None, fingerprint: str | None = None
+) -> str:
     """Where a decision comes from, in words: a file, the weights it was tuned for, or neither.
 
     Args:
         decision: the rules.
         file: the file they were read from; None: they are the system's own.
         weights: digest of the weights in use, to say when the decision was tuned for others.
+        fingerprint: `system_digest` of the system in use, to say when it was tuned for another one.
     """
     tuned = ""
     if decision.provenance is not None:
         fitted = "" if is_fitted(decision.provenance) else f"{rules_text(replace(decision, prior_factors=None))}, "
-        tuned = fitted + _origin(decision.provenance, decision, weights)
+        tuned = fitted + _origin(decision.provenance, decision, weights, fingerprint)
     if file is not None:
         return f"file {file.name} ({tuned or f'{rules_text(decision)}, no word of where from'})"
     if tuned:
@@ -139,7 +149,7 @@ def _untuned(decision: Decision) -> Decision:
     return replace(decision, silence_thresholds=untouched, expected_score=None, provenance=priors)
 
 
-def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object) -> str:
+def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object, fingerprint: str | None) -> str:
     """`thresholds tuned on mini/valid`, what must be known of the runs, and what it was tuned on top of."""
     names = [provenance[key] for key in ("dataset", "split") if key in provenance]
     several = [name if isinstance(name, list) else [name] for name in names]
@@ -148,15 +158,17 @@ def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object) 
     places = ("a folder" if set(row) == {"folder"} else "/".join(map(str, row)) for row in rows)
     where = " and ".join(dict.fromkeys(places))
     tuned = f"{_what(provenance, decision)}{f' on {where}' if where else ''}"
-    theirs = provenance.get("weights")
-    tuned += " for other weights or stages" if None not in (weights, theirs) and weights != theirs else ""
+    another = made_for_another(provenance, weights=weights, fingerprint=fingerprint)
+    tuned += f" {another}" if another else ""
     tuned += _earned(provenance.get("cross_validated_gain_db"))
     missing = provenance.get("missing_parts")
     doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
     doubts += [str(provenance[key]) for key in ("partial", "unverified") if provenance.get(key)]
     tuned = f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
     before = provenance.get(BEFORE)
-    return f"{tuned}, on top of {_origin(before, decision, weights)}" if isinstance(before, Mapping) else tuned
+    if not isinstance(before, Mapping):
+        return tuned
+    return f"{tuned}, on top of {_origin(before, decision, weights, fingerprint)}"
 
 
 def _what(provenance: Mapping[str, Any], decision: Decision) -> str:

@@ -22,6 +22,7 @@ from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, manifest_facts, shallow
+from s5eval.harness.record.same_system import system_digest
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint, stated_missing_parts
 from s5eval.harness.runs.engine import Engine
@@ -154,8 +155,13 @@ def with_decision_of(plan: Plan, config: RunConfig) -> Plan:
 
 
 def _chosen(config: RunConfig, system: System | OracleSystem, fingerprint: Mapping[str, Json]) -> ChosenDecision:
-    set_by_hand, weights = config.settings.get("decision", {}), fingerprint.get("weights")
-    return choose_decision(system.decision, set_by_hand, config.decision_file, weights=weights)
+    return choose_decision(
+        system.decision,
+        config.settings.get("decision", {}),
+        config.decision_file,
+        weights=fingerprint.get("weights"),
+        fingerprint=system_digest(config.system, fingerprint),
+    )
 
 
 def _opened(config: RunConfig, making: CountProgress | None) -> tuple[Manifest, Shard | None]:

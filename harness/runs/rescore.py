@@ -11,6 +11,7 @@ from s5eval.harness.record.lines import Line, adopted, load_table, pairs_path
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_lines, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import TUNED, RunRecord
+from s5eval.harness.record.same_system import digest_of
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import describe_decision, is_tuned_on_forbidden
@@ -45,7 +46,7 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
     if decision_file is not None:
         about = replace(
             about,
-            decided_by=describe_decision(decision, decision_file, weights=about.weights),
+            decided_by=describe_decision(decision, decision_file, weights=about.weights, fingerprint=digest_of(record)),
             # What follows answered a question about the decision that is replaced.
             thresholds=None,
             missing_parts=tuple(part for part in about.missing_parts if part != TUNED),

@@ -5,13 +5,14 @@ What would be made now is a plan, so the system has to be built to know: its fin
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.harness.record.run_record import RunRecord, manifest_facts
 from s5eval.harness.record.same_data import same_data
+from s5eval.harness.record.same_system import changes
 from s5eval.harness.runs.plan import Plan
 from s5eval.metrics.version import METRIC_VERSION
 
@@ -58,31 +59,6 @@ def refuse_changed(
         source = record.rescored_from
         why = "was its file edited?" if source is None else f"it was rescored from {source}"
         raise UsageError(f"the decision is not as it was when {out} began ({why}); {instead}")
-
-
-def changes(before: object, now: object) -> str:
-    """What differs in a system's fingerprint, for errors: three places at most, and how many more there are."""
-    places = _differing(before, now)
-    more = f", and {len(places) - 3} more" if len(places) > 3 else ""
-    return "; ".join(places[:3]) + more
-
-
-def _differing(before: object, now: object, place: str = "") -> list[str]:
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        keys = [*before, *(key for key in now if key not in before)]
-        return [
-            told
-            for key in keys
-            for told in _differing(before.get(key), now.get(key), f"{place}.{key}" if place else str(key))
-        ]
-    if before == now:
-        return []
-    was, is_ = ("nothing" if value is None else json.dumps(value) for value in (before, now))
-    return [f"{place} was {_short(was)} and is {_short(is_)}"]
-
-
-def _short(text: str, length: int = 40) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _check_shard(out: Path, record: RunRecord, plan: Plan, done: Collection[str], instead: str) -> None:

@@ -13,6 +13,7 @@ from s5eval.data_manifests.common.sealed import seal_comment
 from s5eval.harness.record.fitted_mixtures import KEY, digest_text
 from s5eval.harness.record.reading import unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
+from s5eval.harness.record.same_system import digest_of
 from s5eval.harness.report.table import part_mark
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
@@ -97,8 +98,7 @@ def made_on(runs: Sequence[Path], records: Sequence[RunRecord], used: Sequence[C
     abouts = [record.about for record in records]
     return {
         "run": joint(path.resolve().name for path in runs),
-        "system": abouts[0].system,
-        "weights": abouts[0].weights,
+        **scored_by(records[0]),
         "dataset": joint(about.dataset for about in abouts),
         "split": joint(about.split for about in abouts),
         **inherited_marks(records, [len(ids) for ids in used]),
@@ -107,6 +107,14 @@ def made_on(runs: Sequence[Path], records: Sequence[RunRecord], used: Sequence[C
         "metric_version": METRIC_VERSION,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def scored_by(record: RunRecord) -> dict[str, Any]:
+    """What a provenance says of the system whose scores a decision was made on.
+
+    `weights` is what tables show; `fingerprint` is what tells whether a system is that one (`same_system`).
+    """
+    return {"system": record.about.system, "weights": record.about.weights, "fingerprint": digest_of(record)}
 
 
 def joint(values: Iterable[Any]) -> Any:

@@ -20,10 +20,11 @@ from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.same_system import refuse_other_systems
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.scoring.probabilities import no_probabilities
-from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, write_decision
+from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, scored_by, write_decision
 from s5eval.harness.tuning.threshold_table import check_amount
 from s5eval.metrics.arrays import Array
 from s5eval.systems.decision import SILENCE, Decision
@@ -80,14 +81,14 @@ def adapt_priors(
 
     Args:
         run: the run folder; its thresholds, maximum count and duplicate rule stay.
-        source: a run of the same weights on data like those it was trained and tuned on, whose mean probabilities are
+        source: a run of the same system on data like those it was trained and tuned on, whose mean probabilities are
             the old priors; None: all classes alike, and targets as many as in the official recipe.
         out: the decision file; default `priors.yaml` in the run folder.
         strength: see `expectation_maximisation`.
         allow_test: adapt to a split that is marked `tune: forbidden`; the file, and every run that uses it, say so.
 
     Raises:
-        UsageError: no finite `strength`, no run there, other weights, a forbidden split, priors that were adapted
+        UsageError: no finite `strength`, no run there, another system, a forbidden split, priors that were adapted
             already, or scores that are no probabilities.
         DataError: a table is missing or damaged.
     """
@@ -102,8 +103,7 @@ def adapt_priors(
     if source is not None:
         other, source_tables = _read(source)
         refuse_forbidden(source, other, allow_test=allow_test, why="its frequencies would tell of the split")
-        if other.about.weights != about.weights:
-            raise UsageError(f"{source} is a run of other weights than {run}: its scores say nothing of their priors")
+        refuse_other_systems((run, source), (record, other), "its scores say nothing of the priors of this one")
         old = outcome_probabilities(source_tables, source).mean(axis=0)
         records.append(other)
         used.append(len(source_tables))
@@ -114,8 +114,7 @@ def adapt_priors(
     provenance = {
         "run": run.resolve().name,
         "source": None if source is None else source.resolve().name,
-        "system": about.system,
-        "weights": about.weights,
+        **scored_by(record),
         "dataset": about.dataset,
         "split": about.split,
         **inherited_marks(records, used),

@@ -13,6 +13,7 @@ from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.same_system import refuse_other_systems
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.closed_form_start import observe_slots
@@ -74,12 +75,13 @@ def tune_runs(
         given = " and ".join(f"`{name}`" for name, there in of_thresholds.items() if there)
         raise UsageError(f"{given} are of thresholds and do not go with rule='expected_score'")
     read = [_read_tables(path, allow_test=allow_test) for path in (run, *others)]
-    record = read[0][0]
-    for path, (other, _) in zip(others, read[1:], strict=True):
-        if (other.about.weights, other.decision) != (record.about.weights, record.decision):
-            raise UsageError(f"{path} has other weights or another decision than {run}: they cannot be tuned together")
+    runs, records = (run, *others), [record for record, _ in read]
+    record = records[0]
+    refuse_other_systems(runs, records, "they cannot be tuned together")
+    for path, other in zip(others, records[1:], strict=True):
+        if other.decision != record.decision:
+            raise UsageError(f"{path} has another decision than {run}: they cannot be tuned together")
     tables = [table for _, of_run in read for table in of_run.values()]
-    runs, records = (run, *others), [other for other, _ in read]
     refuse_repeated(runs, records)
     context = made_on(runs, records, [of_run.keys() for _, of_run in read])
     heard = [names for other, of_run in read for names in recordings_in(other, of_run)]

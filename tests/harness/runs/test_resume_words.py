@@ -1,6 +1,6 @@
 """What the refusal of a resume says of a system that is another one by now."""
 
-from s5eval.harness.runs.unchanged import changes
+from s5eval.harness.record.same_system import changes
 
 
 def test_it_names_what_differs() -> None:
