@@ -14,6 +14,7 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue, Summary
+from s5eval.harness.record.same_system import decided_for_another
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import BOUND_NOTES, fitted_marks
 from s5eval.harness.runs.resume import resume
@@ -24,7 +25,9 @@ from s5eval.harness.scoring.paired import paired_differences
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """A row's run before it is compared: what it cost, and its summary or the error."""
+    """A row's run before it is compared: what it cost, and its summary or the error; `misfit`: for what other system
+    its decision was made.
+    """
 
     row: GridRow
     path: Path
@@ -33,6 +36,7 @@ class _Outcome:
     reused: int = 0
     seconds: float = 0.0
     error: str | None = None
+    misfit: str = ""
 
 
 def run_grid(
@@ -103,7 +107,8 @@ def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgr
     failure = None
     if result.summary.status == "failed":
         failure = f"every mixture failed, the first: {next(iter(result.summary.failures.values()))}"
-    return _Outcome(row, path, result.summary, executed, reused, seconds, failure)
+    misfit = decided_for_another(record)
+    return _Outcome(row, path, result.summary, executed, reused, seconds, failure, misfit)
 
 
 def _notes(error: Exception) -> list[str]:
@@ -133,7 +138,7 @@ def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore]) -> Abla
         outcome.executed,
         outcome.reused,
         outcome.seconds,
-        () if summary is None else _marks(summary),
+        () if summary is None else _marks(summary, outcome.misfit),
         0 if summary is None else summary.n_failed,
         outcome.error,
     )
@@ -172,10 +177,12 @@ def _delta(
     return {name: Delta(d.delta, d.ci_low, d.ci_high, d.significant) for name, d in zip(names, found, strict=True)}
 
 
-def _marks(summary: Summary) -> tuple[str, ...]:
+def _marks(summary: Summary, misfit: str) -> tuple[str, ...]:
     marks = [f"without {part}" for part in summary.missing_parts if part != TUNED]
     if TUNED in summary.missing_parts:
         marks.append("these weights have no tuned decision: equals the default")
+    if misfit:
+        marks.append(f"a decision {misfit}")
     if summary.tuned_on_forbidden:
         marks.append("tuned on a forbidden split")
     marks += fitted_marks(summary)

@@ -50,6 +50,12 @@ def made_for_another(provenance: Mapping[str, Any], *, weights: object, fingerpr
     return "for other weights or settings" if _differ(provenance.get("fingerprint"), fingerprint) else ""
 
 
+def decided_for_another(record: RunRecord) -> str:
+    """`made_for_another` of the decision of a run and its system."""
+    provenance, weights = record.decision.provenance or {}, record.fingerprint.get("weights")
+    return made_for_another(provenance, weights=weights, fingerprint=digest_of(record))
+
+
 def refuse_other_systems(runs: Sequence[Path], records: Sequence[RunRecord], why: str) -> None:
     """Refuse runs whose scores did not come from the system of the first.
 

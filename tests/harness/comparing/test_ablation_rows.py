@@ -11,6 +11,7 @@ import soundfile
 from sealed_files import edit_record
 
 from s5eval.systems.decision import Decision
+from s5eval.systems.decision_reading import load_decision
 from s5eval.systems.pipeline import Pipeline
 
 Call = Callable[..., Any]
@@ -120,3 +121,25 @@ def test_what_is_finished_costs_one_building_of_every_system(
     assert [row["metrics"] for row in json.loads((tmp_path / "out" / "table.json").read_text())["rows"]] == [
         row["metrics"] for row in rows
     ]
+
+
+def test_a_row_says_that_its_decision_was_made_for_another_system(
+    changing: Changing, staged_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision beside the weights is that of all rows; it was made on three stages, and fits those alone."""
+    run = tmp_path / "run"
+    assert s5eval("run", "--system", "staged:build", "--data", staged_set, "--out", run).code == 0
+    assert s5eval("tune", run, "--folds", 2, "--out", tmp_path / "mine.yaml").code == 0
+    changing.decision = load_decision(tmp_path / "mine.yaml")
+    call = ("ablate", "--system", "staged:build", "--data", staged_set, "--out", tmp_path / "out")
+    shown = s5eval(*call)
+    assert shown.code == 0
+    rows = json.loads((tmp_path / "out" / "table.json").read_text())["rows"]
+    mark = "a decision for other weights or settings"
+    fits = {row["name"] for row in rows if mark not in row["marks"]}
+    untuned = {row["name"] for row in rows if "tuned decision" not in row["name"]}
+    assert fits == {*untuned, "3 stages + AF-Whisper + tuned decision"}
+    assert f"(a) {mark}" in shown.out and "2 stages + AF-Whisper + tuned decision (a)" in shown.out
+    monkeypatch.setenv("COLUMNS", "80")
+    table, _, _ = s5eval(*call).out.partition("tables and figure:")
+    assert max(map(len, table.splitlines())) <= 80 and f"(a) {mark}" in table.splitlines()
