@@ -30,6 +30,7 @@ class About:
         oracle: the system sees the references: its values are bounds.
         dataset: the data set; `folder` for a plain folder.
         split: the split of it.
+        folder: the name of a plain folder; None: a known set, or not recorded.
         n_split: mixtures of the whole split; more than were expected where a part was evaluated. 0: not recorded.
         tune: whether the split may be tuned on.
         set: settings of the system that were given by hand, as they are typed.
@@ -51,6 +52,7 @@ class About:
     oracle: bool = False
     dataset: str
     split: str
+    folder: str | None = None
     n_split: int = 0
     tune: Literal["allowed", "forbidden"] = "allowed"
     set: tuple[str, ...] = ()

@@ -105,7 +105,9 @@ def shown_path(path: str | Path) -> str:
 
 
 def data_name(about: About) -> str:
-    """`mini/test`; for a plain folder, or where the set is its own split, one word."""
+    """`mini/test`; where the set is its own split, one word; `folder NAME` for a plain folder."""
+    if about.folder is not None:
+        return f"folder {about.folder}"
     return about.split if about.dataset == about.split else f"{about.dataset}/{about.split}"
 
 

@@ -151,12 +151,7 @@ def _untuned(decision: Decision) -> Decision:
 
 def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object, fingerprint: str | None) -> str:
     """`thresholds tuned on mini/valid`, what must be known of the runs, and what it was tuned on top of."""
-    names = [provenance[key] for key in ("dataset", "split") if key in provenance]
-    several = [name if isinstance(name, list) else [name] for name in names]
-    longest = max(map(len, several), default=0)
-    rows = zip(*(name * longest if len(name) == 1 else name for name in several), strict=False)
-    places = ("a folder" if set(row) == {"folder"} else "/".join(map(str, row)) for row in rows)
-    where = " and ".join(dict.fromkeys(places))
+    where = " and ".join(dict.fromkeys(_places(provenance)))
     tuned = f"{_what(provenance, decision)}{f' on {where}' if where else ''}"
     another = made_for_another(provenance, weights=weights, fingerprint=fingerprint)
     tuned += f" {another}" if another else ""
@@ -169,6 +164,18 @@ def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object, 
     if not isinstance(before, Mapping):
         return tuned
     return f"{tuned}, on top of {_origin(before, decision, weights, fingerprint)}"
+
+
+def _places(provenance: Mapping[str, Any]) -> list[str]:
+    """The data of every run that a decision was made on; earlier versions told no name of a folder."""
+    told = provenance.get("data")
+    if told is not None:
+        return [str(name) for name in (told if isinstance(told, list) else [told])]
+    names = [provenance[key] for key in ("dataset", "split") if key in provenance]
+    several = [name if isinstance(name, list) else [name] for name in names]
+    longest = max(map(len, several), default=0)
+    rows = zip(*(name * longest if len(name) == 1 else name for name in several), strict=False)
+    return ["a folder" if set(row) == {"folder"} else "/".join(map(str, row)) for row in rows]
 
 
 def _what(provenance: Mapping[str, Any], decision: Decision) -> str:

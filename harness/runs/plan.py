@@ -16,7 +16,7 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.described import with_conditions
-from s5eval.data_manifests.manifest import Manifest, open_manifest
+from s5eval.data_manifests.manifest import FOLDER, Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.provenance import collect_provenance
@@ -207,6 +207,7 @@ def run_record(plan: Plan) -> RunRecord:
         oracle=plan.oracle,
         dataset=manifest.dataset,
         split=manifest.split.name,
+        folder=config.data.resolve().name if manifest.dataset == FOLDER and config.data is not None else None,
         n_split=manifest.n_split,
         tune=manifest.split.tune,
         set=() if isinstance(plan.system, FolderSystem) else _settings(config.settings.get("system", {})),

@@ -14,7 +14,7 @@ from s5eval.harness.record.fitted_mixtures import KEY, digest_text
 from s5eval.harness.record.reading import unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.same_system import digest_of
-from s5eval.harness.report.table import part_mark
+from s5eval.harness.report.table import data_name, part_mark
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
 from s5eval.systems.decision import Decision
@@ -101,6 +101,7 @@ def made_on(runs: Sequence[Path], records: Sequence[RunRecord], used: Sequence[C
         **scored_by(records[0]),
         "dataset": joint(about.dataset for about in abouts),
         "split": joint(about.split for about in abouts),
+        "data": joint(map(data_name, abouts)),
         **inherited_marks(records, [len(ids) for ids in used]),
         "manifest_sha256": joint(record.manifest_sha256 for record in records),
         **({KEY: digest_text(digests)} if digests else {}),

@@ -22,6 +22,7 @@ from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.same_system import refuse_other_systems
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.table import data_name
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.scoring.probabilities import no_probabilities
 from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, scored_by, write_decision
@@ -117,6 +118,7 @@ def adapt_priors(
         **scored_by(record),
         "dataset": about.dataset,
         "split": about.split,
+        "data": data_name(about),
         **inherited_marks(records, used),
         "unlabelled": True,
         "manifest_sha256": record.manifest_sha256,
