@@ -104,7 +104,7 @@ def _summary(path: Path) -> tuple[Summary | None, list[str]]:
 
 
 def runs_table(runs: Sequence[ListedRun]) -> str:
-    """The runs as a table, marks below it."""
+    """The runs as a table, marks below it; where a path does not fit, it stands whole above its row, to be copied."""
     rows: list[tuple[str, ...]] = [
         ("run", "name", "data", "status", "mixtures", "CAPI-SDRi dB", "mixture acc. %", "source acc. %")
     ]
@@ -120,4 +120,4 @@ def runs_table(runs: Sequence[ListedRun]) -> str:
             (f"{shown_path(run.path)} {star}".rstrip(), run.name, run.data or ABSENT, run.status, counts, *values)
         )
     below = [f"{star} {marks}" for marks, star in notes.items()]
-    return "\n".join([*aligned(rows, left=(0, 1, 2, 3)), *(["", *below] if below else [])])
+    return "\n".join([*aligned(rows, left=(0, 1, 2, 3), apart=0), *(["", *below] if below else [])])

@@ -11,9 +11,11 @@ _LEAST = 40
 _NARROW = 120
 _TIED = "\N{WORD JOINER}"  # stands for a blank that no line ends at
 _GAP = 2  # blanks between columns
-_WHOLE = re.compile(r"(\[[^\]]*\]\S*|\S+)")
-_PIECES = (_WHOLE, re.compile(r"(\S+)"), re.compile(r"([^\s/_\-]*[/_\-]|[^\s/_\-]+)"), re.compile(r"(\S{1,4})"))
-"""What a cell may be cut into, the first that fits: an interval stays whole, then a word, then what `/ _ -` part."""
+_INDENT = "  "  # of what stands below a cell that is apart
+_WHOLE = re.compile(r"(\[[^\]]*\](?: \*)?\S*|\d+(?: / \d+)+|\S+)")
+_PIECES = (_WHOLE, re.compile(r"(\S+)"), re.compile(r"([^\s/_\-]*[/_\-]|[^\s/_\-]+)"), re.compile(r"(\S)"))
+"""What a cell may be cut into, the first that fits: `[1, 2] *` or `8 / 2 / 0` whole, a word, what `/ _ -` part, any."""
+_LEAST_CUT = 4  # characters of a column that is cut anywhere
 
 
 def terminal_width() -> int | None:
@@ -51,7 +53,7 @@ def _wrapped(line: str, width: int) -> str:
     ).replace(_TIED, " ")
 
 
-def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), apart: int | None = None) -> list[str]:
     """Rows as lines of equal columns; rules below the header and for empty rows.
 
     Where the terminal is too narrow, cells go on in further lines: a name between words, a value above its interval.
@@ -59,14 +61,23 @@ def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> lis
     Args:
         rows: the header first; all of one length, or empty.
         left: columns that stand to the left.
+        apart: a column of what is copied, such as paths: where it does not fit whole, each of its cells stands on a
+            line of its own above the others of its row, and is never cut.
     """
-    widths, pieces = _column_widths(rows, terminal_width())
-    rule = "─" * (sum(widths) + _GAP * (len(widths) - 1))
+    total, indent, heads = terminal_width(), "", [""] * len(rows)
+    if apart is not None and not _fits(rows, total, whole=apart):
+        heads = [row[apart].rstrip() if row else "" for row in rows]
+        rows = [_without(row, apart) for row in rows]
+        left = [k - (k > apart) for k in left if k != apart]
+        indent = _INDENT
+    widths, pieces = _column_widths(rows, None if total is None else total - len(indent))
+    rule = "─" * (len(indent) + sum(widths) + _GAP * (len(widths) - 1))
     lines: list[str] = []
-    for number, row in enumerate(rows):
+    for number, (head, row) in enumerate(zip(heads, rows, strict=True)):
         if not row:
             lines.append(rule)
             continue
+        lines += [head] if head else []
         cells = [_folded(*cell) for cell in zip(row, widths, pieces, strict=True)]
         for height in range(max(map(len, cells))):
             parts = [cell[height] if height < len(cell) else "" for cell in cells]
@@ -74,21 +85,38 @@ def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,)) -> lis
                 part.ljust(width) if k in left else part.rjust(width)
                 for k, (part, width) in enumerate(zip(parts, widths, strict=True))
             )
-            lines.append((" " * _GAP).join(justified).rstrip())
+            lines.append((indent + (" " * _GAP).join(justified)).rstrip())
         if number == 0:
             lines.append(rule)
     return lines
 
 
+def _fits(rows: Sequence[Sequence[str]], total: int | None, *, whole: int) -> bool:
+    """Whether the rows need no more than `total` columns with no word cut, and one column not even folded."""
+    columns = _columns(rows)
+    least = [max(map(len, column)) if k == whole else _longest(column, 0) for k, column in enumerate(columns)]
+    return total is None or sum(least) + _GAP * (len(least) - 1) <= total
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[row[k] for row in rows if row] for k in range(len(rows[0]))]
+
+
+def _without(row: Sequence[str], k: int) -> tuple[str, ...]:
+    return (*row[:k], *row[k + 1 :])
+
+
 def _column_widths(rows: Sequence[Sequence[str]], total: int | None) -> tuple[list[int], list[re.Pattern[str]]]:
     """Natural widths, or, from the widest column down, those that fit into `total`; and what cells are cut into."""
-    columns = [[row[k] for row in rows if row] for k in range(len(rows[0]))]
+    columns = _columns(rows)
     widths = [max(map(len, column)) for column in columns]
     levels = [0] * len(widths)
     room = sum(widths) if total is None else total - _GAP * (len(widths) - 1)
     least = [_longest(column, 0) for column in columns]
-    while sum(least) > room and min(levels) < len(_PIECES) - 1:
-        finer = [k for k, level in enumerate(levels) if level < len(_PIECES) - 1]
+    last = len(_PIECES) - 1
+    while sum(least) > room and min(levels) < last:
+        # What is cut anywhere cannot be read: that comes when no column has any other place left to be cut at.
+        finer = [k for k, level in enumerate(levels) if level < last - (min(levels) < last - 1)]
         k = max(finer, key=lambda k: (least[k], -k))
         levels[k] += 1
         least[k] = _longest(columns[k], levels[k])
@@ -102,6 +130,8 @@ def _column_widths(rows: Sequence[Sequence[str]], total: int | None) -> tuple[li
 
 def _longest(column: Sequence[str], level: int) -> int:
     """The longest piece that cells of a column are cut into, with the cell's indent."""
+    if level == len(_PIECES) - 1:
+        return min(_longest(column, level - 1), _LEAST_CUT + max(map(_indent, column)))
     pieces = ((_indent(cell), _PIECES[level].findall(cell)) for cell in column)
     return max((indent + max(map(len, found), default=0) for indent, found in pieces), default=0)
 

@@ -36,6 +36,44 @@ def test_every_line_fits_and_every_character_stays(width: int, monkeypatch: pyte
         assert any("[1.66, 12.61]" in line for line in lines), "an interval is not cut where there is room"
 
 
+LISTED = [
+    ("run", "name", "status", "CAPI-SDRi dB"),
+    ("runs/20261128T104043Z_multistage_test_ab12cd (1)", "multistage", "complete", "6.584"),
+    ("runs/b", "oracle-gain", "running", "–"),
+]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 160])
+def test_what_is_copied_stands_whole_above_its_row_or_in_it(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = aligned(LISTED, left=(0, 1, 2), apart=0)
+    if width == 160:
+        assert len(lines) == 4
+        assert lines[2].split() == [*LISTED[1][0].split(), "multistage", "complete", "6.584"]
+        return
+    for path, name, *_ in LISTED[1:]:
+        above = lines.index(path)
+        assert lines[above + 1].startswith(f"  {name}" if width > 40 else "  ")
+    assert max(len(line) for line in lines if line != LISTED[1][0]) <= width
+
+
+def test_nothing_is_cut_anywhere_while_another_column_can_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One long word is no reason to cut it by the letter where names beside it have places to be cut at."""
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [("a", "b"), ("a_name/of-many-parts_and-more", "unpartedword"), ("x", "Z" * 20)]
+    lines = aligned(rows)
+    assert any("Z" * 20 in line for line in lines)
+    shown = [line for line in aligned([("a", "b"), ("Y" * 30, "Z" * 30)]) if "─" not in line]
+    assert max(map(len, shown)) == 40, "what has to be cut fills its lines"
+
+
+def test_a_star_stays_with_its_interval_and_counts_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = aligned([("", "B − A [95 %]", "better / worse / same"), ("n", "+45.000 [+25.00, +65.00] *", "16 / 1 / 0")])
+    assert any("[+25.00, +65.00] *" in line for line in lines)
+    assert any("16 / 1 / 0" in line for line in lines)
+
+
 def test_sentences_are_wrapped_and_intervals_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     text = fitted("  metrics: " + ", ".join(["SDR 14.11 [14.05, 14.15]"] * 6))
@@ -99,6 +137,12 @@ def test_runs_are_listed_with_scores_and_marks(
     assert (listed["runs/a"]["name"], listed["runs/a"]["n_done"], listed["runs/a"]["n_expected"]) == ("ours", 5, 5)
     assert "oracle: sees the references" in listed["runs/rows/b"]["marks"]
     assert (listed["runs/c"]["status"], "cannot be read" in listed["runs/c"]["marks"][0]) == ("damaged", True)
+    monkeypatch.setenv("COLUMNS", "80")
+    path = "runs/20261128T104043Z_multistage_of-a-long-name_test_ab12cd"
+    (tmp_path / "runs" / "a").rename(path)
+    assert f"\n{path} (1)\n  ours " in s5eval("runs").out, "a path can be copied"
+    (tmp_path / path).rename("runs/a")
+    monkeypatch.delenv("COLUMNS")
     text = s5eval("runs", "runs/a", "runs").out
     assert text.count("ours") == 1
     assert "(1) " in text and "oracle: sees the references" in text
