@@ -82,6 +82,7 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
     """
     from s5eval.data_manifests.manifest import open_manifest
     from s5eval.data_manifests.verify import verify
+    from s5eval.harness.report.text import counted
 
     refuse_folder_of_mini(context)
     root = options.pop("data")
@@ -100,7 +101,7 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
     else:
         for finding in findings:
             echo(in_options(str(finding), command))
-        echo(f"{mixtures} mixtures, {len(findings)} findings")
+        echo(f"{counted(mixtures, 'mixture')}, {counted(len(findings), 'finding')}")
     return DataError.exit_code if findings else 0
 
 
@@ -118,13 +119,14 @@ def fetch_record(
 ) -> int:
     """Download an official record (dev, eval, or a number): resumable, checked against its checksums."""
     from s5eval.data_manifests.download.fetch import ZENODO, fetch
+    from s5eval.harness.report.text import counted
 
     with show_bytes() as progress, goes_on_with(this_command()):
         paths = fetch(record, out, only=only, unpack=not no_unpack, base_url=base_url or ZENODO, progress=progress)
     if as_json:
         echo(json.dumps({"folder": str(out), "files": [str(path) for path in paths]}, indent=1))
         return 0
-    echo(f"{len(paths)} files in {out}; point --data or S5EVAL_DATA at it")
+    echo(f"{counted(len(paths), 'file')} in {out}; point --data or S5EVAL_DATA at it")
     return 0
 
 

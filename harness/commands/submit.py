@@ -113,12 +113,12 @@ def _built_facts(built: "Built", gathered: "Gathered") -> dict[str, Any]:
 
 
 def _built_text(built: "Built", gathered: "Gathered") -> str:
-    from s5eval.harness.report.text import number
+    from s5eval.harness.report.text import counted, number
 
     size = built.archive.stat().st_size
     nparams = gathered.submission.nparams
     parameters = "parameters not stated" if nparams is None else f"{nparams:,} parameters"
-    lines = [f"{built.report.files} outputs for {built.report.mixtures} mixtures, {parameters}"]
+    lines = [f"{counted(built.report.files, 'output')} for {counted(built.report.mixtures, 'mixture')}, {parameters}"]
     for role, title in (("run", "evaluation run"), ("dev_run", "development test run")):
         scores = gathered.scores[role]
         if scores["capi_sdri"] is not None:
@@ -146,6 +146,7 @@ def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **opt
 
     Nothing is unpacked to disk.
     """
+    from s5eval.harness.report.text import counted
     from s5eval.submissions.archive import check_is_one
     from s5eval.submissions.validate import check_submission as check
 
@@ -158,7 +159,7 @@ def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **opt
         reports.append(report)
         if not as_json:
             nparams = "" if report.nparams is None else f", {report.nparams:,} parameters"
-            echo(f"{path}: {report.files} outputs, {report.mixtures} mixtures listed{nparams}")
+            echo(f"{path}: {counted(report.files, 'output')}, {counted(report.mixtures, 'mixture')} listed{nparams}")
             echo(f"mixtures to be answered: {in_options(report.expected.source, command)}")
             echo("\n".join([*_listed(report.findings), _verdict(report.findings, no_audio)]))
     if as_json:
@@ -282,13 +283,11 @@ def _listed(findings: Iterable[Finding]) -> list[str]:
 
 
 def _verdict(findings: Sequence[Finding], no_audio: bool) -> str:
+    from s5eval.harness.report.text import counted
+
     errors = sum(found.severity == "error" for found in findings)
     warnings = len(findings) - errors
     if not findings:
         return "valid" + (" as far as names and JSON tell; the wavs were not read" if no_audio else "")
     word = "INVALID" if errors else "valid"
-    return f"{word}: {_count(errors, 'error')}, {_count(warnings, 'warning')}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{word}: {counted(errors, 'error')}, {counted(warnings, 'warning')}"

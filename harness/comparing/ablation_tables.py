@@ -8,11 +8,13 @@ from importlib.resources import files
 from typing import Any
 
 from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
+from s5eval.harness.comparing.pair_words import NO_STAR
 from s5eval.harness.record.run_record import Facts
 from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue
 from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained, data_name, interval_text, part_mark
 from s5eval.harness.report.terminal_layout import aligned
-from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.report.text import ABSENT, counted, number, number_and_interval
+from s5eval.harness.scoring.paired import LEAST_MIXTURES
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
 """The three metrics of the table; `table.json` and `table.csv` have the floors as well."""
@@ -37,7 +39,7 @@ def caption(ablation: Ablation) -> str:
     about = ablation.about
     if about is None:
         return "no row could be run"
-    mixtures = part_mark(about.n_expected, about.n_split) or f"{about.n_expected} mixtures"
+    mixtures = part_mark(about.n_expected, about.n_split) or counted(about.n_expected, "mixture")
     return (
         f"{about.system} | weights: {about.weights} | data: {data_name(about)} | {mixtures} | "
         f"stage runs: {ablation.executed} executed, {ablation.reused} reused"
@@ -63,6 +65,7 @@ def ablation_table(ablation: Ablation) -> str:
     ]
     lines = [caption(ablation), "", *aligned(rows), "", *aligned(deltas), ""]
     lines += ["95 % intervals, differences paired; * the interval excludes 0; stage runs: executed (+ reused)"]
+    lines += [NO_STAR] if _few(ablation) else []
     lines += [f"({letter}) {mark}" for mark, letter in ablation.notes.items()]
     lines += [f"{row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
     lines += bounds_explained()
@@ -91,6 +94,7 @@ def ablation_markdown(ablation: Ablation) -> str:
         "interval; \\* where that excludes 0. Stage runs: (stage, mixture) pairs executed (+ reused) by the last "
         "call. Bounds and published results are no systems of this table."
     )
+    note += f" {NO_STAR[0].upper()}{NO_STAR[1:]}." if _few(ablation) else ""
     remarks = [f"- ({letter}) {mark}" for mark, letter in ablation.notes.items()]
     remarks += [f"- {row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
     return "\n".join([*lines, "", note, *([""] if remarks else []), *remarks]) + "\n"
@@ -119,6 +123,11 @@ def ablation_csv(ablation: Ablation) -> str:
         cells = [cell for value in values for cell in (value, "", "")]
         writer.writerow(["published", entry["name"], "", "", entry["source"], "", "", "", *cells, *[""] * len(cells)])
     return buffer.getvalue()
+
+
+def _few(ablation: Ablation) -> bool:
+    """Whether stars are withheld from all differences."""
+    return ablation.about is not None and ablation.about.n_expected < LEAST_MIXTURES
 
 
 def _title(row: AblationRow, ablation: Ablation) -> str:

@@ -18,7 +18,7 @@ from s5eval.harness.report.paper import (
 from s5eval.harness.report.table import marks_of, shown_name
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.by_condition import GROUP_TITLES, SHORT_TITLES
-from s5eval.harness.scoring.paired import Difference
+from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,6 +64,7 @@ def _rows(comparison: PairOfRuns) -> list[tuple[str, Difference]]:
 
 
 def _differences(axes: "Axes", rows: list[tuple[str, Difference]]) -> None:
+    few = f", or below {LEAST_MIXTURES} mixtures" if any(d.withheld for _, d in rows) else ""
     for significant in (True, False):
         chosen = [(k, d) for k, (_, d) in enumerate(rows) if d.significant is significant]
         draw_intervals(
@@ -73,7 +74,7 @@ def _differences(axes: "Axes", rows: list[tuple[str, Difference]]) -> None:
             [d.ci_low for _, d in chosen],
             [d.ci_high for _, d in chosen],
             color=LIGHT["s1"] if significant else LIGHT["s4"],
-            label="the interval excludes 0" if significant else "it does not",
+            label="the interval excludes 0" if significant else f"it does not{few}",
         )
     as_rows(axes, [name for name, _ in rows])
     axes.axvline(0, color=LIGHT["ink"], linewidth=0.8)

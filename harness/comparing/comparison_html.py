@@ -1,10 +1,10 @@
 """A comparison as HTML, for notebooks: whose runs they are, the differences, and what flipped."""
 
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns
-from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
+from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR, TITLES, delta_text, title_of
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.notebook import framed, html_table, paragraph
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import counted, number
 from s5eval.harness.scoring.by_condition import GROUP_TITLES
 
 
@@ -12,14 +12,16 @@ def comparison_html(comparison: PairOfRuns) -> str:
     """Both runs with their marks, every metric, and a forest of the differences by condition and class."""
     heads = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
     heads += [f"warning: {warning}" for warning in comparison.warnings]
-    heads += [f"left out, {LEFT_OUT[why]}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
+    heads += [f"left out, {LEFT_OUT[why]}: {counted(len(ids), 'mixture')}" for why, ids in comparison.left_out.items()]
     rows = [
         (TITLES.get(path[-1], path[-1]), number(d.first, 3), number(d.second, 3), delta_text(d))
         for path, d in comparison.differences.items()
         if path[0] == "metrics"
     ]
-    note = f"{comparison.n} mixtures; * the 95 % paired interval excludes 0; labels exact only in B: "
+    note = f"{counted(comparison.n, 'mixture')}; * the 95 % paired interval excludes 0; labels exact only in B: "
     note += f"{len(comparison.fixed)}, only in A: {len(comparison.broken)}"
+    if any(d.withheld for path, d in comparison.differences.items() if path[0] == "metrics"):
+        note += f"; {NO_STAR}"
     table = html_table(("", "A", "B", "B − A [95 %]"), rows)
     return framed("".join(map(paragraph, heads)) + table + paragraph(note) + _forest(comparison))
 

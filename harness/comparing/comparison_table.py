@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, TermDifference
-from s5eval.harness.comparing.pair_words import LEFT_OUT, TITLES, delta_text, title_of
+from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR, TITLES, delta_text, title_of
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
 from s5eval.harness.report.terminal_layout import aligned
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import counted, number
 from s5eval.harness.scoring.by_condition import GROUP_TITLES
 from s5eval.harness.scoring.decomposition import ORACLES
-from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
+from s5eval.harness.scoring.paired import Difference
 
 _OF_SLICES = ("capi_sdri", "mixture_accuracy", "sdri")  # metrics of a slice that the text shows; --json has all
 _SHOWN = 8  # mixtures of a list; --json has all
@@ -19,7 +19,7 @@ def comparison_table(comparison: PairOfRuns) -> str:
     """The comparison as text: metrics, slices, flipped mixtures, losses."""
     lines = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
     lines += [f"warning: {warning}" for warning in comparison.warnings]
-    lines += [f"left out, {LEFT_OUT[why]}: {len(ids)} mixtures" for why, ids in comparison.left_out.items()]
+    lines += [f"left out, {LEFT_OUT[why]}: {counted(len(ids), 'mixture')}" for why, ids in comparison.left_out.items()]
     header = ("", "A", "B", "B − A [95 %]", "better / worse / same", "sign test p")
     rows: list[tuple[str, ...]] = [header]
     groups: dict[str, list[tuple[str, ...]]] = {}
@@ -30,8 +30,8 @@ def comparison_table(comparison: PairOfRuns) -> str:
         rows += [(title, *[""] * 5)] if title else []
         rows += [*entries, ()]
     lines += ["", *aligned(rows[:-1]), "", "* the 95 % paired interval excludes 0; among many rows some do by chance"]
-    if comparison.n < LEAST_MIXTURES:
-        lines.append(f"no star below {LEAST_MIXTURES} mixtures: so few can all fall to one side by chance")
+    if any(difference.withheld for difference in comparison.differences.values()):
+        lines.append(NO_STAR)
     lines += ["", *_decomposition(comparison.decomposition)]
     lines += _flips(comparison)
     return "\n".join(lines)
@@ -73,7 +73,7 @@ def _flips(comparison: PairOfRuns) -> list[str]:
     shown = [(f"{id_} {number(change, 2, signed=True)}", round(change, 2)) for id_, change in comparison.changes]
     worst = [text for text, change in shown if change < 0][:_SHOWN]
     best = [text for text, change in reversed(shown) if change > 0][:_SHOWN]
-    lines = ["", f"{comparison.n} mixtures compared"]
+    lines = ["", f"{counted(comparison.n, 'mixture')} compared"]
     for title, ids in (("labels exact only in B", comparison.fixed), ("labels exact only in A", comparison.broken)):
         more = f", … and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
         lines.append(f"{title}: {len(ids)}{': ' if ids else ''}{', '.join(ids[:_SHOWN])}{more}")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from s5eval.harness.comparing.pair_of_runs import LeftOut, Side
 from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name, shown_path
 from s5eval.harness.report.text import ABSENT, number_and_interval
-from s5eval.harness.scoring.paired import Difference
+from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 
 TITLES: dict[str, str] = {
     "capi_sdri": "CAPI-SDRi dB",
@@ -13,6 +13,7 @@ TITLES: dict[str, str] = {
     "source_accuracy": "source acc. %",
     "capi_sdri_zero_floor": "zero floor dB",
     "capi_sdri_gain_floor": "gain floor dB",
+    "ca_sdri": "CA-SDRi dB",
     "sdri": "SDRi dB",
     "precision": "precision %",
     "recall": "recall %",
@@ -27,6 +28,9 @@ LEFT_OUT: dict[LeftOut, str] = {
     "references": "different references",
 }
 """Why mixtures are not compared, in words."""
+
+NO_STAR = f"no star below {LEAST_MIXTURES} mixtures: so few can all fall to one side by chance"
+"""Why an interval that excludes 0 may have no star; `Difference.withheld` says of which that holds."""
 
 
 def delta_text(difference: Difference) -> str:

@@ -14,10 +14,10 @@ from s5eval.harness.comparing.ranked import RankedSubmission
 from s5eval.harness.comparing.ranking import Ranking
 from s5eval.harness.comparing.ranking_page import ranking_page
 from s5eval.harness.comparing.ranking_table import (
-    EXPLAINED,
     METRIC_TITLES,
     behind_text,
     condition_rows,
+    explained,
     first_text,
     heading,
     in_order,
@@ -29,6 +29,9 @@ from s5eval.harness.comparing.ranking_table import (
 )
 from s5eval.harness.report.table import interval_text
 from s5eval.harness.report.text import number
+from s5eval.harness.scoring.paired import Difference
+
+_DIFFERENCE = ("", "_ci_low", "_ci_high", "_p_sign", "_significant")  # ends of the names of what is told of one
 
 
 def write_ranking(ranking: Ranking, out: Path) -> list[Path]:
@@ -54,7 +57,7 @@ def ranking_markdown(ranking: Ranking) -> str:
     lines = [heading(ranking), "", _line(header), _line(["--:", ":--", *["--:"] * (len(header) - 2)])]
     rows = in_order(ranking)
     lines += [_line(_published_cells(row) if isinstance(row, Published) else _cells(row)) for row in rows]
-    lines += ["", EXPLAINED.replace("*", "\\*")]
+    lines += ["", explained(ranking, first=True).replace("*", "\\*")]
     lines += [f"- {line}" for line in note_lines(ranking)]
     lines += ["", ranking.note] if ranking.note else []
     if ranking.conditions:
@@ -70,9 +73,8 @@ def ranking_csv(ranking: Ranking) -> str:
     """One line per submission and published result; empty where a value is undefined."""
     header = ["kind", "name", "status", "rank", "rank_low", "rank_high", "rank_low_all", "rank_high_all", "first"]
     header += ["metric", "value", "value_ci_low", "value_ci_high", "n", "n_defined"]
-    header += ["to_previous", "to_previous_ci_low", "to_previous_ci_high", "to_previous_p_sign"]
+    header += [f"to_{other}{part}" for other in ("previous", "first") for part in _DIFFERENCE]
     header += [
-        "to_previous_significant",
         "mixture_accuracy",
         "source_accuracy",
         "n_missing",
@@ -103,13 +105,14 @@ def ranking_latex(ranking: Ranking) -> str:
     r"""A `table*` for two-column papers; needs `\usepackage{booktabs}`."""
     title = METRIC_TITLES[ranking.metric]
     heads = ["Rank", "System", f"{title}, dB", "To the one before", "Mixture acc., %", "Source acc., %"]
+    caption = f"{heading(ranking).replace(' | ', '; ')}. {explained(ranking, first=False)}"
     notes = "".join(f" {line.rstrip('.')}." for line in note_lines(ranking))
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table*}[t]",
         r"\centering",
         r"\footnotesize",
-        rf"\caption{{{escape(heading(ranking).replace(' | ', '; '))}. {escape(EXPLAINED)}{escape(notes)}}}",
+        rf"\caption{{{escape(caption)}{escape(notes)}}}",
         r"\begin{tabular}{@{}rlllrr@{}}",
         r"\toprule",
         _tex(heads),
@@ -141,17 +144,31 @@ def _published_cells(row: Published) -> list[str]:
 def _csv_row(row: RankedSubmission | Published) -> list[object]:
     if isinstance(row, Published):
         facts = ["published", row.system, "", row.official_rank, *[None] * 5, row.metric, row.capi_sdri]
-        return [*facts, *[None] * 9, row.mixture_accuracy, None, None, "", row.source, row.official_team_rank, row.note]
-    place, value, change = row.place, row.ranking_value, row.to_previous
+        return [
+            *facts,
+            *[None] * 14,
+            row.mixture_accuracy,
+            None,
+            None,
+            "",
+            row.source,
+            row.official_team_rank,
+            row.note,
+        ]
+    place, value = row.place, row.ranking_value
     places = [None] * 5 if place is None else [place.low, place.high, place.low_all, place.high_all, place.first]
-    changes = [None] * 5
-    if change is not None:
-        changes = [change.delta, change.ci_low, change.ci_high, change.p_sign, change.significant]  # type: ignore[list-item]
+    changes = [*_difference(row.to_previous), *_difference(row.difference)]
     metrics = row.result.summary.metrics
     accuracies = [metrics["mixture_accuracy"].value, metrics["source_accuracy"].value]
     values = [row.metric, value.value, value.ci_low, value.ci_high, value.n, value.n_defined]
     end = [len(row.missing), row.partial or "", "", None, said_of(row)]
     return ["submission", row.name, row.status, row.rank, *places, *values, *changes, *accuracies, *end]
+
+
+def _difference(change: Difference | None) -> list[object]:
+    if change is None:
+        return [None] * len(_DIFFERENCE)
+    return [change.delta, change.ci_low, change.ci_high, change.p_sign, change.significant]
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

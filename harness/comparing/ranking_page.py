@@ -3,10 +3,10 @@
 from s5eval.harness.comparing.published import Published
 from s5eval.harness.comparing.ranking import Ranking
 from s5eval.harness.comparing.ranking_table import (
-    EXPLAINED,
     METRIC_TITLES,
     behind_text,
     condition_rows,
+    explained,
     first_text,
     heading,
     in_order,
@@ -31,7 +31,7 @@ def ranking_page(ranking: Ranking) -> str:
         ranking=ranking,
         heading=heading(ranking),
         title=METRIC_TITLES[ranking.metric],
-        explained=EXPLAINED,
+        explained=explained(ranking, first=True),
         rows=in_order(ranking),
         ranked=ranked,
         conditions=condition_rows(ranking),

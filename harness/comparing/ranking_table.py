@@ -2,25 +2,28 @@
 
 from collections.abc import Sequence
 
+from s5eval.harness.comparing.pair_words import NO_STAR
 from s5eval.harness.comparing.published import Published, RankingMetric
 from s5eval.harness.comparing.ranked import Condition, RankedSubmission
 from s5eval.harness.comparing.ranking import Ranking
 from s5eval.harness.report.table import doubts_of, estimate_marks, interval_text, part_mark, settings_of
-from s5eval.harness.report.terminal_layout import aligned, is_narrow
-from s5eval.harness.report.text import ABSENT, number, number_and_interval
-from s5eval.harness.scoring.paired import Difference
+from s5eval.harness.report.terminal_layout import aligned, fits_apart
+from s5eval.harness.report.text import ABSENT, counted, number, number_and_interval
+from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 from s5eval.metrics.tolerance import settled
 
 METRIC_TITLES: dict[RankingMetric, str] = {"capi_sdri": "CAPI-SDRi", "ca_sdri": "CA-SDRi"}
 """What ranks, in words."""
 
-EXPLAINED = (
+_EXPLAINED = (
     "A rank's interval holds the submission's own true rank in 95 % of such sets of mixtures, counted from all paired "
-    "comparisons with the others at once; first: share of resamples in which none is better. *: the paired interval "
-    "excludes 0; of many neighbours some do by chance."
+    "comparisons with the others at once"
 )
-"""What the columns of a ranking say."""
+_FIRST = "; first: share of resamples in which none is better"
+_STAR = ". *: the paired interval excludes 0; of many neighbours some do by chance"
 
+_NAME = 0  # the column that stands apart where it does not fit
+_GO_FIRST = (3, 6)  # columns that a narrow terminal has no room for, in this order; `ranking.csv` has them
 _LISTED = 5  # missing mixtures that are named in text; JSON and the page have all
 
 Cells = tuple[str, ...]
@@ -40,9 +43,15 @@ def ranking_table(ranking: Ranking) -> str:
     differences = ("behind the first dB", "behind the previous dB")
     header = ("", "rank [95 %]", f"{title} dB", *differences, "mixture acc. %", "source acc. %", "n (defined)")
     rows = [_row(row) if isinstance(row, RankedSubmission) else _published_row(row) for row in in_order(ranking)]
-    kept = (0, 1, 2, 4, 5) if is_narrow() else range(len(header))  # the files have all
-    cells = [tuple(row[k] for k in kept) for row in (header, *rows)]
-    lines = [heading(ranking), "", *aligned(cells), "", EXPLAINED]
+    cells = [header, *rows]
+    dropped: list[int] = []
+    for k in _GO_FIRST:
+        if not fits_apart(cells, _NAME):
+            dropped.append(k)
+            cells = [tuple(row[c] for c in range(len(header)) if c not in dropped) for row in (header, *rows)]
+    lines = [heading(ranking), "", *aligned(cells, apart=_NAME), "", explained(ranking, first=False)]
+    if dropped:
+        lines.append(f"more columns in ranking.csv (--out): {', '.join(header[k] for k in dropped)}")
     if found := partial_lines(ranking):
         lines += ["", "without a rank (failed mixtures are in none of its numbers, one without a file is silent)"]
         lines += [f"  {line}" for line in found]
@@ -61,8 +70,17 @@ def ranking_table(ranking: Ranking) -> str:
 
 def heading(ranking: Ranking) -> str:
     """One line: the data, how many mixtures, how many submissions."""
-    mixtures = part_mark(ranking.n, ranking.n_split) or f"{ranking.n} mixtures"
-    return f"data: {ranking.data} | {mixtures} | {len(ranking.entries)} submissions | 95 % intervals"
+    mixtures = part_mark(ranking.n, ranking.n_split) or counted(ranking.n, "mixture")
+    return f"data: {ranking.data} | {mixtures} | {counted(len(ranking.entries), 'submission')} | 95 % intervals"
+
+
+def explained(ranking: Ranking, *, first: bool) -> str:
+    """What the columns of a ranking say; `first`: whether the column of that name is among them."""
+    text = f"{_EXPLAINED}{_FIRST if first else ''}{_STAR}"
+    if ranking.n < LEAST_MIXTURES:
+        return f"{text}; {NO_STAR}, and every rank is possible."
+    withheld = any(entry.to_previous is not None and entry.to_previous.withheld for entry in ranking.entries)
+    return f"{text}; {NO_STAR}." if withheld else f"{text}."
 
 
 def partial_lines(ranking: Ranking) -> list[str]:

@@ -16,7 +16,7 @@ from s5eval.harness.record.run_summary import (
 from s5eval.harness.record.tables import SecondaryName
 from s5eval.harness.report.decibels import decomposition_lines
 from s5eval.harness.report.terminal_layout import aligned, is_narrow
-from s5eval.harness.report.text import number, number_and_interval
+from s5eval.harness.report.text import counted, number, number_and_interval
 from s5eval.harness.scoring.decomposition import BLAMED_KINDS
 from s5eval.metrics.tolerance import LAST_BITS
 from s5eval.systems.energy import energy_text
@@ -69,7 +69,7 @@ def summary_table(summary: Summary) -> str:
         lines += ["", "flags: " + ", ".join(f"{name} {count}" for name, count in summary.flags.items())]
     failures = summary.failures
     if failures:
-        lines += ["", f"{len(failures)} mixtures failed and are in no number above:"]
+        lines += ["", f"failed, and in no number above: {counted(len(failures), 'mixture')}"]
         lines += [f"  {id_}: {error}" for id_, error in list(failures.items())[:10]]
         lines += [f"  … and {len(failures) - 10} more (mixtures.jsonl lists all)"] if len(failures) > 10 else []
     return "\n".join(lines)
@@ -156,8 +156,8 @@ def headline(summary: Summary) -> str:
     name = shown_name(summary)
     system = name if name == summary.system else f"{name} ({summary.system})"
     parts = [system, *settings_of(summary), f"weights: {summary.weights}", f"data: {data_name(summary)}", *marks]
-    counted = max(summary.n_scored, summary.n_predicted) + summary.n_failed
-    return " | ".join([*parts, f"{counted} of {whole(summary)} mixtures" if marks else f"{counted} mixtures"])
+    n = max(summary.n_scored, summary.n_predicted) + summary.n_failed
+    return " | ".join([*parts, f"{n} of {whole(summary)} mixtures" if marks else counted(n, "mixture")])
 
 
 def estimate_marks(facts: Facts) -> list[str]:

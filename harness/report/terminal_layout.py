@@ -69,8 +69,8 @@ def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), apart:
         heads = [row[apart].rstrip() if row else "" for row in rows]
         rows = [_without(row, apart) for row in rows]
         left = [k - (k > apart) for k in left if k != apart]
-        indent = _INDENT
-    widths, pieces = _column_widths(rows, None if total is None else total - len(indent))
+        indent, apart = _INDENT, None
+    widths, pieces = _column_widths(rows, None if total is None else total - len(indent), whole=apart)
     rule = "─" * (len(indent) + sum(widths) + _GAP * (len(widths) - 1))
     lines: list[str] = []
     for number, (head, row) in enumerate(zip(heads, rows, strict=True)):
@@ -91,10 +91,15 @@ def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), apart:
     return lines
 
 
-def _fits(rows: Sequence[Sequence[str]], total: int | None, *, whole: int) -> bool:
+def fits_apart(rows: Sequence[Sequence[str]], apart: int) -> bool:
+    """Whether `aligned` has room for the rows without cutting a word or an interval, once a column stands apart."""
+    total = terminal_width()
+    return total is None or _fits([_without(row, apart) for row in rows], total - len(_INDENT))
+
+
+def _fits(rows: Sequence[Sequence[str]], total: int | None, *, whole: int | None = None) -> bool:
     """Whether the rows need no more than `total` columns with no word cut, and one column not even folded."""
-    columns = _columns(rows)
-    least = [max(map(len, column)) if k == whole else _longest(column, 0) for k, column in enumerate(columns)]
+    least = _least_widths(_columns(rows), whole)
     return total is None or sum(least) + _GAP * (len(least) - 1) <= total
 
 
@@ -102,17 +107,24 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[row[k] for row in rows if row] for k in range(len(rows[0]))]
 
 
+def _least_widths(columns: Sequence[Sequence[str]], whole: int | None) -> list[int]:
+    """What every column needs for no word to be cut, and one of them not to be folded."""
+    return [max(map(len, column)) if k == whole else _longest(column, 0) for k, column in enumerate(columns)]
+
+
 def _without(row: Sequence[str], k: int) -> tuple[str, ...]:
     return (*row[:k], *row[k + 1 :])
 
 
-def _column_widths(rows: Sequence[Sequence[str]], total: int | None) -> tuple[list[int], list[re.Pattern[str]]]:
+def _column_widths(
+    rows: Sequence[Sequence[str]], total: int | None, *, whole: int | None
+) -> tuple[list[int], list[re.Pattern[str]]]:
     """Natural widths, or, from the widest column down, those that fit into `total`; and what cells are cut into."""
     columns = _columns(rows)
     widths = [max(map(len, column)) for column in columns]
     levels = [0] * len(widths)
     room = sum(widths) if total is None else total - _GAP * (len(widths) - 1)
-    least = [_longest(column, 0) for column in columns]
+    least = _least_widths(columns, whole)
     last = len(_PIECES) - 1
     while sum(least) > room and min(levels) < last:
         # What is cut anywhere cannot be read: that comes when no column has any other place left to be cut at.

@@ -50,7 +50,16 @@ class Difference:
 
         A difference at the 5 % level, were this the only one looked at.
         """
-        if self.ci_low is None or self.ci_high is None or self.n < LEAST_MIXTURES:
+        return self.n >= LEAST_MIXTURES and self._excludes_zero
+
+    @property
+    def withheld(self) -> bool:
+        """The interval excludes 0, but rests on fewer than `LEAST_MIXTURES`; whoever shows it has to say so."""
+        return self.n < LEAST_MIXTURES and self._excludes_zero
+
+    @property
+    def _excludes_zero(self) -> bool:
+        if self.ci_low is None or self.ci_high is None:
             return False
         return self.ci_low > LAST_BITS or self.ci_high < -LAST_BITS
 

@@ -1,6 +1,7 @@
 """What `tune --unlabelled` prints: the priors before and after."""
 
 from s5eval.harness.report.terminal_layout import aligned
+from s5eval.harness.report.text import counted
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.priors import OUTCOMES, PriorResult
 
@@ -16,7 +17,8 @@ def priors_table(result: PriorResult) -> str:
         for name in OUTCOMES
     ]
     lines = [
-        f"{result.n_mixtures} mixtures, {result.n_candidates} candidates, {result.iterations} iterations; "
+        f"{counted(result.n_mixtures, 'mixture')}, {counted(result.n_candidates, 'candidate')}, "
+        f"{counted(result.iterations, 'iteration')}; "
         f"before: {origin}",
         "",
         *aligned(rows),

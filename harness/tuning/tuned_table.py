@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from s5eval.harness.report.terminal_layout import aligned
-from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.report.text import ABSENT, counted, number, number_and_interval
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.metrics.tolerance import LAST_BITS
@@ -33,8 +33,9 @@ def tuning_table(result: TuneResult) -> str:
     classes += [(label, *_changes(row, thresholds=expected is None)) for label, row in result.classes.items()]
     provenance = result.decision.provenance or {}
     left_out = f"; {result.n_left_out} without a score left out" if result.n_left_out else ""
+    mixtures = counted(result.n_mixtures, "mixture")
     lines = [
-        f"objective: {provenance['objective']}, {provenance['folds']} folds, {result.n_mixtures} mixtures{left_out}",
+        f"objective: {provenance['objective']}, {provenance['folds']} folds, {mixtures}{left_out}",
         *_recordings(provenance, result.n_mixtures),
         "",
         *aligned(rows),

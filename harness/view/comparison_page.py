@@ -6,9 +6,10 @@ from urllib.parse import urlencode
 
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
+from s5eval.harness.comparing.pair_words import LEFT_OUT
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
-from s5eval.harness.report.text import typeset_interval
+from s5eval.harness.report.text import counted, typeset_interval
 from s5eval.harness.scoring.by_condition import GROUP_TITLES, SHORT_TITLES
 from s5eval.harness.scoring.paired import Difference
 from s5eval.harness.view.runs import Snapshot
@@ -47,7 +48,7 @@ def comparison_page(a: Snapshot, b: Snapshot, *, different: bool, only: str) -> 
         return {**page, "problem": str(error), "may_differ": "--allow-different" in str(error)}
     rows = _mixtures(a, b, found)
     wanted = [row for row in rows if only not in _FLIPS or row["flip"] == only or row["side"] == only]
-    left_out = [f"{len(ids)} mixtures are left out: {why}" for why, ids in found.left_out.items()]
+    left_out = [f"left out: {counted(len(ids), 'mixture')}, {LEFT_OUT[why]}" for why, ids in found.left_out.items()]
     return {
         **page,
         "n": found.n,

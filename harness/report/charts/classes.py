@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from s5eval.harness.report.charts.scale import Scale, scale_of
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark
-from s5eval.harness.report.text import has_width, typeset_interval, typeset_number
+from s5eval.harness.report.text import counted, has_width, typeset_interval, typeset_number
 
 _ROW = 21.0
 _BAR = 9.0
@@ -97,5 +97,5 @@ def _cell(row: ClassRow, column: int, scale: Scale, end: float, top: float) -> s
             bar += element("line", x1=scale(row.low), x2=scale(row.high), y1=y, y2=y, class_=class_)
     name = ("SDRi", "precision", "recall", "threshold")[column]
     unit = (" dB", " %", " %", "")[column]
-    tooltip = f"{row.label}: {name} {_sdri_text(row) if column == 0 else text}{unit}, {row.n} mixtures"
+    tooltip = f"{row.label}: {name} {_sdri_text(row) if column == 0 else text}{unit}, {counted(row.n, 'mixture')}"
     return (mark(bar, tooltip, row.href) if bar else "") + label(end, top + 14, text, anchor="end")

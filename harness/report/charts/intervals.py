@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from s5eval.harness.report.charts.scale import Scale, axis_below, scale_of
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark, text_width
-from s5eval.harness.report.text import has_width, typeset_interval, typeset_number
+from s5eval.harness.report.text import counted, has_width, typeset_interval, typeset_number
 
 _ROW = 24.0
 _NOTED = 38.0
@@ -103,5 +103,5 @@ def _row_mark(row: IntervalRow, scale: Scale, middle: float, said: str, beside: 
     if row.value is not None:
         shape += element("circle", cx=scale(row.value), cy=middle, r=4.0, class_=class_)
     if row.n is not None:
-        said += f"; {row.n} mixtures"
+        said += f"; {counted(row.n, 'mixture')}"
     return mark(shape, said, row.href)

@@ -51,6 +51,46 @@ def test_finished_runs_are_ranked_by_what_is_on_disk(runs: list[Path], s5eval: C
     assert (other.code, "have the same name" in other.err) == (2, True)
 
 
+def test_a_narrow_terminal_says_what_it_leaves_out_and_explains_what_it_shows(
+    runs: list[Path], s5eval: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    wide = s5eval("rank", *runs, "--out", tmp_path / "r").out
+    assert all(word in wide for word in ("behind the first dB", "source acc. %", "n (defined)"))
+    assert "more columns" not in wide
+    monkeypatch.setenv("COLUMNS", "72")
+    narrow = s5eval("rank", *runs).out
+    assert "more columns in ranking.csv (--out): behind the first dB, source acc. %" in narrow
+    assert "(defined)" in narrow and "12 (" in narrow
+    assert "\n  1 Best_A\n" in narrow, "a name is not cut"
+    for text in (wide, narrow):
+        assert "first: share of resamples" not in text, "no such column"
+    assert "first: share of resamples" in (tmp_path / "r" / "ranking.md").read_text()
+    assert "first: share" not in (tmp_path / "r" / "ranking.tex").read_text(), "whose table has no such column"
+    row = list(csv.DictReader(io.StringIO((tmp_path / "r" / "ranking.csv").read_text())))[2]
+    assert float(row["to_first"]) < float(row["to_previous"]) < 0
+    assert row["to_first_significant"] == "True"
+
+
+def test_so_few_mixtures_that_nothing_has_a_star_are_told(
+    systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    for system in ("oracle", "silence"):
+        s5eval("run", "--system", system, "--data", staged_set, "--limit", 5, "--out", tmp_path / system)
+    both = (tmp_path / "oracle", tmp_path / "silence")
+    found = s5eval("rank", *both, "--out", tmp_path / "r")
+    told = "no star below 6 mixtures: so few can all fall to one side by chance"
+    compared = s5eval("compare", *both).out
+    assert told in compared and "5 mixtures compared" in compared
+    for text in (found.out, *((tmp_path / "r" / f"ranking.{kind}").read_text() for kind in ("md", "html", "tex"))):
+        assert f"{told}, and every rank is possible" in text
+        assert "2 submissions" in text
+    alone = s5eval("rank", both[0]).out
+    assert "| 1 submission |" in alone
+    one = s5eval("run", "--system", "oracle", "--data", staged_set, "--limit", 1, "--out", tmp_path / "one").out
+    assert "| 1 of " in one or "| 1 mixture" in one
+
+
 def test_conditions_are_ranked_like_the_whole(runs: list[Path]) -> None:
     ranking = rank_runs(runs)
     by_name = {(c.group, c.name): c for c in ranking.conditions}

@@ -51,6 +51,9 @@ def test_what_is_copied_stands_whole_above_its_row_or_in_it(width: int, monkeypa
         assert len(lines) == 4
         assert lines[2].split() == [*LISTED[1][0].split(), "multistage", "complete", "6.584"]
         return
+    tight = sum(max(len(row[k]) for row in LISTED) for k in range(4)) + 3 * 2 - 3  # `CAPI-SDRi dB` can be folded
+    monkeypatch.setenv("COLUMNS", str(tight))
+    assert LISTED[1][0] in aligned(LISTED, left=(0, 1, 2), apart=0)[3], "what stays in its row is not folded there"
     for path, name, *_ in LISTED[1:]:
         above = lines.index(path)
         assert lines[above + 1].startswith(f"  {name}" if width > 40 else "  ")
