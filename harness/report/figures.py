@@ -203,8 +203,8 @@ def confusions_figure(scored: Sequence[MixtureScore], title: str = "") -> "Figur
     for k in range(len(rows)):
         axes.axhline(k + 0.5, color=LIGHT["line"], linewidth=0.4, zorder=0)
         axes.axvline(k + 0.5, color=LIGHT["line"], linewidth=0.4, zorder=0)
-    axes.set_xlabel("estimates (below: references without one), and dB of the corpus value lost")
-    axes.set_ylabel("references")
+    axes.set_xlabel(f"estimates ({FALSE_ALARM}: those without a reference)\nsmall: dB of the corpus value lost")
+    axes.set_ylabel(f"references ({MISSED}: those without an estimate)")
     _titled(figure, title)
     return figure
 

@@ -161,7 +161,8 @@ def _charts(run: Snapshot, summary: Summary | None) -> list[tuple[str, str, str,
         decision = run.decision
         threshold = None if decision is None else decision.shown_threshold
         found.append(("By class", "", "whole", partial(charted.classes_of, summary.slices["class"], threshold, link)))
-    note = "Rows are references, columns estimates; below each count what it cost, in dB."
+    note = "Rows are references, columns estimates; below each count what it cost, in dB. "
+    note += "Missed: references without an estimate; false alarm: estimates without a reference."
     found.append(("What was taken for what", note, "whole", partial(charted.confusions_of, scored, link)))
     return found
 

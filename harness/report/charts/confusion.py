@@ -62,10 +62,12 @@ def confusion_matrix(
                 parts.append(_filled(row, column, count, cost.get((row, column)), total, x, y, link))
     wrong = sorted(((n, pair) for pair, n in counts.items() if pair[0] != pair[1] and n), reverse=True)[:5]
     said = "; ".join(f"{row} as {column}: {n}" for n, (row, column) in wrong)
+    told = f"Rows are references, columns estimates; {MISSED}: references without an estimate; {FALSE_ALARM}: "
+    told += f"estimates without a reference. Most often wrong: {said or 'nothing'}."
     reach = text_width(columns[-1]) * 0.66
     return chart(
         places_x[-1] + _CELL / 2 + max(reach, _CELL / 2) + 4, places_y[-1] + _CELL, *parts, title=title,
-        description=f"Rows are references, columns estimates. Most often wrong: {said or 'nothing'}.", class_="wide",
+        description=told, class_="wide",
     )  # fmt: skip
 
 

@@ -17,9 +17,10 @@ from s5eval.harness.comparing.ablation import Ablation, AblationRow
 from s5eval.harness.comparing.ablation_figure import ablation_figure
 from s5eval.harness.comparing.comparison_figure import comparison_figure
 from s5eval.harness.comparing.pair_of_runs import compare_runs
+from s5eval.harness.record.reading import read_scores
 from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.record.tables import PairTable
-from s5eval.harness.report.figures import run_figures
+from s5eval.harness.report.figures import confusions_figure, run_figures
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import figure_target, paper_style
 from s5eval.harness.tuning.threshold_curves import tuning_curves, tuning_figure
@@ -55,7 +56,7 @@ def assert_nothing_collides(figure: Any) -> None:
     width, height = canvas.get_width_height()
     upright = [(said, box) for said, turned, box in boxes if turned in (0.0, 90.0)]
     assert len(upright) > 5
-    for said, box in upright:
+    for said, _, box in boxes:
         assert box.x0 >= -1 and box.x1 <= width + 1, (said, box, width)
         assert box.y0 >= -1 and box.y1 <= height + 1, (said, box, height)
     for k, (said, box) in enumerate(upright):
@@ -73,6 +74,20 @@ def test_no_label_of_a_run_s_figures_stands_on_another(runs: tuple[Path, Path]) 
         assert set(figures) == {"decomposition", "sources", "classes", "confusions"}
         for draw in figures.values():
             assert_nothing_collides(draw())
+
+
+def test_a_matrix_of_few_classes_says_what_its_last_row_and_column_are(runs: tuple[Path, Path]) -> None:
+    """Of few classes the figure is narrow: words that a wide one has room for are cut at its edge."""
+    scored = [score for score in read_scores(runs[0]).values() if score.status == "scored"]
+    few = [score for score in scored if len(score.reference_labels) == 1][:4]
+    with paper_style():
+        figure = confusions_figure(few)
+        assert_nothing_collides(figure)
+    (axes,) = figure.axes
+    rows, columns = ([label.get_text() for label in side] for side in (axes.get_yticklabels(), axes.get_xticklabels()))
+    assert (rows[-1], columns[-1]) == ("false alarm", "missed")
+    assert "false alarm: those without a reference" in axes.get_xlabel(), "a row of estimates"
+    assert "missed: those without an estimate" in axes.get_ylabel(), "a column of references"
 
 
 def test_no_label_of_a_comparison_stands_on_another(runs: tuple[Path, Path]) -> None:
