@@ -1,13 +1,16 @@
 """The figure of an ablation: values with intervals, floors and bounds beside them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s5eval.harness.comparing.ablation import Ablation
+from s5eval.harness.comparing.ablation_tables import data_caption, row_title
 from s5eval.harness.report.charts.svg import plain
+from s5eval.harness.report.figure_title import put_title
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import PAGE_WIDTH, as_rows, draw_intervals, new_figure, paper_style, save_figure
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +41,7 @@ def ablation_figure(ablation: Ablation) -> "Figure":
                 handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False,
                 columnspacing=1.2, handletextpad=0.5, borderaxespad=0.2,
             )  # fmt: skip
+    put_title(figure, data_caption(ablation), *(f"({letter}) {mark}" for mark, letter in ablation.notes.items()))
     return figure
 
 
@@ -55,7 +59,7 @@ def _levels(axes: Any, ablation: Ablation) -> None:
         if value is None or row.name == "oracle-mixture":  # 0 dB by definition, as silence is
             continue
         if value > highest + _FAR:
-            far.append(f"{row.name} {number(value, 1)} dB")
+            far.append(f"{row.name} {typeset_number(value, 1)} dB")
         else:
             axes.axvline(value, color=LIGHT["soft"], linestyle=dashes, linewidth=1, zorder=0, label=row.name)
     axes.set_xlabel("CAPI-SDRi, dB" + (f"   (beyond the right edge: {', '.join(far)})" if far else ""))
@@ -85,5 +89,5 @@ def _intervals(axes: Any, ablation: Ablation, metric: str, shift: float, color: 
 
 def _label(ablation: Ablation, k: int) -> str:
     row = ablation.rows[k]
-    note = "failed" if row.error is not None else "baseline" if row.name == ablation.baseline else ""
-    return plain(f"{row.name} ({note})" if note else row.name, 60)
+    note = "baseline" if row.name == ablation.baseline else ""
+    return row_title(replace(row, name=plain(row.name, 50)), ablation, note=note)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -11,7 +12,15 @@ from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
 from s5eval.harness.comparing.pair_words import NO_STAR
 from s5eval.harness.record.run_record import Facts
 from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue
-from s5eval.harness.report.table import BOUND_NOTES, bound_title, bounds_explained, data_name, interval_text, part_mark
+from s5eval.harness.report.table import (
+    BOUND_NOTES,
+    bound_title,
+    bounds_explained,
+    data_name,
+    interval_text,
+    part_mark,
+    settings_of,
+)
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, counted, number, number_and_interval
 from s5eval.harness.scoring.paired import LEAST_MIXTURES
@@ -39,10 +48,24 @@ def caption(ablation: Ablation) -> str:
     about = ablation.about
     if about is None:
         return "no row could be run"
-    mixtures = part_mark(about.n_expected, about.n_split) or counted(about.n_expected, "mixture")
     return (
-        f"{about.system} | weights: {about.weights} | data: {data_name(about)} | {mixtures} | "
+        f"{_circumstances(about, ablation, f'weights: {about.weights}')} | "
         f"stage runs: {ablation.executed} executed, {ablation.reused} reused"
+    )
+
+
+def data_caption(ablation: Ablation) -> str:
+    """What a figure says above it: system, data, number of mixtures."""
+    return "no row could be run" if ablation.about is None else _circumstances(ablation.about, ablation)
+
+
+def _circumstances(about: Facts, ablation: Ablation, *more: str) -> str:
+    """System, settings that all rows share, what else is told, data and how many mixtures."""
+    keys = {setting: setting.partition("=")[0] for setting in about.set}
+    shared = tuple(s for s, key in keys.items() if len({str(row.assignments.get(key)) for row in ablation.rows}) == 1)
+    mixtures = part_mark(about.n_expected, about.n_split) or counted(about.n_expected, "mixture")
+    return " | ".join(
+        [about.system, *settings_of(replace(about, set=shared)), *more, f"data: {data_name(about)}", mixtures]
     )
 
 
@@ -52,7 +75,7 @@ def ablation_table(ablation: Ablation) -> str:
     for row in ablation.rows:
         floor = row.metrics[_FLOOR].value
         costs = (f"{row.executed} (+{row.reused})", number(row.seconds, 1))
-        rows.append((_title(row, ablation), *_cells(row), number(floor, 3), *costs))
+        rows.append((row_title(row, ablation), *_cells(row), number(floor, 3), *costs))
     rows += [(), *((f"  {bound_title(name)}", *_cells(row), "", "", "") for name, row in _bounds(ablation))]
     published = published_rows(ablation.about)
     if published:
@@ -81,7 +104,9 @@ def ablation_markdown(ablation: Ablation) -> str:
             cell for metric in HEADLINES for cell in (_cell(row, metric), _delta_or_baseline(row, metric, ablation))
         ]
         lines.append(
-            _line([f"**{_title(row, ablation)}**", *cells, f"{row.executed} (+{row.reused})", number(row.seconds, 1)])
+            _line(
+                [f"**{row_title(row, ablation)}**", *cells, f"{row.executed} (+{row.reused})", number(row.seconds, 1)]
+            )
         )
     for name, row in _bounds(ablation):
         cells = [cell for metric in HEADLINES for cell in (_cell(row, metric), _delta(row, metric))]
@@ -130,8 +155,10 @@ def _few(ablation: Ablation) -> bool:
     return ablation.about is not None and ablation.about.n_expected < LEAST_MIXTURES
 
 
-def _title(row: AblationRow, ablation: Ablation) -> str:
-    letters = ["failed"] if row.error is not None else [ablation.notes[mark] for mark in row.marks]
+def row_title(row: AblationRow, ablation: Ablation, note: str = "") -> str:
+    """A row's name with the letters of its marks, and a note before them; `failed` alone where it has no values."""
+    letters = [*([note] if note else []), *(ablation.notes[mark] for mark in row.marks)]
+    letters = ["failed"] if row.error is not None else letters
     return f"{row.name} ({', '.join(letters)})" if letters else row.name
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, Side
-from s5eval.harness.report.charts.svg import plain
+from s5eval.harness.report.figure_title import figure_title, put_title
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import (
     PAGE_WIDTH,
@@ -15,8 +15,7 @@ from s5eval.harness.report.paper import (
     paper_style,
     save_figure,
 )
-from s5eval.harness.report.table import marks_of, shown_name
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 from s5eval.harness.scoring.by_condition import GROUP_TITLES, SHORT_TITLES
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 
@@ -44,13 +43,7 @@ def comparison_figure(comparison: PairOfRuns) -> "Figure":
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _differences(left, rows)
     _changes(right, comparison)
-    figure.suptitle(
-        f"A: {_name(comparison.first)}\nB: {_name(comparison.second)}",
-        fontsize=7,
-        color=LIGHT["soft"],
-        x=0.01,
-        ha="left",
-    )
+    put_title(figure, f"A: {_title(comparison.first)}", f"B: {_title(comparison.second)}")
     return figure
 
 
@@ -74,12 +67,13 @@ def _differences(axes: "Axes", rows: list[tuple[str, Difference]]) -> None:
             [d.ci_low for _, d in chosen],
             [d.ci_high for _, d in chosen],
             color=LIGHT["s1"] if significant else LIGHT["s4"],
-            label="the interval excludes 0" if significant else f"it does not{few}",
+            label="interval excludes 0" if significant else f"interval holds 0{few}",
         )
     as_rows(axes, [name for name, _ in rows])
     axes.axvline(0, color=LIGHT["ink"], linewidth=0.8)
     axes.set_xlabel("B − A: CAPI-SDRi, and SDRi of classes, dB")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1)
+    columns = 1 if few else 2
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0.1)
 
 
 def _changes(axes: "Axes", comparison: PairOfRuns) -> None:
@@ -97,10 +91,14 @@ def _changes(axes: "Axes", comparison: PairOfRuns) -> None:
     delta = comparison.differences["metrics", "capi_sdri"].delta
     if delta is not None:
         axes.axhline(
-            delta, color=LIGHT["s4"], linestyle="--", linewidth=1, label=f"B − A {number(delta, 2, signed=True)} dB"
+            delta,
+            color=LIGHT["s4"],
+            linestyle="--",
+            linewidth=1,
+            label=f"B − A {typeset_number(delta, 2, signed=True)} dB",
         )
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.1)
 
 
-def _name(side: Side) -> str:
-    return plain(" | ".join([f"{shown_name(side.facts)} ({Path(side.path).name})", *marks_of(side.facts)]), 110)
+def _title(side: Side) -> str:
+    return figure_title(side.facts, folder=Path(side.path).name)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from s5eval.data_manifests.common.files import make_folder
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary
-from s5eval.harness.record.run_summary import AnyMetricName, RunDecomposition, Summary
+from s5eval.harness.record.run_summary import AnyMetricName, RunDecomposition
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import Slice, confusion_cells, pairs_of, snr_bins
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
-from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.decibels import ladder
+from s5eval.harness.report.figure_title import figure_title, put_title
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import (
     COLUMN,
@@ -23,8 +23,7 @@ from s5eval.harness.report.paper import (
     paper_style,
     save_figure,
 )
-from s5eval.harness.report.table import marks_of, shown_name, whole
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import typeset_number
 from s5eval.metrics.tolerance import LAST_BITS
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def run_figures(run: Path) -> dict[str, Callable[[], "Figure"]]:
     """File name → what draws it, of a run."""
     record, summary = read_run_record(run), read_summary(run)
     scored = [score for score in read_scores(run).values() if score.status == "scored"]
-    title = figure_title(summary)
+    title = figure_title(summary, n=summary.n_scored)
     figures: dict[str, Callable[[], Figure]] = {}
     if (decomposition := summary.decomposition) is not None:
         figures["decomposition"] = lambda: decomposition_figure(decomposition, title)
@@ -69,13 +68,6 @@ def run_figures(run: Path) -> dict[str, Callable[[], "Figure"]]:
         figures["classes"] = lambda: classes_figure(by_class, record.decision.shown_threshold, title)
         figures["confusions"] = lambda: confusions_figure(scored, title)
     return figures
-
-
-def figure_title(summary: Summary) -> str:
-    """What a figure is of, with the words that must not be missed."""
-    marks = marks_of(summary)
-    part = f" ({summary.n_scored} of {whole(summary)} mixtures)" if marks else ""
-    return plain(" | ".join([shown_name(summary), f"{summary.dataset}/{summary.split}", *marks]), 110) + part
 
 
 def decomposition_figure(decomposition: RunDecomposition, title: str = "") -> "Figure":
@@ -90,15 +82,15 @@ def decomposition_figure(decomposition: RunDecomposition, title: str = "") -> "F
         color = LIGHT["s1"] if total else LIGHT["s2"] if value >= 0 else LIGHT["s3"]
         axes.barh(k, level - start, left=start, height=0.6, color=color)
         axes.text(
-            max(start, level, 0.0) + 0.02 * widest, k, number(value, 2), va="center",
+            max(start, level, 0.0) + 0.02 * widest, k, typeset_number(value, 2), va="center",
             fontsize=7, fontweight="bold" if total else "normal",
         )  # fmt: skip
     as_rows(axes, [step.title for step in steps])
     axes.axvline(0, color=LIGHT["soft"], linewidth=0.7)
     axes.margins(x=0.16)
-    gap = number(decomposition.terms["separation"], 1)
+    gap = typeset_number(decomposition.terms["separation"], 1)
     axes.set_xlabel(f"CAPI-SDRi, dB\n(+ separation: {gap} dB more, to the references)")
-    _titled(figure, title)
+    put_title(figure, title)
     return figure
 
 
@@ -137,7 +129,7 @@ def classes_figure(slices: Mapping[str, Slice], threshold: Callable[[str], float
     middle.set_xlim(-4, 104)
     if middle.get_legend_handles_labels()[0]:
         middle.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1)
-    _titled(figure, title)
+    put_title(figure, title)
     return figure
 
 
@@ -168,7 +160,7 @@ def sources_figure(scored: Sequence[MixtureScore], title: str = "") -> "Figure":
     axes.set_ylabel("SDRi, dB")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1)
-    _titled(figure, title)
+    put_title(figure, title)
     return figure
 
 
@@ -192,7 +184,9 @@ def confusions_figure(scored: Sequence[MixtureScore], title: str = "") -> "Figur
             paid = row != column and abs(cost) > LAST_BITS
             axes.text(c, r - (0.17 if paid else 0), str(count), ha="center", va="center", fontsize=7)
             if paid:
-                axes.text(c, r + 0.27, number(cost, 2), ha="center", va="center", fontsize=5, color=LIGHT["soft"])
+                axes.text(
+                    c, r + 0.27, typeset_number(cost, 2), ha="center", va="center", fontsize=5, color=LIGHT["soft"]
+                )
     axes.set_xticks(range(len(columns)), columns, rotation=50, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), rows)
     axes.xaxis.tick_top()
@@ -205,10 +199,5 @@ def confusions_figure(scored: Sequence[MixtureScore], title: str = "") -> "Figur
         axes.axvline(k + 0.5, color=LIGHT["line"], linewidth=0.4, zorder=0)
     axes.set_xlabel(f"estimates ({FALSE_ALARM}: those without a reference)\nsmall: dB of the corpus value lost")
     axes.set_ylabel(f"references ({MISSED}: those without an estimate)")
-    _titled(figure, title)
+    put_title(figure, title)
     return figure
-
-
-def _titled(figure: "Figure", title: str) -> None:
-    if title:
-        figure.suptitle(title, fontsize=7, color=LIGHT["soft"], x=0.01, ha="left")

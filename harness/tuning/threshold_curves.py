@@ -9,11 +9,12 @@ import numpy as np
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
-from s5eval.harness.record.reading import read_lines, read_run_record
+from s5eval.harness.record.reading import facts_of, read_lines, read_run_record
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.figure_title import figure_title, put_title
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import PAGE_WIDTH, figure_target, new_figure, paper_style, save_figure
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import counted, typeset_interval, typeset_number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.threshold_table import sweep_table
 from s5eval.harness.tuning.tune_result import TuneResult
@@ -27,6 +28,7 @@ POINTS = 101
 """Thresholds from 0 to 1 at which a curve is drawn."""
 
 _LARGEST = 8  # classes that are named in the figure
+_NAMED = 4  # runs that are
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,14 @@ def write_tuning_figure(runs: Sequence[Path], result: TuneResult, file: Path) ->
     stem, formats = figure_target(file)
     curves = tuning_curves(runs, result.decision)
     with paper_style():
-        return save_figure(tuning_figure(curves, result), stem, formats)
+        return save_figure(tuning_figure(curves, result, _titles(runs)), stem, formats)
 
 
-def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
-    """Left, one threshold for all; right, each class's own, for those that gain or lose most by it."""
+def tuning_figure(curves: TuningCurves, result: TuneResult, titles: Sequence[str] = ()) -> "Figure":
+    """Left, one threshold for all; right, each class's own, for those that gain or lose most by it.
+
+    Above stand what the runs are that it was tuned on (`titles`), and how far the curves can be believed.
+    """
     figure = new_figure(PAGE_WIDTH, 2.7)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1])
     left.plot(curves.thresholds, curves.common, color=LIGHT["s1"], label="one threshold for all")
@@ -100,7 +105,9 @@ def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
         (curves.tuned, "--", LIGHT["s2"], "tuned by class"),
     ):
         if np.isfinite(level):
-            left.axhline(level, linestyle=style, color=color, linewidth=1.1, label=f"{name}: {number(level, 2)}")
+            left.axhline(
+                level, linestyle=style, color=color, linewidth=1.1, label=f"{name}: {typeset_number(level, 2)}"
+            )
     left.set_ylabel("CAPI-SDRi, dB")
     left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.1)
     spans = {
@@ -123,11 +130,17 @@ def tuning_figure(curves: TuningCurves, result: TuneResult) -> "Figure":
     for axes, what in ((left, "of all classes"), (right, "of one class, others as tuned (dot: its own)")):
         axes.set_xlabel(f"silence threshold {what}")
         axes.grid()
+    fitted = f"fitted to these {counted(result.n_mixtures, 'mixture')}"
     gain = result.gain
-    said = f"{result.n_mixtures} mixtures, which the thresholds were fitted to; gain when cross-validated "
-    said += f"{number(gain['value'], 3, signed=True)} dB"
-    figure.suptitle(said, fontsize=7, color=LIGHT["soft"], x=0.01, ha="left")
+    gained = typeset_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
+    put_title(figure, *titles, f"thresholds {fitted}; gain in CAPI-SDRi when cross-validated: {gained} dB")
     return figure
+
+
+def _titles(runs: Sequence[Path]) -> list[str]:
+    titles = [figure_title(facts_of(read_run_record(run)), folder=run.resolve().name) for run in runs]
+    more = len(titles) - _NAMED
+    return titles if more <= 0 else [*titles[:_NAMED], f"and {counted(more, 'more run')}"]
 
 
 def _tables(run: Path) -> list[PairTable]:

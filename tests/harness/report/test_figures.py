@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,12 +19,14 @@ from s5eval.harness.comparing.ablation_figure import ablation_figure
 from s5eval.harness.comparing.comparison_figure import comparison_figure
 from s5eval.harness.comparing.pair_of_runs import compare_runs
 from s5eval.harness.record.reading import read_scores
+from s5eval.harness.record.run_record import Facts
 from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.figure_title import figure_title
 from s5eval.harness.report.figures import confusions_figure, run_figures
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import figure_target, paper_style
-from s5eval.harness.tuning.threshold_curves import tuning_curves, tuning_figure
+from s5eval.harness.tuning.threshold_curves import tuning_curves, tuning_figure, write_tuning_figure
 from s5eval.harness.tuning.tune import tune_runs
 
 Tables = Callable[..., list[PairTable]]
@@ -90,6 +93,63 @@ def test_a_matrix_of_few_classes_says_what_its_last_row_and_column_are(runs: tup
     assert "missed: those without an estimate" in axes.get_ylabel(), "a column of references"
 
 
+LONG = {
+    "name": "ours, after a night of training and with a name that tells of it",
+    "system": "multistage",
+    "set": ("system.weights=/a/folder/far/away/and/of/many/parts/that/no/line/has/any/room/for/however/wide/it/is.pt",),
+    "dataset": "folder",
+    "split": "folder",
+    "n_split": 400,
+    "decided_by": "file thresholds.yaml (thresholds tuned on mini/valid, for other weights, partial: 12 of 24), " * 3,
+    "missing_parts": ("af_whisper",),
+}
+
+
+def test_a_figure_tells_what_it_is_of_and_no_word_is_cut(tmp_path: Path, make_tables: Tables) -> None:
+    """It goes into a paper or onto a slide alone: its title is all that it takes with it."""
+    for k in range(2):
+        write_run(tmp_path / f"run{k}", make_tables(30, 3), about=LONG, with_tables=True)
+    compared = compare_runs(tmp_path / "run0", tmp_path / "run1")
+    result = tune_runs(tmp_path / "run0", out=tmp_path / "t.yaml", folds=2)
+    result = replace(result, gain={"value": -0.4, "ci_low": -0.9, "ci_high": 0.1})
+    with paper_style():
+        figures = {name: draw() for name, draw in run_figures(tmp_path / "run0").items()}
+        figures["compared"] = comparison_figure(compared)
+        written = patch("s5eval.harness.tuning.threshold_curves.save_figure", side_effect=lambda figure, *_: [figure])
+        with written:
+            (figures["tuned"],) = write_tuning_figure([tmp_path / "run0"], result, tmp_path / "f.svg")
+        for name, figure in figures.items():
+            said = figure.get_suptitle().replace("\n", " ")
+            for words in (
+                "multistage",
+                LONG["name"],
+                "data: folder",
+                "decision: file thresholds.yaml",
+                "30 of the split's 400 mixtures",
+            ):
+                assert words in said, (name, words)
+            assert "folder/folder" not in said
+            assert re.search(r"(\n| \| )data: folder(\n| \| )", figure.get_suptitle()), "parts stay apart"
+            assert "PARTIAL" in said and "WITHOUT af_whisper" in said, name
+            assert LONG["set"][0] in figure.get_suptitle().replace("\n", ""), "cut between lines, not off"
+            assert_nothing_collides(figure)
+    tuned = figures["tuned"].get_suptitle()
+    assert tuned.endswith("gain in CAPI-SDRi when cross-validated: −0.400 [−0.900, +0.100] dB")
+    assert "thresholds fitted to these 30 mixtures" in tuned
+
+
+def test_where_a_decision_comes_from_is_told_without_what_the_page_has_room_for() -> None:
+    facts = Facts(
+        system="s", weights="none", dataset="mini", split="valid", status="complete", n_expected=1,
+        decided_by="expected score at temperature 0.93 tuned on mini/valid for other weights (+0.10 dB there, "
+        "cross-validated), which came with the system",
+    )  # fmt: skip
+    told = "expected score at temperature 0.93 tuned on mini/valid for other weights"
+    assert figure_title(facts) == f"s | data: mini/valid | decision: {told} | 1 mixture"
+    assert figure_title(replace(facts, n_expected=3), n=2).endswith("| 2 of 3 mixtures")
+    assert figure_title(replace(facts, oracle=True), folder="r").startswith("s (r) | ")
+
+
 def test_no_label_of_a_comparison_stands_on_another(runs: tuple[Path, Path]) -> None:
     with paper_style():
         assert_nothing_collides(comparison_figure(compare_runs(*runs)))
@@ -114,10 +174,31 @@ def test_no_label_of_an_ablation_stands_on_another(runs: tuple[Path, Path]) -> N
         name: MetricValue(5.0 + k, 4.0 + k, 6.0 + k, 10, 10)
         for k, name in enumerate(("capi_sdri", "mixture_accuracy", "source_accuracy", "capi_sdri_zero_floor"))
     }
-    rows = [AblationRow(f"{k} stages, AF-Whisper, tuned decision", {}, None, metrics, {}) for k in range(10)]
+    marks = ("WITHOUT af_whisper",)
+    rows = [
+        AblationRow(
+            f"{k} stages, AF-Whisper, tuned decision",
+            {"system.stages": k, "system.bits": 8},
+            None,
+            metrics,
+            {},
+            marks=marks,
+        )
+        for k in range(10)
+    ]
     bounds = [AblationRow(name, {}, None, metrics, {}) for name in ("oracle-zeros", "oracle-gain")]
     with paper_style():
         assert_nothing_collides(ablation_figure(Ablation(None, rows[0].name, tuple(rows), tuple(bounds))))
+        facts = Facts(
+            system="multistage", weights="none", dataset="folder", split="folder", status="complete", n_expected=4,
+            n_split=20, set=("system.stages=0", "system.preset=mini", "system.bits=8"),
+        )  # fmt: skip
+        figure = ablation_figure(Ablation(facts, rows[0].name, tuple(rows), tuple(bounds)))
+        assert_nothing_collides(figure)
+    told = "multistage | set: system.preset=mini, system.bits=8 | data: folder | PARTIAL: 4 of the split's 20 mixtures"
+    assert figure.get_suptitle() == f"{told}\n(a) WITHOUT af_whisper"
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0].endswith("(baseline, a)") and labels[1].endswith("(a)")
 
 
 def test_figures_are_written_in_every_format_with_their_fonts(
