@@ -97,7 +97,7 @@ def load_profile(name: str) -> Callable[..., Any]:
     if name not in profiles:
         known = ", ".join(sorted(profiles))
         raise UsageError(
-            f"system {name!r} cannot be profiled{suggestion(name, list(profiles))} Systems that can: {known}"
+            f"system {name!r} cannot be profiled{suggestion(name, list(profiles))}; systems that can: {known}"
         )
     return cast(Callable[..., Any], profiles[name].load())
 

@@ -39,8 +39,12 @@ def command(
     parsed, trusted = take_trust(parse_settings(settings), trust_checkpoint)
     config = {**parsed.get("system", {}), **({TRUST: True} if trusted else {})}
     with plugin_output():
-        costs = profile(config, resolve_device(device), seconds=seconds).as_dict()
-    echo(json.dumps(costs, indent=1) if as_json else _table(costs))
+        on = resolve_device(device)
+        costs = profile(config, on, seconds=seconds).as_dict()
+    heading = " | ".join(
+        [system, *([f"set: {', '.join(settings)}"] if settings else []), f"{on}, {seconds:g} s of noise"]
+    )
+    echo(json.dumps(costs, indent=1) if as_json else _table(costs, heading))
     return 0
 
 
@@ -60,19 +64,17 @@ def _applied(costs: dict[str, Any]) -> str:
     return f"multiply-adds of a mixture without silent slots: {costs['macs_per_second'] / 1e9:,.2f} G/s = {calls}"
 
 
-def _table(costs: dict[str, Any]) -> str:
-    wide = max(12, *(len(part["name"]) for part in costs["parts"]))  # an encoder of one's own is called as it is named
-    lines = [f"{'part':{wide}} {'parameters':>14} {'multiply-adds/s':>16}"]
-    lines += [f"{p['name']:{wide}} {p['parameters']:14,} {p['macs_per_second'] / 1e9:14.2f} G" for p in costs["parts"]]
-    lines += [
-        f"{'total':{wide}} {costs['parameters']:14,}",
-        _counted(costs),
-        _applied(costs),
-        "",
-        f"{'stage':12} {'seconds':>14} {'peak MB':>16} {'real-time factor':>17}",
-    ]
-    lines += [
-        f"{s['name']:12} {s['seconds']:14.2f} {s['peak_mb']:16,.0f} {s['real_time_factor']:17.3f}"
+def _table(costs: dict[str, Any], heading: str) -> str:
+    """Parts and stages as tables within the terminal, and below each what its numbers count."""
+    from s5eval.harness.report.terminal_layout import aligned, fitted
+
+    parts = [("part", "parameters", "multiply-adds/s")]
+    parts += [(p["name"], f"{p['parameters']:,}", f"{p['macs_per_second'] / 1e9:.2f} G") for p in costs["parts"]]
+    parts.append(("total", f"{costs['parameters']:,}", ""))
+    stages = [("stage", "seconds", "peak MB", "real-time factor")]
+    stages += [
+        (s["name"], f"{s['seconds']:.2f}", f"{s['peak_mb']:,.0f}", f"{s['real_time_factor']:.3f}")
         for s in costs["stages"]
     ]
-    return "\n".join(lines)
+    told = [_counted(costs), _applied(costs)]
+    return fitted("\n".join([heading, "", *aligned(parts), "", *told, "", *aligned(stages)]))

@@ -19,7 +19,7 @@ _BANDS = 128
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff }
-section { margin: 2rem 0 } img { width: 100% } h2 { margin: 0 0 .3rem }
+section { margin: 2rem 0; max-width: calc(var(--draws) * 27.5rem) } img { width: 100% } h2 { margin: 0 0 .3rem }
 .players { display: flex; gap: 1rem } .players audio { flex: 1; min-width: 0 }
 @media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 } img { filter: brightness(.9) } }
 """
@@ -43,7 +43,7 @@ def write_preview(
         UsageError: a file stands at `folder`.
     """
     make_folder(folder)
-    sections = []
+    sections, several = [], "" if draws == 1 else "s"
     for kind in kinds:
         sounds = []
         for i in range(draws):
@@ -55,16 +55,18 @@ def write_preview(
         players = "".join(f'<audio controls preload="none" src="{escape(kind)}_{i}.wav"></audio>' for i in range(draws))
         sections.append(
             f'<section><h2>{escape(kind)}</h2><img src="{escape(kind)}.png" '
-            f'alt="Spectrograms of {draws} sounds of the class {escape(kind)}">'
+            f'alt="Spectrogram{several} of {draws} sound{several} of the class {escape(kind)}">'
             f'<div class="players">{players}</div></section>'
         )
     page = folder / "index.html"
     write_atomically(
         page,
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Procedural sound events</title><style>{_STYLE}</style><h1>Procedural sound events</h1>"
-        f"<p>{draws} draws per class with seed {seed}; mel spectrograms, 70 dB range, time in seconds.</p>"
-        f"{''.join(sections)}</html>",
+        f"<title>Procedural sound events</title><style>{_STYLE}</style>"
+        f'<body style="--draws: {draws}"><h1>Procedural sound events</h1>'
+        f"<p>{draws} draw{several} per class with seed {seed}; mel spectrograms, 70 dB range, frequency in Hz, time in "
+        "seconds.</p>"
+        f"{''.join(sections)}</body></html>",
     )
     return page
 

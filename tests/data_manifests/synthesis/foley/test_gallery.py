@@ -14,6 +14,11 @@ def test_the_page_shows_and_plays_what_is_beside_it(tmp_path: Path) -> None:
         assert (tmp_path / "p" / name).stat().st_size > 1000
     assert len(re.findall("<audio", text)) == 4 and len(re.findall("<img", text)) == 2
     assert "http" not in text
+    assert "2 draws per class" in text and "Spectrograms of 2 sounds of" in text
+    assert "frequency in Hz" in text
+    one = write_preview(tmp_path / "q", kinds=("Doorbell",), draws=1).read_text()
+    assert "1 draw per class" in one and "Spectrogram of 1 sound of" in one
+    assert "--draws: 1" in one and "var(--draws) * 27.5rem" in one, "a picture is not blown up to the page's width"
     assert np.abs(soundfile.read(tmp_path / "p" / "Doorbell_0.wav")[0]).max() < 0.71
 
 
