@@ -86,7 +86,7 @@ def ablation_table(ablation: Ablation) -> str:
         for row in ablation.rows
         if row.name != ablation.baseline
     ]
-    lines = [caption(ablation), "", *aligned(rows), "", *aligned(deltas), ""]
+    lines = [caption(ablation), "", *aligned(rows, apart=0), "", *aligned(deltas), ""]
     lines += ["95 % intervals, differences paired; * the interval excludes 0; stage runs: executed (+ reused)"]
     lines += [NO_STAR] if _few(ablation) else []
     lines += [f"({letter}) {mark}" for mark, letter in ablation.notes.items()]

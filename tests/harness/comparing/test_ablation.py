@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from s5eval.harness.comparing.ablation import Ablation
+from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
 from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid
 from s5eval.harness.comparing.ablation_latex import ablation_latex, escape
 from s5eval.harness.comparing.ablation_running import run_grid
 from s5eval.harness.comparing.ablation_tables import ablation_markdown, ablation_table, published_rows
 from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.run_summary import MetricValue
 
 Call = Callable[..., Any]
 SYSTEM = ("--system", "staged:build")
@@ -280,3 +281,13 @@ def test_an_ablation_by_workers_is_the_same_and_pays_as_much(staged_set: Path, t
         assert {key: one[key] for key in ("name", "metrics", "delta", "stage_runs")} == {
             key: other[key] for key in ("name", "metrics", "delta", "stage_runs")
         }
+
+
+def test_a_narrow_terminal_cuts_neither_names_of_rows_nor_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("capi_sdri", "mixture_accuracy", "source_accuracy", "capi_sdri_zero_floor")
+    metrics = {name: MetricValue(60.0, 20.0, 100.0, 10, 10) for name in names}
+    rows = [AblationRow(f"{k} stages + AF-Whisper", {}, None, metrics, dict.fromkeys(names, Delta())) for k in range(2)]
+    monkeypatch.setenv("COLUMNS", "80")
+    text = ablation_table(Ablation(None, rows[0].name, tuple(rows), ()))
+    assert "\n0 stages + AF-Whisper\n" in text
+    assert text.count("[20.00, 100.00]") == 6
