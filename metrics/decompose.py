@@ -54,8 +54,9 @@ class Decomposition:
         value: as scored; None when undefined.
         bound: right labels for the best-matching candidates; None for a scene without a target.
         oracle_labels: the estimates as they were kept, each that matches a reference with its true label.
-        oracle_count: the true number of candidates, the least silent ones, with the labels they were given.
-        oracle_silence: exactly the candidates that match a reference, with the labels they were given.
+        oracle_count: the true number of candidates, the least silent ones, with the labels they were given; None where
+            all candidates are as sure to be there, as wavs are: nothing says which of them would go.
+        oracle_silence: exactly the candidates that match a reference, with the labels they were given; None likewise.
         losses: sum to bound − value wherever there is a target.
     """
 
@@ -94,7 +95,7 @@ def decompose(
     Args:
         pair_scores: tables of all N candidates and R references.
         candidate_labels: N labels, as the system gave them.
-        p_silence: (N,), how likely each candidate is to be silent.
+        p_silence: (N,), how likely each candidate is to be silent; 0 for all where nobody has said.
         selected: the candidates that became estimates.
         reference_labels: R labels.
         scored: the score of the selected candidates, in that order, where it is known already.
@@ -119,13 +120,14 @@ def decompose(
     owner = match_waveforms(pair_scores, range(len(candidate_labels)))
     true_labels = {k: reference_labels[r] for k, r in match_waveforms(pair_scores, selected).items()}
     least_silent = np.lexsort((np.arange(len(p_silence)), p_silence.round(PLACES)))[: len(reference_labels)]
+    may_be_silent = bool(p_silence.any())  # else nobody has decided on silence, and nothing can be put right
     improvements = [float(pair_scores.sdr[k, r] - pair_scores.sdr_mixture[r]) for k, r in owner.items()]
     return Decomposition(
         value=as_given(selected).value,
         bound=sum(improvements) / len(reference_labels) if len(reference_labels) else None,
         oracle_labels=score(selected, [true_labels.get(k, candidate_labels[k]) for k in selected]).value,
-        oracle_count=as_given(sorted(int(k) for k in least_silent)).value,
-        oracle_silence=as_given(sorted(owner)).value,
+        oracle_count=as_given(sorted(int(k) for k in least_silent)).value if may_be_silent else None,
+        oracle_silence=as_given(sorted(owner)).value if may_be_silent else None,
         losses=_losses(pair_scores, candidate_labels, selected, reference_labels, owner, as_given(selected)),
     )
 

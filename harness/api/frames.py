@@ -77,7 +77,8 @@ class Run:
         Columns: `status` (scored, predicted, failed); `capi_sdri`, `capi_sdri_optimal` (with the SDRi-optimal pairing,
         where that differs), `ca_sdri`, `zero_floor`, `gain_floor`, dB; `n_references`, `n_estimates`, `n_entries`,
         `tp`, `fp`, `fn`, counts; `exact`; `bound_…`, dB: CAPI-SDRi with right `labels` and decisions, the what-if
-        values `oracle_labels`, `oracle_count`, `oracle_silence`, and the bounds; `loss_…`, dB of this mixture by kind;
+        values `oracle_labels`, `oracle_count`, `oracle_silence` (the last two NA where no candidate has a silence
+        probability), and the bounds; `loss_…`, dB of this mixture by kind;
         with secondary metrics `casa_…` and `bss_…`, dB; `capi_sdri_as_written`, dB, and `clipped_samples` of the
         16-bit files; `seconds` of the system; `flags`, separated by spaces; `error`.
         """

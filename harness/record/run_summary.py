@@ -73,8 +73,8 @@ class RunDecomposition:
         gap: ceiling − value, dB.
         terms: what the gap is made of, dB; they sum to it, and a negative one is a gain.
         oracle_labels: CAPI-SDRi with the labels put right, dB.
-        oracle_count: with the number of estimates put right, dB.
-        oracle_silence: with the silence decisions put right, dB.
+        oracle_count: with the number of estimates put right, dB; None where no candidate has a silence probability.
+        oracle_silence: with the silence decisions put right, dB; None likewise.
         classes: loss by class and kind, dB.
         confusions: the largest first.
     """

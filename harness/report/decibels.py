@@ -66,9 +66,18 @@ def decomposition_lines(decomposition: RunDecomposition) -> list[str]:
         extra = _confusions(decomposition) if step.term == "confusion" else ""
         rows.append((step.title, number(step.value, 3), f"{step.note}{extra}"))
     lines = aligned(rows, left=(0, 2))
+    return [*lines, *what_if_lines(decomposition)]
+
+
+def what_if_lines(decomposition: RunDecomposition) -> list[str]:
+    """CAPI-SDRi with one thing put right at a time, and why some of these values are below it, where they are."""
     found = {name: getattr(decomposition, name) for name in ORACLES}
-    what_if = (f"{ORACLE_TITLES[name]} {number(value, 3)}" for name, value in found.items() if value is not None)
-    return [*lines, f"CAPI-SDRi with one thing put right: {', '.join(what_if)} dB"]
+    known = {ORACLE_TITLES[name]: number(value, 3) for name, value in found.items() if value is not None}
+    lines = [f"CAPI-SDRi with one thing put right: {', '.join(f'{name} {text}' for name, text in known.items())} dB"]
+    shown = float(number(decomposition.value, 3))  # what reads as equal needs no reason
+    lower = " and ".join(name for name, text in known.items() if float(text) < shown)
+    why = "a candidate with a wrong label, or worse than the mixture, then counts"
+    return [*lines, f"({lower} below the score: {why})"] if lower else lines
 
 
 def _confusions(decomposition: RunDecomposition) -> str:

@@ -22,7 +22,7 @@ from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.svg import plain
-from s5eval.harness.report.decibels import LOSS_TITLES, ladder
+from s5eval.harness.report.decibels import LOSS_TITLES, ladder, what_if_lines
 from s5eval.harness.report.pictures import small_pictures
 from s5eval.harness.report.rows import MixtureRow, mixture_row
 from s5eval.harness.report.sounds import Sounds, find_sounds
@@ -184,6 +184,7 @@ def render_pages(
         "whole": whole(summary),
         "unverified": unverified(record),
         "ladder": ladder(summary.decomposition) if summary.decomposition is not None else [],
+        "what_if": typeset(" ".join(what_if_lines(summary.decomposition))) if summary.decomposition is not None else "",
         "loss_titles": LOSS_TITLES,
         "secondary_titles": SECONDARY_TITLES,
         "bound_notes": BOUND_NOTES,

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from s5eval.harness.record.run_summary import Confusion, RunDecomposition, Term
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.metrics.decompose import LossKind
+from s5eval.metrics.decompose import Decomposition, LossKind
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
 TERMS: tuple[Term, ...] = get_args(Term)
@@ -48,7 +48,7 @@ def decompose_run(scores: Sequence[MixtureScore]) -> RunDecomposition | None:
         ceiling=ceiling,
         gap=ceiling - value,
         terms=terms,
-        **{name: _mean([getattr(part, name) for _, part in parts]) for name in ORACLES},
+        **{name: _what_if(parts, name) for name in ORACLES},
         classes=_by_class(by_cause),
         confusions=tuple(
             Confusion(label, other or "", loss, counts["confusion", label, other])
@@ -95,6 +95,15 @@ def _by_class(by_cause: Mapping[Cause, float]) -> dict[str, dict[LossKind, float
     return dict(sorted(classes.items()))
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _what_if(parts: Sequence[tuple[MixtureScore, Decomposition]], name: OracleName) -> float | None:
+    """The mean over the mixtures that define it; where silence was not decided in any of them there is none.
+
+    A mixture with targets that leaves it open, one without candidates say, stays as it was scored.
+    """
+    if all(getattr(part, name) is None for score, part in parts if score.reference_labels):
+        return None
+    stays = [score.capi_sdri if score.reference_labels else None for score, _ in parts]
+    found = [getattr(part, name) for _, part in parts]
+    values = [stay if value is None else value for value, stay in zip(found, stays, strict=True)]
     defined = [value for value in values if value is not None]
-    return sum(defined) / len(defined) if defined else None
+    return sum(defined) / len(defined)

@@ -159,3 +159,16 @@ def test_the_bound_is_the_official_score_of_the_candidates_with_true_labels() ->
             is not None
         )
         assert parts.bound == pytest.approx(best)
+
+
+def test_without_silence_probabilities_neither_count_nor_silence_can_be_put_right() -> None:
+    """Wavs have none; to keep the first of them by name says nothing."""
+    parts = decompose(
+        tables([*GOOD, [-20.0, -20.0]], [0, 0]),
+        candidate_labels=list("ABC"),
+        p_silence=np.zeros(3),
+        selected=[0, 1, 2],
+        reference_labels=list("AB"),
+    )
+    assert (parts.oracle_count, parts.oracle_silence) == (None, None)
+    assert parts.oracle_labels == parts.value == 6.0

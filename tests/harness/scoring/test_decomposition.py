@@ -1,5 +1,6 @@
 """The section `decomposition` of a summary: terms that sum to the gap, silent scenes, the table and the page."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,39 @@ def test_confusions_name_the_class_they_go_to() -> None:
     assert "Cough → Speech 6.00" in text
     steps = {step.title: step.value for step in ladder(parts)}
     assert steps["CAPI-SDRi"] + steps["+ confusions"] == steps["= bound"]
+
+
+def test_a_run_of_wavs_has_no_count_and_no_silence_to_put_right(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    run = tmp_path / "run"
+    said = s5eval("score", small_set / "estimate", "--data", small_set, "--out", run)
+    (line,) = (line for line in said.out.splitlines() if "put right" in line)
+    assert re.fullmatch(r"CAPI-SDRi with one thing put right: labels [\d.]+ dB", line)
+    assert line in (run / "report.html").read_text()
+    compared = s5eval("compare", run, run).out
+    assert "with the labels put right" in compared
+    assert "with the count put right" not in compared
+
+
+def test_one_mixture_without_silence_probabilities_stays_as_it_was_scored() -> None:
+    sure = table([[6.0], [-9.0]], [5, 15], [0.0, 0.0], ("Cough",))  # 6 dB, thinned by a false alarm
+    parts = decompose_run(scored([sure, table([[8.0], [-9.0]], [5, 15], [0.1, 0.4], ("Cough",))]))
+    assert parts is not None
+    assert (parts.value, parts.oracle_count, parts.oracle_silence) == (3.5, 5.5, 5.5)
+    alone = decompose_run(scored([sure]))
+    assert alone is not None
+    assert (alone.oracle_labels, alone.oracle_count, alone.oracle_silence) == (3.0, None, None)
+
+
+def test_a_what_if_value_below_the_score_says_why() -> None:
+    """The dropped candidate is the second source, under a wrong label: to keep it makes an entry of 0 dB more."""
+    dropped = table([[6.0, -9.0], [-9.0, 4.0]], [5, 15], [0.1, 0.9], ("Cough", "Pour"))
+    parts = decompose_run(scored([dropped]))
+    assert parts is not None
+    assert (parts.value, parts.oracle_count, parts.oracle_silence) == (3.0, 2.0, 2.0)
+    assert decomposition_lines(parts)[-2:] == [
+        "CAPI-SDRi with one thing put right: labels 3.000, count 2.000, silence 2.000 dB",
+        "(count and silence below the score: a candidate with a wrong label, or worse than the mixture, then counts)",
+    ]
 
 
 def test_there_is_none_without_targets() -> None:
