@@ -9,6 +9,8 @@ faultless classifier. Every decibel between the bound and CAPI-SDRi is booked on
 - repeated class: it was kept with the right label, and another estimate of that class took its place;
 - false alarm: an estimate that belongs to no reference.
 
+What lies between the bound and the references themselves is separation, and references that no candidate is there for.
+
 A negative loss is a gain: the waveform that was dropped, or answered for by another, is worse than the mixture.
 """
 
@@ -47,6 +49,19 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """References without a candidate, since there are fewer candidates than references.
+
+    Attributes:
+        references: how many.
+        value: what the references themselves would bring in their place, dB of the mean.
+    """
+
+    references: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Decomposition:
     """CAPI-SDRi of one mixture, what-if values and losses; dB.
 
@@ -58,6 +73,7 @@ class Decomposition:
             all candidates are as sure to be there, as wavs are: nothing says which of them would go.
         oracle_silence: exactly the candidates that match a reference, with the labels they were given; None likewise.
         losses: sum to bound − value wherever there is a target.
+        unanswered: references without a candidate; None: of before this was recorded.
     """
 
     value: float | None
@@ -66,6 +82,7 @@ class Decomposition:
     oracle_count: float | None
     oracle_silence: float | None
     losses: tuple[Loss, ...]
+    unanswered: Unanswered | None = None
 
 
 def subset(pair_scores: PairScores, rows: Sequence[int]) -> PairScores:
@@ -129,6 +146,7 @@ def decompose(
         oracle_count=as_given(sorted(int(k) for k in least_silent)).value if may_be_silent else None,
         oracle_silence=as_given(sorted(owner)).value if may_be_silent else None,
         losses=_losses(pair_scores, candidate_labels, selected, reference_labels, owner, as_given(selected)),
+        unanswered=_unanswered(pair_scores, owner),
     )
 
 
@@ -137,6 +155,15 @@ def match_waveforms(pair_scores: PairScores, rows: Sequence[int]) -> dict[int, i
     chosen = np.asarray(list(rows), np.intp)
     found = assign(pair_scores.sdr[chosen] - pair_scores.sdr_mixture)
     return {int(chosen[i]): int(r) for i, r in zip(*found, strict=True)}
+
+
+def _unanswered(pair_scores: PairScores, owner: dict[int, int]) -> Unanswered:
+    count = len(pair_scores.sdr_mixture)
+    absent = sorted(set(range(count)) - set(owner.values()))
+    if not absent:
+        return Unanswered(0, 0.0)
+    would_be = (pair_scores.sdr_perfect - pair_scores.sdr_mixture)[absent]
+    return Unanswered(len(absent), float(would_be.sum()) / count)
 
 
 def _losses(

@@ -58,6 +58,8 @@ def _decomposition(rows: Mapping[str, TermDifference] | None) -> list[str]:
         return []
     table: list[tuple[str, ...]] = [("where the decibels went, dB", "A", "B", "B − A")]
     table += [(f"lost to {title} ({LOSS_NOTES[name]})", *_cells(rows[name])) for name, title in LOSS_TITLES.items()]
+    if rows["unanswered"].first or rows["unanswered"].second:
+        table.append(("  of it on references that no candidate answers", *_cells(rows["unanswered"])))
     table.append(("gap to the references themselves", *_cells(rows["gap"])))
     table.append(())
     table.append(("bound: the same waveforms with right labels and decisions", *_cells(rows["bound"])))

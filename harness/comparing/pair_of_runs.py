@@ -236,4 +236,6 @@ def _decompositions(a: Sequence[MixtureScore], b: Sequence[MixtureScore]) -> dic
         return None
     levels = ("value", "bound", "ceiling", "gap", *ORACLES)
     rows = {name: TermDifference.of(getattr(first, name), getattr(second, name)) for name in levels}
-    return rows | {term: TermDifference.of(first.terms[term], second.terms[term]) for term in TERMS}
+    rows |= {term: TermDifference.of(first.terms[term], second.terms[term]) for term in TERMS}
+    absent = [None if side.unanswered is None else side.unanswered.value for side in (first, second)]
+    return rows | {"unanswered": TermDifference.of(*absent)}

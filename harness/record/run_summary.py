@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from s5eval.harness.record.codec import COMPLETE
 from s5eval.harness.record.run_record import Facts
 from s5eval.harness.record.tables import SecondaryName
-from s5eval.metrics.decompose import LossKind
+from s5eval.metrics.decompose import LossKind, Unanswered
 
 BoundMetricName = Literal["capi_sdri", "mixture_accuracy", "source_accuracy"]
 MetricName = Literal[
@@ -77,6 +77,7 @@ class RunDecomposition:
         oracle_silence: with the silence decisions put right, dB; None likewise.
         classes: loss by class and kind, dB.
         confusions: the largest first.
+        unanswered: references without a candidate, and what of `terms.separation` falls on them; None: not recorded.
     """
 
     value: float
@@ -89,6 +90,7 @@ class RunDecomposition:
     oracle_silence: float | None
     classes: Mapping[str, Annotated[Mapping[LossKind, float], COMPLETE]]
     confusions: tuple[Confusion, ...]
+    unanswered: Unanswered | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from s5eval.harness.report.charts.scale import round_step
 from s5eval.harness.report.charts.waterfall import WaterfallRow, waterfall
 from s5eval.harness.report.decibels import ladder
 from s5eval.harness.scoring.by_condition import GROUP_TITLES
-from s5eval.harness.scoring.decomposition import losses_by_cause
+from s5eval.harness.scoring.decomposition import BLAMED_KINDS, losses_by_cause
 from s5eval.metrics.bootstrap import bootstrap
 from s5eval.metrics.capi import Pair
 
@@ -43,7 +43,7 @@ def waterfall_of(decomposition: RunDecomposition, link: Link | None = None) -> s
             value,
             total=term is None,
             note=note,
-            href=link(loss=term) if link and value and term not in (None, "separation") else None,
+            href=link(loss=term) if link and value and term in BLAMED_KINDS else None,
         )
         for title, value, note, term in ladder(decomposition)
     ]

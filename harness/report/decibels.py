@@ -1,7 +1,8 @@
 """Where the decibels of a run went, as text: from CAPI-SDRi over the losses up to the references themselves."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.record.run_summary import RunDecomposition, Term
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import number
@@ -26,6 +27,8 @@ LOSS_NOTES: dict[Term, str] = {
     "separation": "the waveforms; no label or threshold would bring it back",
 }
 
+UNANSWERED_TITLE = "no candidate"
+"""Of the step for references that are there and were never separated: no decision has dropped them."""
 
 ORACLE_TITLES: dict[OracleName, str] = {
     "oracle_labels": "labels",
@@ -41,18 +44,27 @@ class Step(NamedTuple):
     title: str
     value: float
     note: str
-    term: Term | None = None
+    term: Term | Literal["unanswered"] | None = None
 
 
 def ladder(decomposition: RunDecomposition) -> list[Step]:
-    """CAPI-SDRi, what was lost to labels and decisions, the bound, separation, ceiling."""
+    """CAPI-SDRi, what was lost to labels and decisions, the bound, what nobody separated, separation, ceiling."""
+    absent, separation = decomposition.unanswered, decomposition.terms["separation"]
+    steps = ladder_to_bound(decomposition)
+    if absent is not None and absent.references:
+        note = f"{counted(absent.references, 'reference')} that no candidate answers"
+        steps.append(Step(f"+ {UNANSWERED_TITLE}", absent.value, note, "unanswered"))
+        separation -= absent.value
+    steps.append(_lost("separation", separation))
+    return [*steps, Step("= ceiling", decomposition.ceiling, "the references themselves")]
+
+
+def ladder_to_bound(decomposition: RunDecomposition) -> list[Step]:
+    """The part of the ladder that labels and decisions are to blame for."""
     terms = decomposition.terms
     steps = [Step("CAPI-SDRi", decomposition.value, "")]
     steps += [_lost(term, terms[term]) for term in LOSS_TITLES if term != "separation"]
-    steps.append(Step("= bound", decomposition.bound, "the same waveforms with right labels and decisions"))
-    steps.append(_lost("separation", terms["separation"]))
-    steps.append(Step("= ceiling", decomposition.ceiling, "the references themselves"))
-    return steps
+    return [*steps, Step("= bound", decomposition.bound, "the same waveforms with right labels and decisions")]
 
 
 def _lost(term: Term, value: float) -> Step:

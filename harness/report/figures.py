@@ -11,7 +11,7 @@ from s5eval.harness.record.run_summary import AnyMetricName, RunDecomposition
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import Slice, confusion_cells, pairs_of, snr_bins
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
-from s5eval.harness.report.decibels import ladder
+from s5eval.harness.report.decibels import ladder_to_bound
 from s5eval.harness.report.figure_title import figure_title, put_title
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import (
@@ -72,7 +72,7 @@ def run_figures(run: Path) -> dict[str, Callable[[], "Figure"]]:
 
 def decomposition_figure(decomposition: RunDecomposition, title: str = "") -> "Figure":
     """The ladder from CAPI-SDRi to the bound as a waterfall; what separation would bring is told below it."""
-    steps = ladder(decomposition)[:-2]  # without separation and the ceiling
+    steps = ladder_to_bound(decomposition)
     figure = new_figure(COLUMN, 0.75 + 0.22 * len(steps))
     axes = figure.subplots()
     level, widest = 0.0, max(abs(decomposition.value), abs(decomposition.bound), 1e-9)

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from s5eval.harness.record.run_summary import Confusion, RunDecomposition, Term
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.metrics.decompose import Decomposition, LossKind
+from s5eval.metrics.decompose import Decomposition, LossKind, Unanswered
 from s5eval.metrics.tolerance import LAST_BITS, settled
 
 TERMS: tuple[Term, ...] = get_args(Term)
@@ -55,6 +55,7 @@ def decompose_run(scores: Sequence[MixtureScore]) -> RunDecomposition | None:
             for (kind, label, other), loss in sorted(by_cause.items(), key=_largest_first)
             if kind == "confusion"
         ),
+        unanswered=_unanswered([part for _, part in targets]),
     )
 
 
@@ -75,6 +76,13 @@ def losses_by_cause(scores: Sequence[MixtureScore]) -> tuple[dict[Cause, float],
             by_cause["false_alarm", estimate.label, None] += thinning / (len(alarms) * len(score.estimates))
             counts["false_alarm", estimate.label, None] += 1
     return dict(by_cause), dict(counts)
+
+
+def _unanswered(targets: Sequence[Decomposition]) -> Unanswered | None:
+    known = [part.unanswered for part in targets if part.unanswered is not None]
+    if len(known) < len(targets):
+        return None  # some lines are of before this was recorded
+    return Unanswered(sum(part.references for part in known), sum(part.value for part in known) / len(targets))
 
 
 def _alarms(scores: Sequence[MixtureScore]) -> list[MixtureScore]:

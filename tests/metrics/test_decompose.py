@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s5eval.metrics.capi import capi_sdri
-from s5eval.metrics.decompose import Decomposition, decompose, subset
+from s5eval.metrics.decompose import Decomposition, Unanswered, decompose, subset
 from s5eval.metrics.sdr import PairScores
 
 
@@ -172,3 +172,16 @@ def test_without_silence_probabilities_neither_count_nor_silence_can_be_put_righ
     )
     assert (parts.oracle_count, parts.oracle_silence) == (None, None)
     assert parts.oracle_labels == parts.value == 6.0
+
+
+def test_references_without_a_candidate_are_told_from_waveforms_that_could_be_better() -> None:
+    parts = run([[7.0, 9.0]], [0, 2], "A", [0], "AB")  # the candidate is the second reference's, or the first's: 7 to 7
+    assert parts.unanswered is not None
+    perfect = tables([[7.0, 9.0]], [0, 2]).sdr_perfect
+    assert parts.unanswered.references == 1
+    assert parts.unanswered.value == pytest.approx((perfect[1] - 2) / 2)
+    nothing = run([], [0, 2], "", [], "AB").unanswered
+    assert nothing is not None
+    assert (nothing.references, nothing.value) == (2, pytest.approx((perfect.sum() - 2) / 2))
+    assert run(GOOD, [0, 0], "AB", [0], "AB").unanswered == Unanswered(0, 0.0)  # a miss is no such reference
+    assert run([[]], [], "A", [0], "").unanswered == Unanswered(0, 0.0)

@@ -67,6 +67,7 @@ def flat(line: dict[str, Any]) -> dict[str, Any]:
     old["exact"] = labels["fp"] == labels["fn"] == 0 if labels else None
     parts = rest["decomposition"]
     if parts is not None:
+        later = ("value", "unanswered")
         losses = [[loss[key] for key in ("kind", "label", "other", "value")] for loss in parts["losses"]]
-        rest["decomposition"] = {**{key: value for key, value in parts.items() if key != "value"}, "losses": losses}
+        rest["decomposition"] = {**{key: value for key, value in parts.items() if key not in later}, "losses": losses}
     return {**rest, **outcome, **old, "flags": [f"{flag['kind']}:{flag['number']}" for flag in rest["flags"]]}

@@ -23,6 +23,8 @@ Call = Callable[..., Any]
 
 RECORDED = Path(__file__).parent / "recorded"
 FOLDERS = sorted(path for version in RECORDED.iterdir() for path in version.iterdir())
+LATER = ("+ no candidate", "+ separation", "CAPI-SDRi with one thing put right")
+"""How lines of a table begin that say more when a run is scored today."""
 
 pytestmark = pytest.mark.usefixtures("systems_on_path")
 
@@ -137,7 +139,9 @@ def test_the_table_of_a_folder_of_before_is_that_of_today(recorded: Call, s5eval
     before = summary_table(read_summary(run))
     assert "answers 4 of 6 mixtures" in before and "1 mixtures failed" in before
     assert s5eval("rescore", run).code == 4
-    assert summary_table(read_summary(run)) == before
+    assert [line for line in summary_table(read_summary(run)).splitlines() if not line.startswith(LATER)] == [
+        line for line in before.splitlines() if not line.startswith(LATER)
+    ]
 
 
 def test_a_folder_of_a_later_version_is_refused(recorded: Call, s5eval: Call) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 from sealed_files import edit_record
 
+from s5eval.harness.record.reading import read_summary
 from s5eval.harness.record.run_summary import Confusion
 from s5eval.harness.record.tables import MixtureScore, PairTable
-from s5eval.harness.report.decibels import decomposition_lines, ladder
+from s5eval.harness.report.decibels import decomposition_lines, ladder, ladder_to_bound
 from s5eval.harness.scoring.decomposition import BLAMED_KINDS, decompose_run
 from s5eval.harness.scoring.mixture import score_candidates
+from s5eval.metrics.decompose import Unanswered
 from s5eval.metrics.sdr import PairScores
 from s5eval.systems.decision import Decision
 
@@ -110,6 +113,43 @@ def test_a_what_if_value_below_the_score_says_why() -> None:
         "CAPI-SDRi with one thing put right: labels 3.000, count 2.000, silence 2.000 dB",
         "(count and silence below the score: a candidate with a wrong label, or worse than the mixture, then counts)",
     ]
+
+
+def test_references_that_nothing_answers_are_a_step_of_their_own(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    for name in ("m_1_0_Speech", "m_4_1_Typing"):
+        (small_set / "estimate" / f"{name}.wav").unlink()
+    run = tmp_path / "run"
+    said = s5eval("score", small_set / "estimate", "--data", small_set, "--out", run)
+    assert "3 references that no candidate answers" in said.out  # of m_1, m_3 and m_4
+    parts = read_summary(run).decomposition
+    assert parts is not None
+    assert parts.unanswered is not None
+    assert parts.unanswered.references == 3
+    steps = {step.title: step for step in ladder(parts)}
+    assert steps["+ no candidate"].value + steps["+ separation"].value == pytest.approx(parts.terms["separation"])
+    assert sum(step.value for step in steps.values() if step.term) == pytest.approx(parts.gap)
+    assert steps["+ separation"].value == pytest.approx((parts.ceiling - parts.bound) - parts.unanswered.value)
+    assert "no candidate" in (run / "report.html").read_text()
+    compared = s5eval("compare", run, run)
+    assert "of it on references that no candidate answers" in compared.out
+    assert [step.title for step in ladder_to_bound(parts)][-1] == "= bound"
+
+
+def test_where_every_reference_has_a_candidate_there_is_no_such_step(make_tables: Tables) -> None:
+    parts = decompose_run(scored(make_tables(40, 1)))
+    assert parts is not None
+    whole = replace(parts, unanswered=Unanswered(0, 0.0))
+    unknown = replace(parts, unanswered=None)  # a record of before
+    assert ladder(whole) == ladder(unknown)
+    assert ladder(whole)[-2].value == parts.terms["separation"]
+    lines_of_before = [
+        replace(score, decomposition=replace(score.decomposition, unanswered=None))
+        for score in scored(make_tables(3, 1))
+        if score.decomposition is not None
+    ]
+    before = decompose_run([*scored(make_tables(3, 2)), *lines_of_before])
+    assert before is not None
+    assert before.unanswered is None
 
 
 def test_there_is_none_without_targets() -> None:
