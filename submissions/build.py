@@ -67,7 +67,8 @@ def build_submission(
     with _locked(out):
         _sweep(out, name.label)
         members = list(_members(submission, name.label))
-        expected = Expected("the run", frozenset(answer.mixture_id for answer in submission.outputs), submission.frames)
+        answered = frozenset(answer.mixture_id for answer in submission.outputs)
+        expected = Expected("the run", answered, submission.frames, told=False)
         target = _folder_target(out, name.label) if folder else None
         with _disk_errors(out), atomic_path(archive) as temporary:
             write_zip(temporary, members, compress=compress, progress=progress)

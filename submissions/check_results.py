@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
 from s5eval.data_manifests.naming import MixtureIds, parse_source_stem
 from s5eval.submissions.check_json import Node, Note, is_number, load_json, shown_value
 from s5eval.submissions.results import PADDING
+from s5eval.submissions.rules import EVAL_IDS
 
 DEV_MIXTURES = 1512
 """Mixtures of the official development test set."""
@@ -46,6 +48,14 @@ def check_eval_results(content: bytes, note: Note) -> ListedFiles | None:
     return listed
 
 
+def check_eval_count(listed: ListedFiles, note: Note) -> None:
+    """Warn of what answers something else than the challenge asks for: whole and valid, and yet no entry to it."""
+    known = len(listed.mixtures.intersection(EVAL_IDS))
+    if known < len(EVAL_IDS):
+        mixtures = counted(len(listed.mixtures), "mixture")
+        note("eval-count", f"{mixtures}, {known or 'none'} of the official evaluation set's {len(EVAL_IDS):,}")
+
+
 def _check_estimate(estimate: Node, mixture: str | None, listed: ListedFiles) -> None:
     estimate.check_keys(("filename", "label", "probability"))
     file, label = estimate.text("filename"), estimate.text("label")
@@ -76,7 +86,7 @@ def check_dev_results(content: bytes, note: Note, *, official: bool) -> int | No
     Args:
         content: the file.
         note: takes findings.
-        official: the submission answers the official evaluation set, so these are the official test mixtures.
+        official: the submission is one to the challenge, as far as anybody knows: these are the official test mixtures.
     """
     value = load_json(content, note)
     if value is None:
@@ -93,7 +103,10 @@ def check_dev_results(content: bytes, note: Note, *, official: bool) -> int | No
             means[f"label_metrics.{key}"] = _value(node, key, low=0.0, high=100.0)
     details = root.items("details")
     if official and len(details) != DEV_MIXTURES:
-        note("dev-count", f"{len(details)} mixtures in 'details', the development test set has {DEV_MIXTURES}")
+        note(
+            "dev-count",
+            f"{counted(len(details), 'mixture')} in 'details', the development test set has {DEV_MIXTURES:,}",
+        )
     seen: set[str] = set()
     rows = []
     for detail in details:

@@ -24,6 +24,7 @@ class Expected:
         frames: samples of every output, if all are equally long; None: not known.
         frames_of: samples by mixture id, where they are known one by one.
         official: it is the official evaluation set.
+        told: somebody has said that these are to be answered; else a submission is held against the challenge's.
     """
 
     source: str
@@ -31,14 +32,17 @@ class Expected:
     frames: int | None = EVAL_FRAMES
     frames_of: dict[str, int] = field(default_factory=dict)
     official: bool = False
+    told: bool = True
 
     def length(self, mixture_id: str) -> int | None:
         """Samples that an output of this mixture must have; None: not known."""
         return self.frames_of.get(mixture_id, self.frames)
 
 
-NOT_KNOWN = Expected("not known: nothing names a mixture that could be read", None)
-OFFICIAL = Expected(f"the official evaluation set ({len(EVAL_IDS)} mixtures)", frozenset(EVAL_IDS), official=True)
+NOT_KNOWN = Expected("not known: nothing names a mixture that could be read", None, told=False)
+OFFICIAL = Expected(
+    f"the official evaluation set ({len(EVAL_IDS)} mixtures)", frozenset(EVAL_IDS), official=True, told=False
+)
 
 
 def find_expected(
@@ -119,4 +123,4 @@ def guess_expected(mixture_ids: Collection[str]) -> Expected:
     """The official evaluation set if any id is one of its ids; otherwise nothing is known of the mixtures."""
     if not mixture_ids or any(id_ in (OFFICIAL.ids or ()) for id_ in mixture_ids):
         return OFFICIAL
-    return Expected("not known: give `data` or `mixtures` to check that every mixture is answered", None)
+    return Expected("not known: give `data` or `mixtures` to check that every mixture is answered", None, told=False)

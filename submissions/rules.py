@@ -86,6 +86,7 @@ RULES: Mapping[str, Severity] = {
     "nparams": "error",
     "nparams-unknown": "warning",
     "nparams-differ": "warning",
+    "eval-count": "warning",
     "soundscape-duplicate": "error",
     "soundscape-missing": "error",
     "soundscape-unknown": "error",

@@ -16,7 +16,7 @@ from s5eval.data_manifests.naming import MixtureIds, SourceName, format_source_n
 from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.check_audio import check_audio
 from s5eval.submissions.check_json import Note
-from s5eval.submissions.check_results import ListedFiles, check_dev_results, check_eval_results
+from s5eval.submissions.check_results import ListedFiles, check_dev_results, check_eval_count, check_eval_results
 from s5eval.submissions.expected import NOT_KNOWN, Expected, guess_expected
 from s5eval.submissions.rules import (
     AUDIO_FOLDER,
@@ -202,7 +202,7 @@ class _Checks:
         content, file = self._json(DEV_RESULTS), f"{self.top}{DEV_RESULTS}"
         if content is None:
             return
-        nparams = check_dev_results(content, self.note_on(file), official=expected.official)
+        nparams = check_dev_results(content, self.note_on(file), official=expected.official or not expected.told)
         stated = None if listed is None else listed.nparams
         if None not in (nparams, stated) and nparams != stated:
             self.note("nparams-differ", file, f"nparams is {nparams}, {EVAL_RESULTS} says {stated}")
@@ -253,6 +253,8 @@ class _Checks:
     def check_listing(self, expected: Expected, listed: ListedFiles) -> None:
         """`eval_results.json` against the outputs and the mixtures that must be answered."""
         file = f"{self.top}{EVAL_RESULTS}"
+        if not (expected.told or expected.official):
+            check_eval_count(listed, self.note_on(file))
         if expected.ids is not None:
             for id_ in sorted(expected.ids - listed.mixtures):
                 self.note("soundscape-missing", file, f"the mixture {id_!r} is not listed, not even without outputs")

@@ -24,6 +24,8 @@ from s5eval.submissions.validate import check_submission
 
 LABEL = "Choi_KAIST_task4_1"
 NAME = make_name("Choi", "KAIST", 1)
+OF_ANOTHER_SET = ("dev-count", "eval-count")
+"""Warnings of a submission that answers no official mixture."""
 
 
 def official_checks(archive: Path, mixtures: set[str]) -> None:
@@ -115,10 +117,19 @@ def test_compressed(submission: Submission, tmp_path: Path, expected: Expected) 
     assert check_submission(built.archive, expected=expected).findings == ()
 
 
+def test_what_is_not_of_the_challenge_is_built_with_a_warning(submission: Submission, tmp_path: Path) -> None:
+    built = build_submission(submission, NAME, tmp_path / "out")
+    assert built.report.ok
+    assert [(found.rule, found.message) for found in built.report.findings] == [
+        ("dev-count", "2 mixtures in 'details', the development test set has 1,512"),
+        ("eval-count", "5 mixtures, none of the official evaluation set's 2,567"),
+    ]
+
+
 def test_no_outputs_at_all_is_a_warning(submission: Submission, tmp_path: Path) -> None:
     silent = replace(submission, outputs=[MixtureOutputs(answer.mixture_id, ()) for answer in submission.outputs])
     built: Built = build_submission(silent, NAME, tmp_path / "out")
-    assert [found.rule for found in built.report.findings] == ["empty-eval-out"]
+    assert {found.rule for found in built.report.findings} == {"empty-eval-out", *OF_ANOTHER_SET}
 
 
 def test_nothing_stands_when_a_check_fails(submission: Submission, tmp_path: Path) -> None:
@@ -127,7 +138,7 @@ def test_nothing_stands_when_a_check_fails(submission: Submission, tmp_path: Pat
     with pytest.raises(SubmissionError, match=r"m_0_0_Speech\.wav.*audio-truncated") as caught:
         build_submission(submission, NAME, tmp_path / "out")
     assert caught.value.exit_code == 5
-    assert [found.rule for found in caught.value.findings] == ["audio-truncated"]
+    assert [found.rule for found in caught.value.findings] == ["audio-truncated", *OF_ANOTHER_SET]
     assert list((tmp_path / "out").iterdir()) == []
 
 
