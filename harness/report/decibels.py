@@ -81,6 +81,13 @@ def decomposition_lines(decomposition: RunDecomposition) -> list[str]:
     return [*lines, *what_if_lines(decomposition)]
 
 
+def nothing_blamed(decomposition: RunDecomposition) -> str:
+    """The ladder in a line, for a run that labels and decisions cost nothing: its steps above the bound."""
+    above = [step for step in ladder(decomposition)[len(ladder_to_bound(decomposition)) :] if step.term is not None]
+    said = (f"{step.title.removeprefix('+ ')}: {number(step.value, 3)} dB ({step.note})" for step in above)
+    return f"labels and decisions cost nothing here; {'; '.join(said)}"
+
+
 def what_if_lines(decomposition: RunDecomposition) -> list[str]:
     """CAPI-SDRi with one thing put right at a time, and why some of these values are below it, where they are."""
     found = {name: getattr(decomposition, name) for name in ORACLES}

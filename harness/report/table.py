@@ -14,7 +14,7 @@ from s5eval.harness.record.run_summary import (
     Summary,
 )
 from s5eval.harness.record.tables import SecondaryName
-from s5eval.harness.report.decibels import decomposition_lines
+from s5eval.harness.report.decibels import decomposition_lines, nothing_blamed
 from s5eval.harness.report.terminal_layout import aligned, is_narrow
 from s5eval.harness.report.text import counted, number, number_and_interval
 from s5eval.harness.scoring.decomposition import BLAMED_KINDS
@@ -60,8 +60,9 @@ def summary_table(summary: Summary) -> str:
     if summary.secondary:
         lines += ["", _secondary(summary.secondary)]
     parts = summary.decomposition
-    if parts is not None and any(abs(parts.terms[term]) > LAST_BITS for term in BLAMED_KINDS):
-        lines += ["", *decomposition_lines(parts)]
+    if parts is not None:
+        blamed = any(abs(parts.terms[term]) > LAST_BITS for term in BLAMED_KINDS)
+        lines += ["", *(decomposition_lines(parts) if blamed else [nothing_blamed(parts)])]
     if findings := summary.findings:
         counts = ", ".join(f"{count} {rule}" for rule, count in findings.items())
         lines += ["", f"findings about the files: {counts} (run.json lists them; strict runs refuse them)"]

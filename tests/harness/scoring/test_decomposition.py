@@ -13,7 +13,8 @@ from sealed_files import edit_record
 from s5eval.harness.record.reading import read_summary
 from s5eval.harness.record.run_summary import Confusion
 from s5eval.harness.record.tables import MixtureScore, PairTable
-from s5eval.harness.report.decibels import decomposition_lines, ladder, ladder_to_bound
+from s5eval.harness.report.decibels import decomposition_lines, ladder, ladder_to_bound, nothing_blamed
+from s5eval.harness.report.text import number
 from s5eval.harness.scoring.decomposition import BLAMED_KINDS, decompose_run
 from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.metrics.decompose import Unanswered
@@ -175,6 +176,18 @@ def test_run_rescore_and_page_show_it(
 def test_a_run_with_nothing_lost_to_labels_stays_short(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     result = s5eval("run", "--system", "oracle-gain", "--data", small_set, "--out", tmp_path / "run")
     assert "where the decibels went" not in result.out
+    parts = read_summary(tmp_path / "run").decomposition
+    assert parts is not None
+    separation = number(parts.terms["separation"], 3)
+    assert f"labels and decisions cost nothing here; separation: {separation} dB (the waveforms;" in result.out
+
+
+def test_what_nothing_answers_is_told_where_labels_and_decisions_cost_nothing() -> None:
+    empty = table([], [], [], ("Cough",))
+    parts = decompose_run(scored([table([[6.0]], [5], [0.1], ("Cough",)), empty]))
+    assert parts is not None
+    said = nothing_blamed(parts)
+    assert re.fullmatch(r"labels .* here; no candidate: [\d.]+ dB \(1 reference that .*\); separation: .*", said)
 
 
 def test_runs_of_before_are_read_all_the_same(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
