@@ -14,7 +14,7 @@ def comparison_html(comparison: PairOfRuns) -> str:
     heads += [f"warning: {warning}" for warning in comparison.warnings]
     heads += [f"left out, {LEFT_OUT[why]}: {counted(len(ids), 'mixture')}" for why, ids in comparison.left_out.items()]
     rows = [
-        (TITLES.get(path[-1], path[-1]), number(d.first, 3), number(d.second, 3), delta_text(d))
+        (TITLES[path[-1]], number(d.first, 3), number(d.second, 3), delta_text(d))
         for path, d in comparison.differences.items()
         if path[0] == "metrics"
     ]

@@ -46,7 +46,7 @@ def _group(path: tuple[str, ...]) -> str:
 
 
 def _row(path: tuple[str, ...], difference: Difference) -> tuple[str, ...]:
-    title = TITLES.get(path[-1], path[-1])
+    title = TITLES[path[-1]]
     name = title if len(path) == 2 else f"  {path[2]}: {title}"
     counts = f"{difference.better} / {difference.worse} / {difference.ties}"
     p = number(difference.p_sign, 3) if difference.p_sign is None or difference.p_sign >= 0.001 else "< 0.001"

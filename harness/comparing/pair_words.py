@@ -19,7 +19,7 @@ TITLES: dict[str, str] = {
     "recall": "recall %",
     **{str(name): f"{title} dB" for name, title in SECONDARY_TITLES.items()},
 }
-"""What the metrics are called in tables."""
+"""What the metrics are called in tables; every one that a column can have."""
 
 LEFT_OUT: dict[LeftOut, str] = {
     "first": "not scored in the first run",

@@ -9,6 +9,7 @@ from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
 from s5eval.harness.comparing.pair_words import LEFT_OUT
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
+from s5eval.harness.report.table import SECONDARY_TITLES
 from s5eval.harness.report.text import counted, typeset_interval
 from s5eval.harness.scoring.by_condition import GROUP_TITLES, SHORT_TITLES
 from s5eval.harness.scoring.paired import Difference
@@ -27,6 +28,7 @@ _TITLES = {
     "sdri": "SDRi, dB",
     "precision": "precision, %",
     "recall": "recall, %",
+    **{str(name): f"{title}, dB" for name, title in SECONDARY_TITLES.items()},
 }
 _FLIPS = ("fixed", "broken", "worse", "better")
 
@@ -97,7 +99,7 @@ def _difference(path: tuple[str, ...], difference: Difference) -> dict[str, Any]
     text = typeset_interval(difference.delta, difference.ci_low, difference.ci_high, 2, signed=True)
     return {
         "of": of if path[0] != "secondary" else "secondary",
-        "metric": _TITLES.get(path[-1], path[-1]),
+        "metric": _TITLES[path[-1]],
         "first": difference.first,
         "second": difference.second,
         "delta": difference.delta,

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from sealed_files import edit_record
 
 from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare_runs
-from s5eval.harness.record.tables import MixtureScore, Outcome
-from s5eval.harness.scoring.columns import METRICS, Column, all_columns
+from s5eval.harness.comparing.pair_words import TITLES
+from s5eval.harness.record.run_summary import AnyMetricName
+from s5eval.harness.record.tables import MixtureScore, Outcome, SecondaryName
+from s5eval.harness.scoring.columns import METRICS, SECONDARY, Column, all_columns
 from s5eval.harness.scoring.decomposition import TERMS
 from s5eval.harness.scoring.paired import paired_differences, sign_test
+from s5eval.harness.view import comparison_page
 from s5eval.metrics.bootstrap import paired_bootstrap
 from s5eval.metrics.capi import CapiScore
 from s5eval.metrics.label_counts import LabelCounts
@@ -69,6 +72,14 @@ def test_the_decomposition_explains_the_difference(runs: tuple[Path, Path]) -> N
         terms = sum(found[term] for term in TERMS)
         assert terms == pytest.approx(found["ceiling"] - found["value"], abs=1e-9)
     assert rows["value"].delta == pytest.approx(comparison.differences["metrics", "capi_sdri"].delta)
+
+
+def test_every_metric_has_a_title_with_its_unit() -> None:
+    names = {*get_args(AnyMetricName), *get_args(SecondaryName)}
+    assert names >= {metric.name for metric in (*METRICS, *SECONDARY)}
+    for titles in (TITLES, comparison_page._TITLES):
+        assert set(titles) == names
+        assert all(title.endswith(("dB", "%")) for title in titles.values())
 
 
 def test_flipped_mixtures_and_changes(runs: tuple[Path, Path], lines: Call) -> None:
