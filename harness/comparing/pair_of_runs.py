@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.errors import GateError
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of, read_run_record, read_scores, unverified
@@ -15,7 +16,7 @@ from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.columns import Column, all_columns
 from s5eval.harness.scoring.decomposition import ORACLES, TERMS, decompose_run
-from s5eval.harness.scoring.paired import Difference, paired_differences
+from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference, paired_differences
 from s5eval.metrics.tolerance import equal, settled
 
 GATE_METRIC = "capi_sdri"
@@ -161,7 +162,8 @@ def check_not_worse(comparison: PairOfRuns) -> None:
 
     Raises:
         GateError: CAPI-SDRi of the second run is lower, at the 5 % level, or not defined where the first's is, or
-            the second run has failed on mixtures that the first has scored.
+            the second run has failed on mixtures that the first has scored; or there are fewer than `LEAST_MIXTURES`,
+            of which no difference could be called significant.
     """
     lost = comparison.left_out.get("second", ())
     if lost:
@@ -171,6 +173,8 @@ def check_not_worse(comparison: PairOfRuns) -> None:
     difference = comparison.differences["metrics", GATE_METRIC]
     if difference.first is not None and difference.second is None:
         raise GateError(f"gate not met: CAPI-SDRi of {comparison.second.path} is undefined")
+    if difference.n < LEAST_MIXTURES:
+        raise GateError(f"gate not decided: {counted(difference.n, 'mixture')}, at least {LEAST_MIXTURES} needed")
     if difference.significant and difference.delta is not None and difference.delta < 0:
         raise GateError(
             f"gate not met: CAPI-SDRi changes by {number(difference.delta, 3, signed=True)} dB "

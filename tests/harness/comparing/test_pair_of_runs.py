@@ -115,6 +115,16 @@ def test_the_gate(runs: tuple[Path, Path], s5eval: Call) -> None:
     assert "CAPI-SDRi dB" in worse.out
 
 
+def test_the_gate_is_not_decided_by_five_mixtures(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    for system in ("oracle", "silence"):
+        s5eval("run", "--system", system, "--data", small_set, "--out", tmp_path / system)
+    worse = s5eval("compare", tmp_path / "oracle", tmp_path / "silence", "--fail-if-worse")
+    assert worse.code == 6
+    assert "gate not decided: 4 mixtures, at least 6 needed" in worse.err  # of five one is silent, rightly
+    assert "CAPI-SDRi dB" in worse.out
+    assert s5eval("compare", tmp_path / "oracle", tmp_path / "silence").code == 0
+
+
 def test_the_gate_is_not_met_by_failing_mixtures(
     runs: tuple[Path, Path], staged_set: Path, tmp_path: Path, s5eval: Call
 ) -> None:
