@@ -5,8 +5,10 @@ knows that there were other forms. What a digest vouches for is the file as it w
 """
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
+from s5eval.data_manifests.manifest import FOLDER
 from s5eval.harness.record.run_record import TUNED
 
 
@@ -15,7 +17,7 @@ def upgraded_run(content: Mapping[str, Any]) -> dict[str, Any]:
     upgraded = dict(content)
     if _version(content) < 3 and isinstance(content.get("about"), Mapping):
         upgraded["about"] = _about_from_2(content["about"])
-    return upgraded
+    return _with_folder(upgraded)
 
 
 def upgraded_summary(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,6 +45,20 @@ def _about_from_2(about: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(missing, list) and TUNED not in missing:
             upgraded["missing_parts"] = [*missing, TUNED]
     return upgraded
+
+
+def _with_folder(run: dict[str, Any]) -> dict[str, Any]:
+    """What a plain folder is called was told by the options alone."""
+    about, config = run.get("about"), run.get("config")
+    data = config.get("data") if isinstance(config, Mapping) else None
+    if (
+        isinstance(about, Mapping)
+        and about.get("dataset") == FOLDER
+        and "folder" not in about
+        and isinstance(data, str)
+    ):
+        return {**run, "about": {**about, "folder": PurePath(data).name or None}}
+    return run
 
 
 def _line_from_2(line: Mapping[str, Any]) -> dict[str, Any]:

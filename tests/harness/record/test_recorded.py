@@ -17,7 +17,7 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import parse_line
 from s5eval.harness.record.reading import SCHEMA_VERSION, read_run_record, read_scores, read_summary
 from s5eval.harness.record.run_summary import Summary
-from s5eval.harness.report.table import summary_table
+from s5eval.harness.report.table import data_name, summary_table
 
 Call = Callable[..., Any]
 
@@ -150,3 +150,10 @@ def test_a_folder_of_a_later_version_is_refused(recorded: Call, s5eval: Call) ->
     (run / "run.json").write_text(json.dumps({**content, "schema_version": SCHEMA_VERSION + 1, "sha256": 0}))
     result = s5eval("report", run)
     assert (result.code, "of a later version of s5eval" in result.err) == (3, True)
+
+
+def test_a_plain_folder_has_its_name_from_the_options_of_before() -> None:
+    record = read_run_record(RECORDED / "version_2" / "complete")
+    assert record.config.data is not None
+    assert record.about.folder == record.config.data.name
+    assert data_name(record.about) == f"folder {record.config.data.name}"

@@ -19,9 +19,10 @@ from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_tables
 from s5eval.harness.tuning.tuned_table import tuning_table
 from s5eval.metrics.sdr import PairScores
-from s5eval.systems.decision import BEFORE, Decision, adapt_scores, candidate_labels
+from s5eval.systems.decision import Decision, adapt_scores, candidate_labels
 from s5eval.systems.decision_reading import load_decision
 from s5eval.systems.expected_score import ExpectedScore, tempered
+from s5eval.systems.provenance import BEFORE
 
 Tables = Callable[..., list[PairTable]]
 Call = Callable[..., Any]
