@@ -141,7 +141,7 @@ def test_a_decision_that_was_fitted_to_what_it_is_scored_on_says_so(
     assert s5eval("tune", first, "--folds", 2, "--out", file).code == 0
     mark = "decision fitted to these mixtures"
     assert mark in s5eval("rescore", first, "--decision", file, "--out", tuned).out.splitlines()[0]
-    assert listed(s5eval, tuned)["marks"] == [mark] and listed(s5eval, first)["marks"] == []
+    assert mark in listed(s5eval, tuned)["marks"] and mark not in listed(s5eval, first)["marks"]
     assert [mark in line for line in s5eval("compare", first, tuned).out.splitlines()[:2]] == [False, True]
     again = s5eval("tune", tuned, "--folds", 2)
     assert "the decision of before was fitted to these mixtures: its row is too high" in again.out

@@ -27,7 +27,7 @@ class FakeStage:
         self._fail = fail
 
     def fingerprint(self) -> Mapping[str, Json]:
-        return {"weights": "staged", **self._settings}
+        return {"weights": "untrained", **self._settings}
 
     def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
         if self._fail == "always":
@@ -74,7 +74,7 @@ def build(config: Mapping[str, Any], device: str) -> Pipeline:
     decision = Decision()
     if config.get("tuned"):
         decision = Decision({"default": 0.6, "Speech": 0.7}, provenance={"objective": "capi_sdri"})
-    facts: dict[str, Json] = {"weights": "staged"}
+    facts: dict[str, Json] = {"weights": "untrained"}
     if encoder == "null embedding" and len(stages) > 1:
         facts["missing_parts"] = ["encoder of AF-Whisper"]
     return Pipeline(stages, decision, facts=facts)

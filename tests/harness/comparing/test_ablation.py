@@ -87,8 +87,8 @@ def test_every_file_is_written(staged_set: Path, tmp_path: Path, s5eval: Call) -
     markdown = (out / "table.md").read_text()
     cells = {line.count(" | ") for line in markdown.splitlines() if line.startswith("|")}
     assert len(cells) == 1
-    assert "weights: staged" in markdown
-    assert "weights: staged" in (out / "table.tex").read_text()
+    assert "weights: untrained" in markdown
+    assert "weights: untrained" in (out / "table.tex").read_text()
     ElementTree.parse(out / "table.svg")
     assert (out / "table.png").read_bytes().startswith(b"\x89PNG")
     assert s5eval("ablate", *SYSTEM, "--data", staged_set, "--axes", "stages", "--out", out, "--json").json == table(
