@@ -9,13 +9,19 @@ def resolve_device(device: str) -> str:
     """`auto` → `cuda` where a GPU and a torch that sees it are at hand, else `cpu`; torch is not imported in vain.
 
     Raises:
-        UsageError: there is no such device here.
+        UsageError: there is no such device here, or none anywhere.
     """
     if device == "cpu":
         return device
     if device != "auto":
         import torch
 
+        try:
+            torch.device(device)
+        except RuntimeError as error:  # whose words list twenty back-ends of other machines
+            raise UsageError(
+                f"`device` is {device!r}, expected auto, cpu, cuda, cuda:N (or what torch knows)"
+            ) from error
         try:
             torch.empty(1, device=device)
         except (RuntimeError, AssertionError, ValueError) as error:
