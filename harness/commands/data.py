@@ -8,6 +8,7 @@ import click
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.layouts import LAYOUTS
 from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
@@ -40,8 +41,10 @@ def command() -> None:
 @json_option
 def list_sets(data: Path | None, as_json: bool) -> int:
     """The known sets and their splits: mixtures, whether thresholds may be tuned on them, whether they are there."""
+    from s5eval.data_manifests.plain_folder import find_plain_folder
     from s5eval.data_manifests.sets.known import is_available, known_datasets
 
+    plain = find_plain_folder(data)
     rows = [
         {
             "dataset": dataset.name,
@@ -56,7 +59,7 @@ def list_sets(data: Path | None, as_json: bool) -> int:
         for split in dataset.splits.values()
     ]
     if as_json:
-        echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows if plain is None else [*rows, plain.as_row()], indent=1))
         return 0
     echo(f"{'set':10} {'split':9} {'mixtures':>8}  {'references':10}  {'tuning':9}  here")
     for row in rows:
@@ -64,6 +67,8 @@ def list_sets(data: Path | None, as_json: bool) -> int:
         references = "yes" if row["references"] else "no"
         count = row["mixtures"] or "?"
         echo(f"{row['dataset']:10} {row['split']:9} {count!s:>8}  {references:10}  {row['tune']:9}  {here}")
+    if plain is not None:
+        echo(f"this folder: {counted(plain.mixtures, 'mixture')}, with{'' if plain.references else 'out'} references")
     return 0
 
 

@@ -34,6 +34,17 @@ def rules(result: Any) -> set[str]:
     return {finding["rule"] for finding in result.json["findings"]}
 
 
+def test_list_tells_of_the_folder_that_was_named(small_set: Path, make_set: Call, tmp_path: Path, s5eval: Call) -> None:
+    said = s5eval("data", "list", "--data", small_set)
+    assert said.out.endswith("\nthis folder: 5 mixtures, with references\n")
+    last = s5eval("data", "list", "--data", small_set, "--json").json[-1]
+    assert (last["dataset"], last["mixtures"], last["references"], last["available"]) == ("folder", 5, True, True)
+    bare = make_set(tmp_path / "bare", {"m_1": []})
+    (bare / "oracle_target").rmdir()
+    assert "this folder: 1 mixture, without references" in s5eval("data", "list", "--data", bare).out
+    assert "this folder" not in s5eval("data", "list", "--data", tmp_path).out
+
+
 def test_verify_exits_3_on_what_a_run_warns_of(small_set: Path, s5eval: Call) -> None:
     (small_set / "soundscape" / "x.WAV").write_bytes(b"")
     result = s5eval("data", "verify", "--data", small_set, "--json")
