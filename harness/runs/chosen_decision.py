@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.record.same_system import made_for_another
 from s5eval.harness.report.text import number
@@ -63,7 +65,10 @@ def choose_decision(
     settings = dict(settings)
     switch = settings.pop("thresholds", None)
     if switch not in (None, "tuned", "default"):
-        raise UsageError(f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default")
+        raise UsageError(
+            f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default; thresholds by class are "
+            f"decision.silence_thresholds.CLASS{_meant(switch)}"
+        )
     if switch is not None and file is not None:
         raise UsageError(f"`decision_file` {file} and decision.thresholds={switch} contradict each other")
     if switch == "default" and settings.get("expected_score") is not None:
@@ -83,6 +88,12 @@ def choose_decision(
     if settings:
         decided_by += f"; set by hand: {', '.join(sorted(settings))}"
     return ChosenDecision(chosen, decided_by, answered, missing)
+
+
+def _meant(switch: object) -> str:
+    """`'; did you mean 'Speech'?'` for a class that was set, and misspelled, where the switch is."""
+    names = map(str, switch) if isinstance(switch, Mapping) else ()
+    return next((suggestion(name, CLASSES) for name in names if name not in CLASSES), "")
 
 
 def describe_decision(

@@ -155,6 +155,15 @@ def test_other_values_are_refused(run: Call, value: str) -> None:
         assert "expected tuned or default" in result.err
 
 
+@pytest.mark.parametrize(("name", "meant"), [("Speach", "; did you mean 'Speech'?"), ("Speech", ""), ("zzz", "")])
+def test_a_class_where_the_switch_is_leads_to_the_thresholds_by_class(name: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        choose_decision(Decision(), {"thresholds": {name: 0.4}})
+    assert str(caught.value).endswith(
+        f"expected tuned or default; thresholds by class are decision.silence_thresholds.CLASS{meant}"
+    )
+
+
 def test_a_file_and_the_switch_contradict_each_other(run: Call, tmp_path: Path, s5eval: Call, staged_set: Path) -> None:
     file = tmp_path / "d.yaml"
     file.write_text("silence_thresholds: {default: 0.3}\n")
