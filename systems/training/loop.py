@@ -116,7 +116,7 @@ def _train(
     if state is not None and known is not None and _all_there(sitting.weights, digests):
         return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
     given = (sitting.m2d_weights, sitting.af_whisper_weights, sitting.whisper_weights)
-    parts = PartsFolder(sitting.weights, fabric.device, *given)
+    parts = PartsFolder(sitting.weights, fabric.device, *given, made_by=plan.made_by)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
     job = everywhere(fabric, lambda: plan.trainer.make_job(plan, parts))
     alike(

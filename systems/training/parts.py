@@ -97,6 +97,7 @@ class PartsFolder:
         m2d_weights: published M2D weights in place of the folder's own; None: the folder's.
         af_whisper_weights: published AF-Whisper weights likewise.
         whisper_weights: published Whisper weights likewise.
+        made_by: part → recipe that exports it, for errors; of others no recipe is known.
         built_on: digests of the frozen parts that were read so far.
         started_from: digests of what trained parts began with, by name of the part that was read.
     """
@@ -106,6 +107,7 @@ class PartsFolder:
     m2d_weights: Path | None = None
     af_whisper_weights: Path | None = None
     whisper_weights: Path | None = None
+    made_by: Mapping[str, str] = field(default_factory=dict)
     built_on: dict[str, str] = field(default_factory=dict)
     started_from: dict[str, str] = field(default_factory=dict)
 
@@ -117,7 +119,7 @@ class PartsFolder:
         """
         path = self.folder / f"{name}.safetensors"
         tensors = self._read(path)
-        load_strictly(module, tensors, path=path, source=EARLIER_RECIPE)
+        load_strictly(module, tensors, path=path, source=self._source(path))
         self.built_on[name] = file_digest(path)
         return module.eval().requires_grad_(False).to(self.device)
 
@@ -146,7 +148,7 @@ class PartsFolder:
             if shared < _IN_COMMON * whole or not kept:
                 raise DataError(
                     f"{path}: only {shared:,} of its {whole:,} numbers fit what starts from it, which has other sizes; "
-                    f"it comes from {EARLIER_RECIPE}. Export it with the sizes of this recipe's `system`, or start "
+                    f"it comes from {self._source(path)}. Export it with the sizes of this recipe's `system`, or start "
                     "anew: null in `starts_from`"
                 )
             module.load_state_dict({**own, **kept})
@@ -157,4 +159,8 @@ class PartsFolder:
         """The tensors of a part, which the card has to confirm where it lists the file."""
         if path.is_file():
             checked_digest(self.folder, str(path.relative_to(self.folder)))
-        return read_tensors(path, EARLIER_RECIPE)
+        return read_tensors(path, self._source(path))
+
+    def _source(self, path: Path) -> str:
+        recipe = self.made_by.get(path.stem)
+        return EARLIER_RECIPE if recipe is None else f"recipe {recipe}, run with the same `weights`"

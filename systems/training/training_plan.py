@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,7 @@ class TrainingPlan:
         configuration: the preset with the recipe's changes.
         recipe: what is done.
         trainer: how.
+        made_by: part → another recipe of the same file that makes it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class TrainingPlan:
     configuration: Any
     recipe: Any
     trainer: Trainer
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything that the result depends on, in plain types."""
@@ -157,7 +159,18 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPl
     configuration = trainer.load_preset(preset, system)
     trainer.check(recipe, configuration, key)
     check_values(recipe, key)
-    return TrainingPlan(f"{file.stem}/{key}", preset, configuration, recipe, trainer)
+    return TrainingPlan(f"{file.stem}/{key}", preset, configuration, recipe, trainer, _made_by(recipes, path, key))
+
+
+def _made_by(recipes: Mapping[str, Any], path: str, key: str) -> dict[str, str]:
+    """What a recipe builds on comes from one that has the part's name, else from the first that trains it."""
+    made: dict[str, str] = {}
+    for name, recipe in recipes.items():
+        trained = recipe.get("trains") if isinstance(recipe, Mapping) and name != key else None
+        for part in trained if isinstance(trained, list) else ():
+            if name == part or part not in made:
+                made[str(part)] = f"{path}/{name}"
+    return made
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

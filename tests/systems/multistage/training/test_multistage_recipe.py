@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage import training as train
+from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.training_plan import read_plan, recipe_names
 
 
@@ -211,3 +213,17 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(UsageError, match=r"own\.yaml: "):
         read_plan(f"{tmp_path}/own.yaml/mine")
+
+
+def test_a_part_that_is_missing_comes_from_a_recipe_by_name(tmp_path: Path) -> None:
+    plan = read_plan("mini/tse2")
+    made_by = {"uss": "uss", "dpc1": "uss", "m2d": "m2d", "tse3": "refine"}
+    assert {part: plan.made_by[part] for part in made_by} == {part: f"mini/{name}" for part, name in made_by.items()}
+    assert read_plan("mini/uss").made_by["uss"] == "mini/segmentation"  # which it starts from
+    parts = PartsFolder(tmp_path, torch.device("cpu"), made_by=plan.made_by)
+    with pytest.raises(
+        DataError, match=r"uss\.safetensors: no such file; get it from recipe mini/uss, run with the same"
+    ):
+        parts.trained(torch.nn.Linear(1, 1), "uss")
+    with pytest.raises(DataError, match=r"other\.safetensors: no such file; get it from an earlier recipe"):
+        parts.frozen(torch.nn.Linear(1, 1), "other")
