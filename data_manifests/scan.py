@@ -10,6 +10,7 @@ from typing import Any
 from s5eval.data_manifests.common.digests import UNREADABLE, content_digests
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.listing import absence, list_folder
 from s5eval.data_manifests.naming import (
     AUDIO_SUFFIXES,
@@ -51,7 +52,7 @@ def scan(
     """
     mixtures, findings = _mixtures(folder)
     if expected not in (None, len(mixtures)):
-        message = f"{len(mixtures)} mixtures, the official split has {expected}"
+        message = f"{counted(len(mixtures), 'mixture')}, the official split has {expected}"
         findings.append(Finding("mixture-count", "warning", str(folder), message))
     if reference_folder is not None and not reference_folder.is_dir():
         if not as_it_stands:

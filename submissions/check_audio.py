@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.submissions.check_json import Note
 
@@ -102,7 +103,7 @@ def _check_samples(wav: _Wav, note: Note) -> int:
         if len(samples) and not samples.any():
             note("audio-silent", "all samples are zero; leave out a source that is absent, its wav costs a false alarm")
         if clipped := clipped_samples(samples):
-            note("audio-clipped", f"{clipped} samples stand at full scale: the output was clipped")
+            note("audio-clipped", f"{counted(clipped, 'sample')} at full scale: the output was clipped")
         return clipped
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.known import MINI
@@ -92,14 +93,16 @@ def expected_from_mini(split: str) -> Expected:
     ids = frozenset(mini_ids(split))
     if not ids:
         raise UsageError(f"mini/{split} has no end: give `data`, a folder of its scenes, or `mixtures`")
-    return Expected(f"mini/{split} ({len(ids)} mixtures)", ids, round(RECIPE.duration * SAMPLE_RATE))
+    return Expected(f"mini/{split} ({counted(len(ids), 'mixture')})", ids, round(RECIPE.duration * SAMPLE_RATE))
 
 
 def expected_from_manifest(manifest: Manifest) -> Expected:
     """All mixtures of a split, with their lengths read from the files' headers. Raises `AudioError`."""
     lengths = {scene.mixture.id: audio_length(scene.mixture.path) for scene in manifest.scenes}
     ids = frozenset(lengths)
-    return Expected(f"{manifest.root} ({len(ids)} mixtures)", ids, None, lengths, official=ids == OFFICIAL.ids)
+    return Expected(
+        f"{manifest.root} ({counted(len(ids), 'mixture')})", ids, None, lengths, official=ids == OFFICIAL.ids
+    )
 
 
 def expected_from_list(path: Path) -> Expected:
@@ -116,7 +119,7 @@ def expected_from_list(path: Path) -> Expected:
     ids = frozenset(entry.removesuffix(".wav").removesuffix(".flac") for entry in entries if entry)
     if not ids:
         raise UsageError(f"`mixtures` {path}: lists no mixture; expected one id a line")
-    return Expected(f"{path} ({len(ids)} mixtures)", ids, official=ids == OFFICIAL.ids)
+    return Expected(f"{path} ({counted(len(ids), 'mixture')})", ids, official=ids == OFFICIAL.ids)
 
 
 def guess_expected(mixture_ids: Collection[str]) -> Expected:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Candidates, Json, Stage, StageStore, sharing
@@ -104,7 +105,9 @@ class Pipeline:
         start = time.perf_counter()
         results = list(stage.run(mixtures, inputs))
         if len(results) != len(mixtures):
-            raise ValueError(f"stage {stage.name} returned {len(results)} results for {len(mixtures)} mixtures")
+            raise ValueError(
+                f"stage {stage.name} returned {len(results)} results for {counted(len(mixtures), 'mixture')}"
+            )
         if (pair := sharing(results)) is not None:
             raise ValueError(f"stage {stage.name}: results {pair[0] + 1} and {pair[1] + 1} of a batch share memory")
         tally = self.tally[stage.name]

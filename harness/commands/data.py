@@ -263,7 +263,7 @@ def map_layout(folder: Path, layout: str, out: Path | None) -> int:
         write_atomically(out, mapping_text(rows))
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
-    echo(f"mapping: {out} ({sum(row[1] == 'mixture' for row in rows)} scenes)")
+    echo(f"mapping: {out} ({counted(sum(row[1] == 'mixture' for row in rows), 'scene')})")
     return 0
 
 
@@ -298,5 +298,5 @@ def import_command(table: Path, out: Path, as_json: bool, **options: Any) -> int
         echo(json.dumps({"folder": str(done.folder), "scenes": done.scenes, "targets": done.targets}, indent=1))
         return 0
     converted = "copied as they are" if convention.as_it_is else f"from {convention.order} order, {convention.norm}"
-    echo(f"set: {done.folder} ({done.scenes} scenes, {done.targets} targets; mixtures {converted})")
+    echo(f"set: {done.folder} ({counted(done.scenes, 'scene')}, targets: {done.targets}; mixtures {converted})")
     return 0

@@ -10,6 +10,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.command_line.expected_options import expected_options, read_expected
 from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
@@ -125,7 +126,7 @@ def _built_text(built: "Built", gathered: "Gathered") -> str:
             written = scores["capi_sdri_as_written"]
             beside = "" if written is None else f" in memory, {number(written, 3)} dB as written to 16-bit wavs"
             lines.append(f"{title}: CAPI-SDRi {number(scores['capi_sdri'], 3)} dB{beside}")
-    lines.append(f"{built.report.clipped_samples} samples clipped at full scale")
+    lines.append(f"{counted(built.report.clipped_samples or 0, 'sample')} clipped at full scale")
     lines += _listed([*gathered.warnings, *built.report.findings])
     lines += ["", f"zip: {built.archive} ({size / 1e6:.1f} MB)", f"sha256: {built.sha256}"]
     lines += [] if built.folder is None else [f"folder: {built.folder}"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import PathType, energy_option, hook_option, hooks_of
 from s5eval.harness.command_line.progress_bar import show_count
@@ -106,7 +107,7 @@ def command(recipe: str, **options: Any) -> int:
         }
         echo(json.dumps(content, indent=1))
     elif result.finished:
-        echo(f"{plan.name}: {result.step} steps done; exported to {options['weights']}")
+        echo(f"{plan.name}: {counted(result.step, 'step')} done; exported to {options['weights']}")
     else:
         echo(f"{plan.name}: {result.step} of {plan.recipe.steps} steps done; the same command goes on from {out}")
     return 0

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.command_line.help import Group
 from s5eval.harness.command_line.options import PathType
 from s5eval.harness.terminal import echo
@@ -43,5 +44,5 @@ def pull_command(address: str, folder: Path) -> int:
     from s5eval.harness.exporting.hub import pull as fetch
 
     names = fetch(parse_address(address), folder)
-    echo(f"pulled: {folder} ({len(names)} files, verified); --set system.weights={folder} uses them")
+    echo(f"pulled: {folder} ({counted(len(names), 'file')}, verified); --set system.weights={folder} uses them")
     return 0

@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
 from s5eval.harness.comparing.pair_words import NO_STAR
 from s5eval.harness.record.run_record import Facts

@@ -1,5 +1,6 @@
 """A comparison as HTML, for notebooks: whose runs they are, the differences, and what flipped."""
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns
 from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR, TITLES, delta_text, title_of
 from s5eval.harness.report.charts.intervals import IntervalRow, forest

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, TermDifference
 from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR, TITLES, delta_text, title_of
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES

@@ -167,9 +167,8 @@ def check_not_worse(comparison: PairOfRuns) -> None:
     """
     lost = comparison.left_out.get("second", ())
     if lost:
-        raise GateError(
-            f"gate not met: {len(lost)} mixtures have no score in {comparison.second.path}: {', '.join(lost[:5])}"
-        )
+        without = f"{counted(len(lost), 'mixture')} without a score in {comparison.second.path}"
+        raise GateError(f"gate not met: {without}: {', '.join(lost[:5])}")
     difference = comparison.differences["metrics", GATE_METRIC]
     if difference.first is not None and difference.second is None:
         raise GateError(f"gate not met: CAPI-SDRi of {comparison.second.path} is undefined")
@@ -186,9 +185,9 @@ def _obstacles(records: tuple[RunRecord, RunRecord]) -> list[str]:
     a, b = records
     found = []
     if not same_data(a, b).same:
-        sets = [f"{r.about.dataset}/{r.about.split}, {r.n_expected} mixtures" for r in records]
+        sets = [f"{r.about.dataset}/{r.about.split}, {counted(r.n_expected, 'mixture')}" for r in records]
         changed = same_data(a, b).changed
-        what = f"; the files of {len(changed)} mixtures have other content" if changed else ""
+        what = f"; the files of {counted(len(changed), 'mixture')} have other content" if changed else ""
         found.append(f"they were made on different data ({sets[0]} and {sets[1]}{what})")
     if a.metric_version != b.metric_version:
         found.append(

@@ -9,6 +9,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import read_regular
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, Unsealed, unseal
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.record.codec import MismatchError, from_json
 from s5eval.harness.record.lines import JOURNAL, Journal, Line, read_journal
 from s5eval.harness.record.run_record import Facts, RunRecord, shallow
@@ -82,7 +83,8 @@ def unverified(record: RunRecord) -> str | None:
     if not is_sealed(record):
         return "made by an earlier version, without digests: unverified"
     adopted = record.adopted_unverified
-    return f"{adopted} mixtures of it were made by an earlier version, without digests: unverified" if adopted else None
+    made = "made by an earlier version, without digests: unverified"
+    return f"{counted(adopted, 'mixture')} of it {made}" if adopted else None
 
 
 def adopted_count(before: RunRecord | None, lines: Iterable[Line]) -> int:
@@ -165,7 +167,9 @@ def journal_problem(journal: Journal, record: RunRecord) -> str | None:
     missing = [id_ for id_ in record.mixtures if id_ not in journal.lines]
     if record.status == "complete" and missing:
         torn = ", the last line is torn" if journal.torn else ""
-        return f"{len(missing)} mixtures have no line, such as {missing[0]!r}, but the run was complete{torn}"
+        return (
+            f"{counted(len(missing), 'mixture')} without a line, such as {missing[0]!r}, but the run was complete{torn}"
+        )
     return None
 
 

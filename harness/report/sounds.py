@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from s5eval.data_manifests.common.errors import S5Error
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.manifest import Manifest, scenes_as_they_stand
 from s5eval.data_manifests.records import Audio, Scene
 from s5eval.data_manifests.scan import scene_digests
@@ -42,13 +43,14 @@ def find_sounds(
         return Sounds(problem=f"mixtures and references cannot be heard here: {error}")
     wanted = set(record.mixtures if only is None else only)
     scenes = [scene for scene in found if scene.mixture.id in wanted]
-    problem = f"{len(wanted) - len(scenes)} mixtures are not in {folder}" if len(scenes) < len(wanted) else None
+    problem = f"{counted(len(wanted) - len(scenes), 'mixture')} not in {folder}" if len(scenes) < len(wanted) else None
     if check and scenes:
         recorded = dict(zip(record.mixtures, record.mixture_digests or (), strict=False))
         digests = scene_digests(scenes)
         same = [s for s, d in zip(scenes, digests, strict=True) if recorded.get(s.mixture.id, d) == d]
         if len(same) < len(scenes):
-            problem = f"the files of {len(scenes) - len(same)} mixtures in {folder} are others than those of the run"
+            changed = counted(len(scenes) - len(same), "mixture")
+            problem = f"the files of {changed} in {folder} are others than those of the run"
         scenes = same
     return Sounds({scene.mixture.id: scene for scene in scenes}, problem)
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.record.run_record import About, Facts, RunRecord
 from s5eval.harness.record.run_summary import (
     BoundMetricName,
@@ -200,7 +201,7 @@ def _row(
 
 def _as_written(written: RunAsWritten) -> str:
     value = number(written.capi_sdri.value, 3)
-    return f"as written to 16-bit wavs: CAPI-SDRi {value} dB, {written.clipped_samples} samples clipped"
+    return f"as written to 16-bit wavs: CAPI-SDRi {value} dB, {counted(written.clipped_samples, 'sample')} clipped"
 
 
 def _part(metric: MetricValue) -> str:

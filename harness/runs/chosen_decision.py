@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.record.same_system import made_for_another
@@ -146,7 +147,7 @@ def _unusual(decision: Decision) -> list[str]:
     if decision.max_sources is None:
         said.append("any number of sources")
     elif decision.max_sources != usual.max_sources:
-        said.append(f"at most {decision.max_sources} source{'' if decision.max_sources == 1 else 's'}")
+        said.append(f"at most {counted(decision.max_sources, 'source')}")
     if decision.duplicate_correlation is None:
         said.append("duplicates stay")
     elif decision.duplicate_correlation != usual.duplicate_correlation:

@@ -14,6 +14,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.structured import parse_json
+from s5eval.data_manifests.common.words import counted
 from s5eval.systems.decision import Decision
 from s5eval.systems.decision_reading import parse_decision
 from s5eval.systems.interface import (
@@ -138,7 +139,7 @@ def check_proposals(proposals: object, n: int) -> Sequence[Proposal]:
         if not isinstance(entry, Candidates | StreamedCandidates):
             raise ValueError(f"the system proposed a {type(entry).__name__}, expected Candidates {_CONTRACT}")
     if len(proposals) != n:
-        raise ValueError(f"the system returned {len(proposals)} proposals for {n} mixtures")
+        raise ValueError(f"the system returned {len(proposals)} proposals for {counted(n, 'mixture')}")
     if (pair := sharing(proposals)) is not None:
         raise ValueError(
             f"the candidates of mixtures {pair[0] + 1} and {pair[1] + 1} of a batch share memory, so that one may "

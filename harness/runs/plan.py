@@ -15,6 +15,7 @@ from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.described import with_conditions
 from s5eval.data_manifests.manifest import FOLDER, Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
@@ -138,7 +139,7 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
     findings = (*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected))
     if config.strict and findings:
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
-        raise DataError(f"`strict`: {len(findings)} findings about the files\n{listed}")
+        raise DataError(f"`strict`: {counted(len(findings), 'finding')} about the files\n{listed}")
     fingerprint = read_fingerprint(config.system, system)
     staff = within_memory(staff, config)
     chosen = _chosen(config, system, fingerprint)

@@ -1,6 +1,7 @@
 """Shards: the part of a manifest that one job of a batch queue evaluates."""
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.harness.record.run_record import Shard
 
@@ -15,7 +16,7 @@ def part_of(manifest: Manifest, number: int, of: int) -> tuple[Manifest, Shard |
         return manifest, None
     if of > len(manifest):
         raise UsageError(
-            f"`shard` {number}/{of}: {of} shards of {len(manifest)} mixtures leave some empty; ask for fewer"
+            f"`shard` {number}/{of}: {of} shards of {counted(len(manifest), 'mixture')} leave some empty; ask for fewer"
         )
     facts = Shard(number, of, manifest.sha256, manifest.sizes_sha256, len(manifest))
     return manifest.part(number - 1, of), facts

@@ -5,6 +5,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.record.provenance import Provenance, collect_provenance
 from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
@@ -102,7 +103,7 @@ def _inference(run: Path, record: RunRecord, costs: Profile | None) -> dict[str,
     hardware, stages = hardware_text(record.provenance), record.stages
     of_files = record.about.system == "folder"
     if spent and not record.reused and not of_files:
-        seconds, method = sum(spent) / len(spent), f"mean over the {len(spent)} mixtures of the run"
+        seconds, method = sum(spent) / len(spent), f"mean over {counted(len(spent), 'mixture')} of the run"
     elif stages and all(stage.executed for stage in stages.values()):
         seconds = sum(stage.seconds / stage.executed for stage in stages.values())
         least = min(stage.executed for stage in stages.values())
@@ -147,7 +148,7 @@ def decision_text(decision: Decision) -> str:
             f"{share:g} P(TP + FP + FN > 0), class scores at temperature {heat:g}"
         )
     if decision.max_sources is not None:
-        said.append(f"at most {decision.max_sources} sources")
+        said.append(f"at most {counted(decision.max_sources, 'source')}")
     if decision.duplicate_correlation is not None:
         said.append(f"of one class, no two that correlate above {decision.duplicate_correlation:g}")
     return "; ".join(said)

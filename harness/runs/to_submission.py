@@ -7,6 +7,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import file_problem
@@ -174,13 +175,13 @@ def _incompleteness(run: _Run) -> str | None:
     missing = len(run.mixtures) - len(run.scores)
     failed = sum(score.status == "failed" for score in run.scores.values())
     if missing or failed:
-        return f"of {len(run.mixtures)} mixtures {failed} failed and {missing} were not run"
+        return f"of {counted(len(run.mixtures), 'mixture')} {failed} failed and {missing} were not run"
     if _is_official_eval(run) and (absent := len(set(EVAL_IDS).difference(run.mixtures))):
         return f"{absent} of the {len(EVAL_IDS)} official mixtures are not in it"
     dataset = known_datasets().get(run.about.dataset)
     split = None if dataset is None else dataset.splits.get(run.about.split)
     if split is not None and split.mixtures not in (None, len(run.mixtures)):
-        return f"{len(run.mixtures)} mixtures, the split {split.name!r} has {split.mixtures}"
+        return f"{counted(len(run.mixtures), 'mixture')}, the split {split.name!r} has {split.mixtures}"
     config = run.record.config
     given = [option for option in ("limit", "only") if getattr(config, option)]
     return f"it was made with --{given[0]}" if given else None
@@ -191,7 +192,9 @@ def _slips(run: _Run, dev: _Run) -> list[Finding]:
     if run.about.dataset == OFFICIAL_DATASET and run.about.split != "eval":
         found.append(_warning("split", run, f"a run of the split {run.about.split!r}; submissions answer 'eval'"))
     if _is_official_eval(run) and (foreign := sorted(set(run.mixtures).difference(EVAL_IDS))):
-        message = f"{len(foreign)} mixtures that the official set does not have are left out, such as {foreign[0]!r}"
+        message = (
+            f"left out: {counted(len(foreign), 'mixture')} that the official set does not have, such as {foreign[0]!r}"
+        )
         found.append(_warning("foreign-mixtures", run, message))
     if dev.about.dataset == OFFICIAL_DATASET and dev.about.split != "dev-test":
         found.append(_warning("split", dev, f"a run of the split {dev.about.split!r}, expected 'dev-test'"))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted, select
@@ -67,8 +68,8 @@ def tune_expected_score(
     holding, named = sum(map(len, right)), int(sum(map(np.sum, right)))
     if not holding:
         raise UsageError(
-            f"no candidate of the {len(tables)} mixtures holds a source, by its waveform: an expected score cannot be "
-            "fitted to them; take a run on mixtures that have targets"
+            f"no candidate of {counted(len(tables), 'mixture')} holds a source, by its waveform: an expected score cannot "
+            "be fitted to them; take a run on mixtures that have targets"
         )
     everything = np.arange(len(tables))
     before = _rows(tables, base)

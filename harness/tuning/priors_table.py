@@ -1,5 +1,6 @@
 """What `tune --unlabelled` prints: the priors before and after."""
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import counted
 from s5eval.harness.tuning.decision_file import inherited_lines

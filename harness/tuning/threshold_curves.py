@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import facts_of, read_lines, read_run_record

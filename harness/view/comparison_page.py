@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from s5eval.data_manifests.common.errors import S5Error
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
 from s5eval.harness.comparing.pair_words import LEFT_OUT
 from s5eval.harness.record.reading import coherent

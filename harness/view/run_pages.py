@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from s5eval.data_manifests.common.errors import S5Error
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.run_list import ListedRun
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.record.run_summary import MetricName, MetricValue, Summary

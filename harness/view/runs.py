@@ -13,6 +13,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.sealed import DamagedError
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.run_list import ListedRun, list_runs, run_folders
 from s5eval.harness.record.lines import JOURNAL, JournalReader, Line, load_table
 from s5eval.harness.record.reading import (
@@ -178,7 +179,9 @@ class ViewedRun:
         missing = [id_ for id_ in record.mixtures if id_ not in lines]
         words = []
         if missing and record.status == "complete":
-            words.append(f"{len(missing)} of {len(record.mixtures)} mixtures have no line, such as {missing[0]!r}")
+            words.append(
+                f"{len(missing)} of {counted(len(record.mixtures), 'mixture')} without a line, such as {missing[0]!r}"
+            )
         try:
             read_summary(self.path)
         except DataError as error:

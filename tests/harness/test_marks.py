@@ -65,7 +65,7 @@ def test_what_is_unverified_is_marked_in_table_list_and_comparison(runs: Runs, s
     assert "unverified" in s5eval("compare", run, runs["whole"]).out
     shown = s5eval("rescore", run)
     assert shown.code == 0
-    assert "5 mixtures of it were made by an earlier version, without digests: unverified" in shown.out
+    assert "5 mixtures of it made by an earlier version, without digests: unverified" in shown.out
     assert "unverified" in json.loads((run / "summary.json").read_text())["unverified"]
     assert any("unverified" in mark for mark in listed(s5eval, run)["marks"])
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.report.charts.scale import Scale, axis_below, axis_left, round_step, scale_of
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark, text_width
 from s5eval.harness.report.text import has_width, typeset_interval, typeset_number
@@ -128,14 +129,14 @@ def scatter_plot(
         shape += element("circle", cx=at, cy=y(entry.mean), r=4.5, class_="s2 ringed")
         text = typeset_interval(entry.mean, entry.ci_low, entry.ci_high, 2)
         span = f"{typeset_number(entry.low, 0)} to {typeset_number(entry.high, 0)} dB"
-        said = f"{span}: mean {text} dB of {entry.n} sources"
+        said = f"{span}: mean {text} dB of {counted(entry.n, 'source')}"
         parts.append(mark(shape, said, entry.href))
     listed = "; ".join(
         f"{typeset_number(b.low, 0)} to {typeset_number(b.high, 0)} dB: {typeset_number(b.mean, 2)}" for b in bins
     )
     return chart(
         width, bottom + 34, *parts, title=title,
-        description=f"{len(points)} sources. {f'Means: {listed}.' if bins else ''}",
+        description=f"{counted(len(points), 'source')}. {f'Means: {listed}.' if bins else ''}",
     )  # fmt: skip
 
 
@@ -172,7 +173,7 @@ def _cells(points: Sequence[Point], x: Scale, y: Scale, href: Callable[[float, f
             "rect", x=x(low), y=top, width=x(low + wide) - x(low) - 0.5, height=bottom - top - 0.5,
             class_="s1", fill_opacity=str(round(0.12 + 0.88 * math.sqrt(count / most), 2)),
         )  # fmt: skip
-        said = f"{count} sources at {typeset_number(low, 1)} dB, SDRi {typeset_number(base, 1)} dB"
+        said = f"{counted(count, 'source')} at {typeset_number(low, 1)} dB, SDRi {typeset_number(base, 1)} dB"
         shapes.append(mark(shape, said, None if href is None else href(low, low + wide)))
     return "".join(shapes)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.sets.mini import RECIPE
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.af_whisper import PUBLISHED
@@ -213,8 +214,8 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
     slots = len(recipe.data.target_counts) - 1
     if recipe.task != "tagging" and slots != config.objects.foreground:
         raise UsageError(
-            f"{where}.data.target_counts gives chances for up to {slots} targets; expected one for each of 0 to "
-            f"{config.objects.foreground}, which is system.objects.foreground"
+            f"{where}.data.target_counts gives chances for up to {counted(slots, 'target')}; expected one for each of 0 "
+            f"to {config.objects.foreground}, which is system.objects.foreground"
         )
     if config.objects.interference not in (0, INTERFERENCES) or config.objects.noise not in (0, 1):
         raise UsageError(

@@ -45,6 +45,11 @@ def test_list_tells_of_the_folder_that_was_named(small_set: Path, make_set: Call
     assert "this folder" not in s5eval("data", "list", "--data", tmp_path).out
 
 
+def test_verify_of_one_mixture_speaks_of_one(make_set: Call, tmp_path: Path, s5eval: Call) -> None:
+    one = make_set(tmp_path / "one", {"m_1": ["Speech"]})
+    assert s5eval("data", "verify", "--data", one).out.endswith("\n1 mixture, 1 finding\n")  # half a second long
+
+
 def test_verify_exits_3_on_what_a_run_warns_of(small_set: Path, s5eval: Call) -> None:
     (small_set / "soundscape" / "x.WAV").write_bytes(b"")
     result = s5eval("data", "verify", "--data", small_set, "--json")

@@ -162,7 +162,7 @@ def test_sounds_are_linked_where_they_lie(small_set: Path, tmp_path: Path, s5eva
     changed.write_bytes(changed.read_bytes()[:-4] + b"\0\0\0\1")
     s5eval("report", run)
     html = (run / "report.html").read_text()
-    assert "the files of 1 mixtures in" in html
+    assert "the files of 1 mixture in" in html
     assert "soundscape/m_1.wav" not in html
     (small_set / "soundscape").rename(small_set / "gone")
     s5eval("report", run)
