@@ -44,8 +44,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read as scene metadata: {error.strerror}") from error
     if isinstance(metadata, list) and metadata and isinstance(metadata[0], dict) and "metadata_path" in metadata[0]:
         raise UsageError(
-            f"{path}: a list of {counted(len(metadata), 'scene')}, expected the metadata of one: name the files that it "
-            f"lists ({path.parent / path.stem}/*.json); `s5eval run --data ROOT --split valid` makes the whole split"
+            f"{path}: a list of {counted(len(metadata), 'scene')}, expected the metadata of one: name the files that "
+            f"it lists ({path.parent / path.stem}/*.json); `s5eval run --data ROOT --split valid` makes the whole split"
         )
     if isinstance(metadata, dict) and "fg_events" in metadata and isinstance(metadata.get("room"), str):
         raise DataError(

@@ -68,8 +68,8 @@ def tune_expected_score(
     holding, named = sum(map(len, right)), int(sum(map(np.sum, right)))
     if not holding:
         raise UsageError(
-            f"no candidate of {counted(len(tables), 'mixture')} holds a source, by its waveform: an expected score cannot "
-            "be fitted to them; take a run on mixtures that have targets"
+            f"no candidate of {counted(len(tables), 'mixture')} holds a source, by its waveform: an expected "
+            "score cannot be fitted to them; take a run on mixtures that have targets"
         )
     everything = np.arange(len(tables))
     before = _rows(tables, base)

@@ -214,8 +214,8 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
     slots = len(recipe.data.target_counts) - 1
     if recipe.task != "tagging" and slots != config.objects.foreground:
         raise UsageError(
-            f"{where}.data.target_counts gives chances for up to {counted(slots, 'target')}; expected one for each of 0 "
-            f"to {config.objects.foreground}, which is system.objects.foreground"
+            f"{where}.data.target_counts gives chances for up to {counted(slots, 'target')}; expected one for each of "
+            f"0 to {config.objects.foreground}, which is system.objects.foreground"
         )
     if config.objects.interference not in (0, INTERFERENCES) or config.objects.noise not in (0, 1):
         raise UsageError(
