@@ -14,6 +14,7 @@ from s5eval.data_manifests.common.digests import remembered_digest
 from s5eval.data_manifests.common.errors import AudioError, DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.structured import read_json
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.naming import MixtureIds, likely_name
@@ -87,7 +88,7 @@ def _check_count(folder: Path, mixtures: int) -> list[Finding]:
     if ordered is None or ordered == mixtures:
         return []
     what = "the same order again makes the others" if mixtures < ordered else "some are not of this set; make it anew"
-    message = f"{ordered} scenes were ordered, there are {mixtures} mixtures; {what}"
+    message = f"ordered: {counted(ordered, 'scene')}, found: {counted(mixtures, 'mixture')}; {what}"
     return [Finding("mixture-count", "error", str(path), message)]
 
 

@@ -85,9 +85,9 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
 
     Nothing is made or repaired. Whatever a run only warns of is an error here, so --strict changes nothing.
     """
+    from s5eval.data_manifests.common.words import counted
     from s5eval.data_manifests.manifest import open_manifest
     from s5eval.data_manifests.verify import verify
-    from s5eval.harness.report.text import counted
 
     refuse_folder_of_mini(context)
     root = options.pop("data")
@@ -123,8 +123,8 @@ def fetch_record(
     record: str, out: Path, only: tuple[str, ...], no_unpack: bool, base_url: str | None, as_json: bool
 ) -> int:
     """Download an official record (dev, eval, or a number): resumable, checked against its checksums."""
+    from s5eval.data_manifests.common.words import counted
     from s5eval.data_manifests.download.fetch import ZENODO, fetch
-    from s5eval.harness.report.text import counted
 
     with show_bytes() as progress, goes_on_with(this_command()):
         paths = fetch(record, out, only=only, unpack=not no_unpack, base_url=base_url or ZENODO, progress=progress)

@@ -114,7 +114,7 @@ def _built_facts(built: "Built", gathered: "Gathered") -> dict[str, Any]:
 
 
 def _built_text(built: "Built", gathered: "Gathered") -> str:
-    from s5eval.harness.report.text import counted, number
+    from s5eval.harness.report.text import number
 
     size = built.archive.stat().st_size
     nparams = gathered.submission.nparams
@@ -147,7 +147,6 @@ def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **opt
 
     Nothing is unpacked to disk.
     """
-    from s5eval.harness.report.text import counted
     from s5eval.submissions.archive import check_is_one
     from s5eval.submissions.validate import check_submission as check
 
@@ -284,7 +283,6 @@ def _listed(findings: Iterable[Finding]) -> list[str]:
 
 
 def _verdict(findings: Sequence[Finding], no_audio: bool) -> str:
-    from s5eval.harness.report.text import counted
 
     errors = sum(found.severity == "error" for found in findings)
     warnings = len(findings) - errors

@@ -23,7 +23,7 @@ from s5eval.harness.report.table import (
     settings_of,
 )
 from s5eval.harness.report.terminal_layout import aligned
-from s5eval.harness.report.text import ABSENT, counted, number, number_and_interval
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.scoring.paired import LEAST_MIXTURES
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}

@@ -5,7 +5,7 @@ from s5eval.harness.comparing.pair_of_runs import PairOfRuns
 from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR, TITLES, delta_text, title_of
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.notebook import framed, html_table, paragraph
-from s5eval.harness.report.text import counted, number
+from s5eval.harness.report.text import number
 from s5eval.harness.scoring.by_condition import GROUP_TITLES
 
 

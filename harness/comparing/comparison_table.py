@@ -7,7 +7,7 @@ from s5eval.harness.comparing.pair_of_runs import PairOfRuns, TermDifference
 from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR, TITLES, delta_text, title_of
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
 from s5eval.harness.report.terminal_layout import aligned
-from s5eval.harness.report.text import counted, number
+from s5eval.harness.report.text import number
 from s5eval.harness.scoring.by_condition import GROUP_TITLES
 from s5eval.harness.scoring.decomposition import ORACLES
 from s5eval.harness.scoring.paired import Difference

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_words import NO_STAR
 from s5eval.harness.comparing.published import Published, RankingMetric
 from s5eval.harness.comparing.ranked import Condition, RankedSubmission
 from s5eval.harness.comparing.ranking import Ranking
 from s5eval.harness.report.table import doubts_of, estimate_marks, interval_text, part_mark, settings_of
 from s5eval.harness.report.terminal_layout import aligned, fits_apart
-from s5eval.harness.report.text import ABSENT, counted, number, number_and_interval
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
 from s5eval.metrics.tolerance import settled
 

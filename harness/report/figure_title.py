@@ -3,11 +3,11 @@
 import re
 from typing import TYPE_CHECKING
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.record.run_record import Facts
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.table import data_name, marks_of, part_mark, settings_of, shown_name
-from s5eval.harness.report.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

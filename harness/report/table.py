@@ -17,7 +17,7 @@ from s5eval.harness.record.run_summary import (
 from s5eval.harness.record.tables import SecondaryName
 from s5eval.harness.report.decibels import decomposition_lines, nothing_blamed
 from s5eval.harness.report.terminal_layout import aligned, is_narrow
-from s5eval.harness.report.text import counted, number, number_and_interval
+from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.scoring.decomposition import BLAMED_KINDS
 from s5eval.metrics.tolerance import LAST_BITS
 from s5eval.systems.energy import energy_text

@@ -41,15 +41,6 @@ def number_and_interval(
     return f"{text} [{number(low, places, signed=signed)}, {number(high, places, signed=signed)}]"
 
 
-def counted(n: int, noun: str) -> str:
-    """A number of things, with the noun's plural where it is not one.
-
-    >>> counted(1, "mixture"), counted(1512, "mixture")
-    ('1 mixture', '1512 mixtures')
-    """
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def typeset(text: str) -> str:
     """The numbers of a text as pages and charts print them: with a true minus sign, which is as wide as a plus.
 

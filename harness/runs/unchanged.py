@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.harness.record.run_record import RunRecord, manifest_facts
 from s5eval.harness.record.same_data import same_data
@@ -70,7 +71,7 @@ def _check_shard(out: Path, record: RunRecord, plan: Plan, done: Collection[str]
     left = set(done) - {scene.mixture.id for scene in plan.manifest.scenes}
     if left:
         raise UsageError(
-            f"`shard` {plan.config.shard} does not hold {len(left)} mixtures that are done in {out}, such as "
+            f"`shard` {plan.config.shard} does not hold {counted(len(left), 'mixture')} done in {out}, such as "
             f"{min(left)}; `shard` 1/1 holds all"
         )
 

@@ -2,7 +2,6 @@
 
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.report.terminal_layout import aligned
-from s5eval.harness.report.text import counted
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.priors import OUTCOMES, PriorResult
 

@@ -15,7 +15,7 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.figure_title import figure_title, put_title
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import PAGE_WIDTH, figure_target, new_figure, paper_style, save_figure
-from s5eval.harness.report.text import counted, typeset_interval, typeset_number
+from s5eval.harness.report.text import typeset_interval, typeset_number
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.threshold_table import sweep_table
 from s5eval.harness.tuning.tune_result import TuneResult

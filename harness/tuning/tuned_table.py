@@ -5,7 +5,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.report.terminal_layout import aligned
-from s5eval.harness.report.text import ABSENT, counted, number, number_and_interval
+from s5eval.harness.report.text import ABSENT, number, number_and_interval
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.metrics.tolerance import LAST_BITS

@@ -11,7 +11,7 @@ from s5eval.harness.comparing.pair_words import LEFT_OUT
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.table import SECONDARY_TITLES
-from s5eval.harness.report.text import counted, typeset_interval
+from s5eval.harness.report.text import typeset_interval
 from s5eval.harness.scoring.by_condition import GROUP_TITLES, SHORT_TITLES
 from s5eval.harness.scoring.paired import Difference
 from s5eval.harness.view.runs import Snapshot

@@ -16,7 +16,6 @@ from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.table import BOUND_NOTES
-from s5eval.harness.report.text import counted
 from s5eval.harness.view.filters import (
     LOSSES,
     RESULTS,
@@ -190,8 +189,8 @@ def _headline(metrics: Mapping[MetricName, MetricValue]) -> list[dict[str, str]]
 def _counts(run: Snapshot) -> str:
     scores = run.scores
     failed = sum(score.status == "failed" for score in scores)
-    of = f" of {run.n_expected}" if len(scores) != run.n_expected else ""
-    words = [f"{len(scores)}{of} mixtures" if of else counted(len(scores), "mixture")]
+    whole = counted(run.n_expected, "mixture")
+    words = [whole if len(scores) == run.n_expected else f"{len(scores)} of {whole}"]
     words += [f"{failed} failed"] if failed else []
     exact = sum(bool(score.exact) for score in scores)
     scored = sum(score.status == "scored" for score in scores)

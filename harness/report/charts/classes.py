@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.report.charts.scale import Scale, scale_of
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark
-from s5eval.harness.report.text import counted, has_width, typeset_interval, typeset_number
+from s5eval.harness.report.text import has_width, typeset_interval, typeset_number
 
 _ROW = 21.0
 _BAR = 9.0

@@ -122,7 +122,7 @@ def test_a_killed_order_goes_on_and_no_other_takes_its_place(
     with pytest.raises(KeyboardInterrupt):
         make_recorded([plain_folder], seed=7, progress=kill, **options)
     (short,) = [found for found in verified(tmp_path / "set") if found.rule == "mixture-count"]
-    assert short.message == "3 scenes were ordered, there are 2 mixtures; the same order again makes the others"
+    assert short.message == "ordered: 3 scenes, found: 2 mixtures; the same order again makes the others"
     with pytest.raises(UsageError, match="seed 7, ordered is 8"):
         make_recorded([plain_folder], seed=8, **options)
     whole = make_recorded([plain_folder], seed=7, **options)
@@ -137,7 +137,7 @@ def test_verify_names_scenes_that_an_earlier_order_has_left(
     out = make_recorded([plain_folder], split="valid", count=2, seed=7, rooms=1, workers=1, out=tmp_path / "set")
     shutil.copy(out / "soundscape" / "recorded_valid_0000.wav", out / "soundscape" / "recorded_valid_0002.wav")
     (left,) = [found for found in verified(out) if found.rule == "mixture-count"]
-    assert left.message == "2 scenes were ordered, there are 3 mixtures; some are not of this set; make it anew"
+    assert left.message == "ordered: 2 scenes, found: 3 mixtures; some are not of this set; make it anew"
     (out / "material.json").write_text('{"scenes": "two"}')
     assert {found.rule for found in verified(out) if found.file.endswith("material.json")} == {"metadata"}
     with pytest.raises(DataError, match=r"material\.json: .*'recordings' is missing.*in another folder"):
