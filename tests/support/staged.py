@@ -20,14 +20,16 @@ SLOTS = 3
 class FakeStage:
     """Looks the references up, which no real system can, and disturbs them by a seeded noise."""
 
-    def __init__(self, number: int, settings: Mapping[str, Json], fail: str | None) -> None:
+    def __init__(self, number: int, settings: Mapping[str, Json], fail: str | None, *, probable: bool = False) -> None:
         self.name = f"stage{number}"
         self._number = number
         self._settings = dict(settings)
         self._fail = fail
+        self._probable = probable
 
     def fingerprint(self) -> Mapping[str, Json]:
-        return {"weights": "untrained", **self._settings}
+        probable: dict[str, Json] = {"probable": True} if self._probable else {}
+        return {"weights": "untrained", **self._settings, **probable}
 
     def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
         if self._fail == "always":
@@ -49,6 +51,8 @@ class FakeStage:
             label = file.stem.rsplit("_", 1)[1]
             scores[slot, CLASS_INDEX[label]] = 0.9 if rng.random() < 0.8 else 0.0
             silence[slot] = rng.uniform(0.05, 0.6)
+        if self._probable:
+            scores /= scores.sum(axis=1, keepdims=True)
         if self._settings.get("names_only"):
             audio = audio[:, :0]
         return Candidates(audio, scores, silence)
@@ -60,7 +64,7 @@ def _first(config: Mapping[str, Any]) -> dict[str, Json]:
 
 def build(config: Mapping[str, Any], device: str) -> Pipeline:
     """Keys: `stages`, `af_whisper`, `encoder` (False: as if its weights were absent), `tuned`, `fail`, `fail_stage`,
-    `names_only` (the first stage separates nothing, as the baseline's tagger).
+    `names_only` (the first stage separates nothing, as the baseline's tagger), `probable` (class scores add up to 1).
     """
     if config.get("broken"):
         raise ValueError("cannot be built")
@@ -70,7 +74,7 @@ def build(config: Mapping[str, Any], device: str) -> Pipeline:
     for number in range(1, int(config.get("stages", 3)) + 1):
         settings = _first(config) if number == 1 else {"af_whisper": wanted, "encoder": encoder}
         fail = config.get("fail") if number == config.get("fail_stage", 1) else None
-        stages.append(FakeStage(number, settings, fail))
+        stages.append(FakeStage(number, settings, fail, probable=bool(config.get("probable"))))
     decision = Decision()
     if config.get("tuned"):
         decision = Decision({"default": 0.6, "Speech": 0.7}, provenance={"objective": "capi_sdri"})

@@ -56,13 +56,14 @@ def test_two_systems_that_state_no_weights_are_told_apart_by_their_names(
 
 @pytest.mark.parametrize("kind", [(), ("--rule", "expected_score"), ("--unlabelled",)])
 def test_a_decision_says_where_it_is_used_by_another_system(
-    probable_run: Path, other_run: Call, s5eval: Call, tmp_path: Path, kind: tuple[str, ...]
+    other_run: Call, s5eval: Call, tmp_path: Path, kind: tuple[str, ...]
 ) -> None:
-    file = tmp_path / "mine.yaml"
-    assert s5eval("tune", probable_run, *kind, "--out", file).code == 0
+    file, probable = tmp_path / "mine.yaml", ("--set", "system.probable=true")
+    assert s5eval("tune", other_run(*probable), *kind, "--out", file).code == 0
     provenance = yaml.safe_load(file.read_text())["provenance"]
     assert provenance["weights"] == "untrained" and provenance["fingerprint"].startswith("sha256:")
-    here, there = other_run("--decision", file), other_run("--decision", file, "--set", "system.af_whisper=false")
+    words = ("--decision", file, *probable)
+    here, there = other_run(*words), other_run(*words, "--set", "system.af_whisper=false")
     same, another = decided_by(here), decided_by(there)
     assert " for other weights or settings" in another and "for other" not in same
     for run, said in ((here, same), (there, another)):
@@ -79,8 +80,9 @@ def test_a_decision_file_of_before_is_told_by_its_weights(probable_run: Path, ot
 
 
 def test_a_run_of_before_whose_fingerprint_holds_another_decision_is_of_the_same_system(
-    staged_run: Path, other_run: Call, s5eval: Call
+    staged_run: Path, tmp_path: Path, make_set: Callable[..., Path], s5eval: Call
 ) -> None:
-    other = other_run("--limit", 4)
+    data, other = make_set(tmp_path / "more", {"a": ["Cough"], "b": ["Speech"]}, seconds=0.3), tmp_path / "other"
+    assert s5eval("run", "--system", "staged:build", "--data", data, "--out", other).code == 0
     edit_record(other / "run.json", lambda record: record["fingerprint"].update(thresholds="sha256:t"))
     assert s5eval("tune", staged_run, other, "--folds", 2).code == 0

@@ -95,7 +95,8 @@ def test_a_run_by_expected_score_says_what_it_dropped_and_its_sliders_flip_nothi
 ) -> None:
     file, run = copied.runs / "expected.yaml", copied.runs / "expected"
     file.write_text("silence_thresholds: {default: 1.0}\nexpected_score: {temperature: 0.5}\n")
-    assert s5eval("rescore", copied.staged, "--decision", file, "--out", run).code == 0
+    words = ("--system", "staged:build", "--set", "system.probable=true", "--data", copied.data, "--decision", file)
+    assert s5eval("run", *words, "--out", run).code == 0
     client = browse(copied.runs)
     asked = ask(client, run, "named", against="run", thresholds={})["thresholds"]
     told = ask(client, run, "evaluate", thresholds=asked)
