@@ -142,8 +142,9 @@ def _check_detail(detail: Node) -> _Row | None:
             detail.note("json-schema", f"metrics: there is no entry with the metric {name!r}")
     if reference is None or estimate is None or len(metrics) < 2 or {"CAPI-SDRi", "label_metrics"} - metrics.keys():
         return None
-    if len(probabilities) != len(detail.value["est_labels"]):
-        detail.note("json-schema", f"{len(probabilities)} probabilities for {len(detail.value['est_labels'])} labels")
+    labels = detail.value["est_labels"]
+    if isinstance(labels, list) and len(probabilities) != len(labels):  # what is none has been noted
+        detail.note("json-schema", f"{len(probabilities)} probabilities for {len(labels)} labels")
     capi = metrics["CAPI-SDRi"]
     if capi.value is not None and not is_number(capi.value):
         capi.note("dev-value", f"expected a number in dB or null, found {shown_value(capi.value)}")

@@ -92,7 +92,7 @@ def _check_data(out: Path, record: RunRecord, manifest: Manifest, done: Collecti
         raise DataError(f"{manifest.root} does not hold the data that {out} began with; {instead}")
     if lost := [id_ for id_ in data.changed if id_ in done]:
         raise DataError(
-            f"{manifest.root} does not hold the data that {out} began with: other content in files of {len(lost)} "
-            f"mixtures that were scored, such as {lost[0]}; {instead}"
+            f"{manifest.root} does not hold the data that {out} began with: other content in files of "
+            f"{counted(len(lost), 'mixture')} that had been scored, such as {lost[0]}; {instead}"
         )
     log.warning("the files of %s have changed since the run began; none of them was scored", ", ".join(data.changed))

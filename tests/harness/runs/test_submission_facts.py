@@ -55,7 +55,7 @@ def test_a_meta_file_has_no_field_to_fill_but_names(
     assert complexity["trainable_parameters"] == profiled["trainable_parameters"]
     assert complexity["macs"] == pytest.approx(10 * profiled["macs_per_second"])
     assert complexity["inference_seconds_per_mixture"] > 0 and complexity["training_hours"] > 5
-    assert complexity["inference_method"] == "mean over the 3 mixtures of the run"
+    assert complexity["inference_method"] == "mean over 3 mixtures of the run"
     energy = content["system"]["energy_consumption"]
     assert (energy["evaluation_kwh"], energy["training_kwh"]) == (None, None)
     assert energy["evaluation_method"] == "not measured: the run was made without --energy"
