@@ -84,7 +84,7 @@ def test_a_row_made_on_other_data_is_refused(ablate: Call, changing: Changing, s
     soundfile.write(path, np.ascontiguousarray(audio[::-1]), rate, subtype="FLOAT")
     refused = ablate("a", "b")
     assert (refused.code, "row 'a': " in refused.err) == (3, True)
-    assert "other content in files of 1 mixtures that were scored, such as m_03; choose another --out" in refused.err
+    assert "other content in files of 1 mixture that had been scored, such as m_03; choose another --out" in refused.err
 
 
 def test_a_row_scored_by_other_metrics_is_refused(ablate: Call, changing: Changing, tmp_path: Path) -> None:
