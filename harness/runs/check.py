@@ -98,7 +98,8 @@ def check_run(run: Path) -> Check:
         notes.append(f"the run was interrupted; s5eval run --resume {run} goes on with it")
     if record.status != "running" and not damage:
         with coherent(run):
-            damage += _derived_damage(run, record, {id_: line.score for id_, line in found.whole.items()})
+            scores = {id_: line.score for id_, line in found.whole.items()}
+            damage += _derived_damage(run, record, scores, interrupted=waiting > 0)
     notes += _strangers(run, {name for line in found.whole.values() for name in line.files})
     return Check(
         run, record.status, len(record.mixtures), len(found.whole), tuple(damage), tuple(notes), not_reached=waiting
@@ -141,7 +142,9 @@ def _derive(run: Path) -> None:
         write_page(run)
 
 
-def _derived_damage(run: Path, record: RunRecord, scores: Mapping[str, MixtureScore]) -> list[Damage]:
+def _derived_damage(
+    run: Path, record: RunRecord, scores: Mapping[str, MixtureScore], *, interrupted: bool
+) -> list[Damage]:
     damage = []
     try:
         summary = read_summary(run)
@@ -154,8 +157,7 @@ def _derived_damage(run: Path, record: RunRecord, scores: Mapping[str, MixtureSc
             *({key: to_json(getattr(side, key)) for key in _COMPARED} for side in (fresh, summary))
         ):
             damage.append(Damage("summary", "summary.json", "is not what the lines come to"))
-    interrupted = record.lines is not None and record.lines < len(record.mixtures)  # which leaves no page
-    page = (run / "report.html").is_file() or not interrupted
+    page = (run / "report.html").is_file() or not interrupted  # which leaves none
     if page and not page_is_whole(run) and (is_sealed(record) or not (run / "report.html").is_file()):
         damage.append(Damage("page", "report.html", "is missing, or not what was written"))
     return damage

@@ -11,10 +11,10 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.sealed import seal_comment
 from s5eval.harness.record.fitted_mixtures import KEY, digest_text
-from s5eval.harness.record.reading import unverified
+from s5eval.harness.record.reading import facts_of, unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.same_system import digest_of
-from s5eval.harness.report.table import data_name, part_mark
+from s5eval.harness.report.table import data_name, part_mark, whole
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
 from s5eval.systems.decision import Decision
@@ -35,8 +35,7 @@ def inherited_marks(records: Sequence[RunRecord], used: Sequence[int]) -> dict[s
     """
     lacking = {part for record in records for part in record.about.missing_parts}
     missing = sorted(lacking - {TUNED})  # of the decision, which is another one now
-    wholes = [max(record.n_expected, record.about.n_split) for record in records]
-    parts = [part_mark(count, whole) for count, whole in zip(used, wholes, strict=True)]
+    parts = [part_mark(count, whole(facts_of(record))) for count, record in zip(used, records, strict=True)]
     doubts = [unverified(record) or "" for record in records]
     said = {"partial": [part for part in parts if part], "unverified": [doubt for doubt in doubts if doubt]}
     return {
