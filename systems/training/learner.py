@@ -121,7 +121,7 @@ class Learner:
                 if fabric.world_size > 1:  # all stop together: nobody waits for the gradient of one that has stopped
                     finite = fabric.all_reduce(finite.float(), reduce_op="sum") == fabric.world_size
                 if not finite:
-                    listed = {name: float(value.detach()) for name, value in terms.items()}
+                    listed = {name: float(value.detach()) for name, value in terms.items() if not name.startswith("_")}
                     raise DataError(
                         f"{self.plan.name}: step {self.step}: the loss is not finite: {listed}; lower "
                         "optimiser.learning_rate or optimiser.clip, or take another seed, with another `out`"

@@ -26,7 +26,10 @@ def seed_step(seed: int, step: int, part: int, rank: int) -> None:
 
 
 class RunningMeans:
-    """Running means of the terms over the last hundred steps or so; values that are not finite are passed over."""
+    """Running means of the terms over the last hundred steps or so; values that are not finite are passed over.
+
+    A figure that a batch has nothing to say of, such as the accuracy of classes where nothing sounds, is NaN there.
+    """
 
     def __init__(self, values: Mapping[str, float]) -> None:
         """Go on from these means, by name; empty at the beginning."""
@@ -38,7 +41,8 @@ class RunningMeans:
         for name, value in terms.items():
             key, new = name.lstrip("_"), value.detach().double()
             old = self._values.get(key, new).to(new.device)
-            self._values[key] = torch.where(new.isfinite(), old + 0.02 * (new - old), old)
+            moved = torch.where(old.isfinite(), old + 0.02 * (new - old), new)  # nothing yet: the first one there is
+            self._values[key] = torch.where(new.isfinite(), moved, old)
 
     def means(self) -> dict[str, float]:
         """Those that are finite, by name."""

@@ -62,7 +62,7 @@ class SeparatorTask(nn.Module):
         query = F.one_hot(labels.clamp_min(0), len(CLASSES)) * active.unsqueeze(2)
         estimates = self.separator(batch.mixture, query.to(batch.mixture.dtype))
         loss = class_aware_loss(estimates, targets, labels)
-        return {"separation": loss.mean(), "_snr": -(loss * active.shape[1]).sum() / active.sum().clamp_min(1)}
+        return {"separation": loss.mean(), "_snr": -(loss * active.shape[1]).sum() / active.sum()}
 
 
 def track_loss(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

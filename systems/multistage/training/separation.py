@@ -145,7 +145,7 @@ def separation_terms(
 ) -> dict[str, Tensor]:
     """Terms for slots (B, K, T) in the order of the references: SA-SDR, single sources, silent slots and mixtures.
 
-    The figure `_sdr` is the mean SA-SDR in dB of the mixtures that have a target.
+    The figure `_sdr` is the mean SA-SDR in dB of the mixtures that have a target; NaN where none has.
     """
     aggregated = sa_sdr_loss(estimates, references, omni)
     single = source_snr_loss(estimates, references, active)
@@ -157,7 +157,7 @@ def separation_terms(
     return {
         "separation": weights.separation * joint.where(some, zero).mean(),
         "silent_slots": weights.silent_slot * silent.mean(),
-        "_sdr": (-aggregated.detach() * some).sum() / some.sum().clamp_min(1),
+        "_sdr": (-aggregated.detach() * some).sum() / some.sum(),
     }
 
 
@@ -171,7 +171,7 @@ def classifier_terms(
     weights: LossSettings,
     mixed: tuple[Tensor, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """ArcFace on slots with a source and the silence head on all; figures are accuracies on the batch.
+    """ArcFace on slots with a source and the silence head on all; figures are accuracies on the batch, NaN of no slot.
 
     Args:
         dpc: trained.
@@ -194,7 +194,7 @@ def classifier_terms(
             smoothing=weights.smoothing,
         ),
         "silence": weights.silence * silence_loss(out.silence, active),
-        "_class_accuracy": (chosen[active] == labels[active]).double().sum() / active.sum().clamp_min(1),
+        "_class_accuracy": (chosen[active] == labels[active]).double().sum() / active.sum(),
         "_silence_accuracy": ((out.silence < 0) == active).double().mean(),
     }
 

@@ -109,7 +109,8 @@ def tagging_terms(logits: Tensor, batch: Batch, blends: Blends, *, step: int, fi
         first: sample at which the first frame is centred.
 
     Returns:
-        The loss, and the share of frames with the waveform's own source in which its class is the likeliest.
+        The loss, and the share of frames with the waveform's own source in which its class is the likeliest; NaN where
+        there is no such frame.
     """
     frames, slots = logits.shape[1], batch.labels.shape[1]
     sounding = frame_activity(batch.targets.flatten(0, 1), frames, step, first).view(-1, slots, frames)
@@ -122,7 +123,7 @@ def tagging_terms(logits: Tensor, batch: Batch, blends: Blends, *, step: int, fi
     row = torch.nonzero(blends.own >= 0)[:, 0]
     there = sounding[row, blends.own[row]]
     right = logits[row].argmax(-1) == labels[row, blends.own[row]].unsqueeze(-1)
-    return {"classes": loss, "_frame_accuracy": (right & there).double().sum() / there.sum().clamp_min(1)}
+    return {"classes": loss, "_frame_accuracy": (right & there).double().sum() / there.sum()}
 
 
 class ClipTagging(nn.Module):

@@ -206,6 +206,8 @@ def test_batches_without_any_source_train_too(toy_train: ToyTrain, name: str, co
         toy_train("dpc")
     result = toy_train(name, data={"target_counts": counts}, seed=5)
     assert all(math.isfinite(value) for value in result.figures.values())
+    of_sources = {"sdr", "class_accuracy"} & result.figures.keys()
+    assert (of_sources == set()) == (counts[0] == 1), "nothing was named, neither rightly nor wrongly"
 
 
 def test_accumulation_and_averages(toy_train: ToyTrain, tmp_path: Path) -> None:
