@@ -16,7 +16,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.energy import Energy, Meter, total_energy
 from s5eval.systems.training import checkpoint
-from s5eval.systems.training.batches import heard, heard_entry
+from s5eval.systems.training.batches import heard_entry
 from s5eval.systems.training.exports import update_card, write_weights
 from s5eval.systems.training.parts import PartsFolder, TrainingJob
 from s5eval.systems.training.sitting import device_name
@@ -31,6 +31,7 @@ class Learner:
 
     Attributes:
         plan: what is trained.
+        material: what it hears, as cards tell it.
         job: its networks, its loss and, perhaps, its batches.
         fabric: of the devices.
         step: steps done.
@@ -39,9 +40,17 @@ class Learner:
         meter: means of the loss terms and accuracies over the last steps.
     """
 
-    def __init__(self, plan: TrainingPlan, digest: str, job: TrainingJob, fabric: Any, parts: PartsFolder) -> None:
-        """`digest`: that of the plan; `parts`: where the networks of the job came from."""
-        self.plan, self.digest, self.job, self.fabric = plan, digest, job, fabric
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        digest: str,
+        job: TrainingJob,
+        fabric: Any,
+        parts: PartsFolder,
+        material: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """`digest`: that of the plan; `parts`: where the networks of the job came from; `material`: see `heard`."""
+        self.plan, self.digest, self.job, self.fabric, self.material = plan, digest, job, fabric, material
         self.built_on: Mapping[str, str] = parts.built_on
         self.started_from: Mapping[str, str] = parts.started_from
         job.task.train()
@@ -181,7 +190,7 @@ class Learner:
             "steps": self.step,
             "scenes": self.step * recipe.accumulate * recipe.batch,
             "seconds_per_scene": recipe.data.seconds,
-            **heard_entry(material := heard(recipe.data)),
+            **heard_entry(self.material),
             "seed": recipe.seed,
             "hours": round(self.seconds / 3600, 3),
             **({} if energy is None else {"energy": asdict(energy)}),
@@ -193,5 +202,5 @@ class Learner:
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
             "files": digests,
         }
-        update_card(folder, entry, [*material, *self.job.also_heard], written=written)
+        update_card(folder, entry, [*self.material, *self.job.also_heard], written=written)
         return digests

@@ -20,7 +20,7 @@ from s5eval.systems.card import card_held
 from s5eval.systems.energy import check_available, energy_text, measured
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
-from s5eval.systems.training.batches import batches
+from s5eval.systems.training.batches import batches, heard
 from s5eval.systems.training.exports import exported
 from s5eval.systems.training.learner import Learner
 from s5eval.systems.training.parts import PartsFolder
@@ -111,12 +111,13 @@ def _train(
 ) -> TrainingResult:
     recipe, rank = plan.recipe, fabric.global_rank
     done = state is not None and state.step >= recipe.steps
-    known = exported(sitting.weights, plan.name, digest) if done else None
+    on_card = everywhere(fabric, lambda: exported(sitting.weights, plan.name, digest))  # read before time is spent
+    known = on_card if done else None
     digests = {} if known is None else dict(known.get("files", {}))
     if state is not None and known is not None and _all_there(sitting.weights, digests):
         return TrainingResult(state.step, True, state.seconds, state.figures, digests, rank)
     given = (sitting.m2d_weights, sitting.af_whisper_weights, sitting.whisper_weights)
-    parts = PartsFolder(sitting.weights, fabric.device, *given, made_by=plan.made_by)
+    parts = PartsFolder(sitting.weights, fabric.device, *given, made_by=plan.made_by, resumed=state is not None)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
     job = everywhere(fabric, lambda: plan.trainer.make_job(plan, parts))
     alike(
@@ -133,7 +134,8 @@ def _train(
     size, rows = (recipe.batch, "scenes") if job.batches is None else (job.batches.size, "slots")
     if size % fabric.world_size:
         raise UsageError(f"{plan.name}: a batch of {size} {rows} does not divide among {fabric.world_size} devices")
-    learner = Learner(plan, digest, job, fabric, parts)
+    material = everywhere(fabric, lambda: heard(recipe.data))
+    learner = Learner(plan, digest, job, fabric, parts, material)
     if state is not None:
         learner.restore(state)
     fabric.barrier()  # everybody has read before anybody writes

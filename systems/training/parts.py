@@ -98,6 +98,8 @@ class PartsFolder:
         af_whisper_weights: published AF-Whisper weights likewise.
         whisper_weights: published Whisper weights likewise.
         made_by: part → recipe that exports it, for errors; of others no recipe is known.
+        resumed: trained parts have their values from a checkpoint: what they began with is not read. Its file may be
+            another one by now, such as one that an interrupted export has written and the card does not know.
         built_on: digests of the frozen parts that were read so far.
         started_from: digests of what trained parts began with, by name of the part that was read.
     """
@@ -108,6 +110,7 @@ class PartsFolder:
     af_whisper_weights: Path | None = None
     whisper_weights: Path | None = None
     made_by: Mapping[str, str] = field(default_factory=dict)
+    resumed: bool = False
     built_on: dict[str, str] = field(default_factory=dict)
     started_from: dict[str, str] = field(default_factory=dict)
 
@@ -135,7 +138,7 @@ class PartsFolder:
         Raises:
             DataError: the part is not there, or has next to nothing in common with the module: it is of other sizes.
         """
-        if start is not None:
+        if start is not None and not self.resumed:
             path = self.folder / f"{start}.safetensors"
             own = module.state_dict()
             content = {k: v for k, v in self._read(path).items() if isinstance(v, Tensor)}

@@ -15,9 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from s5eval.data_manifests.common.errors import UsageError
-from s5eval.systems.card import record_file
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.systems.card import read_card, record_file
 from s5eval.systems.hooks import Hook, Hooks
+from s5eval.systems.training.exports import write_weights
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.training_plan import TrainingPlan
@@ -178,3 +179,66 @@ def test_batches_come_through_a_shared_memory_of_one_megabyte(toy_plan: ToyPlan,
     shell = f"{_SMALL} && exec {shlex.join(command)}"
     found = subprocess.run([*_PRIVATE, "sh", "-c", shell], capture_output=True, text=True, timeout=300, check=False)
     assert (found.returncode, found.stdout.strip()) == (0, "6"), found.stderr
+
+
+@pytest.mark.parametrize("instant", ["between the parts", "before the card"])
+def test_an_export_that_was_cut_off_is_made_whole_by_the_same_command(
+    toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: str
+) -> None:
+    """Of parts that go on from themselves: the files that they began with are those that were written over."""
+    for name in ("m2d", "uss", "dpc"):
+        toy_train(name)
+    plan = toy_plan("adapt")
+    whole = shutil.copytree(tmp_path / "weights", tmp_path / "whole")
+    wanted = train(plan, TrainingSitting(whole, tmp_path / "a", device="cpu")).digests
+    sitting = TrainingSitting(tmp_path / "weights", tmp_path / "b", device="cpu")
+    written: list[object] = []
+
+    def kill(*arguments: object, **_: object) -> str:
+        if instant == "before the card" or written:
+            raise KeyboardInterrupt
+        written.append(arguments)
+        return write_weights(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        name = "update_card" if instant == "before the card" else "write_weights"
+        patch.setattr(f"s5eval.systems.training.learner.{name}", kill)
+        train(plan, sitting)
+    assert train(plan, sitting).digests == wanted
+    assert read_card(tmp_path / "weights") | {"history": []} == read_card(whole) | {"history": []}
+
+
+def test_a_card_that_cannot_be_read_stops_before_any_step(toy_plan: ToyPlan, tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "card.json").write_text("{")
+    with pytest.raises(DataError, match="cannot be read as a card"):
+        train(toy_plan("uss"), TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu"))
+    assert not (tmp_path / "w" / "uss.safetensors").exists()
+
+
+def test_the_card_tells_the_recordings_that_the_sitting_began_with(
+    toy_plan: ToyPlan, tmp_path: Path, tiny_dev_set: SimpleNamespace
+) -> None:
+    """A folder that goes while it trains: no step is lost, and no file is without its card."""
+    own = shutil.copytree(tiny_dev_set.dev, tmp_path / "own")
+
+    class Gone(Hook):
+        def step(self, step: int, steps: int, figures: object) -> None:
+            if step == steps:
+                shutil.rmtree(own)
+
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu")
+    plan = toy_plan("uss", data={"folder": str(own)})
+    assert train(plan, sitting, hooks=Hooks([Gone()])).finished
+    assert read_card(tmp_path / "w")["history"][-1]["data"] == "own 1"
+
+
+def test_a_table_of_recordings_that_cannot_be_read_stops_before_any_step(
+    toy_plan: ToyPlan, tmp_path: Path, tiny_dev_set: SimpleNamespace
+) -> None:
+    own = shutil.copytree(tiny_dev_set.dev, tmp_path / "own")
+    (own / "manifest.csv").write_text("file,licence\n1.wav,CC0\n")
+    with pytest.raises(DataError, match="expected a table with the columns file, licence and source"):
+        train(toy_plan("uss", data={"folder": str(own)}), TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu"))
+    assert not list((tmp_path / "c").glob("step-*"))
+    assert not (tmp_path / "w" / "uss.safetensors").exists()
