@@ -3,12 +3,14 @@
 A folder is in the official layout (`sound_event/<split>/<Class>/…`, and possibly `interference/<split>/<Kind>/…`,
 `noise/<split>/…` and `room_ir/<split>/*.sofa`), or holds the classes directly below the split: `<split>/<Class>/…`.
 A table `manifest.csv` in it, with the columns `file`, `licence` and `source`, says where the recordings come from.
+Its paths are those below the folder, or end with them: a name is enough where no other row has it.
 """
 
 import csv
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,9 @@ from s5eval.data_manifests.synthesis.sofa import SofaRoom, open_sofa
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FolderSources
 
 _UNKNOWN = "not stated"
+
+_Origin = tuple[str, str]
+"""Licence and source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,11 @@ class Recordings:
         """The folder's name, the number of its files, their digest, and how many have which class of licence, and which
         licence and source.
 
-        Files that `manifest.csv` does not list, and all where there is none, count as `not stated`.
+        Files that `manifest.csv` does not list, and all where there is none, count as `not stated`; so do those that
+        could be several of the table, of which it says different things.
         """
-        stated = _origins(self.root)
         files = self.files()
-        origins = Counter(stated.get(path.stem, (_UNKNOWN, _UNKNOWN)) for path in files)
+        origins = Counter(_origins([path.relative_to(self.root) for path in files], _stated(self.root)))
         return {
             "folder": self.root.resolve().name,
             "split": self.split,
@@ -118,23 +123,55 @@ def open_recordings(root: Path, split: str, augmentation: DurationAugmentation =
 
 
 def rooms_of(folders: Sequence[Recordings]) -> tuple[list[Room], tuple[Path, ...]]:
-    """Measured rooms of several folders, and the backgrounds that go with them; both empty where there are no rooms."""
+    """Measured rooms of several folders, and their backgrounds, which simulated rooms are given where none is measured."""
     measured: list[Room] = [room for folder in folders for room in folder.rooms]
     return measured, tuple(path for folder in folders for path in folder.backgrounds)
 
 
-def _origins(root: Path) -> Mapping[str, tuple[str, str]]:
-    """(licence, source) by the stem of the file's name."""
+def _stated(root: Path) -> list[tuple[Path, _Origin]]:
+    """The rows of a folder's table; none where there is no table."""
     table = root / "manifest.csv"
     if not table.is_file():
-        return {}
+        return []
     try:
         with table.open(encoding="utf-8", newline="") as file:
-            return {Path(row["file"]).stem: (row["licence"], _project(row["source"])) for row in csv.DictReader(file)}
-    except (OSError, ValueError, KeyError, csv.Error) as error:
+            rows = csv.DictReader(file)
+            told = [(Path(row["file"]), _origin(row["licence"], row["source"])) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise DataError(f"{table}: expected a table with the columns file, licence and source: {error!r}") from error
+    return [(path, origin) for path, origin in told if path.name]
 
 
-def _project(source: str) -> str:
+def _origin(licence: str, source: str) -> _Origin:
     # "project@commit: path of one file": one project is one source
-    return source.split(": ", 1)[0]
+    return licence.strip() or _UNKNOWN, source.split(": ", 1)[0].strip() or _UNKNOWN
+
+
+def _origins(files: Sequence[Path], stated: Sequence[tuple[Path, _Origin]]) -> list[_Origin]:
+    """What a table states of files below a folder, by path; else by name, where it is of no other file that it lists
+    and the names of the folders around it decide between several.
+    """
+    own = {path.with_suffix("") for path in files}
+    by_path: dict[Path, set[_Origin]] = {}
+    by_name: dict[str, list[tuple[Path, _Origin]]] = {}
+    for path, origin in stated:
+        if path.with_suffix("") in own:
+            by_path.setdefault(path.with_suffix(""), set()).add(origin)
+        else:
+            by_name.setdefault(path.stem, []).append((path, origin))
+    found = []
+    for path in files:
+        listed = by_path.get(path.with_suffix("")) or _nearest(path, by_name.get(path.stem, []))
+        found.append(next(iter(listed)) if len(listed) == 1 else (_UNKNOWN, _UNKNOWN))
+    return found
+
+
+def _nearest(path: Path, rows: Sequence[tuple[Path, _Origin]]) -> set[_Origin]:
+    """What the rows state whose folders agree with those around a file the furthest up."""
+    alike = [_shared(other.parts[-2::-1], path.parts[-2::-1]) for other, _ in rows]
+    return {origin for (_, origin), count in zip(rows, alike, strict=True) if count == max(alike)}
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many names two paths of folders begin with in common."""
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

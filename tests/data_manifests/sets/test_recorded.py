@@ -178,6 +178,33 @@ def test_what_cannot_be_made_is_refused(plain_folder: Path, tmp_path: Path) -> N
         open_recordings(plain_folder, "valid").described()
 
 
+def test_recordings_of_one_name_have_each_its_own_licence(plain_folder: Path) -> None:
+    """Files are called 1.wav in every class: one of them must not tell for all."""
+    for label in ("Cough", "Typing"):
+        (plain_folder / "valid" / label / f"{label}_1.wav").rename(plain_folder / "valid" / label / "1.wav")
+    table, head = plain_folder / "manifest.csv", "file,licence,source\n"
+
+    def told() -> dict[str, str]:
+        recordings = open_recordings(plain_folder, "valid").described()
+        return {origin["source"]: origin["licence"] for origin in recordings["origins"]}
+
+    table.write_text(head + "valid/Cough/1.wav,CC0,a\nvalid/Typing/1.wav,MIT,b\n")
+    assert told() == {"a": "CC0", "b": "MIT"}
+    table.write_text(head + "valid/Cough/1.wav,CC0,a\n")
+    assert told() == {"a": "CC0", "not stated": "not stated"}, "the row is the other file's"
+    table.write_text(head + "x/Cough/1.flac,CC0,a\nx/Typing/1.flac,MIT,b\nx/Pour/1.flac,MIT,c\n,MIT,d\n")
+    assert told() == {"a": "CC0", "b": "MIT"}, "folders around a name decide"
+    table.write_text(head + "x/1.flac,CC0,a\ny/1.flac,MIT,b\n")
+    assert told() == {"not stated": "not stated"}
+
+
+@pytest.mark.parametrize("row", ["1.wav", "1.wav,CC0"])
+def test_a_row_that_is_too_short_is_named_with_its_table(plain_folder: Path, row: str) -> None:
+    (plain_folder / "manifest.csv").write_text(f"file,licence,source\n{row}\n")
+    with pytest.raises(DataError, match=r"manifest\.csv: expected a table with the columns file, licence and source"):
+        open_recordings(plain_folder, "valid").described()
+
+
 def test_classes_of_licences_leave_licensors_out() -> None:
     stated = ["CC0, felix.blume", "CC BY 4.0, Bengt Nilsson", "MIT", "CC-BY, WIM (freesound 26143)", "CC-BY-SA-4.0"]
     assert [licence_class(text) for text in stated] == ["CC0", "CC BY 4.0", "MIT", "CC BY", "CC BY SA 4.0"]
