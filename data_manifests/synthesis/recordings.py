@@ -123,7 +123,7 @@ def open_recordings(root: Path, split: str, augmentation: DurationAugmentation =
 
 
 def rooms_of(folders: Sequence[Recordings]) -> tuple[list[Room], tuple[Path, ...]]:
-    """Measured rooms of several folders, and their backgrounds, which simulated rooms are given where none is measured."""
+    """Measured rooms of several folders, and their backgrounds, which simulated rooms are given as well."""
     measured: list[Room] = [room for folder in folders for room in folder.rooms]
     return measured, tuple(path for folder in folders for path in folder.backgrounds)
 

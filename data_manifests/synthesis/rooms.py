@@ -18,6 +18,7 @@ import scipy.fft
 
 from s5eval.data_manifests.common.cache import cache_folder, file_sha256
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import WriteError
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.foley.ambience import DIFFUSE, ambience
 from s5eval.data_manifests.synthesis.foley.signals import Rng, Samples, decay, log_uniform
@@ -181,17 +182,17 @@ class RoomBank:
         if not folder.is_dir():
             room = simulate_room(_room_rng(self.seed, index), self.n_positions)
             unfinished = self.folder / f".{uuid.uuid4().hex}.part"
-            unfinished.mkdir(parents=True)
             try:
+                unfinished.mkdir(parents=True)
                 np.save(unfinished / "positions.npy", room.positions)
                 np.save(unfinished / "responses.npy", room.responses)
                 np.save(unfinished / "ambience.npy", room.ambience)
                 digests = {path.name: file_sha256(path) for path in unfinished.iterdir()}
                 (unfinished / _DIGESTS).write_text(json.dumps(digests, indent=1), encoding="utf-8")
                 unfinished.rename(folder)
-            except OSError:
+            except OSError as error:
                 if not folder.is_dir():  # somebody else was faster: theirs is the same
-                    raise
+                    raise WriteError(folder, error) from error
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
         return folder

@@ -1,11 +1,12 @@
 """Batches of scenes made on the fly: scene i of a run is the same in every process, at every attempt, on any device."""
 
+import functools
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import NO_SOURCE
 from s5eval.data_manifests.records import SAMPLE_RATE
@@ -25,7 +27,10 @@ from s5eval.data_manifests.training_scenes import (
     mixed_training,
     start_worker,
 )
+from s5eval.systems.training.together import told_as
 from s5eval.systems.training.training_recipe import DataSettings
+
+_T = TypeVar("_T")
 
 _ENDLESS = 1 << 40
 
@@ -120,10 +125,41 @@ def heard(settings: DataSettings) -> list[dict[str, Any]]:
 
 def heard_entry(material: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What an entry of the card says of what was heard: `data`, and the digests of folders of recordings."""
-    if [told["folder"] for told in material] == [PROCEDURAL]:
+    if not any("digest" in told for told in material):  # a folder of recordings may be called so, too
         return {"data": "procedural (mini/train)"}
     shares = ", ".join(f"{told['folder']} {told['share']:g}" for told in material)
     return {"data": shares, "recordings": [told["digest"] for told in material if "digest" in told]}
+
+
+class _Failure(NamedTuple):
+    """An expected error of a loader's process; torch would put the traceback into its text."""
+
+    kind: type[S5Error]
+    text: str
+
+
+@dataclass(frozen=True)
+class _Answering:
+    """A series that answers with its expected errors rather than raise them."""
+
+    series: TrainingScenes
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.series[index]
+        except S5Error as error:
+            return _Failure(told_as(error), str(error))
+
+
+def _stacked(items: list[Any], how: Callable[[list[TrainingItem]], _T]) -> _T | _Failure:
+    return next((item for item in items if isinstance(item, _Failure)), None) or how(items)
+
+
+def _raised(loaded: Iterable[_T | _Failure]) -> Iterator[_T]:
+    for batch in loaded:
+        if isinstance(batch, _Failure):
+            raise batch.kind(batch.text)
+        yield batch
 
 
 class _Rows:
@@ -155,6 +191,9 @@ def batches(
         last: number after the last batch.
         rank: which of the devices this is.
         ranks: how many there are.
+
+    Raises:
+        DataError: a folder of recordings is missing or wrong; with the batch that wants it, a recording.
     """
     keep_freed_memory()
     series = scenes(settings, seed)
@@ -162,15 +201,15 @@ def batches(
         settings.workers * _PREFETCHED * _bytes(series, batch // ranks)
     )
     loader: DataLoader[Any] = DataLoader(
-        cast(Any, series),
+        cast(Any, _Answering(series)),
         batch_sampler=_Rows(first, last, batch, rank, ranks),
         num_workers=settings.workers,
-        collate_fn=collate if shared else stack,
+        collate_fn=functools.partial(_stacked, how=collate if shared else stack),
         worker_init_fn=start_worker,
         multiprocessing_context="spawn" if settings.workers else None,
         prefetch_factor=_PREFETCHED if settings.workers else None,
     )
-    return iter(loader) if shared else map(as_batch, loader)
+    return _raised(loader) if shared else map(as_batch, _raised(loader))
 
 
 _PREFETCHED = 2  # batches that a loader's process makes ahead, torch's default

@@ -30,7 +30,7 @@ def everywhere(fabric: Any, action: Callable[[], _T]) -> _T:
             raise
         failed = error
     if fabric.world_size > 1:
-        errors = _gather(fabric, None if failed is None else (_kind(failed), str(failed)))
+        errors = _gather(fabric, None if failed is None else (told_as(failed), str(failed)))
         if failed is not None:
             raise failed
         for rank, told in enumerate(errors):
@@ -40,7 +40,7 @@ def everywhere(fabric: Any, action: Callable[[], _T]) -> _T:
     return result  # type: ignore[return-value]
 
 
-def _kind(error: S5Error) -> type[S5Error]:
+def told_as(error: S5Error) -> type[S5Error]:
     """The nearest class of an error that takes a text alone; another process cannot make one that takes a file."""
     return next(base for base in type(error).__mro__ if base.__init__ is S5Error.__init__)  # type: ignore[misc]
 

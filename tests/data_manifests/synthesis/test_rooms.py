@@ -1,3 +1,4 @@
+import errno
 import shutil
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import WriteError
 from s5eval.data_manifests.synthesis.foley import CLASSES, draw_event
 from s5eval.data_manifests.synthesis.render import convolve, direct_part
 from s5eval.data_manifests.synthesis.rooms import RESPONSE_LENGTH, RoomBank, simulate_room
@@ -75,3 +77,12 @@ def test_flipped_bits_of_a_cached_room_are_noticed(one_room: RoomBank, tmp_path:
         path.write_bytes(content)
         with pytest.raises(DataError, match=rf"{name} is not what was written"):
             bank[0]
+
+
+def test_a_full_disk_is_told_with_the_room_s_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(WriteError, match="room_000: cannot be written: No space left on device; free some space"):
+        RoomBank(1, 1, folder=tmp_path).prepare(0)

@@ -1,0 +1,37 @@
+"""Batches of scenes: what cards say of their material, and what becomes of errors in a loader's processes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.systems.training.batches import batches, heard, heard_entry
+from s5eval.systems.training.training_plan import read_plan
+from s5eval.systems.training.training_recipe import DataSettings
+
+
+def _settings(folder: Path, value: float, **data: object) -> DataSettings:
+    """Scenes of one recording of Speech, below `folder`."""
+    path = folder / "train" / "Speech" / "a.wav"
+    path.parent.mkdir(parents=True)
+    soundfile.write(path, np.full(3200, value), 32_000, subtype="FLOAT")
+    changes = {"folder": str(folder), "seconds": 0.1, "rooms": 1, "target_counts": [0, 1, 0, 0], **data}
+    settings: DataSettings = read_plan("mini/segmentation", {"data": changes}).recipe.data
+    return settings
+
+
+def test_a_folder_that_is_called_like_the_procedural_sounds_is_a_folder_of_recordings(tmp_path: Path) -> None:
+    material = heard(_settings(tmp_path / "foley", 0.1))
+    assert heard_entry(material) == {"data": "foley 1", "recordings": [material[0]["digest"]]}
+    assert heard_entry(heard(read_plan("mini/segmentation").recipe.data)) == {"data": "procedural (mini/train)"}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+def test_a_recording_that_cannot_be_used_is_named_whoever_reads_it(tmp_path: Path, workers: int) -> None:
+    settings = _settings(tmp_path, np.nan, workers=workers)
+    with pytest.raises(DataError) as raised:
+        next(batches(settings, 1, 2, first=0, last=2))
+    assert str(raised.value) == f"{tmp_path / 'train' / 'Speech' / 'a.wav'}: NaN or infinite samples"
