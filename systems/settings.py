@@ -49,6 +49,26 @@ def check_positive(record: Any, where: str, *, but: Sequence[str] = ()) -> None:
             raise UsageError(f"{where}.{field.name} is {value}, expected {expected}")
 
 
+def check_seed(seed: int, where: str, *, negative: bool = False) -> None:
+    """Refuse a seed that torch's generator cannot take.
+
+    Args:
+        seed: as it was set.
+        where: the key, for errors.
+        negative: whether one below 0 will do, too.
+
+    Raises:
+        UsageError: names the key.
+    """
+    lowest = -_LARGEST_SEED if negative else 0
+    if not lowest <= seed <= _LARGEST_SEED:
+        raise UsageError(f"{where} is {seed}, expected a whole number from {lowest} to {_LARGEST_SEED}")
+
+
+_LARGEST_SEED = (1 << 62) - 1
+"""Of 63 bits, so that there is room for what is added to a seed to make others."""
+
+
 def _whole_numbers(value: object) -> list[int]:
     if isinstance(value, tuple):
         return [number for entry in value for number in _whole_numbers(entry)]

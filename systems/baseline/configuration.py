@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.networks.sizes import M2DSizes
-from s5eval.systems.settings import check_positive, read_preset
+from s5eval.systems.settings import check_positive, check_seed, read_preset
 
 PRESETS = ("official", "mini")
 _OTHER_KEYS = ("preset", "checkpoint_dir", "checkpoint_weights", "weights", "trust_checkpoint")
@@ -145,6 +145,7 @@ def _path(key: str, value: object) -> Path | None:
 
 def _check(c: BaselineConfiguration) -> None:
     check_positive(c, "system", but=("seed",))
+    check_seed(c.seed, "system.seed", negative=True)
     s = c.separator
     if s.hop > s.window // 3:
         raise UsageError(

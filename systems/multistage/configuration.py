@@ -17,7 +17,7 @@ from s5eval.systems.multistage.sizes import (
     STFTSizes,
 )
 from s5eval.systems.networks.sizes import M2DSizes, Mamba2Sizes
-from s5eval.systems.settings import check_positive, read_preset
+from s5eval.systems.settings import check_positive, check_seed, read_preset
 from s5eval.systems.spatial_filter import SpatialFilterSettings
 
 PRESETS = ("mini", "paper")
@@ -211,6 +211,7 @@ def _as_wide_as_m2d(configuration: MultistageConfiguration, changes: Mapping[str
 
 def _check(c: MultistageConfiguration) -> None:
     check_positive(c, "system", but=("seed", "interference", "noise", "directions", "depth"))
+    check_seed(c.seed, "system.seed", negative=True)
     for name in ("interference", "noise"):
         if getattr(c.objects, name) < 0:
             raise UsageError(f"system.objects.{name} is {getattr(c.objects, name)}, expected 0 or more")

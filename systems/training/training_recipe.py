@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.augmentation import Augmentation
 from s5eval.data_manifests.training_scenes import PROCEDURAL
+from s5eval.systems.settings import check_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +111,16 @@ def check_values(recipe: TrainingRecipe, where: str) -> None:
         if getattr(recipe, name) < 1:
             raise UsageError(f"{where}.{name} is {getattr(recipe, name)}, expected a positive number")
     _check_optimiser(recipe.optimiser, f"{where}.optimiser")
-    if recipe.data.workers < 0 or recipe.seed < 0:
-        raise UsageError(f"{where}: data.workers is {recipe.data.workers}, seed {recipe.seed}; expected 0 or more")
+    check_seed(recipe.seed, f"{where}.seed")
+    if recipe.data.workers < 0:
+        raise UsageError(f"{where}.data.workers is {recipe.data.workers}, expected 0 or more")
     for name, named in (("starts_from", recipe.starts_from), ("optimiser.factors", recipe.optimiser.factors)):
         for part in named:
             if part not in recipe.trains:
                 raise UsageError(f"{where}.{name} names {part!r}, which it does not train: {list(recipe.trains)}")
     _check_material(recipe.data, f"{where}.data")
-    if not recipe.data.seconds > 0:
-        raise UsageError(f"{where}.data.seconds is {recipe.data.seconds}, expected a positive number")
+    if int(recipe.data.seconds * SAMPLE_RATE) < 1:
+        raise UsageError(f"{where}.data.seconds is {recipe.data.seconds:g}, expected the length of a sample at least")
     counts = recipe.data.target_counts
     if len(counts) < 2 or min(counts) < 0 or abs(sum(counts) - 1) > 1e-3:
         raise UsageError(
@@ -151,6 +154,11 @@ def _check_optimiser(settings: OptimiserSettings, where: str) -> None:
 def _check_material(data: DataSettings, where: str) -> None:
     if data.rooms < 1:
         raise UsageError(f"{where}.rooms is {data.rooms}, expected a positive number")
+    if data.folder in ("", PROCEDURAL):
+        raise UsageError(
+            f"{where}.folder is {data.folder!r}, expected a folder (./{PROCEDURAL} for one of that name), or null for "
+            "procedural sounds"
+        )
     if not data.material:
         return
     if data.folder is not None:
