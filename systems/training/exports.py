@@ -16,19 +16,37 @@ from s5eval.data_manifests.common.files import sweep, write_atomically
 from s5eval.systems.card import read_card, write_card
 
 
-def write_weights(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype) -> str:
-    """Write weights as safetensors, floating-point ones as `kind`, and return the file's digest, `sha256:…`.
+def write_weights(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype | None) -> str:
+    """Write weights as safetensors, and return the file's digest, `sha256:…`.
+
+    Args:
+        path: of the file.
+        weights: by name.
+        kind: type of the floating-point ones, but for those that it cannot hold (float16 ends at 65,504), which stay as
+            they are; None: all stay.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: a weight is not finite, or the file cannot be written.
     """
-    table = {key: value.to(kind) if value.is_floating_point() else value for key, value in weights.items()}
+    if broken := [key for key, value in weights.items() if not value.isfinite().all()]:
+        raise DataError(
+            f"{path}: not written: {broken[0]} has values that are not finite ({len(broken)} of {len(weights)} tensors "
+            "have some); such weights make nothing but silence or noise"
+        )
+    table = {key: _as(value, kind) for key, value in weights.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
         return f"sha256:{write_tensors(path, table)}"
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}; make room and call again") from error
+
+
+def _as(value: Tensor, kind: torch.dtype | None) -> Tensor:
+    if kind is None or not value.is_floating_point():
+        return value
+    converted = value.to(kind)
+    return converted if converted.isfinite().all() else value
 
 
 def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
