@@ -33,7 +33,7 @@ from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.training.batches import heard_entry
 from s5eval.systems.training.parts import Adaptation, Part, PartsFolder, TrainingJob
 from s5eval.systems.training.training_plan import Trainer, TrainingPlan
-from s5eval.systems.weight_files import file_digest, load_strictly, read_tensors
+from s5eval.systems.weight_files import checked_digest, file_digest, load_strictly, read_tensors
 from s5eval.systems.weights import typed
 
 
@@ -138,6 +138,8 @@ def _m2d(config: MultistageConfiguration, parts: PartsFolder) -> M2D:
     path, source = parts.folder / "m2d.safetensors", f"{SOURCE}; `m2d_weights` names it. For mini, recipe mini/m2d"
     if parts.m2d_weights is not None:
         path, source = parts.m2d_weights, SOURCE
+    elif path.is_file():
+        checked_digest(parts.folder, path.name)
     tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict(), path=path)
     load_strictly(module.backbone, tensors, path=path, source=source)
     parts.built_on["m2d"] = file_digest(path)

@@ -53,6 +53,17 @@ def test_a_part_that_is_missing_is_named_with_where_it_comes_from(toy_train: Toy
         toy_train("dpc", starts_from={"uss": None, "dpc1": None})
 
 
+@pytest.mark.parametrize("part", ["m2d", "uss"])
+def test_a_frozen_part_that_is_damaged_is_named(toy_train: ToyTrain, tmp_path: Path, part: str) -> None:
+    for name in ("m2d", "uss"):
+        toy_train(name)
+    path = tmp_path / "weights" / f"{part}.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # still a file of weights
+    with pytest.raises(DataError, match=rf"{part}\.safetensors: not what was written"):
+        toy_train("dpc", trains=["dpc1"], starts_from={"uss": None, "dpc1": None})
+
+
 def test_the_next_part_starts_from_the_one_before(toy_train: ToyTrain, tmp_path: Path) -> None:
     for name in ("m2d", "uss", "dpc"):
         toy_train(name)
