@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.card import card_held, trainings_of
+from s5eval.systems.card import card_held, lineage_of, read_card, trainings_of
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.exports import update_card, write_weights
 from s5eval.systems.training.parts import EARLIER_RECIPE
-from s5eval.systems.weight_files import file_digest, read_tensors
+from s5eval.systems.weight_files import checked_digest, file_digest, read_tensors
 
 _CLUES = ("frame_encoder", "frame_embeddings", "enrollment")
 """What a card says of what extractors were told in training."""
@@ -45,20 +45,26 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
     if not 0 <= share <= 1 or not parts:
         raise UsageError(f"share is {share}, parts {list(parts)}: expected a share from 0 to 1, and at least one part")
     checkpoint.probe(out)
+    read_card(out)  # before anything is written
     told = _told(old, new, parts)
+    inherited = [entry for folder in (old, new) for entry in _inherited(folder, parts)]
     started: dict[str, str] = {}
     digests: dict[str, str] = {}
     blended: dict[str, Mapping[str, Tensor]] = {}
     for part in parts:
         paths = [folder / f"{part}.safetensors" for folder in (old, new)]
+        for path in paths:
+            if path.is_file():
+                checked_digest(path.parent, path.name)
         before, after = (read_tensors(path, EARLIER_RECIPE) for path in paths)
         blended[part] = _between(before, after, share, paths[1])
         started |= {f"{part} ({name})": file_digest(path) for name, path in zip(("old", "new"), paths, strict=True)}
     with card_held(out):
         for part, tensors in blended.items():
-            kind = next(value.dtype for value in tensors.values() if value.is_floating_point())
-            digests[part] = write_weights(out / f"{part}.safetensors", tensors, kind)
+            digests[part] = write_weights(out / f"{part}.safetensors", tensors, None)
         written = {f"{part}.safetensors": digest for part, digest in digests.items()}
+        for trained, heard in inherited:
+            update_card(out, trained, heard, written={})
         update_card(out, {**_entry(parts, share, started, digests), **told}, written=written)
     return digests
 
@@ -83,6 +89,24 @@ def _clues(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     entries = trainings_of(folder, file_digest(path)) if path.is_file() else []
     return {key: entries[-1][key] for key in _CLUES if key in entries[-1]} if entries else {}
+
+
+def _inherited(folder: Path, parts: Sequence[str]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """The trainings that the parts of a folder come from, in their order, each with the recordings that it heard.
+
+    A card tells everything that weights have heard, and the folder of a blend need be neither of the two.
+    """
+    digests = [file_digest(path) for part in parts if (path := folder / f"{part}.safetensors").is_file()]
+    lineage = [entry for digest in digests for entry in lineage_of(folder, digest, "")]
+    card = read_card(folder)
+    known = card.get("recordings", {})
+
+    def heard(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+        others = dict(entry.get("slots", {})).get("also", ())
+        named = [digest for told in (entry, *others) for digest in told.get("recordings", ())]
+        return [{"digest": digest, **known[digest]} for digest in named if digest in known]
+
+    return [(entry, heard(entry)) for entry in card["history"] if entry in lineage]
 
 
 def _entry(

@@ -66,3 +66,43 @@ def test_the_command(folders: tuple[Path, Path], tmp_path: Path) -> None:
     assert result.exit_code == 0 and "uss: sha256:" in result.output
     refused = CliRunner().invoke(main, [*words, "2"])
     assert refused.exit_code == 1 and "expected a share from 0 to 1" in refused.output
+
+
+def test_the_card_of_a_blend_tells_what_both_have_heard(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    old, new = folders
+    begun = {"recipe": "uss", "plan": "1", "files": {"uss": file_digest(old / "uss.safetensors")}, "recordings": ["a"]}
+    further = {
+        "recipe": "uss",
+        "plan": "2",
+        "files": {"uss": file_digest(new / "uss.safetensors")},
+        "recordings": ["b"],
+    }
+    further |= {"started_from": begun["files"], "slots": {"also": [{"recordings": ["c"]}]}}
+    other = {"recipe": "tse2", "plan": "3", "files": {"tse2": "sha256:x"}, "recordings": ["d"]}
+    described = {digest: {"folder": digest, "files": 1} for digest in "abcd"}
+    (old / "card.json").write_text(json.dumps({"history": [begun], "recordings": {"a": described["a"]}}))
+    (new / "card.json").write_text(json.dumps({"history": [begun, other, further], "recordings": described}))
+    blend(old, new, tmp_path / "out", ["uss"], 0.5)
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert [entry["plan"] for entry in card["history"]] == ["1", "2", "0.5 of the new: uss"]
+    assert card["recordings"] == {digest: described[digest] for digest in "abc"}
+    before = json.loads((new / "card.json").read_text())["history"]
+    blend(old, new, new, ["uss"], 0.5)
+    assert json.loads((new / "card.json").read_text())["history"][:-1] == before, "they are told once"
+
+
+def test_a_damaged_part_is_not_blended(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    path = folders[0] / "uss.safetensors"
+    (folders[0] / "card.json").write_text(json.dumps({"history": [], "files": {path.name: file_digest(path)}}))
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    with pytest.raises(DataError, match=r"uss\.safetensors: not what was written"):
+        blend(*folders, tmp_path / "out", ["uss"], 0.5)
+
+
+def test_every_tensor_keeps_its_type(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    for folder in folders:
+        save_file({"a": torch.ones(1, dtype=torch.float16), "b": torch.full((1,), 1e6)}, folder / "uss.safetensors")
+    blend(*folders, tmp_path / "out", ["uss"], 0.5)
+    found = load_file(tmp_path / "out" / "uss.safetensors")
+    assert [found[name].dtype for name in "ab"] == [torch.float16, torch.float32]
+    assert found["b"].item() == 1e6
