@@ -35,7 +35,7 @@ class TrainingItem(TypedDict):
     Attributes:
         mixture: float32 (4, T).
         targets: float32 (K, T), dry; K is the largest number of targets of the recipe.
-        labels: int64 (K,), index in `CLASSES`.
+        labels: int64 (K,), index in `CLASSES`; that of a slot whose target is all zero is `NO_SOURCE` as well.
         interference: float32 (J, T), dry.
         noise: float32 (T,), the background in channel 0.
     """
@@ -88,7 +88,10 @@ def _item(scene: SynthesizedScene, recipe: Recipe) -> TrainingItem:
 
     slots = len(recipe.target_counts) - 1
     labels = np.full(slots, NO_SOURCE, dtype=np.int64)
-    labels[: len(scene.labels)] = [CLASS_INDEX[label] for label in scene.labels]
+    heard = scene.dry.any(axis=1)  # of digital silence in a recording nothing is to be learned
+    labels[: len(scene.labels)] = [
+        CLASS_INDEX[label] if sounds else NO_SOURCE for label, sounds in zip(scene.labels, heard, strict=True)
+    ]
     return TrainingItem(
         mixture=scene.mixture,
         targets=padded(scene.dry, slots),

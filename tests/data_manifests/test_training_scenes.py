@@ -34,6 +34,28 @@ def few_rooms(one_room: RoomBank, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     yield
 
 
+def test_a_part_of_a_recording_that_is_silent_is_no_source(tmp_path: Path) -> None:
+    """A slot of zeros under the name of a class would teach that silence is that class."""
+    for name, first in (("late", 0), ("none", 64_000)):
+        path = tmp_path / name / "train" / "Speech" / "a.wav"
+        path.parent.mkdir(parents=True)
+        clip = np.zeros(64_000)
+        clip[:32_000] = 0.1 * (first == 0)
+        soundfile.write(path, clip, 32_000)
+    recipe = replace(ONE_TARGET, duration=0.1)
+
+    def labels(folder: str) -> set[bool]:
+        scenes = mixed_training({str(tmp_path / folder): 1.0}, seed=1, duration=0.1, recipe=recipe)
+        found = set()
+        for item in (scenes[index] for index in range(12)):
+            assert (item["labels"] != NO_SOURCE).tolist() == item["targets"].any(axis=1).tolist()
+            found.add(bool(item["targets"].any()))
+        return found
+
+    assert labels("late") == {True, False}
+    assert labels("none") == {False}
+
+
 def test_items_have_fixed_shapes() -> None:
     scenes = mixed_training({"foley": 1.0}, seed=1, scenes_per_epoch=12, duration=2.0)
     assert len(scenes) == 12
