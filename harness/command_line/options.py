@@ -13,6 +13,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.fields_as_options import in_options
+from s5eval.harness.command_line.number_type import NumberType
 from s5eval.harness.command_line.progress_bar import show_count
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.terminal import echo
@@ -71,7 +72,7 @@ trust_option = click.option(
 
 timeout_option = click.option(
     "--mixture-timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberType(min=0, min_open=True),
     metavar="SECONDS",
     help="Fail a mixture for which the system takes longer. Native code that does not return is ended with the "
     "process; --resume then goes on without the mixture.",
@@ -98,7 +99,7 @@ def worker_options(command: Decorated) -> Decorated:
     for option in (
         click.option(
             "--gpus-per-worker",
-            type=click.FloatRange(min=0),
+            type=NumberType(min=0),
             metavar="N",
             help="With --engine ray: GPUs of each.",
         ),

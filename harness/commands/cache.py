@@ -7,6 +7,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Group
+from s5eval.harness.command_line.number_type import NumberType
 from s5eval.harness.terminal import echo
 
 
@@ -40,9 +41,7 @@ def list_entries(as_json: bool) -> int:
 @command.command(
     "prune", short_help="Remove the entries that were used longest ago.", example="s5eval cache prune --keep-gb 5"
 )
-@click.option(
-    "--keep-gb", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Keep the latest so many GB."
-)
+@click.option("--keep-gb", type=NumberType(min=0), default=0.0, show_default=True, help="Keep the latest so many GB.")
 @click.option("--yes", is_flag=True, help="Do not ask before everything is removed.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def prune(keep_gb: float, yes: bool, as_json: bool) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.number_type import NumberType
 from s5eval.harness.command_line.options import trust_option
 from s5eval.harness.terminal import echo, plugin_output
 
@@ -21,7 +22,7 @@ from s5eval.harness.terminal import echo, plugin_output
 @trust_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Length of the mixture."
+    "--seconds", type=NumberType(min=0.1, max=3600), default=10.0, show_default=True, help="Length of the mixture."
 )
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def command(

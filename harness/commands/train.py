@@ -11,6 +11,7 @@ import click
 
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.number_type import NumberType
 from s5eval.harness.command_line.options import PathType, energy_option, hook_option, hooks_of
 from s5eval.harness.command_line.progress_bar import show_count
 from s5eval.harness.process import goes_on_with, this_command
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as steps=100, data.folder=D."
 )
-@click.option(
-    "--max-minutes", type=click.FloatRange(min=0), help="End this sitting after so long; call again to go on."
-)
-@click.option("--checkpoint-minutes", type=click.FloatRange(min=0), default=2.0, show_default=True)
+@click.option("--max-minutes", type=NumberType(min=0), help="End this sitting after so long; call again to go on.")
+@click.option("--checkpoint-minutes", type=NumberType(min=0), default=2.0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option("--devices", default="auto", show_default=True, help="How many devices (or CPU processes) of a node.")
 @click.option("--nodes", default="auto", show_default=True, help="How many machines; torchrun or srun starts the rest.")

@@ -8,6 +8,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.number_type import NumberType
 from s5eval.harness.command_line.options import PathType, RunType, given_options, read_workers, workers_option
 from s5eval.harness.terminal import echo
 
@@ -45,7 +46,7 @@ _UNLABELLED = ("source", "strength")
 )
 @click.option(
     "--weight",
-    type=click.FloatRange(min=0),
+    type=NumberType(min=0),
     default=0.1,
     show_default=True,
     help="For mix: dB of CAPI-SDRi that one percentage point of mixture accuracy is worth.",
@@ -53,7 +54,7 @@ _UNLABELLED = ("source", "strength")
 @click.option("--folds", type=int, default=5, show_default=True, help="Parts of the cross-validation.")
 @click.option(
     "--shrinkage",
-    type=click.FloatRange(min=0),
+    type=NumberType(min=0),
     default=50.0,
     show_default=True,
     help="Pull rare classes towards the common threshold, as so many candidates would.",
@@ -67,7 +68,7 @@ _UNLABELLED = ("source", "strength")
 )
 @click.option(
     "--strength",
-    type=click.FloatRange(min=0),
+    type=NumberType(min=0),
     default=300.0,
     show_default=True,
     help="With --unlabelled: hold on to the old priors, as so many candidates would.",
