@@ -88,9 +88,9 @@ def _item(scene: SynthesizedScene, recipe: Recipe) -> TrainingItem:
 
     slots = len(recipe.target_counts) - 1
     labels = np.full(slots, NO_SOURCE, dtype=np.int64)
-    heard = scene.dry.any(axis=1)  # of digital silence in a recording nothing is to be learned
     labels[: len(scene.labels)] = [
-        CLASS_INDEX[label] if sounds else NO_SOURCE for label, sounds in zip(scene.labels, heard, strict=True)
+        CLASS_INDEX[label] if dry.any() else NO_SOURCE  # of digital silence in a recording nothing is to be learned
+        for label, dry in zip(scene.labels, scene.dry, strict=True)
     ]
     return TrainingItem(
         mixture=scene.mixture,

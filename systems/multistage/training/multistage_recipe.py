@@ -226,6 +226,11 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
         if not 0 <= value <= 1:
             raise UsageError(f"{where}.clues.{name} is {value}, expected a number from 0 to 1")
     _check_slots(recipe, where)
+    if recipe.clues.runner_up > 0 and (recipe.task != "stage" or recipe.stage == 1):
+        raise UsageError(
+            f"{where}.clues.runner_up is {recipe.clues.runner_up:g}, which is of what the stage before says; this one "
+            f"has task {recipe.task}, stage {recipe.stage}, and none before it"
+        )
     if recipe.clues.true_class + recipe.clues.random_class > 1:
         raise UsageError(f"{where}.clues: true_class and random_class add up to more than 1")
 
@@ -254,6 +259,12 @@ def _check_slots(recipe: MultistageRecipe, where: str) -> None:
         raise UsageError(
             f"{where}.slots is {asdict(slots)}, expected scenes, equalise and hide of 0 or more, batch above 0, and "
             "silent, alone and mix from 0 to below 1"
+        )
+    alone = round(slots.alone * slots.batch)
+    if slots.scenes and not alone and (slots.alone > 0 or slots.mix > 0):
+        raise UsageError(
+            f"{where}.slots: alone {slots.alone:g} of batch {slots.batch} comes to no source alone, and mix "
+            f"{slots.mix:g} is of those; expected one at least, or alone and mix of 0"
         )
     if slots.also and not slots.scenes:
         raise UsageError(f"{where}: slots.also is {list(slots.also)} and slots.scenes is 0, so no kept slots are heard")

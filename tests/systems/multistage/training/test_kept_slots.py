@@ -289,6 +289,12 @@ def test_sources_alone_are_heard_with_little_of_the_rest(toy_plan: ToyPlan, read
         ("dpc", {**CLASSIFIER, **slots({"alone": 0.95})}, r"alone 0\.95 of batch 6 leaves no slot"),
         ("dpc", {**CLASSIFIER, **slots({"alone": -0.1})}, r"silent, alone and mix from 0 to below 1"),
         ("dpc", {**CLASSIFIER, **slots({"batch": 0})}, r"batch above 0"),
+        ("dpc", {**CLASSIFIER, **slots({"alone": 0.05})}, r"alone 0\.05 of batch 6 comes to no source alone"),
+        (
+            "dpc",
+            {**CLASSIFIER, **slots({"mix": 0.5})},
+            r"comes to no source alone, and mix 0\.5 is of",
+        ),
     ],
 )
 def test_recipes_that_cannot_keep_slots_are_refused(

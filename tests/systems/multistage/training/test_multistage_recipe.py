@@ -124,6 +124,7 @@ def test_null_takes_a_start_back() -> None:
         ({"data": {"folder": "foley"}}, r"folder is 'foley', expected a folder \(./foley for one of that name\)"),
         ({"data": {"folder": ""}}, "folder is '', expected a folder"),
         ({"clues": {"true_class": 2}}, "clues.true_class is 2"),
+        ({"clues": {"runner_up": 0.5}}, "clues.runner_up is 0.5, which is of what the stage before says"),
         ({"clues": {"true_class": 0.8, "random_class": 0.8}}, "add up to more than 1"),
         ({"data": {"target_counts": [0.5, 0.5]}}, "expected one for each of 0 to 3"),
         ({"system": {"objects": {"interference": 1}}}, "expected interference 0 or 2"),
