@@ -1,10 +1,13 @@
-"""What a worker process does at its start, so that it ends with its parent, and only with it."""
+"""How worker processes begin: without the program that asks for them; and that they end with it, and only with it."""
 
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 
 from s5eval.data_manifests.common.memory import keep_freed_memory
 
@@ -25,6 +28,34 @@ def begin_worker() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+class _Worker(SpawnProcess):
+    """A spawned process that does not run the program of its parent again."""
+
+    def start(self) -> None:
+        """Start, while it looks as if there were no program to run."""
+        with _HIDING:
+            program = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                super().start()
+            finally:
+                sys.modules["__main__"] = program
+
+
+_HIDING = threading.Lock()
+
+
+class WorkerContext(SpawnContext):
+    """Spawned processes for work of s5eval's own; nothing that they are given may be defined in the program itself.
+
+    Python's own run the program from its first line once more, which ends in `RuntimeError` where that does not say
+    `if __name__ == "__main__":`, and cannot be done at all where it came from standard input. A few lines of Python
+    that ask for data need neither.
+    """
+
+    Process = _Worker
 
 
 def _end_with(sentinel: int) -> None:

@@ -7,10 +7,10 @@ any moment goes on where it stopped, and damage is noticed and repaired at the n
 import glob
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
@@ -22,7 +22,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import sweep, write_atomically
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.structured import read_json
-from s5eval.data_manifests.common.workers import begin_worker
+from s5eval.data_manifests.common.workers import WorkerContext, begin_worker
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.render import Signal, SynthesizedScene
@@ -70,7 +70,7 @@ def write_scenes(
         progress: is told about every scene.
 
     Raises:
-        DataError: a scene cannot be made, or the disk cannot take it.
+        DataError: a scene cannot be made, the disk cannot take it, or a process was ended from outside.
     """
     try:
         for name in (SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS):
@@ -86,6 +86,11 @@ def write_scenes(
                 progress(done, len(jobs))
     except OSError as error:
         raise DataError(f"{folder}: cannot write the scenes: {error.strerror or error}") from error
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"{folder}: a process that makes scenes was ended from outside, most likely for want of memory; what is "
+            "made stays, and the same call goes on"
+        ) from error
 
 
 def _write_all(jobs: Sequence[SceneJob], folder: Path, suffix: str, subtype: Subtype, workers: int) -> Iterable[None]:
@@ -94,8 +99,7 @@ def _write_all(jobs: Sequence[SceneJob], folder: Path, suffix: str, subtype: Sub
             write_scene(job, folder, suffix, subtype)
             yield
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=begin_worker) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), WorkerContext(), initializer=begin_worker) as pool:
         futures = [pool.submit(write_scene, job, folder, suffix, subtype) for job in jobs]
         try:
             for future in as_completed(futures):

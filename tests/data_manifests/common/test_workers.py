@@ -1,4 +1,4 @@
-"""Processes that make scenes end with the process that began them, whatever ends it."""
+"""Processes that make scenes do so for any program, and end with the process that began them, whatever ends it."""
 
 import os
 import signal
@@ -8,6 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.synthesis.render import SynthesizedScene
+from s5eval.data_manifests.synthesis.write import write_scenes
 
 
 def children(pid: int) -> list[int]:
@@ -45,3 +49,39 @@ def test_making_a_set_leaves_no_process_and_no_open_pipe(tmp_path: Path, number:
     while any(Path(f"/proc/{pid}").exists() and pid in below for pid in below) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []
+
+
+_LINES = """
+from pathlib import Path
+from s5eval.data_manifests.sets.mini import make_mini
+print("begins")
+make_mini("test", out=Path("made"), count=2, workers=2)
+print(len(list(Path("made/soundscape").iterdir())))
+"""
+
+
+@pytest.mark.parametrize("place", ["file", "standard input"])
+def test_a_program_without_a_guard_makes_scenes_and_runs_once(tmp_path: Path, place: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_LINES)
+    words = [sys.executable, str(program) if place == "file" else "-"]
+    done = subprocess.run(words, input=_LINES, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["begins", "2"]), done.stderr
+
+
+class Deadly:
+    """A scene by which whoever makes it dies, as of a system that wants its memory back."""
+
+    def __init__(self, id_: str) -> None:
+        self.id = id_
+
+    def content(self) -> bytes:
+        return b""
+
+    def make(self) -> SynthesizedScene:
+        os._exit(9)
+
+
+def test_a_process_that_dies_over_a_scene_is_an_expected_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="was ended from outside"):
+        write_scenes([Deadly("a"), Deadly("b")], tmp_path / "made", workers=2)
