@@ -91,7 +91,8 @@ def check_run(run: Path) -> Check:
     found = inspect_run(run, record)
     damage = list(found.damage)
     notes = [] if (doubt := unverified(record)) is None else [doubt]
-    waiting = 0 if record.lines is None else max(0, len(record.mixtures) - record.lines)
+    # Of a merged run `lines` was that of one part once: what stands is not waited for.
+    waiting = 0 if record.lines is None else max(0, len(record.mixtures) - max(record.lines, len(found.whole)))
     if record.status == "running":
         notes.append(f"the run has not ended; s5eval run --resume {run} goes on with it")
     elif waiting:

@@ -48,7 +48,7 @@ def merge(runs: Sequence[Path], out: Path) -> RunResult:
         summary = derive_summary(record, {line.score.mixture_id: line.score for line in copied})
         folder.write_summary(summary)
         write_page(folder.path)
-        folder.write_run(replace(record, status=status_of(summary, finished=True)))
+        folder.write_run(replace(record, status=status_of(summary, finished=True), lines=len(copied)))
     return RunResult(out, summary)
 
 
@@ -151,6 +151,7 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
         seconds=seconds,
         stages=stages,
         energy=energy,
+        lines=None,
         adopted_unverified=adopted_count(None, [line for part in lines.values() for line in part.values()]),
         shard=None,
         merged_from=tuple(str(path.absolute()) for path in parts),

@@ -48,17 +48,36 @@ def test_merged_shards_are_as_one_run(staged_set: Path, tmp_path: Path, shards: 
     result = s5eval("merge", *reversed(shards), "--out", merged)
     assert result.code == 4, result.err
     assert content(merged) == content(whole)
-    assert s5eval("check", merged).code == 0
+    checked = s5eval("check", merged)
+    assert (checked.code, "12 of 12 mixtures are as they were written\n" in checked.out) == (0, True), checked.out
+    assert "note:" not in checked.out
     for wav in (whole / "audio").iterdir():
         assert (merged / "audio" / wav.name).read_bytes() == wav.read_bytes()
     records = [json.loads((run / "run.json").read_text()) for run in (whole, merged)]
-    for key in ("mixtures", "mixture_digests", "manifest_sha256", "manifest_sizes_sha256", "n_expected", "status"):
+    for key in (
+        "mixtures",
+        "mixture_digests",
+        "manifest_sha256",
+        "manifest_sizes_sha256",
+        "n_expected",
+        "status",
+        "lines",
+    ):
         assert records[0][key] == records[1][key]
     assert len(records[1]["sittings"]) == 5
     assert sum(stage["executed"] + stage["reused"] for stage in records[1]["stages"].values()) > 30
     again = s5eval("run", *SYSTEM, "--resume", merged)
     assert again.code == 4, "a merged run goes on like any other: what has failed is tried again"
     assert content(merged) == content(whole)
+
+
+def test_a_merged_run_that_says_the_lines_of_a_part_is_whole_all_the_same(
+    tmp_path: Path, shards: list[Path], s5eval: Call
+) -> None:
+    assert s5eval("merge", *shards, "--out", tmp_path / "merged").code == 4
+    edit_record(tmp_path / "merged" / "run.json", lines=3)
+    checked = s5eval("check", tmp_path / "merged", "--json").json
+    assert (checked["whole"], checked["not_reached"], checked["notes"]) == (12, 0, [])
 
 
 def test_a_missing_shard_is_named(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
