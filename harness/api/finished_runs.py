@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from s5eval.frames import Run
 from s5eval.harness.comparing import pair_of_runs
+from s5eval.harness.exporting.packed_run import run_folder_of
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE
 from s5eval.harness.tuning.folds import FOLDS
 from s5eval.harness.tuning.threshold_table import Objective
@@ -14,7 +15,7 @@ from s5eval.harness.tuning.tune import tune_runs
 from s5eval.harness.tuning.tune_result import TuneResult
 
 AnyRun: TypeAlias = Run | str | PathLike[str]
-"""A run that has been read, or its folder."""
+"""A run that has been read, its folder, or a packed run."""
 
 
 class Comparison(pair_of_runs.PairOfRuns):
@@ -60,7 +61,8 @@ def tune(
 
     Args:
         run: the run, on a validation split.
-        out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the run folder.
+        out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the run folder,
+            which a packed run has not.
         rule: `thresholds`, or `expected_score`: how many of the likeliest candidates are worth keeping; objective,
             weight and shrinkage are of thresholds.
         objective: what to maximise.
@@ -90,4 +92,4 @@ def tune(
 
 
 def _folder(run: AnyRun) -> Path:
-    return run.path if isinstance(run, Run) else Path(run).expanduser()
+    return run.path if isinstance(run, Run) else run_folder_of(Path(run).expanduser())

@@ -22,8 +22,9 @@ from s5eval.harness.terminal import echo
 def command(run: Path, out: Path | None, as_json: bool) -> int:
     """Pack RUN into one file: its record, decision, scores, pair tables and environment, without audio.
 
-    Enough to look at it, compare it and rescore it anywhere: compare, rescore, tune, export, runs and
-    `s5eval.read_run` take the packed run as they take the folder, after verifying all of it.
+    Enough to look at it, compare it and rescore it anywhere: compare, rank, rescore, tune, export, runs, report
+    (--bundle, --figures), check and, in Python, `s5eval.read_run`, `compare` and `tune` take the packed run as they
+    take the folder, after verifying all of it.
     """
     from s5eval.harness.exporting.packed_run import pack
 

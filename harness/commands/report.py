@@ -8,7 +8,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import PathType, given_options
+from s5eval.harness.command_line.options import PathType, RunType, given_options
 from s5eval.harness.terminal import echo
 
 
@@ -19,7 +19,7 @@ from s5eval.harness.terminal import echo
     example="s5eval report runs/MINE\ns5eval report runs/MINE --bundle mine.zip --sounds 10\n"
     "s5eval report runs/MINE --figures paper/",
 )
-@click.argument("run", type=PathType)
+@click.argument("run", type=RunType)
 @click.option("--bundle", type=PathType, metavar="DIR", help="A folder, or FILE.zip, to send: pages with sounds.")
 @click.option(
     "--sounds",

@@ -21,14 +21,11 @@ from s5eval.harness.command_line.options import PathType, RunType, show_result
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines.")
 def command(run: Path, decision: Path | None, out: Path | None, as_json: bool) -> int:
     """Rebuild a run's scores and summary; no audio is read and no network is run."""
-    from s5eval.harness.exporting.packed_run import refuse_in_place
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.runs.rescore import rescore
 
     if decision is not None and out is None:
         raise UsageError("--decision changes the result: name a new run folder with --out")
-    if out is None:
-        refuse_in_place(run)
     with coherent(run):
         result = rescore(run, decision_file=decision, out=out)
     return show_result(result, as_json)

@@ -40,6 +40,10 @@ def command(folders: Sequence[Path], data: Sequence[Path], port: int, open_brows
     given = list(folders) or [Path("runs")]
     for folder in (*given, *data):
         if not folder.is_dir():
+            if folder.is_file():
+                raise UsageError(
+                    f"{folder} is a file; of a packed run `s5eval unpack {folder} --out RUN` makes a folder"
+                )
             raise UsageError(f"no folder at {folder}; name a run, or one that holds runs")
     from s5eval.harness.view.serve import serve
 

@@ -15,7 +15,8 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary
 from s5eval.harness.record.run_summary import BoundMetricName
 from s5eval.harness.record.same_data import same_data
-from s5eval.harness.report.table import doubts_of, estimate_marks, settings_of, shown_name
+from s5eval.harness.record.unpacked import is_unpacked
+from s5eval.harness.report.table import doubts_of, estimate_marks, settings_of, shown_name, shown_path
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
 
@@ -137,8 +138,11 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
                 f"{record.metric_version}; `s5eval rescore` brings a run up to date"
             )
     taken = [shown_name(record.about) for record in records]
-    distinct = len(set(taken)) == len(taken)
-    names = _named([(name if distinct else path.resolve().name, path) for name, path in zip(taken, runs, strict=True)])
+    if len(set(taken)) < len(taken):
+        taken = [path.resolve().name for path in runs]
+    if len(set(taken)) < len(taken):  # packed runs cannot be renamed; their digests tell them apart
+        taken = [shown_path(path) if is_unpacked(path) else name for name, path in zip(taken, runs, strict=True)]
+    names = _named(list(zip(taken, runs, strict=True)))
     results = {name: RunResult(path, read_summary(path)) for name, path in names.items()}
     about = records[0].about
     said = {name: [*settings_of(result.summary), *doubts_of(result.summary)] for name, result in results.items()}
@@ -157,7 +161,7 @@ def _named(pairs: Sequence[tuple[str, Path]]) -> dict[str, Path]:
     names: dict[str, Path] = {}
     for name, path in pairs:
         if name in names:
-            raise UsageError(f"{names[name]} and {path} have the same name; rename one of them")
+            raise UsageError(f"{shown_path(names[name])} and {shown_path(path)} have the same name; rename one of them")
         names[name] = path
     return names
 

@@ -13,16 +13,16 @@ import hashlib
 import platform
 import shutil
 import uuid
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.cache import cache_folder, file_sha256
+from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import atomic_path, sync_files, sync_folder
+from s5eval.data_manifests.common.safe_names import name_problem
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.common.structured import check_shape
 from s5eval.harness.record.codec import to_json
@@ -30,7 +30,9 @@ from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.lines import JOURNAL
 from s5eval.harness.record.reading import is_sealed, read_run_record, read_summary
 from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.unpacked import unpacked_runs
 from s5eval.submissions.archive import Container, Unreadable, open_container
+from s5eval.submissions.rules import MAX_ENTRIES
 from s5eval.submissions.zipping import Member, write_zip
 
 INDEX, ENVIRONMENT = "packed_run.json", "environment.txt"
@@ -85,6 +87,8 @@ def pack(run: Path, out: Path | None = None) -> Packed:
     target = run.resolve().parent / f"{name}{SUFFIX}" if out is None else out
     paths = [run / file for file in _TOP if (run / file).is_file()]
     paths += sorted((run / "pairs").glob("*.npz"))
+    if len(paths) + 2 > MAX_ENTRIES:
+        raise UsageError(f"{run} has {len(paths)} files; a packed run holds at most {MAX_ENTRIES - 2}")
     members, listed = [], []
     try:
         for number, path in enumerate(paths):
@@ -126,10 +130,14 @@ def _environment(record: RunRecord) -> str:
 
 def is_packed_run(path: Path) -> bool:
     """Whether a path is a file that says of itself that it is a packed run; nothing of it is trusted."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
+    if not path.is_file():
         return False
     with open_container(path) as container:
-        return not {INDEX, _INDEX_BEFORE}.isdisjoint(container.sizes)
+        return _has_index(container)
+
+
+def _has_index(container: Container) -> bool:
+    return not {INDEX, _INDEX_BEFORE}.isdisjoint(container.sizes)
 
 
 def unpack(packed: Path, out: Path) -> Path:
@@ -144,9 +152,13 @@ def unpack(packed: Path, out: Path) -> Path:
         DataError: it is no packed run, is hostile or damaged, or cannot be written.
     """
     if not packed.is_file():
-        raise UsageError(f"no packed run at {packed}")
+        raise UsageError(f"no packed run at {packed}{' (a folder)' if packed.is_dir() else ''}")
     if out.exists():
         raise UsageError(f"{out} is there already; choose another `out`")
+    return _unpacked(packed, out)
+
+
+def _unpacked(packed: Path, out: Path) -> Path:
     draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
     try:
         (draft / "pairs").mkdir(parents=True)
@@ -179,7 +191,7 @@ def _contents(packed: Path, container: Container) -> Iterator[tuple[str, bytes]]
     for entry in index["files"]:
         path = entry["path"]
         stem = path.removeprefix("pairs/").removesuffix(".npz")
-        if path not in (*_TOP, ENVIRONMENT) and (path != f"pairs/{stem}.npz" or not stem or set(stem) & set("/\\\0")):
+        if path not in (*_TOP, ENVIRONMENT) and (path != f"pairs/{stem}.npz" or "\\" in stem or name_problem(stem)):
             raise DataError(f"{packed}: {INDEX} lists {path[:120]!r}, which is no file of a run")
         content = _read(packed, container, entry["name"], _MOST)
         if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
@@ -219,29 +231,53 @@ def _read(packed: Path, container: Container, name: str, limit: int) -> bytes:
 def run_folder_of(path: Path) -> Path:
     """The run folder that a path stands for: itself, or a packed run, unpacked into the cache, once for its content.
 
-    What is in the cache is verified as every run folder is: by its digests, when it is read.
+    What lies in the cache is compared with what was packed at every use; where it differs, it is unpacked again.
 
     Raises:
-        DataError: see `unpack`.
+        UsageError: it is a file, and no packed run.
+        DataError: it is a zip archive that is damaged or cut off; or see `unpack`.
     """
-    if not is_packed_run(path):
+    if not path.is_file():
         return path
-    home = cache_folder() / "packed_runs" / file_sha256(path)
     with open_container(path) as container:
-        name = str(_index(path, container)["name"])
-    folder = home / (
-        name if name.isascii() and name.isprintable() and not set(name) & set("/\\\0:") and name.strip(".") else "run"
-    )
-    if folder.is_dir():
-        return folder
-    home.mkdir(parents=True, exist_ok=True)
+        if not _has_index(container):
+            raise _no_packed_run(path)
+        folder = unpacked_runs() / file_sha256(path) / _folder_name(str(_index(path, container)["name"]))
+        try:
+            if folder.is_dir():
+                if all(_stands(folder / name, content) for name, content in _contents(path, container)):
+                    return folder
+                shutil.rmtree(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be unpacked into {unpacked_runs()}: {error.strerror or error}; S5EVAL_CACHE names "
+                "another folder for the cache"
+            ) from error
     try:
-        return unpack(path, folder)
-    except UsageError:  # another process was faster
-        return folder
+        return _unpacked(path, folder)
+    except DataError:
+        if folder.is_dir():  # another process was faster
+            return folder
+        raise
 
 
-def refuse_in_place(run: Path) -> None:
-    """Refuse to write into what `run_folder_of` has made of a packed run. Raises `UsageError`."""
-    if any(run.is_relative_to(cache_folder() / name) for name in ("packed_runs", "bundles")):  # of before as well
-        raise UsageError("a packed run stays as it was packed: name a new run folder with `out`")
+def _folder_name(name: str) -> str:
+    """The name that a packed run says it has, where it can be that of a folder anywhere."""
+    plain = name.isascii() and name.isprintable() and not set(name) & set("\\:") and name.strip(".")
+    return name if plain and name_problem(name) is None else "run"
+
+
+def _stands(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.stat().st_size == len(content) and file.read_bytes() == content
+
+
+def _no_packed_run(path: Path) -> DataError | UsageError:
+    with path.open("rb") as file:
+        begun = file.read(2) == b"PK"
+    if begun:
+        return DataError(
+            f"{path}: a zip archive that is cut off, damaged, or nothing that `s5eval pack` has made (no {INDEX} is "
+            "to be found in it); get the file again"
+        )
+    return UsageError(f"{path} is a file, and none that `s5eval pack` has made; expected a run folder, or a packed run")

@@ -45,8 +45,12 @@ def read_run_record(path: Path) -> RunRecord:
     file, advice = path / "run.json", "not what a run writes; start a new run"
     try:
         found = _unsealed(file)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except FileNotFoundError as error:
         raise UsageError(f"{path} is not a run folder (it has no run.json)") from error
+    except NotADirectoryError as error:
+        raise UsageError(
+            f"{path} is a file, expected a run folder; of a packed run `s5eval unpack {path} --out RUN` makes one"
+        ) from error
     except (OSError, DamagedError) as error:
         raise DataError(f"{file}: {error}. It cannot be made again from the rest: start a new run") from error
     try:

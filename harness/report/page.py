@@ -20,6 +20,7 @@ from s5eval.harness.record.reading import read_run_record, read_scores, read_sum
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.record.unpacked import refuse_in_place
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder, what_if_lines
@@ -81,6 +82,7 @@ def write_page(
     Returns:
         The first page's path. Players find the audio where it lies, by relative addresses.
     """
+    refuse_in_place(run, "`s5eval unpack` makes a run folder of it, for a page; or ask for `bundle` or `figures`")
     record = record or read_run_record(run)
     sounds = find_sounds(record, check=draw, manifest=manifest)
     ordered = sorted(read_scores(run).values() if scores is None else scores, key=worst_first)

@@ -21,6 +21,7 @@ from s5eval.harness.record.reading import (
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.record.unpacked import refuse_in_place
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.runs.derived import derive_summary
 from s5eval.harness.runs.resume import resume
@@ -121,6 +122,7 @@ def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: M
     Raises:
         UsageError, DataError: see `check_run` and `resume`.
     """
+    refuse_in_place(run, "`s5eval unpack` makes a run folder of it, which can be mended")
     shown, run = run, run.absolute()  # a system may change the working folder
     before = check_run(run)
     if not before.damage:

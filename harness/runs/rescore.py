@@ -13,6 +13,7 @@ from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.same_system import digest_of
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.record.unpacked import refuse_in_place
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.chosen_decision import describe_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.derived import derive_summary, status_of
@@ -33,9 +34,12 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
         out: a new run folder for the result, with tables of its own; None: in place.
 
     Raises:
-        UsageError: `run` is no run folder, `out` is in use, or the decision file is wrong.
+        UsageError: `run` is no run folder, or a packed run and `out` is None; `out` is in use; or the decision file is
+            wrong.
         DataError: a table is missing or damaged.
     """
+    if out is None:
+        refuse_in_place(run, "name a new run folder with `out`")
     record = read_run_record(run)
     decision = record.decision if decision_file is None else load_decision(decision_file)
     about = replace(

@@ -22,6 +22,7 @@ from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.same_system import refuse_other_systems
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.record.unpacked import refuse_in_place
 from s5eval.harness.report.table import data_name
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.scoring.probabilities import no_probabilities
@@ -94,6 +95,8 @@ def adapt_priors(
         DataError: a table is missing or damaged.
     """
     check_amount("strength", strength)
+    file = out or run / "priors.yaml"
+    refuse_in_place(file, "name the decision file with `out`")
     record, tables = _read(run)
     why = "adapting priors to its mixtures, even without labels, is tuning"
     refuse_forbidden(run, record, allow_test=allow_test, why=why)
@@ -129,7 +132,7 @@ def adapt_priors(
     }
     factors = {name: max(round(float(value), 6), _LEAST) for name, value in zip(OUTCOMES, new / old, strict=True)}
     decision = replace(base, provenance=provenance, prior_factors=factors)
-    write_decision(out or run / "priors.yaml", decision)
+    write_decision(file, decision)
     return PriorResult(
         decision,
         dict(zip(OUTCOMES, old.tolist(), strict=True)),

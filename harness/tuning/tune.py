@@ -15,6 +15,7 @@ from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.same_system import refuse_other_systems
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.record.unpacked import refuse_in_place
 from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning.closed_form_start import observe_slots
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE, Fit
@@ -74,6 +75,8 @@ def tune_runs(
     if rule == "expected_score" and any(of_thresholds.values()):
         given = " and ".join(f"`{name}`" for name, there in of_thresholds.items() if there)
         raise UsageError(f"{given} are of thresholds and do not go with rule='expected_score'")
+    file = out or run / THRESHOLDS
+    refuse_in_place(file, "name the decision file with `out`")
     read = [_read_tables(path, allow_test=allow_test) for path in (run, *others)]
     runs, records = (run, *others), [record for record, _ in read]
     record = records[0]
@@ -103,7 +106,7 @@ def tune_runs(
             n_left_out=left_out,
             workers=workers,
         )
-    write_decision(out or run / THRESHOLDS, result.decision)
+    write_decision(file, result.decision)
     return replace(result, n_known=sum(fitted_here(other.decision.provenance, other) for other in records))
 
 

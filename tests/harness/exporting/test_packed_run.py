@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pandas.testing import assert_frame_equal
 
-from s5eval import read_run
+from s5eval import compare, read_run, tune
+from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.harness.exporting.packed_run import INDEX, is_packed_run, pack, run_folder_of, unpack
@@ -157,3 +158,93 @@ def test_what_is_not_packed(s5eval: Call, run: Path, packed: Path, tmp_path: Pat
     assert s5eval("unpack", tmp_path / "text.zip", "--out", tmp_path / "o").code == 3
     done = s5eval("pack", run, "--json").json
     assert Path(done["packed_run"]).name == "first.s5run.zip" and done["bytes"] > 1000
+
+
+def test_nothing_is_written_into_a_packed_run(s5eval: Call, packed: Path, tmp_path: Path) -> None:
+    folder = run_folder_of(packed)
+    before = sorted(path.name for path in folder.rglob("*"))
+    for words, said in (
+        (("tune", packed), "name the decision file with --out"),
+        (("tune", packed, "--unlabelled"), "name the decision file with --out"),
+        (("rescore", packed), "name a new run folder with --out"),
+        (("report", packed), "`s5eval unpack` makes a run folder of it"),
+        (("check", packed, "--repair"), "`s5eval unpack` makes a run folder of it"),
+    ):
+        refused = s5eval(*words)
+        assert (refused.code, "stays as it was packed" in refused.err, said in refused.err) == (2, True, True), words
+    for call in (tune, lambda run: tune(read_run(run))):
+        with pytest.raises(UsageError, match="stays as it was packed"):
+            call(packed)
+    assert sorted(path.name for path in folder.rglob("*")) == before
+    assert s5eval("check", packed).code == 0
+    assert s5eval("report", packed, "--bundle", tmp_path / "bundle", "--sounds", 0).code == 0
+
+
+def test_python_compares_packed_runs_as_folders(run: Path, packed: Path) -> None:
+    assert compare(packed, run).differences == compare(run, run).differences
+    assert compare(str(packed), read_run(packed)).differences == compare(run, run).differences
+
+
+def test_packed_runs_of_one_name_are_ranked_by_their_digests(
+    s5eval: Call, run: Path, packed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "d.yaml").write_text("max_sources: 1\n")
+    other = tmp_path / "other" / "first"
+    assert s5eval("rescore", run, "--decision", tmp_path / "d.yaml", "--out", other).code == 0
+    second = pack(other).path
+    ranked = s5eval("rank", packed, second, run, "--json")
+    assert ranked.code == 0, ranked.err
+    names = [f"first (packed {file_sha256(path)[:8]})" for path in (packed, second)]
+    assert all(f'"{name}"' in ranked.out for name in (*names, "first"))
+    twice = s5eval("rank", packed, packed)
+    assert (twice.code, f"{names[0]} and {names[0]} have the same name" in twice.err) == (2, True)
+
+
+def test_what_was_damaged_in_the_cache_is_unpacked_again(s5eval: Call, run: Path, packed: Path) -> None:
+    for damage in (
+        lambda folder: (folder / "mixtures.jsonl").write_text("x\n"),
+        lambda folder: (folder / "run.json").unlink(),
+        lambda folder: next((folder / "pairs").glob("*.npz")).write_bytes(b"x"),
+    ):
+        damage(run_folder_of(packed))
+        compared = s5eval("compare", packed, run)
+        assert compared.code == 0, compared.err
+        assert_frame_equal(read_run(packed).pairs, read_run(run).pairs)
+
+
+def test_a_cut_file_and_one_of_another_kind_are_called_what_they_are(
+    s5eval: Call, packed: Path, tmp_path: Path
+) -> None:
+    cut, text = tmp_path / "cut.s5run.zip", tmp_path / "run.txt"
+    cut.write_bytes(packed.read_bytes()[:-100])
+    text.write_text("no run")
+    for command in ("rescore", "tune", "runs", "report", "check"):
+        done = s5eval(command, cut)
+        assert (done.code, "cut off, damaged, or nothing that" in done.err) == (3, True), (command, done.err)
+        done = s5eval(command, text)
+        assert (done.code, "is a file, and none that `s5eval pack` has made" in done.err) == (2, True), command
+    for words in (("pack", packed), ("view", packed), ("merge", packed, "--out", tmp_path / "merged")):
+        done = s5eval(*words)
+        assert (done.code, f"s5eval unpack {packed} --out RUN" in done.err) == (2, True), (words, done.err)
+
+
+def test_a_name_that_no_file_can_have_is_refused(packed: Path) -> None:
+    for path in ("pairs/\ud800.npz", f"pairs/{'x' * 300}.npz", "pairs/..npz", "pairs/a\\b.npz", "pairs/.npz"):
+        hostile = rewritten(packed, lambda c, path=path: edit_index(c, lambda i: i["files"][-2].update(path=path)))
+        with pytest.raises(DataError, match="no file of a run"):
+            run_folder_of(hostile)
+
+
+def test_a_run_whose_name_no_folder_can_have_is_unpacked_under_another(packed: Path) -> None:
+    for name in ("x" * 4000, "x" * 250, "..", "", "a/b", "c:d", "\x1b[31m"):
+        renamed = rewritten(packed, lambda c, name=name: edit_index(c, lambda i: i.update(name=name)))
+        assert run_folder_of(renamed).name == "run"
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    s5eval: Call, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("S5EVAL_CACHE", str(tmp_path / "file"))
+    done = s5eval("runs", packed)
+    assert (done.code, "cannot be unpacked into" in done.err, "S5EVAL_CACHE" in done.err) == (3, True, True)
