@@ -29,11 +29,13 @@ LabelledAudio: TypeAlias = Mapping[str, Array] | Sequence[tuple[str, Array] | Es
 _PCM = {"int16": 2.0**-15, "int32": 2.0**-31}
 """Integer samples that can be taken for PCM, and what makes full scale 1.0 of them."""
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def check_rate(sample_rate: int) -> None:
     """Refuse any rate but the challenge's. Raises `DataError`."""
     if sample_rate != SAMPLE_RATE:
-        raise DataError(f"the sample rate is {sample_rate} Hz, expected {SAMPLE_RATE} Hz; resample the arrays first")
+        raise DataError(f"the sample rate is {sample_rate!r} Hz, expected {SAMPLE_RATE} Hz; resample the arrays first")
 
 
 def as_waveform(array: Array, name: str) -> npt.NDArray[np.floating]:
@@ -44,20 +46,24 @@ def as_waveform(array: Array, name: str) -> npt.NDArray[np.floating]:
         name: what errors call it, such as `estimates['Speech']`.
 
     Raises:
-        UsageError: not a numpy array or tensor, of another type of number, or a tensor that needs a gradient.
-        DataError: a sample is NaN or infinite.
+        UsageError: not a numpy array or tensor, of another type of number, with masked samples, or a tensor that needs
+            a gradient or cannot be read.
+        DataError: a sample is NaN or infinite, or beyond what 32 bits hold.
     """
     samples = _numpy(array, name)
+    if not samples.dtype.isnative:
+        samples = samples.astype(samples.dtype.newbyteorder("="))
     if samples.dtype.name in _PCM:
         samples = samples * np.float32(_PCM[samples.dtype.name])
     elif samples.dtype == np.float16:
         samples = samples.astype(np.float32)
     elif samples.dtype not in (np.float32, np.float64):
         raise UsageError(f"{name} holds {samples.dtype}; expected floating samples, or int16 or int32 (PCM)")
-    finite = np.isfinite(samples)
+    finite = np.abs(samples) <= _LARGEST  # scores are of 32 bits, and no NaN is
     if not finite.all():
-        first = int(np.argmin(finite.reshape(-1, samples.shape[-1]).all(axis=0)))
-        raise DataError(f"{name}: NaN or infinite samples, the first at sample {first}")
+        first = int(np.argmin(finite.reshape(-1, samples.shape[-1] if samples.ndim else 1).all(axis=0)))
+        what = "samples beyond what 32 bits hold" if np.isfinite(samples).all() else "NaN or infinite samples"
+        raise DataError(f"{name}: {what}, the first at sample {first}")
     return samples
 
 
@@ -70,9 +76,17 @@ def _numpy(array: Array, name: str) -> npt.NDArray[Any]:
                 "the loss with gradients is s5eval.systems.training.capi_loss.capi_sdri_loss"
             )
         wide: Any = array.float() if array.dtype is torch.bfloat16 else array
-        return np.asarray(wide.cpu().numpy())
+        try:
+            return np.asarray(wide.cpu().resolve_conj().resolve_neg().numpy())
+        except (TypeError, RuntimeError) as error:  # sparse, quantised, without data, of eight bits
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"{name} is a tensor that numpy cannot read ({reason}); expected a dense one") from error
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{name} is a {type(array).__name__}, expected a numpy array or a torch tensor")
+    if isinstance(array, np.ma.MaskedArray):
+        if np.ma.is_masked(array):
+            raise UsageError(f"{name} has masked samples; fill them, with array.filled(0.0), or cut them out")
+        return np.asarray(array.data)
     return array
 
 

@@ -132,3 +132,29 @@ def test_a_gradient_is_refused_where_it_is_and_taken_after_detach(signals: dict[
     with pytest.raises(s5eval.UsageError, match=r"estimates\['Speech'\] requires a gradient"):
         s5eval.score_mixture(estimates={"Speech": estimate}, **arguments)
     assert s5eval.score_mixture(estimates={"Speech": estimate.detach()}, **arguments).exact
+
+
+def test_numbers_of_the_other_byte_order_and_lazily_negated_tensors_are_the_same(signals: dict[str, Any]) -> None:
+    speech, foa = signals["speech"], signals["foa"]
+    estimate = speech + 0.1 * signals["noise"]
+    expected = s5eval.score_mixture(estimates={"Speech": estimate}, references={"Speech": speech}, mixture=foa)
+    lazily = torch.complex(torch.zeros(LENGTH), torch.tensor(-estimate)).conj().imag
+    assert lazily.is_neg()
+    for same in (estimate.astype(">f4"), estimate.astype(">f8"), np.ma.masked_array(estimate), lazily):
+        found = s5eval.score_mixture(estimates={"Speech": same}, references={"Speech": speech}, mixture=foa)
+        assert found == expected
+
+
+def test_samples_that_cannot_be_read_are_named(signals: dict[str, Any]) -> None:
+    speech, foa = signals["speech"], signals["foa"]
+    wrong: list[tuple[Any, type[Exception], str]] = [
+        (np.ma.masked_array(speech, mask=np.arange(LENGTH) < 9), s5eval.UsageError, "has masked samples"),
+        (torch.tensor(speech).to_sparse(), s5eval.UsageError, "a tensor that numpy cannot read"),
+        (torch.empty(LENGTH, device="meta"), s5eval.UsageError, "a tensor that numpy cannot read"),
+        (np.array(np.nan), s5eval.DataError, "NaN or infinite samples"),
+        (speech.astype(float) * 1e300, s5eval.DataError, "samples beyond what 32 bits hold, the first at sample 0"),
+    ]
+    for samples, kind, message in wrong:
+        with pytest.raises(kind, match=message) as refused:
+            s5eval.score_mixture(estimates={"Speech": samples}, references={"Speech": speech}, mixture=foa)
+        assert "estimates['Speech']" in str(refused.value)
