@@ -11,6 +11,8 @@ def resolve_device(device: str) -> str:
     Raises:
         UsageError: there is no such device here, or none anywhere.
     """
+    if not isinstance(device, str):
+        raise UsageError(f"`device` is {device!r}, expected auto, cpu, cuda, cuda:N (or what torch knows)")
     if device == "cpu":
         return device
     if device != "auto":

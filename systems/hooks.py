@@ -59,6 +59,8 @@ class Hooks:
 
     def __init__(self, hooks: Sequence[Hook] = (), *, say: Callable[[str], None] | None = None) -> None:
         """Take the hooks, and who is told when one of them fails; raises `UsageError` for what is no hook."""
+        if isinstance(hooks, Hook):
+            raise UsageError(f"`hooks` is one {type(hooks).__name__}, expected a list of them")
         for hook in hooks:
             if not isinstance(hook, Hook):
                 raise UsageError(f"hook {hook!r} is a {type(hook).__name__}, expected an s5eval.Hook")

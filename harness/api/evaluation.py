@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from s5eval.arguments import as_number, as_path, as_settings, as_words
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.frames import Run
@@ -22,6 +23,7 @@ from s5eval.loaded_system import LoadedSystem
 from s5eval.submissions import validate as checks
 from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected
+from s5eval.systems.decision import Decision
 from s5eval.systems.hooks import Hook, Hooks
 
 AnyPath: TypeAlias = str | PathLike[str]
@@ -60,7 +62,14 @@ def open_data(
         ...
     s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give `data`, or set S5EVAL_DATA
     """
-    return open_manifest(_path(path), dataset=dataset, split=split, limit=limit, only=tuple(only), progress=progress)
+    return open_manifest(
+        as_path(path, "path"),
+        dataset=dataset,
+        split=split,
+        limit=as_number(limit, "limit"),
+        only=as_words(only, "only"),
+        progress=progress,
+    )
 
 
 def run(
@@ -118,37 +127,40 @@ def run(
         UsageError: a name, a setting or an option is wrong, or `out` is in use.
         DataError: data or weights are missing or wrong.
     """
+    settings = as_settings(settings, "settings")
     if isinstance(system, LoadedSystem):
-        settings = {**system.settings, **(settings or {})}
+        settings = {**system.settings, **settings}
         device = system.device if device == "auto" else device
         system = system.name
     elif not isinstance(system, str):
         raise UsageError(
             f"system is a {type(system).__name__}, expected a name, module:factory, or what load_system returned"
         )
-    sections: dict[str, Mapping[str, Any]] = {"system": dict(settings)} if settings else {}
+    sections: dict[str, Mapping[str, Any]] = {"system": settings} if settings else {}
     if isinstance(decision, Mapping):
-        sections["decision"] = dict(decision)
+        sections["decision"] = as_settings(decision, "decision")
+    elif isinstance(decision, Decision):
+        raise UsageError("`decision` is a Decision; expected a file, or the keys that replace: {'max_sources': 2}")
     config = RunConfig(
         system=system,
-        data=_absolute(data),
+        data=_absolute(data, "data"),
         dataset=dataset,
         split=split,
         settings=sections,
-        decision_file=None if isinstance(decision, Mapping) else _absolute(decision),
-        limit=limit,
-        only=tuple(only),
-        batch_size=batch_size,
+        decision_file=None if isinstance(decision, Mapping) else _absolute(decision, "decision"),
+        limit=as_number(limit, "limit"),
+        only=as_words(only, "only"),
+        batch_size=as_number(batch_size, "batch_size") or 0,
         device=device,
         save_audio=save_audio,
         cache=cache,
         strict=strict,
         metrics=metrics,
-        workers=workers,
+        workers=as_number(workers, "workers"),
         energy=energy,
     )
     told = Hooks(hooks, say=lambda text: warnings.warn(text, stacklevel=3))
-    folder = (_path(out) or default_run_path(config)).absolute()  # a system may change the working folder
+    folder = (as_path(out, "out") or default_run_path(config)).absolute()  # a system may change the working folder
     if go_on:
         given = {entry.name: getattr(config, entry.name) for entry in fields(config)}
         return Run(resume(folder, given=given, fresh=config, hooks=told).path)
@@ -195,19 +207,19 @@ def ablate(
         UsageError: the grid or an option is wrong, or `out` holds rows of another grid, system or decision.
         DataError: `out` holds rows on other data, or weights that they need are gone.
     """
-    shared = {f"system.{key}": value for key, value in (settings or {}).items()}
-    chosen = load_grid(_path(grid), axes=list(axes), base=shared, baseline=baseline)
+    shared = {f"system.{key}": value for key, value in as_settings(settings, "settings").items()}
+    chosen = load_grid(as_path(grid, "grid"), axes=list(as_words(axes, "axes")), base=shared, baseline=baseline)
     name = system or chosen.system
     if name is None:
         raise UsageError("system is missing, and the grid names none")
     config = RunConfig(
         system=name,
-        data=_absolute(data),
+        data=_absolute(data, "data"),
         dataset=dataset,
         split=split,
-        limit=limit,
-        only=tuple(only),
-        batch_size=batch_size,
+        limit=as_number(limit, "limit"),
+        only=as_words(only, "only"),
+        batch_size=as_number(batch_size, "batch_size") or 0,
         device=device,
     )
     folder = Path(out).expanduser().absolute()  # a system may change the working folder
@@ -242,13 +254,10 @@ def validate(
     """
     found = Path(path).expanduser()
     check_is_one(found)
-    expected = find_expected(data=_path(data), dataset=dataset, split=split, mixtures=None)
+    expected = find_expected(data=as_path(data, "data"), dataset=dataset, split=split, mixtures=None)
     return checks.check_submission(found, expected=expected, audio=audio)
 
 
-def _path(path: AnyPath | None) -> Path | None:
-    return None if path is None else Path(path).expanduser()
-
-
-def _absolute(path: AnyPath | None) -> Path | None:
-    return None if path is None else Path(path).expanduser().resolve()
+def _absolute(path: object, name: str) -> Path | None:
+    found = as_path(path, name)
+    return None if found is None else found.resolve()

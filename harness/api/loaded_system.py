@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from s5eval.arguments import as_settings
 from s5eval.arrays import Array, as_foa, check_rate
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, MixtureInMemory
@@ -12,6 +13,7 @@ from s5eval.harness.runs.contract import build_system, check_proposals, read_fin
 from s5eval.harness.runs.engine import pair_table
 from s5eval.harness.scoring.mixture import select
 from s5eval.systems.decision import Decision
+from s5eval.systems.decision_reading import parse_decision
 from s5eval.systems.device import resolve_device
 from s5eval.systems.folder import FolderSystem
 from s5eval.systems.interface import Candidates, Estimate, System
@@ -54,7 +56,8 @@ class LoadedSystem:
 
         Raises:
             DataError: the shape or rate is wrong, or a sample is not finite; or the system's answer is not usable.
-            UsageError: `mixture` is no array, or a tensor that requires a gradient.
+            UsageError: `mixture` is no array, or a tensor that requires a gradient; or `decision` names no class, or
+                has a value that no decision has.
 
         >>> import numpy as np
         >>> from s5eval import load_system
@@ -63,6 +66,10 @@ class LoadedSystem:
         """
         check_rate(sample_rate)
         samples = as_foa(mixture)
+        if decision is not None:
+            if not isinstance(decision, Decision):
+                raise UsageError(f"`decision` is a {type(decision).__name__}, expected an s5eval.Decision")
+            parse_decision(decision.as_dict(), where="`decision`")
         candidates = self._propose(samples)
         table = pair_table(
             "mixture", candidates, None, lambda: [(candidates.audio, (), samples[0])], length=samples.shape[1]
@@ -101,6 +108,9 @@ def load_system(name: str, *, device: str = "auto", **settings: Any) -> LoadedSy
 baseline-1c, baseline-4c, folder, multistage, oracle, oracle-gain, oracle-mixture, oracle-zeros, silence; or give \
 module:factory for a system of your own
     """
+    if not isinstance(name, str):
+        raise UsageError(f"`name` is a {type(name).__name__}, expected the name of a system, or module:factory")
+    settings = as_settings(settings, "settings")
     on = resolve_device(device)
     built = build_system(name, load_factory(name), settings, on)
     if isinstance(built, FolderSystem) or not isinstance(built, System):

@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping
 import click
 
 _FIELD = re.compile(r"`([a-z]\w*)((?:\.\w+)*)(?:=([^`\s]*))?`")
-_RENAMED = {"decision_file": "--decision", "cache": "--no-cache"}  # options of other names than their fields
+_RENAMED = {
+    "decision_file": "--decision",
+    "cache": "--no-cache",
+    "go_on": "--resume",
+}  # options of other names than their fields
 
 
 def in_options(message: str, group: click.Group) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
-from s5eval.harness.record.codec import NOT_RECORDED, to_json
+from s5eval.harness.record.codec import NOT_RECORDED, MismatchError, from_json, to_json
 from s5eval.systems.interface import Json
 
 SECTIONS = ("system", "decision")
@@ -101,8 +101,8 @@ class RunConfig:
         return int(found[1]), int(found[2])
 
     def check(self) -> None:
-        """Refuse what means nothing wherever it is run. What is for the other engine is passed over: a resumed run
-        may have it.
+        """Refuse what means nothing wherever it is run, or could not be read again from `run.json`. What is for the
+        other engine is passed over: a resumed run may have it.
 
         Raises:
             UsageError, DataError: naming the field.
@@ -110,6 +110,12 @@ class RunConfig:
         limit = self.mixture_timeout
         if limit is not None and not (math.isfinite(limit) and limit > 0):
             raise DataError(f"mixture_timeout is {limit}, expected seconds above 0")
+        try:
+            from_json(RunConfig, to_json(self))
+        except MismatchError as error:
+            raise UsageError(re.sub(r"^'(\w+)([^']*)'", r"`\1`\2", str(error))) from error
+        if self.batch_size < 1:
+            raise UsageError(f"`batch_size` is {self.batch_size}, expected at least 1")
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"`workers` is {self.workers}, expected a number from 1, or auto")
         if self.engine not in ("processes", "ray"):

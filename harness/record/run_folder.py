@@ -67,9 +67,9 @@ class RunFolder:
             RunFolderError: it cannot be made or written.
         """
         if (path / "run.json").is_file():
-            raise UsageError(f"{path} holds a run already; go on with --resume {path}, or choose another --out")
+            raise UsageError(f"{path} holds a run already; go on there with `go_on=True`, or choose another `out`")
         if path.exists() and (not path.is_dir() or not _only_ours(path)):
-            raise UsageError(f"{path} exists and is not an empty folder; choose another --out")
+            raise UsageError(f"{path} exists and is not an empty folder; choose another `out`")
         return _prepared(path, made=not path.exists())
 
     @staticmethod
@@ -82,14 +82,14 @@ class RunFolder:
             RunFolderError: another process is at work in it, or it cannot be written.
         """
         if not path.is_dir():
-            raise UsageError(f"--resume: no run folder at {path}")
+            raise UsageError(f"no run folder at {path}")
         for name in _WRITTEN:
             if (path / name).is_symlink():
                 raise DataError(
                     f"{path / name} is a link, and would be written through; put what it names in its place"
                 )
         if not (path / "run.json").is_file() and not _only_ours(path):
-            raise UsageError(f"--resume: {path} is not a run folder (it has no run.json)")
+            raise UsageError(f"{path} is not a run folder (it has no run.json)")
         return _prepared(path)
 
     def __enter__(self) -> Self:

@@ -72,7 +72,7 @@ def resume(
         config = replace(recorded, **given)
         wanted = replace(recorded, save_audio=True) if config.save_audio else recorded  # what is missing is made
         if differences := wanted.differences(config):
-            raise UsageError(f"--resume {out}: the options differ from the first call's: {'; '.join(differences)}")
+            raise UsageError(f"{out}: the options differ from the first call's: {'; '.join(differences)}")
         found = inspect_run(out, record)
         if record.rescored_from is not None:
             _refuse_rescored(out, record, found.damage)

@@ -1,0 +1,81 @@
+"""Arguments as notebooks have them (numpy's numbers, paths, a word for a list): brought into one form, or refused."""
+
+import json
+import operator
+from collections.abc import Iterable, Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.errors import UsageError
+
+
+def as_path(path: object, name: str) -> Path | None:
+    """A path with `~` resolved; None stays.
+
+    Raises:
+        UsageError: no path at all, or an empty word, which would mean the working folder.
+    """
+    if path is None:
+        return None
+    if not isinstance(path, str | PathLike):
+        raise UsageError(f"`{name}` is a {type(path).__name__}, expected a path")
+    if not fspath(path):
+        raise UsageError(f"`{name}` is an empty path (is a variable unset?)")
+    return Path(path).expanduser()
+
+
+def as_number(value: Any, name: str) -> int | None:
+    """A whole number, numpy's as well; None stays. Raises `UsageError` for anything else."""
+    try:
+        if not isinstance(value, bool):
+            return None if value is None else operator.index(value)
+    except TypeError:
+        pass
+    raise UsageError(f"`{name}` is {value!r}, expected a whole number")
+
+
+def as_words(words: object, name: str) -> tuple[str, ...]:
+    """Words from a list or anything else that gives them one by one.
+
+    Raises:
+        UsageError: it is one word, whose letters nobody means, or holds something else than words.
+    """
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise UsageError(f"`{name}` is {words!r}, expected a list of words")
+    found = tuple(words)
+    for word in found:
+        if not isinstance(word, str):
+            raise UsageError(f"`{name}` holds {word!r}, expected words alone")
+    return found
+
+
+def as_settings(settings: object, name: str) -> dict[str, Any]:
+    """Settings as the command line would give them: plain values of JSON; None: none.
+
+    Raises:
+        UsageError: no mapping, or a value that JSON cannot hold.
+    """
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping):
+        raise UsageError(f"`{name}` is a {type(settings).__name__}, expected a mapping of keys to values")
+    plain = {str(key): _plain(value) for key, value in settings.items()}
+    for key, value in plain.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"`{name}`: {key} is {value!r}, which a run cannot record ({error})") from error
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, PathLike):
+        return str(Path(value).expanduser())
+    if type(value).__module__ == "numpy":
+        return value.tolist()
+    return value
