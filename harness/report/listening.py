@@ -92,7 +92,8 @@ def _estimates(run: Path, score: MixtureScore) -> list[Sound]:
     for estimate in score.estimates:
         k, path = estimate.index, run / "audio" / source_file(score.mixture_id, estimate)
         audio, problem = _read_wav(path) if path.is_file() else (None, NOT_SAVED)
-        note = f"confidence {typeset_number(estimate.confidence, 2)}, assigned to no reference"
+        note = f"confidence {typeset_number(estimate.confidence, 2)}"
+        note += ", assigned to no reference" if score.reference_labels is not None else ""
         if k in pairs:
             pair = pairs[k]
             note = f"SDR {typeset_number(pair.sdr, 2)} dB, SDRi {typeset_number(pair.sdri, 2)} dB"

@@ -16,27 +16,39 @@ from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.listening import Sound, common_gain, sounds_of
 from s5eval.harness.report.spectrogram import inline, picture
 from s5eval.harness.report.style import stylesheet
-from s5eval.harness.report.table import BOUND_NOTES, headline, interval_text, shown_name
+from s5eval.harness.report.table import (
+    BOUND_NOTES,
+    failure_lines,
+    finding_lines,
+    headline,
+    interval_text,
+    shown_name,
+    undefined_lines,
+)
 from s5eval.harness.report.text import number, typeset, typeset_number
 
 _HEADINGS = ("", "CAPI-SDRi, dB", "zero floor, dB", "mixture acc., %", "source acc., %", "n (defined)")
 
 
 def run_html(summary: Summary) -> str:
-    """A run: its headline with every mark, who decided, the table with bounds, and where the decibels went."""
+    """A run: its headline with every mark, who decided, the table with bounds, what is in no number of it and why, and
+    where the decibels went.
+    """
     rows = [_metrics_row(shown_name(summary), summary.metrics, "system", summary.metrics["capi_sdri_zero_floor"])]
     if summary.n_scored:
         rows += [_metrics_row(f"{name}: {note}", summary.bounds[name], "bound") for name, note in BOUND_NOTES.items()]
     parts = [paragraph(headline(summary))]
     parts += [paragraph(f"decision: {summary.decided_by}")] if summary.decided_by else []
     parts += [_table(_HEADINGS, rows)]
+    parts += [paragraph(line) for lines in (undefined_lines, failure_lines, finding_lines) for line in lines(summary)]
     parts += [waterfall_of(summary.decomposition)] if summary.decomposition is not None else []
     return framed("".join(parts))
 
 
 def mixture_html(run: Path, score: MixtureScore, scene: Scene | None) -> str:
     """A mixture of a run: its score, and a player and a spectrogram of each of its sounds."""
-    said = "failed" if score.status == "failed" else f"CAPI-SDRi {typeset_number(score.capi_sdri, 2)} dB"
+    score_text = f"CAPI-SDRi {typeset_number(score.capi_sdri, 2)} dB"
+    said = {"failed": "failed", "predicted": "not scored: there are no references"}.get(score.status, score_text)
     notes = score.outcome.error or ", ".join(map(str, score.flags))
     head = f"<b>{escape(plain(score.mixture_id))}</b> {escape(said)} {escape(plain(notes, 400))}"
     sounds = sounds_of(run, score, scene)

@@ -52,8 +52,7 @@ def summary_table(summary: Summary) -> str:
     lines = [headline(summary)]
     lines += [f"decision: {summary.decided_by}"] if summary.decided_by else []
     lines += ["", *aligned(rows), *(bounds_explained() if summary.n_scored else [])]
-    if summary.undefined_reason:
-        lines += ["", f"CAPI-SDRi is undefined: {summary.undefined_reason}"]
+    lines += _apart(undefined_lines(summary))
     if summary.dataset == "dcase2025":
         lines += ["", f"CA-SDRi, the ranking metric of 2025: {interval_text(summary.metrics['ca_sdri'], 3)} dB"]
     if summary.as_written is not None:
@@ -64,17 +63,39 @@ def summary_table(summary: Summary) -> str:
     if parts is not None:
         blamed = any(abs(parts.terms[term]) > LAST_BITS for term in BLAMED_KINDS)
         lines += ["", *(decomposition_lines(parts) if blamed else [nothing_blamed(parts)])]
-    if findings := summary.findings:
-        counts = ", ".join(f"{count} {rule}" for rule, count in findings.items())
-        lines += ["", f"findings about the files: {counts} (run.json lists them; strict runs refuse them)"]
+    lines += _apart(finding_lines(summary))
     if summary.flags:
         lines += ["", "flags: " + ", ".join(f"{name} {count}" for name, count in summary.flags.items())]
-    failures = summary.failures
-    if failures:
-        lines += ["", f"failed, and in no number above: {counted(len(failures), 'mixture')}"]
-        lines += [f"  {id_}: {error}" for id_, error in list(failures.items())[:10]]
-        lines += [f"  … and {len(failures) - 10} more (mixtures.jsonl lists all)"] if len(failures) > 10 else []
+    lines += _apart(failure_lines(summary))
     return "\n".join(lines)
+
+
+def undefined_lines(summary: Summary) -> list[str]:
+    """Why there is no score, where there is none; else nothing."""
+    return [f"CAPI-SDRi is undefined: {summary.undefined_reason}"] if summary.undefined_reason else []
+
+
+def finding_lines(summary: Summary) -> list[str]:
+    """What the checks of the files had to say, counted by rule; nothing where all was well."""
+    counts = ", ".join(f"{count} {rule}" for rule, count in summary.findings.items())
+    return [f"findings about the files: {counts} (run.json lists them; strict runs refuse them)"] if counts else []
+
+
+def failure_lines(summary: Summary) -> list[str]:
+    """How many mixtures failed, and the first ten with their errors; nothing where none did."""
+    failures = summary.failures
+    if not failures:
+        return []
+    more = [f"  … and {len(failures) - 10} more (mixtures.jsonl lists all)"] if len(failures) > 10 else []
+    return [
+        f"failed, and in no number above: {counted(len(failures), 'mixture')}",
+        *(f"  {id_}: {error}" for id_, error in list(failures.items())[:10]),
+        *more,
+    ]
+
+
+def _apart(lines: list[str]) -> list[str]:
+    return ["", *lines] if lines else []
 
 
 def bound_title(name: CorpusBoundName) -> str:

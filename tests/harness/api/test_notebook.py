@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -98,3 +99,18 @@ def test_a_mixture_that_is_not_there_is_named(tmp_path: Path, make_tables: Table
     write_run(tmp_path / "run", make_tables(5, 0))
     with pytest.raises(face.UsageError, match="did you mean 'm_0003'"):
         face.read_run(tmp_path / "run").mixture("m_003")
+
+
+@pytest.mark.usefixtures("systems_on_path")
+def test_failed_mixtures_and_missing_references_are_told_of(small_set: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_set / "soundscape", tmp_path / "noref" / "soundscape")
+    bare = face.run("plugins:build", tmp_path / "noref", tmp_path / "bare")
+    html = bare._repr_html_()
+    Balanced(html)
+    assert "CAPI-SDRi is undefined: " in html
+    html = bare.mixture("m_1")._repr_html_()
+    assert "not scored: there are no references" in html and "assigned to no reference" not in html
+    failed = face.run("staged:build", small_set, tmp_path / "failed", settings={"fail": "m_2"})
+    html = failed._repr_html_()
+    Balanced(html)
+    assert "failed, and in no number above: 1 mixture" in html and "m_2: " in html
