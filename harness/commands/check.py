@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import RunType, show_progress
+from s5eval.harness.command_line.options import PathType, show_progress
 from s5eval.harness.terminal import echo, plugin_output
 
 
@@ -16,7 +16,7 @@ from s5eval.harness.terminal import echo, plugin_output
     short_help="Verify what a run folder holds; with --repair, mend it.",
     example="s5eval check runs/MINE --repair",
 )
-@click.argument("run", type=RunType)
+@click.argument("run", type=PathType)
 @click.option("--repair", is_flag=True, help="Run damaged mixtures again, and derive summary and page again.")
 @click.option("--system", metavar="NAME", help="With --repair: the run's system, where it is asked for by name.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")

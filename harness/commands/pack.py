@@ -23,7 +23,7 @@ def command(run: Path, out: Path | None, as_json: bool) -> int:
     """Pack RUN into one file: its record, decision, scores, pair tables and environment, without audio.
 
     Enough to look at it, compare it and rescore it anywhere: compare, rank, rescore, tune, export, runs, report
-    (--bundle, --figures), check and, in Python, `s5eval.read_run`, `compare` and `tune` take the packed run as they
+    (--bundle, --figures) and, in Python, `s5eval.read_run`, `compare` and `tune` take the packed run as they
     take the folder, after verifying all of it.
     """
     from s5eval.harness.exporting.packed_run import pack
