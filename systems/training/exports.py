@@ -96,6 +96,8 @@ def update_card(
 
 
 def _is_same(old: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    if "plan" not in entry:  # of an early card that a blend takes over
+        return old == entry
     begun = entry.get("started_from")  # early cards do not say
     return (old.get("recipe"), old.get("plan")) == (entry["recipe"], entry["plan"]) and (
         old.get("started_from", begun) == begun

@@ -108,6 +108,6 @@ def test_six_estimates_of_one_class_against_three_references_take_milliseconds()
     rng = np.random.default_rng(0)
     scores = tables(rng.normal(size=(6, 3)).tolist(), [0.0, 1.0, 2.0])
     capi_sdri(scores, estimate_labels=["Cough"] * 6, reference_labels=["Cough"] * 3)
-    start = time.perf_counter()
+    start = time.thread_time()  # whatever else the machine does
     capi_sdri(scores, estimate_labels=["Cough"] * 6, reference_labels=["Cough"] * 3)
-    assert time.perf_counter() - start < 0.01
+    assert time.thread_time() - start < 0.01

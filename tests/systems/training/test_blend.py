@@ -91,6 +91,16 @@ def test_the_card_of_a_blend_tells_what_both_have_heard(folders: tuple[Path, Pat
     assert json.loads((new / "card.json").read_text())["history"][:-1] == before, "they are told once"
 
 
+def test_an_entry_of_an_early_card_is_taken_over_once(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    old, out = folders[0], tmp_path / "out"
+    early = {"recipe": "mini/uss", "files": {"uss": file_digest(old / "uss.safetensors")}}
+    (old / "card.json").write_text(json.dumps({"history": [early]}))
+    for _ in range(2):
+        blend(*folders, out, ["uss"], 0.5)
+    history = json.loads((out / "card.json").read_text())["history"]
+    assert history[0] == early and len(history) == 2
+
+
 def test_a_damaged_part_is_not_blended(folders: tuple[Path, Path], tmp_path: Path) -> None:
     path = folders[0] / "uss.safetensors"
     (folders[0] / "card.json").write_text(json.dumps({"history": [], "files": {path.name: file_digest(path)}}))

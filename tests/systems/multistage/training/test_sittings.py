@@ -162,5 +162,6 @@ def test_other_frozen_parts_are_noticed(toy_plan: ToyPlan, toy_train: ToyTrain, 
     path = tmp_path / "weights" / "m2d.safetensors"
     table = load_file(path)
     save_file({name: value + 1 for name, value in table.items()}, path)
+    record_file(path.parent, path.name)
     with pytest.raises(UsageError, match=r"trained on another m2d"):
         train(toy_plan("tse2", steps=5), sitting)
