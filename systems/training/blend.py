@@ -53,12 +53,10 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
     blended: dict[str, Mapping[str, Tensor]] = {}
     for part in parts:
         paths = [folder / f"{part}.safetensors" for folder in (old, new)]
-        for path in paths:
-            if path.is_file():
-                checked_digest(path.parent, path.name)
         before, after = (read_tensors(path, EARLIER_RECIPE) for path in paths)
         blended[part] = _between(before, after, share, paths[1])
-        started |= {f"{part} ({name})": file_digest(path) for name, path in zip(("old", "new"), paths, strict=True)}
+        digests_of = (checked_digest(path.parent, path.name) for path in paths)
+        started |= {f"{part} ({name})": digest for name, digest in zip(("old", "new"), digests_of, strict=True)}
     with card_held(out):
         for part, tensors in blended.items():
             digests[part] = write_weights(out / f"{part}.safetensors", tensors, None)
