@@ -28,8 +28,10 @@ class FakeStage:
         self._probable = probable
 
     def fingerprint(self) -> Mapping[str, Json]:
-        probable: dict[str, Json] = {"probable": True} if self._probable else {}
-        return {"weights": "untrained", **self._settings, **probable}
+        # `fail` is part of it: what another test's stage has kept in the store would be found there, and nothing would fail
+        more: dict[str, Json] = {"probable": True} if self._probable else {}
+        more |= {"fail": self._fail} if self._fail else {}
+        return {"weights": "untrained", **self._settings, **more}
 
     def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
         if self._fail == "always":
