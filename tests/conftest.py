@@ -1,8 +1,9 @@
 """Fixtures that the whole suite shares: a private cache, small data sets, the command line in-process."""
 
 import json
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,20 @@ SHARED = ROOT.parent / "shared"
 RATE = 32_000
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_s_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is made once for many tests is made before `_private_environment`: not in the cache of who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("S5EVAL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _private_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    monkeypatch.setenv("S5EVAL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    """A cache of the session, for the data that it makes; the store of stages begins empty in every test."""
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    shutil.rmtree(cache / "stages", ignore_errors=True)
+    monkeypatch.setenv("S5EVAL_CACHE", str(cache))
     monkeypatch.delenv("S5EVAL_DATA", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)  # tables in one width, whatever the terminal
 

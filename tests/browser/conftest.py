@@ -25,7 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.getbasetemp() / "cache"
+    """Of these tests alone: the stages of runs that are made once stay in it."""
+    return tmp_path_factory.getbasetemp() / "cache-of-browsed"
 
 
 @pytest.fixture(scope="session")

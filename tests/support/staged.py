@@ -28,7 +28,7 @@ class FakeStage:
         self._probable = probable
 
     def fingerprint(self) -> Mapping[str, Json]:
-        # `fail` is part of it: what another test's stage has kept in the store would be found there, and nothing would fail
+        # `fail` is part of it: else what a stage that does not fail has kept would be found in the store
         more: dict[str, Json] = {"probable": True} if self._probable else {}
         more |= {"fail": self._fail} if self._fail else {}
         return {"weights": "untrained", **self._settings, **more}
