@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from s5eval.systems.card import CARD, check_digest, read_card
 _NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _FILE = re.compile(r"(?:[\w-][\w.-]*/){0,2}[\w-][\w.-]*\.(?:safetensors|json|yaml|txt|md)|(?:[\w-]+/)?LICENSE")
 """What is sent and taken: tensors, plain records and texts; nothing that runs code when it is read."""
+_READ = re.compile(r".*\.(?:safetensors|json|yaml)")
+"""What of it is read as weights, and so may not be left of others."""
 _MOST = 1 << 34  # bytes in all
 
 
@@ -47,6 +50,8 @@ def parse_address(text: str) -> Repository:
 def push(folder: Path, where: Repository, *, licence: str | None = None, private: bool = False) -> str:
     """Send a folder of weights, with a page made from its card; returns its address.
 
+    Weights that were there before give way: what the folder does not have is taken off, but for texts.
+
     Args:
         folder: of weights, with `card.json`.
         where: the repository, which is made where it is not there; a revision is a branch.
@@ -55,7 +60,7 @@ def push(folder: Path, where: Repository, *, licence: str | None = None, private
 
     Raises:
         UsageError: huggingface_hub is not installed, or the folder has no card.
-        DataError: a file is not what the card says, or the hub refuses.
+        DataError: a file is not what the card says, or not there, or the hub refuses.
     """
     hub, errors = _hub()
     if not (folder / CARD).is_file():
@@ -65,6 +70,11 @@ def push(folder: Path, where: Repository, *, licence: str | None = None, private
     card = read_card(folder)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = [name for name in files if _FILE.fullmatch(name) and name != "README.md"]
+    if lost := _lost(card, files):
+        raise DataError(
+            f"{folder / lost[0]}: {CARD} lists it, and it is not there; get the folder again, or take its entry off "
+            f"{CARD}"
+        )
     for name in files:
         if name != CARD:
             check_digest(folder, name, f"sha256:{file_sha256(folder / name)}")
@@ -76,6 +86,9 @@ def push(folder: Path, where: Repository, *, licence: str | None = None, private
         operations.append(hub.CommitOperationAdd("README.md", str(page)))
         try:
             api.create_repo(where.name, private=private, exist_ok=True, repo_type="model")
+            before = api.model_info(where.name, revision=where.revision).siblings or ()
+            stale = sorted({entry.rfilename for entry in before} - set(files))
+            operations += [hub.CommitOperationDelete(name) for name in stale if _read_as_weights(name)]
             done = api.create_commit(
                 where.name, operations, commit_message="Weights with their card", revision=where.revision
             )
@@ -138,12 +151,20 @@ def pull(where: Repository, folder: Path) -> list[str]:
 
 def _verify(folder: Path, names: list[str], where: Repository) -> None:
     card = read_card(folder)
-    listed = {name for name in card.get("files", {}) if _FILE.fullmatch(str(name))}
-    if lost := sorted(listed - set(names)):
+    if lost := _lost(card, names):
         raise DataError(f"hf://{where.name}: {lost[0]}, which {CARD} lists, is not there")
     for name in names:
         if name not in (CARD, "README.md"):
             check_digest(folder, name, f"sha256:{file_sha256(folder / name)}")
+
+
+def _lost(card: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Files that a card lists and that are not among `names`, of those that are sent and taken."""
+    return sorted({name for name in card.get("files", {}) if _FILE.fullmatch(str(name))} - set(names))
+
+
+def _read_as_weights(name: str) -> bool:
+    return _FILE.fullmatch(name) is not None and _READ.fullmatch(name) is not None
 
 
 def _hub() -> tuple[Any, tuple[type[Exception], ...]]:

@@ -105,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
                 hub.files[name][value["path"]] = base64.b64decode(value["content"])
             elif told["key"] == "lfsFile":
                 hub.files[name][value["path"]] = hub.objects[value["oid"]]
+            elif told["key"] == "deletedFile":
+                del hub.files[name][value["path"]]
         oid = hub.sha(name)
         self._answer(200, {"commitUrl": f"{hub.address}/{name}/commit/{oid}", "commitOid": oid, "hookOutput": ""})
 

@@ -141,6 +141,32 @@ def test_a_damaged_folder_is_not_pushed(call: Callable[..., Any], hub: FakeHub, 
     assert hub.requests == []
 
 
+def test_weights_that_were_there_before_give_way(
+    call: Callable[..., Any], hub: FakeHub, folder: Path, tmp_path: Path
+) -> None:
+    assert call("push", folder, "hf://kaist/s5-mini").code == 0
+    hub.files["kaist/s5-mini"] |= {"NOTES.md": b"by hand", "run_me.py": b"import os"}
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    write_card(plain, {"history": []})
+    save_file({"w": torch.zeros(6)}, plain / "uss.safetensors")
+    record_file(plain, "uss.safetensors")
+    assert call("push", plain, "hf://kaist/s5-mini").code == 0
+    kept = {"card.json", "uss.safetensors", "README.md", "NOTES.md", "run_me.py"}
+    assert set(hub.files["kaist/s5-mini"]) == kept, "thresholds that were tuned for other weights are gone"
+    assert call("pull", "hf://kaist/s5-mini", tmp_path / "back").code == 0
+    assert not (tmp_path / "back" / "thresholds.yaml").exists()
+
+
+def test_a_folder_that_lacks_a_file_of_its_card_is_not_pushed(
+    call: Callable[..., Any], hub: FakeHub, folder: Path
+) -> None:
+    (folder / "thresholds.yaml").unlink()
+    refused = call("push", folder, "hf://kaist/s5-mini")
+    assert (refused.code, "thresholds.yaml: card.json lists it" in refused.err) == (3, True), refused.err
+    assert hub.requests == []
+
+
 @pytest.mark.parametrize("text", ["kaist/s5", "hf://kaist", "hf://../s5", "hf://kaist/s5@", "https://hub/kaist/s5"])
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="expected hf://OWNER/NAME"):
