@@ -1,7 +1,10 @@
 """Writes contents to where somebody wants them: files, or an experiment tracker's own store."""
 
 import importlib
-from collections.abc import Callable, Sequence
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +89,25 @@ def _renamed(contents: Sequence[Content]) -> list[Content]:
         taken.add(name)
         named.append(replace(content, name=name))
     return named
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder of this export alone, which stands at `out` once the block has come to its end; else nothing does.
+
+    Raises:
+        UsageError: something is at `out` already.
+        OSError: it cannot be made.
+    """
+    if out.exists():
+        raise UsageError(f"{out} is there already; move it away, or choose another `out`")
+    draft = out.with_name(f".{out.name[:100]}.{uuid.uuid4().hex}")
+    try:
+        draft.mkdir()
+        yield draft
+        draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def missing(library: str, error: ImportError, extra: str = "export") -> UsageError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.exporting.content import Content
-from s5eval.harness.exporting.export import missing
+from s5eval.harness.exporting.export import missing, new_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,21 +35,17 @@ def write(content: Content, folder: Path, kind: Literal["parquet", "csv"]) -> st
             import pyarrow  # noqa: F401
         except ImportError as error:
             raise missing("pyarrow", error) from error
-    if out.exists():
-        raise UsageError(f"{out} is there already; move it away, or choose another `out`")
-    if kind == "csv":
-        _check(content)
-    draft = folder / f".{content.name}.part"
-    draft.mkdir(exist_ok=True)
-    for name, frame in content.tables.items():
-        path = draft / f"{name}.{kind}"
-        if kind == "parquet":
-            frame.to_parquet(path, engine="pyarrow", index=False)
-        else:
-            frame.to_csv(path, index=False, na_rep=NA)
-    facts = {**content.facts, "figures": dict(content.figures)}
-    write_atomically(draft / "facts.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
-    draft.rename(out)
+    with new_folder(out) as draft:
+        if kind == "csv":
+            _check(content)
+        for name, frame in content.tables.items():
+            path = draft / f"{name}.{kind}"
+            if kind == "parquet":
+                frame.to_parquet(path, engine="pyarrow", index=False)
+            else:
+                frame.to_csv(path, index=False, na_rep=NA)
+        facts = {**content.facts, "figures": dict(content.figures)}
+        write_atomically(draft / "facts.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
     return str(out)
 
 

@@ -9,9 +9,8 @@ the figures as text `figures`, and the facts as `facts`.
 import json
 from pathlib import Path
 
-from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.exporting.content import Content, plain_rows
-from s5eval.harness.exporting.export import Place, missing
+from s5eval.harness.exporting.export import Place, missing, new_folder
 
 
 def write(content: Content, folder: Path, place: Place) -> str:
@@ -19,15 +18,14 @@ def write(content: Content, folder: Path, place: Place) -> str:
 
     Raises:
         UsageError: it is there already, or tensorboard is not installed.
+        OSError: it cannot be written.
     """
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError as error:
         raise missing("tensorboard", error) from error
     out = folder / content.name
-    if out.exists():
-        raise UsageError(f"{out} is there already; move it away, or choose another `out`")
-    with SummaryWriter(str(out)) as writer:
+    with new_folder(out) as draft, SummaryWriter(str(draft)) as writer:
         for name, value in content.figures.items():
             writer.add_scalar(f"summary/{name}", value, 0, new_style=True)
         mixtures = content.tables.get("mixtures")

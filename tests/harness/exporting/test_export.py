@@ -1,5 +1,6 @@
 """Every export is read back by the library it is for, and equals what `read_run` gives."""
 
+import errno
 import json
 import os
 import signal
@@ -19,9 +20,10 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from s5eval import read_run
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.harness.exporting.content import TABLES, Content, plain_rows
 from s5eval.harness.exporting.export import Place, export
+from s5eval.harness.exporting.targets import Target
 
 if TYPE_CHECKING:
     from s5eval import Run
@@ -76,6 +78,28 @@ def test_a_text_that_means_missing_is_refused_in_csv(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="use parquet"):
         export([content], "csv", Place(str(tmp_path)))
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "tensorboard"])
+def test_an_export_that_fails_leaves_nothing_and_what_a_killed_one_left_is_not_taken_along(
+    tmp_path: Path, kind: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow" if kind == "parquet" else "tensorboard" if kind == "tensorboard" else "pandas")
+    content = Content("x", {}, {"a": 1.0}, {"t": pd.DataFrame({"v": [1.0]})})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", full)
+        with pytest.raises(DataError, match="No space left"):
+            export([content], kind, Place(str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".x.part").mkdir()
+    (tmp_path / ".x.part" / "t.other").write_text("of another run")
+    export([content], kind, Place(str(tmp_path)))
+    assert not (tmp_path / "x" / "t.other").exists()
+    assert len(list((tmp_path / "x").iterdir())) == (1 if kind == "tensorboard" else 2)
 
 
 def test_tensorboard_files(s5eval: Call, run: Path, tmp_path: Path) -> None:
