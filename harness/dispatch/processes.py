@@ -23,7 +23,9 @@ _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from s5eval.harness.dispatch.worker_process import main; main(*map(int, sys.argv[2:]))"
 )
-_WORDS = 6  # lines of a dead worker's output that are quoted
+LAST_LINES = 6
+"""So many lines of what a dead worker has printed, or of its traceback, are quoted."""
+
 _LINE = 300  # characters of a line that are kept
 
 
@@ -33,7 +35,7 @@ class _Worker:
     life: IO[bytes]  # its standard input: ends when the driver does
     output: IO[bytes]
     pipe: Connection
-    printed: deque[str] = field(default_factory=lambda: deque(maxlen=_WORDS))
+    printed: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     rest: bytes = b""
 
     def close(self) -> None:

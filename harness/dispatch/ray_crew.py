@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import socket
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.harness.dispatch.cluster import find_cluster
 from s5eval.harness.dispatch.crew import Answered, Ended, Event, Job, Ready, Refused
-from s5eval.harness.dispatch.processes import quiet_threads
+from s5eval.harness.dispatch.processes import LAST_LINES, quiet_threads
 from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.dispatch.worker_process import collect_log, log_again, portable
 
@@ -26,7 +27,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its way from
 
 try:
     import ray
-    from ray.exceptions import ActorUnavailableError, AuthenticationError, RayActorError, RayError
+    from ray.exceptions import ActorUnavailableError, AuthenticationError, RayActorError, RayError, RayTaskError
 except ImportError as missing:
     raise UsageError("`engine` ray needs Ray: python -m pip install 's5eval[ray]'") from missing
 
@@ -38,6 +39,7 @@ _NAME = "s5eval"  # of the namespace
 _SECONDS_TO_LOOK = 5.0  # within which the cluster has to say which nodes are alive
 
 _PLACING = 600.0  # seconds without any worker after which a run gives up: systems may take minutes to load
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ALIVE = 0  # a node's state, as the cluster counts
 
 
@@ -207,7 +209,7 @@ class RayCrew:
         self.stop(place)
         if lost:
             return Ended(place, f"its node {worker.node[:8]} was lost", blame=False)
-        return Ended(place, _first_line(error))
+        return Ended(place, _last_words(error))
 
     def _check_agent(self) -> None:
         """Raise `DataError` where Ray's agent of this machine is gone: Ray would end this process without a word."""
@@ -236,7 +238,9 @@ class RayCrew:
             return False
         client = GcsClient(address=self._address)
         alive = {
-            id_.hex() for id_, info in client.get_all_node_info(timeout=_SECONDS_TO_LOOK).items() if info.state == 0
+            id_.hex()
+            for id_, info in client.get_all_node_info(timeout=_SECONDS_TO_LOOK).items()
+            if info.state == _ALIVE
         }
         return node not in alive
 
@@ -281,6 +285,14 @@ def _check_token(address: str) -> None:
         ) from error
     except Exception as error:  # whatever else answers at that port
         raise DataError(f"what answers at {address} is no Ray cluster: {_first_line(error)}") from error
+
+
+def _last_words(error: RayError) -> str:
+    """Why a worker has ended: of what was raised in it, the end of the traceback, where the reason stands."""
+    if not isinstance(error, RayTaskError):
+        return _first_line(error)
+    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    return " | ".join(lines[-LAST_LINES:])
 
 
 def _first_line(error: BaseException) -> str:
