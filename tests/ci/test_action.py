@@ -23,12 +23,8 @@ Call = Callable[..., Any]
 
 def substituted(text: str, inputs: dict[str, str]) -> str:
     given = {name: str(entry.get("default", "")) for name, entry in ACTION["inputs"].items()} | inputs
-    values = {f"inputs.{name}": value for name, value in given.items()}
-    for _ in range(2):  # a default is an expression itself
-        text = re.sub(
-            r"\$\{\{ ([\w.]+) \}\}", lambda match: ({"github.action_path": str(ROOT)} | values)[match[1]], text
-        )
-    return text
+    values = {f"inputs.{name}": value for name, value in given.items()} | {"github.action_path": str(ROOT)}
+    return re.sub(r"\$\{\{ ([\w.]+) \}\}", lambda match: values[match[1]], text)
 
 
 def wanted(step: dict[str, Any], inputs: dict[str, str]) -> bool:
@@ -60,6 +56,8 @@ def test_the_action_is_a_composite_one_whose_inputs_are_described() -> None:
     assert all(entry["description"] and "default" in entry for entry in ACTION["inputs"].values())
     used = set(re.findall(r"inputs\.(\w+)", (ROOT / "action.yml").read_text()))
     assert used == set(ACTION["inputs"])
+    defaults = [str(entry["default"]) for entry in ACTION["inputs"].values()]
+    assert not any("${{" in default for default in defaults)  # evaluated before the runner says where the action is
     assert not any(wanted(step, {"package": ""}) for step in STEPS.values())  # nothing asked for, nothing done
 
 
@@ -75,8 +73,10 @@ def test_install_asks_pip_for_the_package(tmp_path: Path) -> None:
     stub = tmp_path / "bin" / "python"
     stub.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
     stub.chmod(0o755)
-    code, _, _ = run_step("Install s5eval", {}, tmp_path, PATH=str(tmp_path / "bin"))
-    assert (code, (tmp_path / "asked").read_text().split()) == (0, ["-m", "pip", "install", "--quiet", str(ROOT)])
+    for inputs, wanted_package in (({}, str(ROOT)), ({"package": "s5eval==0.1.0"}, "s5eval==0.1.0")):
+        code, _, _ = run_step("Install s5eval", inputs, tmp_path, PATH=str(tmp_path / "bin"))
+        asked = (tmp_path / "asked").read_text().split()
+        assert (code, asked) == (0, ["-m", "pip", "install", "--quiet", wanted_package])
 
 
 def test_a_bad_submission_fails_the_step_and_its_findings_are_in_the_summary(tmp_path: Path) -> None:
