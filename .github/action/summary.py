@@ -52,7 +52,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def _cell(text: str) -> str:
     """Names of files are anybody's: nothing in them may end the cell, or be markup."""
     kept = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;").replace("`", "&#96;")
-    return " ".join(kept.replace("[", "&#91;").split()) if not text.startswith(("+", "-", "–")) else kept
+    return " ".join(kept.replace("[", "&#91;").split())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The action's own steps, run as a runner would; the hook of pre-commit; what shells complete."""
 
+import json
 import os
 import re
 import shutil
@@ -94,6 +95,14 @@ def test_a_bad_submission_fails_the_step_and_its_findings_are_in_the_summary(tmp
     assert "used wrongly" in summary
     assert "Nothing was found out" in summary
     assert "none.zip" in error
+
+
+def test_a_name_that_begins_as_a_number_does_ends_no_cell_of_the_summary_either(tmp_path: Path) -> None:
+    finding = {"severity": "error", "rule": "name", "file": "-a\n\n[b](https://c)", "message": "+1 | 2"}
+    (tmp_path / "found.json").write_text(json.dumps({"findings": [finding]}))
+    command = [sys.executable, str(ROOT / ".github/action/summary.py"), "validate", "5", str(tmp_path / "found.json")]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "| error | name | -a &#91;b](https://c) | +1 &#124; 2 |" in shown.splitlines()
 
 
 @pytest.mark.slow
