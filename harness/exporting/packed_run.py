@@ -70,7 +70,8 @@ def pack(run: Path, out: Path | None = None) -> Packed:
         out: the file to make; default: the folder's name with `.s5run.zip`, beside it.
 
     Raises:
-        UsageError: `run` is no run folder, has no digests (an earlier version made it), or has not ended.
+        UsageError: `run` is no run folder, has no digests (an earlier version made it), or has not ended; or a file of
+            it is larger than one that is unpacked may be.
         DataError: a file of it is damaged, or the packed run cannot be written.
     """
     record = read_run_record(run)
@@ -93,6 +94,11 @@ def pack(run: Path, out: Path | None = None) -> Packed:
     try:
         for number, path in enumerate(paths):
             content = path.read_bytes()
+            if len(content) > _MOST:
+                raise UsageError(
+                    f"{path}: {len(content)} bytes, expected at most {_MOST} of a file in a packed run; "
+                    "a log.txt may be shortened"
+                )
             entry = {"name": f"files/{number:05d}", "path": path.relative_to(run).as_posix(), "bytes": len(content)}
             listed.append({**entry, "sha256": hashlib.sha256(content).hexdigest()})
             members.append(Member(str(entry["name"]), path))

@@ -15,6 +15,7 @@ from s5eval import compare, read_run, tune
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.sealed import seal
+from s5eval.harness.exporting import packed_run
 from s5eval.harness.exporting.packed_run import INDEX, is_packed_run, pack, run_folder_of, unpack
 
 Call = Callable[..., Any]
@@ -158,6 +159,19 @@ def test_what_is_not_packed(s5eval: Call, run: Path, packed: Path, tmp_path: Pat
     assert s5eval("unpack", tmp_path / "text.zip", "--out", tmp_path / "o").code == 3
     done = s5eval("pack", run, "--json").json
     assert Path(done["packed_run"]).name == "first.s5run.zip" and done["bytes"] > 1000
+
+
+def test_a_file_that_could_not_be_unpacked_again_is_not_packed(
+    s5eval: Call, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed_run, "_MOST", 200_000)
+    (run / "log.txt").write_text("said by a plugin\n" * 20_000)
+    refused = s5eval("pack", run, "--out", tmp_path / "large.zip")
+    assert (refused.code, "log.txt: 340000 bytes, expected at most 200000" in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "large.zip").exists()
+    (run / "log.txt").write_text("")
+    assert s5eval("pack", run, "--out", tmp_path / "small.zip").code == 0
+    assert s5eval("unpack", tmp_path / "small.zip", "--out", tmp_path / "back").code == 0
 
 
 def test_nothing_is_written_into_a_packed_run(s5eval: Call, packed: Path, tmp_path: Path) -> None:
