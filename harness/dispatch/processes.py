@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import IO, Any
 
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.harness.dispatch.crew import Answered, Ended, Event, Job, Ready, Refused
 from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.dispatch.worker_process import log_again
@@ -77,20 +77,35 @@ class Processes:
         self._names: dict[int, str] = {}
 
     def start(self, place: int) -> None:
-        """Spawn a process, and tell it the job."""
-        ours, theirs = Pipe()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT, json.dumps(sys.path), str(theirs.fileno()), str(os.getpid()), str(place)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
-                start_new_session=True, env=self._environment, cwd=self._folder,
-            )  # fmt: skip
+        """Spawn a process, and tell it the job. Raises `DataError` where the machine has no room for another."""
+        try:
+            process, ours = self._spawn(place)
+        except OSError as error:
+            raise DataError(
+                f"worker {place + 1} of {self.size} cannot be started: {error.strerror or error}; ask for fewer "
+                "`workers`, or have the limits of this machine raised (`ulimit -n`, `ulimit -u`)"
+            ) from error
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("a process was started with pipes, and has none")
         os.set_blocking(process.stdout.fileno(), False)
         self._workers[place] = _Worker(process, process.stdin, process.stdout, ours)
         self._names[place] = f"worker {place + 1} (process {process.pid})"
         self._tell(place, self._job)
+
+    def _spawn(self, place: int) -> tuple[subprocess.Popen[bytes], Connection]:
+        ours, theirs = Pipe()
+        with theirs:
+            told = (str(number) for number in (theirs.fileno(), os.getpid(), place))
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-c", _BOOT, json.dumps(sys.path), *told],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
+                    start_new_session=True, env=self._environment, cwd=self._folder,
+                )  # fmt: skip
+            except OSError:
+                ours.close()
+                raise
+        return process, ours
 
     @property
     def homes(self) -> Sequence[str]:

@@ -260,6 +260,22 @@ def test_options_that_mean_nothing_are_refused(
     assert (result.code, said in result.err) == (2, True), result.err
 
 
+def test_more_workers_than_the_machine_has_room_for_are_an_error_that_says_so(data: Path, tmp_path: Path) -> None:
+    """In a process of its own, which may have few files open at once."""
+    resource = pytest.importorskip("resource")
+    words = ("run", "--system", "plugins:build", "--data", str(data), "--out", str(tmp_path / "run"), "--workers", "40")
+    few = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32)); "
+    code = f"{few}sys.argv = ['s5eval', *sys.argv[1:]]; from s5eval.harness.cli import main; main()"
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] > 32
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], env=environment,
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "of 12 cannot be started: Too many open files; ask for fewer --workers" in done.stderr
+
+
 def test_auto_takes_free_cores_and_pays_only_for_many_mixtures(monkeypatch: pytest.MonkeyPatch) -> None:
     auto = RunConfig("any", workers=AS_MANY_AS_PAY)
     monkeypatch.setattr(staffing, "free_cores", lambda: 6)
