@@ -2,13 +2,13 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.dispatch.crew import Crew
 from s5eval.harness.dispatch.driver import Answer, dispatch
@@ -55,7 +55,7 @@ def results_of_workers(
         log.info("%s is ready", name)
 
     def pack(task: Task) -> dict[str, bytes]:
-        return {str(file): file.read_bytes() for id_ in task for file in by_id[id_].files}
+        return packed(by_id[id_] for id_ in task)
 
     queue = Queue(tasks, places=crew.size, suspects=suspects)
     for answer in dispatch(queue, crew, admit=admit, pack=pack, limit=plan.config.mixture_timeout):
@@ -65,6 +65,17 @@ def results_of_workers(
             yield from answer.value.outcomes
         else:
             yield from _given_up(answer, by_id)
+
+
+def packed(scenes: Iterable[Scene]) -> dict[str, bytes]:
+    """The files of scenes for a worker that does not see them; without one that cannot be read, its mixture fails."""
+    found = {}
+    for file in (file for scene in scenes for file in scene.files):
+        try:
+            found[str(file)] = read_regular(file)
+        except OSError as error:
+            log.error("%s: cannot be read, and so not sent to a worker: %s", file, error.strerror or error)
+    return found
 
 
 def _given_up(answer: Answer, scenes: Mapping[str, Scene]) -> Iterator[MixtureResult]:

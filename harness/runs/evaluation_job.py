@@ -92,14 +92,17 @@ def _is_visible(manifest: Manifest) -> bool:
 
 
 def _unpacked(scene: Scene, sent: Mapping[str, bytes] | None, root: Path) -> Scene:
-    """A scene with its files where they were sent to: below `root`, under their names."""
+    """A scene with its files where they were sent to: below `root`, under their names. What the driver could not read
+    is not there.
+    """
     if sent is None:
         return scene
 
     def put(file: Path) -> Path:
         place = root / file.parent.name / file.name
         place.parent.mkdir(exist_ok=True)
-        place.write_bytes(sent[str(file)])
+        if str(file) in sent:
+            place.write_bytes(sent[str(file)])
         return place
 
     references = scene.references

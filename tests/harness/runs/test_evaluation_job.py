@@ -8,6 +8,7 @@ import pytest
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.record.config import RunConfig
+from s5eval.harness.runs.by_workers import packed
 from s5eval.harness.runs.evaluation_job import EvaluationJob, Share
 from s5eval.harness.runs.plan import plan_run
 
@@ -27,17 +28,31 @@ def test_a_machine_that_does_not_see_the_data_is_sent_them(small_set: Path, tmp_
     task = ("m_2", "m_4")
     sees = job.begin(0)
     expected = sees.do(task, None)
-    files = [file for scene in plan.manifest.scenes if scene.mixture.id in task for file in scene.files]
-    packed = {str(file): file.read_bytes() for file in files}
+    files = packed(scene for scene in plan.manifest.scenes if scene.mixture.id in task)
     small_set.rename(tmp_path / "elsewhere")
     blind = job.begin(1)
     assert (sees.facts["send"], blind.facts["send"]) == (False, True)
     for facts in (sees.facts, blind.facts):
         assert plan.identity.items() <= facts.items()
-    got = blind.do(task, packed)
+    got = blind.do(task, files)
     assert numbers(got) == numbers(expected)
     assert got.wavs == expected.wavs
     assert set(got.wavs) == {f"audio/{id_}_0_Speech.wav" for id_ in task}
+
+
+def test_a_file_that_the_driver_cannot_read_any_more_costs_its_mixture_alone(
+    small_set: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = plan_run(RunConfig("plugins:build", data=small_set, cache=False, workers=2))
+    job = EvaluationJob(plan.config, ("cpu",), plan.manifest)
+    (small_set / "soundscape" / "m_2.wav").unlink()
+    task = ("m_2", "m_4")
+    files = packed(scene for scene in plan.manifest.scenes if scene.mixture.id in task)
+    assert "m_2.wav: cannot be read, and so not sent to a worker: No such file" in caplog.text
+    small_set.rename(tmp_path / "elsewhere")
+    share = job.begin(1).do(task, files)
+    assert {o.score.mixture_id: o.score.outcome.status for o in share.outcomes} == {"m_2": "failed", "m_4": "scored"}
+    assert "m_2.wav: no such file" in str(share.outcomes[0].score.outcome.error)
 
 
 def test_a_process_of_this_machine_that_does_not_see_the_data_says_so(small_set: Path, tmp_path: Path) -> None:
