@@ -11,7 +11,7 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.harness.comparing.ranking import rank_runs
 from s5eval.harness.comparing.ranking_page import ranking_page
-from s5eval.harness.hosting.scoring import handed_in, leaderboard, references, score_archive
+from s5eval.harness.hosting.scoring import handed_in, leaderboard, references, score_archive, shipped
 
 _WRITTEN = ("detailed_results.html", "scores.txt", "scores.json")
 
@@ -38,8 +38,7 @@ def score_codabench(folder: Path, out: Path) -> dict[str, float]:
         raise DataError(
             f"{out}: cannot be cleared for the scores: {error}; give a folder that can be written"
         ) from error
-    reference = next(iter(sorted((folder / "ref").glob("*.zip"))), folder / "ref")
-    with references(reference) as data, tempfile.TemporaryDirectory(prefix="s5eval-") as temporary:
+    with references(shipped(folder / "ref")) as data, tempfile.TemporaryDirectory(prefix="s5eval-") as temporary:
         result = score_archive(handed_in(folder / "res"), data, Path(temporary) / "submission")
         page = ranking_page(rank_runs([result.path]))
     scores = leaderboard(result)

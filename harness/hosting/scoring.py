@@ -1,7 +1,7 @@
 """One archive against one set of references, as the flat numbers of a leaderboard."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def references(path: Path) -> Iterator[Path]:
     """The folder that holds `soundscape/`: of a folder or a zip, at its top or one below.
 
     Raises:
-        DataError: there is none, or the archive is damaged or hostile.
+        DataError: there is none, or several side by side, or the archive is damaged or hostile.
     """
     with tempfile.TemporaryDirectory(prefix="s5eval-") as temporary:
         if path.is_file():
@@ -71,7 +71,30 @@ def references(path: Path) -> Iterator[Path]:
         found = [place for place in places if (place / "soundscape").is_dir()]
         if not found:
             raise DataError(f"{path}: no folder or zip that holds soundscape/ and oracle_target/")
+        if len(found) > 1 and found[0] != root:
+            names = ", ".join(place.name for place in found)
+            raise DataError(f"{path}: {len(found)} folders that hold soundscape/, expected one: {names}")
         yield found[0]
+
+
+def shipped(folder: Path) -> Path:
+    """What a platform's folder of the data holds: the data themselves, or their only zip.
+
+    Raises:
+        DataError: it holds several zips, of which none is the one to score against.
+    """
+    zips = [] if (folder / "soundscape").is_dir() else _zips(_shown(folder))
+    if len(zips) > 1:
+        raise DataError(f"{folder}: {len(zips)} zips, expected one: {', '.join(path.name for path in zips)}")
+    return zips[0] if zips else folder
+
+
+def _shown(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+
+
+def _zips(paths: Sequence[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix == ".zip"]
 
 
 def handed_in(folder: Path) -> Path:
@@ -80,8 +103,8 @@ def handed_in(folder: Path) -> Path:
     Raises:
         DataError: it is not there, or empty, or holds several zips, or audio beside a zip.
     """
-    names = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
-    zips = [path for path in names if path.suffix == ".zip"]
+    names = _shown(folder)
+    zips = _zips(names)
     if not names:
         raise DataError(f"{folder}: nothing was handed in")
     if len(zips) > 1:

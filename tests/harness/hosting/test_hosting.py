@@ -64,6 +64,24 @@ def test_zips_in_either_place_give_the_same(app: Path, tmp_path: Path, numbers: 
     assert score_codabench(packed, tmp_path / "o")["capi_sdri"] == pytest.approx(numbers["capi_sdri"])
 
 
+def test_data_that_are_one_of_several_are_not_guessed(
+    app: Path, small_set: Path, tmp_path: Path, numbers: dict[str, float]
+) -> None:
+    zipped(app / "ref", tmp_path / "data.zip")
+    shutil.rmtree(app / "ref")
+    (app / "ref").mkdir()
+    shutil.copy(tmp_path / "data.zip", app / "ref" / "phase_2.zip")
+    (app / "ref" / "._phase_2.zip").write_bytes(b"what an operating system left")
+    assert score_codabench(app, tmp_path / "o")["capi_sdri"] == pytest.approx(numbers["capi_sdri"])
+    shutil.copy(tmp_path / "data.zip", app / "ref" / "phase_1.zip")
+    with pytest.raises(DataError, match=r"ref: 2 zips, expected one: phase_1\.zip, phase_2\.zip"):
+        score_codabench(app, tmp_path / "o")
+    for phase in ("dev", "eval"):
+        shutil.copytree(small_set, tmp_path / "both" / phase)
+    with pytest.raises(DataError, match="both: 2 folders that hold soundscape/, expected one: dev, eval"):
+        evaluate(str(tmp_path / "both"), str(app / "res"), "test")
+
+
 def test_a_bad_file_costs_the_score_and_says_why(app: Path, s5eval: Call) -> None:
     out = app.parent / "output"
     assert s5eval("host", "codabench", app, out).code == 0
