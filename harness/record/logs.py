@@ -45,7 +45,7 @@ def _goes_on(folder: Path) -> str:
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Log into a file while the block runs.
+    """Log into a file, and nowhere else, while the block runs; then the log is what the caller's program makes of it.
 
     Raises:
         RunFolderError: the file cannot be opened.
@@ -56,6 +56,7 @@ def logging_to(path: Path) -> Iterator[None]:
         raise RunFolderError(f"cannot write {path}: {error.strerror or error}") from error
     handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger("s5eval")
+    before = root.level, root.propagate
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     root.propagate = False  # the terminal belongs to the table and the progress bar
@@ -73,4 +74,6 @@ def logging_to(path: Path) -> Iterator[None]:
         raise
     finally:
         root.removeHandler(handler)
+        root.setLevel(before[0])
+        root.propagate = before[1]
         handler.close()
