@@ -1,5 +1,7 @@
 """The 18 procedural classes can be told apart: a small network learns them and recognises draws it has not heard."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -19,13 +21,23 @@ def features(label: str, seed: int) -> np.ndarray:
     return (repeated / 35 - 1).astype(np.float32)
 
 
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_one_thread")
 def test_a_small_classifier_recognises_unseen_draws() -> None:
     import torch
     from torch import nn
 
     torch.manual_seed(0)
-    torch.set_num_threads(1)
 
     def draws(first: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         pairs = [(label, first + i) for label in CLASSES for i in range(count)]
