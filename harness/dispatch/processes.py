@@ -26,6 +26,7 @@ _BOOT = (
 LAST_LINES = 6
 """So many lines of what a dead worker has printed, or of its traceback, are quoted."""
 
+_LAST = 5.0  # seconds in which a worker whose pipe has ended may end by itself
 _LINE = 300  # characters of a line that are kept
 
 
@@ -169,8 +170,9 @@ class Processes:
                 events.append(_event(place, worker.pipe.recv()))
             if worker.process.poll() is None:
                 return events
-        except (EOFError, OSError):
-            pass
+        except (EOFError, OSError):  # its pipe ends before it does: killed now, it could not say how
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(_LAST)
         self.stop(place)
         if not any(isinstance(event, Refused) for event in events):
             events.append(Ended(place, _last_words(worker)))

@@ -1,8 +1,41 @@
 """What is said of a worker that has ended: the reason, whatever its kind."""
 
+import time
 import traceback
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from s5eval.harness.dispatch.crew import Ended, Event
+from s5eval.harness.dispatch.processes import Processes
+
+
+class Falls:
+    """A job whose system cannot be built."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def begin(self, place: int) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of order")])
+def test_a_worker_that_falls_over_says_how_and_is_not_called_killed(tmp_path: Path, error: Exception) -> None:
+    crew = Processes(Falls(error), 1, folder=tmp_path)
+    try:
+        crew.start(0)
+        events: list[Event] = []
+        until = time.monotonic() + 120
+        while not events and time.monotonic() < until:
+            events += crew.wait(1.0)
+    finally:
+        crew.close()
+    (ended,) = events
+    assert isinstance(ended, Ended)
+    assert "exit code 1" in ended.words
+    assert f"{type(error).__name__}: {error}" in ended.words
 
 
 def test_what_was_raised_in_an_actor_is_said_and_not_only_where() -> None:
