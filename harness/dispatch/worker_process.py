@@ -14,6 +14,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_GONE = (EOFError, BrokenPipeError, ConnectionResetError)  # what a pipe says whose other end is
 
 
 def main(descriptor: int, parent: int, place: int) -> None:
@@ -29,7 +30,7 @@ def main(descriptor: int, parent: int, place: int) -> None:
         signal.signal(number, _left_to_the_driver)
     os.set_inheritable(descriptor, False)
     pipe = Connection(descriptor)
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with contextlib.suppress(*_GONE):
         _work(pipe, place)
 
 
@@ -41,6 +42,8 @@ def _work(pipe: Connection, place: int) -> None:
     except S5Error as error:
         pipe.send(("refused", portable(error), records()))
         return
+    except _GONE as error:  # a system's own, such as a file that is cut off: no reason to end without a word
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
     pipe.send(("ready", work.facts, records()))
     while (message := pipe.recv()) is not None:
         task, sent = message

@@ -21,7 +21,8 @@ class Falls:
         raise self._error
 
 
-@pytest.mark.parametrize("error", [RuntimeError("out of order")])
+# The second is none of the driver's pipe, at whose end a worker ends without a word.
+@pytest.mark.parametrize("error", [RuntimeError("out of order"), EOFError("No data left in file")])
 def test_a_worker_that_falls_over_says_how_and_is_not_called_killed(tmp_path: Path, error: Exception) -> None:
     crew = Processes(Falls(error), 1, folder=tmp_path)
     try:
