@@ -3,10 +3,13 @@
 Splits: `train` (endless), `valid` (1,008 scenes), `test` (1,512 scenes, as many as the official one). No split shares
 a room, a recording or a draw with another. A scene is a function of split and index; the first 192 and 96, which the
 set once consisted of, stay what they were. No audio and no checksum ships with s5eval: the files are
-made into the cache, where recorded checksums guard them; bytes are equal per machine and library versions, samples
-everywhere within 1e-6 before rounding to 16 bit.
+made into the cache, where recorded checksums guard them; bytes are equal per kind of processor and library versions,
+samples everywhere within 1e-6 before rounding to 16 bit. Whoever asks whether two machines have the same scene asks
+`mini_scene_digest`, not its bytes.
 """
 
+import contextlib
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -200,6 +203,19 @@ def _conditions(drawn: DrawnScene) -> Conditions:
 def mini_ids(split: str) -> list[str]:
     """The mixture ids of a whole split; empty for the endless one."""
     return [MiniScene(split, index).id for index in range(_split(split).whole.scenes or 0)]
+
+
+def mini_scene_digest(mixture_id: str) -> str | None:
+    """SHA-256 of what a scene of the set is a function of, the same on every machine; None: no such id.
+
+    >>> mini_scene_digest("mini_valid_9999") is mini_scene_digest("m_1") is None
+    True
+    """
+    for split in SPLITS:
+        with contextlib.suppress(UsageError):
+            content = MiniScene(split, _index(split, mixture_id)).content()
+            return hashlib.sha256(content).hexdigest()
+    return None
 
 
 def _index(split: str, mixture_id: str) -> int:

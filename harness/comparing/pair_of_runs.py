@@ -11,7 +11,7 @@ from s5eval.harness.errors import GateError
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of, read_run_record, read_scores, unverified
 from s5eval.harness.record.run_record import Facts, RunRecord
-from s5eval.harness.record.same_data import same_data
+from s5eval.harness.record.same_data import same_data_of_runs
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.columns import Column, all_columns
@@ -184,9 +184,9 @@ def check_not_worse(comparison: PairOfRuns) -> None:
 def _obstacles(records: tuple[RunRecord, RunRecord]) -> list[str]:
     a, b = records
     found = []
-    if not same_data(a, b).same:
+    if not same_data_of_runs(a, b).same:
         sets = [f"{r.about.dataset}/{r.about.split}, {counted(r.n_expected, 'mixture')}" for r in records]
-        changed = same_data(a, b).changed
+        changed = same_data_of_runs(a, b).changed
         what = f"; the files of {counted(len(changed), 'mixture')} have other content" if changed else ""
         found.append(f"they were made on different data ({sets[0]} and {sets[1]}{what})")
     if a.metric_version != b.metric_version:
@@ -206,9 +206,14 @@ def _unlike_parts(records: tuple[RunRecord, RunRecord]) -> list[str]:
 
 def _doubts(paths: tuple[Path, Path], records: tuple[RunRecord, RunRecord]) -> list[str]:
     found = [f"{path}: {doubt}" for path, record in zip(paths, records, strict=True) if (doubt := unverified(record))]
-    verdict = same_data(*records)
+    verdict = same_data_of_runs(*records)
     if verdict.same and verdict.by_sizes_only:
         found.append("that both were made on the same data is known by names and sizes of the files alone")
+    if verdict.rounded and verdict.changed:
+        found.append(
+            f"the scenes are the same, made on two machines: the files of {counted(len(verdict.changed), 'mixture')} "
+            "differ by the rounding of some samples"
+        )
     return found
 
 

@@ -14,7 +14,7 @@ from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary
 from s5eval.harness.record.run_summary import BoundMetricName
-from s5eval.harness.record.same_data import same_data
+from s5eval.harness.record.same_data import same_data_of_runs
 from s5eval.harness.record.unpacked import is_unpacked
 from s5eval.harness.report.table import doubts_of, estimate_marks, settings_of, shown_name, shown_path
 from s5eval.harness.runs.resume import resume
@@ -130,7 +130,7 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     """
     records = [read_run_record(path) for path in runs]
     for path, record in zip(runs[1:], records[1:], strict=True):
-        if not same_data(records[0], record).same or records[0].mixtures != record.mixtures:
+        if not same_data_of_runs(records[0], record).same or records[0].mixtures != record.mixtures:
             raise UsageError(f"{runs[0]} and {path} were made on different data; a ranking needs the same for all")
         if records[0].metric_version != record.metric_version:
             raise UsageError(

@@ -1,13 +1,15 @@
 """Which mixtures a decision was fitted to, so that scores on these very mixtures can say so.
 
 A decision does better where it was fitted than anywhere else; by how much, only cross-validation tells. So the
-provenance of a fitted decision carries a digest of every mixture, and whoever scores mixtures with it counts those.
+provenance of a fitted decision carries a digest of every mixture, and whoever scores mixtures with it counts those:
+of its files, or of what a scene of the embedded set is made from, since another processor rounds its samples otherwise.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from s5eval.harness.record.run_record import DataFacts
+from s5eval.harness.record.scene_identity import scene_identities
 from s5eval.systems.provenance import levels
 
 KEY = "mixture_digests"
@@ -35,7 +37,10 @@ def fitted_here(provenance: Mapping[str, Any] | None, facts: DataFacts) -> int:
         facts: what is recorded of the mixtures. A provenance that lists none, as earlier versions wrote it, is
             recognised by the digest of all together: by all mixtures or none.
     """
-    own = [digest[:_DIGITS] for digest in facts.mixture_digests or ()]
+    own = [
+        {content[:_DIGITS], identity[:_DIGITS]}
+        for content, identity in zip(facts.mixture_digests or (), scene_identities(facts), strict=True)
+    ]
     fitted: set[str] = set()
     for level in levels(provenance):
         if level.get("unlabelled"):
@@ -45,4 +50,4 @@ def fitted_here(provenance: Mapping[str, Any] | None, facts: DataFacts) -> int:
             fitted.update(text.split())
         elif facts.manifest_sha256 in (manifests if isinstance(manifests, list) else [manifests]):
             return len(facts.mixtures)
-    return sum(digest in fitted for digest in own)
+    return sum(not fitted.isdisjoint(digests) for digests in own)

@@ -14,6 +14,7 @@ from s5eval.harness.record.fitted_mixtures import KEY, digest_text
 from s5eval.harness.record.reading import facts_of, unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.same_system import digest_of
+from s5eval.harness.record.scene_identity import scene_identities
 from s5eval.harness.report.table import data_name, part_mark, whole
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
@@ -91,7 +92,7 @@ def made_on(runs: Sequence[Path], records: Sequence[RunRecord], used: Sequence[C
     digests = [
         digest
         for record, ids in zip(records, used, strict=True)
-        for id_, digest in zip(record.mixtures, record.mixture_digests or (), strict=False)
+        for id_, digest in zip(record.mixtures, scene_identities(record), strict=False)
         if id_ in ids
     ]
     abouts = [record.about for record in records]

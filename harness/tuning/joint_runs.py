@@ -6,13 +6,14 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.described import recordings_of
 from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.scene_identity import scene_identities
 
 
 def refuse_repeated(runs: Sequence[Path], records: Sequence[RunRecord]) -> None:
     """Refuse runs that share mixtures: a fold that is left out would be heard in the others all the same.
 
-    Mixtures are the same where names and content of their files are, wherever they lie; where a run has no digests,
-    those of one data set, split and id are.
+    Mixtures are the same where names and content of their files are, wherever they lie, and scenes of the embedded set
+    by what they are made from; where a run has no digests, those of one data set, split and id are.
 
     Raises:
         UsageError: a mixture is in two of them; the message names one.
@@ -42,7 +43,6 @@ def recordings_in(record: RunRecord, ids: Iterable[str]) -> list[frozenset[str] 
 
 
 def _keys(record: RunRecord, *, by_content: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
-    about = record.about
+    about, digests = record.about, scene_identities(record) if by_content else None
     for k, id_ in enumerate(record.mixtures):
-        digests = record.mixture_digests if by_content else None
         yield id_, (about.dataset, about.split, id_) if digests is None else (digests[k],)

@@ -1,0 +1,78 @@
+"""The embedded set is one set, though two kinds of processors round its samples otherwise."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sealed_files import edit_record
+
+from s5eval.harness.record.fitted_mixtures import KEY, digest_text, fitted_here
+from s5eval.harness.record.run_record import DataFacts
+from s5eval.harness.record.scene_identity import scene_identities
+
+Call = Callable[..., Any]
+
+
+def facts(*ids: str, digit: str = "a") -> DataFacts:
+    return DataFacts(manifest_sha256=digit * 64, mixtures=ids, mixture_digests=tuple(digit * 64 for _ in ids))
+
+
+def test_embedded_scenes_are_known_by_what_they_are_made_from_and_others_by_their_files() -> None:
+    ids = ("mini_valid_0000", "mini_valid_0001", "mini_test_0000", "mini_valid_9999", "m_1")
+    here, there = scene_identities(facts(*ids)), scene_identities(facts(*ids, digit="b"))
+    assert here[:3] == there[:3]
+    assert len({*here[:3]}) == 3
+    assert (here[3:], there[3:]) == (("a" * 64, "a" * 64), ("b" * 64, "b" * 64))
+    assert scene_identities(DataFacts(manifest_sha256="a" * 64, mixtures=ids)) == ()
+
+
+def test_a_decision_knows_what_it_was_fitted_to_on_another_machine() -> None:
+    here, there = facts("mini_valid_0000", "mini_valid_0777"), facts("mini_valid_0777", "mini_test_0777", digit="b")
+    assert fitted_here({KEY: digest_text(scene_identities(here))}, there) == 1
+    before = {KEY: digest_text(here.mixture_digests or ())}  # as earlier versions wrote it: by the content of files
+    assert (fitted_here(before, here), fitted_here(before, there)) == (2, 0)
+
+
+@pytest.fixture
+def of_two_machines(tmp_path: Path, s5eval: Call) -> tuple[Path, Path]:
+    """Two runs on the first scenes of the embedded set; the files of the second had other bytes."""
+    runs = tmp_path / "here", tmp_path / "there"
+    for run in runs:
+        options = ("--dataset", "mini", "--split", "valid", "--limit", 3)
+        assert s5eval("run", "--system", "silence", *options, "--out", run).code == 0
+
+    def rounded(record: dict[str, Any]) -> None:
+        record["manifest_sha256"] = "0" * 64
+        record["mixture_digests"][1] = "1" * 64
+
+    edit_record(runs[1] / "run.json", rounded)
+    return runs
+
+
+def test_runs_on_the_embedded_set_of_two_machines_are_compared_and_ranked(
+    of_two_machines: tuple[Path, Path], s5eval: Call
+) -> None:
+    compared = s5eval("compare", *of_two_machines)
+    assert compared.code == 0, compared.err
+    assert "made on two machines: the files of 1 mixture differ by the rounding of some samples" in " ".join(
+        compared.out.split()
+    )
+    assert s5eval("rank", *of_two_machines).code == 0
+
+
+def test_what_lies_elsewhere_under_the_ids_of_its_scenes_is_other_data(
+    of_two_machines: tuple[Path, Path], s5eval: Call
+) -> None:
+    def from_a_folder(record: dict[str, Any]) -> None:
+        record["about"]["dataset"] = "folder"
+
+    for run in of_two_machines:
+        edit_record(run / "run.json", from_a_folder)
+    assert "made on different data" in s5eval("compare", *of_two_machines).err
+
+
+def test_runs_of_two_machines_share_their_mixtures(of_two_machines: tuple[Path, Path], s5eval: Call) -> None:
+    refused = s5eval("tune", *of_two_machines)
+    assert refused.code == 2
+    assert "cross-validation would test on what it was fitted to" in " ".join(refused.err.split())
