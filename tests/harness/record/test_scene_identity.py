@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from sealed_files import edit_record
 
+from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.harness.record.fitted_mixtures import KEY, digest_text, fitted_here
 from s5eval.harness.record.run_record import DataFacts
 from s5eval.harness.record.scene_identity import scene_identities
 
 Call = Callable[..., Any]
+WEIGHTS = Path(__file__).parents[3] / "systems" / "multistage" / "weights"
 
 
 def facts(*ids: str, digit: str = "a") -> DataFacts:
@@ -32,6 +34,13 @@ def test_a_decision_knows_what_it_was_fitted_to_on_another_machine() -> None:
     assert fitted_here({KEY: digest_text(scene_identities(here))}, there) == 1
     before = {KEY: digest_text(here.mixture_digests or ())}  # as earlier versions wrote it: by the content of files
     assert (fitted_here(before, here), fitted_here(before, there)) == (2, 0)
+
+
+def test_the_shipped_decision_knows_its_mixtures_on_every_machine() -> None:
+    provenance = load_yaml((WEIGHTS / "thresholds.yaml").read_text())["provenance"]
+    valid = facts("mini_valid_0000", "mini_valid_0777", "mini_valid_1007")
+    assert fitted_here(provenance, valid) == 3
+    assert fitted_here(provenance, facts("mini_test_0000", "mini_test_1511")) == 0
 
 
 @pytest.fixture
