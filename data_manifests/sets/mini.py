@@ -8,7 +8,6 @@ samples everywhere within 1e-6 before rounding to 16 bit. Whoever asks whether t
 `mini_scene_digest`, not its bytes.
 """
 
-import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -211,11 +210,12 @@ def mini_scene_digest(mixture_id: str) -> str | None:
     >>> mini_scene_digest("mini_valid_9999") is mini_scene_digest("m_1") is None
     True
     """
-    for split in SPLITS:
-        with contextlib.suppress(UsageError):
-            content = MiniScene(split, _index(split, mixture_id)).content()
-            return hashlib.sha256(content).hexdigest()
-    return None
+    split = mixture_id.removeprefix("mini_").rpartition("_")[0]
+    try:
+        scene = MiniScene(split, _index(split, mixture_id))
+    except UsageError:
+        return None
+    return hashlib.sha256(scene.content()).hexdigest()
 
 
 def _index(split: str, mixture_id: str) -> int:

@@ -184,10 +184,10 @@ def check_not_worse(comparison: PairOfRuns) -> None:
 def _obstacles(records: tuple[RunRecord, RunRecord]) -> list[str]:
     a, b = records
     found = []
-    if not same_data_of_runs(a, b).same:
+    data = same_data_of_runs(a, b)
+    if not data.same:
         sets = [f"{r.about.dataset}/{r.about.split}, {counted(r.n_expected, 'mixture')}" for r in records]
-        changed = same_data_of_runs(a, b).changed
-        what = f"; the files of {counted(len(changed), 'mixture')} have other content" if changed else ""
+        what = f"; the files of {counted(len(data.changed), 'mixture')} have other content" if data.changed else ""
         found.append(f"they were made on different data ({sets[0]} and {sets[1]}{what})")
     if a.metric_version != b.metric_version:
         found.append(
