@@ -8,7 +8,6 @@ Nachbar et al., Ambisonics Symposium 2011 (AmbiX); Malham, Higher order Ambisoni
 
 import json
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
-from s5eval.data_manifests.common.files import sync_files, sync_folder
+from s5eval.data_manifests.common.files import atomic_folder
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.mapping import MappedScene, read_classes, read_mapping
 from s5eval.data_manifests.naming import format_source_name
@@ -102,27 +101,22 @@ def import_set(
     if out.exists():
         raise UsageError(f"{out} is there already; move it away, or choose another `out`")
     scenes = read_mapping(table, classes=None if classes is None else read_classes(classes))
-    draft = out.absolute().with_name(f".{out.name}.{uuid.uuid4().hex}")
     problems: list[str] = []
     try:
-        for folder in _FOLDERS:
-            (draft / folder).mkdir(parents=True)
-        for number, scene in enumerate(scenes, start=1):
-            problems += _write_scene(scene, draft, told)
-            if progress is not None:
-                progress(number, len(scenes))
-        if problems:
-            more = [f"… and {len(problems) - 20} more"] if len(problems) > 20 else []
-            raise DataError("\n".join([*problems[:20], *more]))
-        record = {"table_sha256": file_sha256(table), **asdict(told), **_counts(scenes)}
-        (draft / "import.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        sync_files(path for path in draft.rglob("*") if path.is_file())
-        draft.rename(out)
-        sync_folder(out.absolute().parent)
+        with atomic_folder(out) as draft:
+            for folder in _FOLDERS:
+                (draft / folder).mkdir(parents=True)
+            for number, scene in enumerate(scenes, start=1):
+                problems += _write_scene(scene, draft, told)
+                if progress is not None:
+                    progress(number, len(scenes))
+            if problems:
+                more = [f"… and {len(problems) - 20} more"] if len(problems) > 20 else []
+                raise DataError("\n".join([*problems[:20], *more]))
+            record = {"table_sha256": file_sha256(table), **asdict(told), **_counts(scenes)}
+            (draft / "import.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return Imported(out, len(scenes), sum(len(scene.targets) for scene in scenes))
 
 

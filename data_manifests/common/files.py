@@ -14,6 +14,7 @@ import io
 import os
 import platform
 import re
+import shutil
 import stat
 import time
 import uuid
@@ -175,6 +176,27 @@ def write_all(file: IO[bytes], data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[file.write(left) or 0 :]
+
+
+@contextmanager
+def atomic_folder(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its place, whole and on the disk, when the block ends without an error.
+
+    Else nothing of it stays. Nothing may stand at `out`, which the caller has looked at.
+
+    Raises:
+        OSError: it cannot be made, or not be moved there.
+        WriteError: the disk is full, read-only or faulty.
+    """
+    draft = out.absolute().with_name(f".{out.name[:100]}.{uuid.uuid4().hex}")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        sync_files(path for path in draft.rglob("*") if path.is_file())
+        draft.rename(out)
+        sync_folder(out.absolute().parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def sync_files(paths: Iterable[Path]) -> None:

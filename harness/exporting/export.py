@@ -1,14 +1,13 @@
 """Writes contents to where somebody wants them: files, or an experiment tracker's own store."""
 
 import importlib
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import atomic_folder
 from s5eval.harness.exporting.content import Content
 from s5eval.harness.exporting.targets import TARGETS, Target
 
@@ -101,13 +100,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists():
         raise UsageError(f"{out} is there already; move it away, or choose another `out`")
-    draft = out.with_name(f".{out.name[:100]}.{uuid.uuid4().hex}")
-    try:
-        draft.mkdir()
+    with atomic_folder(out) as draft:
         yield draft
-        draft.rename(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def missing(library: str, error: ImportError, extra: str = "export") -> UsageError:

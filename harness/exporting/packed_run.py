@@ -12,7 +12,6 @@ every file against its digest; nothing is unpacked that is not listed, and no pa
 import hashlib
 import platform
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import distributions, version
@@ -21,7 +20,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import atomic_path, sync_files, sync_folder
+from s5eval.data_manifests.common.files import atomic_folder, atomic_path
 from s5eval.data_manifests.common.safe_names import name_problem
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.common.structured import check_shape
@@ -165,19 +164,13 @@ def unpack(packed: Path, out: Path) -> Path:
 
 
 def _unpacked(packed: Path, out: Path) -> Path:
-    draft = out.with_name(f".{out.name}.{uuid.uuid4().hex}")
     try:
-        (draft / "pairs").mkdir(parents=True)
-        with open_container(packed) as container:
+        with atomic_folder(out) as draft, open_container(packed) as container:
+            (draft / "pairs").mkdir()
             for path, content in _contents(packed, container):
                 (draft / path).write_bytes(content)
-        sync_files(path for path in draft.rglob("*") if path.is_file())
-        draft.rename(out)
-        sync_folder(out.parent)
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return out
 
 
