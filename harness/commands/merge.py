@@ -6,6 +6,7 @@ import click
 
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import PathType, show_result
+from s5eval.harness.terminal import echo
 
 
 @click.command(
@@ -20,11 +21,18 @@ from s5eval.harness.command_line.options import PathType, show_result
 def command(runs: tuple[Path, ...], out: Path, as_json: bool) -> int:
     """Make one run of the RUNs that `s5eval run --shard K/N` has made: the same numbers as if it had been run at once.
 
-    All shards have to be there and finished, of the same data, system, decision and options.
+    All shards have to be there and finished, of the same data, system, decision and options. Those of the embedded set
+    may come from several kinds of machines, which round some of its samples otherwise.
     """
-    from s5eval.harness.record.reading import coherent
-    from s5eval.harness.runs.merge import merge
+    from s5eval.harness.record.reading import coherent, read_run_record
+    from s5eval.harness.runs.merge import made_by_several, merge
 
     with coherent(*runs):
         result = merge(runs, out)
+        if made_by_several(map(read_run_record, runs)):
+            echo(
+                "note: the scenes of all shards are those of the embedded set, made on several kinds of machines: some "
+                "samples are rounded otherwise than on any one of them",
+                err=True,
+            )
     return show_result(result, as_json)

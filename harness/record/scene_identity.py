@@ -14,9 +14,18 @@ def scene_identities(facts: DataFacts) -> tuple[str, ...]:
     return () if digests is None else tuple(map(_identity, facts.mixtures, digests))
 
 
+def scenes_known(facts: DataFacts) -> bool:
+    """Whether every mixture is a scene of the embedded set, by its id."""
+    return all(_made_from(mixture_id) is not None for mixture_id in facts.mixtures)
+
+
 def _identity(mixture_id: str, digest: str) -> str:
+    return _made_from(mixture_id) or digest
+
+
+def _made_from(mixture_id: str) -> str | None:
     if not mixture_id.startswith(f"{MINI}_"):
-        return digest
+        return None
     from s5eval.data_manifests.sets.mini import mini_scene_digest  # it brings scipy: not for whoever has other data
 
-    return mini_scene_digest(mixture_id) or digest
+    return mini_scene_digest(mixture_id)

@@ -1,13 +1,14 @@
 """Merges shards, the parts of a run that a batch queue has made, into the run that they are together."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.scan import scenes_digest
+from s5eval.data_manifests.sets.known import MINI
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.inspection import inspect_run
@@ -15,6 +16,7 @@ from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import DataFacts, RunRecord, Shard, shallow
+from s5eval.harness.record.scene_identity import scenes_known
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.run import RunResult, total_costs
@@ -25,6 +27,9 @@ Parts = Mapping[Path, RunRecord]
 
 def merge(runs: Sequence[Path], out: Path) -> RunResult:
     """Make one run of all its shards: the same numbers as if it had been run at once.
+
+    Shards of the embedded set may come from several kinds of machines: its scenes are known by what they are made from
+    (`s5eval.harness.record.scene_identity`). Each mixture then has the digest of what its own machine has made of it.
 
     Args:
         runs: the run folders of all shards, in any order.
@@ -79,7 +84,7 @@ def _check_same(parts: Parts) -> None:
     mine = parts[first]
     for path in others:
         theirs = parts[path]
-        if _cut_from(theirs) != _cut_from(mine):
+        if not _of_same_data(mine, theirs):
             raise UsageError(f"{path} was made on other data than {first}")
         if theirs.fingerprint != mine.fingerprint:
             raise UsageError(f"{path} was made by another system than {first}: their fingerprints differ")
@@ -95,9 +100,21 @@ def _check_same(parts: Parts) -> None:
             )
 
 
-def _cut_from(record: RunRecord) -> Shard | None:
-    """What a shard says of the whole."""
-    return None if record.shard is None else replace(record.shard, number=1)
+def _of_same_data(mine: RunRecord, theirs: RunRecord) -> bool:
+    """Whether both were cut from one data set, or from the embedded set as two machines have made it."""
+    cut_from = [None if record.shard is None else replace(record.shard, number=1) for record in (mine, theirs)]
+    if _embedded(mine) and _embedded(theirs):
+        cut_from = [None if whole is None else replace(whole, manifest_sha256="") for whole in cut_from]
+    return cut_from[0] == cut_from[1]
+
+
+def _embedded(record: RunRecord) -> bool:
+    return record.about.dataset == MINI and scenes_known(record)
+
+
+def made_by_several(records: Iterable[RunRecord]) -> bool:
+    """Whether shards were cut from the embedded set as several kinds of machines have made it."""
+    return len({record.shard.manifest_sha256 for record in records if record.shard is not None}) > 1
 
 
 def _whole_lines(parts: Parts) -> dict[Path, Mapping[str, Line]]:
@@ -126,7 +143,9 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
     mixtures = _interleaved([record.mixtures for record in records])
     digests = _interleaved([record.mixture_digests or () for record in records])
     shard = first.shard
-    if shard is None or len(mixtures) != shard.n_mixtures or scenes_digest(digests) != shard.manifest_sha256:
+    manifest = scenes_digest(digests)
+    fits = shard is not None and len(mixtures) == shard.n_mixtures == len(set(mixtures))
+    if shard is None or not fits or (manifest != shard.manifest_sha256 and not made_by_several(records)):
         raise DataError("the shards do not come to the data set that each was cut from; run them again")
     sittings = tuple(sitting for record in records for sitting in record.sittings)
     seconds, stages, energy = total_costs(sittings)
@@ -134,7 +153,7 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
     if about.answered is not None:
         about = replace(about, answered=sum(record.about.answered or 0 for record in records))
     whole = DataFacts(
-        manifest_sha256=shard.manifest_sha256,
+        manifest_sha256=manifest,
         manifest_sizes_sha256=shard.manifest_sizes_sha256,
         mixtures=mixtures,
         mixture_digests=digests,

@@ -1,5 +1,6 @@
 """The embedded set is one set, though two kinds of processors round its samples otherwise."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from sealed_files import edit_record
 
 from s5eval.data_manifests.common.yaml_text import load_yaml
+from s5eval.data_manifests.scan import scenes_digest
 from s5eval.harness.record.fitted_mixtures import KEY, digest_text, fitted_here
 from s5eval.harness.record.run_record import DataFacts
 from s5eval.harness.record.scene_identity import scene_identities
@@ -85,3 +87,62 @@ def test_runs_of_two_machines_share_their_mixtures(of_two_machines: tuple[Path, 
     refused = s5eval("tune", *of_two_machines)
     assert refused.code == 2
     assert "cross-validation would test on what it was fitted to" in " ".join(refused.err.split())
+
+
+@pytest.fixture
+def shards_of_two_machines(tmp_path: Path, s5eval: Call) -> list[Path]:
+    """Three shards of five embedded scenes; the machine of the second made one of its own otherwise."""
+    runs = [tmp_path / f"R.{k}" for k in (1, 2, 3)]
+    options = ("--dataset", "mini", "--split", "valid", "--limit", 5)
+    for k, run in enumerate(runs, start=1):
+        assert s5eval("run", "--system", "silence", *options, "--shard", f"{k}/3", "--out", run).code == 0
+
+    def rounded(record: dict[str, Any]) -> None:
+        record["shard"]["manifest_sha256"] = "0" * 64
+        record["mixture_digests"][1] = "1" * 64
+
+    edit_record(runs[1] / "run.json", rounded)
+    return runs
+
+
+def test_shards_of_the_embedded_set_may_come_from_two_machines(
+    shards_of_two_machines: list[Path], tmp_path: Path, s5eval: Call
+) -> None:
+    whole, merged = tmp_path / "whole", tmp_path / "merged"
+    options = ("--dataset", "mini", "--split", "valid", "--limit", 5)
+    assert s5eval("run", "--system", "silence", *options, "--out", whole).code == 0
+    result = s5eval("merge", *shards_of_two_machines, "--out", merged)
+    assert result.code == 0, result.err
+    assert "note: the scenes of all shards are those of the embedded set" in " ".join(result.err.split())
+    records = [json.loads((run / "run.json").read_text()) for run in (whole, merged)]
+    assert records[0]["mixtures"] == records[1]["mixtures"]
+    other = [a != b for a, b in zip(*(record["mixture_digests"] for record in records), strict=True)]
+    assert other == [False, False, False, False, True]
+    assert records[1]["manifest_sha256"] == scenes_digest(records[1]["mixture_digests"])
+    compared = s5eval("compare", whole, merged)
+    assert (compared.code, "the files of 1 mixture differ by the rounding" in " ".join(compared.out.split())) == (0, True)
+    assert s5eval("check", merged).code == 0
+
+
+def test_shards_of_another_part_of_the_embedded_set_are_refused(
+    shards_of_two_machines: list[Path], tmp_path: Path, s5eval: Call
+) -> None:
+    def of_more(record: dict[str, Any]) -> None:
+        record["shard"]["n_mixtures"] = 6
+        record["shard"]["manifest_sizes_sha256"] = "2" * 64
+
+    edit_record(shards_of_two_machines[2] / "run.json", of_more)
+    result = s5eval("merge", *shards_of_two_machines, "--out", tmp_path / "merged")
+    assert (result.code, "was made on other data than" in result.err) == (2, True)
+
+
+def test_shards_from_a_folder_under_the_ids_of_embedded_scenes_have_to_be_of_the_same_bytes(
+    shards_of_two_machines: list[Path], tmp_path: Path, s5eval: Call
+) -> None:
+    def from_a_folder(record: dict[str, Any]) -> None:
+        record["about"]["dataset"] = "folder"
+
+    for run in shards_of_two_machines:
+        edit_record(run / "run.json", from_a_folder)
+    result = s5eval("merge", *shards_of_two_machines, "--out", tmp_path / "merged")
+    assert (result.code, "was made on other data than" in result.err) == (2, True)
