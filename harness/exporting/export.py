@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,12 @@ class Exported:
     where: str
 
 
+Write = Callable[[Content, Path | None, Place], str]
+
+_OWN_FOLDERS = ("parquet", "csv", "tensorboard")
+"""Targets that write each content into a folder of its own, by its name."""
+
+
 def export(contents: Sequence[Content], to: Target, place: Place) -> list[Exported]:
     """Export contents, each as one run, folder or series of the target.
 
@@ -48,32 +54,46 @@ def export(contents: Sequence[Content], to: Target, place: Place) -> list[Export
     if place.online and to != "wandb":
         raise UsageError(f"`online` is for wandb; {to} writes where `out` says")
     write = _writer(to)
+    named = _renamed(contents)
     if to == "mlflow" and "://" in place.out:
-        folder = None
-    else:
-        folder = Path(place.out.removeprefix("file:")).expanduser().absolute()
-        _make(folder)
-    done = []
-    for content in _renamed(contents):
-        try:
-            done.append(Exported(content.name, write(content, folder, place)))
-        except OSError as error:
-            raise DataError(f"{place.out}: cannot be written: {error.strerror or error}") from error
-    return done
+        return _each(named, write, None, place)
+    folder = Path(place.out.removeprefix("file:")).expanduser().absolute()
+    if to in _OWN_FOLDERS:
+        for content in named:
+            _check_free(folder / content.name)
+    with _made(folder):
+        return _each(named, write, folder, place)
 
 
-def _writer(to: Target) -> Callable[[Content, Path | None, Place], str]:
+def _each(contents: Sequence[Content], write: Write, folder: Path | None, place: Place) -> list[Exported]:
+    try:
+        return [Exported(content.name, write(content, folder, place)) for content in contents]
+    except OSError as error:
+        raise DataError(f"{place.out}: cannot be written: {error.strerror or error}") from error
+
+
+def _writer(to: Target) -> Write:
     module = importlib.import_module(f"s5eval.harness.exporting.to_{'files' if to in ('parquet', 'csv') else to}")
     if to in ("parquet", "csv"):
         return lambda content, folder, place: module.write(content, folder, to)
     return lambda content, folder, place: module.write(content, folder, place)
 
 
-def _make(folder: Path) -> None:
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """A folder, which is gone again, with those above it that were made for it, where the block wrote nothing there."""
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"`out` {folder}: cannot be made: {error.strerror or error}") from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # one that holds something stays
+            for place in new:
+                place.rmdir()
+        raise
 
 
 def _renamed(contents: Sequence[Content]) -> list[Content]:
@@ -98,10 +118,14 @@ def new_folder(out: Path) -> Iterator[Path]:
         UsageError: something is at `out` already.
         OSError: it cannot be made.
     """
-    if out.exists():
-        raise UsageError(f"{out} is there already; move it away, or choose another `out`")
+    _check_free(out)
     with atomic_folder(out) as draft:
         yield draft
+
+
+def _check_free(out: Path) -> None:
+    if out.exists():
+        raise UsageError(f"{out} is there already; move it away, or choose another `out`")
 
 
 def missing(library: str, error: ImportError, extra: str = "export") -> UsageError:

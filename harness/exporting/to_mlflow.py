@@ -8,7 +8,8 @@ Figures are metrics, short facts are parameters; all facts are the artifact `fac
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +52,37 @@ def write(content: Content, folder: Path | None, place: Place) -> str:
         experiment = _experiment(client, place.project, None if folder is None else folder / "artifacts")
         run = client.create_run(experiment, run_name=content.name, tags={"s5eval.marks": "; ".join(_marks(content))})
         id_ = run.info.run_id
-        for key in (key for key in _SHOWN if key in content.facts):
-            client.log_param(id_, key, str(content.facts[key])[:_LONGEST])
-        for key, value in content.figures.items():
-            client.log_metric(id_, key, value)
-        client.log_dict(id_, dict(content.facts), "facts.json")
-        with tempfile.TemporaryDirectory() as made:
-            for name, frame in content.tables.items():
-                frame.to_parquet(Path(made) / f"{name}.parquet", engine="pyarrow", index=False)
-            client.log_artifacts(id_, made, "tables")
-        client.set_terminated(id_)
+        with _ended(client, id_):
+            _log(client, id_, content)
     except MlflowException as error:
         raise DataError(f"{uri}: MLflow refuses {content.name}: {' '.join(str(error).split())[:400]}") from error
     return f"{uri}, experiment {place.project}, run {id_}"
+
+
+@contextmanager
+def _ended(client: Any, id_: str) -> Iterator[None]:
+    """A run that is finished after the block, and failed where that came to no end: none is left as still running."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except BaseException:
+        with suppress(MlflowException):  # a server that is gone cannot be told; what ended the block is what counts
+            client.set_terminated(id_, "FAILED")
+        raise
+    client.set_terminated(id_)
+
+
+def _log(client: Any, id_: str, content: Content) -> None:
+    for key in (key for key in _SHOWN if key in content.facts):
+        client.log_param(id_, key, str(content.facts[key])[:_LONGEST])
+    for key, value in content.figures.items():
+        client.log_metric(id_, key, value)
+    client.log_dict(id_, dict(content.facts), "facts.json")
+    with tempfile.TemporaryDirectory() as made:
+        for name, frame in content.tables.items():
+            frame.to_parquet(Path(made) / f"{name}.parquet", engine="pyarrow", index=False)
+        client.log_artifacts(id_, made, "tables")
 
 
 def _experiment(client: Any, name: str, artifacts: Path | None) -> str:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -56,6 +57,27 @@ def test_parquet_files(s5eval: Call, run: Path, tmp_path: Path) -> None:
         assert_frame_equal(pd.read_parquet(tmp_path / "out" / "first" / f"{name}.parquet"), wanted, check_exact=True)
     again = s5eval("export", run, "--to", "parquet", "--out", tmp_path / "out")
     assert (again.code, "is there already" in again.err) == (2, True)
+
+
+def test_nothing_is_written_where_one_of_several_has_no_place(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "second", tmp_path / "out"
+    shutil.copytree(run, other)
+    assert s5eval("export", other, "--to", "csv", "--out", out).code == 0
+    both = s5eval("export", run, other, "--to", "csv", "--out", out)
+    assert (both.code, f"{out / 'second'} is there already" in both.err) == (2, True)
+    assert [folder.name for folder in out.iterdir()] == ["second"]
+
+
+def test_a_library_that_is_missing_leaves_no_folder_behind(
+    s5eval: Call, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "there").mkdir()
+    for out in (tmp_path / "deep" / "out", tmp_path / "there"):
+        done = s5eval("export", run, "--to", "parquet", "--out", out)
+        assert (done.code, "pyarrow is not installed" in done.err) == (2, True)
+    assert not (tmp_path / "deep").exists(), "made for nothing"
+    assert (tmp_path / "there").is_dir(), "not made here"
 
 
 def test_csv_files_and_the_facts_beside_them(s5eval: Call, run: Path, tmp_path: Path) -> None:
@@ -209,6 +231,29 @@ def test_mlflow_in_a_folder(
     done = s5eval("export", run, "--to", "mlflow", "--out", out if kind == "folder" else uri, "--json")
     assert done.code == 0, done.err
     read_back(uri, done.json[0]["where"], run, tmp_path)
+
+
+@pytest.mark.slow
+@any_warning
+def test_what_mlflow_refuses_midway_is_a_failed_run(
+    s5eval: Call, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow.server")
+    pytest.importorskip("pyarrow")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    def refused(*_: object, **__: object) -> None:
+        raise MlflowException("the disk of the server is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "log_dict", refused)
+        done = s5eval("export", run, "--to", "mlflow", "--out", tmp_path / "store")
+    assert (done.code, "the disk of the server is full" in done.err) == (3, True)
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/store/mlflow.db")
+    experiment = client.get_experiment_by_name("s5eval")
+    assert experiment is not None
+    assert [logged.info.status for logged in client.search_runs([experiment.experiment_id])] == ["FAILED"]
 
 
 @contextmanager
