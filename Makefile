@@ -45,18 +45,24 @@ bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 # tagger comes before mini/adapt: it starts from an M2D that no separator has shaped. Thresholds fit the weights they were
 # tuned on alone: old ones go first, and new ones come last (whether they pay, `tune` says: cross-validated).
 # MATERIAL gives recordings a share: make train-mini MATERIAL='{foley: 0.5, recordings: 0.5}' (folders; see docs/train.md).
+# SHARE tries the chain in a part of its hours, and reads 96 scenes of valid: make train-mini SHARE=0.05. SETTINGS hold for every
+# recipe: make train-mini SETTINGS=precision=bf16, and RECIPES takes some of the chain alone.
 # The baseline's tagger starts from an M2D of patches, `mini` hears through one of convolutions: the second takes the first's place.
-TRAIN = $(BIN)/s5eval train --weights training/weights
+RECIPES = baseline/tagger baseline/separator mini/encoder mini/m2d mini/segmentation mini/uss mini/dpc mini/adapt mini/names \
+  mini/tse2 mini/names2
+TRAINED = training$(if $(SHARE),/share-$(SHARE))
+TRAIN = $(BIN)/s5eval train --weights $(TRAINED)/weights $(if $(SHARE),--share $(SHARE)) $(foreach setting,$(SETTINGS),--set $(setting))
 MATERIAL_SET = $(if $(MATERIAL),--set 'data.material=$(MATERIAL)')
+PATCHES = $(TRAIN) mini/m2d --out $(TRAINED)/baseline/m2d --set 'system.m2d={width: 96, depth: 4, stem: []}' $(MATERIAL_SET)
 train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (hours; may be interrupted and repeated)
-	rm -rf training/valid training/weights/thresholds.yaml
-	$(TRAIN) mini/m2d --out training/baseline/m2d --set 'system.m2d={width: 96, depth: 4, stem: []}' $(MATERIAL_SET)
-	for recipe in baseline/tagger baseline/separator mini/encoder mini/m2d mini/segmentation mini/uss mini/dpc mini/adapt mini/names \
-	    mini/tse2 mini/names2; do \
-	  $(TRAIN) $$recipe --out training/$$recipe $(MATERIAL_SET) || exit $$?; \
+	rm -rf $(TRAINED)/valid $(TRAINED)/weights/thresholds.yaml
+	$(if $(filter baseline/tagger,$(RECIPES)),$(PATCHES))
+	for recipe in $(RECIPES); do \
+	  $(TRAIN) $$recipe --out $(TRAINED)/$$recipe $(MATERIAL_SET) || exit $$?; \
 	done
-	$(BIN)/s5eval run --system multistage --set system.weights=training/weights --dataset mini --split valid --out training/valid
-	$(BIN)/s5eval tune training/valid --rule expected_score --out training/weights/thresholds.yaml
+	$(BIN)/s5eval run --system multistage --set system.weights=$(TRAINED)/weights --dataset mini --split valid --out $(TRAINED)/valid \
+	  $(if $(SHARE),--limit 96)
+	$(BIN)/s5eval tune $(TRAINED)/valid --rule expected_score --out $(TRAINED)/weights/thresholds.yaml
 
 lint: $(STAMP) types
 	$(BIN)/ruff check .

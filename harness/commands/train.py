@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Setting, such as steps=100, data.folder=D."
 )
+@click.option(
+    "--share",
+    type=NumberType(min=0),
+    default=1.0,
+    help="Of the recipe's length: 0.1 tries it in a tenth of its steps and kept scenes.",
+)
 @click.option("--max-minutes", type=NumberType(min=0), help="End this sitting after so long; call again to go on.")
 @click.option("--checkpoint-minutes", type=NumberType(min=0), default=2.0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
@@ -66,7 +72,7 @@ def command(recipe: str, **options: Any) -> int:
     from s5eval.harness.record.config import parse_assignments
     from s5eval.systems.training.training_plan import read_plan
 
-    plan = read_plan(recipe, parse_assignments(options["settings"]))
+    plan = read_plan(recipe, parse_assignments(options["settings"]), share=options["share"])
     if options["dry_run"]:
         echo(json.dumps(plan.as_dict(), indent=1))
         return 0

@@ -117,12 +117,13 @@ def content_digest(content: object) -> str:
     return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPlan:
+def read_plan(name: str, changes: Mapping[str, Any] | None = None, *, share: float = 1.0) -> TrainingPlan:
     """Resolve a recipe.
 
     Args:
         name: `mini/uss` and so on, or `FILE.yaml/NAME` for a recipe in a file of the same form.
         changes: nested, of the recipe's keys; `system` holds changes of the preset's keys.
+        share: of the recipe's length, changes included: so many of its steps and of the scenes that it keeps.
 
     Raises:
         UsageError: no such file, recipe or key, or a value that cannot be.
@@ -154,11 +155,15 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None) -> TrainingPl
     resolved = with_changes(
         with_changes(content["defaults"], own, key, owner=owner, free=free), rest, key, owner=owner, free=free
     )
+    if not 0 < share <= 1:
+        raise UsageError(f"`share` is {share:g}, expected a share of the recipe's length, above 0, at most 1")
     recipe = build_record(trainer.recipe, resolved, key)
     preset = str(content["preset"])
     configuration = trainer.load_preset(preset, system)
     trainer.check(recipe, configuration, key)
     check_values(recipe, key)
+    if share < 1:
+        recipe = recipe.shortened(share)
     return TrainingPlan(f"{file.stem}/{key}", preset, configuration, recipe, trainer, _made_by(recipes, path, key))
 
 

@@ -1,8 +1,8 @@
 """What a recipe says: the settings of data, optimiser and steps, and which of their values cannot be."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE
@@ -93,6 +93,11 @@ class TrainingRecipe:
     export: Literal["float32", "float16"]
     data: DataSettings
     optimiser: OptimiserSettings
+
+    def shortened(self, share: float) -> Self:
+        """The recipe at a share of its length: steps and their warm-up, one step at least."""
+        warmup = round(share * self.optimiser.warmup)
+        return replace(self, steps=max(1, round(share * self.steps)), optimiser=replace(self.optimiser, warmup=warmup))
 
     def recorded(self) -> dict[str, Any]:
         """The recipe as digests count it, in plain types: without what it does not use and earlier versions had not."""

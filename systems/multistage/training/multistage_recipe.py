@@ -1,8 +1,8 @@
 """The recipes of the multi-stage system (`mini.yaml`, `paper.yaml`): what they hold beside every recipe's settings."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.words import counted
@@ -147,6 +147,12 @@ class MultistageRecipe(TrainingRecipe):
     loss: LossSettings
     clues: ClueSettings
     slots: SlotSettings
+
+    def shortened(self, share: float) -> Self:
+        """See `TrainingRecipe.shortened`; of scenes that are kept the same share."""
+        scenes = self.slots.scenes and max(1, round(share * self.slots.scenes))
+        shorter = TrainingRecipe.shortened(self, share)  # the class that `super()` knows is not the one with slots
+        return replace(shorter, slots=replace(self.slots, scenes=scenes))
 
     def recorded(self) -> dict[str, Any]:
         """See `TrainingRecipe.recorded`."""

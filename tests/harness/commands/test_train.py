@@ -20,6 +20,21 @@ def test_the_resolved_recipe_is_shown(s5eval: Call) -> None:
     assert result.json["system"]["mamba"] == "none"
 
 
+def test_a_share_of_a_recipe_has_its_steps_warmup_and_kept_scenes(s5eval: Call) -> None:
+    whole = s5eval("train", "mini/names", "--dry-run").json["recipe"]
+    tenth = s5eval("train", "mini/names", "--dry-run", "--share", 0.1).json["recipe"]
+    assert (whole["steps"], whole["optimiser"]["warmup"], whole["slots"]["scenes"]) == (4000, 100, 5000)
+    assert (tenth["steps"], tenth["optimiser"]["warmup"], tenth["slots"]["scenes"]) == (400, 10, 500)
+    assert {**tenth, "steps": 0, "optimiser": 0, "slots": 0} == {**whole, "steps": 0, "optimiser": 0, "slots": 0}
+    typed = s5eval("train", "baseline/tagger", "--dry-run", "--share", 0.001, "--set", "steps=50").json["recipe"]
+    assert typed["steps"] == 1, "a step at least, and of the steps that were typed"
+    unkept = s5eval("train", "mini/uss", "--dry-run", "--share", 0.5).json["recipe"]
+    assert (unkept["steps"], unkept["slots"]["scenes"]) == (4000, 0)
+    for share in (0, 1.5, "nan"):
+        refused = s5eval("train", "mini/names", "--dry-run", "--share", share)
+        assert (refused.code, "share" in refused.err) == (2, True)
+
+
 def test_help_names_every_recipe_in_its_order(s5eval: Call) -> None:
     groups = ("mini", "paper", "baseline")
     named = "; ".join(f"{group}/{', '.join(recipe_names(group))}" for group in groups)
