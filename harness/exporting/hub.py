@@ -14,7 +14,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.files import atomic_folder
 from s5eval.harness.exporting.export import missing
 from s5eval.harness.exporting.model_card import model_card
 from s5eval.systems.card import CARD, check_digest, read_card
@@ -125,27 +125,18 @@ def pull(where: Repository, folder: Path) -> list[str]:
         raise DataError(f"hf://{where.name}: has no {CARD}: not weights of s5eval, or not pushed by it")
     if sum(sizes[name] for name in names) > _MOST:
         raise DataError(f"hf://{where.name}: more than {_MOST >> 30} GiB, which no weights of s5eval have")
-    draft = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
+    revision = info.sha or where.revision
     try:
-        for name in names:
-            got = hub.hf_hub_download(
-                where.name, name, revision=info.sha or where.revision, cache_dir=draft / ".cache", endpoint=api.endpoint
-            )
-            (draft / name).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(draft / name, Path(got).read_bytes())
-        shutil.rmtree(draft / ".cache")
-        _verify(draft, names, where)
-        if folder.is_dir():
-            folder.rmdir()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft.rename(folder)
+        with atomic_folder(folder) as draft, tempfile.TemporaryDirectory(dir=draft) as cache:
+            for name in names:
+                got = hub.hf_hub_download(where.name, name, revision=revision, cache_dir=cache, endpoint=api.endpoint)
+                (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(got, draft / name)
+            _verify(draft, names, where)
     except errors as error:
         raise _refused(where, error) from error
     except OSError as error:
         raise DataError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return names
 
 
