@@ -16,7 +16,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "How it is run": (
         "batch_size", "device", "devices", "nodes", "threads", "workers", "engine", "address", "gpus_per_worker",
-        "shard", "no_cache", "mixture_timeout", "max_minutes", "checkpoint_minutes", "energy", "hook", "repair",
+        "shard", "no_cache", "mixture_timeout", "share", "max_minutes", "checkpoint_minutes", "energy", "hook", "repair",
         "dry_run",
     ),
     "What is computed": (

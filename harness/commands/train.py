@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--share",
-    type=NumberType(min=0),
+    type=NumberType(min=0, max=1, min_open=True),
     default=1.0,
+    show_default=True,
     help="Of the recipe's length: 0.1 tries it in a tenth of its steps and kept scenes.",
 )
 @click.option("--max-minutes", type=NumberType(min=0), help="End this sitting after so long; call again to go on.")
