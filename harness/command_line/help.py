@@ -8,7 +8,7 @@ import click
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Data": (
         "data", "dataset", "split", "limit", "only", "mixtures", "recordings", "root", "layout", "classes", "order",
-        "norm", "target_channel", "strict",
+        "norm", "target_channel", "base_url", "strict",
     ),
     "System": (
         "system", "settings", "trust_checkpoint", "decision", "weights", "m2d_weights", "af_whisper_weights",
@@ -16,11 +16,11 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "How it is run": (
         "batch_size", "device", "devices", "nodes", "threads", "workers", "engine", "address", "gpus_per_worker",
-        "shard", "no_cache", "mixture_timeout", "share", "max_minutes", "checkpoint_minutes", "energy", "hook", "repair",
-        "dry_run",
+        "shard", "no_cache", "mixture_timeout", "retry_given_up", "share", "max_minutes", "checkpoint_minutes",
+        "energy", "hook", "no_unpack", "repair", "keep_gb", "yes", "dry_run",
     ),
     "What is computed": (
-        "metrics", "downmix", "published", "save_audio", "axes", "baseline", "objective", "weight", "folds",
+        "metrics", "downmix", "published", "save_audio", "axes", "baseline", "rule", "objective", "weight", "folds",
         "shrinkage", "unlabelled", "source", "strength", "count", "rooms", "draws", "seed", "seconds",
     ),
     "Submission": (
@@ -30,10 +30,10 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "What is accepted": ("allow_partial", "allow_untrained", "allow_test", "allow_different", "fail_if_worse"),
     "Output": (
         "name", "to", "out", "place", "project", "online", "licence", "private", "resume", "bundle", "sounds",
-        "figures", "figure", "as_json", "port", "open_browser",
+        "figures", "figure", "schema", "as_json", "port", "open_browser",
     ),
 }  # fmt: skip
-"""Options by what they are about; every command shows those that it has. What is not named here stands last."""
+"""Options by what they are about; every command shows those that it has."""
 
 COMMAND_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Evaluate": ("run", "score", "merge", "check", "rescore"),
