@@ -54,7 +54,7 @@ TRAINED = training$(if $(SHARE),/share-$(SHARE))
 TRAIN = $(BIN)/s5eval train --weights $(TRAINED)/weights $(if $(SHARE),--share $(SHARE)) $(foreach setting,$(SETTINGS),--set $(setting))
 MATERIAL_SET = $(if $(MATERIAL),--set 'data.material=$(MATERIAL)')
 PATCHES = $(TRAIN) mini/m2d --out $(TRAINED)/baseline/m2d --set 'system.m2d={width: 96, depth: 4, stem: []}' $(MATERIAL_SET)
-train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (hours; may be interrupted and repeated)
+train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (two days of a core; may be interrupted and repeated)
 	rm -rf $(TRAINED)/valid $(TRAINED)/weights/thresholds.yaml
 	$(if $(filter baseline/tagger,$(RECIPES)),$(PATCHES))
 	for recipe in $(RECIPES); do \
