@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ pytest_plugins = ["planted", "tiny_dev_set"]
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 RATE = 32_000
+
+
+def pytest_sessionstart() -> None:
+    """A suite that was started behind `nohup` or `&` ignores SIGINT, and so would all that it starts and interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -89,8 +96,8 @@ def write_set(
         dry = [0.1 * rng.normal(size=length) for _ in labels]
         mixture = np.stack([sum(dry, start=0.05 * rng.normal(size=length)) for _ in range(4)], axis=1)
         soundfile.write(root / "soundscape" / f"{id_}.wav", mixture, RATE, subtype="FLOAT")
-        for index, (label, signal) in enumerate(zip(labels, dry, strict=True)):
-            soundfile.write(root / "oracle_target" / f"{id_}_{index}_{label}.wav", signal, RATE, subtype="FLOAT")
+        for index, (label, sound) in enumerate(zip(labels, dry, strict=True)):
+            soundfile.write(root / "oracle_target" / f"{id_}_{index}_{label}.wav", sound, RATE, subtype="FLOAT")
         for index, label in enumerate((estimates or {}).get(id_, ())):
             signal = (dry[index] if index < len(dry) else 0.0) + 0.02 * rng.normal(size=length)
             soundfile.write(root / "estimate" / f"{id_}_{index}_{label}.wav", signal, RATE, subtype="FLOAT")
