@@ -24,15 +24,9 @@ def command(runs: tuple[Path, ...], out: Path, as_json: bool) -> int:
     All shards have to be there and finished, of the same data, system, decision and options. Those of the embedded set
     may come from several kinds of machines, which round some of its samples otherwise.
     """
-    from s5eval.harness.record.reading import coherent, read_run_record
-    from s5eval.harness.runs.merge import made_by_several, merge
+    from s5eval.harness.record.reading import coherent
+    from s5eval.harness.runs.merge import merge
 
     with coherent(*runs):
-        result = merge(runs, out)
-        if made_by_several(map(read_run_record, runs)):
-            echo(
-                "note: the scenes of all shards are those of the embedded set, made on several kinds of machines: some "
-                "samples are rounded otherwise than on any one of them",
-                err=True,
-            )
+        result = merge(runs, out, say=lambda text: echo(f"note: {text}", err=True))
     return show_result(result, as_json)

@@ -1,7 +1,7 @@
 """Merges shards, the parts of a run that a batch queue has made, into the run that they are together."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from s5eval.metrics.version import METRIC_VERSION
 Parts = Mapping[Path, RunRecord]
 
 
-def merge(runs: Sequence[Path], out: Path) -> RunResult:
+def merge(runs: Sequence[Path], out: Path, *, say: Callable[[str], None] | None = None) -> RunResult:
     """Make one run of all its shards: the same numbers as if it had been run at once.
 
     Shards of the embedded set may come from several kinds of machines: its scenes are known by what they are made from
@@ -34,6 +34,7 @@ def merge(runs: Sequence[Path], out: Path) -> RunResult:
     Args:
         runs: the run folders of all shards, in any order.
         out: the run folder to make; one whose merging was killed is begun again.
+        say: is told where shards come from several kinds of machines.
 
     Raises:
         UsageError: a folder is no shard, or of another run: other data, system, decision or options; `out` is in use.
@@ -44,6 +45,11 @@ def merge(runs: Sequence[Path], out: Path) -> RunResult:
     _check_same(parts)
     lines = _whole_lines(parts)
     record = _joint_record(parts, lines)
+    if say is not None and _made_by_several(parts.values()):
+        say(
+            "the scenes of all shards are those of the embedded set, made on several kinds of machines: some samples "
+            "are rounded otherwise than on any one of them"
+        )
     with _opened(out.absolute()) as folder:
         folder.write_run(record)
         if record.config.save_audio:
@@ -82,9 +88,10 @@ def _in_order(runs: Sequence[Path]) -> Parts:
 def _check_same(parts: Parts) -> None:
     first, *others = parts
     mine = parts[first]
+    whole = _cut_from(mine)
     for path in others:
         theirs = parts[path]
-        if not _of_same_data(mine, theirs):
+        if _cut_from(theirs) != whole:
             raise UsageError(f"{path} was made on other data than {first}")
         if theirs.fingerprint != mine.fingerprint:
             raise UsageError(f"{path} was made by another system than {first}: their fingerprints differ")
@@ -100,19 +107,16 @@ def _check_same(parts: Parts) -> None:
             )
 
 
-def _of_same_data(mine: RunRecord, theirs: RunRecord) -> bool:
-    """Whether both were cut from one data set, or from the embedded set as two machines have made it."""
-    cut_from = [None if record.shard is None else replace(record.shard, number=1) for record in (mine, theirs)]
-    if _embedded(mine) and _embedded(theirs):
-        cut_from = [None if whole is None else replace(whole, manifest_sha256="") for whole in cut_from]
-    return cut_from[0] == cut_from[1]
+def _cut_from(record: RunRecord) -> Shard | None:
+    """What a shard says of the whole; of the embedded set all but the digest of its files, which machines round."""
+    if record.shard is None:
+        return None
+    whole = replace(record.shard, number=1)
+    embedded = record.about.dataset == MINI and scenes_known(record)
+    return replace(whole, manifest_sha256="") if embedded else whole
 
 
-def _embedded(record: RunRecord) -> bool:
-    return record.about.dataset == MINI and scenes_known(record)
-
-
-def made_by_several(records: Iterable[RunRecord]) -> bool:
+def _made_by_several(records: Iterable[RunRecord]) -> bool:
     """Whether shards were cut from the embedded set as several kinds of machines have made it."""
     return len({record.shard.manifest_sha256 for record in records if record.shard is not None}) > 1
 
@@ -144,8 +148,11 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
     digests = _interleaved([record.mixture_digests or () for record in records])
     shard = first.shard
     manifest = scenes_digest(digests)
-    fits = shard is not None and len(mixtures) == shard.n_mixtures == len(set(mixtures))
-    if shard is None or not fits or (manifest != shard.manifest_sha256 and not made_by_several(records)):
+    if (
+        shard is None
+        or {len(mixtures), len(set(mixtures))} != {shard.n_mixtures}
+        or (manifest != shard.manifest_sha256 and not _made_by_several(records))
+    ):
         raise DataError("the shards do not come to the data set that each was cut from; run them again")
     sittings = tuple(sitting for record in records for sitting in record.sittings)
     seconds, stages, energy = total_costs(sittings)
