@@ -133,6 +133,8 @@ def pull(where: Repository, folder: Path) -> list[str]:
                 (draft / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(got, draft / name)
             _verify(draft, names, where)
+            if folder.is_dir():
+                folder.rmdir()
     except errors as error:
         raise _refused(where, error) from error
     except OSError as error:
