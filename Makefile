@@ -51,14 +51,14 @@ bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 RECIPES = baseline/tagger baseline/separator mini/encoder mini/m2d mini/segmentation mini/uss mini/dpc mini/adapt mini/names \
   mini/tse2 mini/names2
 TRAINED = training$(if $(SHARE),/share-$(SHARE))
-TRAIN = $(BIN)/s5eval train --weights $(TRAINED)/weights $(if $(SHARE),--share $(SHARE)) $(foreach setting,$(SETTINGS),--set $(setting))
-MATERIAL_SET = $(if $(MATERIAL),--set 'data.material=$(MATERIAL)')
-PATCHES = $(TRAIN) mini/m2d --out $(TRAINED)/baseline/m2d --set 'system.m2d={width: 96, depth: 4, stem: []}' $(MATERIAL_SET)
+TRAIN = $(BIN)/s5eval train --weights $(TRAINED)/weights $(if $(SHARE),--share $(SHARE)) $(SETS)
+SETS = $(foreach setting,$(SETTINGS),--set $(setting)) $(if $(MATERIAL),--set 'data.material=$(MATERIAL)')
+PATCHES = $(TRAIN) mini/m2d --out $(TRAINED)/baseline/m2d --set 'system.m2d={width: 96, depth: 4, stem: []}'
 train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (two days of a core; may be interrupted and repeated)
 	rm -rf $(TRAINED)/valid $(TRAINED)/weights/thresholds.yaml
 	$(if $(filter baseline/tagger,$(RECIPES)),$(PATCHES))
 	for recipe in $(RECIPES); do \
-	  $(TRAIN) $$recipe --out $(TRAINED)/$$recipe $(MATERIAL_SET) || exit $$?; \
+	  $(TRAIN) $$recipe --out $(TRAINED)/$$recipe || exit $$?; \
 	done
 	$(BIN)/s5eval run --system multistage --set system.weights=$(TRAINED)/weights --dataset mini --split valid --out $(TRAINED)/valid \
 	  $(if $(SHARE),--limit 96)

@@ -99,8 +99,8 @@ def write_set(
         for index, (label, sound) in enumerate(zip(labels, dry, strict=True)):
             soundfile.write(root / "oracle_target" / f"{id_}_{index}_{label}.wav", sound, RATE, subtype="FLOAT")
         for index, label in enumerate((estimates or {}).get(id_, ())):
-            signal = (dry[index] if index < len(dry) else 0.0) + 0.02 * rng.normal(size=length)
-            soundfile.write(root / "estimate" / f"{id_}_{index}_{label}.wav", signal, RATE, subtype="FLOAT")
+            sound = (dry[index] if index < len(dry) else 0.0) + 0.02 * rng.normal(size=length)
+            soundfile.write(root / "estimate" / f"{id_}_{index}_{label}.wav", sound, RATE, subtype="FLOAT")
     return root
 
 

@@ -162,9 +162,9 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None, *, share: flo
     configuration = trainer.load_preset(preset, system)
     trainer.check(recipe, configuration, key)
     check_values(recipe, key)
-    if share < 1:
-        recipe = recipe.shortened(share)
-    return TrainingPlan(f"{file.stem}/{key}", preset, configuration, recipe, trainer, _made_by(recipes, path, key))
+    return TrainingPlan(
+        f"{file.stem}/{key}", preset, configuration, recipe.shortened(share), trainer, _made_by(recipes, path, key)
+    )
 
 
 def _made_by(recipes: Mapping[str, Any], path: str, key: str) -> dict[str, str]:
