@@ -144,7 +144,7 @@ def _path(key: str, value: object) -> Path | None:
 
 
 def _check(c: BaselineConfiguration) -> None:
-    check_positive(c, "system", but=("seed",))
+    check_positive(c, "system", but=("seed", "depth"))
     check_seed(c.seed, "system.seed", negative=True)
     s = c.separator
     if s.hop > s.window // 3:

@@ -151,6 +151,7 @@ def test_shipped_weights_serve_mini_with_four_channels_alone(
         ({"separator": {"window": 1000}}, "system.separator.window is 1000, expected a multiple of 128"),
         ({"separator": {"widths": [8, 8, 0, 8, 8, 8]}}, "expected positive numbers"),
         ({"m2d": {"heads": 5}}, "system.m2d.heads is 5, expected a divisor"),
+        ({"m2d": {"depth": 0}}, "system.m2d.depth is 0, expected a positive number, or 0 where .*stem has convolutions"),
         ({"tracks": 0}, "system.tracks is 0, expected a positive number"),
         ({"weights": 3}, "system.weights is 3, expected a path"),
     ],
@@ -165,6 +166,12 @@ def test_both_presets_are_complete() -> None:
     assert load_preset("mini").separator.hop == 320
     with pytest.raises(ValueError, match="no part 'tse'"):
         new_part("tse", load_preset("mini"))
+
+
+def test_a_tagger_of_convolutions_alone(tiny: dict[str, Any], noise: Noise) -> None:
+    convolutions = {"width": 16, "depth": 0, "heads": 2, "stem": [4, 8, 8]}
+    (estimates,) = build_4c({**tiny, "m2d": convolutions}, "cpu").propose([noise(3000)])
+    assert estimates.sha256() != build_4c(tiny, "cpu").propose([noise(3000)])[0].sha256()
 
 
 def test_from_the_command_line(small_set: Path, s5eval: Callable[..., Any], tmp_path: Path) -> None:
