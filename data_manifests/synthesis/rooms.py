@@ -17,7 +17,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from s5eval.data_manifests.common.cache import cache_folder, file_sha256
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import WriteError
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.synthesis.foley.ambience import DIFFUSE, ambience
@@ -26,6 +26,9 @@ from s5eval.data_manifests.synthesis.render import Signal
 
 RESPONSE_LENGTH = 174_763
 """Taps of the official responses; simulated ones leave out the silent end, the level rule counts it."""
+
+MOST_ROOMS = 1_000_000
+"""More than anyone draws; a larger number is a slip, and one beyond a machine's integers cannot be drawn from."""
 
 _TAPS = 16_000
 _ORDER = 13
@@ -158,6 +161,13 @@ class RoomBank:
     """
 
     def __init__(self, seed: int, n_rooms: int, n_positions: int = 16, folder: Path | None = None) -> None:
+        """`n_positions` of sources in each of `n_rooms`; `folder` holds them, by default one in the user's cache.
+
+        Raises:
+            UsageError: a number of rooms below 1 or above `MOST_ROOMS`.
+        """
+        if not 1 <= n_rooms <= MOST_ROOMS:
+            raise UsageError(f"{n_rooms} simulated rooms; expected a number from 1 to {MOST_ROOMS:,}")
         self.seed, self.n_rooms, self.n_positions, self._root = seed, n_rooms, n_positions, folder
         self._open: dict[int, SimulatedRoom] = {}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import WriteError
 from s5eval.data_manifests.synthesis.foley import CLASSES, draw_event
 from s5eval.data_manifests.synthesis.render import convolve, direct_part
@@ -86,3 +86,9 @@ def test_a_full_disk_is_told_with_the_room_s_place(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(WriteError, match="room_000: cannot be written: No space left on device; free some space"):
         RoomBank(1, 1, folder=tmp_path).prepare(0)
+
+
+@pytest.mark.parametrize("count", [0, 10**30])
+def test_numbers_of_rooms_that_cannot_be_meant(count: int) -> None:
+    with pytest.raises(UsageError, match=f"{count} simulated rooms; expected a number from 1 to 1,000,000"):
+        RoomBank(seed=1, n_rooms=count)
