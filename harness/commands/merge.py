@@ -6,7 +6,6 @@ import click
 
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import PathType, show_result
-from s5eval.harness.terminal import echo
 
 
 @click.command(
@@ -22,11 +21,12 @@ def command(runs: tuple[Path, ...], out: Path, as_json: bool) -> int:
     """Make one run of the RUNs that `s5eval run --shard K/N` has made: the same numbers as if it had been run at once.
 
     All shards have to be there and finished, of the same data, system, decision and options. Those of the embedded set
-    may come from several kinds of machines, which round some of its samples otherwise.
+    may come from several kinds of machines, which round some of its samples otherwise: then the merged run says so
+    beside its numbers.
     """
     from s5eval.harness.record.reading import coherent
     from s5eval.harness.runs.merge import merge
 
     with coherent(*runs):
-        result = merge(runs, out, say=lambda text: echo(f"note: {text}", err=True))
+        result = merge(runs, out)
     return show_result(result, as_json)

@@ -44,6 +44,8 @@ class About:
             asked for and there are none, it is `default`, and `missing_parts` has `tuned thresholds`.
         missing_parts: what was asked for and is not there.
         findings: how many findings about the files there are, by rule.
+        made_on: kinds of machines whose scenes of the embedded set the shards of a merged run were cut from: each has
+            rounded some samples otherwise. 1 for all other runs.
     """
 
     system: str
@@ -65,6 +67,7 @@ class About:
     thresholds: Literal["tuned", "default"] | None = None
     missing_parts: tuple[str, ...] = ()
     findings: Mapping[str, int] = field(default_factory=dict)
+    made_on: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,8 @@ class Shard:
         manifest_sha256: of all parts together (see `DataFacts`).
         manifest_sizes_sha256: of all parts together.
         n_mixtures: mixtures of all parts together.
+        scenes_sha256: of what the scenes of all parts are made from (`s5eval.harness.record.scene_identity`), which is
+            the same on all machines; None: not recorded.
     """
 
     number: int
@@ -132,6 +137,7 @@ class Shard:
     manifest_sha256: str
     manifest_sizes_sha256: str
     n_mixtures: int
+    scenes_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,6 @@ def scene_identities(facts: DataFacts) -> tuple[str, ...]:
     return () if digests is None else tuple(map(_identity, facts.mixtures, digests))
 
 
-def scenes_known(facts: DataFacts) -> bool:
-    """Whether every mixture is a scene of the embedded set, by its id."""
-    return all(_made_from(mixture_id) is not None for mixture_id in facts.mixtures)
-
-
 def _identity(mixture_id: str, digest: str) -> str:
     return _made_from(mixture_id) or digest
 

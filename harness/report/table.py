@@ -146,6 +146,7 @@ def doubts_of(facts: Facts) -> list[str]:
     marks += ["decision tuned on a forbidden split"] if facts.tuned_on_forbidden else []
     marks += fitted_marks(facts)
     marks += [f"WITHOUT {part}" for part in facts.missing_parts]
+    marks += [f"scenes made on {facts.made_on} kinds of machines"] if facts.made_on > 1 else []
     marks += [facts.unverified] if facts.unverified else []
     return marks + estimate_marks(facts)
 

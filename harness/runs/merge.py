@@ -1,7 +1,7 @@
 """Merges shards, the parts of a run that a batch queue has made, into the run that they are together."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import DataFacts, RunRecord, Shard, shallow
-from s5eval.harness.record.scene_identity import scenes_known
+from s5eval.harness.record.scene_identity import scene_identities
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.run import RunResult, total_costs
@@ -24,17 +24,19 @@ from s5eval.metrics.version import METRIC_VERSION
 
 Parts = Mapping[Path, RunRecord]
 
+_NOT_THE_WHOLE = "the shards do not come to the data set that each was cut from; run them again"
 
-def merge(runs: Sequence[Path], out: Path, *, say: Callable[[str], None] | None = None) -> RunResult:
+
+def merge(runs: Sequence[Path], out: Path) -> RunResult:
     """Make one run of all its shards: the same numbers as if it had been run at once.
 
     Shards of the embedded set may come from several kinds of machines: its scenes are known by what they are made from
-    (`s5eval.harness.record.scene_identity`). Each mixture then has the digest of what its own machine has made of it.
+    (`s5eval.harness.record.scene_identity`). Each mixture then has the digest of what its own machine has made of it,
+    and `About.made_on` marks the run: its numbers are those of no single machine.
 
     Args:
         runs: the run folders of all shards, in any order.
         out: the run folder to make; one whose merging was killed is begun again.
-        say: is told where shards come from several kinds of machines.
 
     Raises:
         UsageError: a folder is no shard, or of another run: other data, system, decision or options; `out` is in use.
@@ -45,11 +47,6 @@ def merge(runs: Sequence[Path], out: Path, *, say: Callable[[str], None] | None 
     _check_same(parts)
     lines = _whole_lines(parts)
     record = _joint_record(parts, lines)
-    if say is not None and _made_by_several(parts.values()):
-        say(
-            "the scenes of all shards are those of the embedded set, made on several kinds of machines: some samples "
-            "are rounded otherwise than on any one of them"
-        )
     with _opened(out.absolute()) as folder:
         folder.write_run(record)
         if record.config.save_audio:
@@ -108,17 +105,22 @@ def _check_same(parts: Parts) -> None:
 
 
 def _cut_from(record: RunRecord) -> Shard | None:
-    """What a shard says of the whole; of the embedded set all but the digest of its files, which machines round."""
+    """What a shard says of the whole; of the embedded set without its files, which machines round, by its scenes alone.
+
+    What lies elsewhere under the ids of these scenes may have been changed on purpose, and has to be of the same bytes.
+    """
     if record.shard is None:
         return None
     whole = replace(record.shard, number=1)
-    embedded = record.about.dataset == MINI and scenes_known(record)
-    return replace(whole, manifest_sha256="") if embedded else whole
+    if record.about.dataset != MINI or whole.scenes_sha256 is None:
+        return whole
+    return replace(whole, manifest_sha256="", manifest_sizes_sha256="")
 
 
-def _made_by_several(records: Iterable[RunRecord]) -> bool:
-    """Whether shards were cut from the embedded set as several kinds of machines have made it."""
-    return len({record.shard.manifest_sha256 for record in records if record.shard is not None}) > 1
+def _as_made(records: Iterable[RunRecord]) -> dict[str, str]:
+    """The digests of the whole by content, in the forms that shards were cut from, with those by sizes."""
+    shards = (record.shard for record in records if record.shard is not None)
+    return {shard.manifest_sha256: shard.manifest_sizes_sha256 for shard in shards}
 
 
 def _whole_lines(parts: Parts) -> dict[Path, Mapping[str, Line]]:
@@ -140,39 +142,46 @@ def _whole_lines(parts: Parts) -> dict[Path, Mapping[str, Line]]:
     return lines
 
 
+def _whole_data(records: Sequence[RunRecord], made: Mapping[str, str]) -> DataFacts:
+    """The data of all shards together, which has to come to what each of them was cut from.
+
+    The sizes of what several machines have made are those of no manifest, and get a digest of their own.
+    """
+    shard = records[0].shard
+    digests = _interleaved([record.mixture_digests or () for record in records])
+    whole = DataFacts(
+        manifest_sha256=scenes_digest(digests),
+        manifest_sizes_sha256=scenes_digest(sorted(made.values())) if len(made) > 1 else next(iter(made.values())),
+        mixtures=_interleaved([record.mixtures for record in records]),
+        mixture_digests=digests,
+    )
+    if shard is None or {len(whole.mixtures), len(set(whole.mixtures))} != {shard.n_mixtures}:
+        raise DataError(_NOT_THE_WHOLE)
+    scenes = scenes_digest(scene_identities(whole)) == shard.scenes_sha256
+    if whole.manifest_sha256 not in made and not (len(made) > 1 and scenes):
+        raise DataError(_NOT_THE_WHOLE)
+    return whole
+
+
 def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> RunRecord:
-    """`run.json` of the whole; the digests of its parts have to come to the digest of all."""
+    """`run.json` of the whole."""
     records = list(parts.values())
     first = records[0]
-    mixtures = _interleaved([record.mixtures for record in records])
-    digests = _interleaved([record.mixture_digests or () for record in records])
-    shard = first.shard
-    manifest = scenes_digest(digests)
-    if (
-        shard is None
-        or {len(mixtures), len(set(mixtures))} != {shard.n_mixtures}
-        or (manifest != shard.manifest_sha256 and not _made_by_several(records))
-    ):
-        raise DataError("the shards do not come to the data set that each was cut from; run them again")
+    made = _as_made(records)
+    whole = _whole_data(records, made)
     sittings = tuple(sitting for record in records for sitting in record.sittings)
     seconds, stages, energy = total_costs(sittings)
     about = first.about
     if about.answered is not None:
         about = replace(about, answered=sum(record.about.answered or 0 for record in records))
-    whole = DataFacts(
-        manifest_sha256=manifest,
-        manifest_sizes_sha256=shard.manifest_sizes_sha256,
-        mixtures=mixtures,
-        mixture_digests=digests,
-    )
     return replace(
         first,
         **shallow(whole),
         schema_version=SCHEMA_VERSION,
         status="running",
         config=replace(first.config, shard=None),
-        about=replace(about, fitted_here=fitted_here(first.decision.provenance, whole)),
-        n_expected=len(mixtures),
+        about=replace(about, fitted_here=fitted_here(first.decision.provenance, whole), made_on=len(made)),
+        n_expected=len(whole.mixtures),
         sittings=sittings,
         seconds=seconds,
         stages=stages,

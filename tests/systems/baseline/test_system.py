@@ -151,7 +151,10 @@ def test_shipped_weights_serve_mini_with_four_channels_alone(
         ({"separator": {"window": 1000}}, "system.separator.window is 1000, expected a multiple of 128"),
         ({"separator": {"widths": [8, 8, 0, 8, 8, 8]}}, "expected positive numbers"),
         ({"m2d": {"heads": 5}}, "system.m2d.heads is 5, expected a divisor"),
-        ({"m2d": {"depth": 0}}, "system.m2d.depth is 0, expected a positive number, or 0 where .*stem has convolutions"),
+        (
+            {"m2d": {"depth": 0}},
+            "system.m2d.depth is 0, expected a positive number, or 0 where .*stem has convolutions",
+        ),
         ({"tracks": 0}, "system.tracks is 0, expected a positive number"),
         ({"weights": 3}, "system.weights is 3, expected a path"),
     ],
