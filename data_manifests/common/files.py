@@ -182,14 +182,16 @@ def write_all(file: IO[bytes], data: bytes) -> None:
 def atomic_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its place, whole and on the disk, when the block ends without an error.
 
-    Else nothing of it stays. Nothing may stand at `out`, which the caller has looked at.
+    Else nothing of it stays; what processes of this machine that were killed had begun of it goes as well. At `out`
+    there may be an empty folder and nothing else, which the caller has looked at.
 
     Raises:
         OSError: it cannot be made, or not be moved there.
         WriteError: the disk is full, read-only or faulty.
     """
-    draft = out.absolute().with_name(f".{out.name[:100]}.{uuid.uuid4().hex}")
+    draft = out.absolute().with_name(f".{out.name[:100]}.{_token()}")
     try:
+        _remove_abandoned_drafts(out)
         draft.mkdir(parents=True)
         yield draft
         sync_files(path for path in draft.rglob("*") if path.is_file())
@@ -197,6 +199,15 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         sync_folder(out.absolute().parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _remove_abandoned_drafts(out: Path) -> None:
+    """Of whom nothing is known, such as a process of another machine, may still be writing for hours: those stay."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(out.absolute().parent)):
+            match = _TEMPORARY.match(entry.name) if entry.name.startswith(f".{out.name[:100]}.") else None
+            if match is not None and entry.is_dir(follow_symlinks=False) and _has_ended(match):
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def sync_files(paths: Iterable[Path]) -> None:
@@ -241,9 +252,12 @@ def sweep(folder: Path, *, locked: bool = False) -> int:
 
 
 def _is_abandoned(path: Path, match: re.Match[str]) -> bool:
-    if match["maker"] == _machine() and not _is_alive(int(match["pid"], 16)):
-        return True
-    return time.time() - path.stat().st_mtime > _FORGOTTEN
+    return _has_ended(match) or time.time() - path.stat().st_mtime > _FORGOTTEN
+
+
+def _has_ended(match: re.Match[str]) -> bool:
+    """Whether a temporary name was given by a process of this machine that is no more."""
+    return match["maker"] == _machine() and not _is_alive(int(match["pid"], 16))
 
 
 def _is_alive(pid: int) -> bool:

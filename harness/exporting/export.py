@@ -1,6 +1,7 @@
 """Writes contents to where somebody wants them: files, or an experiment tracker's own store."""
 
 import importlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -45,8 +46,12 @@ _OWN_FOLDERS = ("parquet", "csv", "tensorboard")
 def export(contents: Sequence[Content], to: Target, place: Place) -> list[Exported]:
     """Export contents, each as one run, folder or series of the target.
 
+    What cannot be exported is refused before the first is written. Where a disk or a server fails between two of them,
+    those before stay.
+
     Raises:
-        UsageError: no such target, its library is not installed, an option that it has not, or the place is taken.
+        UsageError: no such target, its library is not installed, an option that it has not, the place is taken, or a
+            text is the word that means missing in CSV.
         DataError: what is there cannot be written.
     """
     if to not in TARGETS:
@@ -61,6 +66,10 @@ def export(contents: Sequence[Content], to: Target, place: Place) -> list[Export
     if to in _OWN_FOLDERS:
         for content in named:
             _check_free(folder / content.name)
+    if to == "csv":
+        from s5eval.harness.exporting.to_files import refuse_missing_word  # which writes through this module
+
+        refuse_missing_word(named)
     with _made(folder):
         return _each(named, write, folder, place)
 
@@ -82,16 +91,16 @@ def _writer(to: Target) -> Write:
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
     """A folder, which is gone again, with those above it that were made for it, where the block wrote nothing there."""
-    new = [place for place in (folder, *folder.parents) if not place.exists()]
+    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"`out` {folder}: cannot be made: {error.strerror or error}") from error
-    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"`out` {folder}: cannot be made: {error.strerror or error}") from error
         yield
     except BaseException:
-        with suppress(OSError):  # one that holds something stays
-            for place in new:
+        for place in new:
+            with suppress(OSError):  # one that holds something stays
                 place.rmdir()
         raise
 
@@ -124,7 +133,7 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def _check_free(out: Path) -> None:
-    if out.exists():
+    if os.path.lexists(out):
         raise UsageError(f"{out} is there already; move it away, or choose another `out`")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import atomic_folder
+from s5eval.data_manifests.common.files import WriteError, atomic_folder
 from s5eval.harness.exporting.export import missing
 from s5eval.harness.exporting.model_card import model_card
 from s5eval.systems.card import CARD, check_digest, read_card
@@ -108,8 +108,9 @@ def pull(where: Repository, folder: Path) -> list[str]:
         The names of the files.
 
     Raises:
-        UsageError: huggingface_hub is not installed, or something is at `folder`.
+        UsageError: huggingface_hub is not installed, or something other than an empty folder is at `folder`.
         DataError: the repository cannot be read, has no card, or a file is not what the card says.
+        WriteError: the disk is full, read-only or faulty; nothing is made.
     """
     hub, errors = _hub()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -133,10 +134,10 @@ def pull(where: Repository, folder: Path) -> list[str]:
                 (draft / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(got, draft / name)
             _verify(draft, names, where)
-            if folder.is_dir():
-                folder.rmdir()
     except errors as error:
         raise _refused(where, error) from error
+    except WriteError:
+        raise
     except OSError as error:
         raise DataError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return names

@@ -7,6 +7,7 @@ nothing; numbers have as many digits as bring them back to the bit:
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,7 +27,7 @@ def write(content: Content, folder: Path, kind: Literal["parquet", "csv"]) -> st
     """Write a content into a new folder below `folder`; returns that folder.
 
     Raises:
-        UsageError: it is there already, pyarrow is not installed, or a text is the word that means missing in CSV.
+        UsageError: it is there already, or pyarrow is not installed.
         OSError: it cannot be written.
     """
     out = folder / content.name
@@ -36,8 +37,6 @@ def write(content: Content, folder: Path, kind: Literal["parquet", "csv"]) -> st
         except ImportError as error:
             raise missing("pyarrow", error) from error
     with new_folder(out) as draft:
-        if kind == "csv":
-            _check(content)
         for name, frame in content.tables.items():
             path = draft / f"{name}.{kind}"
             if kind == "parquet":
@@ -49,13 +48,14 @@ def write(content: Content, folder: Path, kind: Literal["parquet", "csv"]) -> st
     return str(out)
 
 
-def _check(content: Content) -> None:
-    for name, frame in content.tables.items():
-        for column in frame.columns[(frame.dtypes == "string").to_numpy()]:
-            if _holds(frame, column):
-                raise UsageError(
-                    f"{content.name}: {name}.{column} holds the text {NA!r}, which means missing in CSV; use parquet"
-                )
+def refuse_missing_word(contents: Sequence[Content]) -> None:
+    """Refuse texts that would be read back from CSV as missing. Raises `UsageError`."""
+    for content in contents:
+        for name, frame in content.tables.items():
+            for column in frame.columns[(frame.dtypes == "string").to_numpy()]:
+                if _holds(frame, column):
+                    where = f"{content.name}: {name}.{column}"
+                    raise UsageError(f"{where} holds the text {NA!r}, which means missing in CSV; use parquet")
 
 
 def _holds(frame: "pd.DataFrame", column: str) -> bool:

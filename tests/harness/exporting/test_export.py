@@ -97,9 +97,26 @@ def test_csv_files_and_the_facts_beside_them(s5eval: Call, run: Path, tmp_path: 
 
 def test_a_text_that_means_missing_is_refused_in_csv(tmp_path: Path) -> None:
     content = Content("x", {}, {}, {"t": pd.DataFrame({"label": pd.Series(["NA", None], dtype="string")})})
+    fine = Content("w", {}, {}, {"t": pd.DataFrame({"v": [1.0]})})
     with pytest.raises(UsageError, match="use parquet"):
-        export([content], "csv", Place(str(tmp_path)))
-    assert not (tmp_path / "x").exists()
+        export([fine, content], "csv", Place(str(tmp_path)))
+    assert list(tmp_path.iterdir()) == [], "nothing of the first either"
+
+
+def test_places_that_cannot_be_made_are_refused_and_leave_nothing(
+    s5eval: Call, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = s5eval("export", run, "--to", "csv", "--out", tmp_path / "a" / "b" / ("c" * 300))
+    assert (long.code, "cannot be made: File name too long" in long.err) == (2, True)
+    assert not (tmp_path / "a").exists()
+
+    def closed(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", closed)  # of what lies in a folder that may not be looked into
+    monkeypatch.setattr(Path, "mkdir", closed)
+    with pytest.raises(UsageError, match="cannot be made: Permission denied"):
+        export([Content("x", {}, {}, {})], "csv", Place(str(tmp_path / "closed" / "in" / "out")))
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "tensorboard"])

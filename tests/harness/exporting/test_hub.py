@@ -1,5 +1,6 @@
 """Weights through a hub on loopback, by the real client: what comes back is what went, or is refused."""
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from fake_hub import TOKEN, FakeHub, fake_hub
 from safetensors.torch import save_file
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import WriteError
 from s5eval.harness.exporting.hub import Repository, _refused, parse_address
 from s5eval.harness.exporting.model_card import model_card
 from s5eval.systems.card import record_file, write_card
@@ -165,6 +167,25 @@ def test_a_folder_that_lacks_a_file_of_its_card_is_not_pushed(
     refused = call("push", folder, "hf://kaist/s5-mini")
     assert (refused.code, "thresholds.yaml: card.json lists it" in refused.err) == (3, True), refused.err
     assert hub.requests == []
+
+
+def test_an_empty_folder_is_filled_and_a_full_disk_leaves_it(
+    call: Callable[..., Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("push", folder, "hf://kaist/s5-mini").code == 0
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with monkeypatch.context() as patch:
+
+        def full(_: object) -> None:
+            raise WriteError(empty, OSError(errno.ENOSPC, "No space left on device"))
+
+        patch.setattr("s5eval.data_manifests.common.files.sync_files", full)
+        done = call("pull", "hf://kaist/s5-mini", empty)
+        assert (done.code, "free some space, and call again" in done.err) == (1, True)
+    assert (list(empty.iterdir()), [path.name for path in tmp_path.glob(".empty.*")]) == ([], [])
+    assert call("pull", "hf://kaist/s5-mini", empty).code == 0
+    assert (empty / "uss.safetensors").is_file()
 
 
 @pytest.mark.parametrize("text", ["kaist/s5", "hf://kaist", "hf://../s5", "hf://kaist/s5@", "https://hub/kaist/s5"])
