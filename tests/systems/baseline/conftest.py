@@ -9,7 +9,7 @@ import torch
 from s5eval.systems.baseline.configuration import BaselineConfiguration, load_preset
 
 TINY: dict[str, Any] = {
-    "m2d": {"width": 16, "depth": 1, "heads": 2},
+    "m2d": {"width": 16, "depth": 1, "heads": 2, "stem": []},
     "head": {"track": 8, "hidden": 6},
     "separator": {
         "window": 64,

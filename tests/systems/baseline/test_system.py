@@ -152,7 +152,7 @@ def test_shipped_weights_serve_mini_with_four_channels_alone(
         ({"separator": {"widths": [8, 8, 0, 8, 8, 8]}}, "expected positive numbers"),
         ({"m2d": {"heads": 5}}, "system.m2d.heads is 5, expected a divisor"),
         (
-            {"m2d": {"depth": 0}},
+            {"m2d": {"depth": 0, "stem": []}},
             "system.m2d.depth is 0, expected a positive number, or 0 where .*stem has convolutions",
         ),
         ({"tracks": 0}, "system.tracks is 0, expected a positive number"),
