@@ -53,7 +53,7 @@ TRAINED = training$(if $(SHARE),/share-$(SHARE))
 TRAIN = $(BIN)/s5eval train --weights $(TRAINED)/weights $(if $(SHARE),--share $(SHARE)) $(SETS)
 SETS = $(foreach setting,$(SETTINGS),--set '$(setting)') $(if $(MATERIAL),--set 'data.material=$(MATERIAL)')
 AS_TRAINED = --set system.weights=$(TRAINED)/weights $(foreach setting,$(filter system.%,$(SETTINGS)),--set '$(setting)')
-train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (two days of a core with SETTINGS=precision=bf16; may be interrupted and repeated)
+train-mini: $(STAMP)  ## train the like of the weights that ship with the mini presets (two days of a core in bf16; may be interrupted and repeated)
 	$(if $(filter mini/%,$(RECIPES)),rm -rf $(TRAINED)/valid $(TRAINED)/weights/thresholds.yaml)
 	for recipe in $(RECIPES); do \
 	  $(TRAIN) $$recipe --out $(TRAINED)/$$recipe || exit $$?; \
