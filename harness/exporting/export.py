@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import atomic_folder
@@ -67,9 +68,7 @@ def export(contents: Sequence[Content], to: Target, place: Place) -> list[Export
         for content in named:
             _check_free(folder / content.name)
     if to == "csv":
-        from s5eval.harness.exporting.to_files import refuse_missing_word  # which writes through this module
-
-        refuse_missing_word(named)
+        _module(to).refuse_missing_word(named)
     with _made(folder):
         return _each(named, write, folder, place)
 
@@ -81,8 +80,13 @@ def _each(contents: Sequence[Content], write: Write, folder: Path | None, place:
         raise DataError(f"{place.out}: cannot be written: {error.strerror or error}") from error
 
 
+def _module(to: Target) -> ModuleType:
+    """What writes to a target; it writes through this module, and brings libraries that others do not need."""
+    return importlib.import_module(f"s5eval.harness.exporting.to_{'files' if to in ('parquet', 'csv') else to}")
+
+
 def _writer(to: Target) -> Write:
-    module = importlib.import_module(f"s5eval.harness.exporting.to_{'files' if to in ('parquet', 'csv') else to}")
+    module = _module(to)
     if to in ("parquet", "csv"):
         return lambda content, folder, place: module.write(content, folder, to)
     return lambda content, folder, place: module.write(content, folder, place)
