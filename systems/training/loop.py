@@ -85,6 +85,8 @@ def train(
     rank = fabric.global_rank
     with ExitStack() as held:
         first(fabric, lambda: held.callback(_lock(sitting.out).release))
+        for logger in fabric.loggers:
+            held.callback(logger.finalize, "finished")  # else its thread writes on in a folder that may be gone by then
         digest = everywhere(fabric, plan.digest)  # once: it reads what recordings hold
         state = everywhere(fabric, lambda: checkpoint.load(sitting.out, digest, say=say if rank == 0 else None))
         found = f"{plan.name} ({digest[:19]}) at step {0 if state is None else state.step}"

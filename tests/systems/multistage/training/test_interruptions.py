@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,6 +48,7 @@ def test_an_interrupted_training_saves_the_step_under_way(
     interrupt_on_signals()
     sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", checkpoint_minutes=60)
     said: list[str] = []
+    threads = set(threading.enumerate())
 
     class Killer(Hook):
         def step(self, step: int, steps: int, figures: object) -> None:
@@ -60,6 +62,7 @@ def test_an_interrupted_training_saves_the_step_under_way(
         for each, handler in handlers.items():
             signal.signal(each, handler)
     assert said == ["the step under way is ended and saved; once more ends at once"]
+    assert set(threading.enumerate()) <= threads, "the writer of figures has ended, too"
     assert "step-00000003" in {path.name for path in (tmp_path / "c").iterdir()}
 
 
