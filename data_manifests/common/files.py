@@ -203,11 +203,10 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 
 def _remove_abandoned_drafts(out: Path) -> None:
     """Of whom nothing is known, such as a process of another machine, may still be writing for hours: those stay."""
-    with contextlib.suppress(OSError):
-        for entry in list(os.scandir(out.absolute().parent)):
-            match = _TEMPORARY.match(entry.name) if entry.name.startswith(f".{out.name[:100]}.") else None
-            if match is not None and entry.is_dir(follow_symlinks=False) and _has_ended(match):
-                shutil.rmtree(entry.path, ignore_errors=True)
+    for path, match in _temporaries(out.absolute().parent):
+        ours = path.name.startswith(f".{out.name[:100]}.")
+        if ours and _has_ended(match) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_files(paths: Iterable[Path]) -> None:
@@ -242,13 +241,19 @@ def sweep(folder: Path, *, locked: bool = False) -> int:
     """
     removed = 0
     with contextlib.suppress(OSError):
-        for entry in list(os.scandir(folder)):
-            match = _TEMPORARY.match(entry.name) if entry.name.startswith(".") else None
-            if match is not None and (locked or _is_abandoned(Path(entry.path), match)):
+        for path, match in _temporaries(folder):
+            if locked or _is_abandoned(path, match):
                 with contextlib.suppress(OSError):
-                    Path(entry.path).unlink()
+                    path.unlink()
                     removed += 1
     return removed
+
+
+def _temporaries(folder: Path) -> list[tuple[Path, re.Match[str]]]:
+    """What has a temporary name in a folder; nothing where that cannot be read."""
+    with contextlib.suppress(OSError):
+        return [(Path(entry.path), match) for entry in os.scandir(folder) if (match := _TEMPORARY.match(entry.name))]
+    return []
 
 
 def _is_abandoned(path: Path, match: re.Match[str]) -> bool:

@@ -75,9 +75,6 @@ def test_runs_on_the_embedded_set_of_two_machines_are_compared_and_ranked(
 def test_what_lies_elsewhere_under_the_ids_of_its_scenes_is_other_data(
     of_two_machines: tuple[Path, Path], s5eval: Call
 ) -> None:
-    def from_a_folder(record: dict[str, Any]) -> None:
-        record["about"]["dataset"] = "folder"
-
     for run in of_two_machines:
         edit_record(run / "run.json", from_a_folder)
     assert "made on different data" in s5eval("compare", *of_two_machines).err
@@ -126,36 +123,36 @@ def test_shards_of_the_embedded_set_may_come_from_two_machines(
     assert s5eval("check", merged).code == 0
 
 
-def test_shards_of_another_part_of_the_embedded_set_are_refused(
-    shards_of_two_machines: list[Path], tmp_path: Path, s5eval: Call
+def of_more(record: dict[str, Any]) -> None:
+    record["shard"]["n_mixtures"] = 6
+
+
+def of_others(record: dict[str, Any]) -> None:
+    """Such as those of another version of the generator."""
+    record["shard"]["scenes_sha256"] = "2" * 64
+
+
+def of_before(record: dict[str, Any]) -> None:
+    """As written before shards said what their scenes are made from: these have to be of the same bytes."""
+    del record["shard"]["scenes_sha256"]
+
+
+def from_a_folder(record: dict[str, Any]) -> None:
+    """Under the ids of embedded scenes, these have to be of the same bytes."""
+    record["about"]["dataset"] = "folder"
+
+
+@pytest.mark.parametrize(
+    ("change", "shards"), [(of_more, [2]), (of_others, [2]), (of_before, [0, 1, 2]), (from_a_folder, [0, 1, 2])]
+)
+def test_shards_of_other_scenes_are_refused(
+    shards_of_two_machines: list[Path],
+    tmp_path: Path,
+    s5eval: Call,
+    change: Callable[[dict[str, Any]], None],
+    shards: list[int],
 ) -> None:
-    def of_others(record: dict[str, Any]) -> None:  # such as those of another version of the generator
-        record["shard"]["scenes_sha256"] = "2" * 64
-
-    edit_record(shards_of_two_machines[2] / "run.json", of_others)
-    result = s5eval("merge", *shards_of_two_machines, "--out", tmp_path / "merged")
-    assert (result.code, "was made on other data than" in result.err) == (2, True)
-
-
-def test_shards_that_do_not_say_what_their_scenes_are_made_from_have_to_be_of_the_same_bytes(
-    shards_of_two_machines: list[Path], tmp_path: Path, s5eval: Call
-) -> None:
-    def of_before(record: dict[str, Any]) -> None:
-        del record["shard"]["scenes_sha256"]
-
-    for run in shards_of_two_machines:
-        edit_record(run / "run.json", of_before)
-    result = s5eval("merge", *shards_of_two_machines, "--out", tmp_path / "merged")
-    assert (result.code, "was made on other data than" in result.err) == (2, True)
-
-
-def test_shards_from_a_folder_under_the_ids_of_embedded_scenes_have_to_be_of_the_same_bytes(
-    shards_of_two_machines: list[Path], tmp_path: Path, s5eval: Call
-) -> None:
-    def from_a_folder(record: dict[str, Any]) -> None:
-        record["about"]["dataset"] = "folder"
-
-    for run in shards_of_two_machines:
-        edit_record(run / "run.json", from_a_folder)
+    for number in shards:
+        edit_record(shards_of_two_machines[number] / "run.json", change)
     result = s5eval("merge", *shards_of_two_machines, "--out", tmp_path / "merged")
     assert (result.code, "was made on other data than" in result.err) == (2, True)
