@@ -12,6 +12,7 @@ from s5eval.systems.baseline.configuration import ResUNetSizes
 from s5eval.systems.baseline.models import fast
 from s5eval.systems.baseline.models.blocks import Decoder, Encoder, Shifts, initialise
 from s5eval.systems.baseline.models.frozen import FrozenISTFT, FrozenSTFT
+from s5eval.systems.networks.precision import at_least_float32
 
 COMPONENTS = 3
 """What a mask consists of: a magnitude, and the real and imaginary part of a rotation."""
@@ -123,7 +124,7 @@ class ResUNet(nn.Module):
         """
         frames, bins = spectrum.shape[2], maps.shape[3]
         parts = maps[:, :, :frames].reshape(len(maps), self.tracks, self.channels, COMPONENTS, frames, bins)
-        size, real, imag = parts.unbind(3)
+        size, real, imag = at_least_float32(parts).unbind(3)  # no complex number has the halves of mixed precision
         real, imag = real.tanh(), imag.tanh()
         # the floor stands within the root, whose slope at zero is no number
         length = (real.square() + imag.square()).clamp_min(SMALLEST_POWER**2).sqrt()

@@ -98,17 +98,21 @@ def test_whatever_is_trained_gets_a_gradient(name: str, tiny_dev_set: SimpleName
     assert not [key for key, p in job.task.named_parameters() if p.requires_grad and p.grad is None]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_both_recipes_make_a_system_that_runs(
-    tiny_dev_set: SimpleNamespace, tmp_path: Path, s5eval: Callable[..., Any], make_set: Callable[..., Path]
+    precision: str,
+    tiny_dev_set: SimpleNamespace,
+    tmp_path: Path,
+    s5eval: Callable[..., Any],
+    make_set: Callable[..., Path],
 ) -> None:
     pytest.importorskip("lightning.fabric")
     weights = tmp_path / "weights"
     data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5}
     for name, start in (("tagger", {"tagger": None}), ("separator", {})):
-        plan = read_plan(
-            f"baseline/{name}", {"system": SYSTEM, "steps": 2, "batch": 2, "data": data, "starts_from": start}
-        )
+        changes = {"system": SYSTEM, "steps": 2, "batch": 2, "precision": precision, "data": data, "starts_from": start}
+        plan = read_plan(f"baseline/{name}", changes)
         result = train(plan, TrainingSitting(weights, tmp_path / name, device="cpu"))
         assert all(math.isfinite(value) for value in result.figures.values())
     scenes = make_set(tmp_path / "set", {"a": ["Speech"]}, seconds=0.5)

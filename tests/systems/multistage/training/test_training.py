@@ -142,8 +142,11 @@ def test_a_folder_that_cannot_be_written_stops_before_any_step(toy_plan: ToyPlan
             train(toy_plan("uss"), TrainingSitting(tmp_path / weights, tmp_path / out, device="cpu"))
 
 
-def test_bf16_takes_a_step(toy_train: ToyTrain) -> None:
-    assert toy_train("uss", precision="bf16", checkpointing=True, steps=1).finished
+def test_every_part_takes_a_step_in_bf16(toy_train: ToyTrain) -> None:
+    for name in ("encoder", "m2d", "uss", "dpc", "tse2"):
+        result = toy_train(name, precision="bf16", steps=1, **({"checkpointing": True} if name == "uss" else {}))
+        assert result.finished, name
+        assert all(math.isfinite(value) for value in result.figures.values()), name
 
 
 def test_frame_embeddings_that_are_asked_for_must_be_there(
