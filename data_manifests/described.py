@@ -1,6 +1,7 @@
 """What is told of scenes beside their audio, where something is: conditions, and the recordings that sound in them."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from s5eval.data_manifests.sets.known import MINI, VALID_LISTING, Split
 
 METADATA = "metadata"
 """The folder beside `soundscape/` in which `<mixture id>.json` describes a scene, in the official form."""
+
+_START = re.compile("[0-9a-f]{12}")
 
 _Find = Callable[[Scene], Conditions | None]
 
@@ -102,6 +105,44 @@ def recordings_of(
     made = () if chosen.made_from == METADATA else list_records((folder / chosen.soundscape).parent)
     records = {path.stem: path for path in made}
     return {id_: _heard(records.get(id_), metadata.get(id_)) for id_ in mixture_ids}
+
+
+def digests_of_recordings(
+    mixture_ids: Iterable[str], data: Path | None, *, dataset: str | None = None, split: str | None = None
+) -> dict[str, frozenset[str]]:
+    """By what the recordings that sound as targets in mixtures are known wherever they lie.
+
+    Args:
+        mixture_ids: of the set.
+        data: the data root, as a run is given it; None: the embedded set.
+        dataset: the set, likewise.
+        split: of it, likewise.
+
+    Returns:
+        Starts of digests (`digest_start`) by mixture: of the recordings' content, and of the folders of recordings that
+        the set was made from, which is all that is told of sets from before contents were. Empty: no recordings,
+        or none of which content is told, as by all sets but those of `s5eval data make --recordings`.
+
+    Raises:
+        UsageError, DataError: see `recordings_of`; or what is said of the set cannot be read.
+    """
+    told = recordings_of(mixture_ids, data, dataset=dataset, split=split)
+    if not any(told.values()):
+        return {id_: frozenset() for id_ in told}
+    from s5eval.data_manifests.sets.material import contents_of_set
+
+    _, chosen, folder = locate(data, dataset, split)
+    contents = contents_of_set((folder / chosen.soundscape).parent)
+    return {id_: frozenset(_known_by(names or (), contents)) for id_, names in told.items()}
+
+
+def _known_by(names: Iterable[str], contents: Mapping[str, str]) -> Iterator[str]:
+    for name in names:
+        folder = name.partition("/")[0]
+        if _START.fullmatch(folder):
+            yield folder
+        if name in contents:
+            yield contents[name]
 
 
 def _heard(record: Path | None, metadata: Path | None) -> frozenset[str] | None:

@@ -184,6 +184,10 @@ class System(Protocol):
 
     One that reads files may have a method `inspect(mixture_ids, expected)` too, which returns a list of `Finding`
     before anything is proposed: what it cannot use, of all ids of the split and those that are expected.
+
+    One that was trained on recordings may have an attribute `trained_on`, a collection of texts: the first twelve
+    hexadecimal digits of the SHA-256 of each file. Mixtures of `s5eval data make --recordings` in which one of them is
+    a target are counted, and the run is marked.
     """
 
     decision: Decision

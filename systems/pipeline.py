@@ -5,7 +5,7 @@ mixture's bytes. A change upstream that changes no output therefore stops there,
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from s5eval.data_manifests.common.words import counted
@@ -35,9 +35,17 @@ class Pipeline:
         decision: what turns the last stage's candidates into the prediction.
         store: where stage results are kept; None: nowhere.
         tally: per stage name, what was executed and what was reused.
+        trained_on: see `System`; a fact about the weights that no output depends on.
     """
 
-    def __init__(self, stages: Sequence[Stage], decision: Decision, *, facts: Mapping[str, Json] | None = None) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        decision: Decision,
+        *,
+        facts: Mapping[str, Json] | None = None,
+        trained_on: Collection[str] = (),
+    ) -> None:
         """Take the stages in order; `facts` join the fingerprint (`weights`, and what a reader should know)."""
         if not stages:
             raise ValueError("a pipeline needs at least one stage")
@@ -45,6 +53,7 @@ class Pipeline:
         self.decision = decision
         self.store: StageStore | None = None
         self.tally = {stage.name: StageTally() for stage in self.stages}
+        self.trained_on = frozenset(trained_on)
         self._facts = dict(facts or {})
         if len(self.tally) < len(self.stages):
             raise ValueError(f"stage names repeat: {[stage.name for stage in self.stages]}")

@@ -3,9 +3,12 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from s5eval.data_manifests.common.digests import digest_start
 from s5eval.data_manifests.common.licences import licence_class
+from s5eval.systems.card import read_card
 from s5eval.systems.energy import read_energy, total_energy
 
 _GITHUB = re.compile(r"github ([\w.-]+/[\w.-]+)")
@@ -39,6 +42,28 @@ def heard_resources(card: Mapping[str, Any]) -> list[dict[str, str | None]]:
         {"name": f"{name} ({count} {'file' if count == 1 else 'files'})", "url": url, "licence": licence}
         for (name, url, licence), count in sorted(counts.items(), key=lambda item: (item[0][0], item[0][2]))
     ]
+
+
+def trained_on(folder: Path | None) -> frozenset[str]:
+    """By what the recordings are known that the weights of a folder were trained on, wherever they lie.
+
+    Args:
+        folder: of weights; None: there are none that were trained here.
+
+    Returns:
+        Starts of digests (`digest_start`): of the folders of recordings, and of the content of every file in them,
+        which cards of before do not tell.
+
+    Raises:
+        DataError: its card cannot be read.
+    """
+    if folder is None:
+        return frozenset()
+    card = read_card(folder)
+    told = {digest for entry in card["history"] for digest in entry.get("recordings", ())}
+    listed = card.get("recordings", {})
+    contents = (str(folder.get("contents", "")).split() for folder in listed.values())
+    return frozenset({digest_start(digest) for digest in {*told, *listed}}.union(*contents))
 
 
 def _source(said: str) -> tuple[str, str | None]:

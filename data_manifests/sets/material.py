@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from s5eval.data_manifests.common.digests import digest_start
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import make_folder, write_atomically
 from s5eval.data_manifests.common.structured import check_shape, read_json
@@ -17,7 +18,7 @@ MATERIAL = "material.json"
 """What a set was made of."""
 
 _COMPARED = ("version", "split", "seed", "rooms", "recipe")
-_SHAPE = {"scenes": int, "recordings": [{"digest": str}]}
+_SHAPE = {"scenes": int, "recordings": [{"digest": str, "contents?": {"*": str}}]}
 
 
 def begin_set(folder: Path, ids: Collection[str], material: Mapping[str, Any]) -> None:
@@ -42,6 +43,22 @@ def begin_set(folder: Path, ids: Collection[str], material: Mapping[str, Any]) -
         )
     refuse_other_scenes(folder, ids)
     write_atomically(folder / MATERIAL, text)
+
+
+def contents_of_set(folder: Path) -> dict[str, str]:
+    """The starts of the digests of a set's recordings, by the names that its records have for them.
+
+    Empty where nothing is said of the set, as by those that were made before it was noted.
+
+    Raises:
+        DataError: what is said cannot be read.
+    """
+    told = _read(folder)
+    return {
+        f"{digest_start(entry['digest'])}/{name}": content
+        for entry in (told or {}).get("recordings", ())
+        for name, content in entry.get("contents", {}).items()
+    }
 
 
 def scenes_ordered(folder: Path) -> int | None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from s5eval.data_manifests.common.digests import digest_start
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.sets.material import begin_set
@@ -57,8 +58,7 @@ class RecordedSet:
         names = set()
         for path in map(Path, paths):
             at = next(k for k, folder in enumerate(self.folders) if path.is_relative_to(folder))
-            start = self.digest[at].removeprefix("sha256:")[:12]
-            names.add(f"{start}/{path.relative_to(self.folders[at]).as_posix()}")
+            names.add(f"{digest_start(self.digest[at])}/{path.relative_to(self.folders[at]).as_posix()}")
         return tuple(sorted(names))
 
 

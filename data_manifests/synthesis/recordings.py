@@ -10,12 +10,12 @@ import csv
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.digests import UNREADABLE, content_digests
+from s5eval.data_manifests.common.digests import UNREADABLE, content_digests, digest_start
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.licences import licence_class
 from s5eval.data_manifests.labels import label_problem
@@ -64,33 +64,46 @@ class Recordings:
         Raises:
             DataError: a file cannot be read.
         """
+        return _digest_of(self.contents())
+
+    def contents(self) -> dict[str, str]:
+        """The SHA-256 of all `files`, in their order, by their paths below the folder.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
         files = self.files()
         contents = content_digests(files)
         if lost := [path for path in files if contents[path] == UNREADABLE]:
             raise DataError(f"{lost[0]}: cannot be read")
-        listed = [f"{path.relative_to(self.root).as_posix()} {contents[path]}\n" for path in files]
-        return "sha256:" + hashlib.sha256("".join(listed).encode()).hexdigest()
+        return {path.relative_to(self.root).as_posix(): contents[path] for path in files}
 
     def described(self) -> dict[str, Any]:
-        """The folder's name, the number of its files, their digest, and how many have which class of licence, and which
-        licence and source.
+        """The folder's name, the number of its files, their digest and the starts of those of each, and how many have
+        which class of licence, and which licence and source.
 
         Files that `manifest.csv` does not list, and all where there is none, count as `not stated`; so do those that
         could be several of the table, of which it says different things.
         """
-        files = self.files()
+        files, contents = self.files(), self.contents()
         origins = Counter(_origins([path.relative_to(self.root) for path in files], _stated(self.root)))
         return {
             "folder": self.root.resolve().name,
             "split": self.split,
             "files": len(files),
-            "digest": self.digest(),
+            "digest": _digest_of(contents),
+            "contents": {name: digest_start(content) for name, content in contents.items()},
             "licences": dict(sorted(Counter(licence_class(licence) for licence, _ in origins.elements()).items())),
             "origins": [
                 {"licence": licence, "source": source, "files": count}
                 for (licence, source), count in sorted(origins.items())
             ],
         }
+
+
+def _digest_of(contents: Mapping[str, str]) -> str:
+    listed = [f"{name} {content}\n" for name, content in contents.items()]
+    return "sha256:" + hashlib.sha256("".join(listed).encode()).hexdigest()
 
 
 def open_recordings(root: Path, split: str, augmentation: DurationAugmentation = "off") -> Recordings:

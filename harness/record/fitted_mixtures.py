@@ -5,26 +5,16 @@ provenance of a fitted decision carries a digest of every mixture, and whoever s
 of its files, or of what a scene of the embedded set is made from, since another processor rounds its samples otherwise.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from s5eval.data_manifests.common.digests import digest_start
 from s5eval.harness.record.run_record import DataFacts
 from s5eval.harness.record.scene_identity import scene_identities
 from s5eval.systems.provenance import levels
 
 KEY = "mixture_digests"
 """Key of a provenance: beginnings of the digests of the mixtures, as `digest_text` joins them."""
-
-_DIGITS = 12  # 48 bits: one of 1,500 mixtures is taken for one of 1,500 others once in a hundred million data sets
-
-
-def digest_text(digests: Iterable[str]) -> str:
-    """The first twelve hexadecimal digits of every digest, each once, in order, with spaces between.
-
-    >>> digest_text(["b" * 64, "a" * 64, "b" * 64])
-    'aaaaaaaaaaaa bbbbbbbbbbbb'
-    """
-    return " ".join(sorted({digest[:_DIGITS] for digest in digests}))
 
 
 def fitted_here(provenance: Mapping[str, Any] | None, facts: DataFacts) -> int:
@@ -38,7 +28,7 @@ def fitted_here(provenance: Mapping[str, Any] | None, facts: DataFacts) -> int:
             recognised by the digest of all together: by all mixtures or none.
     """
     own = [
-        {content[:_DIGITS], identity[:_DIGITS]}
+        {digest_start(content), digest_start(identity)}
         for content, identity in zip(facts.mixture_digests or (), scene_identities(facts), strict=True)
     ]
     fitted: set[str] = set()

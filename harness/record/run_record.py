@@ -39,6 +39,7 @@ class About:
         downmix: estimates of several channels were averaged.
         tuned_on_forbidden: the decision was tuned on a split that forbids it.
         fitted_here: how many of the mixtures the decision was fitted to (see `s5eval.harness.record.fitted_mixtures`).
+        trained_here: in how many of the mixtures a target is a recording that the weights were trained on.
         decided_by: where the thresholds come from, in words.
         thresholds: which thresholds were used, where one kind was asked for; None: none was. Where tuned ones were
             asked for and there are none, it is `default`, and `missing_parts` has `tuned thresholds`.
@@ -63,6 +64,7 @@ class About:
     downmix: bool = False
     tuned_on_forbidden: bool = False
     fitted_here: int = 0
+    trained_here: int = 0
     decided_by: str | None = None
     thresholds: Literal["tuned", "default"] | None = None
     missing_parts: tuple[str, ...] = ()

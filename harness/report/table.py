@@ -144,6 +144,7 @@ def doubts_of(facts: Facts) -> list[str]:
     marks = ["RANDOM WEIGHTS: the numbers say nothing about the system"] if facts.weights == "untrained" else []
     marks += ["oracle: sees the references"] if facts.oracle else []
     marks += ["decision tuned on a forbidden split"] if facts.tuned_on_forbidden else []
+    marks += trained_marks(facts)
     marks += fitted_marks(facts)
     marks += [f"WITHOUT {part}" for part in facts.missing_parts]
     marks += [f"scenes made on {facts.made_on} kinds of machines"] if facts.made_on > 1 else []
@@ -153,10 +154,17 @@ def doubts_of(facts: Facts) -> list[str]:
 
 def fitted_marks(facts: Facts) -> list[str]:
     """That the decision was fitted to what it is scored on, all or some of it; else nothing."""
-    if not facts.fitted_here:
-        return []
-    some = f"{facts.fitted_here:,} of " if facts.fitted_here < facts.n_expected else ""
-    return [f"decision fitted to {some}these mixtures"]
+    return [f"decision fitted to {_some(facts, facts.fitted_here)}these mixtures"] if facts.fitted_here else []
+
+
+def trained_marks(facts: Facts) -> list[str]:
+    """That the weights were trained on what sounds in the mixtures, all or some of them; else nothing."""
+    count = facts.trained_here
+    return [f"weights trained on recordings of {_some(facts, count)}these mixtures"] if count else []
+
+
+def _some(facts: Facts, count: int) -> str:
+    return f"{count:,} of " if count < facts.n_expected else ""
 
 
 def settings_of(about: About) -> list[str]:

@@ -170,7 +170,7 @@ def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object, 
     tuned += _earned(provenance.get("cross_validated_gain_db"))
     missing = provenance.get("missing_parts")
     doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
-    doubts += [str(provenance[key]) for key in ("partial", "unverified") if provenance.get(key)]
+    doubts += [str(provenance[key]) for key in ("partial", "unverified", "trained_on") if provenance.get(key)]
     tuned = f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
     before = provenance.get(BEFORE)
     if not isinstance(before, Mapping):

@@ -7,7 +7,8 @@ alone.
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +28,8 @@ from s5eval.systems.interface import (
     System,
     sharing,
 )
+
+_START = re.compile("[0-9a-f]{12}")
 
 _CONTRACT = "(the contract is s5eval/systems/interface.py)"
 
@@ -121,6 +124,28 @@ def inspect_files(name: str, system: object, ids: Sequence[str], expected: Seque
             f"system {name!r}: inspect() returned a {type(found).__name__}, expected a list of Finding {_CONTRACT}"
         )
     return list(found)
+
+
+def stated_recordings(name: str, system: object) -> frozenset[str]:
+    """What a system with the optional `trained_on` was trained on, by the starts of digests; else nothing.
+
+    Raises:
+        UsageError: it is something else than a collection of such texts.
+    """
+    with contained(name, "the attribute trained_on"):
+        told: object = getattr(system, "trained_on", ())
+        listed = list(told) if isinstance(told, Collection) and not isinstance(told, str | bytes) else None
+    wrong = [told] if listed is None else [text for text in listed if not _is_start(text)]
+    if listed is None or wrong:
+        raise UsageError(
+            f"system {name!r}: trained_on is or holds {wrong[0]!r:.60}, expected a collection of the first twelve "
+            f"hexadecimal digits of the SHA-256 of each recording, in lower case {_CONTRACT}"
+        )
+    return frozenset(map(str, listed))
+
+
+def _is_start(text: object) -> bool:
+    return isinstance(text, str) and _START.fullmatch(text) is not None
 
 
 def check_proposals(proposals: object, n: int) -> Sequence[Proposal]:

@@ -180,7 +180,12 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
         schema_version=SCHEMA_VERSION,
         status="running",
         config=replace(first.config, shard=None),
-        about=replace(about, fitted_here=fitted_here(first.decision.provenance, whole), made_on=len(made)),
+        about=replace(
+            about,
+            fitted_here=fitted_here(first.decision.provenance, whole),
+            trained_here=sum(record.about.trained_here for record in records),
+            made_on=len(made),
+        ),
         n_expected=len(whole.mixtures),
         sittings=sittings,
         seconds=seconds,

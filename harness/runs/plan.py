@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.words import counted
-from s5eval.data_manifests.described import with_conditions
+from s5eval.data_manifests.described import digests_of_recordings, with_conditions
 from s5eval.data_manifests.manifest import FOLDER, Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.fitted_mixtures import fitted_here
@@ -25,7 +25,13 @@ from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, manifest_facts, shallow
 from s5eval.harness.record.same_system import system_digest
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
-from s5eval.harness.runs.contract import build_system, inspect_files, read_fingerprint, stated_missing_parts
+from s5eval.harness.runs.contract import (
+    build_system,
+    inspect_files,
+    read_fingerprint,
+    stated_missing_parts,
+    stated_recordings,
+)
 from s5eval.harness.runs.engine import Engine
 from s5eval.harness.runs.guard import Guard, TimeLimit
 from s5eval.harness.runs.shards import part_of
@@ -57,6 +63,7 @@ class Plan:
     fingerprint: Mapping[str, Json]
     device: str
     findings: tuple[Finding, ...]
+    trained_here: int
     staff: Staff | None
     working_folder: Path
 
@@ -141,9 +148,22 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
         listed = "\n".join(f"  {finding}" for finding in findings[:20])
         raise DataError(f"`strict`: {counted(len(findings), 'finding')} about the files\n{listed}")
     fingerprint = read_fingerprint(config.system, system)
+    trained_here = _trained_here(config, stated_recordings(config.system, system), expected)
     staff = within_memory(staff, config)
     chosen = _chosen(config, system, fingerprint)
-    return Plan(config, manifest, shard, system, chosen, fingerprint, device, findings, staff, working_folder)
+    return Plan(
+        config=config,
+        manifest=manifest,
+        shard=shard,
+        system=system,
+        chosen=chosen,
+        fingerprint=fingerprint,
+        device=device,
+        findings=findings,
+        trained_here=trained_here,
+        staff=staff,
+        working_folder=working_folder,
+    )
 
 
 def with_decision_of(plan: Plan, config: RunConfig) -> Plan:
@@ -153,6 +173,14 @@ def with_decision_of(plan: Plan, config: RunConfig) -> Plan:
         UsageError: see `choose_decision`.
     """
     return replace(plan, config=config, chosen=_chosen(config, plan.system, plan.fingerprint))
+
+
+def _trained_here(config: RunConfig, trained_on: Collection[str], ids: Sequence[str]) -> int:
+    """In how many of the mixtures a target is a recording that the system says it was trained on."""
+    if not trained_on:
+        return 0
+    told = digests_of_recordings(ids, config.data, dataset=config.dataset, split=config.split)
+    return sum(not known.isdisjoint(trained_on) for known in told.values())
 
 
 def _chosen(config: RunConfig, system: System | OracleSystem, fingerprint: Mapping[str, Json]) -> ChosenDecision:
@@ -214,6 +242,7 @@ def run_record(plan: Plan) -> RunRecord:
         set=() if isinstance(plan.system, FolderSystem) else _settings(config.settings.get("system", {})),
         tuned_on_forbidden=is_tuned_on_forbidden(plan.decision),
         fitted_here=fitted_here(plan.decision.provenance, facts),
+        trained_here=plan.trained_here,
         decided_by=plan.chosen.decided_by,
         thresholds=plan.chosen.thresholds,
         missing_parts=plan.missing_parts,

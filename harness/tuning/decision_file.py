@@ -7,10 +7,12 @@ from typing import Any
 
 import yaml
 
+from s5eval.data_manifests.common.digests import digest_text
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.sealed import seal_comment
-from s5eval.harness.record.fitted_mixtures import KEY, digest_text
+from s5eval.data_manifests.common.words import counted
+from s5eval.harness.record.fitted_mixtures import KEY
 from s5eval.harness.record.reading import facts_of, unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.same_system import digest_of
@@ -32,13 +34,20 @@ def inherited_marks(records: Sequence[RunRecord], used: Sequence[int]) -> dict[s
     Returns:
         `tuned_on_forbidden`: one of them is on a split that forbids tuning, or its own decision, which the new one
         begins with, carries that mark. Only where there are any: `missing_parts` of the system; `partial`, of how many
-        mixtures; `unverified`, tables without digests.
+        mixtures; `unverified`, tables without digests; `trained_on`, that the weights were trained on what sounds in
+        how many of them.
     """
     lacking = {part for record in records for part in record.about.missing_parts}
     missing = sorted(lacking - {TUNED})  # of the decision, which is another one now
     parts = [part_mark(count, whole(facts_of(record))) for count, record in zip(used, records, strict=True)]
     doubts = [unverified(record) or "" for record in records]
-    said = {"partial": [part for part in parts if part], "unverified": [doubt for doubt in doubts if doubt]}
+    counts = [record.about.trained_here for record in records]
+    heard = [f"trained on recordings of {counted(count, 'mixture')} of it" for count in counts if count]
+    said = {
+        "partial": [part for part in parts if part],
+        "unverified": [doubt for doubt in doubts if doubt],
+        "trained_on": heard,
+    }
     return {
         "tuned_on_forbidden": any(_is_forbidden(record) for record in records),
         **({"missing_parts": missing} if missing else {}),
@@ -76,6 +85,7 @@ def inherited_lines(provenance: Mapping[str, Any], done: str) -> list[str]:
     lines = [f"{done} a run without {part}" for part in provenance.get("missing_parts", ())]
     lines += [f"{done} a part: {provenance['partial']}"] if "partial" in provenance else []
     lines += [f"{done} a run that was {provenance['unverified']}"] if "unverified" in provenance else []
+    lines += [f"{done} a run {provenance['trained_on']}"] if "trained_on" in provenance else []
     if provenance.get("tuned_on_forbidden"):
         lines.append(f"{done} a forbidden split: every run that uses this file carries the mark")
     return ["", *lines] if lines else []

@@ -20,6 +20,7 @@ from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Json
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.resources import trained_on
 from s5eval.systems.weight_files import file_digest, joint_digest
 from s5eval.systems.weights import UNTRAINED, PartLoader, check_folder, choose_folder, decision_beside, seeded
 
@@ -138,6 +139,7 @@ class _BaselineBuilder:
             ],
             decision,
             facts=facts,
+            trained_on=trained_on(self.folder),
         )
 
     def part(self, role: str, name: str) -> nn.Module:

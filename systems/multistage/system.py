@@ -30,6 +30,7 @@ from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.resources import trained_on
 from s5eval.systems.spatial_filter import SpatialFilterStage
 from s5eval.systems.weight_files import joint_digest, load_strictly, read_tensors
 from s5eval.systems.weights import EXPORTED, UNTRAINED, PartLoader, choose_folder, decision_beside, seeded, typed
@@ -133,7 +134,7 @@ class _MultistageBuilder:
             "thresholds": thresholds,
             **({"missing_parts": self.missing} if self.missing else {}),
         }
-        return Pipeline(stages, decision, facts=facts)
+        return Pipeline(stages, decision, facts=facts, trained_on=trained_on(self.folder))
 
     def separation(self, m2d: M2D) -> SeparationStage:
         separator = self.part("uss", DeFTMambaUSS)

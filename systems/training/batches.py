@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from s5eval.data_manifests.common.digests import digest_text
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import NO_SOURCE
@@ -116,11 +117,14 @@ def heard(settings: DataSettings) -> list[dict[str, Any]]:
     """
     shares = settings.shares()
     total = sum(shares.values())
-    told: list[dict[str, Any]] = []
-    for name, share in shares.items():
-        known = {"folder": PROCEDURAL} if name == PROCEDURAL else open_recordings(Path(name), "train").described()
-        told.append({"share": round(share / total, 4), **known})
-    return told
+    return [{"share": round(share / total, 4), **_material(name)} for name, share in shares.items()]
+
+
+def _material(name: str) -> dict[str, Any]:
+    if name == PROCEDURAL:
+        return {"folder": PROCEDURAL}
+    known = open_recordings(Path(name), "train").described()
+    return {**known, "contents": digest_text(known["contents"].values())}  # names of files are none of a card's concern
 
 
 def heard_entry(material: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from sealed_files import as_version_1, edit_record
 
-from s5eval.harness.record.fitted_mixtures import KEY, digest_text, fitted_here
+from s5eval.data_manifests.common.digests import digest_text
+from s5eval.harness.record.fitted_mixtures import KEY, fitted_here
 from s5eval.harness.record.run_record import DataFacts
 from s5eval.harness.runs.rescore import rescore
 

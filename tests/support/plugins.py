@@ -22,6 +22,7 @@ class Omni:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
         self.decision = Decision()
+        self.trained_on = config.get("trained_on", ())
         self.seen = 0
 
     def fingerprint(self) -> Mapping[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sealed_files import edit_record
 
+from s5eval.data_manifests.common.digests import digest_text
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.scan import scenes_digest
-from s5eval.harness.record.fitted_mixtures import KEY, digest_text, fitted_here
+from s5eval.harness.record.fitted_mixtures import KEY, fitted_here
 from s5eval.harness.record.run_record import DataFacts
 from s5eval.harness.record.scene_identity import scene_identities
 

@@ -1,5 +1,6 @@
 """Batches of scenes: what cards say of their material, and what becomes of errors in a loader's processes."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ def _settings(folder: Path, value: float, **data: object) -> DataSettings:
 def test_a_folder_that_is_called_like_the_procedural_sounds_is_a_folder_of_recordings(tmp_path: Path) -> None:
     material = heard(_settings(tmp_path / "foley", 0.1))
     assert heard_entry(material) == {"data": "foley 1", "recordings": [material[0]["digest"]]}
+    (content,) = (tmp_path / "foley").rglob("*.wav")
+    assert material[0]["contents"] == hashlib.sha256(content.read_bytes()).hexdigest()[:12]
     assert heard_entry(heard(read_plan("mini/segmentation").recipe.data)) == {"data": "procedural (mini/train)"}
 
 
