@@ -124,8 +124,12 @@ def _identity(folder: Path) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def find_audio(folder: Path) -> list[Path]:
+def find_audio(folder: Path, *, absent: bool = False) -> list[Path]:
     """All recordings below a folder, in order; hidden files are none.
+
+    Args:
+        folder: where to look.
+        absent: list those as well whose content has not been fetched.
 
     Raises:
         DataError: a folder cannot be read, or the content of a recording has not been fetched.
@@ -133,7 +137,8 @@ def find_audio(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = [folder / name for name in walk_folder(folder).names if PurePosixPath(name).suffix in AUDIO_SUFFIXES]
-    refuse_absent(found)
+    if not absent:
+        refuse_absent(found)
     return sorted(found)
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -159,7 +159,8 @@ def _named(labels: Counter[str]) -> str:
 
 
 def _check_scene(scene: Scene) -> list[Finding]:
-    length, findings = _check_file(scene.mixture.path, MIXTURE_CHANNELS)
+    mixture = read_whole(scene.mixture.path, channels=MIXTURE_CHANNELS, rate=SAMPLE_RATE)
+    length, findings = mixture.samples, [*mixture.findings]
     if length not in (None, MIXTURE_SAMPLES):
         message = f"{length} samples, expected {MIXTURE_SAMPLES} (10 s)"
         findings.append(Finding("length", "error", str(scene.mixture.path), message))
@@ -167,10 +168,10 @@ def _check_scene(scene: Scene) -> list[Finding]:
         findings.append(Finding("label", "error", str(scene.mixture.path), scene.problem))
     findings += _check_indices(scene)
     for reference in scene.references or ():
-        samples, found = _check_file(reference.path, 1)
-        findings += found
-        if samples is not None and length is not None and samples != length:
-            message = f"{samples} samples, its mixture has {length}"
+        dry = read_whole(reference.path, channels=1, rate=SAMPLE_RATE)
+        findings += dry.findings
+        if dry.samples is not None and length is not None and dry.samples != length:
+            message = f"{dry.samples} samples, its mixture has {length}"
             findings.append(Finding("length", "error", str(reference.path), message))
     return findings
 
@@ -204,33 +205,59 @@ def _check_indices(scene: Scene) -> list[Finding]:
     return [Finding("missing", "error", str(scene.mixture.path), message)]
 
 
-def _check_file(path: Path, channels: int) -> tuple[int | None, list[Finding]]:
-    """Length in samples (None when it cannot be known) and what is wrong with one file, read with its own header."""
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file of audio that was read to its end.
+
+    Attributes:
+        samples: of each channel; None: that cannot be known.
+        rate: in Hz, by its header.
+        peak: the largest magnitude; full scale is 1.
+        findings: what is wrong with it.
+    """
+
+    samples: int | None
+    rate: int
+    peak: float
+    findings: tuple[Finding, ...]
+
+
+def read_whole(path: Path, *, channels: int | None = None, rate: int | None = None) -> ReadFile:
+    """Read one file with its own header, and say what is wrong with it.
+
+    Args:
+        path: of the file.
+        channels: how many it must have; None: any.
+        rate: in Hz, which it must have; None: any.
+    """
     findings = []
 
     def add(rule: str, message: str) -> None:
         findings.append(Finding(rule, "error", str(path), message))
 
+    samples, peak, found_rate = None, 0.0, rate or SAMPLE_RATE
     if problem := not_a_file(path):
         add("missing", problem)
-        return None, findings
+        return ReadFile(None, found_rate, peak, tuple(findings))
     try:
         info = soundfile.info(path) if path.stat().st_size else None
-        rate, found = (info.samplerate, info.channels) if info is not None else (SAMPLE_RATE, channels)
-        if rate != SAMPLE_RATE:
-            add("rate", f"the sample rate is {rate} Hz, expected {SAMPLE_RATE} Hz")
-        if found != channels:
+        found = channels or 1
+        if info is not None:
+            found_rate, found = info.samplerate, info.channels
+        if rate is not None and found_rate != rate:
+            add("rate", f"the sample rate is {found_rate} Hz, expected {rate} Hz")
+        if channels is not None and found != channels:
             add("channels", f"{found} channels, expected {channels}")
-        length, peak = 0, 0.0
-        for block in read_blocks(path, channels=found, sample_rate=rate):
+        length = 0
+        for block in read_blocks(path, channels=found, sample_rate=found_rate):
             length += block.shape[1]
             peak = max(peak, float(np.abs(block).max()))
+        samples = length
         if peak > _LOUDEST:
             add("scale", f"peaks at {peak:.0f} times full scale: integers written as float? expected about 1 at most")
-        return length, findings
     except soundfile.SoundFileError as error:
         add("unreadable", f"cannot be read as audio: {str(error).partition(': ')[2] or error}")
     except AudioError as error:
         message = str(error).removeprefix(f"{path}: ")
         add(error.rule, message)
-    return None, findings
+    return ReadFile(samples, found_rate, peak, tuple(findings))

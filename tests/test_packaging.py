@@ -20,7 +20,7 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 ROOMS = {
     "data_manifests": "common containers pcm | conditions download labels wav_writing | naming | listing layouts "
     "| audio mapping | records | importing in_step synthesis | scan sets | manifest training_scenes "
-    "| described plain_folder verify",
+    "| described plain_folder verify | verify_recordings",
     "systems": "batching card device energy estimates expected_score hooks settings | decision resources weight_files "
     "| decision_reading interface networks | parameter_count pipeline profiling registry spatial_filter stage_store "
     "| training weights | baseline bounds folder multistage",

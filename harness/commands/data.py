@@ -1,6 +1,7 @@
 """`s5eval data`: what sets there are, and getting, making and checking them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,33 @@ def list_sets(data: Path | None, as_json: bool) -> int:
 
 @command.command(
     "verify",
-    short_help="Check every file of a split and list every finding.",
-    example="s5eval data verify --data DIR --split dev-test",
+    short_help="Check every file of a split, or every recording.",
+    example="s5eval data verify --data DIR --split dev-test\ns5eval data verify --recordings MY_SOUNDS",
 )
 @data_options
+@click.option(
+    "--recordings",
+    multiple=True,
+    type=PathType,
+    metavar="DIR",
+    help="Check this folder of recordings instead, as `train` and `data make` take it; may be repeated.",
+)
 @json_option
 @click.pass_context
-def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options: Any) -> int:
+def verify_set(
+    context: click.Context, /, as_json: bool, strict: bool, recordings: tuple[Path, ...], **options: Any
+) -> int:
     """Check every file of a split, as it stands, and list every finding. The exit code is 3 when something is wrong.
 
     Nothing is made or repaired. Whatever a run only warns of is an error here, so --strict changes nothing.
+
+    With --recordings, every recording is read, in all splits or that of --split: files that a training would stumble
+    over, takes that lie in two splits, and how much there is of each class.
     """
+    if recordings:
+        if others := {"data", "dataset", "limit", "only", "strict"} & given_options(context):
+            raise UsageError(f"--{min(others)} is of sets of scenes and does not go with --recordings")
+        return _verify_recordings(recordings, options["split"], as_json=as_json)
     from s5eval.data_manifests.common.words import counted
     from s5eval.data_manifests.manifest import open_manifest
     from s5eval.data_manifests.verify import verify
@@ -108,6 +125,16 @@ def verify_set(context: click.Context, /, as_json: bool, strict: bool, **options
             echo(in_options(str(finding), command))
         echo(f"{counted(mixtures, 'mixture')}, {counted(len(findings), 'finding')}")
     return DataError.exit_code if findings else 0
+
+
+def _verify_recordings(folders: Sequence[Path], split: str | None, *, as_json: bool) -> int:
+    from s5eval.data_manifests.verify_recordings import verify_recordings
+    from s5eval.harness.report.recordings_table import verified_text
+
+    with show_making("checking") as making:
+        found = verify_recordings(folders, split=split, progress=making)
+    echo(json.dumps(found.as_dict(), indent=1) if as_json else verified_text(found))
+    return DataError.exit_code if found.findings else 0
 
 
 @command.command(

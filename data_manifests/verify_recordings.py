@@ -1,0 +1,191 @@
+"""Whether folders of recordings are sound, before a training has heard them for an hour or a set is made of them.
+
+A training reads what it draws, so a broken file ends it where that file is drawn first; and a take that lies in two
+splits makes every number on the second one too good without a word. Both are found here, in one pass over all files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from s5eval.data_manifests.common.digests import UNREADABLE, content_digests
+from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.labels import CLASSES, label_problem
+from s5eval.data_manifests.listing import find_audio, is_hidden
+from s5eval.data_manifests.records import SAMPLE_RATE
+from s5eval.data_manifests.synthesis.sofa import open_sofa
+from s5eval.data_manifests.verify import read_whole
+
+INTERFERENCE = "interference"
+"""Stands for the class of what is no target."""
+
+_OTHER_FOLDERS = ("sound_event", INTERFERENCE, "noise", "room_ir", "metadata", "soundscape", "oracle_target")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """The recordings of one class in one split of all folders together.
+
+    Attributes:
+        split: name of the folders' sub-folders.
+        label: the class, or `interference`.
+        files: how many can be read.
+        seconds: their length together.
+    """
+
+    split: str
+    label: str
+    files: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRecordings:
+    """What was found.
+
+    Attributes:
+        rows: by split and class, in their order, `interference` last; every split has all 18 classes.
+        findings: see `verify_recordings`.
+    """
+
+    rows: tuple[ClassRow, ...]
+    findings: tuple[Finding, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        findings = [finding.as_dict() for finding in self.findings]
+        return {"ok": not findings, "classes": [asdict(row) for row in self.rows], "findings": findings}
+
+
+@dataclass(frozen=True, slots=True)
+class _Take:
+    path: Path
+    split: str
+    label: str
+
+
+def verify_recordings(
+    folders: Sequence[Path], *, split: str | None = None, progress: CountProgress | None = None
+) -> VerifiedRecordings:
+    """Read every recording of folders, as a training or `make_recorded` would, and look for takes in two places.
+
+    Args:
+        folders: of recordings, see `s5eval.data_manifests.synthesis.recordings`.
+        split: read and count this one alone; takes that it shares with another one are found all the same. None: all.
+        progress: is told (files read, files in all).
+
+    Returns:
+        Counts by class, and findings, all errors: rules `missing`, `empty`, `truncated`, `unreadable`, `non-finite`,
+        `scale`, `silent` (nothing but zeros), `label` (a folder that is no class), `room` (measured responses that
+        cannot be used), `leak` (one content in two splits), `copy` (twice in one split).
+
+    Raises:
+        UsageError: no folder has this split.
+        DataError: a folder has no recordings at all.
+
+    Example:
+        `[str(finding) for finding in verify_recordings([Path("MY_SOUNDS")]).findings]`
+    """
+    splits = {folder: _splits(folder) for folder in folders}
+    found = sorted({name for names in splits.values() for name in names})
+    if split is not None and split not in found:
+        raise UsageError(f"no split {split!r} in {', '.join(map(str, folders))}; found: {', '.join(found)}")
+    findings: list[Finding] = []
+    takes: list[_Take] = []
+    for folder, names in splits.items():
+        for name in names:
+            takes += _takes(folder, name, findings if split in (None, name) else [])
+    read = [take for take in takes if split in (None, take.split)]
+    counted: dict[tuple[str, str], list[float]] = {}
+    for done, take in enumerate(read, 1):
+        whole = read_whole(take.path)
+        findings += whole.findings
+        if not whole.findings and not whole.peak:
+            findings.append(
+                Finding("silent", "error", str(take.path), "nothing but zeros: no source can be made of it")
+            )
+        if whole.samples:
+            counted.setdefault((take.split, take.label), []).append(whole.samples / whole.rate)
+        if progress is not None:
+            progress(done, len(read))
+    findings += _copies(takes, split)
+    for folder in folders:
+        findings += _rooms(folder, found if split is None else [split])
+    rows = [
+        ClassRow(name, label, len(lengths), round(sum(lengths), 3))
+        for name in (found if split is None else [split])
+        for label in (*CLASSES, INTERFERENCE)
+        for lengths in [counted.get((name, label), [])]
+    ]
+    return VerifiedRecordings(tuple(rows), tuple(findings))
+
+
+def _splits(folder: Path) -> list[str]:
+    """The splits of a folder: those of the official layout, else every folder that holds folders with recordings."""
+    official = folder / "sound_event"
+    root = official if official.is_dir() else folder
+    names = [path.name for path in sorted(root.iterdir()) if path.is_dir()] if root.is_dir() else []
+    splits = [
+        name
+        for name in names
+        if not is_hidden(name)
+        and (root == official or name not in _OTHER_FOLDERS)
+        and any(path.is_dir() for path in (root / name).iterdir())
+    ]
+    if not splits:
+        raise DataError(f"{folder}: no recordings; expected sound_event/SPLIT/CLASS/… or SPLIT/CLASS/… below it")
+    return splits
+
+
+def _takes(folder: Path, split: str, findings: list[Finding]) -> Iterator[_Take]:
+    """Every recording of a split; what is wrong with folders joins the findings."""
+    official = folder / "sound_event" / split
+    targets = official if official.is_dir() else folder / split
+    for place, of_targets in ((targets, True), (folder / INTERFERENCE / split, False)):
+        for kind in sorted(place.iterdir()) if place.is_dir() else ():
+            if is_hidden(kind.name) or not kind.is_dir():
+                continue
+            if of_targets and (problem := label_problem(kind.name)):
+                findings.append(Finding("label", "error", str(kind), problem))
+                continue
+            try:
+                paths = find_audio(kind, absent=True)
+            except DataError as error:
+                findings.append(Finding("missing", "error", str(kind), str(error).removeprefix(f"{kind}: ")))
+                continue
+            for path in paths:
+                yield _Take(path, split, kind.name if of_targets else INTERFERENCE)
+
+
+def _copies(takes: Sequence[_Take], split: str | None) -> Iterator[Finding]:
+    """Recordings of one content, each with the first of them; in another split it is a leak."""
+    contents: Mapping[Path, str] = content_digests([take.path for take in takes])
+    first: dict[str, _Take] = {}
+    for take in takes:
+        content = contents[take.path]
+        if content == UNREADABLE:
+            continue
+        other = first.setdefault(content, take)
+        if other is take or split not in (None, take.split, other.split):
+            continue
+        if other.split != take.split:
+            message = f"the same recording as {other.path}: what {other.split} has heard, {take.split} cannot judge"
+            yield Finding("leak", "error", str(take.path), message)
+        else:
+            message = f"the same recording as {other.path}: it would be drawn twice as often, as two sources of a scene"
+            yield Finding("copy", "error", str(take.path), message)
+
+
+def _rooms(folder: Path, splits: Sequence[str]) -> Iterator[Finding]:
+    for split in splits:
+        for path in sorted((folder / "room_ir" / split).glob("[!.]*.sofa")):
+            try:
+                rate = open_sofa(path).sample_rate
+            except DataError as error:
+                yield Finding("room", "error", str(path), str(error).removeprefix(f"{path}: "))
+                continue
+            if rate != SAMPLE_RATE:
+                yield Finding("room", "error", str(path), f"responses at {rate} Hz; resample them to {SAMPLE_RATE} Hz")
