@@ -15,8 +15,7 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.labels import CLASSES, label_problem
 from s5eval.data_manifests.listing import find_audio, is_hidden
-from s5eval.data_manifests.records import SAMPLE_RATE
-from s5eval.data_manifests.synthesis.sofa import open_sofa
+from s5eval.data_manifests.synthesis.recordings import open_room, room_files
 from s5eval.data_manifests.verify import read_whole
 
 INTERFERENCE = "interference"
@@ -181,11 +180,8 @@ def _copies(takes: Sequence[_Take], split: str | None) -> Iterator[Finding]:
 
 def _rooms(folder: Path, splits: Sequence[str]) -> Iterator[Finding]:
     for split in splits:
-        for path in sorted((folder / "room_ir" / split).glob("[!.]*.sofa")):
+        for path in room_files(folder, split):
             try:
-                rate = open_sofa(path).sample_rate
+                open_room(path)
             except DataError as error:
                 yield Finding("room", "error", str(path), str(error).removeprefix(f"{path}: "))
-                continue
-            if rate != SAMPLE_RATE:
-                yield Finding("room", "error", str(path), f"responses at {rate} Hz; resample them to {SAMPLE_RATE} Hz")

@@ -22,8 +22,11 @@ from s5eval.data_manifests.synthesis.rooms import RoomBank
 from s5eval.data_manifests.synthesis.scene import Material, make_scene
 from s5eval.data_manifests.synthesis.write import default_workers, write_scenes
 
-VERSION = 1
-"""Changes whenever a sample of such a set changes, the material being the same."""
+VERSION = 2
+"""Changes whenever a sample of such a set changes, the material being the same.
+
+2: no target is a part of a recording in which nothing sounds; sets that had none are what they were.
+"""
 
 ROOMS = 8
 """Simulated rooms of a set, unless another number is asked for."""
@@ -81,21 +84,23 @@ class RecordedScene:
 
     def make(self) -> SynthesizedScene:
         """The scene's audio."""
-        material = _material(self.of.folders, self.of.split, self.of.seed, self.of.rooms)
-        scene = make_scene(seed=self.of.seed, index=self.index, material=material, recipe=RECIPE)
+        scene = make_scene(seed=self.of.seed, index=self.index, material=_material(self.of), recipe=RECIPE)
         return replace(scene, recordings=self.of.named(scene.recordings or ()))
 
 
 @cache
-def _material(folders: tuple[Path, ...], split: str, seed: int, rooms: int) -> Material:
-    """A class is drawn from every folder that has it with equal chance, and interference likewise."""
-    opened = [open_recordings(folder, split) for folder in folders]
+def _material(of: RecordedSet) -> Material:
+    """A class is drawn from every folder that has it with equal chance, and interference likewise.
+
+    The set has the digests of its folders: recordings that were changed since are others, and are opened anew.
+    """
+    opened = [open_recordings(folder, of.split) for folder in of.folders]
     measured, backgrounds = rooms_of(opened)
     interference = tuple((1.0, folder.interference) for folder in opened if folder.interference is not None)
     return Material(
         MixedSources(tuple((1.0, folder.targets) for folder in opened)),
         PooledSources(interference) if interference else mini_material("valid").interference,
-        measured or RoomBank(_ROOM_SEEDS + seed, rooms),
+        measured or RoomBank(_ROOM_SEEDS + of.seed, of.rooms),
         backgrounds,
     )
 

@@ -104,7 +104,10 @@ def synthesize(metadata: Mapping[str, Any], root: Path) -> SynthesizedScene:
 
     noise = np.zeros((room.n_channels, length), dtype=np.float32)
     for event in metadata["bg_events"]:
-        noise = noise + _background(event, config, length, root)
+        background = _background(event, config, length, root)
+        if len(background) not in (1, room.n_channels):  # of one channel every channel gets the same
+            raise DataError(f"{event['source_file']}: {len(background)} channels, the room has {room.n_channels}")
+        noise = noise + background
     before, after = stored["direct_range_ms"]
     scene = assemble(
         targets=placed(metadata["fg_events"]),

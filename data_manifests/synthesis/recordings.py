@@ -18,9 +18,10 @@ from typing import Any
 from s5eval.data_manifests.common.digests import UNREADABLE, content_digests, digest_start
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.licences import licence_class
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.listing import find_audio
-from s5eval.data_manifests.records import SAMPLE_RATE
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.data_manifests.synthesis.scene import Room
 from s5eval.data_manifests.synthesis.sofa import SofaRoom, open_sofa
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FolderSources
@@ -115,8 +116,8 @@ def open_recordings(root: Path, split: str, augmentation: DurationAugmentation =
         augmentation: how short and long Percussion is drawn.
 
     Raises:
-        DataError: no recordings, a class that is none of the 18, a room at another rate, or measured rooms without
-            backgrounds.
+        DataError: no recordings, a class that is none of the 18, a measured room that no scene can be made in
+            (`open_room`), or measured rooms without backgrounds.
     """
     official, plain = root / "sound_event" / split, root / split
     targets = FolderSources(plain if plain.is_dir() and not official.is_dir() else official, augmentation)
@@ -124,15 +125,34 @@ def open_recordings(root: Path, split: str, augmentation: DurationAugmentation =
         if problem := label_problem(label):
             raise DataError(f"{targets.root / label}: {problem}")
     others = root / "interference" / split
-    rooms = [open_sofa(path) for path in sorted((root / "room_ir" / split).glob("[!.]*.sofa"))]
-    for room in rooms:
-        if room.sample_rate != SAMPLE_RATE:
-            raise DataError(f"{room.path}: responses at {room.sample_rate} Hz; resample them to {SAMPLE_RATE} Hz")
+    rooms = [open_room(path) for path in room_files(root, split)]
     noise = root / "noise" / split
     backgrounds = tuple(find_audio(noise))
     if rooms and not backgrounds:
         raise DataError(f"{noise}: no background recordings; measured rooms need them (four channels, .wav or .flac)")
     return Recordings(root, split, targets, FolderSources(others) if others.is_dir() else None, rooms, backgrounds)
+
+
+def room_files(root: Path, split: str) -> list[Path]:
+    """The files of measured rooms in one split of a folder, in order."""
+    return sorted((root / "room_ir" / split).glob("[!.]*.sofa"))
+
+
+def open_room(path: Path) -> SofaRoom:
+    """A measured room that scenes can be made in.
+
+    Raises:
+        DataError: it cannot be read, is at another rate than the scenes, or has not their four channels.
+    """
+    room = open_sofa(path)
+    if room.sample_rate != SAMPLE_RATE:
+        raise DataError(f"{path}: responses at {room.sample_rate} Hz; resample them to {SAMPLE_RATE} Hz")
+    if room.n_channels != MIXTURE_CHANNELS:
+        raise DataError(
+            f"{path}: responses of {counted(room.n_channels, 'channel')}, expected {MIXTURE_CHANNELS} "
+            "(first-order Ambisonics)"
+        )
+    return room
 
 
 def rooms_of(folders: Sequence[Recordings]) -> tuple[list[Room], tuple[Path, ...]]:

@@ -235,20 +235,27 @@ def render_scene(drawn: DrawnScene) -> SynthesizedScene:
 
 
 def make_scene(*, seed: int, index: int, material: Material, recipe: Recipe) -> SynthesizedScene:
-    """Scene `index` of the series `seed`, for a set of 16-bit files: one that would not fit (peak of 1 or above) is
-    drawn anew. Its `recordings` are paths.
+    """Scene `index` of the series `seed`, for a set of 16-bit files.
+
+    It is drawn anew where it would not fit (a peak of 1 or above), and where a draw met digital silence in a recording:
+    a target of which nothing sounds would lift every floor of the set by tens of decibels. Its `recordings` are paths.
 
     Raises:
-        DataError: see `draw_scene` and `render_scene`.
+        DataError: see `draw_scene` and `render_scene`; or a hundred draws in a row came to nothing, with the reason.
     """
-    attempt = 0
-    while True:
+    for attempt in range(100):
         drawn = draw_scene(seed=seed, index=index, material=material, recipe=recipe, attempt=attempt)
         scene = render_scene(drawn)
-        if abs(scene.mixture).max() < 1 and (scene.dry.size == 0 or abs(scene.dry).max() < 1):
+        silent = [label for label, dry in zip(scene.labels, scene.dry, strict=True) if not dry.any()]
+        fits = abs(scene.mixture).max() < 1 and (scene.dry.size == 0 or abs(scene.dry).max() < 1)
+        if fits and not silent:
             heard = files_of(event.clip for event in drawn.targets)
             return replace(scene, recordings=tuple(sorted(map(str, heard))))
-        attempt += 1
+        why = f"nothing sounds where {silent[0]} was drawn" if silent else "its peak is 1 or more"
+    raise DataError(
+        f"scene {index}: none of a hundred draws can be used, of the last {why}; look at the recordings "
+        "(`s5eval data verify` reads them all)"
+    )
 
 
 def _placed(drawn: DrawnScene, events: Sequence[DrawnEvent]) -> list[PlacedEvent]:

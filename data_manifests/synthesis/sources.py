@@ -115,7 +115,7 @@ class FileClip:
     @property
     def seconds(self) -> float:
         """Its length by the file's header."""
-        return _file_seconds(self.path)
+        return _file_seconds(self.path, *_stamp(self.path))
 
     def read(self, start: float, seconds: float) -> Audio:
         """See `Clip.read`; channels are averaged."""
@@ -254,6 +254,15 @@ def _pick(rng: Rng, clips: Sequence[FileClip]) -> FileClip:
     return clips[int(rng.integers(len(clips)))]
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        state = path.stat()
+    except OSError:  # reading it says why
+        return ()
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
 @lru_cache(maxsize=65536)
-def _file_seconds(path: Path) -> float:
+def _file_seconds(path: Path, *stamp: int) -> float:
+    """Length of a file that has not been changed since: `stamp` is what would tell."""
     return audio_seconds(path)

@@ -48,8 +48,9 @@ def test_a_made_set_tells_the_recordings_that_were_drawn(
     out = make_recorded(recordings, split="valid", count=8, seed=3, rooms=1, workers=1, out=tmp_path / "set")
     ids = [f"recorded_valid_{index:04d}" for index in range(8)]
     told = recordings_of([*ids, "another"], out)
-    starts = [open_recordings(folder, "valid").digest()[7:19] for folder in recordings]
-    material = recorded._material(recordings, "valid", 3, 1)
+    digests = tuple(open_recordings(folder, "valid").digest() for folder in recordings)
+    starts = [digest[7:19] for digest in digests]
+    material = recorded._material(recorded.RecordedSet(recordings, "valid", 3, 1, digests))
     for index, id_ in enumerate(ids):
         drawn = draw_scene(seed=3, index=index, material=material, recipe=short_scenes)
         below = {(path.parents[2], path) for event in drawn.targets for path in event.clip.files}

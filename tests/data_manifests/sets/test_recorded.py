@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tiny_dev_set import write_sofa
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
@@ -21,6 +22,7 @@ from s5eval.data_manifests.sets.mini import Recipe
 from s5eval.data_manifests.sets.recorded import make_recorded
 from s5eval.data_manifests.synthesis.recordings import open_recordings
 from s5eval.data_manifests.verify import verify
+from s5eval.data_manifests.verify_recordings import verify_recordings
 
 
 @pytest.fixture
@@ -103,7 +105,6 @@ def test_other_recordings_under_the_same_names_are_another_order(
     before = scenes_of(out)
     for label in ("Cough", "Typing"):
         soundfile.write(plain_folder / "valid" / label / f"{label}_1.wav", np.ones(9600) * 0.1, 32000)
-    recorded._material.cache_clear()
     with pytest.raises(UsageError, match=r"recordings sha256:\w+, ordered are sha256:\w+.*name another `out`"):
         make_recorded([plain_folder], out=out, **options)
     assert scenes_of(out) == before
@@ -166,6 +167,64 @@ def test_measured_rooms_of_a_folder_take_the_place_of_simulated_ones(
     told = json.loads((out / "material.json").read_text())
     assert told["rooms"] == {"measured": 2, "simulated": 0} and told["interference"] == "recordings"
     assert labels_of(out) <= {"Doorbell", "Percussion", "Speech"}
+
+
+def test_recordings_that_join_a_folder_are_heard_by_the_process_that_knew_it_before(
+    plain_folder: Path, short_scenes: None, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"split": "valid", "count": 4, "seed": 7, "rooms": 1, "workers": 1}
+    make_recorded([plain_folder], out=tmp_path / "before", **options)
+    for label in ("Pour", "Speech", "Dishes"):
+        shutil.copytree(plain_folder / "valid" / "Cough", plain_folder / "valid" / label)
+    after = scenes_of(make_recorded([plain_folder], out=tmp_path / "after", **options))
+    recorded._material.cache_clear()
+    assert scenes_of(make_recorded([plain_folder], out=tmp_path / "afresh", **options)) == after
+
+
+def test_a_recording_that_was_replaced_has_its_new_length(plain_folder: Path) -> None:
+    path = plain_folder / "valid" / "Cough" / "Cough_1.wav"
+    lengths = []
+    for samples in (9600, 3200):
+        soundfile.write(path, np.ones(samples) * 0.1, 32000)
+        lengths += [clip.seconds for clip in open_recordings(plain_folder, "valid").targets.clips["Cough"]]
+    assert lengths == [0.3, 0.1]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 9])
+def test_a_measured_room_has_the_four_channels_of_a_mixture(
+    channels: int, tiny_dev_set: SimpleNamespace, short_scenes: None, tmp_path: Path
+) -> None:
+    folder = tmp_path / "dev"
+    shutil.copytree(tiny_dev_set.dev, folder)
+    rng = np.random.default_rng(1)
+    angles = np.linspace(0, 6, 9)
+    around = np.stack([np.cos(angles), np.sin(angles), np.zeros(9)], 1)
+    room = folder / "room_ir" / "valid" / "odd.sofa"
+    write_sofa(room, rng.standard_normal((9, channels, 64)), around, spherical=False, rate=32000)
+    with pytest.raises(DataError, match=rf"odd\.sofa: responses of {channels} channels?, expected 4"):
+        make_recorded([folder], split="valid", count=1, seed=1, out=tmp_path / "set", workers=1)
+    assert [finding.rule for finding in verify_recordings([folder], split="valid").findings] == ["room"]
+
+
+def test_no_target_is_a_part_of_a_recording_in_which_nothing_sounds(
+    plain_folder: Path, short_scenes: None, tmp_path: Path
+) -> None:
+    mostly_silent = np.zeros(32000 * 8)
+    mostly_silent[:16000] = np.random.default_rng(2).standard_normal(16000) * 0.1
+    for label in ("Cough", "Typing"):
+        soundfile.write(plain_folder / "valid" / label / f"{label}_1.wav", mostly_silent, 32000)
+    out = make_recorded([plain_folder], split="valid", count=6, seed=1, rooms=1, workers=1, out=tmp_path / "set")
+    references = sorted((out / "oracle_target").iterdir())
+    assert len(references) == 6 and all(soundfile.read(path)[0].any() for path in references)
+
+
+def test_recordings_in_which_nothing_sounds_end_it_with_a_word(
+    plain_folder: Path, short_scenes: None, tmp_path: Path
+) -> None:
+    for label in ("Cough", "Typing"):
+        soundfile.write(plain_folder / "valid" / label / f"{label}_1.wav", np.zeros(9600), 32000)
+    with pytest.raises(DataError, match=r"scene 0: none of a hundred draws .* nothing sounds where (Cough|Typing)"):
+        make_recorded([plain_folder], split="valid", count=1, seed=1, rooms=1, workers=1, out=tmp_path / "set")
 
 
 def test_what_cannot_be_made_is_refused(plain_folder: Path, tmp_path: Path) -> None:
