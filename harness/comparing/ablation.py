@@ -22,12 +22,16 @@ class Delta:
         ci_low: lower end.
         ci_high: upper end.
         significant: see `Difference`; None where nothing could be compared.
+        withheld: likewise.
+        n: mixtures that count, of those that both rows have scored.
     """
 
     value: float | None = None
     ci_low: float | None = None
     ci_high: float | None = None
     significant: bool | None = None
+    withheld: bool | None = None
+    n: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class AblationRow:
         executed: (stage, mixture) pairs that this call has executed.
         reused: pairs whose stored result it has used.
         seconds: what the execution took.
-        marks: what a reader must not miss (`without tuned thresholds`, `partial: …`).
+        marks: what a reader must not miss (`without tuned thresholds`, `partial: …`, `differences over …`).
         n_failed: mixtures that failed.
         error: why the row failed.
     """
@@ -99,7 +103,7 @@ class Ablation:
     @property
     def notes(self) -> dict[str, str]:
         """Every mark of a row → the letter that stands for it in a table."""
-        marks = dict.fromkeys(mark for row in self.rows for mark in row.marks)
+        marks = dict.fromkeys(mark for row in (*self.rows, *self.bounds) for mark in row.marks)
         return {mark: chr(ord("a") + k) for k, mark in enumerate(marks)}
 
     @property

@@ -1,7 +1,9 @@
 """Grid files: a base and the rows that override it, listed or as combinations of axes."""
 
+import hashlib
 import itertools
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -85,6 +87,21 @@ def load_grid(
         _refuse_unnamed_code(row, {*trusted, str((base or {}).get(f"system.{CODE}"))}, where)
     system = content.get("system")
     return Grid(None if system is None else str(system), tuple(named), str(chosen))
+
+
+def row_folders(names: Sequence[str]) -> list[str]:
+    """The folders of rows, by their names: letters and digits as they are, `-` for whatever else there is.
+
+    Names that differ in other signs, scripts or capitals alone get the start of a digest as well.
+
+    >>> row_folders(["2 stages + AF-Whisper", "+ AF", "- AF"])
+    ['2-stages-af-whisper', 'af-3042a6', 'af-59841b']
+    """
+    plain = [re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "row" for name in names]
+    return [
+        folder if plain.count(folder) == 1 else f"{folder}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+        for name, folder in zip(names, plain, strict=True)
+    ]
 
 
 def _refuse_unnamed_code(row: GridRow, named: Collection[str], where: str) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from s5eval.harness.comparing.ablation import Ablation, AblationRow
-from s5eval.harness.comparing.ablation_tables import HEADLINES, caption, published_rows
+from s5eval.harness.comparing.ablation_tables import HEADLINES, caption, published_rows, stars_withheld
+from s5eval.harness.comparing.pair_words import NO_STAR
 from s5eval.harness.report.text import has_width, number
 
 _DIGITS = {"capi_sdri": 2, "mixture_accuracy": 1, "source_accuracy": 1}
@@ -51,7 +52,7 @@ def ablation_latex(ablation: Ablation) -> str:
         lines += _lines(_name(row, ablation), row, str(row.executed), compared=row.name != ablation.baseline)
     lines += _heading("Bounds (no systems)") if ablation.bounds else []
     for row in ablation.bounds:
-        lines += _lines(escape(row.name), row, "", compared=False)
+        lines += _lines(_name(row, ablation), row, "", compared=False)
     published = published_rows(ablation.about)
     lines += _heading("Published") if published else []
     lines += [
@@ -62,10 +63,11 @@ def ablation_latex(ablation: Ablation) -> str:
 
 
 def _caption(facts: str, ablation: Ablation) -> str:
-    notes = "".join(f" {letter}: {mark}." for mark, letter in ablation.notes.items())
+    notes = f"; {NO_STAR}" if stars_withheld(ablation) else ""
+    notes += "." + "".join(f" {letter}: {mark}." for mark, letter in ablation.notes.items())
     return (
         f"{facts.replace(' | ', '; ')}. Values with 95 % intervals; Δ: difference to `{ablation.baseline}' with a "
-        f"paired interval, * where that excludes 0.{notes}"
+        f"paired interval, * where that excludes 0{notes}"
     )
 
 

@@ -1,14 +1,14 @@
 """Runs the rows of a grid, which share stage results through the stage store, and sets them beside each other."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.common.files import sweep
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
-from s5eval.harness.comparing.ablation_grid import Grid, GridRow
+from s5eval.harness.comparing.ablation_grid import Grid, GridRow, row_folders
 from s5eval.harness.comparing.ablation_rows import refuse_changed_rows
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record, read_scores
@@ -64,7 +64,11 @@ def run_grid(
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is not a folder; choose another `out`")
-    plans = [(row, replace(config, settings=row.settings()), out / "rows" / _slug(row.name)) for row in grid.rows]
+    folders = row_folders([row.name for row in grid.rows])
+    plans = [
+        (row, replace(config, settings=row.settings()), out / "rows" / folder)
+        for row, folder in zip(grid.rows, folders, strict=True)
+    ]
     refuse_changed_rows([(row.name, row_config, path) for row, row_config, path in plans])
     sweep(out)
     outcomes = []
@@ -74,19 +78,14 @@ def run_grid(
         outcomes.append(_run_row(row, row_config, path, progress))
     baseline = next(outcome for outcome in outcomes if outcome.row.name == grid.baseline)
     reference = _scored(baseline)
-    first = next((outcome for outcome in outcomes if outcome.summary is not None), None)
-    return Ablation(
-        None if first is None else first.summary,
-        grid.baseline,
-        tuple(_table_row(outcome, reference) for outcome in outcomes),
-        ()
-        if first is None or first.summary is None
-        else tuple(_bound_row(name, first, first.summary, reference) for name in BOUND_NOTES),
-    )
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "row"
+    summaries = [(outcome, outcome.summary) for outcome in outcomes if outcome.summary is not None]
+    rows = tuple(_table_row(outcome, reference, compared=outcome is not baseline) for outcome in outcomes)
+    if not summaries:
+        return Ablation(None, grid.baseline, rows, ())
+    # bounds depend on no system: those of the row that has scored the most
+    fullest, summary = max(summaries, key=lambda entry: entry[1].n_scored)
+    bounds = tuple(_bound_row(name, fullest, summary, reference) for name in BOUND_NOTES)
+    return Ablation(summaries[0][1], grid.baseline, rows, bounds)
 
 
 def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgress | None) -> _Outcome:
@@ -125,20 +124,24 @@ def _result(config: RunConfig, path: Path, progress: MixtureProgress | None) -> 
     return start_run(config, path, progress=progress)
 
 
-def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore]) -> AblationRow:
+def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore], *, compared: bool) -> AblationRow:
     summary = outcome.summary
     columns = [Column(("metrics", metric.name), metric, lambda score: True) for metric in METRICS]
     metrics = None if summary is None or outcome.error is not None else summary.metrics
+    scored = _scored(outcome)
+    marks = () if summary is None else _marks(summary, outcome.misfit)
+    if compared and summary is not None:
+        marks += _compared(summary, reference, scored)
     return AblationRow(
         outcome.row.name,
         outcome.row.assignments,
         outcome.path,
         _NOTHING if metrics is None else {str(name): value for name, value in metrics.items()},
-        _delta(reference, _scored(outcome), columns, columns),
+        _delta(reference, scored, columns, columns),
         outcome.executed,
         outcome.reused,
         outcome.seconds,
-        () if summary is None else _marks(summary, outcome.misfit),
+        marks,
         0 if summary is None else summary.n_failed,
         outcome.error,
     )
@@ -151,7 +154,21 @@ def _bound_row(
     wanted = {column.metric.name for column in columns}
     own = [column for column in all_columns([]) if column.path[0] == "metrics" and column.metric.name in wanted]
     values = {str(metric): value for metric, value in summary.bounds[name].items()}
-    return AblationRow(name, {}, None, values, _delta(reference, _scored(outcome), own, columns))
+    scored = _scored(outcome)
+    marks = _compared(summary, reference, scored)
+    if summary.n_scored < summary.n_expected:
+        marks = (f"values over {summary.n_scored} of {counted(summary.n_expected, 'mixture')}", *marks)
+    return AblationRow(name, {}, None, values, _delta(reference, scored, own, columns), marks=marks)
+
+
+def _compared(
+    summary: Summary, reference: Mapping[str, MixtureScore], other: Mapping[str, MixtureScore]
+) -> tuple[str, ...]:
+    """How many mixtures a difference is over, where that is not all: those that both have scored."""
+    common = len(reference.keys() & other.keys())
+    if not common or common == summary.n_expected:
+        return ()
+    return (f"differences over {common} of {counted(summary.n_expected, 'mixture')}",)
 
 
 def _scored(outcome: _Outcome) -> dict[str, MixtureScore]:
@@ -174,7 +191,8 @@ def _delta(
     found = paired_differences(
         [reference[id_] for id_ in common], [other[id_] for id_ in common], reference_columns, columns
     )
-    return {name: Delta(d.delta, d.ci_low, d.ci_high, d.significant) for name, d in zip(names, found, strict=True)}
+    deltas = [Delta(d.delta, d.ci_low, d.ci_high, d.significant, d.withheld, d.n) for d in found]
+    return dict(zip(names, deltas, strict=True))
 
 
 def _marks(summary: Summary, misfit: str) -> tuple[str, ...]:

@@ -24,7 +24,6 @@ from s5eval.harness.report.table import (
 )
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
-from s5eval.harness.scoring.paired import LEAST_MIXTURES
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
 """The three metrics of the table; `table.json` and `table.csv` have the floors as well."""
@@ -77,7 +76,13 @@ def ablation_table(ablation: Ablation) -> str:
         floor = row.metrics[_FLOOR].value
         costs = (f"{row.executed} (+{row.reused})", number(row.seconds, 1))
         rows.append((row_title(row, ablation), *_cells(row), number(floor, 3), *costs))
-    rows += [(), *((f"  {bound_title(name)}", *_cells(row), "", "", "") for name, row in _bounds(ablation))]
+    rows += [
+        (),
+        *(
+            (f"  {bound_title(name)}{_letters(row, ablation)}", *_cells(row), "", "", "")
+            for name, row in _bounds(ablation)
+        ),
+    ]
     published = published_rows(ablation.about)
     if published:
         rows += [(), *((f"  published: {p['name']}", *_published(p), "", "", "") for p in published)]
@@ -89,7 +94,7 @@ def ablation_table(ablation: Ablation) -> str:
     ]
     lines = [caption(ablation), "", *aligned(rows, apart=0), "", *aligned(deltas), ""]
     lines += ["95 % intervals, differences paired; * the interval excludes 0; stage runs: executed (+ reused)"]
-    lines += [NO_STAR] if _few(ablation) else []
+    lines += [NO_STAR] if stars_withheld(ablation) else []
     lines += [f"({letter}) {mark}" for mark, letter in ablation.notes.items()]
     lines += [f"{row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
     lines += bounds_explained()
@@ -111,7 +116,7 @@ def ablation_markdown(ablation: Ablation) -> str:
         )
     for name, row in _bounds(ablation):
         cells = [cell for metric in HEADLINES for cell in (_cell(row, metric), _delta(row, metric))]
-        lines.append(_line([f"*bound* {name}: {BOUND_NOTES[name]}", *cells, "", ""]))
+        lines.append(_line([f"*bound* {name}: {BOUND_NOTES[name]}{_letters(row, ablation)}", *cells, "", ""]))
     for entry in published_rows(ablation.about):
         cells = [cell for value in _published(entry) for cell in (value, "")]
         lines.append(_line([f"*published* {entry['name']} ({entry['source']})", *cells, "", ""]))
@@ -120,7 +125,7 @@ def ablation_markdown(ablation: Ablation) -> str:
         "interval; \\* where that excludes 0. Stage runs: (stage, mixture) pairs executed (+ reused) by the last "
         "call. Bounds and published results are no systems of this table."
     )
-    note += f" {NO_STAR[0].upper()}{NO_STAR[1:]}." if _few(ablation) else ""
+    note += f" {NO_STAR[0].upper()}{NO_STAR[1:]}." if stars_withheld(ablation) else ""
     remarks = [f"- ({letter}) {mark}" for mark, letter in ablation.notes.items()]
     remarks += [f"- {row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
     return "\n".join([*lines, "", note, *([""] if remarks else []), *remarks]) + "\n"
@@ -151,9 +156,10 @@ def ablation_csv(ablation: Ablation) -> str:
     return buffer.getvalue()
 
 
-def _few(ablation: Ablation) -> bool:
-    """Whether stars are withheld from all differences."""
-    return ablation.about is not None and ablation.about.n_expected < LEAST_MIXTURES
+def stars_withheld(ablation: Ablation) -> bool:
+    """Whether a star is withheld from a difference that the table shows."""
+    rows = (*ablation.rows, *ablation.bounds)
+    return any(row.delta[metric].withheld for row in rows for metric in HEADLINES if metric in row.delta)
 
 
 def row_title(row: AblationRow, ablation: Ablation, note: str = "") -> str:
@@ -161,6 +167,12 @@ def row_title(row: AblationRow, ablation: Ablation, note: str = "") -> str:
     letters = [*([note] if note else []), *(ablation.notes[mark] for mark in row.marks)]
     letters = ["failed"] if row.error is not None else letters
     return f"{row.name} ({', '.join(letters)})" if letters else row.name
+
+
+def _letters(row: AblationRow, ablation: Ablation) -> str:
+    """The letters of the marks of a bound, behind its title."""
+    letters = ", ".join(ablation.notes[mark] for mark in row.marks)
+    return f" ({letters})" if letters else ""
 
 
 def _bounds(ablation: Ablation) -> Iterator[tuple[CorpusBoundName, AblationRow]]:

@@ -122,13 +122,53 @@ def test_a_failed_row_does_not_stop_the_others(staged_set: Path, tmp_path: Path,
             assert rows[name]["metrics"][metric]["value"] is None
             assert rows[name]["delta"][metric]["value"] is None
     assert "error" not in rows["limping"]
-    assert rows["limping"]["marks"] == ["partial: 1 of 12 mixtures failed"]
+    assert rows["limping"]["marks"] == ["partial: 1 of 12 mixtures failed", "differences over 11 of 12 mixtures"]
+    assert [rows[name]["delta"]["mixture_accuracy"]["n"] for name in ("limping", "last", "dead")] == [11, 12, 0]
     assert rows["limping"]["metrics"]["capi_sdri"]["value"] is not None
     assert rows["last"]["metrics"]["capi_sdri"]["value"] > rows["good"]["metrics"]["capi_sdri"]["value"]
     for name in ("md", "csv", "tex", "svg", "png"):
         assert (out / f"table.{name}").stat().st_size > 0
     assert s5eval(*call).code == 4
     assert table(out)["rows"][0]["stage_runs"]["executed"] == 0
+
+
+@pytest.mark.parametrize(("fail", "scored"), [("m_03", 11), ("always", 0)])
+def test_bounds_are_those_of_all_mixtures_where_a_row_has_scored_all(
+    fail: str, scored: int, staged_set: Path, tmp_path: Path, s5eval: Call, summary: Call
+) -> None:
+    grid = tmp_path / "grid.yaml"
+    failing = f"{{name: first, set: {{system.stages: 2, system.fail: {fail}, system.fail_stage: 2}}}}"
+    grid.write_text(f"rows:\n- {failing}\n- {{name: good, set: {{system.stages: 1}}}}\n")
+    out = tmp_path / "ablation"
+    result = s5eval("ablate", grid, *SYSTEM, "--data", staged_set, "--out", out)
+    assert result.code == 4, result.err
+    good = table(out)["rows"][1]
+    bounds = {bound["name"]: bound["metrics"]["capi_sdri"]["value"] for bound in table(out)["bounds"]}
+    expected = summary(Path(good["run"]))["bounds"]
+    assert bounds == {name: expected[name]["capi_sdri"]["value"] for name in bounds}
+    assert good["delta"]["mixture_accuracy"]["n"] == scored
+    over = "differences over 11 of 12 mixtures"
+    assert good["marks"] == ([over] if scored else []) and "over" not in " ".join(table(out)["rows"][0]["marks"])
+    assert all((over in (out / f"table.{kind}").read_text()) == bool(scored) for kind in ("md", "tex", "csv"))
+    assert (over in result.out) == bool(scored)
+
+
+def test_rows_whose_names_differ_in_signs_alone_have_folders_of_their_own(
+    staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        "rows:\n- {name: + AF, set: {system.stages: 1}}\n- {name: '- AF', set: {system.stages: 2}}\n"
+        "- {name: тишина, set: {system.stages: 3}}\n- {name: хлопок, set: {system.stages: 1}}\n"
+    )
+    call = ("ablate", grid, *SYSTEM, "--data", staged_set, "--limit", 5, "--out", tmp_path / "ablation")
+    results = [s5eval(*call) for _ in range(2)]
+    assert [result.code for result in results] == [0, 0], results[0].err
+    rows = table(tmp_path / "ablation")["rows"]
+    assert len({row["run"] for row in rows}) == 4 and not any("error" in row for row in rows)
+    notes = [(tmp_path / "ablation" / f"table.{kind}").read_text() for kind in ("md", "tex")]
+    withheld = any(delta["withheld"] for row in rows for delta in row["delta"].values())
+    assert withheld and all("o star below 6 mixtures" in note for note in notes)
 
 
 def test_when_every_row_fails_there_is_a_table_all_the_same(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
