@@ -49,8 +49,8 @@ class CapiScore:
         gain_floor: the value with the mixture times its least-squares gain in their place.
         pairs: the assigned pairs, by class and estimate.
         n_entries: how many entries `value` is the mean of.
-        ca_sdri: CA-SDRi, the ranking metric of 2025, which knows no repeated class: per class the pair with the
-            highest SNR, mean over the classes of either side. Equal to `value` where no class repeats.
+        ca_sdri: CA-SDRi, the ranking metric of 2025, which knows no repeated class: per class the assigned pair with
+            the highest SNR, mean over the classes of either side. Equal to `value` where no class repeats.
     """
 
     value: float | None

@@ -1,6 +1,6 @@
 """Where the decibels of a run went: the decompositions of its mixtures, added up to the corpus value's gap."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
@@ -59,23 +59,24 @@ def decompose_run(scores: Sequence[MixtureScore]) -> RunDecomposition | None:
     )
 
 
-def losses_by_cause(scores: Sequence[MixtureScore]) -> tuple[dict[Cause, float], dict[Cause, int]]:
+def losses_by_cause(scores: Sequence[MixtureScore]) -> tuple[dict[Cause, float], Counter[Cause]]:
     """What each cause cost the corpus value, dB, and in how many mixtures; that of thinning is the false alarms'."""
     by_cause: defaultdict[Cause, float] = defaultdict(float)
-    counts: defaultdict[Cause, int] = defaultdict(int)
+    counts: Counter[Cause] = Counter()
     targets = [score for score in scores if score.decomposition is not None and score.reference_labels]
     for score in targets:
-        for loss in () if score.decomposition is None else score.decomposition.losses:
+        losses = () if score.decomposition is None else score.decomposition.losses
+        for loss in losses:
             by_cause[loss.kind, loss.label, loss.other] += loss.value / len(targets)
-            counts[loss.kind, loss.label, loss.other] += 1
+        counts.update({(loss.kind, loss.label, loss.other) for loss in losses})
     alarms = _alarms(scores)
     total = sum(score.capi_sdri or 0.0 for score in targets)
     thinning = total / len(targets) - total / (len(targets) + len(alarms)) if targets else 0.0
     for score in alarms:
         for estimate in score.estimates:
             by_cause["false_alarm", estimate.label, None] += thinning / (len(alarms) * len(score.estimates))
-            counts["false_alarm", estimate.label, None] += 1
-    return dict(by_cause), dict(counts)
+        counts.update({("false_alarm", estimate.label, None) for estimate in score.estimates})
+    return dict(by_cause), counts
 
 
 def _unanswered(targets: Sequence[Decomposition]) -> Unanswered | None:

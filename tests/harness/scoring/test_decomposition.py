@@ -83,6 +83,13 @@ def test_confusions_name_the_class_they_go_to() -> None:
     assert steps["CAPI-SDRi"] + steps["+ confusions"] == steps["= bound"]
 
 
+def test_a_confusion_counts_mixtures_not_sources() -> None:
+    twice = table([[6.0, -9.0], [-9.0, 4.0]], [15, 15], [0.1, 0.1], ("Cough", "Cough"))
+    parts = decompose_run(scored([twice, table([[6.0]], [15], [0.1], ("Cough",))]))
+    assert parts is not None
+    assert [(found.reference, found.estimate, found.mixtures) for found in parts.confusions] == [("Cough", "Speech", 2)]
+
+
 def test_a_run_of_wavs_has_no_count_and_no_silence_to_put_right(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     run = tmp_path / "run"
     said = s5eval("score", small_set / "estimate", "--data", small_set, "--out", run)
