@@ -212,12 +212,14 @@ class ReadFile:
     Attributes:
         samples: of each channel; None: that cannot be known.
         rate: in Hz, by its header.
+        channels: by its header.
         peak: the largest magnitude; full scale is 1.
         findings: what is wrong with it.
     """
 
     samples: int | None
     rate: int
+    channels: int
     peak: float
     findings: tuple[Finding, ...]
 
@@ -235,19 +237,18 @@ def read_whole(path: Path, *, channels: int | None = None, rate: int | None = No
     def add(rule: str, message: str) -> None:
         findings.append(Finding(rule, "error", str(path), message))
 
-    samples, peak, found_rate = None, 0.0, rate or SAMPLE_RATE
+    samples, peak, found_rate, found = None, 0.0, rate or SAMPLE_RATE, channels or 1
     if problem := not_a_file(path):
         add("missing", problem)
-        return ReadFile(None, found_rate, peak, tuple(findings))
+        return ReadFile(None, found_rate, found, peak, tuple(findings))
     try:
         info = soundfile.info(path) if path.stat().st_size else None
-        found = channels or 1
         if info is not None:
             found_rate, found = info.samplerate, info.channels
         if rate is not None and found_rate != rate:
             add("rate", f"the sample rate is {found_rate} Hz, expected {rate} Hz")
         if channels is not None and found != channels:
-            add("channels", f"{found} channels, expected {channels}")
+            add("channels", f"{counted(found, 'channel')}, expected {channels}")
         length = 0
         for block in read_blocks(path, channels=found, sample_rate=found_rate):
             length += block.shape[1]
@@ -260,4 +261,4 @@ def read_whole(path: Path, *, channels: int | None = None, rate: int | None = No
     except AudioError as error:
         message = str(error).removeprefix(f"{path}: ")
         add(error.rule, message)
-    return ReadFile(samples, found_rate, peak, tuple(findings))
+    return ReadFile(samples, found_rate, found, peak, tuple(findings))

@@ -16,6 +16,7 @@ from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.labels import CLASSES, label_problem
 from s5eval.data_manifests.listing import find_audio, is_hidden
 from s5eval.data_manifests.synthesis.recordings import open_room, room_files
+from s5eval.data_manifests.synthesis.sources import channels_problem
 from s5eval.data_manifests.verify import read_whole
 
 INTERFERENCE = "interference"
@@ -78,8 +79,8 @@ def verify_recordings(
 
     Returns:
         Counts by class, and findings, all errors: rules `missing`, `empty`, `truncated`, `unreadable`, `non-finite`,
-        `scale`, `silent` (nothing but zeros), `label` (a folder that is no class), `room` (measured responses that
-        cannot be used), `leak` (one content in two splits), `copy` (twice in one split).
+        `scale`, `channels` (more than two), `silent` (nothing but zeros), `label` (a folder that is no class), `room`
+        (measured responses that cannot be used), `leak` (one content in two splits), `copy` (twice in one split).
 
     Raises:
         UsageError: no folder has this split.
@@ -106,6 +107,8 @@ def verify_recordings(
             findings.append(
                 Finding("silent", "error", str(take.path), "nothing but zeros: no source can be made of it")
             )
+        if not whole.findings and (problem := channels_problem(whole.channels)):
+            findings.append(Finding("channels", "error", str(take.path), problem))
         if whole.samples:
             counted.setdefault((take.split, take.label), []).append(whole.samples / whole.rate)
         if progress is not None:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from s5eval.data_manifests.audio import audio_seconds
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import AudioError, DataError
 from s5eval.data_manifests.listing import find_audio, is_hidden
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
 from s5eval.data_manifests.synthesis.foley import LONG_SECONDS, draw_event, natural_seconds
@@ -95,9 +95,14 @@ class FoleyClip:
         return draw_event(self.kind, rng, self.seconds)[first : first + int(seconds * SAMPLE_RATE)]
 
 
+def channels_problem(count: int) -> str | None:
+    """Why a recording of so many channels is none of a single sound; None where it can be."""
+    return None if count <= 2 else f"{count} channels, expected one, or two to be averaged; keep the one that is meant"
+
+
 @dataclass(frozen=True, slots=True)
 class FileClip:
-    """A recording in a file, any rate and channel count."""
+    """A recording in a file, at any rate, of one channel, or of two that are averaged."""
 
     path: Path
     family: str
@@ -118,8 +123,15 @@ class FileClip:
         return _file_seconds(self.path, *_stamp(self.path))
 
     def read(self, start: float, seconds: float) -> Audio:
-        """See `Clip.read`; channels are averaged."""
-        audio: Audio = read_excerpt(self.path, start, seconds, SAMPLE_RATE).mean(axis=0)
+        """See `Clip.read`.
+
+        Raises:
+            AudioError: see `read_excerpt`; or it has more channels than two: the mean of an array's is no sound.
+        """
+        channels = read_excerpt(self.path, start, seconds, SAMPLE_RATE)
+        if problem := channels_problem(len(channels)):
+            raise AudioError(f"{self.path}: {problem}")
+        audio: Audio = channels.mean(axis=0)
         return audio
 
 

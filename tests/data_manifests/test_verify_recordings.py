@@ -69,9 +69,11 @@ def test_every_planted_fault_is_named_in_one_pass(sound: Path) -> None:
     soundfile.write(train / "Typing" / "loud.wav", np.full(1000, 20_000.0), 32_000, subtype="FLOAT")
     (train / "Typing" / "annexed.wav").symlink_to("../.git/annex/objects/gone.wav")
     write(train / "Keyboard" / "x.wav", 8)
+    write(train / "Typing" / "foa.wav", 9, channels=4)
     (sound / "room_ir" / "train").mkdir(parents=True)
     (sound / "room_ir" / "train" / "hall.sofa").write_bytes(b"no room")
     assert sorted(rules(sound)) == [
+        ("channels", "foa.wav"),
         ("empty", "empty.wav"),
         ("label", "Keyboard"),
         ("missing", "annexed.wav"),

@@ -218,6 +218,16 @@ def test_no_target_is_a_part_of_a_recording_in_which_nothing_sounds(
     assert len(references) == 6 and all(soundfile.read(path)[0].any() for path in references)
 
 
+def test_an_ambisonic_recording_is_no_recording_of_a_single_sound(
+    plain_folder: Path, short_scenes: None, tmp_path: Path
+) -> None:
+    for label in ("Cough", "Typing"):
+        path = plain_folder / "valid" / label / f"{label}_1.wav"
+        soundfile.write(path, np.random.default_rng(1).standard_normal((9600, 4)) * 0.1, 32000)
+    with pytest.raises(DataError, match=r"_1\.wav: 4 channels, expected one, or two to be averaged"):
+        make_recorded([plain_folder], split="valid", count=1, seed=1, rooms=1, workers=1, out=tmp_path / "set")
+
+
 def test_recordings_in_which_nothing_sounds_end_it_with_a_word(
     plain_folder: Path, short_scenes: None, tmp_path: Path
 ) -> None:
