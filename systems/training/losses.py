@@ -67,7 +67,8 @@ def sa_sdr_loss(estimates: Tensor, references: Tensor, mixture: Tensor) -> Tenso
         mixture: (B, T), the reference of levels.
 
     Returns:
-        (B,): −10 log10(Σ|s|² / (Σ|s − y|² + CAP·Σ|s|²)), and 10 log10(Σ|y|² / |x|² + FLOOR) where all s are zero.
+        (B,): −10 log10(Σ|s|² / (Σ|s − y|² + CAP·Σ|s|²)), and where all s are zero,
+        10 log10(Σ|y|² / |x|² + SILENT_ENOUGH).
     """
     level = mixture.square().sum(-1) + _TINY
     target = references.square().sum((1, 2)) / level

@@ -4,8 +4,6 @@ Parameters carry the names of the published checkpoints (nttcslab/dcase2026_task
 `m2dat_4c.ckpt`).
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
@@ -86,16 +84,3 @@ class Tagger4c(nn.Module):
 
 
 Tagger = Tagger1c | Tagger4c
-
-
-def finetuned_parameters(tagger: Tagger, blocks: int) -> Iterator[nn.Parameter]:
-    """The parameters that the official recipe trains: the head's, and those of the last `blocks` of the transformer.
-
-    With `blocks` 0, its first phase, the head alone; with 2, its second, the final normalisation as well.
-    """
-    yield from tagger.head.parameters()
-    if blocks:
-        backbone = tagger.m2d.backbone if isinstance(tagger, Tagger4c) else tagger.backbone
-        yield from backbone.norm.parameters()
-        for block in list(backbone.blocks)[-blocks:]:
-            yield from block.parameters()

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s5eval.systems.baseline.configuration import BaselineConfiguration
-from s5eval.systems.baseline.models.tagger import Tagger1c, Tagger4c, finetuned_parameters
+from s5eval.systems.baseline.models.tagger import Tagger1c, Tagger4c
 from s5eval.systems.baseline.system import new_part
 
 
@@ -53,8 +53,3 @@ def test_it_trains(tiny_configuration: BaselineConfiguration, name: str) -> None
     F.cross_entropy(logits.flatten(0, 1), torch.tensor([3, 18, 18, 5, 5, 18])).backward()
     trained = {key: value for key, value in tagger.named_parameters() if value.requires_grad}
     assert all(value.grad is not None and bool(value.grad.isfinite().all()) for value in trained.values())
-    assert isinstance(tagger, Tagger1c | Tagger4c)
-    head = sum(value.numel() for value in tagger.head.parameters())
-    assert sum(value.numel() for value in finetuned_parameters(tagger, 0)) == head
-    blocks = sum(value.numel() for value in finetuned_parameters(tagger, 1))
-    assert head < blocks < sum(value.numel() for value in tagger.parameters())
