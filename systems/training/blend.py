@@ -26,7 +26,7 @@ _CLUES = ("frame_encoder", "frame_embeddings", "enrollment")
 
 
 def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -> dict[str, str]:
-    """Write blended parts into `out`, and what they are to its card.
+    """Write blended parts into `out`, and what they are to its card: an entry for all that were told the same clues.
 
     Args:
         old: folder of weights that `new` was begun from.
@@ -46,9 +46,9 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
         raise UsageError(f"share is {share}, parts {list(parts)}: expected a share from 0 to 1, and at least one part")
     checkpoint.probe(out)
     read_card(out)  # before anything is written
-    told = _told(old, new, parts)
+    groups = _alike({part: _told(old, new, part) for part in parts})
     inherited = [entry for folder in (old, new) for entry in _inherited(folder, parts)]
-    started: dict[str, str] = {}
+    started: dict[str, dict[str, str]] = {}
     digests: dict[str, str] = {}
     blended: dict[str, Mapping[str, Tensor]] = {}
     for part in parts:
@@ -56,31 +56,43 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
         before, after = (read_tensors(path, EARLIER_RECIPE) for path in paths)
         blended[part] = _between(before, after, share, paths[1])
         digests_of = (checked_digest(path.parent, path.name) for path in paths)
-        started |= {f"{part} ({name})": digest for name, digest in zip(("old", "new"), digests_of, strict=True)}
+        started[part] = {f"{part} ({name})": digest for name, digest in zip(("old", "new"), digests_of, strict=True)}
     with card_held(out):
         for part, tensors in blended.items():
             digests[part] = write_weights(out / f"{part}.safetensors", tensors, None)
-        written = {f"{part}.safetensors": digest for part, digest in digests.items()}
         for trained, heard in inherited:
             update_card(out, trained, heard, written={})
-        update_card(out, {**_entry(parts, share, started, digests), **told}, written=written)
+        for members, told in groups:
+            begun = {name: digest for part in members for name, digest in started[part].items()}
+            own = {part: digests[part] for part in members}
+            written = {f"{part}.safetensors": digest for part, digest in own.items()}
+            update_card(out, {**_entry(members, share, begun, own), **told}, written=written)
     return digests
 
 
-def _told(old: Path, new: Path, parts: Sequence[str]) -> dict[str, Any]:
-    """What the cards say of the clues that an extractor among the parts was told; the blend is told them as well."""
-    told: dict[str, Any] = {}
-    for part in parts:
-        if not part.startswith("tse"):
-            continue  # classifiers and separators are told none
-        before, after = (_clues(folder, f"{part}.safetensors") for folder in (old, new))
-        if before != after:
-            raise UsageError(
-                f"{part}: by its card it was trained on {before or 'the usual clues'} in {old}, and on "
-                f"{after or 'the usual clues'} in {new}; a blend would know neither. Train both on the same"
-            )
-        told |= after
-    return told
+def _told(old: Path, new: Path, part: str) -> dict[str, Any]:
+    """What the cards say of the clues that a part was told, if it is an extractor; its blend is told them as well."""
+    if not part.startswith("tse"):
+        return {}  # classifiers and separators are told none
+    before, after = (_clues(folder, f"{part}.safetensors") for folder in (old, new))
+    if before != after:
+        raise UsageError(
+            f"{part}: by its card it was trained on {before or 'the usual clues'} in {old}, and on "
+            f"{after or 'the usual clues'} in {new}; a blend would know neither. Train both on the same"
+        )
+    return after
+
+
+def _alike(told: Mapping[str, dict[str, Any]]) -> list[tuple[list[str], dict[str, Any]]]:
+    """Parts that were told the same, with what that is: an entry of the card speaks for every file that it lists."""
+    groups: list[tuple[list[str], dict[str, Any]]] = []
+    for part, clues in told.items():
+        members = next((members for members, known in groups if known == clues), None)
+        if members is None:
+            groups.append(([part], clues))
+        else:
+            members.append(part)
+    return groups
 
 
 def _clues(folder: Path, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.systems.multistage.encoder_by_name import enrollments_of
 from s5eval.systems.training.blend import blend, main
 from s5eval.systems.weight_files import file_digest
 
@@ -89,6 +90,27 @@ def test_the_card_of_a_blend_tells_what_both_have_heard(folders: tuple[Path, Pat
     before = json.loads((new / "card.json").read_text())["history"]
     blend(old, new, new, ["uss"], 0.5)
     assert json.loads((new / "card.json").read_text())["history"][:-1] == before, "they are told once"
+
+
+def test_every_extractor_keeps_the_clues_that_it_was_told_itself(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    told = {"tse2": {"enrollment": {"share": 0.5}}, "tse3": {"frame_encoder": "whisper", "frame_embeddings": "w"}}
+    for folder in folders:
+        history = []
+        for part, clues in told.items():
+            value = float(folder.name == "new") + float(part[-1])
+            save_file({"w": torch.full((3,), value)}, folder / f"{part}.safetensors")
+            digest = file_digest(folder / f"{part}.safetensors")
+            history.append({"recipe": part, "plan": folder.name, "files": {part: digest}, **clues})
+        (folder / "card.json").write_text(json.dumps({"history": history}))
+    out = tmp_path / "out"
+    digests = blend(*folders, out, ["uss", "tse2", "tse3"], 0.5)
+    assert [enrollments_of(out, digests[part]) for part in told] == [{"share": 0.5}, None]
+    card = json.loads((out / "card.json").read_text())
+    of_blends = [entry for entry in card["history"] if entry["recipe"] == "blend"]
+    assert [list(entry["files"]) for entry in of_blends] == [["uss"], ["tse2"], ["tse3"]]
+    assert [entry.get("frame_encoder") for entry in of_blends] == [None, None, "whisper"]
+    assert [list(entry["started_from"]) for entry in of_blends][1] == ["tse2 (old)", "tse2 (new)"]
+    assert card["files"] == {f"{part}.safetensors": digest for part, digest in digests.items()}
 
 
 def test_an_entry_of_an_early_card_is_taken_over_once(folders: tuple[Path, Path], tmp_path: Path) -> None:
