@@ -20,6 +20,9 @@ from s5eval.data_manifests.labels import NO_SOURCE
 EPSILON = torch.finfo(torch.float32).eps
 """What the official evaluator adds to both energies."""
 
+_WORST = 1e6
+"""dB: below minus this is no signal; for energies that are not finite."""
+
 
 def capi_sdri_loss(
     estimates: Tensor,
@@ -44,9 +47,11 @@ def capi_sdri_loss(
         reduction: `mean`: over the mixtures for which the metric is defined, as the corpus value; `none`: (B,).
 
     Returns:
-        The loss, in the type of the estimates. Where the metric is undefined (neither an estimate nor a reference),
-        `none` has NaN, which carries no gradient to the estimates, and `mean` leaves the mixture out; with none
-        defined, `mean` is 0. Gradients of slots that are assigned to nothing are 0.
+        The loss, in float32, or in float64 where a signal is; half precision is computed in float32. Where the metric
+        is undefined (neither an estimate nor a reference), `none` has NaN, which carries no gradient to the estimates,
+        and `mean` leaves the mixture out; with none defined, `mean` is 0. Where NaN or an infinite value stands in the
+        mixture or in a slot that has a class, both are NaN: a training refuses such a loss, and names it. Gradients of
+        slots that are assigned to nothing are 0.
 
     Raises:
         ValueError: shapes do not fit.
@@ -62,23 +67,35 @@ def capi_sdri_loss(
     (-10.0, True)
     """
     _check_shapes(estimates, references, mixture, estimate_classes, reference_classes)
+    # energies of long signals do not fit into half precision
+    kind = torch.promote_types(torch.promote_types(estimates.dtype, references.dtype), torch.float32)
+    kind = torch.promote_types(kind, mixture.dtype)
+    estimates, references, mixture = (signals.to(kind) for signals in (estimates, references, mixture))
+    sound = _finite(estimates, estimate_classes) & _finite(references, reference_classes) & mixture.isfinite().all(-1)
     target = references.square().sum(-1)
     reference_sdr = _ratio_db(target, (references - mixture[:, None]).square().sum(-1))
-    values = []
-    for b in range(len(mixture)):
-        pairs, entries = _assigned(estimates[b], references[b], estimate_classes[b], reference_classes[b])
+    values, defined = [], []
+    for b, finite in enumerate(sound.tolist()):
+        (n, r), entries = _assigned(estimates[b], references[b], estimate_classes[b], reference_classes[b])
         if entries == 0:
             values.append(estimates.new_full((), torch.nan))
             continue
-        n, r = pairs
+        defined.append(b)
+        if not finite:
+            values.append(estimates[b].sum() * torch.nan)
+            continue
         error = (references[b, r] - estimates[b, n]).square().sum(-1)
         improvement = _ratio_db(target[b, r], error + cap * target[b, r]) - reference_sdr[b, r]
         values.append(-improvement.sum() / entries)
     loss = torch.stack(values) if values else estimates.new_zeros(0)
     if reduction == "none":
         return loss
-    defined = loss[~loss.isnan()]
-    return defined.mean() if len(defined) else estimates.sum() * 0.0
+    return loss[defined].mean() if defined else estimates[:, :0].sum()  # 0, and there is a gradient
+
+
+def _finite(signals: Tensor, classes: Tensor) -> Tensor:
+    """(B,): whether all samples of slots that have a class are finite."""
+    return (signals.isfinite().all(-1) | (classes == NO_SOURCE)).all(-1)
 
 
 def _assigned(
@@ -106,7 +123,7 @@ def _snr(estimates: Tensor, references: Tensor) -> npt.NDArray[np.float64]:
     target = references.double().square().sum(-1)
     error = torch.stack([(references.double() - row).square().sum(-1) for row in estimates.double()])
     table: npt.NDArray[np.float64] = _ratio_db(target, error).cpu().numpy()
-    return table
+    return np.nan_to_num(table, nan=-_WORST, posinf=_WORST, neginf=-_WORST)  # scipy takes finite numbers alone
 
 
 def _ratio_db(signal: Tensor, error: Tensor) -> Tensor:

@@ -110,6 +110,55 @@ def test_undefined_mixtures_carry_no_gradient_and_leave_the_mean_alone() -> None
     assert loss_of(empty).isnan().all()
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("where", range(3))
+def test_audio_that_is_not_finite_gives_a_loss_that_a_training_refuses(where: int, value: float) -> None:
+    made = scene(batch=4)
+    made[3][3], made[4][3] = torch.tensor([0, 0, NO_SOURCE]), torch.tensor([0, NO_SOURCE, NO_SOURCE])
+    made[0].requires_grad_()
+    with torch.no_grad():
+        made[where][3].view(-1, 60)[0, 5] = value
+    mean = loss_of(made, "mean")
+    assert mean.isnan()
+    mean.backward()
+    assert made[0].grad is not None
+    assert not made[0].grad[3].isfinite().any()
+    assert loss_of(made).isnan().tolist() == [True, False, False, True]
+
+
+def test_what_stands_in_a_slot_without_a_class_is_nobodys_concern() -> None:
+    estimates, *rest = scene(batch=3)
+    rest[2][:, 2] = NO_SOURCE
+    expected = loss_of((estimates, *rest), "mean")
+    estimates[:, 2] = torch.nan
+    assert loss_of((estimates, *rest), "mean").item() == expected.item()
+    rest[2][:], rest[3][:] = NO_SOURCE, NO_SOURCE
+    assert loss_of((estimates, *rest), "mean").item() == 0.0
+
+
+def test_an_estimate_whose_energy_no_number_holds_is_as_bad_as_can_be() -> None:
+    estimates, references, mixture, given, true = (part[:1] for part in scene(batch=3))
+    given[:], true[:] = torch.tensor([0, 0, NO_SOURCE]), torch.tensor([0, 0, NO_SOURCE])
+    estimates[0, 0] = 1e200
+    assert loss_of((estimates, references, mixture, given, true), "mean").item() == torch.inf
+
+
+@pytest.mark.parametrize(("given", "others"), [("bfloat16", "float32"), ("float16", "float16"), ("float32", "float32")])
+def test_half_precision_is_computed_in_float32(given: str, others: str) -> None:
+    estimates, references, mixture, *classes = scene(batch=6)
+    signals = [
+        signal.to(getattr(torch, kind))
+        for signal, kind in zip((estimates, references, mixture), (given, others, others), strict=True)
+    ]
+    made, wide = (*signals, *classes), (*(signal.float() for signal in signals), *classes)
+    for reduction in ("none", "mean"):
+        loss = loss_of(made, reduction)  # type: ignore[arg-type]
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, loss_of(wide, reduction), rtol=0, atol=0, equal_nan=True)  # type: ignore[arg-type]
+    classes[0][:], classes[1][:] = NO_SOURCE, NO_SOURCE
+    assert loss_of((*signals, *classes), "mean").dtype == torch.float32  # type: ignore[arg-type]
+
+
 def test_a_cap_bounds_what_a_perfect_estimate_earns_and_its_gradient_is_finite() -> None:
     _, references, mixture, given, _ = scene(batch=3)
     given[:] = torch.tensor([0, 1, 2])
