@@ -22,7 +22,8 @@ class Stop:
 def stopping(say: Callable[[str], None] | None = None) -> Iterator[Stop]:
     """Take note of the first Ctrl-C, SIGTERM or SIGHUP within the block; a second one interrupts at once.
 
-    Where the signals cannot be taken, as in another thread than the first, the block is interrupted as ever.
+    One that is ignored, as behind `nohup`, stays ignored. Where the signals cannot be taken, as in another thread than
+    the first, the block is interrupted as ever.
 
     Args:
         say: is told that the step under way is ended first.
@@ -31,7 +32,9 @@ def stopping(say: Callable[[str], None] | None = None) -> Iterator[Stop]:
     numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []
-    before: dict[int, Any] = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
+    found: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
+    # the system's own handler is none that Python could call: it would end a program that does not come by the command
+    before = {number: handler for number, handler in found.items() if callable(handler) or handler is signal.SIG_DFL}
 
     def note(number: int, frame: FrameType | None) -> None:
         if stop.asked:
