@@ -15,10 +15,10 @@ from s5eval.data_manifests.common.memory import keep_freed_memory
 def begin_worker() -> None:
     """For the initializer of a pool, or `worker_init_fn` of a loader; does nothing in a process that is no worker.
 
-    A terminal sends Ctrl-C and its own end to every process of its group, a batch system SIGTERM: the parent decides
-    what becomes of them, so workers pass these over. A parent that is killed can decide nothing: a worker notices
-    that it is gone, by the pipe that the system closes, and ends at once, rather than hold the terminal's pipe for
-    ever.
+    A terminal sends Ctrl-C and its own end to every process of its group: the parent decides what becomes of them, so
+    workers pass these over. SIGTERM ends a worker: by it a pool ends the others when one has died, and waits for them.
+    A parent that is killed can decide nothing: a worker notices that it is gone, by the pipe that the system closes,
+    and ends at once, rather than hold the terminal's pipe for ever.
     """
     keep_freed_memory()
     parent = multiprocessing.parent_process()

@@ -4,7 +4,7 @@ Whatever chance decides in step n is drawn from a generator that is seeded with 
 checkpoint takes the steps of one that was never killed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -113,15 +113,15 @@ class Learner:
         """Of the sittings until now, this one included once it has begun."""
         return [*self.earlier_energy, *([] if self.power is None else [self.power.so_far()])]
 
-    def advance(self, source: Iterator[Any]) -> None:
-        """One step, on the next batches of `source`.
+    def advance(self, batches: Sequence[Any]) -> None:
+        """One step, on as many batches as the recipe accumulates.
 
         Raises:
             DataError: the loss is not finite.
         """
         recipe, fabric = self.plan.recipe, self.fabric
-        for part in range(recipe.accumulate):
-            batch = next(source).to(fabric.device)
+        for part, loaded in enumerate(batches):
+            batch = loaded.to(fabric.device)
             seed_step(recipe.seed, self.step, part, fabric.global_rank)
             with fabric.no_backward_sync(self.model, enabled=part + 1 < recipe.accumulate):
                 terms = self.model(batch)

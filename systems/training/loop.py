@@ -7,14 +7,14 @@ was not (on a CPU, where sums have a fixed order).
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.systems.card import card_held
 from s5eval.systems.energy import check_available, energy_text, measured
@@ -70,7 +70,8 @@ def train(
         say: is told what a reader must not miss, such as a damaged checkpoint that is passed over.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP; the step under way is ended and saved first.
+        KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP; the step under way is ended and saved first, or the one
+            before it where its scenes do not come any more.
         UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, other
             processes were started than the sitting asks for, they do not see the same files, the batch does not divide
             among them, or another training is at work in `sitting.out`; or energy is asked for and cannot be measured.
@@ -159,6 +160,24 @@ def _all_there(weights: Path, digests: Mapping[str, str]) -> bool:
     return all((weights / f"{name}.safetensors").is_file() for name in digests)
 
 
+_GONE = (RuntimeError, OSError, EOFError)
+"""What a loader raises whose processes have died: torch's own, or what becomes of a connection to one of them."""
+
+
+class _LoaderGoneError(S5Error):
+    """The processes that make batches were sent the signal too, by which somebody has asked for the end."""
+
+
+@contextmanager
+def _loaders_may_go(stop: Stop) -> Iterator[None]:
+    try:
+        yield
+    except _GONE as error:
+        if isinstance(error, S5Error) or not stop.asked:
+            raise
+        raise _LoaderGoneError(str(error)) from error
+
+
 class _Sitting:
     """Steps of a learner until the recipe is done or the sitting is over, with a checkpoint now and then."""
 
@@ -177,7 +196,10 @@ class _Sitting:
         self.hooks.tell("start", "training", self.settings.out, facts)
         try:
             with stopping(self.say) as stop, measured(self.settings.energy) as learner.power:
-                self._steps(self._source(stop), stop)
+                try:
+                    self._steps(self._source(stop), stop)
+                except _LoaderGoneError as error:
+                    raise KeyboardInterrupt from error
         finally:
             self.hooks.tell("end", "finished" if learner.step >= steps else "interrupted", learner.meter.means())
             if self.say is not None and learner.power is not None and learner.power.record is not None:
@@ -202,18 +224,19 @@ class _Sitting:
                 self.told = time.monotonic()
                 self.say(f"{done} of {total} scenes are heard and kept in {self.settings.out}")
 
-        return batches_of_job(self.settings.out, first=first, last=last, progress=made, fabric=fabric)
+        with _loaders_may_go(stop):
+            return batches_of_job(self.settings.out, first=first, last=last, progress=made, fabric=fabric)
 
     def _steps(self, source: Iterator[Any], stop: Stop) -> None:
         learner, recipe, fabric, settings = self.learner, self.recipe, self.fabric, self.settings
         begun = time.monotonic()
         while learner.step < recipe.steps:
             try:
-                learner.advance(source)
-            except RuntimeError as error:
-                if not stop.asked:
-                    raise
-                raise KeyboardInterrupt from error  # the loader's processes were sent the signal too
+                batches_of_step = everywhere(fabric, lambda: self._drawn(source, stop))
+            except _LoaderGoneError:
+                self._keep(True)  # the last whole step's
+                raise
+            learner.advance(batches_of_step)
             self._count()
             minutes = (time.monotonic() - begun) / 60
             over = stop.asked or (settings.max_minutes is not None and minutes > settings.max_minutes)
@@ -227,6 +250,11 @@ class _Sitting:
                     fabric.log_dict(learner.meter.means(), step=learner.step)
             if over:
                 return
+
+    def _drawn(self, source: Iterator[Any], stop: Stop) -> list[Any]:
+        """All batches of the next step: where one is missing, nothing of the step is done yet."""
+        with _loaders_may_go(stop):
+            return [next(source) for _ in range(self.recipe.accumulate)]
 
     def _count(self) -> None:
         self.learner.seconds = self.earlier + time.monotonic() - self.begun

@@ -29,7 +29,7 @@ def everywhere(fabric: Any, action: Callable[[], _T]) -> _T:
         if fabric.world_size == 1:
             raise
         failed = error
-    if fabric.world_size > 1:
+    if fabric.world_size > 1 and anyone(fabric, failed is not None):  # a number costs less than texts, at every step
         errors = _gather(fabric, None if failed is None else (told_as(failed), str(failed)))
         if failed is not None:
             raise failed

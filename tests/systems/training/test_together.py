@@ -27,10 +27,11 @@ def test_the_others_end_with_the_text_of_the_one_that_failed(failed: S5Error, mo
         raise failed
 
     monkeypatch.setattr(together, "_gather", gather)
+    fabric = SimpleNamespace(world_size=2, device="cpu", all_reduce=lambda value, reduce_op: value + 1)
     with pytest.raises(type(failed)):  # the process itself
-        together.everywhere(SimpleNamespace(world_size=2, global_rank=1), fail)
+        together.everywhere(fabric, fail)
     with pytest.raises(S5Error, match="process 2 of 2: ") as caught:  # another one
-        together.everywhere(SimpleNamespace(world_size=2, global_rank=0), lambda: None)
+        together.everywhere(fabric, lambda: None)
     assert str(failed) in str(caught.value)
     assert caught.value.exit_code == failed.exit_code
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,9 @@ from safetensors.torch import load_file, save_file
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import read_card, record_file
 from s5eval.systems.hooks import Hook, Hooks
+from s5eval.systems.training import checkpoint
 from s5eval.systems.training.exports import write_weights
+from s5eval.systems.training.learner import Learner
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.training_plan import TrainingPlan
@@ -64,6 +67,51 @@ def test_an_interrupted_training_saves_the_step_under_way(
     assert said == ["the step under way is ended and saved; once more ends at once"]
     assert set(threading.enumerate()) <= threads, "the writer of figures has ended, too"
     assert "step-00000003" in {path.name for path in (tmp_path / "c").iterdir()}
+
+
+def _loaders() -> list[int]:
+    """The processes that make scenes for this one, from /proc."""
+    tasks = [path.read_text().split() for path in Path("/proc/self/task").glob("*/children")]
+    return [int(pid) for task in tasks for pid in task if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def _end_the_group() -> None:
+    """SIGTERM to the process and to those that make scenes for it, as a batch system sends it."""
+    loaders = _loaders()
+    assert len(loaders) == 2
+    # by another process: torch's ends in order when its parent sends it
+    subprocess.run(["kill", "-TERM", *map(str, (os.getpid(), *loaders))], check=True)
+    deadline = time.monotonic() + 60
+    while set(loaders) & set(_loaders()) and time.monotonic() < deadline:
+        time.sleep(0.01)  # torch hears of their end here
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("within", [True, False])
+def test_a_signal_to_the_whole_group_loses_no_step(
+    toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, within: bool
+) -> None:
+    """Within the second step, which is ended; or before it: it wants more batches than were made ahead."""
+    sitting = TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu", checkpoint_minutes=60)
+    plan = toy_plan("uss", steps=50, batch=1, accumulate=1 if within else 40, data={"workers": 2})
+    average = Learner._update_average
+
+    def updated(learner: Learner) -> None:
+        if within and learner.step == 2:
+            _end_the_group()
+        average(learner)
+
+    class Killer(Hook):
+        def step(self, step: int, steps: int, figures: object) -> None:
+            if not within and step == 1:
+                _end_the_group()
+
+    monkeypatch.setattr(Learner, "_update_average", updated)
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, sitting, hooks=Hooks([Killer()]))
+    state = checkpoint.load(tmp_path / "c", plan.digest())
+    assert state is not None
+    assert state.step == (2 if within else 1)
 
 
 def test_two_trainings_do_not_share_a_folder(toy_plan: ToyPlan, tmp_path: Path) -> None:
