@@ -168,6 +168,10 @@ class _LoaderGoneError(S5Error):
     """The processes that make batches were sent the signal too, by which somebody has asked for the end."""
 
 
+class _TimeOverError(Exception):
+    """The time of the sitting is over before the first step."""
+
+
 @contextmanager
 def _loaders_may_go(stop: Stop) -> Iterator[None]:
     try:
@@ -198,6 +202,8 @@ class _Sitting:
             with stopping(self.say) as stop, measured(self.settings.energy) as learner.power:
                 try:
                     self._steps(self._source(stop), stop)
+                except _TimeOverError:
+                    pass  # the next sitting goes on with what is left to make
                 except _LoaderGoneError as error:
                     raise KeyboardInterrupt from error
         finally:
@@ -216,10 +222,11 @@ class _Sitting:
 
         def made(done: int, total: int) -> None:
             self._count()
-            over = anyone(fabric, stop.asked)
+            asked = anyone(fabric, stop.asked)
+            over = asked or (done < total and anyone(fabric, self._late()))
             self._keep(over)  # what was made stays, and so do the seconds that it took
             if over:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt if asked else _TimeOverError
             if self.say is not None and time.monotonic() > self.told + 60:
                 self.told = time.monotonic()
                 self.say(f"{done} of {total} scenes are heard and kept in {self.settings.out}")
@@ -228,8 +235,7 @@ class _Sitting:
             return batches_of_job(self.settings.out, first=first, last=last, progress=made, fabric=fabric)
 
     def _steps(self, source: Iterator[Any], stop: Stop) -> None:
-        learner, recipe, fabric, settings = self.learner, self.recipe, self.fabric, self.settings
-        begun = time.monotonic()
+        learner, recipe, fabric = self.learner, self.recipe, self.fabric
         while learner.step < recipe.steps:
             try:
                 batches_of_step = everywhere(fabric, lambda: self._drawn(source, stop))
@@ -238,9 +244,7 @@ class _Sitting:
                 raise
             learner.advance(batches_of_step)
             self._count()
-            minutes = (time.monotonic() - begun) / 60
-            over = stop.asked or (settings.max_minutes is not None and minutes > settings.max_minutes)
-            over = anyone(fabric, over)
+            over = anyone(fabric, stop.asked or self._late())
             last = over or learner.step == recipe.steps
             self._keep(last)
             if fabric.global_rank == 0:
@@ -255,6 +259,10 @@ class _Sitting:
         """All batches of the next step: where one is missing, nothing of the step is done yet."""
         with _loaders_may_go(stop):
             return [next(source) for _ in range(self.recipe.accumulate)]
+
+    def _late(self) -> bool:
+        minutes = (time.monotonic() - self.begun) / 60
+        return self.settings.max_minutes is not None and minutes > self.settings.max_minutes
 
     def _count(self) -> None:
         self.learner.seconds = self.earlier + time.monotonic() - self.begun

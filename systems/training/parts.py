@@ -57,7 +57,8 @@ class BatchSource(Protocol):
             out: the folder of the training, where a source may keep what it makes.
             first: number of the first batch; where a resumed training goes on.
             last: number after the last.
-            progress: is told of what is made before the first batch, in every process as often.
+            progress: is told of what is made before the first batch, and of nothing that is there already, in every
+                process as often. It may raise to end the making, and what was made stays for the next call.
             fabric: of the processes that share the batches, and what is made for them.
         """
         ...

@@ -27,7 +27,8 @@ class TrainingSitting:
         devices: how many on every node, or `auto`: as many as a launcher started there, else all GPUs.
         nodes: how many machines, or `auto`: as many as a launcher started it on, else one.
         threads: of torch on a CPU; None: as it is.
-        max_minutes: end the sitting after so long, with a checkpoint; None: when the recipe is done.
+        max_minutes: end the sitting after so long, with a checkpoint; what is made before the first step counts. One
+            step is always taken, or some of what is to be made. None: when the recipe is done.
         checkpoint_minutes: time between checkpoints.
         m2d_weights: published M2D weights in place of the folder's.
         af_whisper_weights: published AF-Whisper weights likewise.

@@ -25,7 +25,7 @@ from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.labels import NO_SOURCE
 from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
 from s5eval.systems.multistage.training.slot_folder import SHARD, OtherSlots, open_shard, shard_path, take_folder
-from s5eval.systems.training.together import ALONE, alike, everywhere, first
+from s5eval.systems.training.together import ALONE, alike, anyone, everywhere, first
 
 _DECIBEL = 0.23025850929940458  # of power, in nats
 _KNOTS = 5  # of a random equalisation, from the lowest band to the highest
@@ -108,7 +108,8 @@ class KeptSlots:
         Args:
             scenes: how many.
             hear: gives what is kept of scenes `first` to `last` − 1.
-            progress: is told how many scenes there are already, and of how many; in every process as often.
+            progress: is told, whenever some were made, how many scenes there are, and of how many; in every process as
+                often. It may raise.
             material: what the scenes are made of, for the card of whoever hears them later.
             others: come after the folder's own.
             fabric: of the processes that make them together; all must see the same folder.
@@ -123,18 +124,22 @@ class KeptSlots:
         for number in range(0, len(shards), fabric.world_size):
             turn = shards[number : number + fabric.world_size]
             own = turn[fabric.global_rank : fabric.global_rank + 1]  # none in the last turn, perhaps
-            everywhere(fabric, functools.partial(self._make, own, hear))
+            made = everywhere(fabric, functools.partial(self._make, own, hear))
             everywhere(fabric, functools.partial(self._open, turn))
-            if progress is not None:
+            if anyone(fabric, made) and progress is not None:
                 progress(turn[-1][1], scenes)
         everywhere(fabric, functools.partial(self._take_others, others))
         alike(fabric, f"{len(self)} slots", "the folders of slots.also must lie still while a training begins")
 
-    def _make(self, shards: Sequence[tuple[int, int]], hear: Callable[[int, int], Heard]) -> None:
+    def _make(self, shards: Sequence[tuple[int, int]], hear: Callable[[int, int], Heard]) -> bool:
+        """Whether one of them was missing."""
+        made = False
         for begin, end in shards:
             path = shard_path(self.folder, begin, end)
             if open_shard(path, _KEPT) is None:
                 write_atomically(path, save(_tensors(hear(begin, end))), sync=False)
+                made = True
+        return made
 
     def _open(self, shards: Sequence[tuple[int, int]]) -> None:
         for begin, end in shards:

@@ -16,6 +16,8 @@ from toy_trainings import OTHERS_WARN, ToyPlan, ToyTrain
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import record_file
+from s5eval.systems.multistage.training.classification import SlotSource
+from s5eval.systems.multistage.training.kept_slots import Heard
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.sitting import TrainingSitting
 
@@ -55,6 +57,28 @@ def test_sittings_add_up_to_one(name: str, toy_plan: ToyPlan, toy_train: ToyTrai
         torch.testing.assert_close(ends[1][file], tensors, rtol=0, atol=0)
     kept = sorted(path.name for path in (tmp_path / "many-steps").glob("step-*"))
     assert kept == ["step-00000003", "step-00000004"]
+
+
+def test_the_time_of_a_sitting_bounds_what_is_made_before_the_first_step_and_the_next_one_goes_on(
+    toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("m2d", "uss", "dpc"):
+        toy_train(part)
+    stage = {"trains": ["dpc1"], "starts_from": {"uss": None, "dpc1": "dpc1"}}
+    plan = toy_plan("dpc", **stage, slots={"scenes": 120, "batch": 6}, steps=2)  # three shards
+    hear, heard = SlotSource._hear, []
+
+    def hear_some(self: SlotSource, first: int, last: int) -> Heard:
+        heard.append(first)
+        return hear(self, first, first + 2)
+
+    monkeypatch.setattr(SlotSource, "_hear", hear_some)
+    sitting = TrainingSitting(tmp_path / "weights", tmp_path / "out", device="cpu", max_minutes=0)
+    found = []
+    for _ in range(4):
+        result = train(plan, sitting)
+        found.append((len(heard), result.step, result.finished))
+    assert found == [(1, 0, False), (2, 0, False), (3, 1, False), (3, 2, True)]
 
 
 @pytest.mark.slow
