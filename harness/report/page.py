@@ -34,9 +34,9 @@ from s5eval.harness.report.table import (
     SECONDARY_TITLES,
     energy_of_run,
     headline,
+    how_many,
     interval_text,
     shown_name,
-    whole,
 )
 from s5eval.harness.report.templates import templates_of
 from s5eval.harness.report.text import ABSENT, typeset, typeset_number
@@ -183,7 +183,7 @@ def render_pages(
         "headline": plain(headline(summary), 2000),
         "decided_by": plain(summary.decided_by or "", 1000),
         "summary": summary,
-        "whole": whole(summary),
+        "how_many": how_many(summary),
         "unverified": unverified(record),
         "ladder": ladder(summary.decomposition) if summary.decomposition is not None else [],
         "what_if": typeset(" ".join(what_if_lines(summary.decomposition))) if summary.decomposition is not None else "",

@@ -188,8 +188,20 @@ def headline(summary: Summary) -> str:
     name = shown_name(summary)
     system = name if name == summary.system else f"{name} ({summary.system})"
     parts = [system, *settings_of(summary), f"weights: {summary.weights}", f"data: {data_name(summary)}", *marks]
-    n = max(summary.n_scored, summary.n_predicted) + summary.n_failed
-    return " | ".join([*parts, f"{n} of {whole(summary)} mixtures" if marks else counted(n, "mixture")])
+    n = summary.n_predicted  # those of them that have references are scored
+    return " | ".join([*parts, how_many(summary) if marks else counted(n, "mixture")])
+
+
+def how_many(summary: Summary) -> str:
+    """`18 of 20 mixtures scored, 2 failed`: what a number is over, of how many, and what is in no number.
+
+    Without references it is the mixtures that were answered; where none failed, the count needs no verb.
+    """
+    share = f"{summary.n_predicted} of {whole(summary)} mixtures"
+    if not summary.n_failed:
+        return share
+    answered = summary.n_predicted and not summary.n_scored
+    return f"{share} {'answered' if answered else 'scored'}, {summary.n_failed} failed"
 
 
 def estimate_marks(facts: Facts) -> list[str]:

@@ -42,6 +42,31 @@ def test_a_filtered_run_says_of_how_many(
     assert summary(tmp_path / "again")["status"] == "partial"
 
 
+@pytest.mark.parametrize(
+    ("references", "said"), [(True, "3 of 5 mixtures scored, 2 failed"), (False, "3 of 5 mixtures answered, 2 failed")]
+)
+def test_what_failed_is_not_counted_as_done(
+    references: bool, said: str, small_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None
+) -> None:
+    """In the table and on the page, of a set with references and of one without."""
+    if not references:
+        (small_set / "oracle_target").rename(tmp_path / "away")
+    for id_ in ("m_1", "m_3"):
+        (small_set / "soundscape" / f"{id_}.wav").write_bytes(b"no sound")
+    out = tmp_path / "run"
+    shown = s5eval("run", "--system", "plugins:build", "--data", small_set, "--out", out)
+    assert shown.code == 4 and f"| PARTIAL | {said}" in shown.out.splitlines()[0]
+    page = (out / "report.html").read_text()
+    assert page.count(said) == 3 and f"partial: {said}.</p>" in page and f"(partial: {said})" in page
+
+
+def test_when_all_failed_none_is_scored(small_set: Path, tmp_path: Path, s5eval: Call, systems_on_path: None) -> None:
+    for file in (small_set / "soundscape").iterdir():
+        file.write_bytes(b"no sound")
+    shown = s5eval("run", "--system", "plugins:build", "--data", small_set, "--out", tmp_path / "run")
+    assert "| FAILED | 0 of 5 mixtures scored, 5 failed" in shown.out
+
+
 def test_the_whole_split_is_complete(runs: dict[str, Path], summary: Call, s5eval: Call) -> None:
     facts = summary(runs["whole"])
     assert (facts["status"], facts["n_split"]) == ("complete", 5)
