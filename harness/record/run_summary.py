@@ -145,6 +145,7 @@ class Summary(Facts):
         decomposition: where the decibels went; None: no mixture has a target.
         as_written: of the 16-bit files; None: not written for every mixture that was answered.
         flags: how many of each kind the mixtures have.
+        flagged: kind of flag → the first mixtures that have one, four at most; empty in runs of before it was recorded.
         failures: mixture id → why it failed.
         interval: how the intervals were made; None: not recorded.
     """
@@ -163,5 +164,6 @@ class Summary(Facts):
     decomposition: RunDecomposition | None = None
     as_written: RunAsWritten | None = None
     flags: Mapping[str, int] = field(default_factory=dict)
+    flagged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Mapping[str, str | None] = field(default_factory=dict)
     interval: Interval | None = None

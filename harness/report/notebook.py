@@ -13,17 +13,15 @@ from s5eval.harness.record.run_summary import BoundMetricName, MetricName, Metri
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import waterfall_of
 from s5eval.harness.report.charts.svg import plain
+from s5eval.harness.report.footnotes import failure_lines, finding_lines, flag_lines, undefined_lines
 from s5eval.harness.report.listening import Sound, common_gain, sounds_of
 from s5eval.harness.report.spectrogram import inline, picture
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import (
     BOUND_NOTES,
-    failure_lines,
-    finding_lines,
     headline,
     interval_text,
     shown_name,
-    undefined_lines,
 )
 from s5eval.harness.report.text import number, typeset, typeset_number
 
@@ -40,7 +38,8 @@ def run_html(summary: Summary) -> str:
     parts = [paragraph(headline(summary))]
     parts += [paragraph(f"decision: {summary.decided_by}")] if summary.decided_by else []
     parts += [_table(_HEADINGS, rows)]
-    parts += [paragraph(line) for lines in (undefined_lines, failure_lines, finding_lines) for line in lines(summary)]
+    footnotes = (undefined_lines, failure_lines, finding_lines, flag_lines)
+    parts += [paragraph(line) for lines in footnotes for line in lines(summary)]
     parts += [waterfall_of(summary.decomposition)] if summary.decomposition is not None else []
     return framed("".join(parts))
 

@@ -24,6 +24,7 @@ from s5eval.harness.record.unpacked import refuse_in_place
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder, what_if_lines
+from s5eval.harness.report.footnotes import flag_lines
 from s5eval.harness.report.pictures import small_pictures
 from s5eval.harness.report.rows import MixtureRow, mixture_row
 from s5eval.harness.report.sounds import Sounds, find_sounds
@@ -184,6 +185,7 @@ def render_pages(
         "decided_by": plain(summary.decided_by or "", 1000),
         "summary": summary,
         "how_many": how_many(summary),
+        "flags": [plain(line, 600) for line in flag_lines(summary)],
         "unverified": unverified(record),
         "ladder": ladder(summary.decomposition) if summary.decomposition is not None else [],
         "what_if": typeset(" ".join(what_if_lines(summary.decomposition))) if summary.decomposition is not None else "",

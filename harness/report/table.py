@@ -16,6 +16,7 @@ from s5eval.harness.record.run_summary import (
 )
 from s5eval.harness.record.tables import SecondaryName
 from s5eval.harness.report.decibels import decomposition_lines, nothing_blamed
+from s5eval.harness.report.footnotes import failure_lines, finding_lines, flag_lines, undefined_lines
 from s5eval.harness.report.terminal_layout import aligned, is_narrow
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.scoring.decomposition import BLAMED_KINDS
@@ -64,34 +65,9 @@ def summary_table(summary: Summary) -> str:
         blamed = any(abs(parts.terms[term]) > LAST_BITS for term in BLAMED_KINDS)
         lines += ["", *(decomposition_lines(parts) if blamed else [nothing_blamed(parts)])]
     lines += _apart(finding_lines(summary))
-    if summary.flags:
-        lines += ["", "flags: " + ", ".join(f"{name} {count}" for name, count in summary.flags.items())]
+    lines += _apart(flag_lines(summary))
     lines += _apart(failure_lines(summary))
     return "\n".join(lines)
-
-
-def undefined_lines(summary: Summary) -> list[str]:
-    """Why there is no score, where there is none; else nothing."""
-    return [f"CAPI-SDRi is undefined: {summary.undefined_reason}"] if summary.undefined_reason else []
-
-
-def finding_lines(summary: Summary) -> list[str]:
-    """What the checks of the files had to say, counted by rule; nothing where all was well."""
-    counts = ", ".join(f"{count} {rule}" for rule, count in summary.findings.items())
-    return [f"findings about the files: {counts} (run.json lists them; strict runs refuse them)"] if counts else []
-
-
-def failure_lines(summary: Summary) -> list[str]:
-    """How many mixtures failed, and the first ten with their errors; nothing where none did."""
-    failures = summary.failures
-    if not failures:
-        return []
-    more = [f"  … and {len(failures) - 10} more (mixtures.jsonl lists all)"] if len(failures) > 10 else []
-    return [
-        f"failed, and in no number above: {counted(len(failures), 'mixture')}",
-        *(f"  {id_}: {error}" for id_, error in list(failures.items())[:10]),
-        *more,
-    ]
 
 
 def _apart(lines: list[str]) -> list[str]:

@@ -18,6 +18,9 @@ from s5eval.harness.scoring.columns import Column, all_columns, fractions, membe
 from s5eval.harness.scoring.decomposition import decompose_run
 from s5eval.metrics.bootstrap import LEVEL, RESAMPLES, SEED, bootstrap
 
+_FLAGGED = 4
+"""Mixtures of a kind of flag that a summary names."""
+
 
 def summarize(
     scores: Sequence[MixtureScore], *, n_expected: int, finished: bool, about: About, unverified: str | None = None
@@ -63,6 +66,7 @@ def summarize(
         decomposition=decompose_run(scored),
         as_written=_as_written([score for score in scores if score.status != "failed"]),
         flags=_flag_counts(scores),
+        flagged=_flagged(scores),
         failures={score.mixture_id: score.outcome.error for score in failed},
         interval=Interval(LEVEL, RESAMPLES, SEED),
     )
@@ -112,3 +116,12 @@ def _as_written(scores: Sequence[MixtureScore]) -> RunAsWritten | None:
 
 def _flag_counts(scores: Iterable[MixtureScore]) -> dict[str, int]:
     return dict(sorted(Counter(flag.kind for score in scores for flag in score.flags).items()))
+
+
+def _flagged(scores: Iterable[MixtureScore]) -> dict[str, tuple[str, ...]]:
+    """The first mixtures of each kind of flag, one more than is shown: whoever shows them sees that there are more."""
+    found: dict[str, list[str]] = {}
+    for score in scores:
+        for kind in dict.fromkeys(flag.kind for flag in score.flags):
+            found.setdefault(kind, []).append(score.mixture_id)
+    return {kind: tuple(ids[:_FLAGGED]) for kind, ids in sorted(found.items())}

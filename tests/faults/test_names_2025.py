@@ -133,7 +133,10 @@ def test_integers_written_as_float_are_flagged(small_set: Path, tmp_path: Path, 
     samples, _ = soundfile.read(path)
     soundfile.write(path, samples * 32768, RATE, subtype="FLOAT")
     found = s5eval("score", small_set / "estimate", "--data", small_set, "--out", tmp_path / "run", "--json").json
-    assert found["flags"] == {"over-scale": 1}
+    assert (found["flags"], found["flagged"]) == ({"over-scale": 1}, {"over-scale": ["m_1"]})
+    said = "over-scale 1: estimates 60 dB or more above the loudest reference: integers written as float? (m_1)"
+    assert said in s5eval("rescore", tmp_path / "run").out
+    assert said in (tmp_path / "run" / "report.html").read_text()
     reference = small_set / "oracle_target" / "m_1_0_Speech.wav"
     soundfile.write(reference, soundfile.read(reference)[0] * 32768, RATE, subtype="FLOAT")
     checked = s5eval("data", "verify", "--data", small_set, "--json").json["findings"]

@@ -1,0 +1,49 @@
+"""What stands below the numbers says what it is, and where to look."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from s5eval.harness.record.run_record import About
+from s5eval.harness.record.run_summary import Summary
+from s5eval.harness.record.tables import Flag, FlagKind, MixtureScore, Outcome, PairTable
+from s5eval.harness.report.footnotes import FLAG_NOTES, flag_lines
+from s5eval.harness.scoring.mixture import score_candidates
+from s5eval.harness.scoring.summary import summarize
+from s5eval.systems.decision import Decision
+
+Summarised = Callable[..., Summary]
+
+
+@pytest.fixture
+def summarised(make_tables: Callable[..., list[PairTable]]) -> Summarised:
+    """`summarised(change)`: the summary of twelve mixtures, each as `change(number, score)` leaves it."""
+
+    def make(change: Callable[[int, MixtureScore], MixtureScore]) -> Summary:
+        scores = [score_candidates(f"m_{k:02d}", table, Decision()) for k, table in enumerate(make_tables(12))]
+        about = About(system="a", weights="none", dataset="mini", split="test", n_split=12)
+        changed = [change(k, replace(score, flags=())) for k, score in enumerate(scores)]
+        return summarize(changed, n_expected=12, finished=True, about=about)
+
+    return make
+
+
+def failed(error: str, score: MixtureScore) -> MixtureScore:
+    return MixtureScore(score.mixture_id, Outcome("failed", error))
+
+
+@pytest.mark.parametrize("kind", get_args(FlagKind))
+@pytest.mark.parametrize(("count", "shown"), [(1, "(m_00)"), (3, "(m_00, m_01, m_02)"), (5, "(m_00, m_01, m_02, …)")])
+def test_a_line_per_kind_of_flag_says_what_it_is_and_where(
+    kind: FlagKind, count: int, shown: str, summarised: Summarised
+) -> None:
+    flags = (Flag(kind, 0), Flag(kind, 1))
+    summary = summarised(lambda k, score: replace(score, flags=flags) if k < count else score)
+    assert flag_lines(summary) == [f"{kind} {2 * count}: {FLAG_NOTES[kind]} {shown}"]
+    assert flag_lines(replace(summary, flagged={})) == [f"{kind} {2 * count}: {FLAG_NOTES[kind]}"], "runs of before"
+
+
+def test_without_flags_there_is_no_line(summarised: Summarised) -> None:
+    assert flag_lines(summarised(lambda k, score: score)) == []
