@@ -168,14 +168,23 @@ def _origin(provenance: Mapping[str, Any], decision: Decision, weights: object, 
     another = made_for_another(provenance, weights=weights, fingerprint=fingerprint)
     tuned += f" {another}" if another else ""
     tuned += _earned(provenance.get("cross_validated_gain_db"))
-    missing = provenance.get("missing_parts")
-    doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
-    doubts += [str(provenance[key]) for key in ("partial", "unverified", "trained_on") if provenance.get(key)]
-    tuned = f"{tuned}, on a run {'; '.join(doubts)}" if doubts else tuned
+    doubts = _doubts(provenance)
+    tuned = f"{tuned}, on a run {doubts}" if doubts else tuned
+    of_source = provenance.get("source_marks")
+    doubts = _doubts(of_source) if isinstance(of_source, Mapping) else ""
+    tuned = f"{tuned}, from the frequencies of a run {doubts}" if doubts else tuned
     before = provenance.get(BEFORE)
     if not isinstance(before, Mapping):
         return tuned
     return f"{tuned}, on top of {_origin(before, decision, weights, fingerprint)}"
+
+
+def _doubts(marks: Mapping[str, Any]) -> str:
+    """What must be known of the runs that a decision was made on, in words; empty: nothing."""
+    missing = marks.get("missing_parts")
+    doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
+    doubts += [str(marks[key]) for key in ("partial", "unverified", "trained_on") if marks.get(key)]
+    return "; ".join(doubts)
 
 
 def _places(provenance: Mapping[str, Any]) -> list[str]:

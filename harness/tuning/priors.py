@@ -103,14 +103,14 @@ def adapt_priors(
     about, base = record.about, record.decision
     if base.prior_factors is not None:
         raise UsageError(f"{run}: its priors are adapted already; run or rescore it with a decision without factors")
-    old, records, used = None, [record], [len(tables)]
+    old, marks, of_source = None, inherited_marks([record], [len(tables)]), {}
     if source is not None:
         other, source_tables = _read(source)
         refuse_forbidden(source, other, allow_test=allow_test, why="its frequencies would tell of the split")
         refuse_other_systems((run, source), (record, other), "its scores say nothing of the priors of this one")
         old = outcome_probabilities(source_tables, source).mean(axis=0)
-        records.append(other)
-        used.append(len(source_tables))
+        of_source = inherited_marks([other], [len(source_tables)])
+        marks["tuned_on_forbidden"] |= of_source["tuned_on_forbidden"]  # whichever it was, it is one decision now
     probabilities = outcome_probabilities(tables, run)
     if old is None:
         old = _official(len(probabilities) / len(tables))
@@ -122,7 +122,8 @@ def adapt_priors(
         "dataset": about.dataset,
         "split": about.split,
         "data": data_name(about),
-        **inherited_marks(records, used),
+        **marks,
+        **({"source_marks": of_source} if of_source else {}),
         "unlabelled": True,
         "manifest_sha256": record.manifest_sha256,
         "strength": strength,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from sealed_files import edit_record
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
@@ -172,8 +173,6 @@ def test_marks_of_the_run_and_of_its_decision_go_on_to_the_adapted_one(
 ) -> None:
     """Thresholds that were tuned on a forbidden split stay in the decision, and so must the mark."""
 
-    from sealed_files import edit_record
-
     def marked(record: dict[str, Any]) -> None:
         record["decision"]["provenance"] = {"tuned_on_forbidden": True}
         record["about"]["missing_parts"] = ["an ear"]
@@ -188,6 +187,23 @@ def test_marks_of_the_run_and_of_its_decision_go_on_to_the_adapted_one(
     assert "adapted to a forbidden split" in shown and "adapted to a run without an ear" in shown
     again = s5eval("rescore", probable_run, "--decision", probable_run / "priors.yaml", "--out", tmp_path / "again")
     assert "decision tuned on a forbidden split" in again.out
+
+
+@pytest.mark.parametrize("partial", ["the run", "the source"])
+def test_it_is_said_which_of_run_and_source_is_a_part(
+    partial: str, probable_run: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    source = probable_run.with_name("source")
+    assert s5eval("rescore", probable_run, "--out", source).code == 0
+    part = {"the run": probable_run, "the source": source}[partial]
+    edit_record(part / "run.json", lambda record: record["about"].update(n_split=40))
+    shown = s5eval("tune", probable_run, "--unlabelled", "--source", source).out
+    said = "a part: PARTIAL: 12 of the split's 40 mixtures"
+    assert (f"adapted to {said}" in shown) == (partial == "the run")
+    assert (f"source source: frequencies of {said}" in shown) == (partial == "the source")
+    later = s5eval("rescore", probable_run, "--decision", probable_run / "priors.yaml", "--out", tmp_path / "later").out
+    assert (", on a run PARTIAL: 12 of" in later) == (partial == "the run")
+    assert (", from the frequencies of a run PARTIAL: 12 of" in later) == (partial == "the source")
 
 
 def test_adapted_priors_beside_weights_are_put_on_their_card(probable_run: Path, tmp_path: Path, s5eval: Call) -> None:
