@@ -65,4 +65,8 @@ def main(work: Path) -> tuple[s5eval.Run, s5eval.MixtureScore]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="s5eval-")))
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory(prefix="s5eval-") as folder:  # name a folder to keep what is made
+            main(Path(folder))

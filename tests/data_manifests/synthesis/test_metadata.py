@@ -121,6 +121,24 @@ def test_what_cannot_be_carried_out_is_named(tiny_dev_set: SimpleNamespace, chan
         synthesize(scene, tiny_dev_set.root)
 
 
+def test_a_background_has_the_room_s_channels_or_one(tiny_dev_set: SimpleNamespace) -> None:
+    scene = json.loads(json.dumps(tiny_dev_set.scenes["order"]))
+    assert scene["bg_events"]
+    folder = tiny_dev_set.root / scene["config"]["background_dir"]
+    odd = folder / "odd.wav"
+    scene["bg_events"][0].update(source_file="odd.wav", source_time=None)
+    try:
+        for channels, problem in ((1, None), (2, "odd.wav: 2 channels, the room has 4")):
+            soundfile.write(odd, np.random.default_rng(1).standard_normal((3200, channels)) * 0.1, 32000)
+            if problem is None:
+                assert synthesize(scene, tiny_dev_set.root).mixture.any()
+                continue
+            with pytest.raises(DataError, match=problem):
+                synthesize(scene, tiny_dev_set.root)
+    finally:
+        odd.unlink()
+
+
 INFINITE, NONE = float("inf"), float("nan")
 
 
