@@ -44,8 +44,10 @@ class Run:
         self.scores: tuple[MixtureScore, ...] = tuple(line.score for line in self._lines)
 
     def __repr__(self) -> str:
+        from s5eval.harness.report.table import data_name
+
         summary = self.summary
-        about = f"{summary.system} on {summary.dataset}/{summary.split}"
+        about = f"{summary.system} on {data_name(summary)}"
         counts = f"{summary.n_scored} of {summary.n_expected} mixtures scored"
         return f"<Run {self.path}: {about}, {counts}, {summary.status}>"
 

@@ -11,8 +11,9 @@ from s5eval.harness.errors import GateError
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of, read_run_record, read_scores, unverified
 from s5eval.harness.record.run_record import Facts, RunRecord
-from s5eval.harness.record.same_data import same_data_of_runs
+from s5eval.harness.record.same_data import is_part, same_data_of_runs
 from s5eval.harness.record.tables import MixtureScore
+from s5eval.harness.report.table import data_name
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.columns import Column, all_columns
 from s5eval.harness.scoring.decomposition import ORACLES, TERMS, decompose_run
@@ -185,8 +186,10 @@ def _obstacles(records: tuple[RunRecord, RunRecord]) -> list[str]:
     a, b = records
     found = []
     data = same_data_of_runs(a, b)
-    if not data.same:
-        sets = [f"{r.about.dataset}/{r.about.split}, {counted(r.n_expected, 'mixture')}" for r in records]
+    if not data.same and (part := _part(a, b)):
+        found.append(part)
+    elif not data.same:
+        sets = [f"{data_name(record.about)}, {counted(record.n_expected, 'mixture')}" for record in records]
         what = f"; the files of {counted(len(data.changed), 'mixture')} have other content" if data.changed else ""
         found.append(f"they were made on different data ({sets[0]} and {sets[1]}{what})")
     if a.metric_version != b.metric_version:
@@ -195,6 +198,16 @@ def _obstacles(records: tuple[RunRecord, RunRecord]) -> list[str]:
             "(`s5eval rescore` brings a run up to date)"
         )
     return found
+
+
+def _part(a: RunRecord, b: RunRecord) -> str | None:
+    """That one run was made on a part of what the other was made on, in words; None: neither was."""
+    sides = (("A", a, "B", b), ("B", b, "A", a))
+    for name, part, of, whole in sides:
+        if is_part(part, whole):
+            n = f"{len(part.mixtures)} of the {counted(len(whole.mixtures), 'mixture')}"
+            return f"{name} has {n} of {of} ({data_name(whole.about)})"
+    return None
 
 
 def _unlike_parts(records: tuple[RunRecord, RunRecord]) -> list[str]:

@@ -49,6 +49,16 @@ def same_data_of_runs(a: RunRecord, b: RunRecord) -> SameData:
     return replace(found, same=True, rounded=True)
 
 
+def is_part(a: RunRecord, b: RunRecord) -> bool:
+    """Whether the first run was made on some of the mixtures of the second, with the same content, and not on all."""
+    embedded = a.about.dataset == b.about.dataset == MINI
+    first, second = (
+        dict(zip(run.mixtures, scene_identities(run) if embedded else run.mixture_digests or (), strict=False))
+        for run in (a, b)
+    )
+    return 0 < len(first) < len(second) and first.items() <= second.items()
+
+
 def _changed(a: DataFacts, b: DataFacts) -> tuple[str, ...]:
     first, second = (dict(zip(facts.mixtures, facts.mixture_digests or (), strict=True)) for facts in (a, b))
     return tuple(id_ for id_, digest in first.items() if second.get(id_, digest) != digest)

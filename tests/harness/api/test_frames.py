@@ -106,7 +106,7 @@ def test_a_failed_mixture_is_a_row_with_its_error_and_no_number(small_set: Path,
     assert (row["status"], pd.isna(row["capi_sdri"]), pd.isna(row["n_estimates"])) == ("failed", True, True)
     assert "the network fell over" in row["error"]
     assert "m_2" not in set(run.sources["mixture_id"]) | set(run.pairs["mixture_id"])
-    assert "4 of 5 mixtures scored, partial" in repr(run)
+    assert "plugins:build on folder small, 4 of 5 mixtures scored, partial" in repr(run)
 
 
 def test_a_damaged_run_is_told(run: Run) -> None:

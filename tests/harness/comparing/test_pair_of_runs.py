@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import soundfile
 from sealed_files import edit_record
 
 from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare_runs
@@ -155,16 +156,28 @@ def test_different_data_or_metric_versions_are_refused_unless_told(
     s5eval("run", "--system", "staged:build", "--data", staged_set, "--limit", "5", "--out", part)
     refused = s5eval("compare", runs[0], part)
     assert refused.code == 2
-    assert "different data" in refused.err
+    assert "cannot be compared: B has 5 of the 12 mixtures of A (folder staged_set). " in refused.err
+    assert "A has 5 of the 12 mixtures of B (folder staged_set)" in s5eval("compare", part, runs[0]).err
     allowed = s5eval("compare", runs[0], part, "--allow-different")
     assert allowed.code == 0
-    assert "warning: they were made on different data" in allowed.out
+    assert "warning: B has 5 of the 12 mixtures of A (folder staged_set)" in allowed.out
     assert "5 mixtures compared" in allowed.out
     edit(runs[1], metric_version=0)
     refused = s5eval("compare", *runs)
     assert refused.code == 2
     assert "metric versions 1 and 0" in refused.err
     assert s5eval("compare", *runs, "--allow-different").code == 0
+
+
+def test_a_part_with_other_content_is_different_data(
+    runs: tuple[Path, Path], staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    samples, rate = soundfile.read(staged_set / "soundscape" / "m_00.wav")
+    soundfile.write(staged_set / "soundscape" / "m_00.wav", samples[::-1], rate, subtype="FLOAT")
+    part = tmp_path / "part"
+    s5eval("run", "--system", "staged:build", "--data", staged_set, "--limit", "5", "--out", part)
+    said = "made on different data (folder staged_set, 12 mixtures and folder staged_set, 5 mixtures; the files of 1 "
+    assert said in s5eval("compare", runs[0], part).err
 
 
 def test_nothing_in_common(runs: tuple[Path, Path], small_set: Path, tmp_path: Path, s5eval: Call) -> None:
