@@ -261,25 +261,32 @@ def show_making(what: str = "making scenes") -> "Iterator[CountProgress]":
         yield show
 
 
-def show_result(result: "RunResult", as_json: bool) -> int:
-    """Print a run's summary, as a table or as JSON; returns the exit code the run deserves."""
+def show_result(result: "RunResult", as_json: bool, *, here: Path = Path()) -> int:
+    """Print a run's summary, as a table or as JSON; returns the exit code the run deserves.
+
+    Args:
+        result: of the run.
+        as_json: as JSON.
+        here: the folder that a relative path of the run is seen from, where a system may have changed to another one.
+    """
     try:
-        _print_result(result, as_json)
+        _print_result(result, as_json, here / result.path)
     except BrokenPipeError:  # nobody reads any more; the run is what it is
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     return result.exit_code
 
 
-def _print_result(result: "RunResult", as_json: bool) -> None:
+def _print_result(result: "RunResult", as_json: bool, folder: Path) -> None:
     from s5eval.harness.record.codec import to_json
-    from s5eval.harness.record.reading import coherent
+    from s5eval.harness.record.reading import coherent, read_run_record
     from s5eval.harness.report.table import summary_table
     from s5eval.harness.report.terminal_layout import fitted
 
     if as_json:
         echo(json.dumps(to_json(result.summary), indent=1))
     else:
-        with coherent(result.path):
-            table = fitted(summary_table(result.summary))
+        with coherent(folder):
+            findings = read_run_record(folder).findings
+            table = fitted(summary_table(result.summary, findings=findings))
         echo(in_options(table, cast(click.Group, click.get_current_context().find_root().command)))
         echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

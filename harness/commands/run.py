@@ -138,7 +138,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     if options["dry_run"]:
         echo(described)
         return 0
-    code = show_result(result, options["as_json"])
+    code = show_result(result, options["as_json"], here=here)
     if (energy := energy_of_run(read_run_record(here / result.path))) is not None:
         echo(energy, err=True)
     return code

@@ -1,6 +1,9 @@
 """What stands below the numbers of a run: why there is none, what files and mixtures are flagged for, what failed."""
 
+from collections.abc import Sequence
+
 from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.naming import SOURCE_NAMES
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import FlagKind
 
@@ -13,6 +16,8 @@ FLAG_NOTES: dict[FlagKind, str] = {
 }
 """What each kind of flag counts, and what to make of it."""
 
+_UNANSWERED, _ORPHAN = "no-estimate", "orphan"
+_LISTED = 10  # findings of a rule
 _SHOWN = 3  # mixtures of a kind of flag, of the four that a summary names
 
 
@@ -21,10 +26,26 @@ def undefined_lines(summary: Summary) -> list[str]:
     return [f"CAPI-SDRi is undefined: {summary.undefined_reason}"] if summary.undefined_reason else []
 
 
-def finding_lines(summary: Summary) -> list[str]:
-    """What the checks of the files had to say, counted by rule; nothing where all was well."""
+def finding_lines(summary: Summary, findings: Sequence[str] = ()) -> list[str]:
+    """What the checks of the files had to say, counted by rule; nothing where all was well.
+
+    Args:
+        summary: which counts them.
+        findings: the findings themselves, as `run.json` has them: ten names of each rule are listed. A mixture without
+            a file is named by the table of mixtures, and not here.
+    """
+    if not summary.findings:
+        return []
     counts = ", ".join(f"{count} {rule}" for rule, count in summary.findings.items())
-    return [f"findings about the files: {counts} (run.json lists them; strict runs refuse them)"] if counts else []
+    told = {rule: [text for text in findings if text.endswith(f" [{rule}]")] for rule in summary.findings}
+    lines = [f"findings about the files: {counts} (run.json lists them; strict runs refuse them)"]
+    for rule, texts in told.items():
+        if rule == _UNANSWERED:
+            continue
+        lines += [f"  {text.removeprefix('warning: ')}" for text in texts[:_LISTED]]
+        more = summary.findings[rule] - _LISTED
+        lines += [f"  … and {more} more [{rule}]"] if texts and more > 0 else []
+    return [*lines, *([f"  a name should be {SOURCE_NAMES}"] if told.get(_ORPHAN) else [])]
 
 
 def flag_lines(summary: Summary) -> list[str]:

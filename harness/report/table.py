@@ -1,7 +1,7 @@
 """Summaries as text: one table for the terminal, systems above, bounds apart below."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from s5eval.data_manifests.common.words import counted
@@ -44,8 +44,13 @@ SECONDARY_TITLES: dict[SecondaryName, str] = {
 _HEADER = ("", "CAPI-SDRi dB", "zero floor", "mixture acc. %", "source acc. %", "n (defined)")
 
 
-def summary_table(summary: Summary) -> str:
-    """The result of a run: what it is, its metrics with 95 % intervals, the bounds, and what went wrong."""
+def summary_table(summary: Summary, *, findings: Sequence[str] = ()) -> str:
+    """The result of a run: what it is, its metrics with 95 % intervals, the bounds, and what went wrong.
+
+    Args:
+        summary: of the run.
+        findings: about its files, as `run.json` has them; empty: the summary's counts alone are told.
+    """
     rows = [_HEADER, _row(shown_name(summary), summary.metrics, summary.metrics["capi_sdri_zero_floor"])]
     if summary.n_scored:
         rows.append(())
@@ -64,7 +69,7 @@ def summary_table(summary: Summary) -> str:
     if parts is not None:
         blamed = any(abs(parts.terms[term]) > LAST_BITS for term in BLAMED_KINDS)
         lines += ["", *(decomposition_lines(parts) if blamed else [nothing_blamed(parts)])]
-    lines += _apart(finding_lines(summary))
+    lines += _apart(finding_lines(summary, findings))
     lines += _apart(flag_lines(summary))
     lines += _apart(failure_lines(summary))
     return "\n".join(lines)

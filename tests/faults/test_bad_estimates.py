@@ -198,6 +198,9 @@ def test_missing_and_orphan_files_and_odd_suffixes_are_listed_and_strict_makes_t
     (folder / "m_2_0_Cough.wav").rename(folder / "m_7_0_Cough.wav")
     result = score(s5eval, small_set, tmp_path)
     assert (result.code, "3 no-estimate, 1 orphan, 1 suffix" in result.out) == (0, True)
+    assert "  m_7_0_Cough.wav: not read: no mixture 'm_7' [orphan]\n" in result.out
+    assert "  m_1_0_Speech.WAV: not read: the suffix is not .wav or .flac; rename it to lower case" in result.out
+    assert "  a name should be <mixture>_<i>_<Label>.wav" in result.out
     run = json.loads((tmp_path / "run" / "run.json").read_text())
     said = "\n".join(run["findings"])
     assert run["about"]["findings"] == {"no-estimate": 3, "orphan": 1, "suffix": 1}

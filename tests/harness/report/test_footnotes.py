@@ -6,10 +6,11 @@ from typing import get_args
 
 import pytest
 
+from s5eval.data_manifests.naming import SOURCE_NAMES
 from s5eval.harness.record.run_record import About
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import Flag, FlagKind, MixtureScore, Outcome, PairTable
-from s5eval.harness.report.footnotes import FLAG_NOTES, flag_lines
+from s5eval.harness.report.footnotes import FLAG_NOTES, finding_lines, flag_lines
 from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.summary import summarize
 from s5eval.systems.decision import Decision
@@ -47,3 +48,15 @@ def test_a_line_per_kind_of_flag_says_what_it_is_and_where(
 
 def test_without_flags_there_is_no_line(summarised: Summarised) -> None:
     assert flag_lines(summarised(lambda k, score: score)) == []
+
+
+def test_ten_findings_of_a_rule_are_named_and_the_rest_counted(summarised: Summarised) -> None:
+    summary = replace(summarised(lambda k, score: score), findings={"no-estimate": 2, "orphan": 12, "suffix": 1})
+    orphans = [f"warning: x_{k}.wav: not read [orphan]" for k in range(12)]
+    texts = [*orphans, "warning: y.WAV: not read [suffix]", "warning: m_01: no file [no-estimate]"]
+    first, *listed = finding_lines(summary, texts)
+    assert "2 no-estimate, 12 orphan, 1 suffix" in first
+    assert listed[:10] == [f"  x_{k}.wav: not read [orphan]" for k in range(10)]
+    assert listed[10:12] == ["  … and 2 more [orphan]", "  y.WAV: not read [suffix]"]
+    assert listed[12:] == [f"  a name should be {SOURCE_NAMES}"]
+    assert finding_lines(summary) == [first]
