@@ -287,6 +287,6 @@ def _print_result(result: "RunResult", as_json: bool, folder: Path) -> None:
     else:
         with coherent(folder):
             findings = read_run_record(folder).findings
-            table = fitted(summary_table(result.summary, findings=findings))
+            table = fitted(summary_table(result.summary, findings=findings, folder=result.path))
         echo(in_options(table, cast(click.Group, click.get_current_context().find_root().command)))
         echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

@@ -1,6 +1,8 @@
 """What stands below the numbers of a run: why there is none, what files and mixtures are flagged for, what failed."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.naming import SOURCE_NAMES
@@ -18,7 +20,8 @@ FLAG_NOTES: dict[FlagKind, str] = {
 
 _UNANSWERED, _ORPHAN = "no-estimate", "orphan"
 _LISTED = 10  # findings of a rule
-_SHOWN = 3  # mixtures of a kind of flag, of the four that a summary names
+_SHOWN = 3  # mixtures of a kind of flag, of the four that a summary names, or of a reason to fail
+_PLACE = re.compile(r" \(\S.*, line \d+\)$")  # which the engine writes behind an error that was not expected
 
 
 def undefined_lines(summary: Summary) -> list[str]:
@@ -58,20 +61,37 @@ def _flag_line(summary: Summary, kind: str, count: int) -> str:
     return f"{kind} {count}{note}{_first(summary.flagged.get(kind, ()))}"
 
 
-def _first(ids: tuple[str, ...]) -> str:
+def _first(ids: Sequence[str]) -> str:
     """` (m_1, m_2, …)`: the first ids, where they are known."""
-    shown = [*ids[:_SHOWN], "…"] if len(ids) > _SHOWN else ids
+    shown = [*ids[:_SHOWN], *(["…"] if len(ids) > _SHOWN else [])]
     return f" ({', '.join(shown)})" if ids else ""
 
 
-def failure_lines(summary: Summary) -> list[str]:
-    """How many mixtures failed, and the first ten with their errors; nothing where none did."""
-    failures = summary.failures
-    if not failures:
+def failure_lines(summary: Summary, folder: Path | None = None) -> list[str]:
+    """How many mixtures failed, and why: ten reasons at most, the commonest first; nothing where none did.
+
+    Args:
+        summary: which has the reasons.
+        folder: of the run, where its log has the tracebacks of what was not expected; None: not told.
+    """
+    if not summary.failures:
         return []
-    more = [f"  … and {len(failures) - 10} more (mixtures.jsonl lists all)"] if len(failures) > 10 else []
-    return [
-        f"failed, and in no number above: {counted(len(failures), 'mixture')}",
-        *(f"  {id_}: {error}" for id_, error in list(failures.items())[:10]),
-        *more,
-    ]
+    reasons: dict[str, list[str]] = {}
+    for id_, error in summary.failures.items():
+        reasons.setdefault(error or "no reason was recorded", []).append(id_)
+    groups = sorted(reasons.items(), key=lambda group: -len(group[1]))
+    rest = sum(len(ids) for _, ids in groups[_LISTED:])
+    lines = [f"failed, and in no number above: {counted(len(summary.failures), 'mixture')}"]
+    lines += [f"  {_whose(ids, summary)}: {error}" for error, ids in groups[:_LISTED]]
+    lines += [f"  … and {rest} more, for other reasons (mixtures.jsonl lists all)"] if rest else []
+    traced = any(_PLACE.search(error) for error in reasons)
+    return [*lines, *([f"  the tracebacks are in {folder / 'log.txt'}"] if traced and folder is not None else [])]
+
+
+def _whose(ids: Sequence[str], summary: Summary) -> str:
+    """`all 60 mixtures`, `12 mixtures (m_1, m_2, m_3, …)`, or the one."""
+    if len(ids) == 1:
+        return ids[0]
+    if len(ids) == summary.n_expected:
+        return f"all {counted(len(ids), 'mixture')}"
+    return f"{counted(len(ids), 'mixture')}{_first(ids)}"

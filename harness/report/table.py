@@ -44,12 +44,13 @@ SECONDARY_TITLES: dict[SecondaryName, str] = {
 _HEADER = ("", "CAPI-SDRi dB", "zero floor", "mixture acc. %", "source acc. %", "n (defined)")
 
 
-def summary_table(summary: Summary, *, findings: Sequence[str] = ()) -> str:
+def summary_table(summary: Summary, *, findings: Sequence[str] = (), folder: Path | None = None) -> str:
     """The result of a run: what it is, its metrics with 95 % intervals, the bounds, and what went wrong.
 
     Args:
         summary: of the run.
         findings: about its files, as `run.json` has them; empty: the summary's counts alone are told.
+        folder: of the run, to say where its log is; None: not told.
     """
     rows = [_HEADER, _row(shown_name(summary), summary.metrics, summary.metrics["capi_sdri_zero_floor"])]
     if summary.n_scored:
@@ -71,7 +72,7 @@ def summary_table(summary: Summary, *, findings: Sequence[str] = ()) -> str:
         lines += ["", *(decomposition_lines(parts) if blamed else [nothing_blamed(parts)])]
     lines += _apart(finding_lines(summary, findings))
     lines += _apart(flag_lines(summary))
-    lines += _apart(failure_lines(summary))
+    lines += _apart(failure_lines(summary, folder))
     return "\n".join(lines)
 
 

@@ -2,12 +2,14 @@
 
 import itertools
 import logging
+import sysconfig
 import time
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 import numpy as np
@@ -33,6 +35,7 @@ from s5eval.systems.interface import OracleSystem, Proposal, System
 log = logging.getLogger("s5eval.run")
 
 _Item = TypeVar("_Item")
+_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +137,34 @@ class Engine:
 def failed(scene: Scene, error: BaseException) -> MixtureResult:
     """The outcome of a mixture that could not be done; the log gets a traceback of what was not expected."""
     if isinstance(error, S5Error):
-        message = str(error)
+        message = str(error).removeprefix(f"{scene.mixture.id}: ")  # which stands before it wherever it is told
         log.error("%s: %s", scene.mixture.id, message)
     else:
-        message = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {error}{_place(error)}"
         log.error("%s: %s\n%s", scene.mixture.id, message, "".join(traceback.format_exception(error)))
     outcome = tables.Outcome("failed", message)
     return MixtureResult(MixtureScore(scene.mixture.id, outcome, reference_labels=scene.labels), None)
+
+
+def _place(error: BaseException) -> str:
+    """` (my_system.py, line 31)`: where an error came from, in the code of whoever wrote the system if it is in there.
+
+    The innermost line of code that is neither of s5eval nor of an installed package; the innermost of all where every
+    line is.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    theirs = [place for place in frames if _is_theirs(place[0])]
+    if not isinstance(error, Exception) or not frames:
+        return ""
+    frame, line = (theirs or frames)[-1]
+    return f" ({Path(frame.f_code.co_filename).name}, line {line})"
+
+
+def _is_theirs(frame: FrameType) -> bool:
+    """Whether the code of a frame is a user's own."""
+    ours = str(frame.f_globals.get("__name__", "")).partition(".")[0] == "s5eval"
+    file = Path(frame.f_code.co_filename)
+    return not ours and "site-packages" not in file.parts and not file.is_relative_to(_STANDARD_LIBRARY)
 
 
 def pair_table(

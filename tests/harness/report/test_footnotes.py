@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -10,7 +11,7 @@ from s5eval.data_manifests.naming import SOURCE_NAMES
 from s5eval.harness.record.run_record import About
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import Flag, FlagKind, MixtureScore, Outcome, PairTable
-from s5eval.harness.report.footnotes import FLAG_NOTES, finding_lines, flag_lines
+from s5eval.harness.report.footnotes import FLAG_NOTES, failure_lines, finding_lines, flag_lines
 from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.summary import summarize
 from s5eval.systems.decision import Decision
@@ -60,3 +61,25 @@ def test_ten_findings_of_a_rule_are_named_and_the_rest_counted(summarised: Summa
     assert listed[10:12] == ["  … and 2 more [orphan]", "  y.WAV: not read [suffix]"]
     assert listed[12:] == [f"  a name should be {SOURCE_NAMES}"]
     assert finding_lines(summary) == [first]
+
+
+def test_failures_of_one_reason_are_one_line(summarised: Summarised) -> None:
+    error = "KeyError: 'x' (my_system.py, line 31)"
+    summary = summarised(lambda k, score: failed(error, score))
+    assert failure_lines(summary, Path("runs/a")) == [
+        "failed, and in no number above: 12 mixtures",
+        f"  all 12 mixtures: {error}",
+        f"  the tracebacks are in {Path('runs/a/log.txt')}",
+    ]
+    some = summarised(lambda k, score: failed("too short" if k % 2 else "cut", score) if k < 5 else score)
+    assert failure_lines(some, Path("runs/a"))[1:] == [
+        "  3 mixtures (m_00, m_02, m_04): cut",
+        "  2 mixtures (m_01, m_03): too short",
+    ]
+
+
+def test_ten_reasons_are_told_and_the_rest_counted(summarised: Summarised) -> None:
+    summary = summarised(lambda k, score: failed(f"reason {k}", score))
+    *listed, last = failure_lines(summary)[1:]
+    assert listed == [f"  m_{k:02d}: reason {k}" for k in range(10)]
+    assert last == "  … and 2 more, for other reasons (mixtures.jsonl lists all)"
