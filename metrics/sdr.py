@@ -165,8 +165,11 @@ def _gram(blocks: Blocks) -> tuple[int, int, Table]:
             part = converted[:, : min(_BLOCK, len(mixture) - start)]
             for row, out in zip(rows, part, strict=True):
                 out[:] = row[start : start + _BLOCK]
-            below += part[1:] @ part[:-1].T
-            corners += part[0] @ part[0], part[-1] @ part[-1]
+            with np.errstate(
+                invalid="ignore", over="ignore"
+            ):  # infinite samples are refused by name, without a warning
+                below += part[1:] @ part[:-1].T
+                corners += part[0] @ part[0], part[-1] @ part[-1]
     total = np.zeros((m + 1, m + 1))
     total[1:, :-1] = below
     total = np.tril(total, -1) + np.tril(total).T

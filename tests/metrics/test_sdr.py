@@ -1,6 +1,7 @@
 """Signals whose true SNR is known in closed form, and the literal twin."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -100,11 +101,14 @@ def test_correlation_is_normalised_and_zero_for_silence() -> None:
 
 
 @pytest.mark.parametrize(("row", "where"), [(0, "estimate 0"), (2, "reference 1"), (3, "the mixture")])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_non_finite_samples_are_named(row: int, where: str, value: float) -> None:
-    rows = np.ones((4, 50))
-    rows[row, 7] = value
-    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=where):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_non_finite_samples_are_named_and_nothing_warns(row: int, where: str, value: float) -> None:
+    """Of both signs too, in two blocks: what they add up to is no number."""
+    rows = np.ones((4, 20_000))
+    rows[row, 7], rows[row, 9_000] = value, -value
+    rows[(row + 1) % 4, 7] = 0.0  # times infinity, in a product
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=where):
+        warnings.simplefilter("error")
         pairwise_sdr(estimate=rows[:1], reference=rows[1:3], mixture=rows[3])
 
 
