@@ -16,6 +16,7 @@ CODE = "frame_encoder"
 """The key of a system's settings that may name code."""
 
 _MODULE_FACTORY = re.compile(r"[\w.]+:[\w.]+")
+_FILE = re.compile(r"(?P<module>(\./)?\w+([/\\]\w+)*)(?P<suffix>\.py)?(?(suffix)(:(?P<factory>\w+))?)")
 
 PROFILES = "s5eval.profiles"
 """Entry points of functions `profile(config, device, *, seconds)` that tell what a system costs."""
@@ -38,10 +39,12 @@ def load_factory(name: str) -> Factory:
         UsageError: no such system, or its module or factory cannot be imported; says what went wrong.
     """
     systems = installed_systems()
+    if name not in systems and (meant := _module_of(name)) is not None:
+        raise UsageError(f"system {name!r}: a file is named as a module; write {meant}")
     if name not in systems and ":" not in name:
         known = ", ".join(systems) or "none is installed: run `pip install` once more"
         raise UsageError(
-            f"unknown system {name!r}{suggestion(name, list(systems))} "
+            f"unknown system {name!r}{suggestion(name, list(systems)) or '.'} "
             f"Known: {known}; or give module:factory for a system of your own"
         )
     if name not in systems and not _MODULE_FACTORY.fullmatch(name):
@@ -52,6 +55,17 @@ def load_factory(name: str) -> Factory:
     if not callable(loaded):
         raise UsageError(f"system {name!r} names a {type(loaded).__name__}, expected a factory build(config, device)")
     return cast(Factory, loaded)
+
+
+def _module_of(name: str) -> str | None:
+    """What to write for a name that means a file: `my_system:build` for `my_system.py:build`, and for `my_system` where
+    such a file lies in the working folder; None: it means no file.
+    """
+    found = _FILE.fullmatch(name)
+    if found is None or (found["suffix"] is None and not Path(f"{found['module']}.py").is_file()):
+        return None
+    module = found["module"].removeprefix("./").replace("/", ".").replace("\\", ".")
+    return f"{module}:{found['factory'] or 'build'}"
 
 
 def load_named(name: str, what: str, installed: str | None = None) -> object:
@@ -111,4 +125,6 @@ def check_keys(config: object, known: tuple[str, ...], *, system: str) -> None:
     for key in cast(dict[str, object], config):
         if key not in known:
             listed = ", ".join(f"system.{name}" for name in known) or "none"
-            raise UsageError(f"system {system!r} has no key system.{key}{suggestion(key, known)} Known keys: {listed}")
+            raise UsageError(
+                f"system {system!r} has no key system.{key}{suggestion(key, known) or '.'} Known keys: {listed}"
+            )

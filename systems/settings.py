@@ -133,7 +133,9 @@ def with_changes(
         if key not in base and where.rpartition(".")[2] not in free:
             known = [*base, *others]
             listed = ", ".join(f"{where}.{name}" for name in known)
-            raise UsageError(f"{owner} has no key {where}.{key}{suggestion(str(key), known)} Known keys: {listed}")
+            raise UsageError(
+                f"{owner} has no key {where}.{key}{suggestion(str(key), known) or '.'} Known keys: {listed}"
+            )
         if isinstance(base.get(key), Mapping):
             if not isinstance(value, Mapping):
                 keys = f" with the keys {', '.join(base[key])}" if base[key] else ""

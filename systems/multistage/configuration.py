@@ -193,7 +193,7 @@ def _with_encoder(changes: Mapping[str, Any]) -> dict[str, Any]:
 def _check_encoder(name: str) -> None:
     if name not in ENCODERS and not re.fullmatch(r"[\w.]+:[\w.]+", name):
         raise UsageError(
-            f"system.frame_encoder is {name!r}{suggestion(name, ENCODERS)} Expected {', '.join(ENCODERS)}, or "
+            f"system.frame_encoder is {name!r}{suggestion(name, ENCODERS) or '.'} Expected {', '.join(ENCODERS)}, or "
             "module:factory for an encoder of your own"
         )
 

@@ -24,6 +24,33 @@ def test_a_module_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("my_separator", "my_separator:build"),
+        ("my_separator.py", "my_separator:build"),
+        ("my_separator.py:make", "my_separator:make"),
+        ("./my_separator.py:make", "my_separator:make"),
+        ("parts/other.py:make", "parts.other:make"),
+    ],
+)
+def test_a_file_is_told_how_it_is_written(
+    name: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_separator.py").write_text("def build(config, device):\n    return (config, device)\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as refused:
+        load_factory(name)
+    assert str(refused.value).endswith(f"a file is named as a module; write {written}")
+
+
+def test_where_no_name_is_close_a_sentence_ends_all_the_same() -> None:
+    with pytest.raises(UsageError, match=r"^unknown system 'qqqq'\. Known: "):
+        load_factory("qqqq")
+    with pytest.raises(UsageError, match=r"no key system\.qqqq\. Known keys: system\.stages"):
+        check_keys({"qqqq": 1}, ("stages",), system="x")
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("no_such_module_x:build", "'no_such_module_x' is not installed"),
