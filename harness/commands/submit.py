@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.command_line.expected_options import expected_options, read_expected
 from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
+from s5eval.harness.command_line.listed_findings import listed, verdict
 from s5eval.harness.command_line.options import PathType
 from s5eval.harness.command_line.progress_bar import show_count
 from s5eval.harness.terminal import echo, plugin_output
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from s5eval.submissions.build import Built
 
 EXIT_INVALID = 5
-_SHOWN = 20  # findings of one rule on a screen; --json lists all
 
 
 @click.group("submit", cls=Group, short_help="Build, check and package challenge submissions.")
@@ -91,9 +90,13 @@ def build_command(run: Path, as_json: bool, **options: Any) -> int:
     beside = write_facts(built.archive, built.sha256, name, facts)
     gathered = replace(gathered, warnings=(*gathered.warnings, *findings))
     if as_json:
-        echo(json.dumps({**_built_facts(built, gathered), "facts": str(beside)}, indent=1))
+        inference = {key: facts[f"inference_{key}"] for key in ("seconds", "hardware", "method")}
+        echo(json.dumps({**_built_facts(built, gathered), "inference": inference, "facts": str(beside)}, indent=1))
         return 0
-    echo(f"{_built_text(built, gathered)}\nfacts: {beside} (for the meta file; `s5eval submit init` reads it)")
+    known = "" if facts["inference_seconds"] is None else f"{facts['inference_seconds']:g} s, "
+    echo(_built_text(built, gathered))
+    echo(f"facts: {beside} (for the meta file; `s5eval submit init` reads it)")
+    echo(f"inference of a mixture: {known}{facts['inference_method']}")
     return 0
 
 
@@ -127,7 +130,7 @@ def _built_text(built: "Built", gathered: "Gathered") -> str:
             beside = "" if written is None else f" in memory, {number(written, 3)} dB as written to 16-bit wavs"
             lines.append(f"{title}: CAPI-SDRi {number(scores['capi_sdri'], 3)} dB{beside}")
     lines.append(f"{counted(built.report.clipped_samples or 0, 'sample')} clipped at full scale")
-    lines += _listed([*gathered.warnings, *built.report.findings])
+    lines += listed([*gathered.warnings, *built.report.findings], command)
     lines += ["", f"zip: {built.archive} ({size / 1e6:.1f} MB)", f"sha256: {built.sha256}"]
     lines += [] if built.folder is None else [f"folder: {built.folder}"]
     return "\n".join(lines)
@@ -161,7 +164,7 @@ def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **opt
             nparams = "" if report.nparams is None else f", {report.nparams:,} parameters"
             echo(f"{path}: {counted(report.files, 'output')}, {counted(report.mixtures, 'mixture')} listed{nparams}")
             echo(f"mixtures to be answered: {in_options(report.expected.source, command)}")
-            echo("\n".join([*_listed(report.findings), _verdict(report.findings, no_audio)]))
+            echo("\n".join([*listed(report.findings, command), verdict(report.findings, no_audio)]))
     if as_json:
         found = [report.as_dict() for report in reports]
         echo(json.dumps(found[0] if len(found) == 1 else found, indent=1))
@@ -257,8 +260,8 @@ def package_command(submissions: Sequence[Path], as_json: bool, **options: Any) 
         echo(json.dumps({"ok": packaged.ok, "package": archive, "findings": findings}, indent=1))
     else:
         end = f"package: {packaged.archive}" if packaged.ok else "nothing was written"
-        verdict = _verdict(packaged.findings, options["no_audio"])
-        echo("\n".join([*_listed(packaged.findings), verdict, end]))
+        said = verdict(packaged.findings, options["no_audio"])
+        echo("\n".join([*listed(packaged.findings, command), said, end]))
     return 0 if packaged.ok else EXIT_INVALID
 
 
@@ -268,25 +271,3 @@ def show_work(items: Iterable[Any], total: int, what: str) -> Iterator[Any]:
         for number, item in enumerate(items, start=1):
             yield item
             show(number, total)
-
-
-def _listed(findings: Iterable[Finding]) -> list[str]:
-    """Findings as lines, at most a screenful of each rule."""
-    lines: list[str] = []
-    counts: dict[str, int] = {}
-    for found in findings:
-        counts[found.rule] = counts.get(found.rule, 0) + 1
-        if counts[found.rule] <= _SHOWN:
-            lines.append(in_options(str(found), command))
-    lines += [f"… and {n - _SHOWN} more [{rule}]; --json lists all" for rule, n in counts.items() if n > _SHOWN]
-    return lines
-
-
-def _verdict(findings: Sequence[Finding], no_audio: bool) -> str:
-
-    errors = sum(found.severity == "error" for found in findings)
-    warnings = len(findings) - errors
-    if not findings:
-        return "valid" + (" as far as names and JSON tell; the wavs were not read" if no_audio else "")
-    word = "INVALID" if errors else "valid"
-    return f"{word}: {counted(errors, 'error')}, {counted(warnings, 'warning')}"

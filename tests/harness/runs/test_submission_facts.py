@@ -1,6 +1,7 @@
 """Meta files of systems that ship: nothing is left to fill in but names, and what is not known says why."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 import yaml
 from sealed_files import edit_record
 
+from s5eval.harness.runs import submission_facts
 from s5eval.harness.runs.submission_facts import decision_text, gather_facts
 from s5eval.systems.decision import Decision
 from s5eval.systems.expected_score import ExpectedScore
+from s5eval.systems.profiling import Profile, StageProfile
 
 Call = Callable[..., Any]
 NAMED = ("--author", "Choi", "--affiliation", "KAIST")
@@ -43,6 +46,7 @@ def test_a_meta_file_has_no_field_to_fill_but_names(
     shutil.copytree(run, dev)
     built = s5eval("submit", "build", run, "--dev-run", dev, *NAMED, "--out", out)
     assert built.code == 0, built.err
+    assert re.search(r"^inference of a mixture: [\d.e-]+ s, mean over 3 mixtures of the run$", built.out, re.MULTILINE)
     archive = out / "Choi_KAIST_task4_1.zip"
     assert s5eval("submit", "init", archive, "--out", meta).code == 0
     path = meta / "Choi_KAIST_task4_1.meta.yaml"
@@ -113,8 +117,35 @@ def test_what_is_less_than_the_whole_is_said(s5eval: Call, data: Path, tmp_path:
     assert facts["evaluation_kwh"] == 0.25
     assert "less than the whole: 2 sittings were not measured" in facts["evaluation_method"]
     assert "2 stage results came from the store" in facts["evaluation_method"]
-    assert (facts["inference_seconds"], "executed for" in facts["inference_method"]) == (3.0, True)
+    method = "not measured: what every stage takes is known of 1 of 3 mixtures of the run"
+    assert (facts["inference_seconds"], facts["inference_method"]) == (None, method)
     assert [finding.rule for finding in found] == ["not-profiled"], "silence cannot be profiled"
+
+
+def test_the_mean_of_a_few_executed_mixtures_does_not_stand_for_all(
+    s5eval: Call, make_set: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The few may be mixtures without candidates, for which later stages have nothing to do."""
+    run = tmp_path / "run"
+    data = make_set(tmp_path / "twenty", {f"m_{k:02d}": ["Speech"] for k in range(20)}, seconds=0.1)
+    s5eval("run", "--system", "silence", "--data", data, "--out", run)
+    stages = (StageProfile("one", 4.0, 1.0, 0.4), StageProfile("two", 0.5, 1.0, 0.05))
+    monkeypatch.setattr(submission_facts, "load_profile", lambda name: lambda *_, **__: Profile((), stages, 0))
+
+    def inference(*executed: int, of: int = 20, profile: bool = True) -> tuple[float | None, str]:
+        costs = {f"{k}": {"executed": n, "reused": of - n, "seconds": 2.0 * n} for k, n in enumerate(executed)}
+        edit_record(run / "run.json", lambda record: record.update(stages=costs))
+        facts, _ = gather_facts(run, profile=profile)
+        return facts["inference_seconds"], facts["inference_method"]
+
+    profiled = (4.5, "profiled: 10 s of noise, no slot silent, the faster of two passes")
+    assert inference(20, 20)[1] == "mean over 20 mixtures of the run"
+    mean = "sum over stages of the mean over the mixtures that each was executed for, 18 or more"
+    assert inference(18, 20) == (4.0, mean)
+    assert inference(20, 17) == inference(1, 1) == inference(20, 0) == profiled
+    assert inference(5, 5, of=5) == profiled, "sittings that were killed have not told what came from the store"
+    told = "not measured: what every stage takes is known of 1 of 20 mixtures of the run"
+    assert inference(1, 20, profile=False) == (None, told)
 
 
 def test_facts_of_another_archive_are_refused(s5eval: Call, data: Path, tmp_path: Path) -> None:

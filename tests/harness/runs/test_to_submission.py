@@ -79,6 +79,7 @@ def test_as_json_and_twice_the_same(build: Call, tmp_path: Path) -> None:
     assert first["sha256"] == second["sha256"]
     assert second["archive"].endswith("_out.zip") and second["folder"] is None
     assert (first["ok"], first["mixtures"], first["files"], first["nparams"]) == (True, 3, 3, 1000)
+    assert first["inference"]["method"] == "mean over 3 mixtures of the run" and first["inference"]["seconds"] >= 0
     assert first["scores"]["run"]["capi_sdri"] == pytest.approx(
         first["scores"]["run"]["capi_sdri_as_written"], abs=0.01
     )
