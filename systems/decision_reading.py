@@ -71,8 +71,8 @@ def parse_decision(content: object, *, where: str) -> Decision:
         if not _is_number(value) or not 0 <= value <= 1:
             raise UsageError(f"{where}: silence_thresholds.{label} is {value!r}, expected a number from 0 to 1")
     maximum = content.get("max_sources", 3)
-    if maximum is not None and (not isinstance(maximum, int) or isinstance(maximum, bool) or maximum < 0):
-        raise UsageError(f"{where}: max_sources is {maximum!r}, expected a whole number or null")
+    if maximum is not None and (not isinstance(maximum, int) or isinstance(maximum, bool) or maximum < 1):
+        raise UsageError(f"{where}: max_sources is {maximum!r}, expected a whole number above 0, or null for all")
     duplicate = content.get("duplicate_correlation", 0.9)
     if duplicate is not None and (not _is_number(duplicate) or not -1 <= duplicate <= 1):
         raise UsageError(f"{where}: duplicate_correlation is {duplicate!r}, expected a number from -1 to 1 or null")

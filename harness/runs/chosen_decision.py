@@ -1,5 +1,6 @@
 """Which decision a run uses: the system's own, a file's, or either with settings on top."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from s5eval.systems.decision_reading import load_decision, parse_decision
 from s5eval.systems.provenance import BEFORE, is_fitted, of_priors
 
 WHERE = "settings of section decision"
+_ONE_FOR_ALL = "one threshold for every class that has none of its own is decision.silence_thresholds.default="
+_TOLD = 4  # values of one key that are told one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,12 @@ def choose_decision(
             beside `decision.thresholds=default`.
     """
     settings = dict(settings)
+    _refuse_other_spellings(settings)
     switch = settings.pop("thresholds", None)
     if switch not in (None, "tuned", "default"):
         raise UsageError(
-            f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default; thresholds by class are "
+            f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default; {_ONE_FOR_ALL}"
+            f"{switch if _is_number(switch) else 0.3}, thresholds by class are "
             f"decision.silence_thresholds.CLASS{_meant(switch)}"
         )
     if switch is not None and file is not None:
@@ -87,8 +92,37 @@ def choose_decision(
     if "expected_score" in settings or ("silence_thresholds" in settings and chosen.expected_score is not None):
         decided_by = rules_text(chosen)  # nobody tuned what these come to together
     if settings:
-        decided_by += f"; set by hand: {', '.join(sorted(settings))}"
+        decided_by += f"; set by hand: {', '.join(_as_typed(settings))}"
     return ChosenDecision(chosen, decided_by, answered, missing)
+
+
+def _refuse_other_spellings(settings: Mapping[str, Any]) -> None:
+    """Refuse one threshold for all that is not where thresholds are, and say where that is.
+
+    Raises:
+        UsageError: `threshold`, or a number in place of the thresholds by class.
+    """
+    for key in ("threshold", "silence_thresholds"):
+        value = settings.get(key, {})
+        if not isinstance(value, Mapping):
+            wrong = "there is no key" if key == "threshold" else "no single number is"
+            raise UsageError(f"{WHERE}: {wrong} decision.{key}; {_ONE_FOR_ALL}{value if _is_number(value) else 0.3}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _as_typed(settings: Mapping[str, Any]) -> list[str]:
+    """What was set, with its values, as it is typed; of many thresholds how many they are."""
+    said = []
+    for key, value in sorted(settings.items()):
+        parts = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
+        if len(parts) > _TOLD:
+            said.append(f"{len(parts)} values of {key}")
+        else:
+            said += [f"{key}{name and '.'}{name}={json.dumps(part, ensure_ascii=False)}" for name, part in parts]
+    return said
 
 
 def _meant(switch: object) -> str:

@@ -75,6 +75,7 @@ def test_a_decision_file_is_read_back(tmp_path: Path) -> None:
         ("silence_thresholds: {Percussion: 1.5}", "silence_thresholds.Percussion is 1.5"),
         ("silence_thresholds: {Percussion: true}", "silence_thresholds.Percussion is True"),
         ("max_sources: -1", "max_sources is -1"),
+        ("max_sources: 0", "max_sources is 0, expected a whole number above 0"),
         ("max_sources: 1.5", "max_sources is 1.5"),
         ("duplicate_correlation: high", "duplicate_correlation is 'high'"),
         ("provenance: none", "provenance must be a mapping"),

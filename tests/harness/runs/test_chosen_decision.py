@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.runs.chosen_decision import choose_decision, describe_decision, is_tuned_on_forbidden
 from s5eval.systems.decision import EXPECTED_SCORE, Decision
 from s5eval.systems.expected_score import ExpectedScore
@@ -81,22 +82,23 @@ def test_an_expected_score_goes_with_the_thresholds_it_stands_for() -> None:
     assert choose_decision(untuned, {"thresholds": "tuned"}).decision == Decision(max_sources=2)
     warmer = choose_decision(own, {"expected_score": {"temperature": 1.2}})
     assert warmer.decision.expected_score == ExpectedScore(1.2, 0.6)
-    assert warmer.decided_by == "expected score at temperature 1.2; at most 2 sources; set by hand: expected_score"
-    assert choose_decision(own, {"max_sources": 1}).decided_by == f"{tuned.decided_by}; set by hand: max_sources"
+    said = "expected score at temperature 1.2; at most 2 sources; set by hand: expected_score.temperature=1.2"
+    assert warmer.decided_by == said
+    assert choose_decision(own, {"max_sources": 1}).decided_by == f"{tuned.decided_by}; set by hand: max_sources=1"
 
 
 def test_an_expected_score_that_is_taken_away_or_joined_leaves_thresholds_that_make_sense() -> None:
     own = Decision({"default": 1.0}, expected_score=ExpectedScore(0.9, 0.6), provenance={"split": "valid"})
     plain = choose_decision(own, {"expected_score": None})
     assert plain.decision.silence_thresholds == {"default": 0.5} and plain.decision.expected_score is None
-    assert plain.decided_by == "threshold 0.5 for every class; set by hand: expected_score"
+    assert plain.decided_by == "threshold 0.5 for every class; set by hand: expected_score=null"
     both = choose_decision(own, {"silence_thresholds": {"default": 0.5}})
     assert both.decision.expected_score == own.expected_score
-    said = "threshold 0.5 for every class, then expected score at temperature 0.9; set by hand: silence_thresholds"
-    assert both.decided_by == said
+    said = "threshold 0.5 for every class, then expected score at temperature 0.9; set by hand: "
+    assert both.decided_by == f"{said}silence_thresholds.default=0.5"
     joined = choose_decision(Decision(), {"expected_score": {"temperature": 1.1}})
     assert joined.decision == Decision({"default": 1.0}, expected_score=ExpectedScore(1.1))
-    assert joined.decided_by == "expected score at temperature 1.1; set by hand: expected_score"
+    assert joined.decided_by == "expected score at temperature 1.1; set by hand: expected_score.temperature=1.1"
     with pytest.raises(UsageError, match="contradict each other"):
         choose_decision(own, {"thresholds": "default", "expected_score": {"temperature": 1.1}})
 
@@ -159,9 +161,20 @@ def test_other_values_are_refused(run: Call, value: str) -> None:
 def test_a_class_where_the_switch_is_leads_to_the_thresholds_by_class(name: str, meant: str) -> None:
     with pytest.raises(UsageError) as caught:
         choose_decision(Decision(), {"thresholds": {name: 0.4}})
-    assert str(caught.value).endswith(
-        f"expected tuned or default; thresholds by class are decision.silence_thresholds.CLASS{meant}"
-    )
+    assert "expected tuned or default; one threshold for every class" in str(caught.value)
+    assert str(caught.value).endswith(f"thresholds by class are decision.silence_thresholds.CLASS{meant}")
+
+
+@pytest.mark.parametrize("key", ["threshold", "thresholds", "silence_thresholds"])
+def test_one_threshold_for_all_that_stands_elsewhere_is_told_its_place(key: str) -> None:
+    with pytest.raises(UsageError, match=r"decision\.silence_thresholds\.default=0\.35"):
+        choose_decision(Decision(), {key: 0.35})
+    assert choose_decision(Decision(), {"silence_thresholds": {"default": 0.35}}).decision.threshold("Speech") == 0.35
+
+
+def test_of_many_values_that_were_set_it_is_said_how_many() -> None:
+    chosen = choose_decision(Decision(), {"silence_thresholds": dict.fromkeys(CLASSES, 0.4), "max_sources": None})
+    assert chosen.decided_by.endswith("; set by hand: max_sources=null, 18 values of silence_thresholds")
 
 
 def test_a_file_and_the_switch_contradict_each_other(run: Call, tmp_path: Path, s5eval: Call, staged_set: Path) -> None:

@@ -90,7 +90,7 @@ def test_table_page_and_comparison_say_who_decided(
     file.write_text("silence_thresholds: {default: 0.4}\nprovenance: {dataset: mini, split: valid, weights: other}\n")
     options = ["--system", "plugins:build", "--data", small_set, "--decision", file, "--set", "decision.max_sources=2"]
     result = s5eval("run", *options, "--out", tmp_path / "run")
-    said = "file mine.yaml (thresholds tuned on mini/valid for other weights or stages); set by hand: max_sources"
+    said = "file mine.yaml (thresholds tuned on mini/valid for other weights or stages); set by hand: max_sources=2"
     assert f"decision: {said}" in result.out.splitlines()
     assert said in (tmp_path / "run" / "report.html").read_text()
     assert said in s5eval("compare", tmp_path / "run", tmp_path / "run").out

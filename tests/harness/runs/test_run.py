@@ -98,7 +98,7 @@ def test_the_run_folder_holds_what_it_promises(small_set: Path, tmp_path: Path, 
 def test_a_decision_file_and_set_change_the_prediction(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     (tmp_path / "d.yaml").write_text("silence_thresholds: {Speech: 0.05}\n")
     by_file = run(s5eval, small_set, tmp_path / "a", "--decision", tmp_path / "d.yaml", "--json").json
-    by_key = run(s5eval, small_set, tmp_path / "b", "--set", "decision.max_sources=0", "--json").json
+    by_key = run(s5eval, small_set, tmp_path / "b", "--set", "decision.silence_thresholds.Speech=0.05", "--json").json
     plain = run(s5eval, small_set, tmp_path / "c", "--json").json
     assert by_file["metrics"] == by_key["metrics"]
     assert by_file["metrics"]["source_accuracy"]["value"] == 0.0 < plain["metrics"]["source_accuracy"]["value"]
@@ -151,7 +151,7 @@ def test_a_decision_that_changed_cannot_be_resumed(small_set: Path, tmp_path: Pa
     decision, out = tmp_path / "d.yaml", tmp_path / "run"
     decision.write_text("max_sources: 3\n")
     run(s5eval, small_set, out, "--decision", decision, "--set", "system.raise_on=m_3")
-    decision.write_text("max_sources: 0\n")
+    decision.write_text("max_sources: 1\n")
     result = s5eval("run", "--system", "plugins:build", "--resume", out)
     assert (result.code, "the decision is not as it was" in result.err) == (2, True)
 
@@ -168,7 +168,7 @@ def test_a_system_that_changed_cannot_be_resumed(
 
 def test_a_rescored_part_is_not_resumed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     run(s5eval, small_set, tmp_path / "run", "--set", "system.raise_on=m_3")
-    (tmp_path / "d.yaml").write_text("max_sources: 0\n")
+    (tmp_path / "d.yaml").write_text("max_sources: 1\n")
     s5eval("rescore", tmp_path / "run", "--decision", tmp_path / "d.yaml", "--out", tmp_path / "other")
     result = s5eval("run", "--system", "plugins:build", "--resume", tmp_path / "other")
     assert (result.code, "was rescored from" in result.err) == (2, True)

@@ -207,7 +207,7 @@ def test_the_command_writes_a_decision_that_runs_take(
         "--set", "decision.expected_score=null", "--set", "decision.silence_thresholds.default=0.5",
         "--out", tmp_path / "plain",
     )  # fmt: skip
-    assert "set by hand: expected_score, silence_thresholds" in plain.out
+    assert "set by hand: expected_score=null, silence_thresholds.default=0.5" in plain.out
 
 
 def test_options_of_thresholds_do_not_go_with_it(probable_run: Path, s5eval: Call) -> None:
