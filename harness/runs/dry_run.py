@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,55 @@ from s5eval.systems.pipeline import Pipeline
 
 _SLOTS = 3  # candidates a mixture, as in every system of the challenge so far
 _TABLE_BYTES = 8192
+_WIDTH = 80  # columns of a page; a path that is longer is not cut
+_NAMES = 17
+_DIGEST = len("sha256:") + 12  # characters of a digest that are told
 
 
 def describe_plan(plan: Plan, *, as_json: bool = False) -> str:
-    """The plan as text, or as a JSON object with the same facts; sizes in bytes, none of it is executed."""
+    """The plan as a page of text; or as a JSON object, which alone has all of the decision, of the fingerprint and of
+    the names. Sizes there in bytes; none of it is executed.
+    """
     facts = _facts(plan)
     if as_json:
         return json.dumps(facts, indent=1)
-    lines = [f"{name:20} {_plain(value)}" for name, value in facts.items() if name != "mixtures"]
-    ids = facts["mixtures"]
-    lines.append(f"{'mixtures':20} {len(ids)}: {', '.join(ids[:6])}{', …' if len(ids) > 6 else ''}")
-    return "\n".join(lines)
+    ids, disk = facts["mixtures"], facts["disk_needed"]
+    told = {
+        **{name: _plain(facts[name]) for name in plan.config.as_dict() if facts[name] not in (None, False, [], {})},
+        "settings": ", ".join(_as_typed(facts["settings"])) or "none",
+        "weights": _plain(plan.fingerprint.get("weights"))[:_DIGEST],
+        "missing_parts": ", ".join(plan.missing_parts) or "none",
+        "decision": facts["decided_by"],
+        "findings": f"{len(plan.findings)} about the files",
+        "mixtures": f"{len(ids)}: {', '.join(ids[:6])}{', …' if len(ids) > 6 else ''}",
+        "stage_results": ", ".join(f"{name} {said}" for name, said in facts.get("stage_results", {}).items()),
+        "run_folder": _megabytes(disk["run_bytes"]),
+        "stage_store": f"{_megabytes(disk['cache_bytes'])}, {_megabytes(disk['cache_free_bytes'])} free there",
+    }
+    lines = [line for name, text in told.items() if text for line in _row(name, text)]
+    return "\n".join([*lines, "", "the whole decision and fingerprint, and every name, are in the JSON of this"])
+
+
+def _row(name: str, text: str) -> list[str]:
+    """A name and its text, which goes on below itself."""
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=f"{name:{_NAMES}}",
+        subsequent_indent=" " * _NAMES,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _as_typed(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{section}.{key}={json.dumps(value)}" for section, values in settings.items() for key, value in values.items()
+    ]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _facts(plan: Plan) -> dict[str, Any]:

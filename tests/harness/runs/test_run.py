@@ -351,6 +351,25 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(small_set: Path, tmp
     assert not out.exists()
 
 
+def test_a_dry_run_is_a_page_and_only_its_json_has_everything(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision that was tuned carries the digests of all mixtures it was tuned on, and they were one line."""
+    digests = " ".join(f"{k:064x}" for k in range(1000))
+    provenance = {"data": "mini/valid", "mixture_digests": digests}
+    (tmp_path / "d.yaml").write_text(json.dumps({"provenance": provenance}))
+    monkeypatch.chdir(small_set)
+    options = ("run", "--system", "plugins:build", "--data", ".", "--decision", tmp_path / "d.yaml", "--dry-run")
+    more = ("--set", "system.label=Cough", "--limit", 3)
+    plain, machine = s5eval(*options, *more), s5eval(*options, *more, "--json")
+    assert machine.json["decision"]["provenance"]["mixture_digests"] == digests
+    page = [line for line in plain.out.splitlines() if str(small_set) not in line and str(tmp_path) not in line]
+    assert max(map(len, page)) <= 80 and len(page) < 30
+    assert any(line.split() == ["settings", 'system.label="Cough"'] for line in page)
+    assert "thresholds tuned on mini/valid" in " ".join(plain.out.split())
+    assert "null" not in plain.out and "{" not in plain.out
+
+
 def test_untrained_weights_stand_in_table_summary_and_page(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     out = tmp_path / "run"
     result = run(s5eval, small_set, out, "--set", "system.weights=untrained")
