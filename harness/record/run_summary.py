@@ -144,6 +144,7 @@ class Summary(Facts):
         secondary: metrics that rank nothing, dB; None: not asked for.
         decomposition: where the decibels went; None: no mixture has a target.
         as_written: of the 16-bit files; None: not written for every mixture that was answered.
+        n_estimates: sources that were found in the mixtures that were answered; None: not recorded.
         flags: how many of each kind the mixtures have.
         flagged: kind of flag → the first mixtures that have one, four at most; empty in runs of before it was recorded.
         failures: mixture id → why it failed.
@@ -163,6 +164,7 @@ class Summary(Facts):
     secondary: Mapping[SecondaryName, MetricValue] | None = None
     decomposition: RunDecomposition | None = None
     as_written: RunAsWritten | None = None
+    n_estimates: int | None = None
     flags: Mapping[str, int] = field(default_factory=dict)
     flagged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failures: Mapping[str, str | None] = field(default_factory=dict)

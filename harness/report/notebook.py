@@ -21,6 +21,7 @@ from s5eval.harness.report.table import (
     BOUND_NOTES,
     headline,
     interval_text,
+    predicted,
     shown_name,
 )
 from s5eval.harness.report.text import number, typeset, typeset_number
@@ -37,7 +38,7 @@ def run_html(summary: Summary) -> str:
         rows += [_metrics_row(f"{name}: {note}", summary.bounds[name], "bound") for name, note in BOUND_NOTES.items()]
     parts = [paragraph(headline(summary))]
     parts += [paragraph(f"decision: {summary.decided_by}")] if summary.decided_by else []
-    parts += [_table(_HEADINGS, rows)]
+    parts += [paragraph(found) if (found := predicted(summary)) else _table(_HEADINGS, rows)]
     footnotes = (undefined_lines, failure_lines, finding_lines, flag_lines)
     parts += [paragraph(line) for lines in footnotes for line in lines(summary)]
     parts += [waterfall_of(summary.decomposition)] if summary.decomposition is not None else []

@@ -33,10 +33,12 @@ from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import (
     BOUND_NOTES,
     SECONDARY_TITLES,
+    as_written_line,
     energy_of_run,
     headline,
     how_many,
     interval_text,
+    predicted,
     shown_name,
 )
 from s5eval.harness.report.templates import templates_of
@@ -185,6 +187,8 @@ def render_pages(
         "decided_by": plain(summary.decided_by or "", 1000),
         "summary": summary,
         "how_many": how_many(summary),
+        "predicted": predicted(summary),
+        "as_written": typeset(as_written_line(summary, written)) if (written := summary.as_written) else "",
         "flags": [plain(line, 600) for line in flag_lines(summary)],
         "unverified": unverified(record),
         "ladder": ladder(summary.decomposition) if summary.decomposition is not None else [],

@@ -52,18 +52,14 @@ def summary_table(summary: Summary, *, findings: Sequence[str] = (), folder: Pat
         findings: about its files, as `run.json` has them; empty: the summary's counts alone are told.
         folder: of the run, to say where its log is; None: not told.
     """
-    rows = [_HEADER, _row(shown_name(summary), summary.metrics, summary.metrics["capi_sdri_zero_floor"])]
-    if summary.n_scored:
-        rows.append(())
-        rows += [_row(f"  {bound_title(name)}", summary.bounds[name]) for name in BOUND_NOTES]
     lines = [headline(summary)]
     lines += [f"decision: {summary.decided_by}"] if summary.decided_by else []
-    lines += ["", *aligned(rows), *(bounds_explained() if summary.n_scored else [])]
+    lines += _apart([found] if (found := predicted(summary)) else _metrics_table(summary))
     lines += _apart(undefined_lines(summary))
     if summary.dataset == "dcase2025":
         lines += ["", f"CA-SDRi, the ranking metric of 2025: {interval_text(summary.metrics['ca_sdri'], 3)} dB"]
     if summary.as_written is not None:
-        lines += ["", _as_written(summary.as_written)]
+        lines += ["", as_written_line(summary, summary.as_written)]
     if summary.secondary:
         lines += ["", _secondary(summary.secondary)]
     parts = summary.decomposition
@@ -74,6 +70,22 @@ def summary_table(summary: Summary, *, findings: Sequence[str] = (), folder: Pat
     lines += _apart(flag_lines(summary))
     lines += _apart(failure_lines(summary, folder))
     return "\n".join(lines)
+
+
+def _metrics_table(summary: Summary) -> list[str]:
+    rows = [_HEADER, _row(shown_name(summary), summary.metrics, summary.metrics["capi_sdri_zero_floor"])]
+    if not summary.n_scored:
+        return aligned(rows)
+    rows += [(), *(_row(f"  {bound_title(name)}", summary.bounds[name]) for name in BOUND_NOTES)]
+    return [*aligned(rows), *bounds_explained()]
+
+
+def predicted(summary: Summary) -> str | None:
+    """What was found, in place of a table of metrics, where there are no references to score it against; else None."""
+    if summary.n_scored or not summary.n_predicted:
+        return None
+    sources = "" if summary.n_estimates is None else f"{counted(summary.n_estimates, 'source')} in "
+    return f"predicted, and not scored: {sources}{counted(summary.n_predicted, 'mixture')}"
 
 
 def _apart(lines: list[str]) -> list[str]:
@@ -223,9 +235,13 @@ def _row(
     )
 
 
-def _as_written(written: RunAsWritten) -> str:
-    value = number(written.capi_sdri.value, 3)
-    return f"as written to 16-bit wavs: CAPI-SDRi {value} dB, {counted(written.clipped_samples, 'sample')} clipped"
+def as_written_line(summary: Summary, written: RunAsWritten) -> str:
+    """What became of the estimates in their 16-bit files: their score, or, without references, how many there are."""
+    clipped = f"{counted(written.clipped_samples, 'sample')} clipped"
+    if not predicted(summary):
+        return f"as written to 16-bit wavs: CAPI-SDRi {number(written.capi_sdri.value, 3)} dB, {clipped}"
+    sources = "" if summary.n_estimates is None else f"{counted(summary.n_estimates, 'source')}, "
+    return f"written to 16-bit wavs: {sources}{clipped}"
 
 
 def _part(metric: MetricValue) -> str:

@@ -65,6 +65,7 @@ def summarize(
         undefined_reason=_undefined_reason(scores, scored),
         decomposition=decompose_run(scored),
         as_written=_as_written([score for score in scores if score.status != "failed"]),
+        n_estimates=sum(len(score.estimates) for score in scores),
         flags=_flag_counts(scores),
         flagged=_flagged(scores),
         failures={score.mixture_id: score.outcome.error for score in failed},

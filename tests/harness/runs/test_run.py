@@ -115,7 +115,15 @@ def test_a_set_without_references_is_predicted_and_complete(
     for line in lines(tmp_path / "run").values():
         assert (line["outcome"]["status"], line["capi"], line["labels"]) == ("predicted", None, None)
         assert line["estimates"][0]["label"] == "Speech"
-    assert run(s5eval, small_set, tmp_path / "table").code == 0
+    assert result.json["n_estimates"] == 5
+    again = s5eval("rescore", tmp_path / "run").out
+    page = (tmp_path / "run" / "report.html").read_text()
+    for shown in (again, page):
+        assert "predicted, and not scored: 5 sources in 5 mixtures" in shown
+        assert "written to 16-bit wavs: 5 sources, 0 samples clipped" in shown
+        assert "mixture acc" not in shown, "no table of dashes"
+    table = run(s5eval, small_set, tmp_path / "table")
+    assert table.code == 0 and "predicted, and not scored: 5 sources in 5 mixtures" in table.out
 
 
 def test_a_folder_that_holds_a_run_or_anything_is_refused(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
