@@ -77,7 +77,7 @@ def _metrics_table(summary: Summary) -> list[str]:
     if not summary.n_scored:
         return aligned(rows)
     rows += [(), *(_row(f"  {bound_title(name)}", summary.bounds[name]) for name in BOUND_NOTES)]
-    return [*aligned(rows), *bounds_explained()]
+    return [*aligned(rows, firm=max(len(f"  {name}") for name in BOUND_NOTES)), *bounds_explained()]
 
 
 def predicted(summary: Summary) -> str | None:

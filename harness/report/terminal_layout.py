@@ -53,7 +53,9 @@ def _wrapped(line: str, width: int) -> str:
     ).replace(_TIED, " ")
 
 
-def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), apart: int | None = None) -> list[str]:
+def aligned(
+    rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), apart: int | None = None, firm: int = 0
+) -> list[str]:
     """Rows as lines of equal columns; rules below the header and for empty rows.
 
     Where the terminal is too narrow, cells go on in further lines: a name between words, a value above its interval.
@@ -63,6 +65,8 @@ def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), apart:
         left: columns that stand to the left.
         apart: a column of what is copied, such as paths: where it does not fit whole, each of its cells stands on a
             line of its own above the others of its row, and is never cut.
+        firm: characters that the first column has in any case, before words of it are cut; not where they would be more
+            than a third of the terminal.
     """
     total, indent, heads = terminal_width(), "", [""] * len(rows)
     if apart is not None and not _fits(rows, total, whole=apart):
@@ -70,7 +74,7 @@ def aligned(rows: Sequence[Sequence[str]], *, left: Sequence[int] = (0,), apart:
         rows = [_without(row, apart) for row in rows]
         left = [k - (k > apart) for k in left if k != apart]
         indent, apart = _INDENT, None
-    widths, pieces = _column_widths(rows, None if total is None else total - len(indent), whole=apart)
+    widths, pieces = _column_widths(rows, None if total is None else total - len(indent), whole=apart, firm=firm)
     rule = "─" * (len(indent) + sum(widths) + _GAP * (len(widths) - 1))
     lines: list[str] = []
     for number, (head, row) in enumerate(zip(heads, rows, strict=True)):
@@ -117,7 +121,7 @@ def _without(row: Sequence[str], k: int) -> tuple[str, ...]:
 
 
 def _column_widths(
-    rows: Sequence[Sequence[str]], total: int | None, *, whole: int | None
+    rows: Sequence[Sequence[str]], total: int | None, *, whole: int | None, firm: int
 ) -> tuple[list[int], list[re.Pattern[str]]]:
     """Natural widths, or, from the widest column down, those that fit into `total`; and what cells are cut into."""
     columns = _columns(rows)
@@ -125,13 +129,15 @@ def _column_widths(
     levels = [0] * len(widths)
     room = sum(widths) if total is None else total - _GAP * (len(widths) - 1)
     least = _least_widths(columns, whole)
+    floors = [firm if k == 0 and 3 * firm <= room else 0 for k in range(len(widths))]
     last = len(_PIECES) - 1
-    while sum(least) > room and min(levels) < last:
+    while sum(least) > room and (cut := [k for k, level in enumerate(levels) if level < last and least[k] > floors[k]]):
         # What is cut anywhere cannot be read: that comes when no column has any other place left to be cut at.
-        finer = [k for k, level in enumerate(levels) if level < last - (min(levels) < last - 1)]
+        coarsest = min(levels[k] for k in cut)
+        finer = [k for k in cut if levels[k] < last - (coarsest < last - 1)]
         k = max(finer, key=lambda k: (least[k], -k))
         levels[k] += 1
-        least[k] = _longest(columns[k], levels[k])
+        least[k] = max(_longest(columns[k], levels[k]), floors[k])
     while sum(widths) > room:
         shrinking = [k for k in range(len(widths)) if widths[k] > least[k]]
         if not shrinking:

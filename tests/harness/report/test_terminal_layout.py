@@ -36,6 +36,22 @@ def test_every_line_fits_and_every_character_stays(width: int, monkeypatch: pyte
         assert any("[1.66, 12.61]" in line for line in lines), "an interval is not cut where there is room"
 
 
+@pytest.mark.parametrize("name", ["mine", "my_package.systems:build_the_large_one"])
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_bounds_keep_their_names_whole_beside_wide_intervals(
+    name: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    cells = ("-16.959 [-21.66, -12.61]", "-12.345", "60.000 [20.00, 100.00]", "60.000 [20.00, 100.00]", "1512 (1260)")
+    header = ("", "CAPI-SDRi dB", "zero floor", "mixture acc. %", "source acc. %", "n (defined)")
+    rows = [header, (name, *cells), (), ("  oracle-mixture", *cells)]
+    lines = aligned(rows, firm=len("  oracle-mixture"))
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith("  oracle-mixture ") for line in lines) == (width > 40)
+    if (name, width) == ("mine", 80):
+        assert not any("oracle-mixture" in line for line in aligned(rows)), "which is what room was missing for"
+
+
 LISTED = [
     ("run", "name", "status", "CAPI-SDRi dB"),
     ("runs/20261128T104043Z_multistage_test_ab12cd (1)", "multistage", "complete", "6.584"),
