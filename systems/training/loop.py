@@ -147,12 +147,15 @@ def _train(
     if not done:
         _Sitting(learner, sitting, hooks if rank == 0 else Hooks(), say if rank == 0 else None).run()
     finished = learner.step >= recipe.steps
-    if rank == 0 and finished:
+    written: dict[str, str] = {}
+
+    def export() -> None:
         with card_held(sitting.weights):
-            digests = learner.export(sitting.weights, digests)
-    else:
-        digests = {}
-    return TrainingResult(learner.step, finished, learner.seconds, learner.meter.means(), digests, rank)
+            written.update(learner.export(sitting.weights, digests))
+
+    if finished:
+        first(fabric, export)
+    return TrainingResult(learner.step, finished, learner.seconds, learner.meter.means(), written, rank)
 
 
 def _all_there(weights: Path, digests: Mapping[str, str]) -> bool:
@@ -268,7 +271,8 @@ class _Sitting:
         self.learner.seconds = self.earlier + time.monotonic() - self.begun
 
     def _keep(self, now: bool) -> None:
-        due = time.monotonic() - self.saved > 60 * self.settings.checkpoint_minutes
-        if self.fabric.global_rank == 0 and (now or due):
-            self.learner.save(self.settings.out)
+        """Save a checkpoint, `now` (in every process) or where one is due; where that fails, it ends all processes."""
+        due = self.fabric.global_rank == 0 and time.monotonic() - self.saved > 60 * self.settings.checkpoint_minutes
+        if now or anyone(self.fabric, due):
+            first(self.fabric, lambda: self.learner.save(self.settings.out))
             self.saved = time.monotonic()

@@ -184,6 +184,45 @@ def test_nodes_that_do_not_see_the_same_files_are_refused(toy_plan: ToyPlan, tmp
     assert all("all nodes must see the same --out" in err for _, _, err in results), results
 
 
+_FAILING = """
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.systems.training import checkpoint
+from s5eval.systems.training.learner import Learner
+
+save = checkpoint.save
+def fails(folder, state):
+    if state.step < 2:
+        return save(folder, state)
+    raise DataError("the disk is full")
+
+def export(self, folder, known):
+    raise DataError("the card cannot be written")
+
+if FAILS == "checkpoint":
+    checkpoint.save = fails
+else:
+    Learner.export = export
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fails", "text"), [("checkpoint", "the disk is full"), ("export", "the card cannot be written")]
+)
+def test_what_the_first_process_cannot_write_ends_all_with_its_text(
+    toy_plan: ToyPlan, tmp_path: Path, fails: str, text: str
+) -> None:
+    plan = toy_plan("segmentation", steps=3, batch=2)
+    script = tmp_path / "program.py"
+    call = [*words(plan, "segmentation", script, tmp_path / "w", tmp_path / "a"), "--checkpoint-minutes", "0"]
+    script.write_text(f"FAILS = {fails!r}\n{_FAILING}\n{script.read_text()}")
+    port = free_port()
+    results = ended([start([sys.executable, *call], **task(k, 2, 2, port)) for k in range(2)])
+    assert [code for code, _, _ in results] == [3, 3], results
+    assert text in results[0][2] and f"process 1 of 2: {text}" in results[1][2], results
+    assert "Traceback" not in "".join(err for _, _, err in results)
+
+
 @pytest.mark.slow
 def test_an_error_of_one_process_ends_all(toy_plan: ToyPlan, tmp_path: Path) -> None:
     plan = toy_plan("segmentation", steps=3, batch=2)
