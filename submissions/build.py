@@ -6,7 +6,7 @@ leaves hidden files that the next call into the same folder removes.
 
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,12 @@ from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
 from s5eval.submissions.rules import AUDIO_FOLDER, DEV_RESULTS, EVAL_RESULTS, OUT_SUFFIX, SubmissionName, shortened
+from s5eval.submissions.standing import is_submission_folder, other_submissions
 from s5eval.submissions.submission import Submission
 from s5eval.submissions.validate import Report, check_submission
 from s5eval.submissions.zipping import Member, write_zip
+
+_ASIDE = ".aside"  # ends the hidden name of what stood under a name, until the new one does
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,13 @@ def build_submission(
     out_suffix: bool = False,
     folder: bool = True,
     compress: bool = False,
+    replace: bool = False,
     progress: WorkProgress | None = None,
 ) -> Built:
-    """Write `<label>.zip` (and the folder `<label>`) below `out`, replacing those of an earlier call.
+    """Write `<label>.zip` (and the folder `<label>`) below `out`, in place of the same or a part of it.
 
-    The folder's wavs are copies: whoever edits them leaves the run as it was.
+    Another submission that stands there under the name is replaced with `replace` alone, and stands until the new one
+    does. The folder's wavs are copies: whoever edits them leaves the run as it was.
 
     Args:
         submission: what goes in.
@@ -57,10 +62,11 @@ def build_submission(
         out_suffix: name the archive `<label>_out.zip`.
         folder: write the folder as well.
         compress: deflate the archive (see `write_zip`).
+        replace: remove what stands under the name, archives with and without `_out` and the folder, of another one.
         progress: shows how far it is.
 
     Raises:
-        UsageError: `out` cannot be used, or holds something else under the name of the folder.
+        UsageError: `out` cannot be used, holds something else under the name of the folder, or another submission.
         DataError: a wav is missing or cannot be read.
         SubmissionError: the checks found errors; nothing stands under the final names.
     """
@@ -71,14 +77,23 @@ def build_submission(
         answered = frozenset(answer.mixture_id for answer in submission.outputs)
         expected = Expected("the run", answered, submission.frames, told=False)
         target = _folder_target(out, name.label) if folder else None
-        with _disk_errors(out), atomic_path(archive) as temporary:
+        others = _others(out, name.label, members, replace)
+        with _disk_errors(out), _put_back_on_errors() as put_aside, atomic_path(archive) as temporary:
             write_zip(temporary, members, compress=compress, progress=progress)
             report = check_submission(temporary, expected=expected, label=archive.stem, progress=progress)
             if not report.ok:
                 raise SubmissionError(_refusal(report), report.findings)
             sha256 = file_sha256(temporary)
             if target is not None:
-                _write_folder(target, members)
+                unfinished = _write_folder(target, members)
+                if target.exists():
+                    put_aside(target)
+                unfinished.rename(target)
+                sync_folder(out)
+        with _disk_errors(out):
+            for path in others:
+                if path not in (archive, target):
+                    _remove(path)
     return Built(archive, sha256, target, report)
 
 
@@ -99,7 +114,8 @@ def _refusal(report: Report) -> str:
     return "\n".join([f"nothing was written: {counted(len(errors), 'error')} in what the run holds", *listed, *more])
 
 
-def _write_folder(target: Path, members: Sequence[Member]) -> None:
+def _write_folder(target: Path, members: Sequence[Member]) -> Path:
+    """The folder, whole, under a name of its own beside its place."""
     unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     (unfinished / AUDIO_FOLDER).mkdir(parents=True)
     for member in members:
@@ -109,27 +125,63 @@ def _write_folder(target: Path, members: Sequence[Member]) -> None:
         else:
             shutil.copyfile(member.content, path)
     sync_files(path for path in unfinished.rglob("*") if path.is_file())
-    if target.exists():
-        shutil.rmtree(target)
-    unfinished.rename(target)
-    sync_folder(target.parent)
+    return unfinished
 
 
 def _folder_target(out: Path, label: str) -> Path:
     target = out / label
-    known = {AUDIO_FOLDER, EVAL_RESULTS, DEV_RESULTS}
-    if target.exists() and not (target.is_dir() and {entry.name for entry in target.iterdir()} <= known):
+    if target.exists() and not is_submission_folder(target):
         raise UsageError(f"{target} exists and is not a submission's folder; move it away, or choose another `out`")
     return target
 
 
+def _others(out: Path, label: str, members: Sequence[Member], replace: bool) -> list[Path]:
+    """What stands under the label of another submission, if it may be replaced."""
+    with _disk_errors(out):
+        others = other_submissions(out, label, members)
+    if others and not replace:
+        listed = "; ".join(f"{path} {what}" for path, what in others.items())
+        raise UsageError(f"{listed}: choose another `number` or `out`, or give `replace` to lose what is there")
+    return list(others)
+
+
+@contextmanager
+def _put_back_on_errors() -> Iterator[Callable[[Path], None]]:
+    """Takes paths out of the way while the block runs: gone when it ends well, where they were when it does not."""
+    aside: dict[Path, Path] = {}
+
+    def put_aside(path: Path) -> None:
+        hidden = path.with_name(f".{path.name}{_ASIDE}")
+        path.rename(hidden)
+        aside[path] = hidden
+
+    try:
+        yield put_aside
+    except BaseException:
+        for path, hidden in aside.items():
+            if path.exists():
+                _remove(path)
+            hidden.rename(path)
+        raise
+    for hidden in aside.values():
+        _remove(hidden)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 def _sweep(out: Path, label: str) -> None:
-    """Remove what a killed call has left; the lock says that no other one is under way."""
+    """Remove what a killed call has left, and put back what it took away; the lock says that no other is under way."""
     for entry in out.glob(f".{label}*"):
-        if entry.is_dir():
-            shutil.rmtree(entry)
+        place = out / entry.name[1:].removesuffix(_ASIDE)
+        if entry.name.endswith(_ASIDE) and not place.exists():
+            entry.rename(place)
         else:
-            entry.unlink()
+            _remove(entry)
 
 
 @contextmanager

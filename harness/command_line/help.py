@@ -27,7 +27,9 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "author", "affiliation", "number", "systems", "dev_run", "nparams", "meta", "report", "template", "out_suffix",
         "no_folder", "compress", "no_audio", "no_profile",
     ),
-    "What is accepted": ("allow_partial", "allow_untrained", "allow_test", "allow_different", "fail_if_worse"),
+    "What is accepted": (
+        "allow_partial", "allow_untrained", "allow_test", "allow_different", "replace", "fail_if_worse",
+    ),
     "Output": (
         "name", "to", "out", "place", "project", "online", "licence", "private", "resume", "bundle", "sounds",
         "figures", "figure", "schema", "as_json", "port", "open_browser",

@@ -48,6 +48,7 @@ def command() -> None:
 @click.option("--no-profile", is_flag=True, help="Do not load the system: its multiply-adds stay unknown.")
 @click.option("--allow-partial", is_flag=True, help="Accept runs that lack mixtures.")
 @click.option("--allow-untrained", is_flag=True, help="Accept untrained weights.")
+@click.option("--replace", is_flag=True, help="Replace another submission that stands in DIR under this name.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def build_command(run: Path, as_json: bool, **options: Any) -> int:
     """Make a submission from RUN, an evaluation run made with --save-audio.
@@ -79,6 +80,7 @@ def build_command(run: Path, as_json: bool, **options: Any) -> int:
             out_suffix=options["out_suffix"],
             folder=not options["no_folder"],
             compress=options["compress"],
+            replace=options["replace"],
             progress=show_work,
         )
     except SubmissionError as error:

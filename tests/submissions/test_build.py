@@ -15,6 +15,7 @@ import pytest
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.submissions import build
 from s5eval.submissions.build import Built, build_submission
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
@@ -158,6 +159,79 @@ def test_a_folder_of_somebody_elses_is_left_alone(submission: Submission, tmp_pa
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be used as a folder"):
         build_submission(submission, NAME, tmp_path / "file")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def of_another(submission: Submission) -> Submission:
+    """The same outputs for another mixture fewer, by another system."""
+    return replace(submission, outputs=submission.outputs[:-1], config={"system": "other"})
+
+
+def test_another_submission_of_the_name_stays_unless_it_is_to_be_replaced(
+    submission: Submission, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "out", of_another(submission)
+    build_submission(submission, NAME, out)
+    before = contents(out)
+    for options in ({}, {"folder": False}, {"out_suffix": True, "folder": False}, {"compress": True}):
+        with pytest.raises(UsageError, match="holds another submission, of the system 'test', 7 outputs") as refused:
+            build_submission(other, NAME, out, **options)
+        assert "(other: system)" in str(refused.value) and "give `replace`" in str(refused.value)
+    assert contents(out) == before
+    build_submission(other, make_name("Choi", "KAIST", 2), out)
+    build_submission(submission, NAME, out, compress=True)  # the same content in other bytes
+    built = build_submission(other, NAME, out, out_suffix=True, folder=False, replace=True)
+    left = {entry.name for entry in out.iterdir()} - {"Choi_KAIST_task4_2", "Choi_KAIST_task4_2.zip"}
+    assert left == {built.archive.name} == {f"{LABEL}_out.zip"}, "nothing of the other one stays beside it"
+
+
+def test_what_is_no_archive_is_not_replaced_in_silence(submission: Submission, tmp_path: Path) -> None:
+    (tmp_path / f"{LABEL}.zip").write_text("years of work")
+    with pytest.raises(UsageError, match="no submission that could be read"):
+        build_submission(submission, NAME, tmp_path)
+    assert (tmp_path / f"{LABEL}.zip").read_text() == "years of work"
+
+
+def test_a_part_of_the_same_submission_is_replaced(submission: Submission, tmp_path: Path) -> None:
+    """Of a run that has been resumed since; the other way round something is lost."""
+    part = replace(submission, outputs=submission.outputs[:-1])
+    build_submission(part, NAME, tmp_path / "out")
+    build_submission(submission, NAME, tmp_path / "out")
+    with pytest.raises(UsageError, match="other: the answers, the wavs"):
+        build_submission(part, NAME, tmp_path / "out")
+
+
+def test_nothing_is_lost_when_replacing_fails(
+    submission: Submission, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    build_submission(submission, NAME, out)
+    before = contents(out)
+    other = of_another(submission)
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "sync_folder", lambda folder: (_ for _ in ()).throw(OSError(5, "the disk is gone")))
+        with pytest.raises(DataError, match="the disk is gone"):
+            build_submission(other, NAME, out, replace=True)
+    assert {name: content for name, content in contents(out).items() if name[0] != "."} == before
+    broken = other.outputs[0].outputs[0].path
+    broken.write_bytes(broken.read_bytes()[:-10])
+    with pytest.raises(SubmissionError):
+        build_submission(other, NAME, out, replace=True)
+    assert contents(out) == before
+
+
+def test_a_folder_that_a_killed_call_took_out_of_the_way_comes_back(submission: Submission, tmp_path: Path) -> None:
+    built = build_submission(submission, NAME, tmp_path)
+    assert built.folder is not None
+    before = contents(built.folder)
+    built.archive.unlink()
+    built.folder.rename(tmp_path / f".{LABEL}.aside")
+    with pytest.raises(UsageError, match="holds another submission"):
+        build_submission(of_another(submission), NAME, tmp_path)
+    assert contents(built.folder) == before and [entry.name for entry in tmp_path.glob(".*")] == []
 
 
 KILLED = """

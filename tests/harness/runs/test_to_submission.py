@@ -125,7 +125,7 @@ def test_partial_and_untrained_need_a_word(
     ):
         refused = build(run_=path)
         assert (refused.code, reason in refused.err, option in refused.err) == (2, True, True), refused.err
-        allowed = build(option, run_=path)
+        allowed = build(option, "--replace", run_=path)
         assert (allowed.code, "warning" in allowed.out) == (0, True), allowed.err
 
 
@@ -186,7 +186,7 @@ def test_audio_that_a_run_lacks_is_added_as_the_error_says(
 def test_parameters_come_from_the_run(s5eval: Call, run: Path, tmp_path: Path) -> None:
     def built(**about: str) -> Any:
         edit_record(run / "run.json", lambda record: record["about"].update(about))
-        out = ("--out", tmp_path / "out", "--no-profile", "--json")
+        out = ("--out", tmp_path / "out", "--no-profile", "--replace", "--json")
         return s5eval("submit", "build", run, *NAMED, "--dev-run", copied(run), *out).json
 
     plain = built()
@@ -278,6 +278,38 @@ def test_a_folder_of_submissions_is_none_itself(s5eval: Call, build: Call, data:
     for archive in (tmp_path / "out").glob("*.zip"):
         archive.unlink()
     assert s5eval("submit", "validate", tmp_path / "out", "--data", data).code == 0  # an unpacked archive
+
+
+def test_another_submission_of_the_name_is_refused_in_the_words_of_the_command_line(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path
+) -> None:
+    assert build().code == 0
+    archive, silent = tmp_path / "out" / "Choi_KAIST_task4_1.zip", tmp_path / "silent"
+    facts = archive.with_suffix(".facts.json")
+    before = archive.read_bytes(), facts.read_bytes()
+    s5eval("run", "--system", "silence", "--data", data, "--out", silent, "--save-audio")
+    refused = build(run_=silent, dev=copied(silent))
+    assert refused.code == 2
+    assert f"{archive} holds another submission, of the system 'plugins:build', 3 outputs (other: system" in refused.err
+    assert "choose another --number or --out, or give --replace" in refused.err
+    assert (archive.read_bytes(), facts.read_bytes()) == before
+    assert build("--number", 2, run_=silent, dev=copied(silent)).code == 0
+    assert archive.read_bytes() == before[0]
+    assert build("--replace", run_=silent, dev=copied(silent)).code == 0
+    assert archive.read_bytes() != before[0]
+
+
+def test_a_run_that_was_resumed_takes_the_place_of_its_own_part(
+    s5eval: Call, data: Path, build: Call, tmp_path: Path, plugin: str
+) -> None:
+    out = tmp_path / "resumed"
+    s5eval("run", "--system", plugin, "--data", data, "--out", out, "--save-audio")
+    edit_record(out / "run.json", lambda record: record.update(status="running", lines=None))  # killed
+    journal = (out / "mixtures.jsonl").read_bytes()
+    (out / "mixtures.jsonl").write_bytes(b"".join(journal.splitlines(keepends=True)[:2]))
+    assert build("--allow-partial", run_=out).code == 0
+    assert s5eval("run", "--system", plugin, "--resume", out).code == 0
+    assert build(run_=out).code == 0
 
 
 def test_a_dev_run_of_another_system_is_a_warning(s5eval: Call, data: Path, build: Call, tmp_path: Path) -> None:
