@@ -40,7 +40,7 @@ def test_a_poison_mixture_fails_by_name(cluster: Cluster, data: Path, tmp_path: 
     result = cluster.run(*call, "--out", tmp_path / "run")
     assert result.returncode == 4, result.stderr
     assert list(failures(tmp_path / "run")) == ["m_04"]
-    assert "m_04: it has ended 3 workers" in failures(tmp_path / "run")["m_04"]
+    assert failures(tmp_path / "run")["m_04"].startswith("it has ended 3 workers")
     assert len(journal(tmp_path / "run")) == 12
 
 

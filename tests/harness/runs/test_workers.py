@@ -123,7 +123,7 @@ def test_a_mixture_that_kills_its_workers_fails_by_name_and_costs_itself_only(
     assert result.code == 4, result.err
     failed = failures(out)
     assert list(failed) == ["m_04"]
-    assert "m_04: it has ended 3 workers" in failed["m_04"]
+    assert failed["m_04"].startswith("it has ended 3 workers")
     assert "signal 9 (SIGKILL)" in failed["m_04"]
     assert "about to fall over" in failed["m_04"], "its last words"
     assert Counter(log.read_text().split()) == Counter({**dict.fromkeys(journal(out), 1), "m_04": 3})
@@ -136,7 +136,7 @@ def test_a_mixture_that_cannot_be_interrupted_costs_its_worker_only(data: Path, 
     assert result.code == 4, result.err
     failed = failures(out)
     assert list(failed) == ["m_04"]
-    assert "m_04: it took more than 1.5 s (mixture_timeout)" in failed["m_04"]
+    assert failed["m_04"].startswith("it took more than 1.5 s (mixture_timeout)")
 
 
 def test_a_slow_mixture_is_interrupted_in_its_worker(data: Path, tmp_path: Path, s5eval: Call) -> None:
