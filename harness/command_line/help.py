@@ -28,7 +28,8 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
         "no_folder", "compress", "no_audio", "no_profile",
     ),
     "What is accepted": (
-        "allow_partial", "allow_untrained", "allow_test", "allow_different", "replace", "fail_if_worse",
+        "allow_partial", "allow_untrained", "allow_test", "allow_different", "allow_other_system", "replace",
+        "fail_if_worse",
     ),
     "Output": (
         "name", "to", "out", "place", "project", "online", "licence", "private", "resume", "bundle", "sounds",

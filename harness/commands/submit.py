@@ -48,6 +48,7 @@ def command() -> None:
 @click.option("--no-profile", is_flag=True, help="Do not load the system: its multiply-adds stay unknown.")
 @click.option("--allow-partial", is_flag=True, help="Accept runs that lack mixtures.")
 @click.option("--allow-untrained", is_flag=True, help="Accept untrained weights.")
+@click.option("--allow-other-system", is_flag=True, help="Accept a RUN2 of another system, or of other weights.")
 @click.option("--replace", is_flag=True, help="Replace another submission that stands in DIR under this name.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def build_command(run: Path, as_json: bool, **options: Any) -> int:
@@ -71,6 +72,7 @@ def build_command(run: Path, as_json: bool, **options: Any) -> int:
             nparams=options["nparams"],
             allow_partial=options["allow_partial"],
             allow_untrained=options["allow_untrained"],
+            allow_other_system=options["allow_other_system"],
         )
     try:
         built = build_submission(

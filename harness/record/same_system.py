@@ -69,10 +69,15 @@ def refuse_other_systems(runs: Sequence[Path], records: Sequence[RunRecord], why
     """
     first = records[0]
     for run, record in zip(runs, records, strict=True):
-        if digest_of(record) != digest_of(first):
-            before, now = _told(first), _told(record)
-            told = changes(before, now, "{place} is {now}, not {before}")
+        if told := differences(first, record):
             raise UsageError(f"{run} is a run of another system than {runs[0]} ({told}): {why}")
+
+
+def differences(first: RunRecord, record: RunRecord) -> str:
+    """In what a run is of another system than the first, for errors; empty: it is of the same."""
+    if digest_of(record) == digest_of(first):
+        return ""
+    return changes(_told(first), _told(record), "{place} is {now}, not {before}")
 
 
 def changes(before: object, now: object, words: str = "{place} was {before} and is {now}") -> str:

@@ -8,36 +8,23 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.words import counted
-from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import file_problem
-from s5eval.harness.record.lines import Line, source_file
-from s5eval.harness.record.reading import read_lines, read_run_record, unverified
-from s5eval.harness.record.run_record import About, RunRecord
-from s5eval.harness.record.run_summary import Summary
+from s5eval.harness.record.lines import source_file
+from s5eval.harness.record.reading import unverified
+from s5eval.harness.record.same_system import differences
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.scoring.summary import summarize
+from s5eval.harness.runs.submitted_run import (
+    SubmittedRun,
+    incompleteness,
+    is_official_eval,
+    read_submitted,
+    warning_of,
+)
 from s5eval.metrics.label_counts import LabelCounts
 from s5eval.submissions.rules import EVAL_FRAMES, EVAL_IDS, OFFICIAL_DATASET
 from s5eval.submissions.submission import DevResults, DevScore, MixtureOutputs, Output, Submission
 from s5eval.systems.decision import Selection
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    path: Path
-    record: RunRecord
-    lines: Mapping[str, Line]
-    scores: Mapping[str, MixtureScore]
-    summary: Summary
-
-    @property
-    def mixtures(self) -> list[str]:
-        return list(self.record.mixtures)
-
-    @property
-    def about(self) -> About:
-        return self.record.about
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +49,7 @@ def gather_submission(
     nparams: int | None = None,
     allow_partial: bool = False,
     allow_untrained: bool = False,
+    allow_other_system: bool = False,
 ) -> Gathered:
     """Read an evaluation run (made with `save_audio`) and a scored run on the development test set.
 
@@ -74,13 +62,14 @@ def gather_submission(
             silence, and so are those of the official evaluation set that a run on it lacks; a split's other mixtures
             are left out.
         allow_untrained: accept untrained weights.
+        allow_other_system: accept scores of another system, or of other weights, than those of the evaluation run.
 
     Raises:
         UsageError: a run may not be submitted, was made without `save_audio`, or has no scores, or both are one;
             a line for each of these.
         DataError: a run folder is damaged.
     """
-    runs = {"run": _read(run), "`dev_run`": _read(dev_run)}
+    runs = {"run": read_submitted(run), "`dev_run`": read_submitted(dev_run)}
     warnings: list[Finding] = []
     problems: list[str] = []
     if run.resolve() == dev_run.resolve():
@@ -93,12 +82,13 @@ def gather_submission(
         problems += _weights_problem(role, source, allow_untrained, warnings)
         problems += _partial_problem(role, source, allow_partial, warnings)
         missing = source.about.missing_parts
-        warnings += [_warning("missing-part", source, f"the system was run without {part}") for part in missing]
+        warnings += [warning_of("missing-part", source, f"the system was run without {part}") for part in missing]
         if doubt := unverified(source.record):
-            warnings.append(_warning("unverified", source, doubt))
+            warnings.append(warning_of("unverified", source, doubt))
         if source.about.tuned_on_forbidden:
-            warnings.append(_warning("tuned-on-forbidden", source, "the decision was tuned on a forbidden split"))
+            warnings.append(warning_of("tuned-on-forbidden", source, "the decision was tuned on a forbidden split"))
     evaluated, dev = runs.values()
+    problems += _system_problem(evaluated, dev, allow_other_system, warnings)
     config = evaluated.record.config
     if not config.save_audio:
         problems.append(
@@ -125,104 +115,86 @@ def gather_submission(
     return Gathered(submission, tuple(warnings), {"run": _scores(evaluated), "dev_run": _scores(dev)})
 
 
-def _read(path: Path) -> _Run:
-    record = read_run_record(path)
-    lines = read_lines(path, record)
-    found = {id_: line.score for id_, line in lines.items()}
-    scores = {id_: found[id_] for id_ in record.mixtures if id_ in found}
-    summary = summarize(
-        list(scores.values()),
-        n_expected=len(record.mixtures),
-        finished=len(scores) == len(record.mixtures),
-        about=record.about,
-        unverified=unverified(record),
-    )
-    return _Run(path, record, lines, scores, summary)
-
-
-def _oracle_problem(role: str, run: _Run) -> list[str]:
+def _oracle_problem(role: str, run: SubmittedRun) -> list[str]:
     if not run.about.oracle:
         return []
     return [f"{role} {run.path}: system {run.about.system!r} sees the references; its output is no submission"]
 
 
-def _weights_problem(role: str, run: _Run, allowed: bool, warnings: list[Finding]) -> list[str]:
+def _weights_problem(role: str, run: SubmittedRun, allowed: bool, warnings: list[Finding]) -> list[str]:
     if run.about.weights != "untrained":
         return []
     if not allowed:
         return [f"{role} {run.path}: the weights are untrained; `allow_untrained` packs it nevertheless"]
-    warnings.append(_warning("untrained", run, "the weights are untrained"))
+    warnings.append(warning_of("untrained", run, "the weights are untrained"))
     return []
 
 
-def _partial_problem(role: str, run: _Run, allowed: bool, warnings: list[Finding]) -> list[str]:
-    problem = _incompleteness(run)
+def _partial_problem(role: str, run: SubmittedRun, allowed: bool, warnings: list[Finding]) -> list[str]:
+    problem = incompleteness(run)
     if problem is None:
         return []
     if not allowed:
         return [f"{role} {run.path} is partial: {problem}; `allow_partial` packs it nevertheless"]
     if role == "`dev_run`":
         effect = "only mixtures that were scored stand in the results and their means"
-    elif _is_official_eval(run):
+    elif is_official_eval(run):
         effect = "official mixtures without a result are answered with silence"
     else:
         effect = "mixtures of the run without a result are answered with silence, the split's others are left out"
-    warnings.append(_warning("partial", run, f"{problem}; {effect}"))
+    warnings.append(warning_of("partial", run, f"{problem}; {effect}"))
     return []
 
 
-def _incompleteness(run: _Run) -> str | None:
-    missing = len(run.mixtures) - len(run.scores)
-    failed = sum(score.status == "failed" for score in run.scores.values())
-    if missing or failed:
-        return f"of {counted(len(run.mixtures), 'mixture')} {failed} failed and {missing} were not run"
-    if _is_official_eval(run) and (absent := len(set(EVAL_IDS).difference(run.mixtures))):
-        return f"{absent} of the {len(EVAL_IDS)} official mixtures are not in it"
-    dataset = known_datasets().get(run.about.dataset)
-    split = None if dataset is None else dataset.splits.get(run.about.split)
-    if split is not None and split.mixtures not in (None, len(run.mixtures)):
-        return f"{counted(len(run.mixtures), 'mixture')}, the split {split.name!r} has {split.mixtures}"
-    config = run.record.config
-    given = [option for option in ("limit", "only") if getattr(config, option)]
-    return f"it was made with --{given[0]}" if given else None
+def _system_problem(run: SubmittedRun, dev: SubmittedRun, allowed: bool, warnings: list[Finding]) -> list[str]:
+    differing = differences(run.record, dev.record)
+    if not differing:
+        return []
+    if run.about.system == dev.about.system == "folder":  # two folders differ, whoever made what is in them
+        message = "whether one system made these files and those of the evaluation run cannot be told"
+        warnings.append(warning_of("system-unknown", dev, message))
+        return []
+    if not allowed:
+        return [
+            f"`dev_run` {dev.path} is a run of another system than {run.path} ({differing}): its scores are not those "
+            "of the outputs; `allow_other_system` packs them nevertheless"
+        ]
+    warnings.append(warning_of("system-differs", dev, f"not the system of the evaluation run: {differing}"))
+    return []
 
 
-def _slips(run: _Run, dev: _Run) -> list[Finding]:
+def _slips(run: SubmittedRun, dev: SubmittedRun) -> list[Finding]:
     found = []
     if run.about.dataset == OFFICIAL_DATASET and run.about.split != "eval":
-        found.append(_warning("split", run, f"a run of the split {run.about.split!r}; submissions answer 'eval'"))
-    if _is_official_eval(run) and (foreign := sorted(set(run.mixtures).difference(EVAL_IDS))):
+        found.append(warning_of("split", run, f"a run of the split {run.about.split!r}; submissions answer 'eval'"))
+    if is_official_eval(run) and (foreign := sorted(set(run.mixtures).difference(EVAL_IDS))):
         message = (
             f"left out: {counted(len(foreign), 'mixture')} that the official set does not have, such as {foreign[0]!r}"
         )
-        found.append(_warning("foreign-mixtures", run, message))
+        found.append(warning_of("foreign-mixtures", run, message))
     if dev.about.dataset == OFFICIAL_DATASET and dev.about.split != "dev-test":
-        found.append(_warning("split", dev, f"a run of the split {dev.about.split!r}, expected 'dev-test'"))
+        found.append(warning_of("split", dev, f"a run of the split {dev.about.split!r}, expected 'dev-test'"))
     answered = run.about.answered
     if answered is not None and answered < len(run.mixtures):
         message = f"the estimates answer {answered} of {len(run.mixtures)} mixtures; the others are submitted as silent"
-        found.append(_warning("unanswered", run, message))
-    if run.record.fingerprint != dev.record.fingerprint or run.record.decision != dev.record.decision:
-        found.append(_warning("system-differs", dev, "not the same system, weights or decision as the evaluation run"))
+        found.append(warning_of("unanswered", run, message))
+    if run.record.decision != dev.record.decision:
+        found.append(warning_of("decision-differs", dev, "not the same decision as in the evaluation run"))
     return found
 
 
-def _is_official_eval(run: _Run) -> bool:
-    return run.about.dataset == OFFICIAL_DATASET and run.about.split == "eval"
+def _to_answer(run: SubmittedRun) -> list[str]:
+    return sorted(EVAL_IDS if is_official_eval(run) else run.mixtures)
 
 
-def _to_answer(run: _Run) -> list[str]:
-    return sorted(EVAL_IDS if _is_official_eval(run) else run.mixtures)
-
-
-def _outputs(run: _Run, mixture_id: str) -> MixtureOutputs:
+def _outputs(run: SubmittedRun, mixture_id: str) -> MixtureOutputs:
     line = run.lines.get(mixture_id)
     estimates = () if line is None or line.score.status == "failed" else line.score.estimates
     outputs = (Output(e.index, e.label, e.confidence, _wav(run, mixture_id, e)) for e in estimates)
     return MixtureOutputs(mixture_id, tuple(outputs))
 
 
-def _wav(run: _Run, mixture_id: str, estimate: Selection) -> Path:
+def _wav(run: SubmittedRun, mixture_id: str, estimate: Selection) -> Path:
     """The path of a wav that is what was written with its mixture's line."""
     name = f"audio/{source_file(mixture_id, estimate)}"
     line = run.lines[mixture_id]
@@ -234,7 +206,7 @@ def _wav(run: _Run, mixture_id: str, estimate: Selection) -> Path:
     return run.path / name
 
 
-def _dev_results(run: _Run) -> DevResults:
+def _dev_results(run: SubmittedRun) -> DevResults:
     metrics = run.summary.metrics
     return DevResults(
         capi_sdri=metrics["capi_sdri"].value,
@@ -257,11 +229,13 @@ def _dev_score(score: MixtureScore, counts: LabelCounts) -> DevScore:
     )
 
 
-def _nparams(run: _Run, given: int | None, warnings: list[Finding]) -> int | None:
+def _nparams(run: SubmittedRun, given: int | None, warnings: list[Finding]) -> int | None:
     stated = run.record.fingerprint.get("parameters")
     if given is not None:
         if isinstance(stated, int) and stated != given:
-            warnings.append(_warning("nparams-differs", run, f"`nparams` says {given:,}, the system itself {stated:,}"))
+            warnings.append(
+                warning_of("nparams-differs", run, f"`nparams` says {given:,}, the system itself {stated:,}")
+            )
         return given
     if isinstance(stated, int) and not isinstance(stated, bool):
         return stated
@@ -270,7 +244,7 @@ def _nparams(run: _Run, given: int | None, warnings: list[Finding]) -> int | Non
     return 0 if without else None
 
 
-def _config(run: _Run) -> dict[str, Any]:
+def _config(run: SubmittedRun) -> dict[str, Any]:
     """What made the outputs, without paths of the machine or times, so that equal runs give equal bytes."""
     config = run.record.config
     fingerprint = {key: value for key, value in run.record.fingerprint.items() if key != "path"}
@@ -287,13 +261,9 @@ def _config(run: _Run) -> dict[str, Any]:
     }
 
 
-def _scores(run: _Run) -> dict[str, float | None]:
+def _scores(run: SubmittedRun) -> dict[str, float | None]:
     written = run.summary.as_written
     return {
         "capi_sdri": run.summary.metrics["capi_sdri"].value,
         "capi_sdri_as_written": None if written is None else written.capi_sdri.value,
     }
-
-
-def _warning(rule: str, run: _Run, message: str) -> Finding:
-    return Finding(rule, "warning", str(run.path), message)

@@ -123,9 +123,9 @@ def test_partial_and_untrained_need_a_word(
         (failed, "--allow-partial", "1 failed"),
         (untrained, "--allow-untrained", "weights are untrained"),
     ):
-        refused = build(run_=path)
+        refused = build(run_=path, dev=copied(path))
         assert (refused.code, reason in refused.err, option in refused.err) == (2, True, True), refused.err
-        allowed = build(option, "--replace", run_=path)
+        allowed = build(option, "--replace", run_=path, dev=copied(path))
         assert (allowed.code, "warning" in allowed.out) == (0, True), allowed.err
 
 
@@ -312,10 +312,40 @@ def test_a_run_that_was_resumed_takes_the_place_of_its_own_part(
     assert build(run_=out).code == 0
 
 
-def test_a_dev_run_of_another_system_is_a_warning(s5eval: Call, data: Path, build: Call, tmp_path: Path) -> None:
-    s5eval("run", "--system", "silence", "--data", data, "--out", tmp_path / "other")
-    built = build(dev=tmp_path / "other")
-    assert (built.code, "[system-differs]" in built.out) == (0, True)
+def test_a_dev_run_of_another_system_needs_a_word(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path
+) -> None:
+    s5eval("run", "--system", "silence", "--data", data, "--out", tmp_path / "silent")
+    weights = shutil.copytree(run, tmp_path / "weights")
+    edit_record(weights / "run.json", lambda record: record["fingerprint"].update(weights="sha256:of-another"))
+    for dev, differing in (
+        (tmp_path / "silent", 'name of the system is "silence", not "plugins:build"'),
+        (weights, 'weights is "sha256:of-another", not'),
+    ):
+        refused = build(dev=dev)
+        assert (refused.code, (tmp_path / "out").exists()) == (2, False)
+        assert f"--dev-run {dev} is a run of another system than {run} ({differing}" in refused.err
+        assert "--allow-other-system packs them nevertheless" in refused.err
+        allowed = build("--allow-other-system", "--out", tmp_path / dev.name, dev=dev)
+        assert (allowed.code, "[system-differs]" in allowed.out) == (0, True)
+
+
+def test_a_dev_run_of_another_decision_is_a_warning(build: Call, run: Path) -> None:
+    dev = copied(run)
+    edit_record(dev / "run.json", lambda record: record["decision"]["silence_thresholds"].update(default=0.25))
+    built = build(dev=dev)
+    assert (built.code, "[decision-differs]" in built.out, "[system-differs]" in built.out) == (0, True, False)
+
+
+def test_of_folders_of_estimates_it_is_not_known_who_made_them(
+    s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path
+) -> None:
+    for name in ("eval", "dev"):
+        estimates = shutil.copytree(run / "audio", tmp_path / f"estimates_{name}")
+        made = ("--system", "folder", "--set", f"system.path={estimates}", "--save-audio", "--out", tmp_path / name)
+        assert s5eval("run", "--data", data, *made).code == 0
+    built = build(run_=tmp_path / "eval", dev=tmp_path / "dev")
+    assert (built.code, "[system-unknown]" in built.out, "[system-differs]" in built.out) == (0, True, False)
 
 
 def test_validate_says_what_is_wrong(s5eval: Call, build: Call, data: Path, tmp_path: Path) -> None:
