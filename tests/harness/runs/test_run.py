@@ -54,14 +54,14 @@ def test_an_error_of_a_system_says_where_it_came_from(
 ) -> None:
     """Also where it was raised by a package, on behalf of a line of the system's."""
     out = tmp_path / "run"
-    (tmp_path / "my_system.py").write_text(
+    (tmp_path / "falling_system.py").write_text(
         "import numpy as np\nfrom plugins import Omni\n\n\nclass Mine(Omni):\n    def propose(self, mixtures):\n"
         "        return np.stack([])\n\n\ndef build(config, device):\n    return Mine(config)\n"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(tmp_path))
-        shown = s5eval("run", "--system", "my_system:build", "--data", small_set, "--out", out)
-    reason = "ValueError: need at least one array to stack (my_system.py, line 7)"
+        shown = s5eval("run", "--system", "falling_system:build", "--data", small_set, "--out", out)
+    reason = "ValueError: need at least one array to stack (falling_system.py, line 7)"
     assert shown.code == 4 and f"  all 5 mixtures: {reason}\n" in shown.out
     assert f"  the tracebacks are in {out / 'log.txt'}\n" in shown.out
     assert "np.stack([])" in (out / "log.txt").read_text()
