@@ -1,7 +1,7 @@
 """What the two JSON files of a submission must say, and how they must agree with themselves."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
 from s5eval.data_manifests.naming import MixtureIds, parse_source_stem
 from s5eval.submissions.check_json import Node, Note, is_number, load_json, shown_value
 from s5eval.submissions.results import PADDING
-from s5eval.submissions.rules import EVAL_IDS
+from s5eval.submissions.rules import EVAL_IDS, EVAL_RESULTS
 
 DEV_MIXTURES = 1512
 """Mixtures of the official development test set."""
@@ -25,6 +25,21 @@ class ListedFiles:
     mixtures: set[str] = field(default_factory=set)
     files: dict[str, str] = field(default_factory=dict)
     nparams: int | None = None
+
+    def check_without_output(self, files: Iterable[str], note: Note) -> None:
+        """Say what it means that a submission has no wav: nothing was heard, or all that is listed is missing.
+
+        Args:
+            files: what there is, by names in the container.
+            note: takes the finding, on the folder of the wavs.
+        """
+        if not self.files:
+            note("empty-eval-out", "holds no wav: as if no target was heard in any mixture")
+            return
+        elsewhere = sorted({name.rpartition("/")[0] for name in files if name.endswith(".wav")})
+        hint = f"; wavs stand in {', '.join(elsewhere[:3])}" if any(elsewhere) else ""
+        listing = f"{EVAL_RESULTS} lists {counted(len(self.files), 'output')}"
+        note("missing-eval-out", f"the folder is missing or holds no wav, and {listing}{hint}")
 
 
 def check_eval_results(content: bytes, note: Note) -> ListedFiles | None:

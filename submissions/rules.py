@@ -65,6 +65,7 @@ RULES: Mapping[str, Severity] = {
     "archive-name": "error",
     "top-folder": "error",
     "missing-file": "error",
+    "missing-eval-out": "error",
     "empty-eval-out": "warning",
     "nested-folder": "error",
     "foreign-file": "warning",
@@ -129,10 +130,21 @@ RULES: Mapping[str, Severity] = {
 }
 """Every rule, by its stable name. An error keeps a submission from being accepted or scored."""
 
+_CAUSES = frozenset(
+    {"not-an-archive", "too-many-entries", "too-large", "overlapping-entries", "top-folder", "missing-file"}
+    | {"missing-eval-out", "json-invalid", "json-schema"}
+)
+"""Rules about a whole: where one is broken, findings on the files or mixtures in it follow from that."""
+
 
 def finding(rule: str, file: str, message: str) -> Finding:
     """A finding of one of `RULES`, which knows the severity; what an archive says is made safe to print."""
     return Finding(rule, RULES[rule], shortened(file, 240), shortened(message, 600))
+
+
+def place_in_list(found: Finding) -> tuple[bool, bool, str]:
+    """A key to sort findings by: errors first, of these what others follow from, then by file."""
+    return found.severity != "error", found.rule not in _CAUSES, found.file
 
 
 def shortened(text: str, limit: int) -> str:

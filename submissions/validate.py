@@ -28,6 +28,7 @@ from s5eval.submissions.rules import (
     archive_label,
     finding,
     parse_label,
+    place_in_list,
 )
 
 _MAX_FINDINGS = 20_000  # of one rule; an honest submission has fewer files
@@ -46,7 +47,7 @@ class Report:
         mixtures: how many mixtures `eval_results.json` lists.
         nparams: parameters of the system as it states them; None: not stated.
         clipped_samples: of all outputs, as `audio-clipped` counts them; None: the wavs were not read.
-        findings: errors before warnings, in order of files.
+        findings: errors before warnings, of these what many others may follow from first, in order of files.
     """
 
     path: Path
@@ -100,6 +101,9 @@ def check_submission(
         checks = _Checks(container)
         checks.check_layout(path)
         listed = checks.check_eval()
+        if not checks.outputs and not checks.without_content:
+            note = checks.note_on(f"{checks.top}{AUDIO_FOLDER}")
+            (listed or ListedFiles()).check_without_output(container.sizes, note)
         ids = {name.mixture_id for name in checks.names.values()} | (listed.mixtures if listed else set())
         if expected is None:
             expected = NOT_KNOWN if listed is None and not ids else guess_expected(ids)
@@ -108,11 +112,10 @@ def check_submission(
         if listed is not None:
             checks.check_listing(expected, listed)
         clipped = None
-        if audio and not any(found.rule in _NO_CONTENT for found in checks.findings):
+        if audio and not checks.without_content:
             clipped = checks.check_wavs(expected, progress)
         checks.note_more(path.name)
-        order = {"error": 0, "warning": 1}
-        findings = sorted(checks.findings, key=lambda found: (order[found.severity], found.file))
+        findings = sorted(checks.findings, key=place_in_list)
         mixtures = 0 if listed is None else len(listed.mixtures)
         nparams = None if listed is None else listed.nparams
         return Report(path, expected, len(checks.outputs), mixtures, nparams, clipped, tuple(findings))
@@ -132,6 +135,11 @@ class _Checks:
         self.findings += self.container.findings
 
     counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def without_content(self) -> bool:
+        """It is not read: it is no archive, or one that is dangerous to read."""
+        return any(found.rule in _NO_CONTENT for found in self.findings)
 
     def note(self, rule: str, file: str, message: str) -> None:
         self.counts[rule] += 1
@@ -153,7 +161,7 @@ class _Checks:
         if parse_label(wanted) is None:
             self.note("archive-name", path.name, "expected <Surname>_<Institute>_task4_<n>, n from 1 to 4")
         sizes = self.container.sizes
-        if not sizes and any(found.rule in _NO_CONTENT for found in self.findings):
+        if not sizes and self.without_content:
             return
         tops = sorted({name.partition("/")[0] for name in sizes if "/" in name})
         if wanted not in tops and (EVAL_RESULTS in sizes or DEV_RESULTS in sizes or AUDIO_FOLDER in tops):
@@ -168,9 +176,6 @@ class _Checks:
         for required in (EVAL_RESULTS, DEV_RESULTS):
             if f"{self.top}{required}" not in sizes:
                 self.note("missing-file", f"{self.top}{required}", "the file is missing")
-        if not self.outputs:
-            folder = f"{self.top}{AUDIO_FOLDER}"
-            self.note("empty-eval-out", folder, "holds no wav: as if no target was heard in any mixture")
 
     def _place(self, name: str) -> None:
         inner = name.removeprefix(self.top)
@@ -234,9 +239,8 @@ class _Checks:
             if name.index is None:
                 self.note("index-format", full, "the track index is left out; expected <mixture>_<i>_<Label>.wav")
             elif format_source_name(name.mixture_id, name.index, name.label) != file:
-                self.note(
-                    "index-format", full, f"the track index is written with needless zeros; expected {name.index}"
-                )
+                message = f"the track index is written with needless zeros; expected {name.index}"
+                self.note("index-format", full, message)
             starts = [file[:length] for length in lengths if file[:length] in ids]
             if ids and name.mixture_id not in ids:
                 self.note("unknown-mixture", full, f"there is no mixture {name.mixture_id!r}")
@@ -271,9 +275,8 @@ class _Checks:
         earlier: dict[str, bytes] = {}  # other outputs of the same mixture
         current: str | None = None
         clipped = 0
-        for file in (
-            files if progress is None else progress(files, len(self.outputs), f"checking {self.top.rstrip('/')}")
-        ):
+        what = f"checking {self.top.rstrip('/')}"
+        for file in files if progress is None else progress(files, len(self.outputs), what):
             full, name = self.outputs[file], self.names.get(file)
             try:
                 content = self.container.read(full, MAX_AUDIO_BYTES)

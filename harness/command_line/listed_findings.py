@@ -9,18 +9,20 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.command_line.fields_as_options import in_options
 
-_SHOWN = 20  # findings of one rule; --json lists all
+_SHOWN = 10  # findings of one rule; --json lists all
 
 
 def listed(findings: Sequence[Finding], group: click.Group) -> list[str]:
-    """Findings as lines in the words of a group's options, at most a screenful of each rule."""
+    """Findings as lines in the words of a group's options; of one rule ten, and right below them how many more."""
     lines: list[str] = []
-    counts: Counter[str] = Counter()
+    totals, seen = Counter(found.rule for found in findings), Counter[str]()
     for found in findings:
-        counts[found.rule] += 1
-        if counts[found.rule] <= _SHOWN:
+        seen[found.rule] += 1
+        if seen[found.rule] <= _SHOWN:
             lines.append(in_options(str(found), group))
-    return lines + [f"… and {n - _SHOWN} more [{rule}]; --json lists all" for rule, n in counts.items() if n > _SHOWN]
+            if seen[found.rule] == _SHOWN < (total := totals[found.rule]):
+                lines.append(f"… and {total - _SHOWN} more [{found.rule}]; --json lists all")
+    return lines
 
 
 def verdict(findings: Sequence[Finding], no_audio: bool) -> str:

@@ -275,6 +275,29 @@ def test_an_archive_without_its_folder(content: Files, pack: Pack, expected: Exp
     }
 
 
+def test_a_missing_or_renamed_folder_of_wavs_is_said_before_what_follows_from_it(
+    content: Files, pack: Pack, expected: Expected
+) -> None:
+    lacking = {name: data for name, data in content.items() if not name.startswith(OUT)}
+    renamed = {name.replace("/eval_out/", "/audio/"): data for name, data in content.items()}
+    for files, hint in ((lacking, ""), (renamed, f"; wavs stand in {LABEL}/audio")):
+        first, *others = check_submission(pack(files), expected=expected).findings
+        told = f"the folder is missing or holds no wav, and eval_results.json lists 7 outputs{hint}"
+        assert (first.rule, first.severity, first.file, first.message) == ("missing-eval-out", "error", OUT, told)
+        assert [other.rule for other in others if other.severity == "error"] == ["filename-missing"] * 7
+
+
+def test_a_file_of_answers_that_lists_nothing_is_said_before_what_follows_from_it(
+    content: Files, pack: Pack, expected: Expected
+) -> None:
+    for text in (b"[]", b"{"):
+        first, *others = check_submission(pack({**content, EVAL: text}), expected=expected).findings
+        assert first.file == EVAL and first.rule in ("json-schema", "json-invalid")
+        rules = [other.rule for other in others]
+        assert rules == sorted(rules, key=lambda rule: rule != "json-schema")
+    assert not others, "of a file that cannot be read nothing is claimed"
+
+
 def test_nothing_is_claimed_of_what_cannot_be_read(content: Files, pack: Pack, tmp_path: Path) -> None:
     path = tmp_path / f"{LABEL}.zip"
     path.write_bytes(b"no zip")

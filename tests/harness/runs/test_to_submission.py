@@ -360,7 +360,10 @@ def test_validate_says_what_is_wrong(s5eval: Call, build: Call, data: Path, tmp_
     assert "[eval-count]" not in s5eval("submit", "validate", archive, "--data", data).out
     (tmp_path / "ids.txt").write_text("m_0\nm_1\nm_2\n" + "".join(f"n_{k}\n" for k in range(30)))
     many = s5eval("submit", "validate", archive, "--mixtures", tmp_path / "ids.txt", "--no-audio")
-    assert "… and 10 more [soundscape-missing]; --json lists all" in many.out
+    shown = [line for line in many.out.splitlines() if "[soundscape-missing]" in line]
+    assert (len(shown), shown[-1]) == (11, "… and 20 more [soundscape-missing]; --json lists all")
+    listed = s5eval("submit", "validate", archive, "--mixtures", tmp_path / "ids.txt", "--no-audio", "--json").json
+    assert sum(entry["rule"] == "soundscape-missing" for entry in listed["findings"]) == 30
     assert s5eval("submit", "validate", tmp_path / "nowhere.zip").code == 2
     assert s5eval("submit", "validate", archive, "--split", "eval").code == 2
     both = s5eval("submit", "validate", archive, "--data", data, "--mixtures", tmp_path / "ids.txt")
