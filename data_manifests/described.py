@@ -1,10 +1,10 @@
 """What is told of scenes beside their audio, where something is: conditions, and the recordings that sound in them."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from s5eval.data_manifests.common.digests import is_digest_start
 from s5eval.data_manifests.common.errors import DataError, S5Error
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.conditions import Conditions, conditions_of_metadata
@@ -14,8 +14,6 @@ from s5eval.data_manifests.sets.known import MINI, VALID_LISTING, Split
 
 METADATA = "metadata"
 """The folder beside `soundscape/` in which `<mixture id>.json` describes a scene, in the official form."""
-
-_START = re.compile("[0-9a-f]{12}")
 
 _Find = Callable[[Scene], Conditions | None]
 
@@ -98,25 +96,15 @@ def recordings_of(
     name, chosen, folder = locate(data, dataset, split)
     if name == MINI:
         return dict.fromkeys(mixture_ids, frozenset())
-    from s5eval.data_manifests.synthesis.write import list_records
-
-    metadata = _metadata_files(chosen, folder, data)
-    # a split that is made from metadata lies elsewhere, and they tell all that its records would
-    made = () if chosen.made_from == METADATA else list_records((folder / chosen.soundscape).parent)
-    records = {path.stem: path for path in made}
+    metadata, records = _metadata_files(chosen, folder, data), _records(chosen, folder)
     return {id_: _heard(records.get(id_), metadata.get(id_)) for id_ in mixture_ids}
 
 
 def digests_of_recordings(
     mixture_ids: Iterable[str], data: Path | None, *, dataset: str | None = None, split: str | None = None
 ) -> dict[str, frozenset[str]]:
-    """By what the recordings that sound as targets in mixtures are known wherever they lie.
-
-    Args:
-        mixture_ids: of the set.
-        data: the data root, as a run is given it; None: the embedded set.
-        dataset: the set, likewise.
-        split: of it, likewise.
+    """By what the recordings that sound as targets in mixtures are known wherever they lie; takes what `recordings_of`
+    takes.
 
     Returns:
         Starts of digests (`digest_start`) by mixture: of the recordings' content, and of the folders of recordings that
@@ -126,20 +114,30 @@ def digests_of_recordings(
     Raises:
         UsageError, DataError: see `recordings_of`; or what is said of the set cannot be read.
     """
-    told = recordings_of(mixture_ids, data, dataset=dataset, split=split)
-    if not any(told.values()):
-        return {id_: frozenset() for id_ in told}
+    name, chosen, folder = locate(data, dataset, split)
+    records = {} if name == MINI else _records(chosen, folder)
+    if not records:
+        return dict.fromkeys(mixture_ids, frozenset())
     from s5eval.data_manifests.sets.material import contents_of_set
 
-    _, chosen, folder = locate(data, dataset, split)
     contents = contents_of_set((folder / chosen.soundscape).parent)
-    return {id_: frozenset(_known_by(names or (), contents)) for id_, names in told.items()}
+    told = {id_: _heard(records.get(id_), None) or () for id_ in mixture_ids}
+    return {id_: frozenset(_known_by(names, contents)) for id_, names in told.items()}
+
+
+def _records(split: Split, folder: Path) -> Mapping[str, Path]:
+    """What was noted of each mixture as the set was made, by mixture; empty where we have not made it."""
+    from s5eval.data_manifests.synthesis.write import list_records
+
+    # a split that is made from metadata lies elsewhere, and they tell all that its records would
+    made = () if split.made_from == METADATA else list_records((folder / split.soundscape).parent)
+    return {path.stem: path for path in made}
 
 
 def _known_by(names: Iterable[str], contents: Mapping[str, str]) -> Iterator[str]:
     for name in names:
         folder = name.partition("/")[0]
-        if _START.fullmatch(folder):
+        if is_digest_start(folder):
             yield folder
         if name in contents:
             yield contents[name]

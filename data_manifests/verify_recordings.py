@@ -4,7 +4,7 @@ A training reads what it draws, so a broken file ends it where that file is draw
 splits makes every number on the second one too good without a word. Both are found here, in one pass over all files.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.labels import CLASSES, label_problem
 from s5eval.data_manifests.listing import find_audio, is_hidden
-from s5eval.data_manifests.synthesis.recordings import open_room, room_files
+from s5eval.data_manifests.synthesis.recordings import interference_folder, open_room, room_files, target_folder
 from s5eval.data_manifests.synthesis.sources import channels_problem
 from s5eval.data_manifests.verify import read_whole
 
@@ -93,13 +93,14 @@ def verify_recordings(
     found = sorted({name for names in splits.values() for name in names})
     if split is not None and split not in found:
         raise UsageError(f"no split {split!r} in {', '.join(map(str, folders))}; found: {', '.join(found)}")
+    wanted = found if split is None else [split]
     findings: list[Finding] = []
     takes: list[_Take] = []
     for folder, names in splits.items():
         for name in names:
-            takes += _takes(folder, name, findings if split in (None, name) else [])
-    read = [take for take in takes if split in (None, take.split)]
-    counted: dict[tuple[str, str], list[float]] = {}
+            takes += _takes(folder, name, findings if name in wanted else [])
+    read = [take for take in takes if take.split in wanted]
+    seconds: dict[tuple[str, str], list[float]] = {}
     for done, take in enumerate(read, 1):
         whole = read_whole(take.path)
         findings += whole.findings
@@ -110,17 +111,17 @@ def verify_recordings(
         if not whole.findings and (problem := channels_problem(whole.channels)):
             findings.append(Finding("channels", "error", str(take.path), problem))
         if whole.samples:
-            counted.setdefault((take.split, take.label), []).append(whole.samples / whole.rate)
+            seconds.setdefault((take.split, take.label), []).append(whole.samples / whole.rate)
         if progress is not None:
             progress(done, len(read))
-    findings += _copies(takes, split)
+    findings += _copies(takes, wanted)
     for folder in folders:
-        findings += _rooms(folder, found if split is None else [split])
+        findings += _rooms(folder, wanted)
     rows = [
         ClassRow(name, label, len(lengths), round(sum(lengths), 3))
-        for name in (found if split is None else [split])
+        for name in wanted
         for label in (*CLASSES, INTERFERENCE)
-        for lengths in [counted.get((name, label), [])]
+        for lengths in [seconds.get((name, label), [])]
     ]
     return VerifiedRecordings(tuple(rows), tuple(findings))
 
@@ -144,9 +145,7 @@ def _splits(folder: Path) -> list[str]:
 
 def _takes(folder: Path, split: str, findings: list[Finding]) -> Iterator[_Take]:
     """Every recording of a split; what is wrong with folders joins the findings."""
-    official = folder / "sound_event" / split
-    targets = official if official.is_dir() else folder / split
-    for place, of_targets in ((targets, True), (folder / INTERFERENCE / split, False)):
+    for place, of_targets in ((target_folder(folder, split), True), (interference_folder(folder, split), False)):
         for kind in sorted(place.iterdir()) if place.is_dir() else ():
             if is_hidden(kind.name) or not kind.is_dir():
                 continue
@@ -162,16 +161,16 @@ def _takes(folder: Path, split: str, findings: list[Finding]) -> Iterator[_Take]
                 yield _Take(path, split, kind.name if of_targets else INTERFERENCE)
 
 
-def _copies(takes: Sequence[_Take], split: str | None) -> Iterator[Finding]:
+def _copies(takes: Sequence[_Take], wanted: Collection[str]) -> Iterator[Finding]:
     """Recordings of one content, each with the first of them; in another split it is a leak."""
-    contents: Mapping[Path, str] = content_digests([take.path for take in takes])
+    contents = content_digests([take.path for take in takes])
     first: dict[str, _Take] = {}
     for take in takes:
         content = contents[take.path]
         if content == UNREADABLE:
             continue
         other = first.setdefault(content, take)
-        if other is take or split not in (None, take.split, other.split):
+        if other is take or not {take.split, other.split} & {*wanted}:
             continue
         if other.split != take.split:
             message = f"the same recording as {other.path}: what {other.split} has heard, {take.split} cannot judge"

@@ -4,7 +4,9 @@ Every class has a sound of its own: a band of noise in bursts. Scenes are four-c
 sounds, each from its own direction, over a background of noise.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +49,12 @@ def write_scenes(folder: Path, scenes: Mapping[str, Sequence[str]], *, seconds: 
 def write_wav(path: Path, samples: np.ndarray) -> None:
     """Write (T,) or (channels, T) as 32-bit float."""
     soundfile.write(path, np.asarray(samples).T, RATE, subtype="FLOAT")
+
+
+def in_folder(main: Callable[[Path], object]) -> None:
+    """Run an example in the folder that its call names; without one in a temporary folder, of which nothing stays."""
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+        return
+    with tempfile.TemporaryDirectory(prefix="s5eval-") as folder:
+        main(Path(folder))

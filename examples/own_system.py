@@ -6,14 +6,12 @@ The system masks the bands in which `made_up` puts the classes. It is not clever
 stand where `separate` does its Fourier transform.
 """
 
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made_up import RATE, write_scenes
+from made_up import RATE, in_folder, write_scenes
 
 import s5eval
 
@@ -85,8 +83,4 @@ def main(work: Path) -> s5eval.Run:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory(prefix="s5eval-") as folder:  # name a folder to keep what is made
-            main(Path(folder))
+    in_folder(main)

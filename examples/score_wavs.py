@@ -5,12 +5,10 @@
 Makes four scenes and the wavs that some system could have written for them, with one mistake of every kind.
 """
 
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
-from made_up import RATE, sound, write_scenes, write_wav
+from made_up import RATE, in_folder, sound, write_scenes, write_wav
 
 import s5eval
 
@@ -65,8 +63,4 @@ def main(work: Path) -> tuple[s5eval.Run, s5eval.MixtureScore]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory(prefix="s5eval-") as folder:  # name a folder to keep what is made
-            main(Path(folder))
+    in_folder(main)

@@ -6,14 +6,12 @@ The system is that of `own_system.py`, made too shy for quiet sounds: it drops m
 stored tables of a run; no system is asked again.
 """
 
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made_up import write_scenes
+from made_up import in_folder, write_scenes
 from own_system import LoudBands
 
 import s5eval
@@ -67,8 +65,4 @@ def main(work: Path) -> tuple[Any, Any]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory(prefix="s5eval-") as folder:  # name a folder to keep what is made
-            main(Path(folder))
+    in_folder(main)

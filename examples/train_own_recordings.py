@@ -10,12 +10,11 @@ that are made of them, and runs it. Networks and steps are far too few to learn 
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from made_up import sound, write_scenes, write_wav
+from made_up import in_folder, sound, write_scenes, write_wav
 
 import s5eval
 
@@ -68,8 +67,4 @@ def main(work: Path, *, steps: int = 2) -> s5eval.Run:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory(prefix="s5eval-") as folder:  # name a folder to keep what is made
-            main(Path(folder))
+    in_folder(main)

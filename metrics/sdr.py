@@ -165,9 +165,8 @@ def _gram(blocks: Blocks) -> tuple[int, int, Table]:
             part = converted[:, : min(_BLOCK, len(mixture) - start)]
             for row, out in zip(rows, part, strict=True):
                 out[:] = row[start : start + _BLOCK]
-            with np.errstate(
-                invalid="ignore", over="ignore"
-            ):  # infinite samples are refused by name, without a warning
+            # infinite samples are refused by name later, without a warning of numpy's before
+            with np.errstate(invalid="ignore", over="ignore"):
                 below += part[1:] @ part[:-1].T
                 corners += part[0] @ part[0], part[-1] @ part[-1]
     total = np.zeros((m + 1, m + 1))

@@ -68,13 +68,13 @@ def parse_decision(content: object, *, where: str) -> Decision:
     for label, value in thresholds.items():
         if label not in known:
             raise UsageError(f"{where}: silence_thresholds: unknown class {label!r}{suggestion(str(label), known)}")
-        if not _is_number(value) or not 0 <= value <= 1:
+        if not is_number(value) or not 0 <= value <= 1:
             raise UsageError(f"{where}: silence_thresholds.{label} is {value!r}, expected a number from 0 to 1")
     maximum = content.get("max_sources", 3)
     if maximum is not None and (not isinstance(maximum, int) or isinstance(maximum, bool) or maximum < 1):
         raise UsageError(f"{where}: max_sources is {maximum!r}, expected a whole number above 0, or null for all")
     duplicate = content.get("duplicate_correlation", 0.9)
-    if duplicate is not None and (not _is_number(duplicate) or not -1 <= duplicate <= 1):
+    if duplicate is not None and (not is_number(duplicate) or not -1 <= duplicate <= 1):
         raise UsageError(f"{where}: duplicate_correlation is {duplicate!r}, expected a number from -1 to 1 or null")
     factors = content.get("prior_factors")
     if factors is not None:
@@ -113,9 +113,10 @@ def _check_factors(factors: object, where: str) -> None:
     for label, value in factors.items():
         if label not in known:
             raise UsageError(f"{where}: prior_factors: unknown class {label!r}{suggestion(str(label), known)}")
-        if not _is_number(value) or not 0 < value < float("inf"):
+        if not is_number(value) or not 0 < value < float("inf"):
             raise UsageError(f"{where}: prior_factors.{label} is {value!r}, expected a number above 0")
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """A number, and no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,11 @@ def digest_start(digest: str) -> str:
     'aaaaaaaaaaaa'
     """
     return digest.removeprefix("sha256:")[:_DIGITS]
+
+
+def is_digest_start(text: object) -> bool:
+    """Whether something is such a start, as `digest_start` gives it."""
+    return isinstance(text, str) and re.fullmatch(rf"[0-9a-f]{{{_DIGITS}}}", text) is not None
 
 
 def digest_text(digests: Iterable[str]) -> str:
@@ -62,13 +68,13 @@ def content_digests(paths: Sequence[Path], *, afresh: bool = False) -> dict[Path
 def remembered_digest(path: Path) -> str | None:
     """What was remembered of a file that claims to be as it was; None: nothing."""
     entry = _remembered(_store(path.parent)).get(path.name)
-    return entry[1] if entry is not None and entry[0] == _stamp(path) else None
+    return entry[1] if entry is not None and entry[0] == file_stamp(path) else None
 
 
 def _of_folder(folder: Path, files: Sequence[Path], afresh: bool) -> dict[Path, str]:
     store = _store(folder)
     known = _remembered(store)
-    stamps = {path: _stamp(path) for path in files}
+    stamps = {path: file_stamp(path) for path in files}
     entries = {path: known.get(path.name) for path in files}
     digests = {
         path: entry[1]
@@ -84,7 +90,7 @@ def _of_folder(folder: Path, files: Sequence[Path], afresh: bool) -> dict[Path, 
         path.name: [stamps[path], digests[path]]
         for path in files
         # one that was changed while it was read is not known by the stamp from before
-        if stamps[path] is not None and digests[path] != UNREADABLE and _stamp(path) == stamps[path]
+        if stamps[path] is not None and digests[path] != UNREADABLE and file_stamp(path) == stamps[path]
     }
     _remember(store, folder, {**known, **fresh})
     return digests
@@ -98,7 +104,8 @@ def _digest(path: Path) -> str:
         return UNREADABLE
 
 
-def _stamp(path: Path) -> list[int] | None:
+def file_stamp(path: Path) -> list[int] | None:
+    """What would tell that a file is another one by now: its size, times (ns) and number; None: it cannot be seen."""
     try:
         status = path.stat()
     except OSError:

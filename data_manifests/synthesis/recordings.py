@@ -86,12 +86,12 @@ class Recordings:
         Files that `manifest.csv` does not list, and all where there is none, count as `not stated`; so do those that
         could be several of the table, of which it says different things.
         """
-        files, contents = self.files(), self.contents()
-        origins = Counter(_origins([path.relative_to(self.root) for path in files], _stated(self.root)))
+        contents = self.contents()
+        origins = Counter(_origins([Path(name) for name in contents], _stated(self.root)))
         return {
             "folder": self.root.resolve().name,
             "split": self.split,
-            "files": len(files),
+            "files": len(contents),
             "digest": _digest_of(contents),
             "contents": {name: digest_start(content) for name, content in contents.items()},
             "licences": dict(sorted(Counter(licence_class(licence) for licence, _ in origins.elements()).items())),
@@ -119,18 +119,28 @@ def open_recordings(root: Path, split: str, augmentation: DurationAugmentation =
         DataError: no recordings, a class that is none of the 18, a measured room that no scene can be made in
             (`open_room`), or measured rooms without backgrounds.
     """
-    official, plain = root / "sound_event" / split, root / split
-    targets = FolderSources(plain if plain.is_dir() and not official.is_dir() else official, augmentation)
+    targets = FolderSources(target_folder(root, split), augmentation)
     for label in targets.labels:
         if problem := label_problem(label):
             raise DataError(f"{targets.root / label}: {problem}")
-    others = root / "interference" / split
+    others = interference_folder(root, split)
     rooms = [open_room(path) for path in room_files(root, split)]
     noise = root / "noise" / split
     backgrounds = tuple(find_audio(noise))
     if rooms and not backgrounds:
         raise DataError(f"{noise}: no background recordings; measured rooms need them (four channels, .wav or .flac)")
     return Recordings(root, split, targets, FolderSources(others) if others.is_dir() else None, rooms, backgrounds)
+
+
+def target_folder(root: Path, split: str) -> Path:
+    """Where the classes of a split lie in either layout, see the module; the official one's place where neither is."""
+    official, plain = root / "sound_event" / split, root / split
+    return plain if plain.is_dir() and not official.is_dir() else official
+
+
+def interference_folder(root: Path, split: str) -> Path:
+    """Where sounds outside the classes lie, if there are any."""
+    return root / "interference" / split
 
 
 def room_files(root: Path, split: str) -> list[Path]:

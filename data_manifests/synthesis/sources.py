@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from s5eval.data_manifests.audio import audio_seconds
+from s5eval.data_manifests.common.digests import file_stamp
 from s5eval.data_manifests.common.errors import AudioError, DataError
 from s5eval.data_manifests.listing import find_audio, is_hidden
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio
@@ -120,7 +121,7 @@ class FileClip:
     @property
     def seconds(self) -> float:
         """Its length by the file's header."""
-        return _file_seconds(self.path, *_stamp(self.path))
+        return _file_seconds(self.path, *(file_stamp(self.path) or ()))
 
     def read(self, start: float, seconds: float) -> Audio:
         """See `Clip.read`.
@@ -266,15 +267,7 @@ def _pick(rng: Rng, clips: Sequence[FileClip]) -> FileClip:
     return clips[int(rng.integers(len(clips)))]
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        state = path.stat()
-    except OSError:  # reading it says why
-        return ()
-    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
-
-
 @lru_cache(maxsize=65536)
 def _file_seconds(path: Path, *stamp: int) -> float:
-    """Length of a file that has not been changed since: `stamp` is what would tell."""
+    """Length of a file that has not been changed since, as its `file_stamp` tells."""
     return audio_seconds(path)

@@ -106,6 +106,11 @@ class Ablation:
         marks = dict.fromkeys(mark for row in (*self.rows, *self.bounds) for mark in row.marks)
         return {mark: chr(ord("a") + k) for k, mark in enumerate(marks)}
 
+    def letters(self, row: AblationRow) -> list[str]:
+        """The letters of a row's marks, in their order."""
+        notes = self.notes
+        return [notes[mark] for mark in row.marks]
+
     @property
     def executed(self) -> int:
         """(stage, mixture) pairs executed by this call."""

@@ -74,7 +74,7 @@ def _caption(facts: str, ablation: Ablation) -> str:
 def _name(row: AblationRow, ablation: Ablation) -> str:
     if row.error is not None:
         return f"{escape(row.name)} (failed)"
-    letters = ",".join(ablation.notes[mark] for mark in row.marks)
+    letters = ",".join(ablation.letters(row))
     return escape(row.name) + (f"$^{{{letters}}}$" if letters else "")
 
 

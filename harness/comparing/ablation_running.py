@@ -76,16 +76,16 @@ def run_grid(
         if announce is not None:
             announce(f"[{number}/{len(plans)}] {row.name}")
         outcomes.append(_run_row(row, row_config, path, progress))
-    baseline = next(outcome for outcome in outcomes if outcome.row.name == grid.baseline)
-    reference = _scored(baseline)
-    summaries = [(outcome, outcome.summary) for outcome in outcomes if outcome.summary is not None]
-    rows = tuple(_table_row(outcome, reference, compared=outcome is not baseline) for outcome in outcomes)
-    if not summaries:
+    scored = [_scored(outcome) for outcome in outcomes]
+    reference = next(own for own, row in zip(scored, grid.rows, strict=True) if row.name == grid.baseline)
+    rows = tuple(_table_row(outcome, own, reference) for outcome, own in zip(outcomes, scored, strict=True))
+    told = [(outcome.summary, own) for outcome, own in zip(outcomes, scored, strict=True) if outcome.summary]
+    if not told:
         return Ablation(None, grid.baseline, rows, ())
     # bounds depend on no system: those of the row that has scored the most
-    fullest, summary = max(summaries, key=lambda entry: entry[1].n_scored)
-    bounds = tuple(_bound_row(name, fullest, summary, reference) for name in BOUND_NOTES)
-    return Ablation(summaries[0][1], grid.baseline, rows, bounds)
+    summary, most = max(told, key=lambda entry: entry[0].n_scored)
+    bounds = tuple(_bound_row(name, summary, most, reference) for name in BOUND_NOTES)
+    return Ablation(told[0][0], grid.baseline, rows, bounds)
 
 
 def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgress | None) -> _Outcome:
@@ -124,13 +124,14 @@ def _result(config: RunConfig, path: Path, progress: MixtureProgress | None) -> 
     return start_run(config, path, progress=progress)
 
 
-def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore], *, compared: bool) -> AblationRow:
+def _table_row(
+    outcome: _Outcome, scored: Mapping[str, MixtureScore], reference: Mapping[str, MixtureScore]
+) -> AblationRow:
     summary = outcome.summary
     columns = [Column(("metrics", metric.name), metric, lambda score: True) for metric in METRICS]
     metrics = None if summary is None or outcome.error is not None else summary.metrics
-    scored = _scored(outcome)
     marks = () if summary is None else _marks(summary, outcome.misfit)
-    if compared and summary is not None:
+    if scored is not reference and summary is not None:
         marks += _compared(summary, reference, scored)
     return AblationRow(
         outcome.row.name,
@@ -148,13 +149,12 @@ def _table_row(outcome: _Outcome, reference: Mapping[str, MixtureScore], *, comp
 
 
 def _bound_row(
-    name: CorpusBoundName, outcome: _Outcome, summary: Summary, reference: Mapping[str, MixtureScore]
+    name: CorpusBoundName, summary: Summary, scored: Mapping[str, MixtureScore], reference: Mapping[str, MixtureScore]
 ) -> AblationRow:
     columns = bound_columns(name)
     wanted = {column.metric.name for column in columns}
     own = [column for column in all_columns([]) if column.path[0] == "metrics" and column.metric.name in wanted]
     values = {str(metric): value for metric, value in summary.bounds[name].items()}
-    scored = _scored(outcome)
     marks = _compared(summary, reference, scored)
     if summary.n_scored < summary.n_expected:
         marks = (f"values over {summary.n_scored} of {counted(summary.n_expected, 'mixture')}", *marks)

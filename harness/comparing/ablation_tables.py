@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Any
@@ -79,7 +79,7 @@ def ablation_table(ablation: Ablation) -> str:
     rows += [
         (),
         *(
-            (f"  {bound_title(name)}{_letters(row, ablation)}", *_cells(row), "", "", "")
+            (f"  {bound_title(name)}{_in_brackets(ablation.letters(row))}", *_cells(row), "", "", "")
             for name, row in _bounds(ablation)
         ),
     ]
@@ -116,7 +116,9 @@ def ablation_markdown(ablation: Ablation) -> str:
         )
     for name, row in _bounds(ablation):
         cells = [cell for metric in HEADLINES for cell in (_cell(row, metric), _delta(row, metric))]
-        lines.append(_line([f"*bound* {name}: {BOUND_NOTES[name]}{_letters(row, ablation)}", *cells, "", ""]))
+        lines.append(
+            _line([f"*bound* {name}: {BOUND_NOTES[name]}{_in_brackets(ablation.letters(row))}", *cells, "", ""])
+        )
     for entry in published_rows(ablation.about):
         cells = [cell for value in _published(entry) for cell in (value, "")]
         lines.append(_line([f"*published* {entry['name']} ({entry['source']})", *cells, "", ""]))
@@ -164,15 +166,12 @@ def stars_withheld(ablation: Ablation) -> bool:
 
 def row_title(row: AblationRow, ablation: Ablation, note: str = "") -> str:
     """A row's name with the letters of its marks, and a note before them; `failed` alone where it has no values."""
-    letters = [*([note] if note else []), *(ablation.notes[mark] for mark in row.marks)]
-    letters = ["failed"] if row.error is not None else letters
-    return f"{row.name} ({', '.join(letters)})" if letters else row.name
+    letters = ["failed"] if row.error is not None else [*([note] if note else []), *ablation.letters(row)]
+    return f"{row.name}{_in_brackets(letters)}"
 
 
-def _letters(row: AblationRow, ablation: Ablation) -> str:
-    """The letters of the marks of a bound, behind its title."""
-    letters = ", ".join(ablation.notes[mark] for mark in row.marks)
-    return f" ({letters})" if letters else ""
+def _in_brackets(letters: Sequence[str]) -> str:
+    return f" ({', '.join(letters)})" if letters else ""
 
 
 def _bounds(ablation: Ablation) -> Iterator[tuple[CorpusBoundName, AblationRow]]:

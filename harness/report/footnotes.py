@@ -1,15 +1,14 @@
 """What stands below the numbers of a run: why there is none, what files and mixtures are flagged for, what failed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.naming import SOURCE_NAMES
 from s5eval.harness.record.run_summary import Summary
-from s5eval.harness.record.tables import FlagKind
 
-FLAG_NOTES: dict[FlagKind, str] = {
+FLAG_NOTES: Mapping[str, str] = {
     "silent-reference": "references without a sound: whatever is quiet earns tens of dB there",
     "silent-estimate": "estimates without a sound, each with a class: scored as an estimate of 0 dB SNR",
     "over-scale": "estimates 60 dB or more above the loudest reference: integers written as float?",
@@ -57,7 +56,7 @@ def flag_lines(summary: Summary) -> list[str]:
 
 
 def _flag_line(summary: Summary, kind: str, count: int) -> str:
-    note = next((f": {text}" for name, text in FLAG_NOTES.items() if name == kind), "")
+    note = f": {FLAG_NOTES[kind]}" if kind in FLAG_NOTES else ""
     return f"{kind} {count}{note}{_first(summary.flagged.get(kind, ()))}"
 
 

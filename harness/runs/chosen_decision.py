@@ -14,7 +14,7 @@ from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.record.same_system import made_for_another
 from s5eval.harness.report.text import number
 from s5eval.systems.decision import EXPECTED_SCORE, KEEP_ALL, NO_THRESHOLDS, Decision
-from s5eval.systems.decision_reading import load_decision, parse_decision
+from s5eval.systems.decision_reading import is_number, load_decision, parse_decision
 from s5eval.systems.provenance import BEFORE, is_fitted, of_priors
 
 WHERE = "settings of section decision"
@@ -72,7 +72,7 @@ def choose_decision(
     if switch not in (None, "tuned", "default"):
         raise UsageError(
             f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default; {_ONE_FOR_ALL}"
-            f"{switch if _is_number(switch) else 0.3}, thresholds by class are "
+            f"{switch if is_number(switch) else 0.3}, thresholds by class are "
             f"decision.silence_thresholds.CLASS{_meant(switch)}"
         )
     if switch is not None and file is not None:
@@ -106,11 +106,7 @@ def _refuse_other_spellings(settings: Mapping[str, Any]) -> None:
         value = settings.get(key, {})
         if not isinstance(value, Mapping):
             wrong = "there is no key" if key == "threshold" else "no single number is"
-            raise UsageError(f"{WHERE}: {wrong} decision.{key}; {_ONE_FOR_ALL}{value if _is_number(value) else 0.3}")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+            raise UsageError(f"{WHERE}: {wrong} decision.{key}; {_ONE_FOR_ALL}{value if is_number(value) else 0.3}")
 
 
 def _as_typed(settings: Mapping[str, Any]) -> list[str]:

@@ -7,11 +7,11 @@ alone.
 
 import inspect
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from s5eval.data_manifests.common.digests import is_digest_start
 from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.structured import parse_json
@@ -28,8 +28,6 @@ from s5eval.systems.interface import (
     System,
     sharing,
 )
-
-_START = re.compile("[0-9a-f]{12}")
 
 _CONTRACT = "(the contract is s5eval/systems/interface.py)"
 
@@ -135,17 +133,13 @@ def stated_recordings(name: str, system: object) -> frozenset[str]:
     with contained(name, "the attribute trained_on"):
         told: object = getattr(system, "trained_on", ())
         listed = list(told) if isinstance(told, Collection) and not isinstance(told, str | bytes) else None
-    wrong = [told] if listed is None else [text for text in listed if not _is_start(text)]
+    wrong = [told] if listed is None else [text for text in listed if not is_digest_start(text)]
     if listed is None or wrong:
         raise UsageError(
             f"system {name!r}: trained_on is or holds {wrong[0]!r:.60}, expected a collection of the first twelve "
             f"hexadecimal digits of the SHA-256 of each recording, in lower case {_CONTRACT}"
         )
     return frozenset(map(str, listed))
-
-
-def _is_start(text: object) -> bool:
-    return isinstance(text, str) and _START.fullmatch(text) is not None
 
 
 def check_proposals(proposals: object, n: int) -> Sequence[Proposal]:

@@ -72,7 +72,7 @@ def test_who_sets_the_time_back_is_noticed(small_set: Path) -> None:
 def test_what_a_disk_changes_by_itself_is_found_by_verify_and_strict(
     small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digests, "_stamp", lambda path: [1, 2, 3, 4] if path.is_file() else None)
+    monkeypatch.setattr(digests, "file_stamp", lambda path: [1, 2, 3, 4] if path.is_file() else None)
     before = open_manifest(small_set).sha256
     reverse(small_set / "oracle_target" / "m_1_0_Speech.wav")
     assert open_manifest(small_set).sha256 == before, "the stamp says that nothing changed"
