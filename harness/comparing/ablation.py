@@ -71,13 +71,13 @@ class AblationRow:
             "set": dict(self.assignments),
             "metrics": to_json(self.metrics),
             "delta": to_json(self.delta),
+            "marks": list(self.marks),
         }
         if self.run is not None:
             content |= {
                 "run": str(self.run),
                 "stage_runs": {"executed": self.executed, "reused": self.reused},
                 "seconds": round(self.seconds, 3),
-                "marks": list(self.marks),
             }
         return content if self.error is None else {**content, "error": self.error}
 
@@ -104,7 +104,7 @@ class Ablation:
     def notes(self) -> dict[str, str]:
         """Every mark of a row → the letter that stands for it in a table."""
         marks = dict.fromkeys(mark for row in (*self.rows, *self.bounds) for mark in row.marks)
-        return {mark: chr(ord("a") + k) for k, mark in enumerate(marks)}
+        return {mark: _letter(k) for k, mark in enumerate(marks)}
 
     def letters(self, row: AblationRow) -> list[str]:
         """The letters of a row's marks, in their order."""
@@ -130,3 +130,9 @@ class Ablation:
             "rows": [row.as_dict() for row in self.rows],
             "bounds": [row.as_dict() for row in self.bounds],
         }
+
+
+def _letter(number: int) -> str:
+    """a, b, …, z, aa, ab, …: a large grid can have more marks than there are letters."""
+    before, last = divmod(number, 26)
+    return ("" if before == 0 else _letter(before - 1)) + chr(ord("a") + last)

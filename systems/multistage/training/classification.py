@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
+from s5eval.systems.multistage.system import REVISION
 from s5eval.systems.multistage.training.extraction import EarlierStages
 from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw, joined
 from s5eval.systems.multistage.training.multistage_recipe import LossSettings, MultistageRecipe
@@ -114,6 +115,7 @@ class SlotSource:
         self.others = plan.recipe.slots.others()
         self.size = plan.recipe.slots.batch
         self.made_by = {
+            "revision": REVISION,
             "scenes": plan.scenes_digest(),
             "stage": plan.recipe.stage,
             "system": plan.recorded_system(),

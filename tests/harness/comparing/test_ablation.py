@@ -150,6 +150,7 @@ def test_bounds_are_those_of_all_mixtures_where_a_row_has_scored_all(
     over = "differences over 11 of 12 mixtures"
     assert good["marks"] == ([over] if scored else []) and "over" not in " ".join(table(out)["rows"][0]["marks"])
     assert all((over in (out / f"table.{kind}").read_text()) == bool(scored) for kind in ("md", "tex", "csv"))
+    assert all(bound["marks"] == good["marks"] for bound in table(out)["bounds"])
     assert (over in result.out) == bool(scored)
 
 
@@ -219,6 +220,9 @@ def test_marks_tell_what_a_switch_could_not_do(whole: Ablation) -> None:
     assert any("no tuned decision" in mark for mark in tuned.marks)
     assert tuned.metrics == rows["3 stages"].metrics
     assert list(whole.notes.values()) == ["a", "b"]
+    many = tuple(replace(rows["3 stages"], marks=(f"differences over {n} mixtures",)) for n in range(28))
+    letters = list(replace(whole, rows=many).notes.values())
+    assert letters[:28:9] == ["a", "j", "s", "ab"], "a large grid has more marks than there are letters"
 
 
 def test_thresholds_are_those_of_the_weights_or_the_default(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:

@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.models.dpc import normalise_level
+from s5eval.systems.multistage.system import REVISION
+from s5eval.systems.multistage.training import classification
 from s5eval.systems.multistage.training.classification import SlotSource, sources_alone
 from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw, mix, vary
 from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
@@ -194,6 +196,21 @@ def test_slots_of_another_separator_are_made_anew(toy_plan: ToyPlan, ready: Path
     train(toy_plan("dpc", **CLASSIFIER, **slots()), TrainingSitting(other, out, device="cpu"))
     assert not torch.equal(load_file(shard)["features"], first["features"])
     assert torch.equal(load_file(shard)["labels"], first["labels"])
+
+
+def test_slots_of_before_a_change_of_the_code_are_made_anew(
+    toy_plan: ToyPlan, ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, out = toy_plan("dpc", **CLASSIFIER, **slots()), tmp_path / "out"
+    train(plan, TrainingSitting(ready, out, device="cpu"))
+    (shard,) = (out / "slots").glob("*.safetensors")
+    before = shard.stat().st_mtime_ns
+    for revision in (REVISION, REVISION + 1):
+        monkeypatch.setattr(classification, "REVISION", revision)
+        for step in out.glob("step-*"):
+            shutil.rmtree(step)
+        train(plan, TrainingSitting(ready, out, device="cpu"))
+        assert (shard.stat().st_mtime_ns == before) == (revision == REVISION)
 
 
 @pytest.mark.parametrize("alone", [0.0, 0.5])
