@@ -30,7 +30,8 @@ from s5eval import open_data
 from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.labels import CLASS_INDEX
 from s5eval.systems.multistage.training.classification import SlotSource
-from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw
+from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch
+from s5eval.systems.multistage.training.slot_draws import draw
 from s5eval.systems.multistage.training.trainer import make_job
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.parts import PartsFolder

@@ -14,9 +14,10 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.system import REVISION
 from s5eval.systems.multistage.training.extraction import EarlierStages
-from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw, joined
+from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, joined
 from s5eval.systems.multistage.training.multistage_recipe import LossSettings, MultistageRecipe
 from s5eval.systems.multistage.training.separation import classifier_terms
+from s5eval.systems.multistage.training.slot_draws import draw
 from s5eval.systems.multistage.training.slot_folder import FOLDER
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.training.batches import Batch, batches, heard

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from s5eval.systems.multistage.training.kept_slots import Heard, SlotBatch
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.sitting import TrainingSitting
@@ -80,3 +81,15 @@ def batch() -> Batch:
     labels = torch.tensor([[4, 9, -1], [-1, -1, -1]])
     mixture = torch.randn(2, 4, 6400)
     return Batch(mixture, targets, labels, torch.zeros(2, 2, 6400), torch.zeros(2, 1, 6400))
+
+
+@pytest.fixture
+def made_up_slots() -> Callable[[int], Heard]:
+    """So many slots of noise, and twice as many sources alone, of classes that no slot has."""
+
+    def make(count: int) -> Heard:
+        labels = torch.arange(count) % 5 - 1
+        slots = SlotBatch.unmixed(torch.randn(count, 2, 16, 8), torch.randn(count, 16, 40), torch.randn(count), labels)
+        return Heard(slots, torch.randn(2 * count, 16, 40), torch.arange(2 * count) % 3 + 10)
+
+    return make

@@ -1,7 +1,6 @@
 """A classifier that hears kept slots learns from what the frozen stages would have given it, and pays for it once."""
 
 import json
-import runpy
 import shutil
 import signal
 import time
@@ -14,13 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.multistage.models.dpc import normalise_level
 from s5eval.systems.multistage.system import REVISION
 from s5eval.systems.multistage.training import classification
 from s5eval.systems.multistage.training.classification import SlotSource, sources_alone
-from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots, SlotBatch, draw, mix, vary
-from s5eval.systems.multistage.training.multistage_recipe import SlotSettings
+from s5eval.systems.multistage.training.kept_slots import Heard, KeptSlots
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.batches import batches
@@ -34,6 +32,7 @@ pytest.importorskip("transformers")
 
 ToyPlan = Callable[..., TrainingPlan]
 ToyTrain = Callable[..., TrainingResult]
+MadeUpSlots = Callable[[int], Heard]
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -51,31 +50,6 @@ def ready(toy_train: ToyTrain, tmp_path: Path) -> Path:
     for name in ("m2d", "uss", "dpc"):
         toy_train(name)
     return tmp_path / "weights"
-
-
-def invented(count: int) -> SlotBatch:
-    labels = torch.arange(count) % 5 - 1
-    return SlotBatch.unmixed(torch.randn(count, 2, 16, 8), torch.randn(count, 16, 40), torch.randn(count), labels)
-
-
-def kept(slots: SlotBatch) -> Heard:
-    """Slots, and twice as many sources alone, of classes that no slot has."""
-    count = 2 * len(slots.labels)
-    return Heard(slots, torch.randn(count, 16, 40), torch.arange(count) % 3 + 10)
-
-
-def settings_of(**changes: Any) -> SlotSettings:
-    settings = {
-        "scenes": 120,
-        "batch": 8,
-        "silent": 0.25,
-        "alone": 0.0,
-        "mix": 0.0,
-        "equalise": 0.0,
-        "hide": 0,
-        "also": (),
-    }
-    return SlotSettings(**{**settings, **changes})
 
 
 def test_kept_slots_are_what_the_frozen_stage_gives(toy_plan: ToyPlan, ready: Path, tmp_path: Path) -> None:
@@ -138,7 +112,7 @@ def test_sittings_add_up_to_one_whatever_is_left_of_the_slots(toy_plan: ToyPlan,
 
 
 def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
-    toy_plan: ToyPlan, ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_plan: ToyPlan, ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up_slots: MadeUpSlots
 ) -> None:
     plan = toy_plan("dpc", **CLASSIFIER, **slots({"scenes": 120}))
     heard: list[int] = []
@@ -147,7 +121,7 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
         heard.append(first)
         time.sleep(0.3)
         signal.raise_signal(signal.SIGINT)
-        return kept(invented(2 * (last - first)))
+        return made_up_slots(2 * (last - first))
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     with monkeypatch.context() as patch:
@@ -163,7 +137,7 @@ def test_an_interrupted_making_of_slots_ends_with_the_scenes_under_way(
 
 
 def test_a_killed_making_of_slots_keeps_its_seconds(
-    toy_plan: ToyPlan, ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy_plan: ToyPlan, ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up_slots: MadeUpSlots
 ) -> None:
     plan = toy_plan("dpc", **CLASSIFIER, **slots({"scenes": 120}))
 
@@ -171,7 +145,7 @@ def test_a_killed_making_of_slots_keeps_its_seconds(
         if first:
             raise MemoryError  # ends at once, like a kill
         time.sleep(0.3)
-        return kept(invented(2 * (last - first)))
+        return made_up_slots(2 * (last - first))
 
     monkeypatch.setattr(SlotSource, "_hear", lambda self, first, last: stumble(first, last))
     with pytest.raises(MemoryError):
@@ -211,74 +185,6 @@ def test_slots_of_before_a_change_of_the_code_are_made_anew(
             shutil.rmtree(step)
         train(plan, TrainingSitting(ready, out, device="cpu"))
         assert (shard.stat().st_mtime_ns == before) == (revision == REVISION)
-
-
-@pytest.mark.parametrize("alone", [0.0, 0.5])
-def test_a_batch_is_the_same_at_every_attempt_and_holds_its_share_of_silence(tmp_path: Path, alone: float) -> None:
-    store = KeptSlots(tmp_path, {})
-    store.prepare(120, lambda first, last: kept(invented(2 * (last - first))))
-    settings = settings_of(alone=alone, equalise=3.0, hide=2)
-    whole = list(draw(store, settings, 1, first=0, last=4))
-    for number in range(4):
-        (again,) = draw(store, settings, 1, first=number, last=number + 1)
-        assert all(torch.equal(a, b) for a, b in zip(again, whole[number], strict=True))
-        assert len(again.labels) == 8
-        assert int((again.labels < 0).sum()) == (1 if alone else 2)
-        clear = again.labels >= 10
-        assert int(clear.sum()) == 8 * alone
-        assert not again.features[clear].any()
-        assert again.features[~clear].flatten(1).any(1).all()
-        shares = [next(draw(store, settings, 1, first=number, last=number + 1, rank=k, ranks=2)) for k in range(2)]
-        for column, both in zip(again, zip(*shares, strict=True), strict=True):
-            assert torch.equal(torch.stack(both, 1).flatten(0, 1), column)
-
-
-def test_slots_that_are_not_varied_stay_as_they_are() -> None:
-    batch = invented(5)
-    same = vary(batch, settings_of())
-    assert all(torch.equal(a, b) for a, b in zip(same, batch, strict=True))
-    other = vary(batch, settings_of(hide=3))
-    hidden = (other.features == 0).float().mean()
-    assert 0 < hidden < 0.5
-    coloured = vary(batch, settings_of(equalise=6.0)).log_mel - batch.log_mel
-    torch.testing.assert_close(coloured, coloured[:, :, :1].expand_as(coloured), rtol=0, atol=1e-5)
-
-
-def test_two_sources_alone_are_mixed_in_power_and_both_are_wanted() -> None:
-    first, others = invented(40), invented(40)._replace(labels=torch.arange(40) % 7)
-    torch.manual_seed(5)
-    mixed = mix(first, others, 0.5)
-    there = mixed.share < 1
-    assert 8 < int(there.sum()) < 32
-    assert torch.equal(mixed.log_mel[~there], first.log_mel[~there])
-    assert (mixed.other[~there] == -1).all()
-    assert torch.equal(mixed.other[there], others.labels[there])
-    share = mixed.share[there].view(-1, 1, 1)
-    power = share * first.log_mel[there].exp() + (1 - share) * others.log_mel[there].exp()
-    torch.testing.assert_close(mixed.log_mel[there].exp(), power)
-    assert float(mixed.share.min()) >= 0.5
-    assert all(torch.equal(a, b) for a, b in zip(mix(first, others, 0.0), first, strict=True))
-
-
-def test_the_bench_of_single_factors_draws_from_all_of_its_shards(tmp_path: Path) -> None:
-    bench = runpy.run_path(str(Path(__file__).parents[3] / "bench" / "bench_factors.py"))
-    each = bench["_SHARD"]
-    whole = invented(2 * each)
-    for k in range(2):
-        rows = [value[k * each : (k + 1) * each] for value in whole]
-        KeptSlots(tmp_path / f"slots-{(k + 1) * each:05d}", {}).prepare(
-            each, lambda first, last, rows=rows: kept(SlotBatch(*rows))
-        )
-    joined = bench["Joined"](tmp_path, {}, 2 * each)
-    torch.testing.assert_close(joined.pick(torch.arange(2 * each)).level, whole.level, rtol=0, atol=0)
-    assert len(joined.pick_alone(torch.arange(4 * each)).labels) == 4 * each
-
-
-def test_scenes_without_any_source_cannot_teach_a_classifier(tmp_path: Path) -> None:
-    store = KeptSlots(tmp_path, {})
-    store.prepare(2, lambda first, last: kept(invented(2)._replace(labels=torch.tensor([-1, -1]))))
-    with pytest.raises(DataError, match=r"no slot has a source; raise slots\.scenes"):
-        next(draw(store, settings_of(scenes=2), 1, first=0, last=1))
 
 
 def test_sources_alone_are_heard_with_little_of_the_rest(toy_plan: ToyPlan, ready: Path) -> None:
