@@ -39,7 +39,7 @@ class TrainingResult:
         finished: whether these are all; if so, the parts are exported.
         seconds: of training in all sittings.
         figures: means over the last steps: loss terms and accuracies.
-        digests: of the exported files by part.
+        digests: of the exported files by part; the first process alone knows those it has written just now.
         rank: of this process among those that train together; the others say the same.
     """
 
