@@ -31,10 +31,16 @@ def bss_eval(*, estimate: Signals, reference: Signals, pairs: list[tuple[int, in
         pairs: (estimate, reference) indices; a reference occurs at most once.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit, a sample is NaN or infinite, or a reference occurs twice.
     """
     if estimate.ndim != 2 or reference.ndim != 2 or estimate.shape[1] != reference.shape[1]:
         raise ValueError(f"expected estimate (N, T) and reference (R, T), got {estimate.shape} and {reference.shape}")
+    for name, signals in (("estimate", estimate), ("reference", reference)):
+        if len(bad := np.flatnonzero(~np.isfinite(signals).all(axis=1))):
+            raise ValueError(f"NaN or infinite samples in {name} {bad[0]}")
+    wanted = [r for _, r in pairs]
+    if twice := sorted({r for r in wanted if wanted.count(r) > 1}):
+        raise ValueError(f"reference {twice[0]} stands in {wanted.count(twice[0])} pairs, expected one at most")
     heard = [r for r in range(len(reference)) if np.any(reference[r])]
     scored = [(i, heard.index(r)) for i, r in pairs if r in heard and np.any(estimate[i])]
     result = {(i, heard[row]): values for (i, row), values in _evaluate(estimate, reference[heard], scored).items()}

@@ -60,3 +60,19 @@ def test_silence_is_undefined(references: np.ndarray) -> None:
 def test_shapes_are_checked(references: np.ndarray) -> None:
     with pytest.raises(ValueError, match="expected estimate"):
         bss_eval(estimate=references[:, :-1], reference=references, pairs=[(0, 0)])
+
+
+def test_a_reference_that_stands_in_two_pairs_is_refused(references: np.ndarray) -> None:
+    """Both pairs were given the values of the last."""
+    with pytest.raises(ValueError, match="reference 1 stands in 2 pairs"):
+        bss_eval(estimate=references, reference=references, pairs=[(0, 1), (1, 1)])
+
+
+@pytest.mark.parametrize("name", ["estimate", "reference"])
+def test_samples_that_are_not_finite_are_named(references: np.ndarray, name: str) -> None:
+    """NaN is what a silent side has; a broken one was given the same."""
+    broken = references.copy()
+    broken[1, 7] = np.inf
+    signals = {"estimate": references, "reference": references, name: broken}
+    with pytest.raises(ValueError, match=f"NaN or infinite samples in {name} 1"):
+        bss_eval(**signals, pairs=[(0, 0)])
