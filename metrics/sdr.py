@@ -66,13 +66,19 @@ def snr(*, estimate: Waveforms, reference: Waveforms) -> float:
         reference: (T,), likewise.
 
     Returns:
-        The ratio; 0 dB for a silent estimate, about 98 dB for a perfect one at common levels (ε is the limit).
+        The ratio; 0 dB for a silent estimate, about 98 dB for a perfect one at common levels (ε is the limit). NaN
+        where a sample is NaN or infinite.
+
+    Raises:
+        ValueError: they are not of one length, or hold samples whose full scale is not known.
 
     >>> round(snr(estimate=np.array([0.9, 0.0]), reference=np.array([1.0, 0.0])), 3)
     20.0
     """
-    target = _as_float64(reference)
-    difference = target - _as_float64(estimate)
+    target, heard = _as_float64(reference, "the reference"), _as_float64(estimate, "the estimate")
+    if target.ndim != 1 or heard.shape != target.shape:
+        raise ValueError(f"expected estimate (T,) and reference (T,) of one length, got {heard.shape}, {target.shape}")
+    difference = target - heard
     return float(ratio_db(target @ target, difference @ difference))
 
 
@@ -88,7 +94,8 @@ def pairwise_sdr(*, estimate: Waveforms, reference: Waveforms, mixture: Waveform
         The tables described at `PairScores`.
 
     Raises:
-        ValueError: shapes do not fit, or a sample is NaN or infinite (says in which argument and row).
+        ValueError: shapes do not fit, or samples are NaN, infinite, masked, or of a type whose full scale is not known,
+            as unsigned integers are (says in which argument and row).
     """
     if mixture.ndim != 1 or estimate.ndim != 2 or reference.ndim != 2:
         raise ValueError(
@@ -114,14 +121,14 @@ def pairwise_sdr_in_blocks(blocks: Blocks) -> PairScores:
         blocks: at least one; they are asked for again where near-perfect estimates need a second pass.
 
     Raises:
-        ValueError: a sample is NaN or infinite (says in which argument and row).
+        ValueError: samples are NaN, infinite, masked, or of another type than `Waveforms` (says in which argument and
+            row).
     """
     n, m, gram = _gram(blocks)
     energy = gram.diagonal()
     if not np.isfinite(energy).all():
         row = int(np.flatnonzero(~np.isfinite(energy))[0])
-        where = f"estimate {row}" if row < n else f"reference {row - n}" if row < m else "the mixture"
-        raise ValueError(f"NaN or infinite samples in {where}")
+        raise ValueError(f"NaN or infinite samples in {_place(row, n, m)}")
 
     target = energy[n:m]
     # (N + 1, R): energies of reference − estimate; the last row is that of the mixture.
@@ -159,7 +166,7 @@ def _gram(blocks: Blocks) -> tuple[int, int, Table]:
         if number == 0:
             n, m = len(estimate), len(rows) - 1
             below = np.zeros((m, m))
-            scale = np.array([_full_scale(row) for row in rows])
+            scale = np.array([_full_scale(row, _place(k, n, m)) for k, row in enumerate(rows)])
             converted = np.empty((len(rows), _BLOCK))
         for start in range(0, len(mixture), _BLOCK):
             part = converted[:, : min(_BLOCK, len(mixture) - start)]
@@ -190,9 +197,22 @@ def _difference_energies(blocks: Blocks, pairs: npt.NDArray[np.intp]) -> Table:
     return sums
 
 
-def _as_float64(signal: Waveforms) -> Table:
-    return np.asarray(signal, dtype=np.float64) / _full_scale(signal)
+def _place(row: int, n: int, m: int) -> str:
+    """What a row is of N candidates, then references up to row `m`, then the mixture."""
+    return f"estimate {row}" if row < n else f"reference {row - n}" if row < m else "the mixture"
 
 
-def _full_scale(signal: Waveforms) -> float:
+def _as_float64(signal: Waveforms, name: str = "the signal") -> Table:
+    scale = _full_scale(signal, name)
+    return np.asarray(signal, dtype=np.float64) / scale
+
+
+def _full_scale(signal: Waveforms, name: str) -> float:
+    """What full scale 1.0 is in a signal; refuses what would have to be guessed."""
+    if not isinstance(signal, np.ndarray):
+        raise ValueError(f"{name} is a {type(signal).__name__}, expected a numpy array")
+    if signal.dtype.kind not in "fi":  # unsigned PCM has its zero in the middle, a complex number two parts
+        raise ValueError(f"{name} holds {signal.dtype}, expected floating samples, or signed integers (PCM)")
+    if isinstance(signal, np.ma.MaskedArray) and np.ma.is_masked(signal):
+        raise ValueError(f"{name} has masked samples; fill them, with array.filled(0.0), or cut them out")
     return 2.0 ** (8 * signal.dtype.itemsize - 1) if signal.dtype.kind == "i" else 1.0

@@ -115,3 +115,38 @@ def test_non_finite_samples_are_named_and_nothing_warns(row: int, where: str, va
 def test_lengths_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match="lengths differ"):
         pairwise_sdr(estimate=np.ones((1, 9)), reference=np.ones((1, 10)), mixture=np.ones(10))
+
+
+@pytest.mark.parametrize(
+    ("samples", "problem"),
+    [
+        (np.full((1, 9), 128, np.uint8), "holds uint8"),
+        (np.ones((1, 9), bool), "holds bool"),
+        (np.ones((1, 9)) + 1j, "holds complex128"),
+        (np.ones((1, 9), object), "holds object"),
+        (np.ma.masked_equal(np.arange(9.0)[None], 3.0), "masked samples"),
+    ],
+)
+def test_samples_whose_full_scale_is_not_known_are_refused_by_name(samples: np.ndarray, problem: str) -> None:
+    """An unsigned integer was taken for full scale 1.0, and of a complex number the real part was."""
+    ones = np.ones((1, 9))
+    with pytest.raises(ValueError, match=f"estimate 0 .*{problem}"):
+        pairwise_sdr(estimate=samples, reference=ones, mixture=ones[0])
+    with pytest.raises(ValueError, match=f"reference 0 .*{problem}"):
+        pairwise_sdr(estimate=ones, reference=samples, mixture=ones[0])
+    with pytest.raises(ValueError, match=f"the mixture .*{problem}"):
+        pairwise_sdr(estimate=ones, reference=ones, mixture=samples[0])
+    with pytest.raises(ValueError, match=f"the estimate .*{problem}"):
+        snr(estimate=samples[0], reference=ones[0])
+
+
+def test_a_mask_that_hides_nothing_hides_nothing() -> None:
+    samples = np.ma.MaskedArray(np.arange(9.0)[None])
+    assert pairwise_sdr(estimate=samples, reference=2 * samples, mixture=samples[0]).sdr[0, 0] == pytest.approx(6.0206)
+
+
+@pytest.mark.parametrize("shape", [(1,), (), (1, 9), (8,), (0,)])
+def test_an_estimate_of_another_shape_has_no_snr(shape: tuple[int, ...]) -> None:
+    """One sample was stretched over the whole reference."""
+    with pytest.raises(ValueError, match=r"\(T,\)"):
+        snr(estimate=np.zeros(shape), reference=np.ones(9))
