@@ -20,8 +20,10 @@ def check_metadata(metadata: Mapping[str, Any]) -> None:
     if not 0 < _number(config, "duration", "config.") <= 3600:
         raise _wrong("config.duration", config["duration"], "seconds above 0, at most an hour")
     _level(config, "ref_db", "config.")
-    for key in ("foreground_dir", "background_dir", "interference_dir"):
+    for key in ("foreground_dir", "background_dir"):
         _text(config, key, "config.")
+    if _value(config, "interference_dir", "config.") is not None:  # where nothing interferes, there may be none
+        _text(config, "interference_dir", "config.")
     stored = _mapping(_mapping(_mapping(metadata, "room", ""), "args", "room."), "metadata", "room.args.")
     where = "room.args.metadata."
     _text(stored, "sofa_path", where)
@@ -36,6 +38,8 @@ def check_metadata(metadata: Mapping[str, Any]) -> None:
             if not isinstance(event, Mapping):
                 raise _wrong(f"{group}[{i}]", event, "an object")
             _check_event(event, group, f"{group}[{i}].")
+            if group != "bg_events" and event["role"] != "foreground" and config["interference_dir"] is None:
+                raise _wrong("config.interference_dir", None, f"a text: {group}[{i}] is read from there, by its role")
 
 
 def _check_event(event: Mapping[str, Any], group: str, where: str) -> None:

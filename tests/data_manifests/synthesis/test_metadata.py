@@ -180,6 +180,27 @@ def test_a_wrong_value_is_named_with_its_key(
             synthesize(scene, tiny_dev_set.root)
 
 
+def test_scenes_without_interference_may_have_no_folder_of_it(tiny_dev_set: SimpleNamespace) -> None:
+    """The key is there in all official metadata, and null where nothing interferes; such scenes were refused."""
+    without = json.loads(json.dumps(tiny_dev_set.scenes["bare"]))
+    without["config"]["interference_dir"] = None
+    expected = synthesize(tiny_dev_set.scenes["bare"], tiny_dev_set.root)
+    assert np.array_equal(synthesize(without, tiny_dev_set.root).mixture, expected.mixture)
+    without["fg_events"][0]["role"] = "distractor"
+    with pytest.raises(DataError, match=r"config\.interference_dir: None, expected a text: fg_events\[0\]"):
+        synthesize(without, tiny_dev_set.root)
+    with pytest.raises(DataError, match=r"int_events\[0\] is read from there"):
+        order = tiny_dev_set.scenes["order"]
+        synthesize({**order, "config": without["config"]}, tiny_dev_set.root)
+    for wrong in (3, ""):
+        without["config"]["interference_dir"] = wrong
+        with pytest.raises(DataError, match=r"config\.interference_dir"):
+            synthesize(without, tiny_dev_set.root)
+    del without["config"]["interference_dir"]
+    with pytest.raises(DataError, match=r"config\.interference_dir: the key is missing"):
+        synthesize(without, tiny_dev_set.root)
+
+
 @pytest.mark.parametrize("value", [3, None, [3], {"a": 1}])
 def test_events_must_be_a_list_of_objects(tiny_dev_set: SimpleNamespace, value: Any) -> None:
     with pytest.raises(DataError, match="fg_events"):
