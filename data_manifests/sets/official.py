@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s5eval.data_manifests.common.cache import cache_folder
+from s5eval.data_manifests.common.digests import content_digests
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.sets.known import VALID_LISTING
-from s5eval.data_manifests.synthesis.metadata import list_metadata, read_metadata, synthesize
+from s5eval.data_manifests.synthesis.metadata import files_of_scene, list_metadata, read_metadata, synthesize
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.write import Subtype, default_workers, write_scenes
 
@@ -27,15 +28,19 @@ class MetadataScene:
     root: Path
 
     def content(self) -> bytes:
-        """The metadata, and where their files are.
+        """The metadata, where their files are, and the digests of these: a recording or room that was replaced since
+        gives another scene.
 
         Raises:
-            DataError: the metadata file cannot be read.
+            DataError: the metadata file cannot be read, or is none.
         """
         try:
-            return f"{self.root.resolve()}\0".encode() + self.path.read_bytes()
+            text = self.path.read_bytes()
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read as scene metadata: {error.strerror or error}") from error
+        files = files_of_scene(read_metadata(self.path), self.root)
+        digests = content_digests(files)
+        return b"\0".join([str(self.root.resolve()).encode(), text, *(digests[file].encode() for file in files)])
 
     def make(self) -> SynthesizedScene:
         """The scene's audio.

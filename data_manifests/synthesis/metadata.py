@@ -120,6 +120,24 @@ def synthesize(metadata: Mapping[str, Any], root: Path) -> SynthesizedScene:
     return replace(scene, recordings=target_files(metadata))
 
 
+def files_of_scene(metadata: Mapping[str, Any], root: Path) -> tuple[Path, ...]:
+    """Everything that a scene is made from beside its metadata: responses, sounds and backgrounds, in order.
+
+    Args:
+        metadata: as for `synthesize`.
+        root: likewise.
+
+    Raises:
+        DataError: the metadata cannot be carried out; whether the files are there is not looked at.
+    """
+    check_metadata(metadata)
+    config, stored = metadata["config"], metadata["room"]["args"]["metadata"]
+    sounds = [*metadata["fg_events"], *(metadata.get("int_events") or [])]
+    backgrounds = [_joined(config["background_dir"], event) for event in metadata["bg_events"]]
+    names = {stored["sofa_path"], *backgrounds, *(_file_of(event, config) for event in sounds)}
+    return tuple(_below(root, name) for name in sorted(names))
+
+
 def target_files(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """The files that a scene's targets are read from, by the names that its metadata have for them.
 

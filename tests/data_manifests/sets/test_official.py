@@ -1,8 +1,10 @@
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -116,3 +118,40 @@ def test_an_error_names_a_file_once(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             synthesize_files([tmp_path / "nope.json"], root=tmp_path, out=tmp_path / "out", workers=1)
         assert str(caught.value).count("nope.json") == 1
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [
+        "sound_event/valid/Speech/one/Speech_one.wav",
+        "interference/valid/Drip, drop/tap.wav",
+        "noise/valid/long.flac",
+        "room_ir/valid/a.sofa",
+    ],
+)
+def test_a_file_that_was_replaced_gives_another_scene(
+    tiny_dev_set: SimpleNamespace, tmp_path: Path, private_cache: Path, replaced: str
+) -> None:
+    """The scene of before was taken for it: its metadata are the same."""
+    root, out, meta = tmp_path / "root", tmp_path / "out", tmp_path / "order.json"
+    shutil.copytree(tiny_dev_set.root / "data", root / "data")
+    meta.write_text(json.dumps(tiny_dev_set.scenes["order"]))
+    made = out / "soundscape" / "order.wav"
+
+    def make() -> bytes:
+        synthesize_files([meta], root=root, out=out, workers=1)
+        return made.read_bytes()
+
+    before, stamp = make(), made.stat().st_mtime_ns
+    file = root / "data" / "dev_set" / replaced
+    os.utime(file)  # looked at, and the same
+    assert make() == before and made.stat().st_mtime_ns == stamp
+    if file.suffix == ".sofa":
+        with h5py.File(file, "r+") as room:
+            room["Data.IR"][:] = room["Data.IR"][:][:, :, ::-1]
+    else:
+        samples, rate = soundfile.read(file)
+        soundfile.write(file, samples[::-1], rate)
+    after = make()
+    expected = synthesize(tiny_dev_set.scenes["order"], root).mixture
+    assert after != before and np.array_equal(soundfile.read(made, dtype="float32")[0].T, expected)
