@@ -13,9 +13,11 @@ from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.digests import content_digests
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.known import VALID_LISTING
 from s5eval.data_manifests.synthesis.metadata import files_of_scene, list_metadata, read_metadata, synthesize
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
+from s5eval.data_manifests.synthesis.values import check_metadata
 from s5eval.data_manifests.synthesis.write import Subtype, default_workers, write_scenes
 
 
@@ -46,10 +48,17 @@ class MetadataScene:
         """The scene's audio.
 
         Raises:
-            DataError: the metadata or a file they name cannot be used; the message names the metadata file.
+            DataError: the metadata or a file they name cannot be used, or the scene is at another rate than sets are
+                written at; the message names the metadata file.
         """
         metadata = read_metadata(self.path)
         try:
+            check_metadata(metadata)
+            if (rate := metadata["config"]["sr"]) != SAMPLE_RATE:
+                raise DataError(
+                    f"config.sr: scenes of {rate:g} Hz, and sets are written at {SAMPLE_RATE} Hz; set it to that, and "
+                    "sounds and responses are resampled"
+                )
             return synthesize(metadata, self.root)
         except DataError as error:
             raise type(error)(f"{self.path}: {error}") from error

@@ -155,3 +155,17 @@ def test_a_file_that_was_replaced_gives_another_scene(
     after = make()
     expected = synthesize(tiny_dev_set.scenes["order"], root).mixture
     assert after != before and np.array_equal(soundfile.read(made, dtype="float32")[0].T, expected)
+
+
+def test_a_scene_of_another_rate_is_not_written_as_one_of_ours(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
+    """Its samples stood under a header of 32 kHz: everything sounded twice as fast."""
+    scene, file = json.loads(json.dumps(tiny_dev_set.scenes["order"])), tmp_path / "order.json"
+    for rate in (32000.0, 16000):
+        scene["config"]["sr"] = rate
+        file.write_text(json.dumps(scene))
+        if rate == 32000:
+            synthesize_files([file], root=tiny_dev_set.root, out=tmp_path / "good", workers=1)
+            continue
+        with pytest.raises(DataError, match=r"order\.json: config\.sr: scenes of 16000 Hz.* at 32000 Hz"):
+            synthesize_files([file], root=tiny_dev_set.root, out=tmp_path / "out", workers=1)
+    assert not list((tmp_path / "out" / "soundscape").iterdir())
