@@ -15,6 +15,7 @@ from math import perm
 import numpy as np
 import numpy.typing as npt
 
+from s5eval.metrics.label_counts import refuse_no_source
 from s5eval.metrics.sdr import PairScores
 from s5eval.metrics.tolerance import LAST_BITS, PLACES, settled
 
@@ -67,12 +68,13 @@ def capi_sdri(pair_scores: PairScores, *, estimate_labels: Sequence[str], refere
 
     Args:
         pair_scores: tables with N candidates and R references.
-        estimate_labels: N labels.
-        reference_labels: R labels.
+        estimate_labels: N labels, of sources alone: rows of padding are left out of tables and labels.
+        reference_labels: R labels, likewise.
 
     Raises:
-        ValueError: the labels do not fit the tables.
+        ValueError: the labels do not fit the tables, or one is `None` or `silence`.
     """
+    refuse_no_source(estimate=estimate_labels, reference=reference_labels)
     if pair_scores.sdr.shape != (len(estimate_labels), len(reference_labels)):
         raise ValueError(
             f"pair matrix {pair_scores.sdr.shape} does not fit {len(estimate_labels)} estimates "

@@ -14,12 +14,11 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from s5eval.metrics.capi import capi_sdri
+from s5eval.metrics.label_counts import NO_SOURCE
 from s5eval.metrics.sdr import pairwise_sdr
 
 Labels: TypeAlias = Sequence[str | None]
 """A label per row; None for a row that holds no source (padding), which is then not looked at. So does `silence`."""
-
-_NO_SOURCE = (None, "silence")  # as the official code calls a row without one
 
 
 class CapiSDRi(Metric):
@@ -126,8 +125,8 @@ class CapiSDRi(Metric):
         """The rows that hold a source, with their labels."""
         if len(audio) != len(labels):
             raise ValueError(f"{len(audio)} {name} rows and {len(labels)} labels")
-        rows = [k for k, label in enumerate(labels) if label not in _NO_SOURCE]
-        kept = [label for label in labels if label is not None and label not in _NO_SOURCE]
+        rows = [k for k, label in enumerate(labels) if label not in NO_SOURCE]
+        kept = [label for label in labels if label is not None and label not in NO_SOURCE]
         for label in kept if self.classes is not None else ():
             if label not in (known := self.classes or ()):
                 close = get_close_matches(label, known, n=1)

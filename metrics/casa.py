@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s5eval.metrics.capi import assign
+from s5eval.metrics.label_counts import refuse_no_source
 from s5eval.metrics.sdr import PairScores
 
 
@@ -41,8 +42,9 @@ def casa_sdr(pair_scores: PairScores, *, estimate_labels: Sequence[str], referen
         reference_labels: R labels; classes may repeat.
 
     Raises:
-        ValueError: the labels do not fit the tables.
+        ValueError: the labels do not fit the tables, or one is `None` or `silence`.
     """
+    refuse_no_source(estimate=estimate_labels, reference=reference_labels)
     n, r = len(estimate_labels), len(reference_labels)
     if pair_scores.sdr.shape != (n, r):
         raise ValueError(f"pair matrix {pair_scores.sdr.shape} does not fit {n} estimates and {r} references")

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+NO_SOURCE = (None, "silence")
+"""What the official code, and padding, call a row without a source; labels here are of sources alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
@@ -29,8 +32,24 @@ class LabelCounts:
 def count_labels(*, estimate: Sequence[str], reference: Sequence[str]) -> LabelCounts:
     """Compare the labels of one mixture.
 
+    Raises:
+        ValueError: a label is one of `NO_SOURCE`.
+
     >>> count_labels(estimate=["Cough", "Cough"], reference=["Cough", "Speech"])
     LabelCounts(tp=1, fp=1, fn=1)
     """
+    refuse_no_source(estimate=estimate, reference=reference)
     common = (Counter(estimate) & Counter(reference)).total()
     return LabelCounts(tp=common, fp=len(estimate) - common, fn=len(reference) - common)
+
+
+def refuse_no_source(**labels: Sequence[str]) -> None:
+    """Refuse labels of rows that hold no source, which would be scored as a class of their own.
+
+    Raises:
+        ValueError: names the argument and the row.
+    """
+    for name, given in labels.items():
+        for row, label in enumerate(given):
+            if label in NO_SOURCE:
+                raise ValueError(f"{name} {row} has the label {label!r}: leave out rows without a source")
