@@ -69,7 +69,7 @@ class Recipe:
         snr, interference_snr: ranges of the wet level over `ref_db`.
         ref_db: level of the background, dB re full scale.
         repeat_rate: chance that a scene with two or more targets repeats a class.
-        max_repeats: at most so many targets are repetitions.
+        max_repeats: at most so many targets are repetitions; 0: every target is of a class of its own.
         repeat_angle: targets of one class are further apart than this, seen from the microphone.
         max_overlap: events of one kind that may sound at once.
         max_event: longer recordings are cut to this.
@@ -153,7 +153,7 @@ def _draw(rng: Rng, material: Material, recipe: Recipe) -> DrawnScene:
     room = material.rooms[int(rng.integers(len(material.rooms)))]
     n = int(rng.choice(len(recipe.target_counts), p=recipe.target_counts))
     repeats = 0
-    if n >= 2 and rng.random() <= recipe.repeat_rate:
+    if n >= 2 and rng.random() <= recipe.repeat_rate and recipe.max_repeats > 0:
         repeats = int(rng.integers(1, min(n - 1, recipe.max_repeats) + 1))
     distinct = n - repeats
     if distinct > len(material.targets.labels):

@@ -252,7 +252,9 @@ class FolderSources:
 
 
 def _join(rng: Rng, draw: Callable[[], Clip]) -> JoinedClip:
-    """Short recordings with pauses of 0.05–0.5 s and gains of ±3 dB, 4–10 s in all (one shorter family repeats)."""
+    """Short recordings with pauses of 0.05–0.5 s and gains of ±3 dB, until 4–10 s are reached, which the last one may
+    pass by its length (one shorter family repeats).
+    """
     wanted = rng.uniform(LONG_SECONDS, _LONGEST_SECONDS)
     clips: list[Clip] = []
     pauses: list[float] = []

@@ -64,6 +64,14 @@ def test_repeated_classes_are_apart_and_of_other_recordings(material: Material) 
                     assert first.clip.families.isdisjoint(second.clip.families)
 
 
+def test_no_repetitions_at_most_is_none(material: Material) -> None:
+    """What asked for it ended in numpy's words."""
+    recipe = Recipe(target_counts=(0, 0, 0, 1), repeat_rate=1.0, max_repeats=0)
+    for index in range(20):
+        labels = [event.label for event in draw_scene(seed=1, index=index, material=material, recipe=recipe).targets]
+        assert len(set(labels)) == 3
+
+
 def test_a_scene_is_a_function_of_seed_and_index(material: Material) -> None:
     recipe = Recipe(duration=2.0)
     there = [render_scene(draw_scene(seed=5, index=i, material=material, recipe=recipe)) for i in (0, 1, 2)]
