@@ -188,7 +188,7 @@ def _joined(folder: str, event: Mapping[str, Any]) -> str:
 def _below(root: Path, path: str) -> Path:
     # Official paths begin with the baseline's `data/`; where the data lie elsewhere that step is left out.
     below = path_below(root, path, "the metadata")
-    return below if below.exists() else root / path.removeprefix("data/")
+    return below if (root / "data").is_dir() or below.exists() else root / path.removeprefix("data/")
 
 
 def read_excerpt(path: Path, start: float, seconds: float | None, rate: int) -> Audio:

@@ -87,6 +87,17 @@ def test_the_data_folder_may_have_any_name(tiny_dev_set: SimpleNamespace, tmp_pa
     assert np.array_equal(here.mixture, synthesize(tiny_dev_set.scenes["order"], tiny_dev_set.root).mixture)
 
 
+def test_what_is_missing_is_looked_for_where_the_data_are(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
+    """Where the root holds `data/`, the error named a file beside it."""
+    scene = json.loads(json.dumps(tiny_dev_set.scenes["bare"]))
+    scene["fg_events"][0]["source_file"] = "Speech/none.wav"
+    (tmp_path / "elsewhere").symlink_to(tiny_dev_set.root / "data")
+    for root, folder in ((tiny_dev_set.root, "data/dev_set"), (tmp_path / "elsewhere", "dev_set")):
+        expected = root / folder / "sound_event/valid/Speech/none.wav"
+        with pytest.raises(DataError, match=re.escape(f"{expected}: no such file")):
+            synthesize(scene, root)
+
+
 def test_a_silent_source_stays_in_the_list(tiny_dev_set: SimpleNamespace) -> None:
     clip = tiny_dev_set.root / "data/dev_set/sound_event/valid/Speech/zeros.wav"
     soundfile.write(clip, np.zeros(8000), 32000)
