@@ -54,7 +54,7 @@ def capi_sdri_loss(
         slots that are assigned to nothing are 0.
 
     Raises:
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit, signals are no floats, `cap` is below 0, or `reduction` is another word.
 
     >>> cough, pour = 0.1 * torch.randn(2, 3200, generator=torch.Generator().manual_seed(0))
     >>> estimate = (cough + 0.1 * pour).requires_grad_()
@@ -67,6 +67,13 @@ def capi_sdri_loss(
     (-10.0, True)
     """
     _check_shapes(estimates, references, mixture, estimate_classes, reference_classes)
+    for name, signals in (("estimates", estimates), ("references", references), ("mixture", mixture)):
+        if not signals.is_floating_point():
+            raise ValueError(f"{name} are of {signals.dtype}, expected floating samples at full scale 1.0")
+    if not cap >= 0:
+        raise ValueError(f"cap is {cap}, expected a share of 0 or more")
+    if reduction not in ("none", "mean"):
+        raise ValueError(f"reduction is {reduction!r}, expected 'none' or 'mean'")
     # energies of long signals do not fit into half precision
     kind = torch.promote_types(torch.promote_types(estimates.dtype, references.dtype), torch.float32)
     kind = torch.promote_types(kind, mixture.dtype)

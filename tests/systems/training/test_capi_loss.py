@@ -1,5 +1,7 @@
 """The loss against the metric it is, and its gradients against finite differences."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -196,3 +198,28 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=r"expected estimates \(B, N, T\)"):
             loss_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"reduction": "sum"}, "reduction is 'sum', expected 'none' or 'mean'"),
+        ({"cap": -0.1}, "cap is -0.1"),
+        ({"cap": float("nan")}, "cap is nan"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any], problem: str) -> None:
+    """Another reduction was the mean without a word, and a cap below 0 made every loss NaN."""
+    estimates, references, mixture, given, true = scene(batch=3)
+    with pytest.raises(ValueError, match=problem):
+        capi_sdri_loss(estimates, references, mixture, estimate_classes=given, reference_classes=true, **options)
+
+
+@pytest.mark.parametrize("kind", [torch.int16, torch.complex64])
+@pytest.mark.parametrize(("place", "name"), list(enumerate(["estimates", "references", "mixture"])))
+def test_samples_that_are_no_floating_numbers_are_refused_by_name(kind: torch.dtype, place: int, name: str) -> None:
+    """Whole numbers were taken at a full scale of 1.0."""
+    signals = list(scene(batch=3))
+    signals[place] = signals[place].to(kind)
+    with pytest.raises(ValueError, match=f"{name} are of {kind}"):
+        loss_of(tuple(signals))
