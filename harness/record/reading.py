@@ -110,6 +110,9 @@ def read_summary(path: Path) -> Summary:
         return from_json(Summary, upgraded_summary(found.content))
     except MismatchError as error:
         raise DataError(f"{file}: {error}; {advice}") from error
+    except FileNotFoundError as error:
+        unended = f"a run that has not come to its end has none (`s5eval run --resume {path}` goes on)"
+        raise DataError(f"{file}: is not there: {unended}; of one that has, {advice}") from error
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{file}: not readable ({error}); {advice}") from error
 

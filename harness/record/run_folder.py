@@ -42,6 +42,8 @@ SYNC_SECONDS = 5.0
 _WRITTEN = ("pairs", "audio", "mixtures.jsonl", "log.txt", ".lock", ".started")
 """What a run that goes on writes into, rather than anew."""
 
+_DERIVED = re.compile(r"summary\.json|report(_[0-9]+)?\.html")
+
 _OURS = re.compile(r"pairs|log\.txt|\.lock(\.held)?|\.{1,2}(probe|run|summary|mixtures)(\.[0-9a-f]+)?(\.jsonl?)?")
 
 
@@ -127,7 +129,17 @@ class RunFolder:
         return (self.path / "run.json").is_file()
 
     def write_run(self, record: RunRecord) -> None:
-        """Write `run.json`, atomically and synced."""
+        """Write `run.json`, atomically and synced; where a sitting begins, what was derived of earlier lines goes.
+
+        A summary and pages beside other lines than they were made of would pass for theirs after a kill.
+        """
+        if record.status == "running":
+            try:
+                for derived in [self.path / "summary.json", *self.path.glob("report*.html")]:
+                    if _DERIVED.fullmatch(derived.name):
+                        derived.unlink(missing_ok=True)
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
         self._write(self.path / "run.json", record)
 
     def write_summary(self, summary: Summary) -> None:
