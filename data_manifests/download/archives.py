@@ -3,7 +3,6 @@
 import re
 import shutil
 import stat
-import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import atomic_path
+from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.data_manifests.download.split_zip import as_one_file
 
 _RATIO = 200
@@ -48,10 +48,10 @@ def extract(files: Sequence[Path], folder: Path, *, roots: Sequence[str] = ()) -
                 size = sum(part.stat().st_size for part in parts)
                 members = _checked_members(archive, parts[-1], size, folder, roots)
                 written += [_extract_member(archive, member, folder, path) for path, member in members.items()]
-        except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{parts[-1]}: cannot be unpacked: {error}") from error
         except OSError as error:
             raise DataError(f"{parts[-1]}: cannot be unpacked into {folder}: {error.strerror or error}") from error
+        except ZIP_ERRORS as error:
+            raise DataError(f"{parts[-1]}: cannot be unpacked: {error}; get the archive again") from error
     return written
 
 

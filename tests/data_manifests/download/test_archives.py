@@ -129,6 +129,25 @@ def test_damaged_archives(tmp_path: Path, damage: str) -> None:
     assert all(MEMBERS[name] == data for name, data in unpacked(tmp_path / "out").items())
 
 
+@pytest.mark.parametrize("kind", ["lzma", "bzip2", "name"])
+def test_archives_of_any_method_whose_content_or_names_are_damaged(tmp_path: Path, kind: str) -> None:
+    """`zipfile` has an error of its own for each."""
+    buffer = io.BytesIO()
+    method = {"lzma": zipfile.ZIP_LZMA, "bzip2": zipfile.ZIP_BZIP2, "name": zipfile.ZIP_STORED}[kind]
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("né.wav", content(1))
+    damaged = bytearray(buffer.getvalue())
+    if kind == "name":
+        damaged = damaged.replace("é".encode(), b"\xff\xfe")
+    else:
+        damaged[len(damaged) // 2] ^= 0xFF
+        damaged[60] ^= 0xFF
+    (tmp_path / "x.zip").write_bytes(damaged)
+    with pytest.raises(DataError, match=r"x\.zip: cannot be unpacked"):
+        extract([tmp_path / "x.zip"], tmp_path / "out")
+    assert not unpacked(tmp_path / "out")
+
+
 @pytest.mark.parametrize("names", [("a", "a/b"), ("a/b/c", "a"), ("a/b", "a/b/c/d")])
 def test_a_file_that_is_also_a_folder_is_refused_beforehand(tmp_path: Path, names: tuple[str, ...]) -> None:
     (tmp_path / "x.zip").write_bytes(zipped({"first": b"1", **{name: b"2" for name in names}}))
