@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import atomic_path, sweep
 from s5eval.data_manifests.common.zips import DAMAGE
 from s5eval.systems.interface import Candidates, Json
@@ -59,7 +61,8 @@ class DiskStore:
             candidates = Candidates(arrays["audio"], arrays["class_scores"], arrays["p_silence"], labels)
             if str(arrays["key"]) != canonical(key) or str(arrays["content"]) != candidates.sha256():
                 raise ValueError("the content does not match its digest")
-            os.utime(path)  # not touch(): it would make an empty file of one that was pruned a moment ago
+            with suppress(OSError):  # a store of somebody else can be read, and its times not be set
+                os.utime(path)  # not touch(): it would make an empty file of one that was pruned a moment ago
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, EOFError, NotImplementedError, *DAMAGE) as error:
@@ -109,12 +112,26 @@ class DiskStore:
                 yield Entry(path, path.parent.parent.name, stat.st_size, stat.st_mtime)
 
     def prune(self, *, keep_bytes: int) -> tuple[int, int]:
-        """Remove the entries that were used longest ago until the rest fits; returns how many and how many bytes."""
+        """Remove the entries that were used longest ago until the rest fits; returns how many and how many bytes.
+
+        What processes have begun that were killed goes as well, and is not counted.
+
+        Raises:
+            DataError: an entry cannot be removed; those before it are gone.
+        """
         removed = freed = kept = 0
+        for folder, _, _ in os.walk(self.root):
+            sweep(Path(folder))
         for entry in sorted(self.entries(), key=lambda entry: entry.used, reverse=True):
             kept += entry.size
             if kept > keep_bytes:
-                entry.path.unlink(missing_ok=True)
+                try:
+                    entry.path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise DataError(
+                        f"{entry.path}: cannot be removed: {error.strerror or error}; whoever made it can, or name "
+                        "another cache by S5EVAL_CACHE"
+                    ) from error
                 removed += 1
                 freed += entry.size
         return removed, freed

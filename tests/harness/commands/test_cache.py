@@ -1,11 +1,16 @@
 """Pruning the stage store beside runs that use it and beside another pruning."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import atomic_path
+from s5eval.systems import stage_store
 from s5eval.systems.interface import Candidates
 from s5eval.systems.stage_store import DiskStore
 
@@ -53,3 +58,47 @@ def test_two_prunings_at_once_are_one(tmp_path: Path, monkeypatch: pytest.Monkey
     assert removed == 2 and freed > 0
     monkeypatch.undo()
     assert list(store.entries()) == []
+
+
+def _refused(*_: object, **__: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_store_of_somebody_else_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may read an entry and not write it cannot set its times either."""
+    store, told = DiskStore(tmp_path), []
+    store.put(KEY, candidates())
+    monkeypatch.setattr(stage_store.os, "utime", _refused)
+    monkeypatch.setattr(stage_store.log, "warning", lambda *words: told.append(words))
+    found = store.get(KEY)
+    assert found is not None and found.sha256() == candidates().sha256()
+    assert not told
+
+
+def test_an_entry_that_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DiskStore(tmp_path)
+    store.put(KEY, candidates())
+    (entry,) = store.entries()
+    monkeypatch.setattr(Path, "unlink", _refused)
+    with pytest.raises(DataError, match=f"{entry.path}: cannot be removed: Operation not permitted"):
+        store.prune(keep_bytes=0)
+
+
+def test_pruning_takes_what_killed_processes_had_begun(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.put(KEY, candidates())
+    (entry,) = store.entries()
+    script = f"""
+import os
+from pathlib import Path
+from s5eval.data_manifests.common.files import atomic_path
+with atomic_path(Path({str(entry.path)!r})) as temporary:
+    temporary.write_bytes(b"half an entry")
+    os._exit(1)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    with atomic_path(entry.path.with_name("other.npz")) as ours:
+        ours.write_bytes(b"being written")
+        assert len(list(entry.path.parent.iterdir())) == 3
+        assert store.prune(keep_bytes=10**9) == (0, 0)
+        assert sorted(entry.path.parent.iterdir()) == sorted([ours, entry.path])
