@@ -6,7 +6,6 @@ this machine, and whatever changes something comes from our own pages.
 """
 
 from hmac import compare_digest
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -64,14 +63,14 @@ class Gatekeeper:
         given = [value for name, value in query if name == "token"]
         if method == "GET" and len(given) == 1 and self._is_token(given[0]):
             return self._welcome(scope, [(name, value) for name, value in query if name != "token"])
-        if not self._is_token(_cookie(headers, self.cookie)):
+        if not any(map(self._is_token, _cookies(headers, self.cookie))):
             return _refuse(403, "The address has no valid token: open the one that s5eval view has printed.")
         if method == "POST":
             return self._foreign(headers)
         return None
 
-    def _is_token(self, given: str | None) -> bool:
-        return given is not None and compare_digest(given.encode(), self.token.encode())
+    def _is_token(self, given: str) -> bool:
+        return compare_digest(given.encode(), self.token.encode())
 
     def _welcome(self, scope: Scope, query: list[tuple[str, str]]) -> Response:
         """The token moves from the address, which is shown and kept, into a cookie that no script can read."""
@@ -92,12 +91,12 @@ class Gatekeeper:
         return None
 
 
-def _cookie(headers: Headers, name: str) -> str | None:
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return None
-    return None if cookie is None else cookie.value
+def _cookies(headers: Headers, name: str) -> list[str]:
+    """The values of a cookie. Browsers send those of all servers of this machine, whatever the port: one that follows
+    no standard, as many do, must not hide ours, as it does for `http.cookies`.
+    """
+    pairs = (pair.strip().partition("=") for line in headers.getlist("cookie") for pair in line.split(";"))
+    return [value for key, _, value in pairs if key == name]
 
 
 def _refuse(status: int, why: str) -> Response:

@@ -35,6 +35,25 @@ def test_the_token_moves_from_the_address_into_a_cookie_that_no_script_reads(
     assert client.get(answer.headers["location"]).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "others", ['prefs={"theme": "dark"}', "no name at all", "a[b]=1", 'open="never closed', "path=/x", "x=é", "a=b=c;;"]
+)
+def test_cookies_of_other_servers_of_this_machine_do_not_hide_the_token(
+    made: Made, browse: Callable[..., Any], others: str
+) -> None:
+    """A browser sends them to every port, and many follow no standard."""
+    client, ours = browse(made.runs, welcome=False), f"s5eval_{PORT}"
+    for cookies, status in (
+        (f"{others}; {ours}={TOKEN}", 200),
+        (f"{ours}={TOKEN}; {others}", 200),
+        (f"{ours}=of-before; {others}; {ours}={TOKEN}", 200),
+        (f"{others}; {ours}=guessed", 403),
+        (f"{others}; not_{ours}={TOKEN}", 403),
+        (f"{others}; x={ours}={TOKEN}", 403),
+    ):
+        assert client.get("/", headers={"cookie": cookies.encode()}).status_code == status, cookies
+
+
 def test_a_redirect_after_the_token_stays_on_this_server(made: Made, browse: Callable[..., Any]) -> None:
     client = browse(made.runs, welcome=False)
     answer = client.get(f"//evil.example/x?token={TOKEN}")
