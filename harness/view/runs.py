@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.sealed import DamagedError
@@ -164,7 +165,9 @@ class ViewedRun:
             words.append(str(error))
         unfinished = None if record is None else unfinished_rescoring(self.path, record)
         try:
-            lines = {} if unfinished else self._journal.lines(sealed=record is not None and is_sealed(record))
+            growing = record is not None and record.status == "running"
+            sealed = record is not None and is_sealed(record)
+            lines = {} if unfinished else self._journal.lines(sealed=sealed, growing=growing)
         except OSError as error:
             lines = {}
             words.append(f"{JOURNAL}: cannot be read: {error.strerror or error}")
@@ -196,19 +199,34 @@ _DAMAGE = (DamagedError, DataError)
 class _GrowingJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._reader = JournalReader(damage=_DAMAGE)
-        self._inode = 0
+        self._start_over()
 
-    def lines(self, *, sealed: bool) -> Mapping[str, Line]:
-        """All lines; only what is new is parsed. Raises `OSError`."""
-        inode, size, _ = _stamp(self.path)
-        if inode != self._inode or size < self._reader.taken:
-            self._reader, self._inode = JournalReader(damage=_DAMAGE), inode
-        if inode:
-            with self.path.open("rb") as file:
-                file.seek(self._reader.taken)
-                self._reader.feed(file.read(), sealed=sealed)
+    def lines(self, *, sealed: bool, growing: bool) -> Mapping[str, Line]:
+        """All lines; of a run that is being made, only what is new is parsed. Raises `OSError`."""
+        if not self.path.exists():
+            self._start_over()
+            return {}
+        with self.path.open("rb") as file:
+            if not (growing and self._goes_on(file)):
+                self._start_over()
+            start = self._reader.taken
+            file.seek(start)
+            content = file.read()
+        self._reader.feed(content, sealed=sealed)
+        whole = content[: self._reader.taken - start]
+        self._last = whole[whole.rfind(b"\n", 0, -1) + 1 :] or self._last
         return self._reader.journal.lines
+
+    def _start_over(self) -> None:
+        self._reader = JournalReader(damage=_DAMAGE)
+        self._last = b""  # of the lines that were read
+
+    def _goes_on(self, file: BinaryIO) -> bool:
+        """Whether what was read still stands. The number of the file does not tell: one that is written anew gets that
+        of the one before the last.
+        """
+        file.seek(self._reader.taken - len(self._last))
+        return file.read(len(self._last)) == self._last
 
     def words(self, *, running: bool) -> list[str]:
         """What is not as it was written."""

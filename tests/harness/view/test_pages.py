@@ -187,6 +187,29 @@ def test_a_journal_that_was_written_anew_is_read_anew(copied: Made, browse: Brow
     assert client.get("/run", params=asked).text != before
 
 
+@pytest.mark.parametrize("status", ["complete", "running"])
+def test_another_journal_under_the_number_of_the_one_before_is_read_from_its_beginning(
+    copied: Made, browse: Browse, s5eval: Browse, status: str
+) -> None:
+    """File systems give the number of a file that was removed to the next: `rm -r OUT`, and the same OUT again."""
+    decisions = {"none": "0.0", "all": "1.0"}
+    for name, threshold in decisions.items():
+        (copied.staged / "d.yaml").write_text(f"silence_thresholds: {{default: {threshold}}}\n")
+        out = copied.staged.parent / name
+        assert s5eval("rescore", copied.staged, "--decision", copied.staged / "d.yaml", "--out", out).code == 0
+    none, every = copied.staged.parent / "none", copied.staged.parent / "all"
+    client = browse(copied.staged.parent)
+    if status == "running":
+        for run in (none, every):
+            edit_record(run / "run.json", status="running", rescored_from=None)
+    assert (every / "mixtures.jsonl").stat().st_size > (none / "mixtures.jsonl").stat().st_size
+    expected = text_of(client.get("/mixtures", params={"run": key(every)}).text)
+    assert text_of(client.get("/mixtures", params={"run": key(none)}).text) != expected
+    for name in ("run.json", "mixtures.jsonl", "summary.json"):
+        (none / name).write_bytes((every / name).read_bytes())
+    assert text_of(client.get("/mixtures", params={"run": key(none)}).text) == expected
+
+
 @pytest.mark.parametrize("name", ["run.json", "summary.json", "mixtures.jsonl", "pairs"])
 @pytest.mark.parametrize("how", ["gone", "garbage", "cut", "deep"])
 def test_a_damaged_run_is_shown_as_far_as_it_goes_with_a_word(
