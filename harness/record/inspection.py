@@ -10,7 +10,7 @@ from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import open_regular
 from s5eval.harness.record.lines import JOURNAL, Line, pairs_path, read_journal, source_file
-from s5eval.harness.record.reading import is_sealed
+from s5eval.harness.record.reading import is_sealed, lost_lines
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
 
@@ -70,12 +70,8 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
     except OSError as error:
         raise DataError(f"{run / JOURNAL}: cannot be read: {error.strerror or error}") from error
     damage = [Damage("line", JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
-    if problem := journal.order_problem:
+    if problem := journal.order_problem or lost_lines(journal, record):
         damage.append(Damage("line", JOURNAL, problem))
-    elif record.lines is not None and journal.count < record.lines:
-        damage.append(
-            Damage("line", JOURNAL, f"{record.lines - journal.count} of its {record.lines} lines are missing")
-        )
     if record.status == "complete":
         damage += [
             Damage("line", JOURNAL, f"no line of {id_}, although the run was complete", id_)

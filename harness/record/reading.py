@@ -167,10 +167,8 @@ def journal_problem(journal: Journal, record: RunRecord) -> str | None:
     """What keeps a journal from being used, as a phrase; None: nothing."""
     if journal.damaged:
         return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
-    if problem := journal.order_problem:
+    if problem := journal.order_problem or lost_lines(journal, record):
         return problem
-    if record.lines is not None and journal.count < record.lines:
-        return f"{record.lines - journal.count} of its {record.lines} lines are missing: taken out, or lost"
     missing = [id_ for id_ in record.mixtures if id_ not in journal.lines]
     if record.status == "complete" and missing:
         torn = ", the last line is torn" if journal.torn else ""
@@ -178,6 +176,13 @@ def journal_problem(journal: Journal, record: RunRecord) -> str | None:
             f"{counted(len(missing), 'mixture')} without a line, such as {missing[0]!r}, but the run was complete{torn}"
         )
     return None
+
+
+def lost_lines(journal: Journal, record: RunRecord) -> str | None:
+    """That lines are not there which the run had when it ended, as a phrase; None: they are, or it is not known."""
+    if record.lines is None or journal.count >= record.lines:
+        return None
+    return f"{record.lines - journal.count} of its {record.lines} lines are missing: taken out, or lost"
 
 
 @contextmanager

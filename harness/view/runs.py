@@ -20,6 +20,7 @@ from s5eval.harness.record.lines import JOURNAL, JournalReader, Line, load_table
 from s5eval.harness.record.reading import (
     facts_of,
     is_sealed,
+    lost_lines,
     read_run_record,
     read_summary,
     unfinished_rescoring,
@@ -172,7 +173,7 @@ class ViewedRun:
             lines = {}
             words.append(f"{JOURNAL}: cannot be read: {error.strerror or error}")
         words += [unfinished] if unfinished else []  # scores of two kinds must not pass for one
-        words += self._journal.words(running=record is not None and record.status == "running")
+        words += self._journal.words(record)
         if record is not None and record.status != "running":
             words += self._about_the_end(record, lines)
         order = sorted(lines) if record is None else [id_ for id_ in record.mixtures if id_ in lines]
@@ -228,16 +229,16 @@ class _GrowingJournal:
         file.seek(self._reader.taken - len(self._last))
         return file.read(len(self._last)) == self._last
 
-    def words(self, *, running: bool) -> list[str]:
-        """What is not as it was written."""
+    def words(self, record: RunRecord | None) -> list[str]:
+        """What is not as it was written, by itself and by `run.json`; None: that cannot be read."""
         words = []
         journal = self._reader.journal
         if journal.damaged:
             named = ", ".join(map(str, journal.damaged[:5])) + (", …" if len(journal.damaged) > 5 else "")
             words.append(f"{JOURNAL}: {len(journal.damaged)} damaged lines are left out ({named})")
-        if problem := journal.order_problem:
+        if problem := journal.order_problem or (record and lost_lines(journal, record)):
             words.append(f"{JOURNAL}: {problem}")
-        if journal.torn and not running:
+        if journal.torn and (record is None or record.status != "running"):
             words.append(f"{JOURNAL}: the last line is torn and left out")
         return words
 

@@ -246,6 +246,16 @@ def test_a_line_that_stands_twice_is_a_word_also_where_it_came_while_one_looked(
     assert "line 6 is not in its place" in said
 
 
+@pytest.mark.parametrize("status", ["partial", "failed", "complete"])
+def test_lines_that_a_run_had_when_it_ended_are_missed(copied: Made, browse: Browse, status: str) -> None:
+    """Also the last ones, of a run that is not said to be complete: its numbers are of more than is shown."""
+    journal = copied.staged / "mixtures.jsonl"
+    edit_record(copied.staged / "run.json", status=status)
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:3]))
+    said = text_of(browse(copied.staged).get("/run", params={"run": key(copied.staged)}).text)
+    assert "mixtures.jsonl: 2 of its 5 lines are missing: taken out, or lost" in said
+
+
 def test_a_run_of_an_earlier_version_is_shown_and_marked(copied: Made, browse: Browse) -> None:
     as_version_1(copied.scored)
     client = browse(copied.scored)
