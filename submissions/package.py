@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import atomic_path, write_atomically
+from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import WorkProgress
 from s5eval.submissions.archive import Unreadable, open_container
@@ -36,7 +36,7 @@ from s5eval.submissions.rules import (
     parse_label,
 )
 from s5eval.submissions.validate import check_submission
-from s5eval.submissions.zipping import Member, write_zip
+from s5eval.submissions.zipping import Member, place_zip
 
 _URL = re.compile(r"https?://[^\s/]+\.[^\s/]+(/\S*)?")
 
@@ -106,6 +106,7 @@ def package(
     expected: Expected | None = None,
     template: Path | None = None,
     audio: bool = True,
+    replace: bool = False,
     progress: WorkProgress | None = None,
 ) -> Packaged:
     """Check everything that a team hands in, and write `<team>.zip` when there is no error.
@@ -118,10 +119,12 @@ def package(
         expected: see `check_submission`.
         template: what the meta files are checked against; None: the shipped template.
         audio: check the wavs as well.
+        replace: another package that stands at `out` may be lost.
         progress: shows how far it is.
 
     Raises:
-        UsageError: no submissions, several teams, a path that does not exist, or an unusable template.
+        UsageError: no submissions, several teams, a path that does not exist, an unusable template, or another package
+            of the team stands at `out`.
         DataError: the package cannot be written.
     """
     text = load_template(template)
@@ -151,8 +154,7 @@ def package(
     archive = out / f"{team}.zip"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with atomic_path(archive) as temporary:
-            write_zip(temporary, members)
+        place_zip(archive, members, replace=replace)
     except OSError as error:
         raise DataError(f"{archive}: cannot be written: {error.strerror or error}") from error
     return Packaged(archive, team, tuple(findings))

@@ -1,10 +1,14 @@
 """Zip archives whose bytes depend on their content alone."""
 
+import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import atomic_path
 from s5eval.data_manifests.common.progress import WorkProgress
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can tell
@@ -42,3 +46,26 @@ def write_zip(
             info.create_system = _UNIX
             content = member.content if isinstance(member.content, bytes) else member.content.read_bytes()
             archive.writestr(info, content, method, _LEVEL)
+
+
+def place_zip(target: Path, members: Iterable[Member], *, compress: bool = False, replace: bool = False) -> None:
+    """Write an archive in one piece where nothing stands, or the same archive; another file is replaced when told to.
+
+    Args:
+        target: the archive.
+        members: see `write_zip`.
+        compress: see `write_zip`.
+        replace: whatever file stands at `target` may be lost.
+
+    Raises:
+        UsageError: another file, or something else, stands there.
+        OSError: see `write_zip`.
+    """
+    with atomic_path(target) as temporary:
+        write_zip(temporary, members, compress=compress)
+        stands = os.path.lexists(target)
+        if stands and not replace and not (target.is_file() and file_sha256(target) == file_sha256(temporary)):
+            raise UsageError(
+                f"{target} stands there already, and is something else: choose another `out`, or give `replace` to "
+                "lose it"
+            )

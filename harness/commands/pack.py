@@ -18,8 +18,9 @@ from s5eval.harness.terminal import echo
 )
 @click.argument("run", type=PathType)
 @click.option("--out", type=PathType, metavar="FILE", help="The file to make; default: RUN.s5run.zip, beside RUN.")
+@click.option("--replace", is_flag=True, help="Replace another file that stands there.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
-def command(run: Path, out: Path | None, as_json: bool) -> int:
+def command(run: Path, out: Path | None, replace: bool, as_json: bool) -> int:
     """Pack RUN into one file: its record, decision, scores, pair tables and environment, without audio.
 
     Enough to look at it, compare it and rescore it anywhere: compare, rank, rescore, tune, export, runs, report
@@ -28,7 +29,7 @@ def command(run: Path, out: Path | None, as_json: bool) -> int:
     """
     from s5eval.harness.exporting.packed_run import pack
 
-    packed = pack(run, out)
+    packed = pack(run, out, replace=replace)
     if as_json:
         facts = {"packed_run": str(packed.path), "sha256": packed.sha256, "files": packed.files}
         echo(json.dumps({**facts, "bytes": packed.path.stat().st_size}, indent=1))

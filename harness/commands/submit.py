@@ -237,6 +237,7 @@ def init(
 @click.option("--template", type=PathType, metavar="FILE", help="Your own meta template in place of the shipped one.")
 @expected_options
 @click.option("--no-audio", is_flag=True, help="Do not read the wavs again; `submit build` has checked them.")
+@click.option("--replace", is_flag=True, help="Replace another package of the team that stands in DIR.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def package_command(submissions: Sequence[Path], as_json: bool, **options: Any) -> int:
     """Pack up to four SUBMISSIONS of a team into the outer challenge package.
@@ -256,6 +257,7 @@ def package_command(submissions: Sequence[Path], as_json: bool, **options: Any) 
         expected=read_expected(options),
         template=options["template"],
         audio=not options["no_audio"],
+        replace=options["replace"],
         progress=show_work,
     )
     if as_json:

@@ -20,7 +20,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import atomic_folder, atomic_path
+from s5eval.data_manifests.common.files import atomic_folder
 from s5eval.data_manifests.common.safe_names import name_problem
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.common.structured import check_shape
@@ -32,7 +32,7 @@ from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.unpacked import unpacked_runs
 from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.rules import MAX_ENTRIES
-from s5eval.submissions.zipping import Member, write_zip
+from s5eval.submissions.zipping import Member, place_zip
 
 INDEX, ENVIRONMENT = "packed_run.json", "environment.txt"
 _INDEX_BEFORE = "bundle.json"  # what it was called first
@@ -61,16 +61,17 @@ class Packed:
     files: int
 
 
-def pack(run: Path, out: Path | None = None) -> Packed:
+def pack(run: Path, out: Path | None = None, *, replace: bool = False) -> Packed:
     """Pack a run folder.
 
     Args:
         run: the run folder; it must be whole, and have come to its end.
         out: the file to make; default: the folder's name with `.s5run.zip`, beside it.
+        replace: another file that stands there may be lost.
 
     Raises:
         UsageError: `run` is no run folder, has no digests (an earlier version made it), or has not ended; or a file of
-            it is larger than one that is unpacked may be.
+            it is larger than one that is unpacked may be; or another file stands at `out`.
         DataError: a file of it is damaged, or the packed run cannot be written.
     """
     record = read_run_record(run)
@@ -114,8 +115,7 @@ def pack(run: Path, out: Path | None = None) -> Packed:
         }
         members += [Member(ENVIRONMENT, text), Member(INDEX, (seal(index, indent=1) + "\n").encode())]
         target.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(target) as temporary:
-            write_zip(temporary, members, compress=True)
+        place_zip(target, members, compress=True, replace=replace)
     except OSError as error:
         raise DataError(f"{target}: cannot be packed: {error.strerror or error}") from error
     return Packed(target, file_sha256(target), len(listed))

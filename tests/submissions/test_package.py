@@ -104,6 +104,20 @@ def test_a_whole_package(pack: Pack, meta: Path, report: Path) -> None:
     assert packaged.archive.read_bytes() == again
 
 
+def test_another_package_of_the_team_is_replaced_when_told_to(pack: Pack, meta: Path) -> None:
+    """Another form of the URLs makes another package."""
+    packaged = pack()
+    assert packaged.archive is not None
+    before = packaged.archive.read_bytes()
+    urls = meta / f"{TEAM}.audio_url.txt"
+    urls.write_text(urls.read_text().replace("zenodo.example", "elsewhere.example"))
+    with pytest.raises(UsageError, match=r"stands there already, and is something else: .*`replace` to lose it"):
+        pack()
+    assert [path.read_bytes() for path in packaged.archive.parent.iterdir()] == [before]
+    assert pack(replace=True).ok
+    assert packaged.archive.read_bytes() != before
+
+
 def test_init_reads_facts_and_overwrites_nothing(archives: dict[SubmissionName, Path], tmp_path: Path) -> None:
     written, kept = init_package(list(archives), archives, tmp_path / "m")
     assert (len(written), kept) == (3, [])

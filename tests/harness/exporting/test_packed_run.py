@@ -54,6 +54,24 @@ def test_what_is_unpacked_is_what_was_packed_and_packs_the_same(run: Path, packe
     assert "torch==" in (back / "environment.txt").read_text()
 
 
+@pytest.mark.parametrize("there", ["file", "folder", "link"])
+def test_what_stands_where_it_is_packed_to_is_replaced_when_told_to_alone(
+    s5eval: Call, run: Path, packed: Path, tmp_path: Path, there: str
+) -> None:
+    """`--out RUN/run.json` lost the record of a run."""
+    out = tmp_path / "out"
+    out.mkdir() if there == "folder" else out.symlink_to("nowhere") if there == "link" else out.write_text("a record")
+    beside = sorted(tmp_path.iterdir())
+    refused = s5eval("pack", run, "--out", out)
+    assert refused.code == 2
+    assert f"{out} stands there already, and is something else: choose another --out, or give --replace" in refused.err
+    assert sorted(tmp_path.iterdir()) == beside and (there != "file" or out.read_text() == "a record")
+    if there != "folder":
+        assert s5eval("pack", run, "--out", out, "--replace").code == 0
+        assert out.read_bytes() == packed.read_bytes()
+    assert s5eval("pack", run, "--out", packed).code == 0, "the same bytes lose nothing"
+
+
 def test_commands_take_the_packed_run_for_the_folder(s5eval: Call, run: Path, packed: Path, tmp_path: Path) -> None:
     (tmp_path / "d.yaml").write_text("silence_thresholds: {default: 0.2}\nmax_sources: 1\n")
     scored = {}
