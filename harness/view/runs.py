@@ -200,7 +200,8 @@ _DAMAGE = (DamagedError, DataError)
 class _GrowingJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._start_over()
+        self._reader = JournalReader(damage=_DAMAGE)
+        self._last = b""  # of the lines that were read
 
     def lines(self, *, sealed: bool, growing: bool) -> Mapping[str, Line]:
         """All lines; of a run that is being made, only what is new is parsed. Raises `OSError`."""
@@ -219,8 +220,7 @@ class _GrowingJournal:
         return self._reader.journal.lines
 
     def _start_over(self) -> None:
-        self._reader = JournalReader(damage=_DAMAGE)
-        self._last = b""  # of the lines that were read
+        self._reader, self._last = JournalReader(damage=_DAMAGE), b""
 
     def _goes_on(self, file: BinaryIO) -> bool:
         """Whether what was read still stands. The number of the file does not tell: one that is written anew gets that
