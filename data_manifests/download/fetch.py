@@ -11,7 +11,8 @@ import shutil
 import time
 import urllib.error
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import make_folder, sync_files, sync_folder
+from s5eval.data_manifests.common.lock import InUseError, locked
 from s5eval.data_manifests.common.progress import FileProgress
 from s5eval.data_manifests.common.structured import parse_json
 from s5eval.data_manifests.common.suggestion import suggestion
@@ -87,8 +89,8 @@ def fetch(
 
     Raises:
         UsageError: no such record or file, `base_url` is no address of a web server, or a file stands at `folder`.
-        DataError: the network, the checksum, the disk or an archive does not allow it; nothing unchecked stands
-            under a final name.
+        DataError: the network, the checksum, the disk or an archive does not allow it, or another process is loading
+            into `folder`; nothing unchecked stands under a final name.
     """
     record = RECORDS.get(what, what)
     if not record.isdecimal():
@@ -108,14 +110,32 @@ def fetch(
                     f"record {record} has no file {name!r}{suggestion(name, names)}; it has {', '.join(names)}"
                 )
         files = [file for file in files if file.name in only]
-    missing = [file for file in files if not _is_there(file, folder / file.name)]
-    _require_space(folder, sum(file.size - _partial_size(folder / file.name) for file in missing))
-    for file in missing:
-        _download(file, folder / file.name, attempts, pause, timeout, progress)
     paths = [folder / file.name for file in files]
-    if unpack:
-        extract(paths, folder, roots=_ROOTS)
+    with _alone_in(folder):
+        missing = [file for file in files if not _is_there(file, folder / file.name)]
+        _require_space(folder, sum(file.size - _partial_size(folder / file.name) for file in missing))
+        for file in missing:
+            _download(file, folder / file.name, attempts, pause, timeout, progress)
+        if unpack:
+            extract(paths, folder, roots=_ROOTS)
     return paths
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """No other process loads into the folder within the block: two would append to one partial file, and each take it
+    from the other.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(folder))
+        except InUseError as error:
+            raise DataError(
+                f"{folder}: another process is loading a record into it; wait for or end it, and call again ({error})"
+            ) from error
+        except OSError:  # where all is there nothing is written, and where something is missing writing it says why
+            pass
+        yield
 
 
 def list_record(

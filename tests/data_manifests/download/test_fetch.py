@@ -136,6 +136,22 @@ def test_a_later_call_goes_on_where_the_last_one_stopped(server: Server, tmp_pat
     assert server.asked[-1] == "bytes=1000000-"
 
 
+def test_two_processes_do_not_load_into_one_folder_at_once(server: Server, tmp_path: Path) -> None:
+    """Each would take the partial file from the other."""
+    refused: list[str] = []
+
+    def meanwhile(*_: object) -> None:
+        if not refused:
+            with pytest.raises(DataError) as caught:
+                load(server, tmp_path)
+            refused.append(str(caught.value))
+
+    assert load(server, tmp_path, progress=meanwhile)[0].read_bytes() == AUDIO
+    assert f"{tmp_path}: another process is loading a record into it; wait for it" in refused[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["audio.bin"]
+    assert len(server.asked) == 1
+
+
 def test_a_server_without_ranges_starts_over(server: Server, tmp_path: Path) -> None:
     server.ranges, server.cut_after = False, [1_000_000]
     assert load(server, tmp_path)[0].read_bytes() == AUDIO
