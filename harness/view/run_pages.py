@@ -15,6 +15,7 @@ from s5eval.harness.record.run_summary import MetricName, MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
+from s5eval.harness.report.footnotes import finding_lines, flag_lines
 from s5eval.harness.report.table import BOUND_NOTES
 from s5eval.harness.view.filters import (
     LOSSES,
@@ -128,6 +129,8 @@ def run_page(run: Snapshot) -> dict[str, Any]:
         "counts": _counts(run),
         "charts": charts,
         "chart_problems": problems,
+        "flags": [] if summary is None else _flags(run, summary),
+        "findings": [] if summary is None or run.record is None else finding_lines(summary, run.record.findings),
         "bounds": [] if summary is None or not summary.n_scored else _bounds(summary),
         "failures": [
             {
@@ -196,6 +199,12 @@ def _counts(run: Snapshot) -> str:
     scored = sum(score.status == "scored" for score in scores)
     words += [f"labels exactly right in {exact}"] if scored else ["no references: not scored"]
     return ", ".join(words)
+
+
+def _flags(run: Snapshot, summary: Summary) -> list[dict[str, str]]:
+    """What mixtures are flagged for, in the words of the printed table, and the address of those that are."""
+    lines = zip(summary.flags, flag_lines(summary), strict=True)
+    return [{"line": line, "query": urlencode({"run": run.key, "flag": kind})} for kind, line in lines]
 
 
 def _bounds(summary: Summary) -> list[dict[str, Any]]:

@@ -256,6 +256,40 @@ def test_lines_that_a_run_had_when_it_ended_are_missed(copied: Made, browse: Bro
     assert "mixtures.jsonl: 2 of its 5 lines are missing: taken out, or lost" in said
 
 
+def test_flags_are_explained_wherever_they_stand(copied: Made, browse: Browse, s5eval: Browse) -> None:
+    """In the words of the printed table, which lead to the mixtures that have one."""
+    (copied.staged / "all.yaml").write_text("silence_thresholds: {default: 1.0}\n")
+    run = copied.staged.parent / "flagged"
+    assert s5eval("rescore", copied.staged, "--decision", copied.staged / "all.yaml", "--out", run).code == 0
+    client, asked = browse(copied.runs, data=(copied.data,)), {"run": key(run)}
+    line = "estimates without a sound, each with a class: scored as an estimate of 0 dB SNR"
+    html = client.get("/run", params=asked).text
+    assert re.search(rf"silent-estimate \d+: {line} \(m_1, ", text_of(html))
+    assert f"/mixtures?run={key(run)}&amp;flag=silent-estimate" in html
+    assert f'title="{line}">silent-estimate:1<' in client.get("/mixtures", params=asked).text
+    assert f"silent-estimate:1 {line}" in text_of(client.get("/mixture", params={**asked, "id": "m_1"}).text)
+
+
+def test_findings_about_files_stand_on_the_page_of_the_run(copied: Made, browse: Browse) -> None:
+    edit_record(copied.scored / "run.json", findings=["warning: stray.wav: no mixture [orphan]"])
+    edit_record(copied.scored / "summary.json", findings={"orphan": 1})
+    text = text_of(browse(copied.scored).get("/run", params={"run": key(copied.scored)}).text)
+    assert "findings about the files: 1 orphan" in text and "stray.wav: no mixture [orphan]" in text
+
+
+def test_the_marks_of_a_run_stand_on_every_page_with_its_numbers(copied: Made, browse: Browse) -> None:
+    for run in (copied.staged, copied.scored):
+        about = json.loads((run / "run.json").read_text())["about"]
+        edit_record(run / "run.json", about={**about, "weights": "untrained", "n_split": 9})
+    client = browse(copied.runs, data=(copied.data,))
+    a, b = key(copied.staged), key(copied.scored)
+    for address in ("/run", "/mixtures", "/mixture", "/thresholds"):
+        text = text_of(client.get(address, params={"run": a, "id": "m_1"}).text)
+        assert "RANDOM WEIGHTS" in text and "PARTIAL: 5 of the split's 9 mixtures" in text, address
+    text = text_of(client.get("/mixture", params={"run": a, "id": "m_1", "with": b}).text)
+    assert text.count("RANDOM WEIGHTS") == 2
+
+
 def test_a_run_of_an_earlier_version_is_shown_and_marked(copied: Made, browse: Browse) -> None:
     as_version_1(copied.scored)
     client = browse(copied.scored)
