@@ -21,6 +21,18 @@ class Scenes:
     problem: str | None = None
 
 
+DataKey = tuple[str, ...]
+"""A run and its data, see `data_key`."""
+
+
+def data_key(run: Snapshot) -> DataKey:
+    """What tells the data of a run: its folder may be removed, and be that of a run on others a moment later."""
+    if run.record is None:
+        return (run.key,)
+    config = run.record.config
+    return run.key, str(config.data), str(config.dataset), str(config.split), run.record.manifest_sha256
+
+
 class DataFolders:
     """Where scenes are looked for: the folders that were given, else the one that a run recorded."""
 
@@ -28,15 +40,16 @@ class DataFolders:
         """Take the folders that stand in place of recorded ones."""
         self._given = tuple(given)
         self._lock = threading.Lock()
-        self._known: dict[str, Scenes] = {}
-        self._differs: dict[tuple[str, str], bool] = {}
+        self._known: dict[DataKey, Scenes] = {}
+        self._differs: dict[tuple[DataKey, str], bool] = {}
 
     def of(self, run: Snapshot) -> Scenes:
         """The scenes of a run, listed once they are there."""
         with self._lock:
-            found = self._known.get(run.key) or self._find(run)
+            key = data_key(run)
+            found = self._known.get(key) or self._find(run)
             if found.problem is None:  # what is missing may be put there meanwhile
-                self._known[run.key] = found
+                self._known[key] = found
             return found
 
     def _find(self, run: Snapshot) -> Scenes:
@@ -58,7 +71,7 @@ class DataFolders:
 
     def differs(self, run: Snapshot, scene: Scene) -> bool:
         """Whether the files of a scene are known to be others than those that the run was made on."""
-        key = run.key, scene.mixture.id
+        key = data_key(run), scene.mixture.id
         if key not in self._differs:
             known = (
                 () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)

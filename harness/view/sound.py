@@ -5,16 +5,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
 from s5eval.data_manifests.wav_writing import wav_bytes
+from s5eval.harness.record.inspection import file_problem
 from s5eval.harness.record.lines import Line, source_file
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.sounds import decode_stereo
-from s5eval.harness.view.audio_files import DataFolders, inside
+from s5eval.harness.view.audio_files import DataFolders, DataKey, data_key, inside
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.stored_stages import Stages, stages_of
 
@@ -136,7 +138,7 @@ class MixtureAudio:
         if estimate is not None:
             file = self.run.path / "audio" / source_file(self.line.score.mixture_id, estimate)
             try:
-                real = inside(self.run.path, file)
+                real = self._as_written(file)
                 self._readers[name] = lambda: read_audio(real, channels=1, sample_rate=SAMPLE_RATE, name=file.name)[0]
                 return Waveform(name, "estimate", k)
             except DataError as error:
@@ -147,6 +149,14 @@ class MixtureAudio:
             self._readers[name] = partial(_row, last.audio, k)
             return Waveform(name, "estimate", k)
         return Waveform(name, "estimate", k, problem)
+
+    def _as_written(self, file: Path) -> Path:
+        """A wav of the run, if it is the one that was scored. Raises `DataError`."""
+        real = inside(self.run.path, file)
+        digest = self.line.files.get(file.relative_to(self.run.path).as_posix())
+        if digest is not None and (problem := file_problem(real, digest)):
+            raise DataError(f"{file.name}: {problem}")
+        return real
 
 
 def _row(audio: Audio, k: int) -> Audio:
@@ -170,7 +180,7 @@ class SoundBank:
         """Keep none yet."""
         self.data = data
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], tuple[Line, MixtureAudio]] = OrderedDict()
+        self._kept: OrderedDict[tuple[DataKey, str], tuple[Line, MixtureAudio]] = OrderedDict()
 
     def of(self, run: Snapshot, mixture_id: str) -> MixtureAudio:
         """The sound of a mixture of a run.
@@ -180,7 +190,7 @@ class SoundBank:
         """
         if mixture_id not in run.lines:
             raise UsageError("the run has no such mixture")
-        key, line = (run.key, mixture_id), run.lines[mixture_id]
+        key, line = (data_key(run), mixture_id), run.lines[mixture_id]
         with self._lock:
             if key not in self._kept or self._kept[key][0] != line:
                 self._kept[key] = line, MixtureAudio(run, mixture_id, self.data)

@@ -1,13 +1,18 @@
 """What is played is what was mixed, what should have come out, and what came out, to the sample."""
 
 import io
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from sealed_files import edit_record
 from viewing import Made, key
+
+from s5eval.data_manifests.manifest import open_manifest
 
 Browse = Callable[..., Any]
 
@@ -56,3 +61,37 @@ def test_stereo_puts_left_at_the_left_and_keeps_the_level_of_the_front(azimuth: 
         assert (left > right) == (azimuth > 0)
     else:
         assert max(left, right) < level / 2
+
+
+def test_a_wav_that_is_not_the_one_that_was_scored_is_not_played(
+    copied: Made, browse: Browse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S5EVAL_CACHE", str(tmp_path / "empty"))  # no stages that could stand in for it
+    wav = next((copied.staged / "audio").glob("m_1_*.wav"))
+    shutil.copy(next((copied.staged / "audio").glob("m_2_*.wav")), wav)
+    asked = {"run": key(copied.staged), "id": "m_1", "of": f"estimate-{wav.stem.split('_')[2]}"}
+    answer = browse(copied.staged).get("/audio", params=asked)
+    assert (answer.status_code, answer.json()["error"]) == (
+        422, f"{wav.name}: is not what was written: its digest is another one"
+    )  # fmt: skip
+
+
+def test_a_run_on_other_data_in_the_place_of_one_that_was_looked_at_has_its_own_sounds(
+    copied: Made, browse: Browse, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(copied.data, other)
+    shutil.copy(other / "soundscape" / "m_1.wav", other / "soundscape" / "m_2.wav")
+    client, asked = browse(copied.scored), {"run": key(copied.scored), "id": "m_2", "of": "mixture"}
+    edit_record(copied.scored / "run.json", lambda record: record["config"].update(data=str(copied.data)))
+    assert client.get("/audio", params=asked).status_code == 200
+    manifest = open_manifest(other)
+    edit_record(
+        copied.scored / "run.json",
+        lambda record: record["config"].update(data=str(other)),
+        manifest_sha256=manifest.sha256,
+        mixture_digests=list(manifest.digests),
+    )
+    played, _ = soundfile.read(io.BytesIO(client.get("/audio", params=asked).content), dtype="float32")
+    expected, _ = soundfile.read(other / "soundscape" / "m_2.wav", dtype="float32")
+    assert np.array_equal(played, expected[:, 0])
