@@ -53,7 +53,7 @@ def list_runs(folders: Sequence[Path]) -> list[ListedRun]:
     """The runs in and below folders, by path; a folder that is a run is listed itself.
 
     Raises:
-        UsageError: one of the folders is not there.
+        UsageError: one of the folders is not there, or cannot be read.
     """
     found: dict[Path, ListedRun] = {}
     for folder in folders:
@@ -65,13 +65,34 @@ def list_runs(folders: Sequence[Path]) -> list[ListedRun]:
 
 
 def run_folders(folder: Path, depth: int = _DEEPEST) -> Iterator[Path]:
-    """The run folders in and below a folder, by name; links are not followed, hidden ones not entered."""
-    if (folder / "run.json").is_file():
-        yield folder
-    elif depth:
-        for entry in sorted(folder.iterdir()):
-            if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
-                yield from run_folders(entry, depth - 1)
+    """The run folders in and below a folder, by name; links are not followed, hidden ones not entered.
+
+    Folders below it that are somebody else's, or are removed meanwhile, are passed over.
+
+    Raises:
+        UsageError: the folder itself cannot be read.
+    """
+    try:
+        if (folder / "run.json").is_file():
+            yield folder
+            return
+        inside = sorted(folder.iterdir()) if depth else []
+    except OSError as error:
+        if depth == _DEEPEST:
+            raise UsageError(
+                f"{folder}: cannot be read: {error.strerror or error}; name a folder that you may read"
+            ) from error
+        return
+    for entry in inside:
+        if not entry.name.startswith(".") and _is_own_folder(entry):
+            yield from run_folders(entry, depth - 1)
+
+
+def _is_own_folder(path: Path) -> bool:
+    try:
+        return path.is_dir() and not path.is_symlink()
+    except OSError:
+        return False
 
 
 def _listed(path: Path) -> ListedRun:
