@@ -1,6 +1,6 @@
 """Reads runs for the viewer: as far as they go, with a word for what does not, and again when they have grown.
 
-The one module of the viewer that knows the files of a run folder.
+With `growing_journal`, all of the viewer that knows the files of a run folder.
 """
 
 import gc
@@ -10,17 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
-from s5eval.data_manifests.common.sealed import DamagedError
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.run_list import ListedRun, list_runs, run_folders
-from s5eval.harness.record.lines import JOURNAL, JournalReader, Line, load_table
+from s5eval.harness.record.lines import JOURNAL, Line, load_table
 from s5eval.harness.record.reading import (
     facts_of,
     is_sealed,
-    lost_lines,
     read_run_record,
     read_summary,
     unfinished_rescoring,
@@ -32,6 +29,7 @@ from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
 from s5eval.harness.runs.derived import derive_summary
 from s5eval.harness.view.filters import Index
+from s5eval.harness.view.growing_journal import GrowingJournal
 from s5eval.systems.decision import Decision
 
 Stamp = tuple[int, int, int]
@@ -142,7 +140,7 @@ class ViewedRun:
         self._lock = threading.Lock()
         self._stamps: tuple[Stamp, ...] = ()
         self._snapshot: Snapshot | None = None
-        self._journal = _GrowingJournal(path / JOURNAL)
+        self._journal = GrowingJournal(path / JOURNAL)
 
     def snapshot(self) -> Snapshot:
         """The run as it stands now; the one of before where no file has changed."""
@@ -190,56 +188,6 @@ class ViewedRun:
             read_summary(self.path)
         except DataError as error:
             words += [str(error), "what is shown is made from the lines that stand"]
-        return words
-
-
-_DAMAGE = (DamagedError, DataError)
-"""What makes a line one that is left out: the rest of the run can be looked at."""
-
-
-class _GrowingJournal:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._reader = JournalReader(damage=_DAMAGE)
-        self._last = b""  # of the lines that were read
-
-    def lines(self, *, sealed: bool, growing: bool) -> Mapping[str, Line]:
-        """All lines; of a run that is being made, only what is new is parsed. Raises `OSError`."""
-        if not self.path.exists():
-            self._start_over()
-            return {}
-        with self.path.open("rb") as file:
-            if not (growing and self._goes_on(file)):
-                self._start_over()
-            start = self._reader.taken
-            file.seek(start)
-            content = file.read()
-        self._reader.feed(content, sealed=sealed)
-        whole = content[: self._reader.taken - start]
-        self._last = whole[whole.rfind(b"\n", 0, -1) + 1 :] or self._last
-        return self._reader.journal.lines
-
-    def _start_over(self) -> None:
-        self._reader, self._last = JournalReader(damage=_DAMAGE), b""
-
-    def _goes_on(self, file: BinaryIO) -> bool:
-        """Whether what was read still stands. The number of the file does not tell: one that is written anew gets that
-        of the one before the last.
-        """
-        file.seek(self._reader.taken - len(self._last))
-        return file.read(len(self._last)) == self._last
-
-    def words(self, record: RunRecord | None) -> list[str]:
-        """What is not as it was written, by itself and by `run.json`; None: that cannot be read."""
-        words = []
-        journal = self._reader.journal
-        if journal.damaged:
-            named = ", ".join(map(str, journal.damaged[:5])) + (", …" if len(journal.damaged) > 5 else "")
-            words.append(f"{JOURNAL}: {len(journal.damaged)} damaged lines are left out ({named})")
-        if problem := journal.order_problem or (record and lost_lines(journal, record)):
-            words.append(f"{JOURNAL}: {problem}")
-        if journal.torn and (record is None or record.status != "running"):
-            words.append(f"{JOURNAL}: the last line is torn and left out")
         return words
 
 
