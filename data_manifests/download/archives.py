@@ -65,7 +65,7 @@ def _group(files: Sequence[Path]) -> Iterable[list[Path]]:
             raw.setdefault(path.with_name(match[1]), {})[int(match[2])] = path
         elif match := re.fullmatch(r"(.+)\.z(\d{2,3})", path.name):
             split.setdefault(path.with_name(match[1]), {})[int(match[2])] = path
-        elif path.suffix == ".zip":
+        elif path.suffix.lower() == ".zip":
             whole[path.with_suffix("")] = path
     for stem, path in whole.items():
         yield [*_consecutive(split.pop(stem, {}), path), path]

@@ -94,7 +94,7 @@ def _shown(folder: Path) -> list[Path]:
 
 
 def _zips(paths: Sequence[Path]) -> list[Path]:
-    return [path for path in paths if path.suffix == ".zip"]
+    return [path for path in paths if path.suffix.lower() == ".zip"]
 
 
 def handed_in(folder: Path) -> Path:

@@ -24,7 +24,7 @@ from s5eval.harness.report.style import stylesheet
 from s5eval.harness.view.access import Gatekeeper
 from s5eval.harness.view.audio_files import DataFolders
 from s5eval.harness.view.comparison_page import comparison_page
-from s5eval.harness.view.filters import Filter
+from s5eval.harness.view.filters import Filter, whole_number
 from s5eval.harness.view.mixture_page import Track, view_of
 from s5eval.harness.view.run_pages import mixtures_page, neighbours, run_page, runs_page
 from s5eval.harness.view.runs import Library, Snapshot
@@ -73,8 +73,8 @@ class Viewer:
     def mixtures(self, request: Request) -> Response:
         """The mixtures of a run."""
         run = self._run(request)
-        number = request.query_params.get("page", "1")
-        content = mixtures_page(run, _filter(request), int(number) if number.isdecimal() else 1)
+        number = whole_number(request.query_params.get("page", "1"))
+        content = mixtures_page(run, _filter(request), 1 if number is None else number)
         up = f"/run?run={run.key}"
         return self.page("mixtures.html", run=run, here="mixtures", up=up, watched=watched(run), **content)
 
@@ -166,10 +166,9 @@ class Viewer:
 
     def picture(self, request: Request) -> Response:
         """The spectrogram of a waveform, as a PNG."""
-        sizes = [request.query_params.get(name, "") for name in ("width", "height")]
-        if not all(size.isdecimal() and 8 <= int(size) <= most for size, most in zip(sizes, _LARGEST, strict=True)):
+        width, height = (whole_number(request.query_params.get(name, "")) or 0 for name in ("width", "height"))
+        if not (8 <= width <= _LARGEST[0] and 8 <= height <= _LARGEST[1]):
             raise UsageError(f"a picture has a width and a height of 8 to {_LARGEST[0]} and {_LARGEST[1]} pixels")
-        width, height = map(int, sizes)
         return Response(picture(self._mono(request), width=width, height=height, colours=128), media_type="image/png")
 
     def file(self, request: Request) -> Response:

@@ -114,8 +114,8 @@ class Filter:
         tests: list[Callable[[int], bool]] = []
         if self.result in RESULTS:
             tests.append(lambda at: _is(scores[at], self.result))
-        if self.targets.isdecimal():
-            tests.append(lambda at: _count(scores[at].reference_labels) == int(self.targets))
+        if (targets := whole_number(self.targets)) is not None:
+            tests.append(lambda at: _count(scores[at].reference_labels) == targets)
         low, high = _number(self.low), _number(self.high)
         if low is not None or high is not None:
             tests.append(lambda at: _within(scores[at].capi_sdri, low, high))
@@ -248,6 +248,11 @@ def _is(score: MixtureScore, result: str) -> bool:
     if result == "silent":
         return score.reference_labels == ()
     return score.labels is not None and score.exact is (result == "exact")
+
+
+def whole_number(text: str) -> int | None:
+    """What an address gives as a count or size; None: no number, or one that is none of ours."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _number(text: str) -> float | None:

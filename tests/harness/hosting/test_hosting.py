@@ -60,7 +60,7 @@ def test_zips_in_either_place_give_the_same(app: Path, tmp_path: Path, numbers: 
     packed = tmp_path / "packed"
     for name in ("ref", "res"):
         (packed / name).mkdir(parents=True)
-        zipped(app / name, packed / name / "sent.zip", "inside/" if name == "ref" else "")
+        zipped(app / name, packed / name / "sent.ZIP", "inside/" if name == "ref" else "")
     assert score_codabench(packed, tmp_path / "o")["capi_sdri"] == pytest.approx(numbers["capi_sdri"])
 
 

@@ -145,6 +145,17 @@ def test_no_id_and_no_name_leads_to_another_file(made: Made, browse: Callable[..
         assert client.get(address, params=asked).status_code in (404, 422)
 
 
+def test_a_number_of_thousands_of_digits_is_none(made: Made, browse: Callable[..., Any]) -> None:
+    """Python refuses to read it, by an error that would be ours."""
+    client, many = browse(made.runs), "9" * 5000
+    run = {"run": key(made.staged)}
+    whole = client.get("/mixtures", params=run)
+    assert client.get("/mixtures", params={**run, "page": many}).text == whole.text
+    assert client.get("/mixtures", params={**run, "targets": many}).status_code == 200
+    asked = {**run, "id": "m_1", "of": "mixture", "width": many, "height": 40}
+    assert "8 to 1600 and 400 pixels" in client.get("/picture", params=asked).text
+
+
 @pytest.mark.parametrize("run", ["", "..", "/", "staged", "0" * 12])
 def test_a_run_is_named_by_its_key_alone(made: Made, browse: Callable[..., Any], run: str) -> None:
     client = browse(made.runs)
