@@ -165,11 +165,11 @@ def locate(root: Path | None, dataset: str | None, split: str | None) -> tuple[s
     use), by the names of folders alone; arguments and errors as `open_manifest`.
     """
     if root is None and dataset not in (None, MINI):
-        raise DataError(f"`dataset={dataset}` needs its folder: give `data`, or set S5EVAL_DATA")
+        raise DataError(f"`dataset={dataset}` needs its folder: give `data` (commands take S5EVAL_DATA)")
     if root is None or dataset == MINI:
         return MINI, _split_of(known_datasets()[MINI], split or "test"), Path()
     if not root.is_dir():
-        raise DataError(f"no data folder at {root}; give `data`, or set S5EVAL_DATA")
+        raise DataError(f"no data folder at {root}; give `data` (commands take S5EVAL_DATA)")
     if dataset is None and (root / "soundscape").is_dir():
         name, chosen = _plain_split(root)
         if split not in (None, FOLDER, chosen.name):

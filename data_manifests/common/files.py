@@ -28,7 +28,7 @@ from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 
 _TEMPORARY = re.compile(r"^\..*\.(?P<maker>[0-9a-f]{8})(?P<pid>[0-9a-f]{8})[0-9a-f]{16}(\.[^.]*)?$")
 _FORGOTTEN = 3600  # seconds since the last byte: nobody writes it any more
-_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EISDIR)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
 
 
@@ -76,7 +76,7 @@ def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
             loss, such as a cache whose reader checks digests, and for what `sync_files` will hand over.
 
     Raises:
-        WriteError: the disk is full, read-only or faulty.
+        WriteError: the disk is full, read-only or faulty, or a folder has the name.
     """
     temporary = target.with_name(f".{target.stem[:100]}.{_token()}{target.suffix}")
     try:

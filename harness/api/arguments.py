@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.sets.known import MINI
 
 
 def as_path(path: object, name: str) -> Path | None:
@@ -25,6 +26,29 @@ def as_path(path: object, name: str) -> Path | None:
     return Path(path).expanduser()
 
 
+def as_needed_path(path: object, name: str) -> Path:
+    """A path that has to be there, with `~` resolved. Raises `UsageError` for None, and as `as_path`."""
+    found = as_path(path, name)
+    if found is None:
+        raise UsageError(f"`{name}` is None, expected a path")
+    return found
+
+
+def as_data(path: object, name: str, dataset: str | None) -> Path | None:
+    """The folder of a data set; None stays.
+
+    Raises:
+        UsageError: see `as_path`; or it is given beside the embedded set, and would go unread.
+    """
+    found = as_path(path, name)
+    if found is not None and dataset == MINI:
+        raise UsageError(
+            f"`dataset={MINI}` is made in the cache and takes no `{name}`, which is {found}; for a folder of its "
+            "scenes leave `dataset` out"
+        )
+    return found
+
+
 def as_number(value: Any, name: str) -> int | None:
     """A whole number, numpy's as well; None stays. Raises `UsageError` for anything else."""
     try:
@@ -33,6 +57,14 @@ def as_number(value: Any, name: str) -> int | None:
     except TypeError:
         pass
     raise UsageError(f"`{name}` is {value!r}, expected a whole number")
+
+
+def as_needed_number(value: Any, name: str) -> int:
+    """A whole number that has to be there. Raises `UsageError` for None, and as `as_number`."""
+    number = as_number(value, name)
+    if number is None:
+        raise UsageError(f"`{name}` is None, expected a whole number")
+    return number
 
 
 def as_words(words: object, name: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from s5eval.arguments import as_number, as_path, as_settings, as_words
+from s5eval.arguments import as_data, as_needed_number, as_needed_path, as_number, as_path, as_settings, as_words
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.frames import Run
@@ -55,15 +55,15 @@ def open_data(
 
     Raises:
         DataError: the folder or the split is missing or empty.
-        UsageError: no such data set, split or mixture.
+        UsageError: no such data set, split or mixture; or a folder beside `dataset="mini"`, which is made in the cache.
 
     >>> open_data("nowhere")
     Traceback (most recent call last):
         ...
-    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give `data`, or set S5EVAL_DATA
+    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give `data` (commands take S5EVAL_DATA)
     """
     return open_manifest(
-        as_path(path, "path"),
+        as_data(path, "path", dataset),
         dataset=dataset,
         split=split,
         limit=as_number(limit, "limit"),
@@ -143,14 +143,14 @@ def run(
         raise UsageError("`decision` is a Decision; expected a file, or the keys that replace: {'max_sources': 2}")
     config = RunConfig(
         system=system,
-        data=_absolute(data, "data"),
+        data=_absolute(as_data(data, "data", dataset)),
         dataset=dataset,
         split=split,
         settings=sections,
-        decision_file=None if isinstance(decision, Mapping) else _absolute(decision, "decision"),
+        decision_file=None if isinstance(decision, Mapping) else _absolute(as_path(decision, "decision")),
         limit=as_number(limit, "limit"),
         only=as_words(only, "only"),
-        batch_size=as_number(batch_size, "batch_size") or 0,
+        batch_size=as_needed_number(batch_size, "batch_size"),
         device=device,
         save_audio=save_audio,
         cache=cache,
@@ -207,6 +207,7 @@ def ablate(
         UsageError: the grid or an option is wrong, or `out` holds rows of another grid, system or decision.
         DataError: `out` holds rows on other data, or weights that they need are gone.
     """
+    folder = as_needed_path(out, "out").absolute()  # a system may change the working folder
     shared = {f"system.{key}": value for key, value in as_settings(settings, "settings").items()}
     chosen = load_grid(as_path(grid, "grid"), axes=list(as_words(axes, "axes")), base=shared, baseline=baseline)
     name = system or chosen.system
@@ -214,15 +215,14 @@ def ablate(
         raise UsageError("system is missing, and the grid names none")
     config = RunConfig(
         system=name,
-        data=_absolute(data, "data"),
+        data=_absolute(as_data(data, "data", dataset)),
         dataset=dataset,
         split=split,
         limit=as_number(limit, "limit"),
         only=as_words(only, "only"),
-        batch_size=as_number(batch_size, "batch_size") or 0,
+        batch_size=as_needed_number(batch_size, "batch_size"),
         device=device,
     )
-    folder = Path(out).expanduser().absolute()  # a system may change the working folder
     result = ablate_grid(chosen, config, folder)
     write_ablation(result, folder)
     return result
@@ -252,12 +252,11 @@ def validate(
         UsageError: there is nothing at `path`, or several submissions.
         DataError: the data are missing.
     """
-    found = Path(path).expanduser()
+    found = as_needed_path(path, "path")
     check_is_one(found)
-    expected = find_expected(data=as_path(data, "data"), dataset=dataset, split=split, mixtures=None)
+    expected = find_expected(data=as_data(data, "data", dataset), dataset=dataset, split=split, mixtures=None)
     return checks.check_submission(found, expected=expected, audio=audio)
 
 
-def _absolute(path: object, name: str) -> Path | None:
-    found = as_path(path, name)
-    return None if found is None else found.resolve()
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()

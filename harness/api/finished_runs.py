@@ -5,6 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from s5eval.arguments import as_needed_number, as_needed_path, as_path
 from s5eval.frames import Run
 from s5eval.harness.comparing import pair_of_runs
 from s5eval.harness.exporting.packed_run import run_folder_of
@@ -41,7 +42,9 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
         UsageError: not a run; different data or metric versions; no mixture in common.
         DataError: a run folder is damaged.
     """
-    found = pair_of_runs.compare_runs(_folder(first), _folder(second), allow_different=allow_different)
+    found = pair_of_runs.compare_runs(
+        _folder(first, "first"), _folder(second, "second"), allow_different=allow_different
+    )
     return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
@@ -76,20 +79,20 @@ def tune(
         The decision, its cross-validated gain in dB with interval, and what changed per class.
 
     Raises:
-        UsageError: no run there; the split is forbidden; nothing to tune on.
+        UsageError: no run there; the split is forbidden; nothing to tune on; or an argument means nothing.
         DataError: a table is missing or damaged.
     """
     return tune_runs(
-        _folder(run),
-        out=None if out is None else Path(out).expanduser(),
+        _folder(run, "run"),
+        out=as_path(out, "out"),
         rule=rule,
         objective=Objective(objective, weight),
-        folds=folds,
+        folds=as_needed_number(folds, "folds"),
         shrinkage=shrinkage,
-        seed=seed,
+        seed=as_needed_number(seed, "seed"),
         allow_test=allow_test,
     )
 
 
-def _folder(run: AnyRun) -> Path:
-    return run.path if isinstance(run, Run) else run_folder_of(Path(run).expanduser())
+def _folder(run: AnyRun, name: str) -> Path:
+    return run.path if isinstance(run, Run) else run_folder_of(as_needed_path(run, name))

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s5eval.arguments import as_needed_path
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.harness.exporting.packed_run import run_folder_of
@@ -66,6 +67,8 @@ class Run:
         Raises:
             UsageError: the run has not evaluated a mixture of this name.
         """
+        if not isinstance(mixture_id, str):
+            raise UsageError(f"`mixture_id` is {mixture_id!r}, expected the id of a mixture")
         for score in self.scores:
             if score.mixture_id == mixture_id:
                 return RunMixture(self.path, score, self.record)
@@ -155,4 +158,4 @@ def read_run(path: str | PathLike[str]) -> Run:
         ...
     s5eval.data_manifests.common.errors.UsageError: nowhere is not a run folder (it has no run.json)
     """
-    return Run(run_folder_of(Path(path).expanduser()))
+    return Run(run_folder_of(as_needed_path(path, "path")))

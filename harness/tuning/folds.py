@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.words import counted
 from s5eval.metrics.arrays import Indices
 
 FOLDS = 5
@@ -39,15 +40,19 @@ def folds_of(mixtures: int, folds: int, seed: int, recordings: Recordings | None
         recordings: of the mixtures; where nothing is told nothing is taken for shared.
 
     Raises:
-        UsageError: there are fewer mixtures than parts, fewer than two parts, or a part that shares recordings with all
-            others.
+        UsageError: there are fewer mixtures than parts, fewer than two of either, a negative seed, or a part that
+            shares recordings with all others.
 
     Example:
         >>> [fold.out.tolist() for fold in folds_of(4, 2, 0, [frozenset("a"), frozenset("b"), frozenset("a"), None])]
         [[0, 2], [1, 3]]
     """
+    if mixtures < 2:
+        raise UsageError(f"{counted(mixtures, 'scored mixture')}: cross-validation tunes on some and judges on others")
     if not 2 <= folds <= mixtures:
         raise UsageError(f"`folds` is {folds}, expected 2 to {mixtures} (the number of scored mixtures)")
+    if seed < 0:
+        raise UsageError(f"`seed` is {seed}, expected a whole number, 0 or larger")
     order = np.random.default_rng(seed).permutation(np.arange(mixtures))
     heard = [names or frozenset() for names in recordings or [None] * mixtures]
     times = Counter(name for names in heard for name in names)

@@ -8,7 +8,8 @@ candidates + 1). Each is scored once, by the code that scores runs; a set of thr
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from numbers import Real
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -40,7 +41,9 @@ class Objective:
     weight: float = 0.1
 
     def __post_init__(self) -> None:
-        """Raises `UsageError` for a weight that is no finite number from 0 on."""
+        """Raises `UsageError` for another name, and for a weight that is no finite number from 0 on."""
+        if self.name not in (names := get_args(ObjectiveName)):
+            raise UsageError(f"`objective` is {self.name!r}, expected one of {', '.join(names)}")
         check_amount("weight", self.weight)
 
     def __call__(self, sums: Array) -> Array:
@@ -61,10 +64,10 @@ class Objective:
         return values[self.name]
 
 
-def check_amount(name: str, value: float) -> None:
+def check_amount(name: str, value: Any) -> None:
     """Raises `UsageError` unless the value called `name` is a finite number from 0 on."""
-    if not (np.isfinite(value) and value >= 0):
-        raise UsageError(f"`{name}` is {value}, expected a finite number, 0 or larger")
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
+        raise UsageError(f"`{name}` is {value!r}, expected a finite number, 0 or larger")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ pytestmark = pytest.mark.usefixtures("systems_on_path")
         ({"hooks": s5eval.Hook()}, "`hooks` is one Hook, expected a list"),
         ({"data": ""}, "`data` is an empty path"),
         ({"out": ""}, "`out` is an empty path"),
+        ({"batch_size": None}, "`batch_size` is None, expected a whole number"),
+        ({"dataset": "mini"}, "`dataset=mini` is made in the cache and takes no `data`"),
     ],
 )
 def test_what_means_nothing_is_refused_before_it_runs(
@@ -83,6 +85,13 @@ def test_the_command_line_says_it_in_options(small_set: Path, tmp_path: Path, s5
         (lambda: s5eval.load_system(3), "`name` is a int"),  # type: ignore[arg-type]
         (lambda: s5eval.load_system("silence", device=None), "`device` is None"),  # type: ignore[arg-type]
         (lambda: s5eval.open_data(""), "`path` is an empty path"),
+        (lambda: s5eval.open_data("folder", dataset="mini"), "made in the cache and takes no `path`, which is folder"),
+        (lambda: s5eval.ablate(None), "`out` is None, expected a path"),  # type: ignore[arg-type]
+        (lambda: s5eval.validate(""), "`path` is an empty path"),
+        (lambda: s5eval.read_run(None), "`path` is None, expected a path"),  # type: ignore[arg-type]
+        (lambda: s5eval.compare("", "run"), "`first` is an empty path"),
+        (lambda: s5eval.compare(".", ["run"]), "`second` is a list, expected a path"),  # type: ignore[arg-type]
+        (lambda: s5eval.tune(["run"]), "`run` is a list, expected a path"),  # type: ignore[arg-type]
         (lambda: s5eval.open_data(only="m_1"), "`only` is 'm_1'"),
         (lambda: s5eval.ablate("out", axes="stages"), "`axes` is 'stages', expected a list"),
         (lambda: _separate({"max_sources": 1}), "`decision` is a dict, expected an s5eval.Decision"),

@@ -1,12 +1,24 @@
 """Runs that are there, asked from Python."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import s5eval
 
 pytestmark = pytest.mark.usefixtures("systems_on_path")
+
+_NO_TUNING: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"objective": "capi"}, "`objective` is 'capi', expected one of capi_sdri"),
+    ({"objective": "mix", "weight": "0.1"}, "`weight` is '0.1', expected a finite number"),
+    ({"folds": 2.5}, "`folds` is 2.5, expected a whole number"),
+    ({"seed": "a"}, "`seed` is 'a', expected a whole number"),
+    ({"seed": -1}, "`seed` is -1, expected a whole number, 0 or larger"),
+    ({"shrinkage": True}, "`shrinkage` is True, expected a finite number"),
+    ({"out": ""}, "`out` is an empty path"),
+)
+"""What `tune` is given, and what it says."""
 
 
 def test_tune_writes_a_decision_that_a_run_takes(staged_set: Path, tmp_path: Path) -> None:
@@ -17,3 +29,14 @@ def test_tune_writes_a_decision_that_a_run_takes(staged_set: Path, tmp_path: Pat
     assert tuned.record.decision.silence_thresholds == found.decision.silence_thresholds
     with pytest.raises(s5eval.UsageError, match="not a run folder"):
         s5eval.tune(tmp_path / "nowhere")
+    for given, message in _NO_TUNING:
+        with pytest.raises(s5eval.UsageError) as refused:
+            s5eval.tune(run, **{"out": tmp_path / "none.yaml", "folds": 2, **given})
+        assert message in str(refused.value)
+    with pytest.raises(s5eval.S5Error, match="cannot be written"):
+        s5eval.tune(run, out=tmp_path / "run" / "pairs", folds=2)
+    one = s5eval.run("staged:build", staged_set, tmp_path / "one", cache=False, limit=1)
+    with pytest.raises(s5eval.UsageError, match="1 scored mixture: cross-validation tunes on some"):
+        s5eval.tune(one)
+    with pytest.raises(s5eval.UsageError, match="`mixture_id` is 0, expected the id of a mixture"):
+        one.mixture(0)  # type: ignore[arg-type]
