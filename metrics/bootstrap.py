@@ -50,7 +50,11 @@ def bootstrap(
 
     Returns:
         Three arrays (K,). Resamples in which a denominator vanishes are left out of that metric's interval.
+
+    Raises:
+        ValueError: the tables are not (N, K), both of them.
     """
+    _check_tables(numerator=numerator, denominator=denominator)
     sums = _resampled_sums(np.hstack([numerator, denominator]), resamples, seed)
     k = numerator.shape[1]
     low, high = percentiles(_divide(sums[:, :k], sums[:, k:]), level)
@@ -74,12 +78,24 @@ def paired_bootstrap(
         resamples: see `bootstrap`.
         level: see `bootstrap`.
         seed: see `bootstrap`.
+
+    Raises:
+        ValueError: the four tables are not (N, K), all of one shape.
     """
+    (a, a_count), (b, b_count) = first, second
+    _check_tables(**{"first[0]": a, "first[1]": a_count, "second[0]": b, "second[1]": b_count})
     k = first[0].shape[1]
     sums = _resampled_sums(np.hstack([*first, *second]), resamples, seed)
     a, a_count, b, b_count = (sums[:, part * k : (part + 1) * k] for part in range(4))
     low, high = percentiles(_divide(b, b_count) - _divide(a, a_count), level)
     return Intervals(ratios(*second) - ratios(*first), low, high)
+
+
+def _check_tables(**tables: Array) -> None:
+    shapes = {name: np.shape(table) for name, table in tables.items()}
+    if len(set(shapes.values())) > 1 or any(len(shape) != 2 for shape in shapes.values()):
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"expected tables (mixtures, metrics) of one shape; got {found}")
 
 
 def _resampled_sums(columns: Array, resamples: int, seed: int) -> Array:

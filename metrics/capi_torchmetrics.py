@@ -20,6 +20,8 @@ from s5eval.metrics.sdr import pairwise_sdr
 Labels: TypeAlias = Sequence[str | None]
 """A label per row; None for a row that holds no source (padding), which is then not looked at. So does `silence`."""
 
+_CHANNELS = 4  # of a first-order Ambisonics mixture
+
 
 class CapiSDRi(Metric):
     """Mean CAPI-SDRi over all mixtures that it has been shown and for which it is defined, dB.
@@ -84,8 +86,8 @@ class CapiSDRi(Metric):
             reference_labels: likewise.
 
         Raises:
-            ValueError: numbers of mixtures, rows or samples do not fit, a label is unknown, or a sample is not
-                finite; names the mixture. Nothing of the batch is added then.
+            ValueError: numbers of mixtures, channels, rows or samples do not fit, a label is unknown or no word, or a
+                sample is not finite; names the mixture. Nothing of the batch is added then.
         """
         lengths = [len(part) for part in (estimates, references, mixtures, estimate_labels, reference_labels)]
         if len(set(lengths)) != 1:
@@ -105,6 +107,10 @@ class CapiSDRi(Metric):
         self.n_defined += len(defined)
         self.n_mixtures += len(values)
 
+    def set_dtype(self, dst_type: str | torch.dtype) -> "CapiSDRi":
+        """Sums stay float64 and counts whole, whatever is asked for: a half counts to 2,048."""
+        return self
+
     def compute(self) -> Tensor:
         """The mean, float64, dB; NaN where no mixture is defined."""
         return self.total / self.n_defined
@@ -112,7 +118,11 @@ class CapiSDRi(Metric):
     def _score(
         self, estimate: Tensor, reference: Tensor, mixture: Tensor, labels: Labels, targets: Labels
     ) -> float | None:
-        channel = _numpy(mixture)
+        channel = _numpy(mixture, "mixture")
+        if channel.ndim != 1 and (channel.ndim != 2 or len(channel) != _CHANNELS):
+            raise ValueError(
+                f"the mixture has shape {channel.shape}, expected ({_CHANNELS}, T), or (T,) of channel 0 alone"
+            )
         channel = channel[0] if channel.ndim == 2 else channel
         estimated, kept = self._present(estimate, labels, len(channel), "estimate")
         wanted, true = self._present(reference, targets, len(channel), "reference")
@@ -127,14 +137,21 @@ class CapiSDRi(Metric):
             raise ValueError(f"{len(audio)} {name} rows and {len(labels)} labels")
         rows = [k for k, label in enumerate(labels) if label not in NO_SOURCE]
         kept = [label for label in labels if label is not None and label not in NO_SOURCE]
+        for label in kept:
+            if not isinstance(label, str):
+                raise ValueError(
+                    f"the label {label!r} of an {name} is no word; expected a class, or None for no source"
+                )
         for label in kept if self.classes is not None else ():
             if label not in (known := self.classes or ()):
                 close = get_close_matches(label, known, n=1)
                 raise ValueError(f"unknown label {label!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
-        return (_numpy(audio)[rows] if rows else np.empty((0, length), np.float32)), kept
+        return (_numpy(audio, name)[rows] if rows else np.empty((0, length), np.float32)), kept
 
 
-def _numpy(samples: Tensor) -> npt.NDArray[np.floating]:
+def _numpy(samples: Tensor, name: str) -> npt.NDArray[np.floating]:
+    if not isinstance(samples, Tensor):
+        raise ValueError(f"the {name} is a {type(samples).__name__}, expected a tensor: torch.from_numpy makes one")
     samples = samples.detach().cpu()
     if not samples.is_floating_point():
         raise ValueError(f"the samples are {samples.dtype}, expected floating ones at full scale 1.0")

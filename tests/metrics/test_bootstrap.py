@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,16 @@ def test_paired_difference_recomputes_both_counts() -> None:
     result = paired_bootstrap(a, b)
     assert result.value[0] == pytest.approx(ratios(*b)[0] - ratios(*a)[0])
     assert result.low[0] < result.value[0] < result.high[0] < 0
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator"), [(np.ones(3), np.ones(3)), (np.ones((3, 1)), np.ones((4, 1))), (np.ones((3, 1)), 1.0)]
+)
+def test_tables_of_another_shape_are_refused_with_their_shapes(numerator: Any, denominator: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected tables \(mixtures, metrics\) of one shape; got numerator \(3,"):
+        bootstrap(numerator, denominator)
+    with pytest.raises(ValueError, match=r"of one shape; got first\[0\] \(3, 1\), .*second\[1\]"):
+        paired_bootstrap((np.ones((3, 1)), np.ones((3, 1))), (numerator, denominator))
 
 
 def test_a_constant_shift_has_an_interval_of_no_width() -> None:

@@ -118,6 +118,17 @@ def test_reset_forgets_and_forward_gives_the_value_of_the_batch() -> None:
     assert metric.compute().item() == pytest.approx(float(np.mean(values(second))), abs=1e-12)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.float32])
+def test_sums_and_counts_stay_exact_whatever_the_type(kind: Any) -> None:
+    shown = scenes(12, seed=4)
+    metric = CapiSDRi().set_dtype(kind)
+    show(metric, shown)
+    assert (metric.total.dtype, metric.n_defined.dtype) == (torch.float64, torch.int64)
+    assert metric.compute().item() == pytest.approx(float(np.mean(values(shown))), abs=1e-12)
+    metric.reset()
+    assert (metric.total.dtype, metric.n_mixtures.dtype) == (torch.float64, torch.int64)
+
+
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floating_types_and_gradients_are_taken(kind: Any) -> None:
     scene = scenes(4, seed=3)[3]
@@ -142,6 +153,9 @@ def test_what_does_not_fit_is_refused_by_mixture_and_adds_nothing() -> None:
         ("expected as many of each", [], {"estimate_labels": [[]]}),
         ("mixture 1 of the batch: lengths differ", [[none, one[:, 1:]], [one, none], mixture], {}),
         ("NaN or infinite samples in estimate 0", [[none, one * torch.nan], [one, none], mixture], {}),
+        ("mixture 1 of the batch: the label 3 of an estimate is no word", [], {"estimate_labels": [[], [3]]}),
+        (r"the mixture has shape \(2, 400\), expected \(4, T\)", [[none, one], [one, none], [mixture, mixture]], {}),
+        ("the estimate is a ndarray, expected a tensor", [[none, one.numpy()], [one, none], mixture], {}),
         ("expected floating ones", [[none, one.int()], [one, none], mixture], {}),
     ]
     for message, arrays, change in cases:
