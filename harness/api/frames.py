@@ -45,18 +45,19 @@ class Run:
         self.scores: tuple[MixtureScore, ...] = tuple(line.score for line in self._lines)
 
     def __repr__(self) -> str:
-        from s5eval.harness.report.table import data_name
+        from s5eval.harness.report.table import data_name, predicted
 
         summary = self.summary
         about = f"{summary.system} on {data_name(summary)}"
-        counts = f"{summary.n_scored} of {summary.n_expected} mixtures scored"
+        number, what = (summary.n_scored, "scored") if predicted(summary) is None else (summary.n_predicted, "answered")
+        counts = f"{number} of {summary.n_expected} mixtures {what}"
         return f"<Run {self.path}: {about}, {counts}, {summary.status}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: headline and marks, the table with intervals and bounds, where the decibels went."""
         from s5eval.harness.report.notebook import run_html
 
-        return run_html(self.summary)
+        return run_html(self.summary, self.record.findings)
 
     def mixture(self, mixture_id: str) -> RunMixture:
         """One mixture of the run: its score, and in a notebook its sounds and their spectrograms.
@@ -81,11 +82,12 @@ class Run:
 
         Columns: `status` (scored, predicted, failed); `capi_sdri`, `capi_sdri_optimal` (with the SDRi-optimal pairing,
         where that differs), `ca_sdri`, `zero_floor`, `gain_floor`, dB; `n_references`, `n_estimates`, `n_entries`,
-        `tp`, `fp`, `fn`, counts; `exact`; `bound_…`, dB: CAPI-SDRi with right `labels` and decisions, the what-if
-        values `oracle_labels`, `oracle_count`, `oracle_silence` (the last two NA where no candidate has a silence
-        probability), and the bounds; `loss_…`, dB of this mixture by kind;
+        `tp`, `fp`, `fn`, counts; `exact`, every label right and no more; `bound_…`, dB: CAPI-SDRi with right `labels`
+        and decisions, the what-if values `oracle_labels`, `oracle_count`, `oracle_silence` (the last two NA where no
+        candidate has a silence probability), and the bounds; `loss_…`, dB of this mixture by kind;
         with secondary metrics `casa_…` and `bss_…`, dB; `capi_sdri_as_written`, dB, and `clipped_samples` of the
-        16-bit files; `seconds` of the system; `flags`, separated by spaces; `error`.
+        16-bit files; `seconds` of the system; `flags`, separated by spaces (as `mixtures["flags"]`: every DataFrame has
+        a `.flags` of its own); `error`. `ca_sdri` is the ranking metric of 2025.
         """
         return mixture_frame(self.scores)
 
@@ -122,8 +124,9 @@ class Run:
         """One row per value of the summary.
 
         Columns: `group` (`all`, `bound`, `secondary`, and slices: `targets`, `class`, `snr`, …); `name`
-        within the group; `metric`; `unit`, dB or %; `value`, `ci_low`, `ci_high` (95 %); `n` mixtures that belong to
-        it, `n_defined` of them with a value.
+        within the group; `metric`: those of the table, `capi_sdri_zero_floor`, `capi_sdri_gain_floor`, `ca_sdri`, of a
+        class `sdri` (mean of its entries, 0 dB for one without a partner), `precision`, `recall`; `unit`, dB or %;
+        `value`, `ci_low`, `ci_high` (95 %); `n` mixtures that belong to it, `n_defined` of them with a value.
         """
         return slice_frame(self.summary)
 

@@ -29,9 +29,13 @@ from s5eval.harness.report.text import number, typeset, typeset_number
 _HEADINGS = ("", "CAPI-SDRi, dB", "zero floor, dB", "mixture acc., %", "source acc., %", "n (defined)")
 
 
-def run_html(summary: Summary) -> str:
+def run_html(summary: Summary, findings: Sequence[str] = ()) -> str:
     """A run: its headline with every mark, who decided, the table with bounds, what is in no number of it and why, and
     where the decibels went.
+
+    Args:
+        summary: of the run.
+        findings: about its files, as `run.json` has them; empty: they are counted alone.
     """
     rows = [_metrics_row(shown_name(summary), summary.metrics, "system", summary.metrics["capi_sdri_zero_floor"])]
     if summary.n_scored:
@@ -39,8 +43,13 @@ def run_html(summary: Summary) -> str:
     parts = [paragraph(headline(summary))]
     parts += [paragraph(f"decision: {summary.decided_by}")] if summary.decided_by else []
     parts += [paragraph(found) if (found := predicted(summary)) else _table(_HEADINGS, rows)]
-    footnotes = (undefined_lines, failure_lines, finding_lines, flag_lines)
-    parts += [paragraph(line) for lines in footnotes for line in lines(summary)]
+    lines = [
+        *undefined_lines(summary),
+        *failure_lines(summary),
+        *finding_lines(summary, findings),
+        *flag_lines(summary),
+    ]
+    parts += [paragraph(line) for line in lines]
     parts += [waterfall_of(summary.decomposition)] if summary.decomposition is not None else []
     return framed("".join(parts))
 

@@ -101,6 +101,15 @@ def test_a_mixture_that_is_not_there_is_named(tmp_path: Path, make_tables: Table
         face.read_run(tmp_path / "run").mixture("m_003")
 
 
+def test_files_that_belong_to_no_mixture_are_named(small_set: Path, tmp_path: Path) -> None:
+    wavs = shutil.copytree(small_set / "oracle_target", tmp_path / "wavs")
+    shutil.copy(next(wavs.iterdir()), wavs / "nobody_0_Speech.wav")
+    html = face.run("folder", small_set, tmp_path / "run", settings={"path": str(wavs)})._repr_html_()
+    Balanced(html)
+    assert "1 orphan" in html
+    assert "nobody_0_Speech.wav" in html
+
+
 @pytest.mark.usefixtures("systems_on_path")
 def test_failed_mixtures_and_missing_references_are_told_of(small_set: Path, tmp_path: Path) -> None:
     shutil.copytree(small_set / "soundscape", tmp_path / "noref" / "soundscape")
@@ -108,6 +117,7 @@ def test_failed_mixtures_and_missing_references_are_told_of(small_set: Path, tmp
     html = bare._repr_html_()
     Balanced(html)
     assert "CAPI-SDRi is undefined: " in html
+    assert ", 5 of 5 mixtures answered, complete" in repr(bare)
     html = bare.mixture("m_1")._repr_html_()
     assert "not scored: there are no references" in html and "assigned to no reference" not in html
     failed = face.run("staged:build", small_set, tmp_path / "failed", settings={"fail": "m_2"})
