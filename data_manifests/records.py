@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from s5eval.data_manifests.audio import (
     read_stored_blocks,
 )
 from s5eval.data_manifests.common.cache import file_sha256
+from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.conditions import Conditions
 
 SAMPLE_RATE = 32_000
@@ -26,6 +28,32 @@ MIXTURE_CHANNELS = 4
 """First-order Ambisonics: W, Y, Z, X (ACN order); channel 0 is the omnidirectional one that scores refer to."""
 
 Audio = npt.NDArray[np.float32]
+
+_Samples = TypeVar("_Samples", Audio, StoredSamples)
+
+_LOUDEST = 100.0  # times full scale: samples of floats may exceed 1, but not by 40 dB
+
+
+def scale_problem(peak: float) -> str | None:
+    """What is wrong with mixtures and references that peak at so many times full scale; None: nothing.
+
+    >>> scale_problem(1.5) is None
+    True
+    """
+    if peak <= _LOUDEST:
+        return None
+    return (
+        f"peaks at {peak:.0f} times full scale, expected about 1 at most: integers written as float? Divide them by "
+        "what full scale is, as 32768 of 16 bits"
+    )
+
+
+def _at_scale(samples: _Samples, path: Path) -> _Samples:
+    """The samples; refuses what a system would hear as another scene, and a score as another mixture."""
+    peak = max(samples.max(), -samples.min()) if samples.dtype.kind == "f" and samples.size else 0.0
+    if problem := scale_problem(float(peak)):
+        raise AudioError(f"{path}: {problem}", rule="scale")
+    return samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +71,10 @@ class Mixture:
         """The recording, float32 (4, T), full scale 1.0.
 
         Raises:
-            AudioError: the file cannot be read, or has another rate or channel count, or is not finite.
+            AudioError: the file cannot be read, or has another rate or channel count, or is not finite; or it is no
+                audio at full scale 1.0, see `scale_problem`.
         """
-        return read_audio(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate)
+        return _at_scale(read_audio(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate), self.path)
 
     def length(self) -> int:
         """How many samples there are, as the file's header says. Raises `AudioError` as `audio` does."""
@@ -53,11 +82,13 @@ class Mixture:
 
     def channel_0(self) -> Iterator[Audio]:
         """Channel 0 in blocks of `BLOCK_FRAMES` samples, (1, t); raises `AudioError` as `audio` does."""
-        return read_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
+        blocks = read_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
+        return (_at_scale(block, self.path) for block in blocks)
 
     def stored_channel_0(self) -> Iterator[StoredSamples]:
         """`channel_0`, but 16-bit samples as int16, for sums in float64."""
-        return read_stored_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
+        blocks = read_stored_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
+        return (_at_scale(block, self.path) for block in blocks)
 
     def sha256(self) -> str:
         """Hexadecimal digest of the file's bytes: the mixture's identity in the stage store."""
@@ -110,15 +141,17 @@ class Reference:
         """The signal, float32 (T,), read into `out` if given. Raises `AudioError` as `Mixture.audio` does."""
         row = None if out is None else out[None]
         audio: Audio = read_audio(self.path, channels=1, sample_rate=self.sample_rate, out=row)[0]
-        return audio
+        return _at_scale(audio, self.path)
 
     def blocks(self) -> Iterator[Audio]:
         """The signal in blocks of `BLOCK_FRAMES` samples, (1, t); raises `AudioError` as `audio` does."""
-        return read_blocks(self.path, channels=1, sample_rate=self.sample_rate)
+        blocks = read_blocks(self.path, channels=1, sample_rate=self.sample_rate)
+        return (_at_scale(block, self.path) for block in blocks)
 
     def stored_blocks(self) -> Iterator[StoredSamples]:
         """`blocks`, but 16-bit samples as int16, for sums in float64."""
-        return read_stored_blocks(self.path, channels=1, sample_rate=self.sample_rate)
+        blocks = read_stored_blocks(self.path, channels=1, sample_rate=self.sample_rate)
+        return (_at_scale(block, self.path) for block in blocks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,12 @@ from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.listing import not_a_file
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.naming import MixtureIds, likely_name
-from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Scene, scale_problem
 from s5eval.data_manifests.sets.material import MATERIAL, scenes_ordered
 from s5eval.data_manifests.synthesis.write import list_records, read_record
 
 MIXTURE_SAMPLES = 10 * SAMPLE_RATE
 """Length of every mixture of the official sets and of `mini`."""
-
-_LOUDEST = 100.0  # times full scale; a float file may exceed 1, but not by 40 dB
 
 
 def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
@@ -254,8 +252,8 @@ def read_whole(path: Path, *, channels: int | None = None, rate: int | None = No
             length += block.shape[1]
             peak = max(peak, float(np.abs(block).max()))
         samples = length
-        if peak > _LOUDEST:
-            add("scale", f"peaks at {peak:.0f} times full scale: integers written as float? expected about 1 at most")
+        if problem := scale_problem(peak):
+            add("scale", problem)
     except soundfile.SoundFileError as error:
         add("unreadable", f"cannot be read as audio: {str(error).partition(': ')[2] or error}")
     except AudioError as error:

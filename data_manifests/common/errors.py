@@ -24,7 +24,7 @@ class DataError(S5Error):
     exit_code: ClassVar[int] = 3
 
 
-AudioRule = Literal["unreadable", "empty", "truncated", "non-finite"]
+AudioRule = Literal["unreadable", "empty", "truncated", "non-finite", "scale"]
 """What can be wrong with an audio file, as `s5eval data verify` names it."""
 
 

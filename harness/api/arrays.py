@@ -5,14 +5,14 @@ torch is never imported here: a tensor can only come from somebody who has impor
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import label_problem
-from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, scale_problem
 from s5eval.systems.interface import Estimate
 
 if TYPE_CHECKING:
@@ -90,9 +90,17 @@ def _numpy(array: Array, name: str) -> npt.NDArray[Any]:
     return array
 
 
+def _at_scale(samples: npt.NDArray[np.floating], name: str) -> npt.NDArray[np.floating]:
+    if problem := scale_problem(float(np.abs(samples).max(initial=0.0))):
+        raise DataError(f"{name} {problem}")
+    return samples
+
+
 def as_foa(mixture: Array) -> npt.NDArray[np.float32]:
-    """A first-order Ambisonics recording, float32 (4, T). Raises as `as_waveform`, and where the shape is another."""
-    samples = as_waveform(mixture, "mixture")
+    """A first-order Ambisonics recording, float32 (4, T). Raises as `as_waveform`, and where the shape is another, or
+    the scale (`scale_problem`).
+    """
+    samples = _at_scale(as_waveform(mixture, "mixture"), "mixture")
     if samples.ndim != 2 or samples.shape[0] != MIXTURE_CHANNELS or samples.shape[1] == 0:
         raise DataError(f"mixture has shape {samples.shape}, expected ({MIXTURE_CHANNELS}, T){_turned(samples)}")
     return np.ascontiguousarray(samples, np.float32)
@@ -100,7 +108,7 @@ def as_foa(mixture: Array) -> npt.NDArray[np.float32]:
 
 def as_channel_0(mixture: Array) -> npt.NDArray[np.floating]:
     """Channel 0 (T,) of a recording (4, T), or itself where it is mono. Raises as `as_foa`."""
-    samples = as_waveform(mixture, "mixture")
+    samples = _at_scale(as_waveform(mixture, "mixture"), "mixture")
     if samples.ndim == 1 and len(samples):
         return samples
     if samples.ndim != 2 or samples.shape[0] not in (1, MIXTURE_CHANNELS) or samples.shape[1] == 0:
@@ -112,17 +120,20 @@ def as_channel_0(mixture: Array) -> npt.NDArray[np.floating]:
     return channel
 
 
-def as_sources(sources: LabelledAudio, name: str, *, length: int) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+def as_sources(
+    sources: LabelledAudio, name: Literal["estimates", "references"], *, length: int
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
     """Labels and waveforms (N, T) of labelled sources, in their order, in float32 as the official evaluator has them.
 
     Args:
         sources: see `LabelledAudio`; empty where nothing is heard.
-        name: what errors call them: `estimates` or `references`.
+        name: what they are. Estimates may have any scale: one that is far above the references' is flagged.
         length: T, of the mixture.
 
     Raises:
         UsageError: not labelled waveforms at all; see `as_waveform`.
-        DataError: a label is not one of the 18 classes (the closest is named), or a waveform has another shape.
+        DataError: a label is not one of the 18 classes (the closest is named), or a waveform has another shape;
+            or a reference another scale (`scale_problem`).
     """
     labels: list[str] = []
     rows: list[npt.NDArray[np.float32]] = []
@@ -138,6 +149,8 @@ def as_sources(sources: LabelledAudio, name: str, *, length: int) -> tuple[tuple
         if len(samples) != length:
             raise DataError(f"{where} has {len(samples)} samples, the mixture has {length}")
         labels.append(label)
+        if name == "references":
+            _at_scale(samples, where)
         rows.append(samples.astype(np.float32, copy=False))
     return tuple(labels), np.stack(rows) if rows else np.empty((0, length), np.float32)
 

@@ -143,6 +143,21 @@ def test_integers_written_as_float_are_flagged(small_set: Path, tmp_path: Path, 
     assert [finding["file"] for finding in checked if finding["rule"] == "scale"] == [str(reference)]
 
 
+@pytest.mark.parametrize("file", ["soundscape/m_1.wav", "oracle_target/m_1_0_Speech.wav"])
+def test_a_set_of_integers_written_as_float_fails_by_name(
+    small_set: Path, tmp_path: Path, s5eval: Call, file: str
+) -> None:
+    """A mixture 90 dB too loud gave `oracle-gain` 98 dB without a word, and a system another scene to hear."""
+    samples, _ = soundfile.read(small_set / file)
+    soundfile.write(small_set / file, samples * 3.0, RATE, subtype="FLOAT")
+    options = ("run", "--system", "oracle-gain", "--data", small_set)
+    assert s5eval(*options, "--out", tmp_path / "loud").code == 0, "floats may exceed full scale"
+    soundfile.write(small_set / file, samples * 32768, RATE, subtype="FLOAT")
+    failed = s5eval(*options, "--out", tmp_path / "failed")
+    assert failed.code == 4
+    assert f"{Path(file).name}: peaks at " in failed.out and "integers written as float?" in failed.out
+
+
 def test_the_validation_set_of_2025_is_not_made_and_says_what_to_do(
     tmp_path: Path, make_set: Call, s5eval: Call
 ) -> None:

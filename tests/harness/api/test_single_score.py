@@ -110,11 +110,13 @@ def wrong(signals: dict[str, Any]) -> list[tuple[type[s5eval.S5Error], str, dict
         (s5eval.UsageError, r"estimates\[0\] is a ndarray", {"estimates": [speech]}),
         (s5eval.UsageError, "the label is a int", {"estimates": [(3, speech)]}),
         (s5eval.UsageError, "holds complex64", {"estimates": {"Speech": speech.astype(np.complex64)}}),
+        (s5eval.DataError, "mixture peaks at .* integers written as float", {"mixture": foa * 32768}),
+        (s5eval.DataError, r"references\['Speech'\] peaks at", {"references": {"Speech": speech * 32768}}),
         (s5eval.UsageError, "holds int64", {"estimates": {"Speech": speech.astype(np.int64)}}),
     ]
 
 
-@pytest.mark.parametrize("case", range(17))
+@pytest.mark.parametrize("case", range(19))
 def test_what_is_wrong_is_named(signals: dict[str, Any], case: int) -> None:
     kind, message, change = wrong(signals)[case]
     right = {"estimates": {}, "references": {"Speech": signals["speech"]}, "mixture": signals["foa"]}
@@ -123,7 +125,7 @@ def test_what_is_wrong_is_named(signals: dict[str, Any], case: int) -> None:
 
 
 def test_the_table_of_wrong_arguments_is_whole(signals: dict[str, Any]) -> None:
-    assert len(wrong(signals)) == 17
+    assert len(wrong(signals)) == 19
 
 
 def test_a_gradient_is_refused_where_it_is_and_taken_after_detach(signals: dict[str, Any]) -> None:
