@@ -67,6 +67,11 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.scenes)
 
+    def __repr__(self) -> str:
+        part = "" if len(self.scenes) == len(self.all_ids) else f" of {len(self.all_ids)}"
+        references = "with" if self.has_references else "without"
+        return f"<Manifest of {self.root}: {len(self.scenes)}{part} mixtures, {references} references>"
+
     def part(self, first: int, step: int) -> "Manifest":
         """Every so many scenes from the given one on, as a manifest of their own."""
         scenes, digests = self.scenes[first::step], self.digests[first::step]

@@ -94,6 +94,11 @@ class Ablation:
     rows: tuple[AblationRow, ...]
     bounds: tuple[AblationRow, ...]
 
+    def __repr__(self) -> str:
+        about = "" if self.about is None else f" of {self.about.system}"
+        rows = ", ".join(row.name if row.error is None else f"{row.name} (failed)" for row in self.rows)
+        return f"<Ablation{about}, {len(self.rows)} rows: {rows}; differences to {self.baseline}>"
+
     @property
     def exit_code(self) -> int:
         """0, or 4 when a row, or a mixture of one, failed."""

@@ -14,7 +14,7 @@ from s5eval.harness.record.run_record import Facts, RunRecord
 from s5eval.harness.record.same_data import is_part, same_data_of_runs
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import data_name
-from s5eval.harness.report.text import number
+from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.scoring.columns import Column, all_columns
 from s5eval.harness.scoring.decomposition import ORACLES, TERMS, decompose_run
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference, paired_differences
@@ -82,6 +82,13 @@ class PairOfRuns:
     changes: tuple[tuple[str, float], ...]
     decomposition: Mapping[str, TermDifference] | None
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        found = self.differences["metrics", GATE_METRIC]
+        gain = number_and_interval(found.delta, found.ci_low, found.ci_high, 3, signed=True)
+        warned = f", {counted(len(self.warnings), 'warning')}" if self.warnings else ""
+        both = f"{self.second.path} minus {self.first.path}, {counted(self.n, 'mixture')}{warned}"
+        return f"<Comparison of {both}: CAPI-SDRi {gain} dB>"
 
     def by_group(self, group: str) -> list[tuple[str, Difference]]:
         """Part and difference of a group of slices or conditions: of CAPI-SDRi, of `class` of its SDRi."""

@@ -176,8 +176,8 @@ class DataFacts:
 
     manifest_sha256: str
     manifest_sizes_sha256: str | None = None
-    mixtures: tuple[str, ...]
-    mixture_digests: tuple[str, ...] | None = None
+    mixtures: tuple[str, ...] = field(repr=False)
+    mixture_digests: tuple[str, ...] | None = field(default=None, repr=False)
 
 
 def manifest_facts(manifest: "Manifest") -> DataFacts:

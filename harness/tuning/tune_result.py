@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.text import number_and_interval
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.tuning.threshold_table import Objective, ObjectiveName
 from s5eval.metrics.arrays import Array
@@ -42,6 +44,12 @@ class TuneResult:
     n_mixtures: int
     n_left_out: int
     n_known: int = 0
+
+    def __repr__(self) -> str:
+        found = "expected score" if self.by_expected_score else "thresholds"
+        gain = number_and_interval(self.gain["value"], self.gain["ci_low"], self.gain["ci_high"], 3, signed=True)
+        mixtures = counted(self.n_mixtures, "mixture")
+        return f"<TuneResult, {found} of {mixtures}: CAPI-SDRi {gain} dB in cross-validation; see .decision>"
 
     @property
     def by_expected_score(self) -> bool:

@@ -1,5 +1,6 @@
 """Whole runs from Python: the commands' functions, with paths as words and runs as objects."""
 
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("systems_on_path")
 def test_open_data_gives_scenes_with_lazy_audio(small_set: Path) -> None:
     data = s5eval.open_data(str(small_set), limit=3)
     assert len(data) == 3
+    assert repr(data) == f"<Manifest of {small_set}: 3 of 5 mixtures, with references>"
     assert [scene.mixture.id for scene in data] == ["m_1", "m_10", "m_2"]
     scene = list(data)[2]
     assert scene.labels == ("Cough", "Pour")
@@ -32,6 +34,8 @@ def test_run_compare_and_continue(small_set: Path, tmp_path: Path) -> None:
     found = s5eval.compare(first, tmp_path / "b")
     difference = found.differences["metrics", "source_accuracy"]
     assert (difference.first, found.fixed) == (0.0, ("m_1",))
+    assert re.fullmatch(rf"<Comparison of {tmp_path}/b minus {tmp_path}/a, 5 mixtures.*: CAPI-SDRi .* dB>", repr(found))
+    assert "m_10" not in repr(first.record)
     again = s5eval.run("silence", small_set, tmp_path / "a", go_on=True)
     assert again.summary == first.summary
     with pytest.raises(s5eval.UsageError, match="the options differ"):
@@ -58,6 +62,7 @@ def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None
     found = s5eval.ablate(tmp_path / "out", grid=grid, system="plugins:build", data=small_set)
     assert [row.name for row in found.rows] == ["one", "two"]
     assert found.rows[1].delta["source_accuracy"].value < 0
+    assert repr(found) == "<Ablation of plugins:build, 2 rows: one, two; differences to one>"
     assert (tmp_path / "out" / "table.md").is_file()
     assert s5eval.read_run(tmp_path / "out" / "rows" / "two").summary.n_scored == 5
 
