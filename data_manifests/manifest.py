@@ -266,7 +266,8 @@ def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[st
         if dataset is not None:
             plain = "; it holds soundscape/ itself: leave `dataset` out" if (root / "soundscape").is_dir() else ""
             raise DataError(f"{root} holds no split of {dataset} ({example}){plain}")
-        raise DataError(f"{root} holds neither soundscape/ nor an official split ({example})")
+        above = f"; did you mean {root.parent}?" if (root.parent / "soundscape").is_dir() else ""
+        raise DataError(f"{root} holds neither soundscape/ nor an official split ({example}){above}")
     matching = [(owner, split) for owner, split in there if split.name == name]
     if len(matching) == 1:
         return matching[0]

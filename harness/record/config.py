@@ -117,7 +117,7 @@ class RunConfig:
         if self.batch_size < 1:
             raise UsageError(f"`batch_size` is {self.batch_size}, expected at least 1")
         if self.workers is not None and self.workers < 0:
-            raise UsageError(f"`workers` is {self.workers}, expected a number from 1, or auto")
+            raise UsageError(f"`workers` is {self.workers}, expected a number from 1, or 0 for as many as pay")
         if self.engine not in ("processes", "ray"):
             raise UsageError(f"`engine` is {self.engine!r}, expected processes or ray")
         if self.engine == "ray" and not self.workers:

@@ -66,6 +66,8 @@ def test_missing_and_empty_folders_are_data_errors(tmp_path: Path) -> None:
     (tmp_path / "soundscape").mkdir()
     with pytest.raises(DataError, match=r"holds no \.wav or \.flac file"):
         open_manifest(tmp_path)
+    with pytest.raises(DataError, match=f"did you mean {tmp_path}\\?"):
+        open_manifest(tmp_path / "soundscape")
 
 
 def test_filters_keep_order_and_refuse_unknown_ids(small_set: Path) -> None:

@@ -290,7 +290,8 @@ def test_a_missing_or_renamed_folder_of_wavs_is_said_before_what_follows_from_it
 def test_a_file_of_answers_that_lists_nothing_is_said_before_what_follows_from_it(
     content: Files, pack: Pack, expected: Expected
 ) -> None:
-    for text in (b"[]", b"{"):
+    none = b'{"nparams": 1, "probabilities": [], "config": {}}'
+    for text in (none, b"[]", b"{"):
         first, *others = check_submission(pack({**content, EVAL: text}), expected=expected).findings
         assert first.file == EVAL and first.rule in ("json-schema", "json-invalid")
         rules = [other.rule for other in others]
