@@ -9,6 +9,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.listing import is_hidden, refuse_absent
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.data_manifests.records import Scene
@@ -68,9 +69,9 @@ class Manifest:
         return len(self.scenes)
 
     def __repr__(self) -> str:
-        part = "" if len(self.scenes) == len(self.all_ids) else f" of {len(self.all_ids)}"
-        references = "with" if self.has_references else "without"
-        return f"<Manifest of {self.root}: {len(self.scenes)}{part} mixtures, {references} references>"
+        whole = counted(len(self.all_ids), "mixture")
+        part = "" if len(self.scenes) == len(self.all_ids) else f"{len(self.scenes)} of "
+        return f"<Manifest of {self.root}: {part}{whole}, {'with' if self.has_references else 'without'} references>"
 
     def part(self, first: int, step: int) -> "Manifest":
         """Every so many scenes from the given one on, as a manifest of their own."""

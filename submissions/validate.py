@@ -259,6 +259,9 @@ class _Checks:
         file = f"{self.top}{EVAL_RESULTS}"
         if not (expected.told or expected.official):
             check_eval_count(listed, self.note_on(file))
+        noted = any((entry.rule, entry.file) == ("json-schema", file) for entry in self.findings)
+        if not listed.mixtures and (self.outputs or expected.ids) and not noted:
+            self.note("json-schema", file, "`probabilities` is empty, expected every mixture, also a silent one")
         if expected.ids is not None:
             for id_ in sorted(expected.ids - listed.mixtures):
                 self.note("soundscape-missing", file, f"the mixture {id_!r} is not listed, not even without outputs")

@@ -147,7 +147,7 @@ def test_two_processes_do_not_load_into_one_folder_at_once(server: Server, tmp_p
             refused.append(str(caught.value))
 
     assert load(server, tmp_path, progress=meanwhile)[0].read_bytes() == AUDIO
-    assert f"{tmp_path}: another process is loading a record into it; wait for it" in refused[0]
+    assert f"{tmp_path}: another process is loading a record into it; wait for or end it" in refused[0]
     assert [path.name for path in tmp_path.iterdir()] == ["audio.bin"]
     assert len(server.asked) == 1
 
