@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.footnotes import FLAG_NOTES
+from s5eval.harness.report.table import data_name
 from s5eval.harness.report.templates import templates_of
 from s5eval.harness.report.text import ABSENT, typeset_interval, typeset_number
 
@@ -20,7 +21,7 @@ _NAME = 80
 def make_environment() -> Environment:
     """What pages are made with."""
     environment = templates_of("s5eval.harness.view", "templates", finalize=_settle)
-    environment.filters |= {"number": shown, "interval": interval, "short": short, "markup": Markup}
+    environment.filters |= {"number": shown, "interval": interval, "short": short, "markup": Markup, "data": data_name}
     environment.globals |= {"absent": ABSENT, "flag_notes": FLAG_NOTES}
     return environment
 

@@ -270,6 +270,13 @@ def test_flags_are_explained_wherever_they_stand(copied: Made, browse: Browse, s
     assert f"silent-estimate:1 {line}" in text_of(client.get("/mixture", params={**asked, "id": "m_1"}).text)
 
 
+def test_a_run_is_on_the_data_that_tables_name(made: Made, browse: Browse) -> None:
+    """A plain folder is its own data set and split, which pages called folder/folder."""
+    text = text_of(browse(made.runs).get("/run", params={"run": key(made.staged)}).text)
+    about = json.loads((made.staged / "run.json").read_text())["about"]
+    assert f"on folder {about['folder']}" in text and "folder/folder" not in text
+
+
 def test_findings_about_files_stand_on_the_page_of_the_run(copied: Made, browse: Browse) -> None:
     edit_record(copied.scored / "run.json", findings=["warning: stray.wav: no mixture [orphan]"])
     edit_record(copied.scored / "summary.json", findings={"orphan": 1})
