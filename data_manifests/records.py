@@ -56,6 +56,10 @@ def _at_scale(samples: _Samples, path: Path) -> _Samples:
     return samples
 
 
+def _each_at_scale(blocks: Iterator[_Samples], path: Path) -> Iterator[_Samples]:
+    return (_at_scale(block, path) for block in blocks)
+
+
 @dataclass(frozen=True, slots=True)
 class Mixture:
     """A first-order Ambisonics recording: all that a system ever sees.
@@ -83,12 +87,12 @@ class Mixture:
     def channel_0(self) -> Iterator[Audio]:
         """Channel 0 in blocks of `BLOCK_FRAMES` samples, (1, t); raises `AudioError` as `audio` does."""
         blocks = read_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
-        return (_at_scale(block, self.path) for block in blocks)
+        return _each_at_scale(blocks, self.path)
 
     def stored_channel_0(self) -> Iterator[StoredSamples]:
         """`channel_0`, but 16-bit samples as int16, for sums in float64."""
         blocks = read_stored_blocks(self.path, channels=MIXTURE_CHANNELS, sample_rate=self.sample_rate, only=0)
-        return (_at_scale(block, self.path) for block in blocks)
+        return _each_at_scale(blocks, self.path)
 
     def sha256(self) -> str:
         """Hexadecimal digest of the file's bytes: the mixture's identity in the stage store."""
@@ -146,12 +150,12 @@ class Reference:
     def blocks(self) -> Iterator[Audio]:
         """The signal in blocks of `BLOCK_FRAMES` samples, (1, t); raises `AudioError` as `audio` does."""
         blocks = read_blocks(self.path, channels=1, sample_rate=self.sample_rate)
-        return (_at_scale(block, self.path) for block in blocks)
+        return _each_at_scale(blocks, self.path)
 
     def stored_blocks(self) -> Iterator[StoredSamples]:
         """`blocks`, but 16-bit samples as int16, for sums in float64."""
         blocks = read_stored_blocks(self.path, channels=1, sample_rate=self.sample_rate)
-        return (_at_scale(block, self.path) for block in blocks)
+        return _each_at_scale(blocks, self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ The split ships as metadata only (`dev_set/metadata/valid.json`); its audio is s
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.digests import content_digests
-from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.known import VALID_LISTING
@@ -23,26 +24,32 @@ from s5eval.data_manifests.synthesis.write import Subtype, default_workers, writ
 
 @dataclass(frozen=True, slots=True)
 class MetadataScene:
-    """A scene described by a metadata file; `root` is what the paths in it are relative to."""
+    """A scene described by a metadata file.
+
+    Attributes:
+        id: the mixture id.
+        path: of the metadata.
+        root: what the paths in it are relative to.
+        digests: of the files that it is made from, in order of their names; empty where they are not known yet.
+    """
 
     id: str
     path: Path
     root: Path
+    digests: tuple[str, ...] = ()
 
     def content(self) -> bytes:
         """The metadata, where their files are, and the digests of these: a recording or room that was replaced since
         gives another scene.
 
         Raises:
-            DataError: the metadata file cannot be read, or is none.
+            DataError: the metadata file cannot be read.
         """
         try:
             text = self.path.read_bytes()
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read as scene metadata: {error.strerror or error}") from error
-        files = files_of_scene(read_metadata(self.path), self.root)
-        digests = content_digests(files)
-        return b"\0".join([str(self.root.resolve()).encode(), text, *(digests[file].encode() for file in files)])
+        return b"\0".join([str(self.root.resolve()).encode(), text, *(digest.encode() for digest in self.digests)])
 
     def make(self) -> SynthesizedScene:
         """The scene's audio.
@@ -62,6 +69,16 @@ class MetadataScene:
             return synthesize(metadata, self.root)
         except DataError as error:
             raise type(error)(f"{self.path}: {error}") from error
+
+
+def _with_digests(scenes: Iterable[MetadataScene]) -> list[MetadataScene]:
+    """The scenes with their digests, asked for once for all of them: they share rooms, backgrounds and recordings."""
+    scenes, files = list(scenes), {}
+    for scene in scenes:
+        with suppress(S5Error):  # making it says what is wrong
+            files[scene] = files_of_scene(read_metadata(scene.path), scene.root)
+    digests = content_digests(sorted(set().union(*files.values())))
+    return [replace(scene, digests=tuple(digests[file] for file in files.get(scene, ()))) for scene in scenes]
 
 
 def synthesize_files(
@@ -95,7 +112,7 @@ def synthesize_files(
         if path.stem in by_stem:
             raise UsageError(f"{path} and {by_stem[path.stem]} would both be written as {path.stem}.wav")
         by_stem[path.stem] = path
-    jobs = [MetadataScene(stem, path, root) for stem, path in by_stem.items()]
+    jobs = _with_digests(MetadataScene(stem, path, root) for stem, path in by_stem.items())
     processes = default_workers() if workers is None else workers
     write_scenes(jobs, out, subtype=subtype, workers=processes, progress=progress)
     return out
@@ -135,7 +152,7 @@ class OfficialValid:
         Raises:
             DataError: metadata or a file that a scene needs is missing or unusable.
         """
-        jobs = [scene for scene in self.scenes[:count] if not only or scene.id in only]
+        jobs = _with_digests(scene for scene in self.scenes[:count] if not only or scene.id in only)
         processes = default_workers() if workers is None else workers
         write_scenes(jobs, self.folder, subtype="FLOAT", workers=processes, progress=progress)
         return self.folder

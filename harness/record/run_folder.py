@@ -135,9 +135,9 @@ class RunFolder:
         """
         if record.status == "running":
             try:
-                for derived in [self.path / "summary.json", *self.path.glob("report*.html")]:
-                    if _DERIVED.fullmatch(derived.name):
-                        derived.unlink(missing_ok=True)
+                for entry in self.path.iterdir():
+                    if _DERIVED.fullmatch(entry.name):
+                        entry.unlink(missing_ok=True)
             except OSError as error:
                 raise _unwritable(self.path, error) from error
         self._write(self.path / "run.json", record)

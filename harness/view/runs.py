@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from s5eval.data_manifests.common.digests import file_stamp
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.run_list import ListedRun, list_runs, run_folders
@@ -32,9 +33,8 @@ from s5eval.harness.view.filters import Index
 from s5eval.harness.view.growing_journal import GrowingJournal
 from s5eval.systems.decision import Decision
 
-Stamp = tuple[int, int, int]
-"""What tells one state of a file from another: inode, size, time of change; zeros where there is none."""
-
+Stamps = tuple[list[int] | None, ...]
+"""What tells one state of files from another, see `file_stamp`."""
 
 _MANY = 4_000
 """Lines; beyond, the collector of garbage takes longer than an answer may."""
@@ -138,14 +138,14 @@ class ViewedRun:
         """Read nothing yet."""
         self.key, self.path = key, path
         self._lock = threading.Lock()
-        self._stamps: tuple[Stamp, ...] = ()
+        self._stamps: Stamps = ()
         self._snapshot: Snapshot | None = None
         self._journal = GrowingJournal(path / JOURNAL)
 
     def snapshot(self) -> Snapshot:
         """The run as it stands now; the one of before where no file has changed."""
         with self._lock:
-            stamps = tuple(_stamp(self.path / name) for name in ("run.json", JOURNAL, "summary.json"))
+            stamps = tuple(file_stamp(self.path / name) for name in ("run.json", JOURNAL, "summary.json"))
             if self._snapshot is None or stamps != self._stamps:
                 self._snapshot, self._stamps = self._read(), stamps
                 if len(self._snapshot.lines) > _MANY:
@@ -222,7 +222,7 @@ class Library:
         self.folders = tuple(folders)
         self._lock = threading.Lock()
         self._runs: dict[str, ViewedRun] = {}
-        self._listed: dict[str, tuple[tuple[Stamp, ...], Listed]] = {}
+        self._listed: dict[str, tuple[Stamps, Listed]] = {}
 
     def listed(self) -> dict[str, "Listed"]:
         """Key → run, newest first. Those whose files have not changed are not read again; no line is read."""
@@ -231,7 +231,7 @@ class Library:
             paths = {path.resolve(): path for folder in self.folders if folder.is_dir() for path in run_folders(folder)}
             for path in paths.values():
                 key = key_of(path)
-                stamps = tuple(_stamp(path / name) for name in ("run.json", "summary.json"))
+                stamps = tuple(file_stamp(path / name) for name in ("run.json", "summary.json"))
                 if key not in self._listed or self._listed[key][0] != stamps:
                     self._listed[key] = stamps, _list(path)
                 found[key] = self._listed[key][1]
@@ -254,11 +254,3 @@ class Library:
 def key_of(path: Path) -> str:
     """What a run is called in addresses: the same for the same folder, and no path."""
     return hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        stat = path.stat()
-    except OSError:
-        return 0, 0, 0
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns

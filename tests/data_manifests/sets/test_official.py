@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from s5eval.data_manifests.common.digests import content_digests
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.sets import official
@@ -169,3 +171,23 @@ def test_a_scene_of_another_rate_is_not_written_as_one_of_ours(tiny_dev_set: Sim
         with pytest.raises(DataError, match=r"order\.json: config\.sr: scenes of 16000 Hz.* at 32000 Hz"):
             synthesize_files([file], root=tiny_dev_set.root, out=tmp_path / "out", workers=1)
     assert not list((tmp_path / "out" / "soundscape").iterdir())
+
+
+def test_digests_are_asked_for_once_for_all_scenes(
+    tiny_dev_set: SimpleNamespace, tmp_path: Path, private_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share folders of rooms and backgrounds, whose remembered digests were read again for every scene."""
+    asked: list[int] = []
+
+    def counting(files: Sequence[Path]) -> dict[Path, str]:
+        asked.append(len(files))
+        return content_digests(files)
+
+    monkeypatch.setattr(official, "content_digests", counting)
+    metadata = []
+    for name in ("bare", "order"):
+        metadata.append(tmp_path / f"{name}.json")
+        metadata[-1].write_text(json.dumps(tiny_dev_set.scenes[name]))
+    for _ in range(2):
+        synthesize_files(metadata, root=tiny_dev_set.root, out=tmp_path / "out", workers=1)
+    assert len(asked) == 2 and min(asked) > 2
