@@ -80,6 +80,7 @@ types: .types/s5eval  ## links that let mypy see the mapped packages under their
 
 # torch first and alone: nothing that depends on it may choose another build.
 $(STAMP): pyproject.toml constraints.txt
+	@echo "Installing the pinned packages into $(VENV), once: about 1.5 GB on disk, some minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,train,view,ray]"
