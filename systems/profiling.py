@@ -19,6 +19,8 @@ from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Mixture
 from s5eval.systems.energy import Energy
 from s5eval.systems.interface import Candidates, Stage
 
+_MUCH = 0.2  # of the seconds of all stages: what other work took of them is then said beside them
+
 
 @dataclass(frozen=True, slots=True)
 class PartCost:
@@ -50,12 +52,15 @@ class StageProfile:
         peak_mb: highest memory while it ran, in 10⁶ bytes: of the device if it is a CUDA one, else what the process
             held (networks and all).
         real_time_factor: seconds per second of audio.
+        waited: of `seconds`, those in which no thread of the process had a processor: other work on the machine, or
+            reading. None on a CUDA device, where the process waits for the device.
     """
 
     name: str
     seconds: float
     peak_mb: float
     real_time_factor: float
+    waited: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,14 @@ class Profile:
             return None
         return sum(part.macs_per_second * seconds * (part.calls or 0) for part in counted)
 
+    def held_up(self) -> str | None:
+        """What is to be said beside the seconds if more than a fifth of them went by without a processor; else None."""
+        seconds = sum(stage.seconds for stage in self.stages)
+        waited = sum(stage.waited or 0.0 for stage in self.stages)
+        if waited <= _MUCH * seconds:
+            return None
+        return f"other work held the machine up: {waited:.3g} of {seconds:.3g} s went by without a processor"
+
     def as_dict(self) -> dict[str, Any]:
         """The profile as plain types; `parameters` is that of all parts, `macs_per_second` that of the whole system."""
         return {
@@ -127,11 +140,13 @@ def time_stages(stages: Sequence[Stage], device: torch.device, seconds: float) -
             spent, peak = [], 0.0
             for _ in range(2):
                 with _peak_memory(device) as memory:
-                    start = time.perf_counter()
+                    start, computed = time.perf_counter(), time.process_time()
                     results = list(stage.run([mixture], inputs))
-                    spent.append(time.perf_counter() - start)
+                    wall, computed = time.perf_counter() - start, time.process_time() - computed
+                    spent.append((wall, None if device.type == "cuda" else max(0.0, wall - computed)))
                 peak = max(peak, memory[0])
-            yield StageProfile(stage.name, min(spent), peak / 1e6, min(spent) / seconds)
+            fastest, waited = min(spent, key=lambda times: times[0])
+            yield StageProfile(stage.name, fastest, peak / 1e6, fastest / seconds, waited)
             # no slot may count as silent: the next stage would skip it
             inputs = [Candidates(c.audio, c.class_scores, np.zeros_like(c.p_silence)) for c in results]
 

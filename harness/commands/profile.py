@@ -41,11 +41,11 @@ def command(
     config = {**parsed.get("system", {}), **({TRUST: True} if trusted else {})}
     with plugin_output():
         on = resolve_device(device)
-        costs = profile(config, on, seconds=seconds).as_dict()
+        costs = profile(config, on, seconds=seconds)
     heading = " | ".join(
         [system, *([f"set: {', '.join(settings)}"] if settings else []), f"{on}, {seconds:g} s of noise"]
     )
-    echo(json.dumps(costs, indent=1) if as_json else _table(costs, heading))
+    echo(json.dumps(costs.as_dict(), indent=1) if as_json else _table(costs.as_dict(), heading, costs.held_up()))
     return 0
 
 
@@ -65,7 +65,7 @@ def _applied(costs: dict[str, Any]) -> str:
     return f"multiply-adds of a mixture without silent slots: {costs['macs_per_second'] / 1e9:,.2f} G/s = {calls}"
 
 
-def _table(costs: dict[str, Any], heading: str) -> str:
+def _table(costs: dict[str, Any], heading: str, held_up: str | None) -> str:
     """Parts and stages as tables within the terminal, and below each what its numbers count."""
     from s5eval.harness.report.terminal_layout import aligned, fitted
 
@@ -78,4 +78,5 @@ def _table(costs: dict[str, Any], heading: str) -> str:
         for s in costs["stages"]
     ]
     told = [_counted(costs), _applied(costs)]
-    return fitted("\n".join([heading, "", *aligned(parts), "", *told, "", *aligned(stages)]))
+    late = ["", f"note: {held_up}"] if held_up else []
+    return fitted("\n".join([heading, "", *aligned(parts), "", *told, "", *aligned(stages), *late]))

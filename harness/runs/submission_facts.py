@@ -116,6 +116,7 @@ def _inference(run: Path, record: RunRecord, costs: Profile | None) -> dict[str,
     elif costs is not None and costs.stages:
         seconds = sum(stage.seconds for stage in costs.stages)
         method = "profiled: 10 s of noise, no slot silent, the faster of two passes"
+        method += f"; {held}" if (held := costs.held_up()) else ""
         hardware = hardware_text(collect_provenance(resolve_device("auto")))
     else:
         known = f"what every stage takes is known of {least} of {counted(len(spent), 'mixture')} of the run"

@@ -146,6 +146,9 @@ def test_the_mean_of_a_few_executed_mixtures_does_not_stand_for_all(
     assert inference(5, 5, of=5) == profiled, "sittings that were killed have not told what came from the store"
     told = "not measured: what every stage takes is known of 1 of 20 mixtures of the run"
     assert inference(1, 20, profile=False) == (None, told)
+    stages = (StageProfile("one", 4.0, 1.0, 0.4, waited=3.5), StageProfile("two", 0.5, 1.0, 0.05, waited=None))
+    busy = "; other work held the machine up: 3.5 of 4.5 s went by without a processor"
+    assert inference(1, 1) == (4.5, profiled[1] + busy), "what a busy machine needed is not what the system needs"
 
 
 def test_facts_of_another_archive_are_refused(s5eval: Call, data: Path, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def test_shape_of_the_result(tiny: dict[str, Any]) -> None:
     assert [stage["name"] for stage in content["stages"]] == ["stage1", "stage2"]
     assert all(part["parameters"] > 0 and part["macs_per_second"] > 0 for part in content["parts"][:4])
     for stage in content["stages"]:
-        assert set(stage) == {"name", "seconds", "peak_mb", "real_time_factor"}
+        assert set(stage) == {"name", "seconds", "peak_mb", "real_time_factor", "waited"}
+        assert 0 <= stage["waited"] <= stage["seconds"]
         assert stage["real_time_factor"] == pytest.approx(stage["seconds"] / 0.3)
         assert stage["peak_mb"] > 10
 
