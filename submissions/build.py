@@ -7,7 +7,7 @@ leaves hidden files that the next call into the same folder removes.
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def build_submission(
         SubmissionError: the checks found errors; nothing stands under the final names.
     """
     archive = out / f"{name.label}{OUT_SUFFIX if out_suffix else ''}.zip"
-    with _locked(out):
+    with _alone_in(out):
         _sweep(out, name.label)
         members = list(_members(submission, name.label))
         answered = frozenset(answer.mixture_id for answer in submission.outputs)
@@ -184,19 +184,17 @@ def _sweep(out: Path, label: str) -> None:
             _remove(entry)
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    with ExitStack() as held:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            held.enter_context(locked(out))
-        except InUseError as error:
-            raise UsageError(
-                f"another process is building in {out}; wait for it, or choose another `out` ({error})"
-            ) from error
-        except OSError as error:
-            raise UsageError(f"`out` {out}: cannot be used as a folder: {error.strerror or error}") from error
-        yield
+def _alone_in(out: Path) -> AbstractContextManager[None]:
+    """No other process builds in the folder within the block; the folder is made where it is missing."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return locked(out)
+    except InUseError as error:
+        raise UsageError(
+            f"another process is building in {out}; wait for it, or choose another `out` ({error})"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"`out` {out}: cannot be used as a folder: {error.strerror or error}") from error
 
 
 @contextmanager

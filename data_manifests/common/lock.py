@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +67,17 @@ def take_lock(folder: Path, *, name: str = _NAME, wait: float = 0.0) -> FolderLo
         return FolderLock(None)
 
 
+def locked(folder: Path) -> AbstractContextManager[None]:
+    """Take the lock of a folder, hold it within a block, and leave no file of it.
+
+    Arguments and errors are those of `take_lock`. The lock is taken by the call itself, so that a caller who has words
+    of its own for `InUseError` puts the `try` around the call alone, and errors of the block pass by it.
+    """
+    return _held(folder, take_lock(folder))
+
+
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder within a block, and leave no file of it; see `take_lock`."""
-    lock = take_lock(folder)
+def _held(folder: Path, lock: FolderLock) -> Iterator[None]:
     try:
         yield
     finally:

@@ -11,8 +11,8 @@ import shutil
 import time
 import urllib.error
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -121,21 +121,18 @@ def fetch(
     return paths
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def _alone_in(folder: Path) -> AbstractContextManager[None]:
     """No other process loads into the folder within the block: two would append to one partial file, and each take it
     from the other.
     """
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked(folder))
-        except InUseError as error:
-            raise DataError(
-                f"{folder}: another process is loading a record into it; wait for or end it, and call again ({error})"
-            ) from error
-        except OSError:  # where all is there nothing is written, and where something is missing writing it says why
-            pass
-        yield
+    try:
+        return locked(folder)
+    except InUseError as error:
+        raise DataError(
+            f"{folder}: another process is loading a record into it; wait for or end it, and call again ({error})"
+        ) from error
+    except OSError:  # where all is there nothing is written, and where something is missing writing it says why
+        return nullcontext()
 
 
 def list_record(
