@@ -63,6 +63,12 @@ class Elements(HTMLParser):
         return [attributes[name] for _, attributes in self.found for name in names if name in attributes]
 
 
+def rows(html: str) -> list[str]:
+    """The ids in a table of mixtures, in its order."""
+    found = [a["data-href"] for _, a in Elements(html).found if "data-href" in a]
+    return [match[1] for address in found if (match := re.search(r"[?&]id=([^&]*)", address))]
+
+
 def pages_of(client: Any, start: str = "/", limit: int = 60) -> dict[str, str]:
     """All pages that links lead to, by address."""
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What the pages say of runs: whole ones, ones in the making, damaged, old and hostile ones."""
+"""What the pages of the viewer say of runs, mixtures and pairs of runs, hostile texts included."""
 
 import json
 import re
@@ -7,17 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from sealed_files import as_version_1, edit_lines, edit_record
-from viewing import Elements, Made, hostile, key, pages_of, text_of
+from sealed_files import edit_lines, edit_record
+from viewing import Elements, Made, hostile, key, pages_of, rows, text_of
 
 Browse = Callable[..., Any]
-
-
-def rows(html: str) -> list[str]:
-    """The ids in a table of mixtures, in its order."""
-    found = [a["data-href"] for _, a in Elements(html).found if "data-href" in a]
-    return [match[1] for address in found if (match := re.search(r"[?&]id=([^&]*)", address))]
 
 
 def test_runs_stand_in_groups_of_the_same_data(copied: Made, browse: Browse) -> None:
@@ -57,58 +50,6 @@ def test_every_mark_of_a_chart_leads_to_mixtures_that_are_there(made: Made, brow
         answer = client.get(link)
         assert answer.status_code == 200, link
         assert link.startswith("/mixture?") or rows(answer.text), link
-
-
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({}, {"m_1", "m_10", "m_2", "m_3", "m_4"}),
-        ({"reference": "Pour", "estimate": "Speech"}, {"m_2"}),
-        ({"reference": "Speech", "estimate": "Pour"}, set()),
-        ({"reference": "Dishes", "estimate": "missed"}, {"m_3"}),
-        ({"loss": "confusion"}, {"m_2"}),
-        ({"label": "Speech"}, {"m_1", "m_2"}),
-        ({"targets": "2"}, {"m_2", "m_4"}),
-        ({"targets": "0"}, {"m_10"}),
-        ({"result": "silent"}, {"m_10"}),
-        ({"result": "exact"}, {"m_1", "m_10", "m_4"}),
-        ({"result": "wrong"}, {"m_2", "m_3"}),
-        ({"repeated_class": "yes"}, {"m_4"}),
-        ({"text": "COUGH"}, {"m_2"}),
-        ({"text": "m_1"}, {"m_1", "m_10"}),
-        ({"low": "0", "high": "0.001"}, {"m_3"}),
-        ({"low": "no number", "targets": "-1", "sort": "x", "label": ""}, {"m_1", "m_10", "m_2", "m_3", "m_4"}),
-    ],
-)  # fmt: skip
-def test_the_table_of_mixtures_shows_what_is_asked_for(
-    made: Made, browse: Browse, query: dict[str, str], expected: set[str]
-) -> None:
-    answer = browse(made.runs).get("/mixtures", params={"run": key(made.scored), **query})
-    assert set(rows(answer.text)) == expected
-
-
-def test_the_table_sorts_and_what_has_no_value_stands_last(made: Made, browse: Browse) -> None:
-    client = browse(made.runs)
-    scores = {
-        i["mixture_id"]: i["capi"]["value"]
-        for i in map(json.loads, (made.scored / "mixtures.jsonl").read_text().splitlines())
-    }
-    asked = {"run": key(made.scored), "sort": "capi_sdri"}
-    up = rows(client.get("/mixtures", params=asked).text)
-    assert up == [*sorted((i for i in scores if scores[i] is not None), key=scores.__getitem__), "m_10"]
-    down = rows(client.get("/mixtures", params={**asked, "down": "1"}).text)
-    assert down == [*up[:-1][::-1], "m_10"]
-
-
-def test_one_goes_on_from_mixture_to_mixture_among_those_that_were_asked_for(made: Made, browse: Browse) -> None:
-    client = browse(made.runs)
-    listed = client.get("/mixtures", params={"run": key(made.scored), "targets": "2", "sort": "id", "down": "1"}).text
-    first = next(a["data-href"] for _, a in Elements(listed).found if "data-href" in a)
-    page = client.get(first).text
-    assert "1 of 2" in text_of(page)
-    following = next(a["href"] for _, a in Elements(page).found if a.get("rel") == "next")
-    assert "id=m_2" in following
-    assert "2 of 2" in text_of(client.get(following).text)
 
 
 def test_a_mixture_says_which_rule_dropped_a_candidate(made: Made, browse: Browse) -> None:
@@ -153,109 +94,6 @@ def test_audio_of_other_files_than_the_run_was_made_on_is_not_played(copied: Mad
     assert client.get("/audio", params={**asked, "id": "m_1", "of": "mixture"}).status_code == 200
 
 
-def test_a_run_that_is_being_made_is_shown_as_far_as_it_goes(copied: Made, browse: Browse) -> None:
-    run = copied.scored
-    journal = run / "mixtures.jsonl"
-    lines = journal.read_text().splitlines(keepends=True)
-    edit_record(run / "run.json", status="running")
-    (run / "summary.json").unlink()
-    journal.write_text("".join(lines[:2]) + lines[2][:40])
-    client, asked = browse(run), {"run": key(run)}
-    html = client.get("/mixtures", params=asked).text
-    assert len(rows(html)) == 2
-    assert "data-watch" in html
-    before = client.get("/state", params=asked).json()
-    assert before["running"]
-    with journal.open("a") as file:
-        file.write(lines[2][40:] + lines[3])
-    assert client.get("/state", params=asked).json() != before
-    assert len(rows(client.get("/mixtures", params=asked).text)) == 4
-    text = text_of(client.get("/run", params=asked).text)
-    assert "4 of 5 mixtures" in text
-    assert "RUNNING" in text
-    assert "torn" not in text
-
-
-def test_a_journal_that_was_written_anew_is_read_anew(copied: Made, browse: Browse, s5eval: Browse) -> None:
-    client, asked = browse(copied.staged), {"run": key(copied.staged)}
-    before = client.get("/run", params=asked).text
-    (copied.staged / "all.yaml").write_text("silence_thresholds: {default: 1.0}\n")
-    out = copied.staged.parent / "anew"
-    assert s5eval("rescore", copied.staged, "--decision", copied.staged / "all.yaml", "--out", out).code == 0
-    for name in ("run.json", "mixtures.jsonl", "summary.json"):
-        (out / name).replace(copied.staged / name)
-    assert client.get("/run", params=asked).text != before
-
-
-@pytest.mark.parametrize("status", ["complete", "running"])
-def test_another_journal_under_the_number_of_the_one_before_is_read_from_its_beginning(
-    copied: Made, browse: Browse, s5eval: Browse, status: str
-) -> None:
-    """File systems give the number of a file that was removed to the next: `rm -r OUT`, and the same OUT again."""
-    decisions = {"none": "0.0", "all": "1.0"}
-    for name, threshold in decisions.items():
-        (copied.staged / "d.yaml").write_text(f"silence_thresholds: {{default: {threshold}}}\n")
-        out = copied.staged.parent / name
-        assert s5eval("rescore", copied.staged, "--decision", copied.staged / "d.yaml", "--out", out).code == 0
-    none, every = copied.staged.parent / "none", copied.staged.parent / "all"
-    client = browse(copied.staged.parent)
-    if status == "running":
-        for run in (none, every):
-            edit_record(run / "run.json", status="running", rescored_from=None)
-    assert (every / "mixtures.jsonl").stat().st_size > (none / "mixtures.jsonl").stat().st_size
-    expected = text_of(client.get("/mixtures", params={"run": key(every)}).text)
-    assert text_of(client.get("/mixtures", params={"run": key(none)}).text) != expected
-    for name in ("run.json", "mixtures.jsonl", "summary.json"):
-        (none / name).write_bytes((every / name).read_bytes())
-    assert text_of(client.get("/mixtures", params={"run": key(none)}).text) == expected
-
-
-@pytest.mark.parametrize("name", ["run.json", "summary.json", "mixtures.jsonl", "pairs"])
-@pytest.mark.parametrize("how", ["gone", "garbage", "cut", "deep"])
-def test_a_damaged_run_is_shown_as_far_as_it_goes_with_a_word(
-    copied: Made, browse: Browse, name: str, how: str
-) -> None:
-    run = copied.staged
-    for file in (run / name).glob("m_2*") if name == "pairs" else [run / name]:
-        content = file.read_bytes()
-        damaged = {"garbage": b"\0\xff{]", "cut": content[: len(content) // 2], "deep": b"[" * 100_000}
-        file.unlink() if how == "gone" else file.write_bytes(damaged[how])
-    client = browse(run.parent, data=(copied.data,))
-    said = ""
-    for address in ("/", "/run", "/mixtures", "/mixture", "/thresholds", "/compare", "/state"):
-        query = {"run": key(run), "id": "m_2", "a": key(copied.scored), "b": key(run)}
-        answer = client.get(address, params=query)
-        assert answer.status_code in (200, 404), (address, answer.text)
-        assert "Traceback" not in answer.text
-        said += text_of(answer.text)
-    if (name, how) != ("run.json", "gone"):
-        words = {"summary.json": "summary.json", "mixtures.jsonl": "line", "pairs": "pair table"}
-        assert words.get(name, name) in said
-    if name == "summary.json":
-        assert "made from the lines that stand" in said
-
-
-def test_a_line_that_stands_twice_is_a_word_also_where_it_came_while_one_looked(copied: Made, browse: Browse) -> None:
-    client = browse(copied.runs, data=(copied.data,))
-    for text in ("", client.get("/run", params={"run": key(copied.staged)}).text):
-        assert "not in its place" not in text_of(text)
-    journal = copied.staged / "mixtures.jsonl"
-    with journal.open("ab") as file:
-        file.write(journal.read_bytes().splitlines(keepends=True)[0])
-    said = text_of(client.get("/run", params={"run": key(copied.staged)}).text)
-    assert "line 6 is not in its place" in said
-
-
-@pytest.mark.parametrize("status", ["partial", "failed", "complete"])
-def test_lines_that_a_run_had_when_it_ended_are_missed(copied: Made, browse: Browse, status: str) -> None:
-    """Also the last ones, of a run that is not said to be complete: its numbers are of more than is shown."""
-    journal = copied.staged / "mixtures.jsonl"
-    edit_record(copied.staged / "run.json", status=status)
-    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:3]))
-    said = text_of(browse(copied.staged).get("/run", params={"run": key(copied.staged)}).text)
-    assert "mixtures.jsonl: 2 of its 5 lines are missing: taken out, or lost" in said
-
-
 def test_flags_are_explained_wherever_they_stand(copied: Made, browse: Browse, s5eval: Browse) -> None:
     """In the words of the printed table, which lead to the mixtures that have one."""
     (copied.staged / "all.yaml").write_text("silence_thresholds: {default: 1.0}\n")
@@ -295,14 +133,6 @@ def test_the_marks_of_a_run_stand_on_every_page_with_its_numbers(copied: Made, b
         assert "RANDOM WEIGHTS" in text and "PARTIAL: 5 of the split's 9 mixtures" in text, address
     text = text_of(client.get("/mixture", params={"run": a, "id": "m_1", "with": b}).text)
     assert text.count("RANDOM WEIGHTS") == 2
-
-
-def test_a_run_of_an_earlier_version_is_shown_and_marked(copied: Made, browse: Browse) -> None:
-    as_version_1(copied.scored)
-    client = browse(copied.scored)
-    for address in ("/", f"/run?run={key(copied.scored)}"):
-        assert "unverified" in text_of(client.get(address).text)
-    assert len(rows(client.get("/mixtures", params={"run": key(copied.scored)}).text)) == 5
 
 
 def test_hostile_texts_are_shown_as_texts_on_every_page(copied: Made, browse: Browse) -> None:
@@ -374,51 +204,6 @@ def test_an_empty_folder_says_how_a_run_is_made(tmp_path: Path, browse: Browse) 
 def test_the_command_says_what_is_missing(tmp_path: Path, s5eval: Browse) -> None:
     result = s5eval("view", tmp_path / "nowhere")
     assert (result.code, "no folder at" in result.err) == (2, True)
-
-
-def test_of_a_rescoring_that_was_ended_before_it_was_done_nothing_counts(copied: Made, browse: Browse) -> None:
-    edit_record(copied.scored / "run.json", status="running", rescored_from="elsewhere")
-    html = browse(copied.scored).get("/mixtures", params={"run": key(copied.scored)}).text
-    assert "was ended before it was done" in text_of(html)
-    assert not rows(html)
-
-
-@pytest.mark.parametrize("down", ["", "1"])
-@pytest.mark.parametrize(
-    "sort", ["", "order", "id", "capi_sdri", "gain", "loss", "snr", "targets", "estimates", "seconds"]
-)
-def test_orders_and_cells_that_are_kept_are_those_of_a_literal_sort(made: Made, sort: str, down: str) -> None:
-    from s5eval.harness.report.charted import cells_of
-    from s5eval.harness.view.filters import SORTS, Filter
-    from s5eval.harness.view.runs import ViewedRun
-    from s5eval.metrics.tolerance import settled
-
-    index = ViewedRun("x", made.scored).snapshot().index
-    for asked in ({}, {"targets": "2"}, {"reference": "Pour", "estimate": "Speech"}, {"estimate": "missed"}):
-        wanted = Filter(sort=sort, down=down, **asked)
-        found = [score.mixture_id for score in wanted.apply(index)]
-        meant = [
-            score
-            for score in index.scores
-            if ("targets" not in asked or len(score.reference_labels or ()) == 2)
-            and (
-                "estimate" not in asked
-                or any(
-                    column == asked["estimate"] and row == asked.get("reference", row)
-                    for row, column in cells_of(score)
-                )
-            )
-        ]
-        if sort == "order" and down:
-            meant.reverse()
-        if sort in SORTS and sort != "order":
-            value = SORTS[sort][1]
-            known = [score for score in meant if value(score) is not None]
-            places = {s.mixture_id: value(s) if sort == "id" else settled(value(s)) for s in known}
-            known.sort(key=lambda s, of=places: of[s.mixture_id], reverse=bool(down))
-            meant = known + [score for score in meant if value(score) is None]
-        assert found == [score.mixture_id for score in meant], asked
-        assert [score.mixture_id for score in wanted.apply(index)] == found  # a second look at what was kept
 
 
 def test_a_stage_that_only_names_is_followed_and_nothing_of_it_is_to_be_heard(
