@@ -10,7 +10,7 @@ from made_up_run import write_run
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.reading import read_run_record
-from s5eval.harness.record.same_system import digest_of, made_for_another, refuse_other_systems, system_digest
+from s5eval.harness.record.same_system import changes, digest_of, made_for_another, refuse_other_systems, system_digest
 
 FACTS: dict[str, Any] = {
     "weights": "sha256:w",
@@ -70,3 +70,13 @@ def test_the_error_names_the_run_and_what_differs(tmp_path: Path, make_tables: C
     renamed = replace(record, about=replace(record.about, system="mine:two"))
     with pytest.raises(UsageError, match='name of the system is "mine:two", not'):
         refuse_other_systems(paths, [record, renamed], "why")
+
+
+def test_changes_are_named_and_long_values_shortened() -> None:
+    before = {"weights": "sha256:" + 64 * "a", "stages": {"stage1": {"revision": 5}}, "kept": 1}
+    now = {"weights": "sha256:" + 64 * "b", "stages": {"stage1": {"revision": 6}, "filter": {"share": 0.6}}, "kept": 1}
+    said = changes(before, now)
+    assert said.startswith('weights was "sha256:aaaa') and 'and is "sha256:bbbb' in said and 64 * "a" not in said
+    assert "stages.stage1.revision was 5 and is 6" in said
+    assert 'stages.filter was nothing and is {"share": 0.6}' in said
+    assert changes({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}, {}).endswith(", and 2 more")
