@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from s5eval.data_manifests.chosen_split import locate
 from s5eval.data_manifests.common.digests import is_digest_start
 from s5eval.data_manifests.common.errors import DataError, S5Error
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.conditions import Conditions, conditions_of_metadata
-from s5eval.data_manifests.manifest import Manifest, locate
+from s5eval.data_manifests.manifest import Manifest
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.sets.known import MINI, VALID_LISTING, Split
 

@@ -43,6 +43,11 @@ def is_hidden(name: str) -> bool:
     return any((part.startswith(".") and part.strip(".")) or part in JUNK for part in name.split("/"))
 
 
+def has_name(path: Path) -> bool:
+    """Whether something of this name is there, be it a link to a folder that has not been fetched."""
+    return path.exists() or path.is_symlink()
+
+
 def hidden(name: str) -> Finding:
     """The finding for such a name."""
     return Finding("hidden", "warning", name, "not read: hidden, or left by an operating system")

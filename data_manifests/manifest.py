@@ -1,38 +1,22 @@
 """From a data set and a split to scenes: the official folders, any folder with `soundscape/`, or a set made on use."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.chosen_split import locate
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.words import counted
-from s5eval.data_manifests.listing import is_hidden, refuse_absent
-from s5eval.data_manifests.naming import AUDIO_SUFFIXES
+from s5eval.data_manifests.listing import has_name, refuse_absent
 from s5eval.data_manifests.records import Scene
 from s5eval.data_manifests.scan import scan, scene_digests, scenes_digest, sizes_digest
-from s5eval.data_manifests.sets.known import (
-    MINI,
-    Dataset,
-    Split,
-    is_of_2025,
-    is_there,
-    known_datasets,
-    mini_root,
-    where_it_lies,
-)
+from s5eval.data_manifests.sets.known import MINI, Split, known_datasets, mini_root
 from s5eval.data_manifests.sets.made import made_split
 
-FOLDER = "folder"
-"""Name of the data set, and of its only split, when the folder of data holds `soundscape/` itself."""
-
-
 _LISTED = 10  # missing mixtures that are named one by one
-
-_MINI_ID = re.compile(r"mini_([a-z]+)_[0-9]{4,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +118,7 @@ def open_manifest(
         whole = made.ids
         _refuse_unknown(only, whole, name)
         folder = made.as_it_stands() if as_it_stands else made.make(count=limit, only=only, progress=progress)
-    if not (chosen.references_required or _has_name(folder / str(chosen.references))):
+    if not (chosen.references_required or has_name(folder / str(chosen.references))):
         chosen = replace(chosen, references=None)
     scenes, findings = scan(
         folder / chosen.soundscape,
@@ -166,26 +150,6 @@ def open_manifest(
     )
 
 
-def locate(root: Path | None, dataset: str | None, split: str | None) -> tuple[str, Split, Path]:
-    """The data set, the split, and the folder that its paths begin at (empty for the embedded set, which is made on
-    use), by the names of folders alone; arguments and errors as `open_manifest`.
-    """
-    if root is None and dataset not in (None, MINI):
-        raise DataError(f"`dataset={dataset}` needs its folder: give `data` (commands take S5EVAL_DATA)")
-    if root is None or dataset == MINI:
-        return MINI, _split_of(known_datasets()[MINI], split or "test"), Path()
-    if not root.is_dir():
-        raise DataError(f"no data folder at {root}; give `data` (commands take S5EVAL_DATA)")
-    if dataset is None and (root / "soundscape").is_dir():
-        name, chosen = _plain_split(root)
-        if split not in (None, FOLDER, chosen.name):
-            what = "a plain folder with soundscape/" if name == FOLDER else f"the split {chosen.name!r} of {name}"
-            raise UsageError(f"{root} is {what} and has no split {split!r}; leave `split` out")
-        return name, chosen, root
-    name, chosen = _choose_split(root, dataset, split)
-    return name, chosen, root
-
-
 def scenes_as_they_stand(
     root: Path | None, *, dataset: str | None = None, split: str | None = None
 ) -> tuple[Path, tuple[Scene, ...]]:
@@ -198,7 +162,7 @@ def scenes_as_they_stand(
         folder = mini_root() / chosen.name  # what makes scenes is a second of imports, and none is made
     elif made := made_split(chosen, root):
         folder = made.as_it_stands()
-    references = folder / chosen.references if chosen.references and _has_name(folder / chosen.references) else None
+    references = folder / chosen.references if chosen.references and has_name(folder / chosen.references) else None
     scenes, _ = scan(
         folder / chosen.soundscape, references, as_it_stands=True, numbered=chosen.numbered, part=name == MINI
     )
@@ -219,74 +183,6 @@ def _missing(wanted: Sequence[str], here: Sequence[str], folder: Path, split: Sp
     if here and set(here) == set(wanted[: len(here)]):
         message += f", and `limit={len(here)}` checks those that are there"
     return (Finding("missing", "error", str(folder), message),)
-
-
-def _plain_split(root: Path) -> tuple[str, Split]:
-    """What a folder with `soundscape/` is: a split of the embedded set if all its ids are of one, else just a folder.
-
-    How many scenes of the embedded set were wanted is not known, so no count is expected.
-    """
-    references = "oracle_target" if _has_name(root / "oracle_target") else None
-    matches = [
-        _MINI_ID.fullmatch(path.stem)
-        for path in (root / "soundscape").iterdir()
-        if path.suffix in AUDIO_SUFFIXES and not is_hidden(path.name)
-    ]
-    names = {match and match[1] for match in matches}
-    for split in known_datasets()[MINI].splits.values():
-        if names == {split.name}:
-            return MINI, replace(split, references=references, mixtures=None, made_from=None)
-    return FOLDER, Split(FOLDER, "soundscape", references)
-
-
-def _has_name(path: Path) -> bool:
-    """Whether something of this name is there, be it a link to a folder that has not been fetched."""
-    return path.exists() or path.is_symlink()
-
-
-def _split_of(dataset: Dataset, name: str) -> Split:
-    if name not in dataset.splits:
-        known = list(dataset.splits)
-        raise UsageError(f"no split {name!r} in {dataset.name}{suggestion(name, known)} (known: {', '.join(known)})")
-    return dataset.splits[name]
-
-
-def _choose_split(root: Path, dataset: str | None, name: str | None) -> tuple[str, Split]:
-    """The split that is meant: by name, or the only one that is there. Sets are told apart by their folders."""
-    sets = (
-        [known_datasets()[dataset]] if dataset else [known for known in known_datasets().values() if known.name != MINI]
-    )
-    there = [(known.name, split) for known in sets for split in known.splits.values() if is_there(root, split)]
-    listed = ", ".join(f"{split.name} ({owner})" for owner, split in there)
-    if name is None:
-        if len(there) == 1:
-            return there[0]
-        if there:
-            raise UsageError(f"{root} holds several splits; choose one with `split`: {listed}")
-        example = f"expected for example {where_it_lies(root, next(iter(sets[-1].splits.values())))}"
-        if dataset is not None:
-            plain = "; it holds soundscape/ itself: leave `dataset` out" if (root / "soundscape").is_dir() else ""
-            raise DataError(f"{root} holds no split of {dataset} ({example}){plain}")
-        above = f"; did you mean {root.parent}?" if (root.parent / "soundscape").is_dir() else ""
-        raise DataError(f"{root} holds neither soundscape/ nor an official split ({example}){above}")
-    matching = [(owner, split) for owner, split in there if split.name == name]
-    if len(matching) == 1:
-        return matching[0]
-    if matching:
-        raise UsageError(f"split {name!r} is in several sets at {root}; choose one with `dataset`")
-    for known in sets:
-        if name in known.not_made and (dataset is not None or known.name in {owner for owner, _ in there}):
-            raise UsageError(f"split {name!r} of {known.name}: {known.not_made[name]}")
-    names = sorted({split.name for known in sets for split in known.splits.values()})
-    if name not in names:
-        raise UsageError(f"no split {name!r}{suggestion(name, names)} (known: {', '.join(names)})")
-    expected = next(known.splits[name] for known in sets if name in known.splits)
-    if expected.made_from == "metadata" and is_of_2025(root):
-        raise UsageError(
-            f"split {name!r} at {root}, a root of dcase2025: {known_datasets()['dcase2025'].not_made[name]}"
-        )
-    hint = f"; splits that are there: {listed}" if there else ""
-    raise DataError(f"split {name!r}: {where_it_lies(root, expected)} is not there{hint}")
 
 
 def _filtered(scenes: tuple[Scene, ...], root: Path, *, limit: int | None, only: Sequence[str]) -> tuple[Scene, ...]:

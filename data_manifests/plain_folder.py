@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.manifest import FOLDER, scenes_as_they_stand
+from s5eval.data_manifests.chosen_split import FOLDER
+from s5eval.data_manifests.manifest import scenes_as_they_stand
 
 
 @dataclass(frozen=True, slots=True)

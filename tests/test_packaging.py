@@ -19,7 +19,7 @@ FLOORS = ("data_manifests", "submissions", "systems", "harness")
 
 ROOMS = {
     "data_manifests": "common containers pcm | conditions download labels wav_writing | naming | listing layouts "
-    "| audio mapping | records | importing in_step synthesis | scan sets | manifest training_scenes "
+    "| audio mapping | records | importing in_step synthesis | scan sets | chosen_split | manifest training_scenes "
     "| described plain_folder verify | verify_recordings",
     "systems": "batching card device energy estimates expected_score hooks settings | decision resources weight_files "
     "| decision_reading interface networks | parameter_count pipeline profiling registry spatial_filter stage_store "

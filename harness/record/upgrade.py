@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from s5eval.data_manifests.manifest import FOLDER
+from s5eval.data_manifests.chosen_split import FOLDER
 from s5eval.harness.record.run_record import TUNED
 
 

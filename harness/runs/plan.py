@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from s5eval.data_manifests.chosen_split import FOLDER
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.described import digests_of_recordings, with_conditions
-from s5eval.data_manifests.manifest import FOLDER, Manifest, open_manifest
+from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.provenance import collect_provenance
