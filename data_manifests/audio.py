@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -68,13 +69,14 @@ def read_audio(
             infinite.
     """
     name = str(source) if name is None else name
+    wanted = _Wanted(channels, sample_rate, only, downmix, advice)
     with _opened(source, name) as file:
         expected = None if _is_endless(file) else int(file.frames)
         rows = channels if only is None else 1
         whole = out if out is not None or expected is None else np.empty((rows, expected), np.float32)
         kept = []
         done = 0
-        for block in _checked_blocks(file, name, channels, sample_rate, only, downmix, advice, into=whole):
+        for block in _checked_blocks(file, name, wanted, into=whole):
             done += block.shape[1]
             kept += [block] if whole is None else []
     if whole is None:
@@ -100,7 +102,7 @@ def read_blocks(
     """
     name = str(source) if name is None else name
     with _opened(source, name) as file:
-        yield from _checked_blocks(file, name, channels, sample_rate, only, downmix, advice, into=None)
+        yield from _checked_blocks(file, name, _Wanted(channels, sample_rate, only, downmix, advice))
 
 
 def read_stored_blocks(
@@ -111,28 +113,35 @@ def read_stored_blocks(
     For sums in float64, which both kinds give to the last bit, int16 a pass over the samples sooner.
     """
     with _opened(path, str(path)) as file:
-        yield from _checked_blocks(file, str(path), channels, sample_rate, only, False, "", into=None, stored=True)
+        yield from _checked_blocks(file, str(path), _Wanted(channels, sample_rate, only), stored=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a file has to be, and what of it is read; see `read_audio`."""
+
+    channels: int
+    sample_rate: int
+    only: int | None = None
+    downmix: bool = False
+    advice: str = ""
 
 
 def _checked_blocks(
     file: soundfile.SoundFile | PlainWav,
     name: str,
-    channels: int,
-    sample_rate: int,
-    only: int | None,
-    downmix: bool,
-    advice: str,
-    into: npt.NDArray[np.float32] | None,
+    wanted: _Wanted,
     *,
+    into: npt.NDArray[np.float32] | None = None,
     stored: bool = False,
 ) -> Iterator[Any]:
     """The blocks of an open file, float32, written into `into`, where it is given, of which they are views then; with
     `stored` those of 16 bits are int16.
     """
-    if file.samplerate != sample_rate:
-        raise AudioError(f"{name}: the sample rate is {file.samplerate} Hz, expected {sample_rate} Hz")
-    if file.channels != channels and not downmix:
-        raise AudioError(f"{name}: {_count(file.channels)}, expected {channels}{advice}")
+    if file.samplerate != wanted.sample_rate:
+        raise AudioError(f"{name}: the sample rate is {file.samplerate} Hz, expected {wanted.sample_rate} Hz")
+    if file.channels != wanted.channels and not wanted.downmix:
+        raise AudioError(f"{name}: {_count(file.channels)}, expected {wanted.channels}{wanted.advice}")
     expected = None if _is_endless(file) else int(file.frames)
     # After the rate: of another one, the length says nothing.
     if into is not None and expected not in (None, into.shape[1]):
@@ -143,9 +152,9 @@ def _checked_blocks(
         if samples.dtype.kind == "f" and not np.isfinite(samples).all():
             bad = done + int(np.argmin(np.isfinite(samples).all(axis=1)))
             raise AudioError(f"{name}: NaN or infinite samples, the first at sample {bad}", rule="non-finite")
-        if downmix and samples.shape[1] > 1:
+        if wanted.downmix and samples.shape[1] > 1:
             samples = as_float32(samples).mean(axis=1, keepdims=True)
-        kept = samples.T if only is None else samples.T[only : only + 1]
+        kept = samples.T if wanted.only is None else samples.T[wanted.only : wanted.only + 1]
         end = done + len(samples)
         if stored and kept.dtype == np.int16:
             done = end
