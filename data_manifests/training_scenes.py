@@ -104,7 +104,6 @@ def _item(scene: SynthesizedScene, recipe: Recipe) -> TrainingItem:
 def mixed_training(
     shares: Mapping[str, float],
     *,
-    split: str = "train",
     seed: int = 0,
     scenes_per_epoch: int = 10_112,
     duration: float = 10.0,
@@ -119,7 +118,6 @@ def mixed_training(
 
     Args:
         shares: `foley`, or a folder (see `open_recordings`), and its share; they need not add up to one.
-        split: name of the sub-folders.
         seed: of the series.
         scenes_per_epoch: the length of the data set.
         duration: of a scene, seconds.
@@ -139,7 +137,7 @@ def mixed_training(
             f"`shares` is {dict(shares)}, expected foley or folders, each with a finite share of 0 or more, one above 0"
         )
     procedural = mini_material("train", duration_augmentation, rooms)
-    opened = {name: open_recordings(Path(name), split, duration_augmentation) for name in used if name != PROCEDURAL}
+    opened = {name: open_recordings(Path(name), "train", duration_augmentation) for name in used if name != PROCEDURAL}
     targets: list[tuple[float, Sources]] = []
     interference: list[tuple[float, Sources]] = []
     for name, share in used.items():

@@ -27,7 +27,6 @@ from s5eval.metrics.sdr import PairScores
 from s5eval.metrics.tolerance import LAST_BITS, PLACES
 
 LossKind = Literal["miss", "confusion", "repeated_class", "false_alarm"]
-KINDS: tuple[LossKind, ...] = ("miss", "confusion", "repeated_class", "false_alarm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,20 +90,17 @@ def augmentation(card: Mapping[str, Any]) -> str:
     return said
 
 
-def training_facts(card: Mapping[str, Any], recipes: Sequence[str] | None = None) -> dict[str, Any]:
+def training_facts(card: Mapping[str, Any]) -> dict[str, Any]:
     """What the history of a card comes to.
 
     Args:
         card: as `read_card` gives it.
-        recipes: groups of recipes that count, such as `("mini",)`; None: all.
 
     Returns:
         `hours`; `devices`; `data`, every kind that was heard; and `energy`, an `Energy`, with one sitting for
         each entry: None where nothing was measured.
     """
-    history = [
-        entry for entry in card["history"] if recipes is None or str(entry.get("recipe")).partition("/")[0] in recipes
-    ]
+    history = card["history"]
     trained = [entry for entry in history if entry.get("steps")]
     return {
         "hours": round(sum(float(entry.get("hours", 0.0)) for entry in history), 3),

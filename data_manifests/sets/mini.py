@@ -114,18 +114,16 @@ def make_mini(
     out: Path | None = None,
     count: int | None = None,
     only: Sequence[str] = (),
-    suffix: str | None = None,
     workers: int | None = None,
     progress: CountProgress | None = None,
 ) -> Path:
-    """Make a split of the set, or what is missing or damaged of it.
+    """Make a split of the set, or what is missing or damaged of it: FLAC files in the cache, WAV files elsewhere.
 
     Args:
         split: `valid`, `test`, or `train` with a `count`.
         out: where to; default: its place in the cache.
         count: only the first so many scenes; a later call adds the others. What the cache has beyond them stays there.
         only: of these, the scenes of these ids.
-        suffix: `.wav` or `.flac`; default: `.flac` in the cache, `.wav` elsewhere. The samples are the same.
         workers: processes; default: one per core. The result does not depend on it.
         progress: is told (scenes done, scenes in all).
 
@@ -151,7 +149,7 @@ def make_mini(
     write_scenes(
         [MiniScene(split, index) for index in wanted],
         folder,
-        suffix=suffix or (".flac" if out is None else ".wav"),
+        suffix=".flac" if out is None else ".wav",
         workers=default_workers() if workers is None else workers,
         progress=progress,
     )

@@ -86,7 +86,7 @@ def _figures(summary: Summary) -> dict[str, float]:
     return figures
 
 
-def listing_content(runs: Sequence[ListedRun], name: str = "runs") -> Content:
+def listing_content(runs: Sequence[ListedRun]) -> Content:
     """The table of many runs: a row each, as `s5eval runs` lists them.
 
     Raises:
@@ -104,7 +104,7 @@ def listing_content(runs: Sequence[ListedRun], name: str = "runs") -> Content:
         )
         for key in rows[0]
     }
-    return Content(name, {"runs": len(runs)}, {}, {"runs": pd.DataFrame(columns)})
+    return Content("runs", {"runs": len(runs)}, {}, {"runs": pd.DataFrame(columns)})
 
 
 def _row(run: ListedRun) -> dict[str, Any]:

@@ -133,14 +133,6 @@ def _environment(record: RunRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-def is_packed_run(path: Path) -> bool:
-    """Whether a path is a file that says of itself that it is a packed run; nothing of it is trusted."""
-    if not path.is_file():
-        return False
-    with open_container(path) as container:
-        return _has_index(container)
-
-
 def _has_index(container: Container) -> bool:
     return not {INDEX, _INDEX_BEFORE}.isdisjoint(container.sizes)
 

@@ -48,7 +48,7 @@ class Bundle:
     problems: tuple[str, ...]
 
 
-def write_bundle(run: Path, target: Path, *, sounds: int = SOUNDS, seed: int = 0, per_page: int = PER_PAGE) -> Bundle:
+def write_bundle(run: Path, target: Path, *, sounds: int = SOUNDS, seed: int = 0) -> Bundle:
     """Write the pages of a run, with the sounds of its `sounds` worst, best and random mixtures, as a folder or `.zip`.
 
     Sounds are FLAC, 16 bit: the mixture as channel W and as stereo, references and estimates, at one level for all of a
@@ -59,7 +59,6 @@ def write_bundle(run: Path, target: Path, *, sounds: int = SOUNDS, seed: int = 0
         target: a folder that is not there, or is empty; or an archive, if its name ends in `.zip`.
         sounds: how many mixtures of each kind.
         seed: of those at random.
-        per_page: mixtures on one page of the table.
 
     Raises:
         UsageError: the target holds something already, or `sounds` is negative.
@@ -74,12 +73,12 @@ def write_bundle(run: Path, target: Path, *, sounds: int = SOUNDS, seed: int = 0
     read_scores(run)  # of a run that is damaged nothing is made, not even a folder
     if not zipped:
         make_folder(target)
-        return replace(_filled(run, target, sounds, seed, per_page), path=target)
+        return replace(_filled(run, target, sounds, seed), path=target)
     make_folder(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem[:50]}.") as temporary:
         folder = Path(temporary) / target.stem
         folder.mkdir()
-        bundle = _filled(run, folder, sounds, seed, per_page)
+        bundle = _filled(run, folder, sounds, seed)
         with atomic_path(target) as part:
             archive = shutil.make_archive(str(Path(temporary) / "archive"), "zip", temporary, target.stem)
             shutil.move(archive, part)
@@ -103,7 +102,7 @@ def choose(scores: Sequence[MixtureScore], count: int, seed: int) -> dict[str, s
     return chosen | {rest[k]: "random" for k in sorted(picked)}
 
 
-def _filled(run: Path, folder: Path, count: int, seed: int, per_page: int) -> Bundle:
+def _filled(run: Path, folder: Path, count: int, seed: int) -> Bundle:
     record = read_run_record(run)
     scores = sorted(read_scores(run).values(), key=worst_first)
     chosen = choose(scores, count, seed)
@@ -130,11 +129,11 @@ def _filled(run: Path, folder: Path, count: int, seed: int, per_page: int) -> Bu
         )
         for score in scores
     ]  # fmt: skip
-    names = ["index.html", *(f"index_{k}.html" for k in range(2, -(-max(1, len(rows)) // per_page) + 1))]
-    pages = render_pages(run, scores, rows, Sounds(), record=record, per_page=per_page, names=names)
+    names = ["index.html", *(f"index_{k}.html" for k in range(2, -(-max(1, len(rows)) // PER_PAGE) + 1))]
+    pages = render_pages(run, scores, rows, Sounds(), record=record, names=names)
     for name, html in zip(names, pages, strict=True):
         write_atomically(folder / name, html)
-    page_of = {row.anchor: names[k // per_page] for k, row in enumerate(rows)}
+    page_of = {row.anchor: names[k // PER_PAGE] for k, row in enumerate(rows)}
     order = [row for row in rows if row.more]
     for k, row in enumerate(order):
         id_ = row.anchor.removeprefix("mixture=")

@@ -231,7 +231,7 @@ class Board:
             if label in silence
         ]
 
-    def save(self, asked: Mapping[str, Any], name: str, *, replace_it: bool = False) -> Path:
+    def save(self, asked: Mapping[str, Any], name: str) -> Path:
         """Write a decision file into the run folder, marked as one that `tune` has made.
 
         Raises:
@@ -240,7 +240,7 @@ class Board:
         if not _FILE.fullmatch(name):
             raise UsageError("the name has to be one word of letters, digits, dots, dashes, and end with .yaml")
         file = self.run.path / name
-        if file.is_symlink() or (file.exists() and not replace_it):
+        if file.is_symlink() or file.exists():
             raise UsageError(f"{name} is there already; choose another name")
         decision, _ = self.thresholds(asked)
         kept = {label: round(value, 6) for label, value in decision.silence_thresholds.items()}

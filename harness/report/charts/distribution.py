@@ -98,10 +98,11 @@ def histogram(
 
 def scatter_plot(
     points: Sequence[Point], bins: Sequence[Bin] = (), *, title: str = "SDRi against the mixture's SNR",
-    x_title: str = "SNR of the mixture, dB", y_title: str = "SDRi, dB", silence: bool = True,
+    x_title: str = "SNR of the mixture, dB", y_title: str = "SDRi, dB",
     href: Callable[[float, float], str] | None = None, width: float = 400,
 ) -> str:  # fmt: skip
-    """Draw points, and means of bins with their intervals over them.
+    """Draw points, means of bins with their intervals over them, and the line of what a silent waveform would earn:
+    minus the mixture's SNR.
 
     Args:
         points: sources; above 600 as cells of a grid.
@@ -109,7 +110,6 @@ def scatter_plot(
         title: see `chart`.
         x_title: of the axis below.
         y_title: of the axis at the left.
-        silence: with the line of what a silent waveform would earn: minus the mixture's SNR.
         href: of cells: where what lies from one x to another is.
         width: px.
     """
@@ -118,7 +118,7 @@ def scatter_plot(
     y = scale_of([point.y for point in points], bottom, _TOP, with_values=(0.0,))
     parts = [axis_left(y, _LEFT, width - 10, count=6), axis_below(x, _TOP, bottom, x_title)]
     parts.append(label(0, 10, y_title, size=SMALL, class_="soft"))
-    if silence and points:
+    if points:
         parts.append(_silence(x, y, width))
     parts.append(_cells(points, x, y, href) if len(points) > _MANY else _dots(points, x, y))
     for entry in bins:

@@ -16,7 +16,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.harness.exporting import packed_run
-from s5eval.harness.exporting.packed_run import INDEX, is_packed_run, pack, run_folder_of, unpack
+from s5eval.harness.exporting.packed_run import INDEX, pack, run_folder_of, unpack
 
 Call = Callable[..., Any]
 
@@ -95,7 +95,6 @@ def test_commands_take_the_packed_run_for_the_folder(s5eval: Call, run: Path, pa
 
 def test_one_whose_index_has_the_name_of_before_is_taken_as_well(run: Path, packed: Path, tmp_path: Path) -> None:
     before = rewritten(packed, lambda content: content.update({"bundle.json": content.pop(INDEX)}))
-    assert is_packed_run(before)
     assert (unpack(before, tmp_path / "back") / "run.json").read_bytes() == (run / "run.json").read_bytes()
 
 
@@ -104,7 +103,7 @@ def test_it_is_unpacked_into_the_cache_once(packed: Path) -> None:
     stamp = first.stat().st_mtime_ns
     assert run_folder_of(packed) == first and first.stat().st_mtime_ns == stamp
     assert first.name == "first"
-    assert not is_packed_run(first) and run_folder_of(first) == first, "a folder stands for itself"
+    assert run_folder_of(first) == first, "a folder stands for itself"
 
 
 def test_any_changed_bit_is_noticed(packed: Path, tmp_path: Path) -> None:
