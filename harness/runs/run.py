@@ -128,14 +128,10 @@ def carry_out(
         summary = derive_summary(record, scores)
         folder.sync()
         folder.write_summary(summary)
+        status = status_of(summary, finished=finished)
         stages = {name: _cost(tally) for name, tally in tally_of(plan.system).items()}
         sitting = replace(sitting, seconds=round(time.perf_counter() - start, 3), stages=stages, energy=meter.record)
-        sittings = (*earlier, sitting)
-        seconds, stages, energy = total_costs(sittings)
-        status = status_of(summary, finished=finished)
-        ended = replace(
-            record, status=status, sittings=sittings, seconds=seconds, stages=stages, energy=energy, lines=len(scores)
-        )
+        ended = replace(_with_costs(record, (*earlier, sitting)), status=status, lines=len(scores))
         if finished:
             write_page(folder.path, record=ended, scores=scores.values(), manifest=plan.manifest, pictures=pictures)
         else:
@@ -144,6 +140,11 @@ def carry_out(
         if hooks:
             hooks.tell("end", status, to_json(summary))
     return summary
+
+
+def _with_costs(record: RunRecord, sittings: tuple[Sitting, ...]) -> RunRecord:
+    seconds, stages, energy = total_costs(sittings)
+    return replace(record, sittings=sittings, seconds=seconds, stages=stages, energy=energy)
 
 
 def _outcomes(
