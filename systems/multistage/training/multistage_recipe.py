@@ -173,6 +173,30 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
     Raises:
         UsageError: names the key, and what was expected.
     """
+    _check_parts(recipe, config, where)
+    _check_loss(recipe.loss, f"{where}.loss")
+    extracts = recipe.task == "stage" and recipe.stage > 1 and PARTS[recipe.stage][0] in recipe.trains
+    if recipe.loss.filtered and extracts and not config.spatial_filter.enrollment:
+        raise UsageError(
+            f"{where}.loss.filtered is {recipe.loss.filtered} and system.spatial_filter.enrollment is 0; set "
+            "loss.filtered=0 as well, for there is no filter to learn through"
+        )
+    _check_objects(recipe, config, where)
+    for name, value in asdict(recipe.clues).items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"{where}.clues.{name} is {value}, expected a number from 0 to 1")
+    _check_slots(recipe, where)
+    if recipe.clues.runner_up > 0 and (recipe.task != "stage" or recipe.stage == 1):
+        raise UsageError(
+            f"{where}.clues.runner_up is {recipe.clues.runner_up:g}, which is of what the stage before says; this one "
+            f"has task {recipe.task}, stage {recipe.stage}, and none before it"
+        )
+    if recipe.clues.true_class + recipe.clues.random_class > 1:
+        raise UsageError(f"{where}.clues: true_class and random_class add up to more than 1")
+
+
+def _check_parts(recipe: MultistageRecipe, config: MultistageConfiguration, where: str) -> None:
+    """That the task and the stage have the parts that the recipe trains, and the system a place for them."""
     alone: dict[str, tuple[str, ...]] = {"tagging": ("encoder", "m2d"), "segmentation": PARTS[1][:1]}
     known = alone[recipe.task] if recipe.task in alone else PARTS.get(recipe.stage, ())
     if recipe.task == "stage" and recipe.stage == 1 and "dpc1" in recipe.trains:
@@ -210,13 +234,10 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
             f"{where} trains {classifier}, which no system with system.classifiers {config.classifiers} has; set "
             f"system.classifiers={recipe.stage}, here and where it runs"
         )
-    _check_loss(recipe.loss, f"{where}.loss")
-    extracts = recipe.task == "stage" and recipe.stage > 1 and PARTS[recipe.stage][0] in recipe.trains
-    if recipe.loss.filtered and extracts and not config.spatial_filter.enrollment:
-        raise UsageError(
-            f"{where}.loss.filtered is {recipe.loss.filtered} and system.spatial_filter.enrollment is 0; set "
-            "loss.filtered=0 as well, for there is no filter to learn through"
-        )
+
+
+def _check_objects(recipe: MultistageRecipe, config: MultistageConfiguration, where: str) -> None:
+    """That the system separates a mixture into as many objects as scenes are made of."""
     slots = len(recipe.data.target_counts) - 1
     if recipe.task != "tagging" and slots != config.objects.foreground:
         raise UsageError(
@@ -228,17 +249,6 @@ def check_recipe(recipe: MultistageRecipe, config: MultistageConfiguration, wher
             f"system.objects: scenes have {INTERFERENCES} interferences at most and one background; "
             f"expected interference 0 or {INTERFERENCES} and noise 0 or 1"
         )
-    for name, value in asdict(recipe.clues).items():
-        if not 0 <= value <= 1:
-            raise UsageError(f"{where}.clues.{name} is {value}, expected a number from 0 to 1")
-    _check_slots(recipe, where)
-    if recipe.clues.runner_up > 0 and (recipe.task != "stage" or recipe.stage == 1):
-        raise UsageError(
-            f"{where}.clues.runner_up is {recipe.clues.runner_up:g}, which is of what the stage before says; this one "
-            f"has task {recipe.task}, stage {recipe.stage}, and none before it"
-        )
-    if recipe.clues.true_class + recipe.clues.random_class > 1:
-        raise UsageError(f"{where}.clues: true_class and random_class add up to more than 1")
 
 
 def _check_loss(loss: LossSettings, where: str) -> None:
