@@ -74,35 +74,7 @@ def command(context: click.Context, /, **options: Any) -> int:
 
     refuse_folder_of_mini(context)
     settings, trusted = take_trust(parse_settings(options["settings"]), options["trust_checkpoint"])
-    values: dict[str, Any] = {
-        "system": options["system"],
-        "data": options["data"],
-        "dataset": options["dataset"],
-        "split": options["split"],
-        "settings": settings,
-        "trust_checkpoint": trusted,
-        "decision_file": options["decision"],
-        "limit": options["limit"],
-        "only": options["only"],
-        "batch_size": options["batch_size"],
-        "device": options["device"],
-        "save_audio": options["save_audio"],
-        "cache": not options["no_cache"],
-        "strict": options["strict"],
-        "metrics": options["metrics"],
-        "mixture_timeout": options["mixture_timeout"],
-        "energy": options["energy"],
-        "name": options["name"],
-        "shard": options["shard"],
-        **read_worker_options(options),
-    }
-    values = {name: _absolute(value) for name, value in values.items()}
-    folder = values["settings"].get("system", {})
-    if values["system"] == "folder" and isinstance(folder.get("path"), str):
-        folder["path"] = str(_absolute(Path(folder["path"])))  # a resumed run may stand in another working folder
-    for key in ("checkpoint_dir", "weights", "m2d_weights", "af_whisper_weights", "whisper_weights"):
-        if values["system"] != "folder" and isinstance(folder.get(key), str) and Path(folder[key]).exists():
-            folder[key] = str(_absolute(Path(folder[key])))
+    values = _values(options, settings, trusted)
     renamed = {"decision": "decision_file", "no_cache": "cache"}
     typed = {renamed.get(name, name) for name in given_options(context)}
     given = {name: values[name] for name in typed & values.keys()} | {"trust_checkpoint": trusted}
@@ -142,6 +114,40 @@ def command(context: click.Context, /, **options: Any) -> int:
     if (energy := energy_of_run(read_run_record(here / result.path))) is not None:
         echo(energy, err=True)
     return code
+
+
+def _values(options: dict[str, Any], settings: dict[str, Any], trusted: bool) -> dict[str, Any]:
+    """The fields of `RunConfig`, their paths absolute: a resumed run may stand in another working folder."""
+    values = {
+        "system": options["system"],
+        "data": options["data"],
+        "dataset": options["dataset"],
+        "split": options["split"],
+        "settings": settings,
+        "trust_checkpoint": trusted,
+        "decision_file": options["decision"],
+        "limit": options["limit"],
+        "only": options["only"],
+        "batch_size": options["batch_size"],
+        "device": options["device"],
+        "save_audio": options["save_audio"],
+        "cache": not options["no_cache"],
+        "strict": options["strict"],
+        "metrics": options["metrics"],
+        "mixture_timeout": options["mixture_timeout"],
+        "energy": options["energy"],
+        "name": options["name"],
+        "shard": options["shard"],
+        **read_worker_options(options),
+    }
+    values = {name: _absolute(value) for name, value in values.items()}
+    own = values["settings"].get("system", {})
+    if values["system"] == "folder" and isinstance(own.get("path"), str):
+        own["path"] = str(_absolute(Path(own["path"])))
+    for key in ("checkpoint_dir", "weights", "m2d_weights", "af_whisper_weights", "whisper_weights"):
+        if values["system"] != "folder" and isinstance(own.get(key), str) and Path(own[key]).exists():
+            own[key] = str(_absolute(Path(own[key])))
+    return values
 
 
 def _absolute(value: Any) -> Any:
