@@ -10,7 +10,7 @@ from s5eval.harness.comparing.published import RankingMetric
 from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.runs.run import RunResult
-from s5eval.harness.scoring.columns import METRICS, Column, all_columns, fractions, member_counts
+from s5eval.harness.scoring.columns import METRICS, Column, all_columns, every_mixture, fractions, member_counts
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference, paired_differences
 from s5eval.harness.scoring.summary import finite
 from s5eval.metrics.arrays import Array
@@ -237,11 +237,7 @@ def _rank_intervals(numerator: Array, denominator: Array, resamples: int) -> Ran
 
 
 def _column(metric: RankingMetric) -> Column:
-    return Column(("metrics", metric), next(m for m in METRICS if m.name == metric), _any)
-
-
-def _any(score: MixtureScore) -> bool:
-    return True
+    return Column(("metrics", metric), next(m for m in METRICS if m.name == metric), every_mixture)
 
 
 def _scored(entry: RankedSubmission, ids: Sequence[str]) -> list[MixtureScore]:

@@ -75,19 +75,19 @@ class Column:
 
 def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
     """Metrics, bounds and slices that the scored mixtures give rise to; secondary metrics where all have them."""
-    columns = [Column(("metrics", metric.name), metric, _any) for metric in METRICS]
+    columns = [Column(("metrics", metric.name), metric, every_mixture) for metric in METRICS]
     for bound in get_args(CorpusBoundName):
         columns += bound_columns(bound)
     if scored and all(score.secondary is not None for score in scored):
-        columns += [Column(("secondary", metric.name), metric, _any) for metric in SECONDARY]
+        columns += [Column(("secondary", metric.name), metric, every_mixture) for metric in SECONDARY]
     counts = sorted({len(score.reference_labels or ()) for score in scored})
     conditions: list[tuple[str, str, Membership]] = [
         ("targets", str(count), partial(_has_targets, count)) for count in counts
     ]
     if scored:
         conditions += [
-            ("repeated_class", "yes", _repeats),
-            ("repeated_class", "no", _no_repeats),
+            ("repeated_class", "yes", repeats_a_class),
+            ("repeated_class", "no", _repeats_none),
         ]
     for group, name, member in conditions:
         columns += [Column(("slices", group, name, metric.name), metric, member) for metric in SLICE_METRICS]
@@ -104,7 +104,7 @@ def all_columns(scored: Sequence[MixtureScore]) -> list[Column]:
 
 def bound_columns(bound: CorpusBoundName) -> list[Column]:
     """The columns of one bound."""
-    return [Column(("bounds", bound, metric.name), metric, _any) for metric in _bound_metrics(bound)]
+    return [Column(("bounds", bound, metric.name), metric, every_mixture) for metric in _bound_metrics(bound)]
 
 
 def fractions(scored: Sequence[MixtureScore], columns: Sequence[Column]) -> npt.NDArray[np.float64]:
@@ -169,7 +169,8 @@ def _class_metrics(label: str) -> list[Metric]:
     ]
 
 
-def _any(score: MixtureScore) -> bool:
+def every_mixture(score: MixtureScore) -> bool:
+    """The membership of a column of the whole."""
     return True
 
 
@@ -177,13 +178,14 @@ def _has_targets(count: int, score: MixtureScore) -> bool:
     return len(score.reference_labels or ()) == count
 
 
-def _repeats(score: MixtureScore) -> bool:
+def repeats_a_class(score: MixtureScore) -> bool:
+    """Whether two targets of the mixture are of one class."""
     labels = score.reference_labels or ()
     return len(set(labels)) < len(labels)
 
 
-def _no_repeats(score: MixtureScore) -> bool:
-    return not _repeats(score)
+def _repeats_none(score: MixtureScore) -> bool:
+    return not repeats_a_class(score)
 
 
 def _concerns(label: str, score: MixtureScore) -> bool:

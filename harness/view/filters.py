@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import Cell, cells_of, pairs_of
+from s5eval.harness.scoring.columns import repeats_a_class
 from s5eval.metrics.tolerance import settled
 
 SORTS: Mapping[str, tuple[str, Callable[[MixtureScore], float | str | None]]] = {
@@ -126,7 +127,7 @@ class Filter:
         if self.loss in LOSSES:
             tests.append(lambda at: self.loss in index.losses[at])
         if self.repeated_class in ("yes", "no"):
-            tests.append(lambda at: _repeats(scores[at]) == (self.repeated_class == "yes"))
+            tests.append(lambda at: repeats_a_class(scores[at]) == (self.repeated_class == "yes"))
         snr_low, snr_high = _number(self.snr_low), _number(self.snr_high)
         if snr_low is not None or snr_high is not None:
             tests.append(lambda at: any(_within(snr, snr_low, snr_high) for snr in snrs(scores[at])))
@@ -235,11 +236,6 @@ def snrs(score: MixtureScore) -> list[float]:
 
 def _count(labels: Sequence[str] | None) -> float | None:
     return None if labels is None else float(len(labels))
-
-
-def _repeats(score: MixtureScore) -> bool:
-    labels = score.reference_labels or ()
-    return len(set(labels)) < len(labels)
 
 
 def _is(score: MixtureScore, result: str) -> bool:
