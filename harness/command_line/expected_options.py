@@ -15,7 +15,7 @@ def expected_options(function: Any) -> Any:
     """`--data`, `--dataset`, `--split`, `--mixtures`: which mixtures must be answered."""
     for option in (
         click.option("--mixtures", type=PathType, metavar="FILE", help="Ids that must be answered, one a line."),
-        click.option("--split", help="Split of the data; default: eval, and test of mini."),
+        click.option("--split", help="Split of the data; default: eval, of mini test."),
         click.option(
             "--dataset",
             help="mini, or an official set where its root holds several; with it, $S5EVAL_DATA stands in for --data.",
@@ -24,7 +24,7 @@ def expected_options(function: Any) -> Any:
             "--data",
             type=PathType,
             metavar="DIR",
-            help="Data whose mixtures must be answered. Default: the official evaluation set if names are its.",
+            help="Data whose mixtures must be answered. Default: the official evaluation set, if names are from it.",
         ),
     ):
         function = option(function)

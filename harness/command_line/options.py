@@ -101,7 +101,7 @@ def worker_options(command: Decorated) -> Decorated:
             "--gpus-per-worker",
             type=NumberType(min=0),
             metavar="N",
-            help="With --engine ray: GPUs of each.",
+            help="With --engine ray: GPUs of each worker.",
         ),
         click.option(
             "--address", metavar="HOST:PORT", help="With --engine ray: the cluster; default: auto, one on this machine."
@@ -197,7 +197,7 @@ def output_options(command: Decorated) -> Decorated:
         click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines."),
         click.option("--resume", type=PathType, metavar="RUN", help="Continue an interrupted run in its folder."),
         click.option("--out", type=PathType, metavar="RUN", help="Run folder to make; default: a new one in runs/."),
-        click.option("--name", metavar="WORD", help="What tables, page and run folder call it."),
+        click.option("--name", metavar="WORD", help="Name of the run in tables, page and run folder."),
     ):
         command = option(command)
     return command

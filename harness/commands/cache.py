@@ -41,7 +41,13 @@ def list_entries(as_json: bool) -> int:
 @command.command(
     "prune", short_help="Remove the entries that were used longest ago.", example="s5eval cache prune --keep-gb 5"
 )
-@click.option("--keep-gb", type=NumberType(min=0), default=0.0, show_default=True, help="Keep the latest so many GB.")
+@click.option(
+    "--keep-gb",
+    type=NumberType(min=0),
+    default=0.0,
+    show_default=True,
+    help="Keep so many GB of the entries that were used last.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before everything is removed.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 def prune(keep_gb: float, yes: bool, as_json: bool) -> int:

@@ -38,7 +38,7 @@ def command() -> None:
     short_help="Known sets and their splits.",
     example="s5eval data list --data DIR",
 )
-@click.option("--data", type=PathType, envvar="S5EVAL_DATA", help="Look which splits are below this folder.")
+@click.option("--data", type=PathType, envvar="S5EVAL_DATA", help="Folder to look for splits in.")
 @json_option
 def list_sets(data: Path | None, as_json: bool) -> int:
     """The known sets and their splits: mixtures, whether thresholds may be tuned on them, whether they are there."""
@@ -102,7 +102,6 @@ def verify_set(
         if others := {"data", "dataset", "limit", "only", "strict"} & given_options(context):
             raise UsageError(f"--{min(others)} is of sets of scenes and does not go with --recordings")
         return _verify_recordings(recordings, options["split"], as_json=as_json)
-    from s5eval.data_manifests.common.words import counted
     from s5eval.data_manifests.manifest import open_manifest
     from s5eval.data_manifests.verify import verify
 
@@ -150,7 +149,6 @@ def fetch_record(
     record: str, out: Path, only: tuple[str, ...], no_unpack: bool, base_url: str | None, as_json: bool
 ) -> int:
     """Download an official record (dev, eval, or a number): resumable, checked against its checksums."""
-    from s5eval.data_manifests.common.words import counted
     from s5eval.data_manifests.download.fetch import ZENODO, fetch
 
     with show_bytes() as progress, goes_on_with(this_command()):
@@ -176,10 +174,17 @@ def fetch_record(
     help="Make a set of one's own from this folder of recordings instead; may be repeated.",
 )
 @click.option("--split", help="Of mini: valid, test (default), or train with --count. Of recordings: default valid.")
-@click.option("--out", type=PathType, help="Where to; default: mini's place in the cache.")
+@click.option("--out", type=PathType, help="Folder to write in; default: mini's place in the cache.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="Only the first N scenes.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of a set from recordings.")
-@click.option("--rooms", type=click.IntRange(min=1), metavar="N", help="Simulated rooms of such a set; default: 8.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of a set made from recordings."
+)
+@click.option(
+    "--rooms",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Simulated rooms of a set made from recordings; default: 8.",
+)
 @processes_option
 @json_option
 @click.pass_context
@@ -307,9 +312,15 @@ def map_layout(folder: Path, layout: str, out: Path | None) -> int:
     "--order", type=click.Choice(["acn", "fuma"]), default="acn", show_default=True, help="acn: WYZX; fuma: WXYZ."
 )
 @click.option(
-    "--norm", type=click.Choice(["sn3d", "n3d", "fuma"]), default="sn3d", show_default=True, help="Of the mixtures."
+    "--norm",
+    type=click.Choice(["sn3d", "n3d", "fuma"]),
+    default="sn3d",
+    show_default=True,
+    help="Normalisation of the mixtures.",
 )
-@click.option("--target-channel", type=int, metavar="N", help="The source's channel, where targets have four; from 0.")
+@click.option(
+    "--target-channel", type=int, metavar="N", help="Channel of the source, counted from 0, where targets have four."
+)
 @json_option
 def import_command(table: Path, out: Path, as_json: bool, **options: Any) -> int:
     """Make a set in the layout of the challenge of the files that MAP.csv names (columns id, role, file, label).

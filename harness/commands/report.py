@@ -26,9 +26,9 @@ from s5eval.harness.terminal import echo
     type=click.IntRange(min=0),
     default=5,
     show_default=True,
-    help="With --bundle: so many of the worst, of the best and of random mixtures are heard.",
+    help="With --bundle: sounds of so many of the worst, the best and random mixtures.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="With --bundle: of the random ones.")
+@click.option("--seed", type=int, default=0, show_default=True, help="With --bundle: seed of the random mixtures.")
 @click.option("--figures", type=PathType, metavar="DIR", help="Figures for a paper: SVG, PDF and PNG.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
 @click.pass_context

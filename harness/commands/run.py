@@ -44,7 +44,9 @@ from s5eval.harness.terminal import echo, plugin_output, showing_warnings_of
 @click.option("--decision", type=PathType, metavar="FILE", help="Decision file (YAML) in place of the system's own.")
 @timeout_option
 @click.option(
-    "--retry-given-up", is_flag=True, help="With --resume: try mixtures again during which the process ended thrice."
+    "--retry-given-up",
+    is_flag=True,
+    help="With --resume: try mixtures again that were given up after the process ended thrice.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), default=1, show_default=True, help="Mixtures at once.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
@@ -118,7 +120,7 @@ def command(context: click.Context, /, **options: Any) -> int:
 
 def _values(options: dict[str, Any], settings: dict[str, Any], trusted: bool) -> dict[str, Any]:
     """The fields of `RunConfig`, their paths absolute: a resumed run may stand in another working folder."""
-    values = {
+    values: dict[str, Any] = {
         "system": options["system"],
         "data": options["data"],
         "dataset": options["dataset"],

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--downmix", is_flag=True, help="Average estimates of several channels to one, as the official code does."
 )
-@click.option("--published", is_flag=True, help="Set it among the published results of the challenge, as a ranking.")
+@click.option("--published", is_flag=True, help="Rank it among the published results of the challenge.")
 @worker_options
 @shard_option
 @output_options

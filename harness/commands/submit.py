@@ -182,8 +182,14 @@ def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **opt
 )
 @click.argument("submissions", nargs=-1, type=PathType)
 @click.option("--author", help="Surname, when there is no submission yet to read it from.")
-@click.option("--affiliation", help="Institute, likewise.")
-@click.option("--systems", type=click.IntRange(1, 4), default=1, show_default=True, help="How many systems, likewise.")
+@click.option("--affiliation", help="Institute, when there is no submission yet to read it from.")
+@click.option(
+    "--systems",
+    type=click.IntRange(1, 4),
+    default=1,
+    show_default=True,
+    help="How many systems, when there is no submission yet.",
+)
 @click.option("--template", type=PathType, metavar="FILE", help="Your own meta template in place of the shipped one.")
 @click.option("--out", type=PathType, required=True, metavar="DIR", help="Where to write the files to fill in.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     default=Path("weights"),
     show_default=True,
     metavar="DIR",
-    help="Folder that trained parts are exported to, and that a recipe reads from what it builds on.",
+    help="Folder that trained parts are exported to. A recipe reads the parts that it builds on from there.",
 )
 @click.option("--out", type=PathType, metavar="DIR", help="Checkpoints and logs; default: training/RECIPE.")
 @click.option(
@@ -44,12 +44,14 @@ if TYPE_CHECKING:
     type=NumberType(min=0, max=1, min_open=True),
     default=1.0,
     show_default=True,
-    help="Of the recipe's length: 0.1 tries it in a tenth of its steps and kept scenes.",
+    help="Share of the recipe's length: 0.1 tries it with a tenth of its steps and kept scenes.",
 )
-@click.option("--max-minutes", type=NumberType(min=0), help="End this sitting after so long; call again to go on.")
+@click.option(
+    "--max-minutes", type=NumberType(min=0), help="End this sitting after so many minutes; call again to go on."
+)
 @click.option("--checkpoint-minutes", type=NumberType(min=0), default=2.0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
-@click.option("--devices", default="auto", show_default=True, help="How many devices (or CPU processes) of a node.")
+@click.option("--devices", default="auto", show_default=True, help="Devices (or CPU processes) of a node.")
 @click.option("--nodes", default="auto", show_default=True, help="How many machines; torchrun or srun starts the rest.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of each process on a CPU.")
 @click.option("--m2d-weights", type=PathType, metavar="FILE", help="Published M2D weights.")

@@ -57,21 +57,24 @@ _UNLABELLED = ("source", "strength")
     type=NumberType(min=0),
     default=50.0,
     show_default=True,
-    help="Pull rare classes towards the common threshold, as so many candidates would.",
+    help="Pull rare classes towards the common threshold: its weight, as a number of candidates.",
 )
 @workers_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Of folds and search.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of folds and search.")
 @click.option("--allow-test", is_flag=True, help="Tune although the split forbids it; the file carries the mark.")
 @click.option("--unlabelled", is_flag=True, help="Adapt class and silence priors instead; references are not used.")
 @click.option(
-    "--source", type=RunType, metavar="RUN0", help="With --unlabelled: a run of these weights on data like the old."
+    "--source",
+    type=RunType,
+    metavar="RUN0",
+    help="With --unlabelled: a run of the same weights on data like those they were tuned for.",
 )
 @click.option(
     "--strength",
     type=NumberType(min=0),
     default=300.0,
     show_default=True,
-    help="With --unlabelled: hold on to the old priors, as so many candidates would.",
+    help="With --unlabelled: weight of the old priors, as a number of candidates.",
 )
 @click.option("--figure", type=PathType, metavar="FILE", help="A figure: .svg, .pdf, .png; without a suffix all three.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")

@@ -25,7 +25,7 @@ from s5eval.harness.terminal import echo
     metavar="DIR",
     help="Where the audio of the data is, in place of the folder that the run has recorded; may be repeated.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of 127.0.0.1; default: any that is free.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of 127.0.0.1; default: any that is free.")
 @click.option("--open/--no-open", "open_browser", help="Open the address in the browser; default: print it alone.")
 def command(folders: Sequence[Path], data: Sequence[Path], port: int, open_browser: bool) -> int:
     """See and hear runs in a browser: RUNs, or all below FOLDERs (default: runs).
