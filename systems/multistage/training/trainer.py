@@ -48,62 +48,93 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
     config: MultistageConfiguration = plan.configuration
     if recipe.task == "tagging":
         return _tagging(recipe, config, parts)
-    separator, classifier = PARTS[recipe.stage]
     new = {name: new_part(name, config) for name in PARTS[recipe.stage]}
     networks = {
         name: parts.trained(new[name], recipe.starts_from.get(name), adapt=_adaptation(new[name])).requires_grad_(True)
         for name in recipe.trains
         if name in new
     }
-    network = (
-        networks[separator]
-        if separator in networks
-        else parts.frozen(new[separator], part_file(parts.folder, separator).stem)
-    )
-    dpc = typed(networks[classifier], DualPathClassifier) if classifier in networks else None
-    set_checkpointing(network, recipe.checkpointing)
-    facts: dict[str, object] = {}
-    source: SlotSource | None = None
     made = {name: Part(module, f"{name}.safetensors") for name, module in networks.items()}
+    separator, classifier = PARTS[recipe.stage]
+    trains = separator in networks
+    network = networks[separator] if trains else parts.frozen(new[separator], part_file(parts.folder, separator).stem)
+    set_checkpointing(network, recipe.checkpointing)
+    dpc = typed(networks[classifier], DualPathClassifier) if classifier in networks else None
     if recipe.task == "segmentation":
-        task: nn.Module = SegmentationTask(typed(network, DeFTMambaUSS), recipe.loss.segmentation)
-    elif recipe.stage == 1:
-        uss = typed(network, DeFTMambaUSS)
-        adapts = "m2d" in recipe.trains
-        m2d = None
-        if adapts:
-            m2d = _trained_m2d(recipe, config, parts)
-            made["m2d"] = _m2d_part(m2d)
-        elif dpc is not None:
-            m2d = _m2d(config, parts)
-        if recipe.slots.scenes and dpc is not None and m2d is not None:
-            task = ClassificationTask(dpc, m2d, recipe.loss, train_m2d=adapts)
-            source = SlotSource(plan, parts.built_on, separated_slots(uss, m2d), m2d)
-        else:
-            task = SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=separator in networks, train_m2d=adapts)
+        return TrainingJob(SegmentationTask(typed(network, DeFTMambaUSS), recipe.loss.segmentation), made)
+    if recipe.stage == 1:
+        return _first_stage(plan, parts, made, typed(network, DeFTMambaUSS), dpc, trains=trains)
+    return _later_stage(plan, parts, made, typed(network, DeFTMambaTSE), dpc, trains=trains)
+
+
+def _first_stage(
+    plan: TrainingPlan,
+    parts: PartsFolder,
+    made: dict[str, Part],
+    uss: DeFTMambaUSS,
+    dpc: DualPathClassifier | None,
+    *,
+    trains: bool,
+) -> TrainingJob:
+    """Separation of the mixture, and of its slots the classes; `trains` says whether the separator learns as well."""
+    recipe, config = plan.recipe, plan.configuration
+    adapts = "m2d" in recipe.trains
+    m2d = None
+    if adapts:
+        m2d = _trained_m2d(recipe, config, parts)
+        made = {**made, "m2d": _m2d_part(m2d)}
+    elif dpc is not None:
+        m2d = _m2d(config, parts)
+    if recipe.slots.scenes and dpc is not None and m2d is not None:
+        task = ClassificationTask(dpc, m2d, recipe.loss, train_m2d=adapts)
+        source = SlotSource(plan, parts.built_on, separated_slots(uss, m2d), m2d)
+        return TrainingJob(task, made, _slot_facts(recipe, source), source, _also_heard(source))
+    return TrainingJob(SeparationTask(uss, dpc, m2d, recipe.loss, train_uss=trains, train_m2d=adapts), made)
+
+
+def _later_stage(
+    plan: TrainingPlan,
+    parts: PartsFolder,
+    made: dict[str, Part],
+    tse: DeFTMambaTSE,
+    dpc: DualPathClassifier | None,
+    *,
+    trains: bool,
+) -> TrainingJob:
+    """Extraction of what the stages before have found, and its classes; `trains` as for `_first_stage`."""
+    recipe, config = plan.recipe, plan.configuration
+    earlier = _earlier(recipe.stage, config, parts, recipe.clues.runner_up)
+    source = None
+    if recipe.slots.scenes and dpc is not None:
+        task: nn.Module = ClassificationTask(dpc, earlier.m2d, recipe.loss, train_m2d=False)
+        source = SlotSource(plan, parts.built_on, extracted_slots(tse, earlier), earlier.m2d)
     else:
-        tse = typed(network, DeFTMambaTSE)
-        earlier = _earlier(recipe.stage, config, parts, recipe.clues.runner_up)
-        if recipe.slots.scenes and dpc is not None:
-            task = ClassificationTask(dpc, earlier.m2d, recipe.loss, train_m2d=False)
-            source = SlotSource(plan, parts.built_on, extracted_slots(tse, earlier), earlier.m2d)
-        else:
-            task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=separator in networks)
-        facts = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"}
-        if config.frame_encoder not in ("af_whisper", "none"):
-            facts["frame_encoder"] = config.frame_encoder
-        if earlier.enrollments is not None:
-            facts["enrollment"] = earlier.enrollments.recorded()
-        if recipe.loss.filtered and separator in networks:
-            facts["loss_filtered"] = recipe.loss.filtered
-        if recipe.clues.runner_up:
-            facts["runner_up"] = recipe.clues.runner_up
-        _check_extractors(config, parts, earlier.encoder)
+        task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=trains)
+    facts: dict[str, object] = {
+        "frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"
+    }
+    if config.frame_encoder not in ("af_whisper", "none"):
+        facts["frame_encoder"] = config.frame_encoder
+    if earlier.enrollments is not None:
+        facts["enrollment"] = earlier.enrollments.recorded()
+    if recipe.loss.filtered and trains:
+        facts["loss_filtered"] = recipe.loss.filtered
+    if recipe.clues.runner_up:
+        facts["runner_up"] = recipe.clues.runner_up
+    _check_extractors(config, parts, earlier.encoder)
     if source is None:
         return TrainingJob(task, made, facts)
+    return TrainingJob(task, made, facts | _slot_facts(recipe, source), source, _also_heard(source))
+
+
+def _slot_facts(recipe: MultistageRecipe, source: SlotSource) -> dict[str, object]:
+    """What the card tells of kept slots."""
     also = [{"slots": o.digest(), "scenes": o.scenes, **heard_entry(o.material)} for o in source.others]
-    facts |= {"scenes": recipe.slots.scenes, "slots": {**asdict(recipe.slots), "also": also}}
-    return TrainingJob(task, made, facts, source, [told for other in source.others for told in other.material])
+    return {"scenes": recipe.slots.scenes, "slots": {**asdict(recipe.slots), "also": also}}
+
+
+def _also_heard(source: SlotSource) -> list[Mapping[str, Any]]:
+    return [told for other in source.others for told in other.material]
 
 
 def _adaptation(module: nn.Module) -> Adaptation | None:
