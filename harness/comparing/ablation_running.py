@@ -16,7 +16,7 @@ from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.record.run_summary import CorpusBoundName, MetricValue, Summary
 from s5eval.harness.record.same_system import decided_for_another
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.table import BOUND_NOTES, fitted_marks, trained_marks
+from s5eval.harness.report.table import BOUND_NOTES, doubts_of
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
 from s5eval.harness.scoring.columns import METRICS, Column, all_columns, bound_columns
@@ -196,17 +196,13 @@ def _delta(
 
 
 def _marks(summary: Summary, misfit: str) -> tuple[str, ...]:
+    """What stands beside the numbers of its run, and how its decision is not the one that was asked for."""
     marks = [f"without {part}" for part in summary.missing_parts if part != TUNED]
     if TUNED in summary.missing_parts:
         marks.append("these weights have no tuned decision: equals the default")
     if misfit:
         marks.append(f"a decision {misfit}")
-    if summary.tuned_on_forbidden:
-        marks.append("tuned on a forbidden split")
-    marks += trained_marks(summary)
-    marks += fitted_marks(summary)
-    marks += ["oracle: sees the references"] if summary.oracle else []
-    marks += [summary.unverified] if summary.unverified else []
+    marks += doubts_of(replace(summary, missing_parts=()))
     if summary.n_failed:
         marks.append(f"partial: {summary.n_failed} of {summary.n_expected} mixtures failed")
     return tuple(marks)

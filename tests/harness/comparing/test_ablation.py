@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
+from s5eval.harness.comparing.ablation_figure import ablation_figure
 from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid
 from s5eval.harness.comparing.ablation_latex import ablation_latex, escape
@@ -23,11 +24,13 @@ from s5eval.harness.comparing.ablation_running import run_grid
 from s5eval.harness.comparing.ablation_tables import ablation_markdown, ablation_table, published_rows
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_summary import MetricValue
+from s5eval.harness.report.paper import paper_style
 
 Call = Callable[..., Any]
 SYSTEM = ("--system", "staged:build")
 HEADLINES = ("capi_sdri", "mixture_accuracy", "source_accuracy")
 N = 12
+RANDOM = "RANDOM WEIGHTS: the numbers say nothing about the system"
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +125,8 @@ def test_a_failed_row_does_not_stop_the_others(staged_set: Path, tmp_path: Path,
             assert rows[name]["metrics"][metric]["value"] is None
             assert rows[name]["delta"][metric]["value"] is None
     assert "error" not in rows["limping"]
-    assert rows["limping"]["marks"] == ["partial: 1 of 12 mixtures failed", "differences over 11 of 12 mixtures"]
+    told = ["partial: 1 of 12 mixtures failed", "differences over 11 of 12 mixtures"]
+    assert rows["limping"]["marks"] == [RANDOM, *told]
     assert [rows[name]["delta"]["mixture_accuracy"]["n"] for name in ("limping", "last", "dead")] == [11, 12, 0]
     assert rows["limping"]["metrics"]["capi_sdri"]["value"] is not None
     assert rows["last"]["metrics"]["capi_sdri"]["value"] > rows["good"]["metrics"]["capi_sdri"]["value"]
@@ -148,9 +152,10 @@ def test_bounds_are_those_of_all_mixtures_where_a_row_has_scored_all(
     assert bounds == {name: expected[name]["capi_sdri"]["value"] for name in bounds}
     assert good["delta"]["mixture_accuracy"]["n"] == scored
     over = "differences over 11 of 12 mixtures"
-    assert good["marks"] == ([over] if scored else []) and "over" not in " ".join(table(out)["rows"][0]["marks"])
+    told = [over] if scored else []
+    assert good["marks"] == [RANDOM, *told] and "over" not in " ".join(table(out)["rows"][0]["marks"])
     assert all((over in (out / f"table.{kind}").read_text()) == bool(scored) for kind in ("md", "tex", "csv"))
-    assert all(bound["marks"] == good["marks"] for bound in table(out)["bounds"])
+    assert all(bound["marks"] == told for bound in table(out)["bounds"]), "no weights have made a bound"
     assert (over in result.out) == bool(scored)
 
 
@@ -214,22 +219,30 @@ def test_a_folder_with_rows_of_another_grid_is_refused(staged_set: Path, tmp_pat
 
 def test_marks_tell_what_a_switch_could_not_do(whole: Ablation) -> None:
     rows = {row.name: row for row in whole.rows}
-    assert rows["2 stages"].marks == ()
-    assert rows["2 stages + AF-Whisper"].marks == ("without encoder of AF-Whisper",)
+    assert rows["2 stages"].marks == (RANDOM,)
+    assert rows["2 stages + AF-Whisper"].marks == ("without encoder of AF-Whisper", RANDOM)
     tuned = rows["3 stages + tuned decision"]
     assert any("no tuned decision" in mark for mark in tuned.marks)
     assert tuned.metrics == rows["3 stages"].metrics
-    assert list(whole.notes.values()) == ["a", "b"]
+    assert list(whole.notes.values()) == ["a", "b", "c"]
     many = tuple(replace(rows["3 stages"], marks=(f"differences over {n} mixtures",)) for n in range(28))
     letters = list(replace(whole, rows=many).notes.values())
     assert letters[:28:9] == ["a", "j", "s", "ab"], "a large grid has more marks than there are letters"
+
+
+def test_random_weights_are_told_beside_the_numbers_in_every_file(whole: Ablation, tmp_path: Path) -> None:
+    write_ablation(whole, tmp_path)
+    assert all("RANDOM WEIGHTS" in (tmp_path / f"table.{kind}").read_text() for kind in ("json", "md", "csv", "tex"))
+    assert RANDOM in ablation_table(whole)
+    with paper_style():
+        assert "RANDOM WEIGHTS" in ablation_figure(whole).get_suptitle()
 
 
 def test_thresholds_are_those_of_the_weights_or_the_default(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
     out = tmp_path / "ablation"
     call = ("ablate", *SYSTEM, "--data", staged_set, "--axes", "thresholds", "--out", out)
     assert s5eval(*call, "--set", "system.tuned=true").code == 0
-    assert [row["marks"] for row in table(out)["rows"]] == [[], []]
+    assert [row["marks"] for row in table(out)["rows"]] == [[RANDOM], [RANDOM]]
     decisions = [json.loads((Path(row["run"]) / "run.json").read_text())["decision"] for row in table(out)["rows"]]
     assert [d["silence_thresholds"] for d in decisions] == [{"default": 0.5}, {"default": 0.6, "Speech": 0.7}]
 
