@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from s5eval.data_manifests.common.errors import S5Error
+from s5eval.data_manifests.common.errors import S5Error, UsageError
 
 EXIT_DONE = 0
 EXIT_UNEXPECTED = 1
@@ -15,6 +15,10 @@ class RunFolderError(S5Error):
     """The run folder cannot be written: a full disk, missing rights, another process at work in it."""
 
     exit_code: ClassVar[int] = 1
+
+
+class NotComparableError(UsageError):
+    """Two runs were made on different data, or scored otherwise; what both have is compared if that is asked for."""
 
 
 class GateError(S5Error):

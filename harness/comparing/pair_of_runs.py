@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.words import counted
-from s5eval.harness.errors import GateError
+from s5eval.harness.errors import GateError, NotComparableError
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of, read_run_record, read_scores, unverified
 from s5eval.harness.record.run_record import Facts, RunRecord
@@ -130,14 +130,15 @@ def compare_runs(first: Path, second: Path, *, allow_different: bool = False) ->
         allow_different: compare, over the mixtures both have, although data or metric versions differ.
 
     Raises:
-        UsageError: not a run folder; different manifests or metric versions; no mixture in common.
+        NotComparableError: different manifests or metric versions.
+        UsageError: not a run folder; no mixture in common.
         DataError: a run folder is damaged.
     """
     records = read_run_record(first), read_run_record(second)
     sides = read_scores(first), read_scores(second)
     obstacles = _obstacles(records)
     if obstacles and not allow_different:
-        raise UsageError(
+        raise NotComparableError(
             f"{first} and {second} cannot be compared: {'; '.join(obstacles)}. "
             "`allow_different=True` compares what both have all the same"
         )

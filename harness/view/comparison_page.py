@@ -8,6 +8,7 @@ from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
 from s5eval.harness.comparing.pair_words import LEFT_OUT
+from s5eval.harness.errors import NotComparableError
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.table import SECONDARY_TITLES
@@ -48,7 +49,7 @@ def comparison_page(a: Snapshot, b: Snapshot, *, different: bool, only: str) -> 
         with coherent(a.path, b.path):
             found = compare_runs(a.path, b.path, allow_different=different)
     except S5Error as error:
-        return {**page, "problem": str(error), "may_differ": "--allow-different" in str(error)}
+        return {**page, "problem": str(error), "may_differ": isinstance(error, NotComparableError)}
     rows = _mixtures(a, b, found)
     wanted = [row for row in rows if only not in _FLIPS or row["flip"] == only or row["side"] == only]
     left_out = [f"left out: {counted(len(ids), 'mixture')}, {LEFT_OUT[why]}" for why, ids in found.left_out.items()]
