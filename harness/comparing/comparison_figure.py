@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, Side
+from s5eval.harness.comparing.pair_words import remarks
+from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.figure_title import figure_title, put_title
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import (
@@ -37,13 +40,18 @@ def write_comparison_figure(comparison: PairOfRuns, file: Path) -> list[Path]:
 
 
 def comparison_figure(comparison: PairOfRuns) -> "Figure":
-    """Differences with their paired intervals (blue: excludes 0), and beside them the change of every mixture."""
+    """Differences with their paired intervals (blue: excludes 0), and beside them the change of every mixture.
+
+    Above stand both runs, and whatever makes them less comparable than they look.
+    """
     rows = _rows(comparison)
     figure = new_figure(PAGE_WIDTH, max(2.4, 1.0 + 0.17 * len(rows)))
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _differences(left, rows)
     _changes(right, comparison)
-    put_title(figure, f"A: {_title(comparison.first)}", f"B: {_title(comparison.second)}")
+    said = [plain(remark, 1000) for remark in remarks(comparison)]
+    said += [f"{counted(comparison.n, 'mixture')} compared"] if said else []
+    put_title(figure, f"A: {_title(comparison.first)}", f"B: {_title(comparison.second)}", *said)
     return figure
 
 

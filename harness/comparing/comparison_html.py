@@ -2,7 +2,7 @@
 
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns
-from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR, TITLES, delta_text, title_of
+from s5eval.harness.comparing.pair_words import NO_STAR, TITLES, delta_text, remarks, title_of
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.notebook import framed, html_table, paragraph
 from s5eval.harness.report.text import number
@@ -12,8 +12,7 @@ from s5eval.harness.scoring.by_condition import GROUP_TITLES
 def comparison_html(comparison: PairOfRuns) -> str:
     """Both runs with their marks, every metric, and a forest of the differences by condition and class."""
     heads = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
-    heads += [f"warning: {warning}" for warning in comparison.warnings]
-    heads += [f"left out, {LEFT_OUT[why]}: {counted(len(ids), 'mixture')}" for why, ids in comparison.left_out.items()]
+    heads += remarks(comparison)
     rows = [
         (TITLES[path[-1]], number(d.first, 3), number(d.second, 3), delta_text(d))
         for path, d in comparison.differences.items()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, TermDifference
-from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR, TITLES, delta_text, title_of
+from s5eval.harness.comparing.pair_words import NO_STAR, TITLES, delta_text, remarks, title_of
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import number
@@ -19,8 +19,7 @@ _SHOWN = 8  # mixtures of a list; --json has all
 def comparison_table(comparison: PairOfRuns) -> str:
     """The comparison as text: metrics, slices, flipped mixtures, losses."""
     lines = [f"A: {title_of(comparison.first)}", f"B: {title_of(comparison.second)}"]
-    lines += [f"warning: {warning}" for warning in comparison.warnings]
-    lines += [f"left out, {LEFT_OUT[why]}: {counted(len(ids), 'mixture')}" for why, ids in comparison.left_out.items()]
+    lines += remarks(comparison)
     header = ("", "A", "B", "B − A [95 %]", "better / worse / same", "sign test p")
     rows: list[tuple[str, ...]] = [header]
     groups: dict[str, list[tuple[str, ...]]] = {}

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from s5eval.harness.comparing.pair_of_runs import LeftOut, Side
+from s5eval.data_manifests.common.words import counted
+from s5eval.harness.comparing.pair_of_runs import LeftOut, PairOfRuns, Side
 from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name, shown_path
 from s5eval.harness.report.text import ABSENT, number_and_interval
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
@@ -31,6 +32,12 @@ LEFT_OUT: dict[LeftOut, str] = {
 
 NO_STAR = f"no star below {LEAST_MIXTURES} mixtures: so few can all fall to one side by chance"
 """Why an interval that excludes 0 may have no star; `Difference.withheld` says of which that holds."""
+
+
+def remarks(comparison: PairOfRuns) -> list[str]:
+    """What keeps the two from being compared as they look, and which mixtures are in no difference; a line each."""
+    left_out = (f"left out, {LEFT_OUT[why]}: {counted(len(ids), 'mixture')}" for why, ids in comparison.left_out.items())
+    return [*(f"warning: {warning}" for warning in comparison.warnings), *left_out]
 
 
 def delta_text(difference: Difference) -> str:

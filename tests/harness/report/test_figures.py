@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from made_up_run import write_run
 from PIL import Image
+from sealed_files import edit_record
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.comparing.ablation import Ablation, AblationRow
@@ -154,6 +155,24 @@ def test_no_label_of_a_comparison_stands_on_another(runs: tuple[Path, Path]) -> 
     with paper_style():
         assert_nothing_collides(comparison_figure(compare_runs(*runs)))
         assert_nothing_collides(comparison_figure(compare_runs(runs[0], runs[0])))
+
+
+def test_what_makes_two_runs_differ_is_told_above_the_figure_of_their_comparison(
+    tmp_path: Path, make_tables: Tables
+) -> None:
+    """Of 30 mixtures the other run has 20, scored by another version: they are compared only when that is asked for."""
+    for k, n in enumerate((30, 20)):
+        write_run(tmp_path / f"run{k}", make_tables(30, 3)[:n], with_tables=True)
+    edit_record(tmp_path / "run1" / "run.json", metric_version=0)
+    compared = compare_runs(tmp_path / "run0", tmp_path / "run1", allow_different=True)
+    with paper_style():
+        figure = comparison_figure(compared)
+    said = figure.get_suptitle().replace("\n", " ")
+    assert compared.warnings and all(f"warning: {warning}" in said for warning in compared.warnings)
+    assert "metric versions 1 and 0" in said
+    assert all(f"{len(ids)} mixtures" in said for ids in compared.left_out.values())
+    assert said.endswith(f"{compared.n} mixtures compared")
+    assert_nothing_collides(figure)
 
 
 def test_no_label_of_tuning_curves_stands_on_another(runs: tuple[Path, Path], tmp_path: Path) -> None:
