@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.text import number
+from s5eval.harness.report.table import result_of
 
 if TYPE_CHECKING:
     from s5eval.data_manifests.records import Scene
@@ -25,7 +25,7 @@ class RunMixture:
         self._run, self.score, self._record = run, score, record
 
     def __repr__(self) -> str:
-        return f"<RunMixture {self.score.mixture_id} of {self._run}: CAPI-SDRi {number(self.score.capi_sdri, 2)} dB>"
+        return f"<RunMixture {self.score.mixture_id} of {self._run}: {result_of(self.score)}>"
 
     @cached_property
     def scene(self) -> "Scene | None":

@@ -36,7 +36,9 @@ NO_STAR = f"no star below {LEAST_MIXTURES} mixtures: so few can all fall to one 
 
 def remarks(comparison: PairOfRuns) -> list[str]:
     """What keeps the two from being compared as they look, and which mixtures are in no difference; a line each."""
-    left_out = (f"left out, {LEFT_OUT[why]}: {counted(len(ids), 'mixture')}" for why, ids in comparison.left_out.items())
+    left_out = (
+        f"left out, {LEFT_OUT[why]}: {counted(len(ids), 'mixture')}" for why, ids in comparison.left_out.items()
+    )
     return [*(f"warning: {warning}" for warning in comparison.warnings), *left_out]
 
 

@@ -21,10 +21,12 @@ from s5eval.harness.report.table import (
     BOUND_NOTES,
     headline,
     interval_text,
+    lines_beside,
     predicted,
+    result_of,
     shown_name,
 )
-from s5eval.harness.report.text import number, typeset, typeset_number
+from s5eval.harness.report.text import number, typeset
 
 _HEADINGS = ("", "CAPI-SDRi, dB", "zero floor, dB", "mixture acc., %", "source acc., %", "n (defined)")
 
@@ -44,6 +46,7 @@ def run_html(summary: Summary, findings: Sequence[str] = ()) -> str:
     parts += [paragraph(f"decision: {summary.decided_by}")] if summary.decided_by else []
     parts += [paragraph(found) if (found := predicted(summary)) else _table(_HEADINGS, rows)]
     lines = [
+        *map(typeset, lines_beside(summary)),
         *undefined_lines(summary),
         *failure_lines(summary),
         *finding_lines(summary, findings),
@@ -56,8 +59,7 @@ def run_html(summary: Summary, findings: Sequence[str] = ()) -> str:
 
 def mixture_html(run: Path, score: MixtureScore, scene: Scene | None) -> str:
     """A mixture of a run: its score, and a player and a spectrogram of each of its sounds."""
-    score_text = f"CAPI-SDRi {typeset_number(score.capi_sdri, 2)} dB"
-    said = {"failed": "failed", "predicted": "not scored: there are no references"}.get(score.status, score_text)
+    said = typeset(result_of(score))
     notes = score.outcome.error or ", ".join(map(str, score.flags))
     head = f"<b>{escape(plain(score.mixture_id))}</b> {escape(said)} {escape(plain(notes, 400))}"
     sounds = sounds_of(run, score, scene)

@@ -39,6 +39,7 @@ from s5eval.harness.report.table import (
     how_many,
     interval_text,
     predicted,
+    ranking_of_2025,
     shown_name,
 )
 from s5eval.harness.report.templates import templates_of
@@ -189,6 +190,7 @@ def render_pages(
         "how_many": how_many(summary),
         "predicted": predicted(summary),
         "as_written": typeset(as_written_line(summary, written)) if (written := summary.as_written) else "",
+        "of_2025": typeset(ranking_of_2025(summary)),
         "flags": [plain(line, 600) for line in flag_lines(summary)],
         "unverified": unverified(record),
         "ladder": ladder(summary.decomposition) if summary.decomposition is not None else [],

@@ -14,7 +14,7 @@ from s5eval.harness.record.run_summary import (
     RunAsWritten,
     Summary,
 )
-from s5eval.harness.record.tables import SecondaryName
+from s5eval.harness.record.tables import MixtureScore, SecondaryName
 from s5eval.harness.report.decibels import decomposition_lines, nothing_blamed
 from s5eval.harness.report.footnotes import failure_lines, finding_lines, flag_lines, undefined_lines
 from s5eval.harness.report.terminal_layout import aligned, is_narrow
@@ -56,12 +56,8 @@ def summary_table(summary: Summary, *, findings: Sequence[str] = (), folder: Pat
     lines += [f"decision: {summary.decided_by}"] if summary.decided_by else []
     lines += _apart([found] if (found := predicted(summary)) else _metrics_table(summary))
     lines += _apart(undefined_lines(summary))
-    if summary.dataset == "dcase2025":
-        lines += ["", f"CA-SDRi, the ranking metric of 2025: {interval_text(summary.metrics['ca_sdri'], 3)} dB"]
-    if summary.as_written is not None:
-        lines += ["", as_written_line(summary, summary.as_written)]
-    if summary.secondary:
-        lines += ["", _secondary(summary.secondary)]
+    for line in lines_beside(summary):
+        lines += ["", line]
     parts = summary.decomposition
     if parts is not None:
         blamed = any(abs(parts.terms[term]) > LAST_BITS for term in BLAMED_KINDS)
@@ -70,6 +66,31 @@ def summary_table(summary: Summary, *, findings: Sequence[str] = (), folder: Pat
     lines += _apart(flag_lines(summary))
     lines += _apart(failure_lines(summary, folder))
     return "\n".join(lines)
+
+
+def lines_beside(summary: Summary) -> list[str]:
+    """Numbers of a run that are in no row of its table, a line each: the metric that ranks the data of 2025, what the
+    written files earn, secondary metrics.
+    """
+    lines = [year] if (year := ranking_of_2025(summary)) else []
+    lines += [as_written_line(summary, summary.as_written)] if summary.as_written is not None else []
+    return [*lines, *([_secondary(summary.secondary)] if summary.secondary else [])]
+
+
+def result_of(score: MixtureScore) -> str:
+    """The result of one mixture: its value, or why there is none."""
+    if score.status == "failed":
+        return "failed"
+    if score.status == "predicted":
+        return "not scored: there are no references"
+    return f"CAPI-SDRi {number(score.capi_sdri, 2)} dB"
+
+
+def ranking_of_2025(summary: Summary) -> str:
+    """CA-SDRi, where it is what ranks; else nothing."""
+    if summary.dataset != "dcase2025":
+        return ""
+    return f"CA-SDRi, the ranking metric of 2025: {interval_text(summary.metrics['ca_sdri'], 3)} dB"
 
 
 def _metrics_table(summary: Summary) -> list[str]:

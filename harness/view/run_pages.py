@@ -16,7 +16,8 @@ from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
 from s5eval.harness.report.footnotes import finding_lines, flag_lines
-from s5eval.harness.report.table import BOUND_NOTES
+from s5eval.harness.report.table import BOUND_NOTES, lines_beside
+from s5eval.harness.report.text import typeset
 from s5eval.harness.view.filters import (
     LOSSES,
     RESULTS,
@@ -126,6 +127,7 @@ def run_page(run: Snapshot) -> dict[str, Any]:
     return {
         "summary": summary,
         "headline": [] if summary is None else _headline(summary.metrics),
+        "beside": [] if summary is None else [typeset(line) for line in lines_beside(summary)],
         "counts": _counts(run),
         "charts": charts,
         "chart_problems": problems,

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,13 @@ from made_up_run import write_run
 from PIL import Image
 
 import s5eval as face
-from s5eval.harness.record.tables import PairTable
+from s5eval.harness.record.reading import read_run_record
+from s5eval.harness.record.run_folder import RunFolder
+from s5eval.harness.record.tables import AsWritten, PairTable
 from s5eval.harness.report.notebook import html_table
+from s5eval.harness.report.page import write_page
+from s5eval.harness.report.table import lines_beside, summary_table
+from s5eval.harness.scoring.summary import summarize
 
 Tables = Callable[..., list[PairTable]]
 Call = Callable[..., Any]
@@ -59,6 +65,25 @@ def test_a_run_shows_its_headline_its_marks_and_its_table(tmp_path: Path, make_t
     assert "oracle-gain: true labels" in html
     assert "<svg" in html
     assert ".s5eval {" in html
+
+
+def test_what_ranks_the_data_of_2025_the_written_files_and_secondary_metrics_stand_beside_the_table_everywhere(
+    tmp_path: Path, make_tables: Tables
+) -> None:
+    scores = write_run(tmp_path / "run", make_tables(8, 0), about={"dataset": "dcase2025"})
+    casa = {"casa_sdr": -1.25, "casa_sdri": 2.5, "bss_sdr": None, "bss_sir": None, "bss_sar": None}
+    whole = [replace(score, as_written=AsWritten(-0.5, 7), secondary=casa) for score in scores]
+    record = read_run_record(tmp_path / "run")
+    with RunFolder.open_existing(tmp_path / "run") as folder:
+        folder.write_summary(summarize(whole, n_expected=8, finished=True, about=record.about))
+    run = face.read_run(tmp_path / "run")
+    assert run.summary.metrics["ca_sdri"].value is not None and run.summary.as_written is not None
+    lines = lines_beside(run.summary)
+    assert len(lines) == 3 and all(line in summary_table(run.summary) for line in lines)
+    for shown in (run._repr_html_(), write_page(tmp_path / "run", draw=False).read_text()):
+        assert "CA-SDRi, the ranking metric of 2025: " in shown
+        assert "as written to 16-bit wavs: CAPI-SDRi −0.500 dB, 56 samples clipped" in shown
+        assert "CASA-SDR" in shown and "−1.25" in shown
 
 
 def test_a_name_stands_as_it_is_and_numbers_have_a_minus_sign() -> None:
@@ -124,3 +149,5 @@ def test_failed_mixtures_and_missing_references_are_told_of(small_set: Path, tmp
     html = failed._repr_html_()
     Balanced(html)
     assert "failed, and in no number above: 1 mixture" in html and "m_2: " in html
+    assert repr(failed.mixture("m_2")).endswith(": failed>")
+    assert repr(bare.mixture("m_1")).endswith(": not scored: there are no references>")

@@ -38,6 +38,7 @@ def test_the_page_of_a_run_says_what_its_summary_says(made: Made, browse: Browse
         assert f"{value} {'dB' if digits == 2 else '%'}" in text
     assert "threshold 0.5 for every class" in text
     assert "oracle-gain" in text
+    assert f"as written to 16-bit wavs: CAPI-SDRi {summary['as_written']['capi_sdri']['value']:.3f} dB" in text
 
 
 def test_every_mark_of_a_chart_leads_to_mixtures_that_are_there(made: Made, browse: Browse) -> None:
