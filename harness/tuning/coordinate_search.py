@@ -18,7 +18,10 @@ _DIGITS = 6  # of the thresholds in a file
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Thresholds (18,), the threshold of classes that the data do not show, and the strength of the shrinkage."""
+    """Thresholds (18,), the one of classes that are told nothing of, and the strength of the shrinkage.
+
+    A class that the data do not show has the common threshold, to which it is pulled; without shrinkage its own stays.
+    """
 
     thresholds: Array
     default: float
@@ -56,6 +59,7 @@ def fit(
     found = [_climb(table, start, base, objective, rng) for start in (base, everywhere, *starts)]
     best = max(found, key=lambda thresholds: settled(score(thresholds)))
     counts = table.counts()
+    best = np.where(counts > 0, best, base)  # of a class that is not there nothing can be gained
     for strength in (shrinkage, shrinkage / 2, shrinkage / 4, 0.0):
         shrunk = best if strength == 0 else (counts * best + strength * common) / (counts + strength)
         shrunk = np.where(np.abs(shrunk - base) <= LAST_BITS, base, np.round(shrunk, _DIGITS))

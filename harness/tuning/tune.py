@@ -189,7 +189,7 @@ def tune_tables(
 
 
 def _decision(base: Decision, table: SweepTable, found: Fit) -> Decision:
-    counts = table.counts()
-    thresholds = {"default": float(found.default)}
-    thresholds |= {label: float(found.thresholds[k]) for k, label in enumerate(CLASSES) if counts[k]}
+    counts, default = table.counts(), float(found.default)
+    own = [k for k in range(len(CLASSES)) if counts[k] or found.thresholds[k] != default]
+    thresholds = {"default": default, **{CLASSES[k]: float(found.thresholds[k]) for k in own}}
     return replace(base, silence_thresholds=thresholds, provenance=None)

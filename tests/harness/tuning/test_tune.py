@@ -17,7 +17,7 @@ from s5eval.harness.tuning.coordinate_search import fit
 from s5eval.harness.tuning.threshold_table import Objective, sweep_table
 from s5eval.harness.tuning.tune import tune_tables
 from s5eval.metrics.sdr import PairScores
-from s5eval.systems.decision import Decision
+from s5eval.systems.decision import Decision, candidate_labels
 from s5eval.systems.decision_reading import load_decision
 
 Tables = Callable[..., list[PairTable]]
@@ -57,6 +57,20 @@ def test_ties_stay_at_the_base_value(make_tables: Tables) -> None:
     # Silent scenes, objective undefined or 0 whatever is done: nothing is moved.
     found = fit(sweep, base=np.full(18, 0.37), objective=Objective("source_accuracy"))
     assert np.array_equal(found.thresholds, np.full(18, 0.37))
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 50.0])
+def test_the_file_says_of_every_class_what_the_fit_is_judged_by(make_tables: Tables, shrinkage: float) -> None:
+    """Of a class that is nowhere, too: without shrinkage it keeps its threshold, with it it gets the common one."""
+    tables = [t for t in make_tables(80, 5) if "Speech" not in candidate_labels(t.class_scores, t.labels)]
+    base = Decision({"default": 0.5, "Cough": 0.1, "Speech": 0.8})
+    sweep, start = sweep_table(tables, base), np.array([base.threshold(label) for label in CLASSES])
+    guess = analytic_thresholds(observe_slots(tables))
+    assert guess is not None and len(tables) > 20
+    found = fit(sweep, base=start, starts=[guess], objective=Objective(), shrinkage=shrinkage)
+    written = tune_tables(tables, base=base, objective=Objective(), shrinkage=shrinkage).decision
+    assert [written.threshold(label) for label in CLASSES] == found.thresholds.tolist()
+    assert written.threshold("Speech") == (found.default if found.shrinkage else 0.8)
 
 
 def test_rare_classes_are_drawn_to_the_common_threshold(make_tables: Tables) -> None:
