@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.sets.known import known_datasets
 from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
 from s5eval.harness.comparing.pair_words import NO_STAR
 from s5eval.harness.record.run_record import Facts
@@ -34,12 +35,20 @@ _FLOOR = "capi_sdri_zero_floor"
 
 
 def published_rows(about: Facts | None) -> list[dict[str, Any]]:
-    """Published results on the split of the ablation; none on any other than the official ones."""
+    """Published results on the split of the ablation: of an official one, and of all its mixtures, as they are."""
+    if about is None:
+        return []
     text = files("s5eval.data_manifests.sets").joinpath("published_stages.csv").read_text(encoding="utf-8")
+    rows = [
+        row
+        for row in csv.DictReader(io.StringIO(text))
+        if (row["dataset"], row["split"]) == (about.dataset, about.split)
+    ]
+    if rows and about.n_expected != known_datasets()[about.dataset].splits[about.split].mixtures:
+        return []
     return [
         {"name": row["name"], "source": row["source"], **{k: float(row[k]) if row[k] else None for k in HEADLINES}}
-        for row in csv.DictReader(io.StringIO(text))
-        if about is not None and (row["dataset"], row["split"]) == (about.dataset, about.split)
+        for row in rows
     ]
 
 
@@ -136,6 +145,7 @@ def ablation_markdown(ablation: Ablation) -> str:
 def ablation_csv(ablation: Ablation) -> str:
     """One line per row, bound and published result; empty where a value is undefined."""
     metrics = list(ablation.rows[0].metrics)
+    part = "" if ablation.about is None else part_mark(ablation.about.n_expected, ablation.about.n_split)
     parts = ("value", "ci_low", "ci_high")
     header = ["kind", "name", "set", "error", "marks", "executed", "reused", "seconds"]
     header += [f"{metric}{'' if part == 'value' else '_' + part}" for metric in metrics for part in parts]
@@ -146,7 +156,7 @@ def ablation_csv(ablation: Ablation) -> str:
     for kind, rows in (("row", ablation.rows), ("bound", ablation.bounds)):
         for row in rows:
             costs = [row.executed, row.reused, round(row.seconds, 3)] if kind == "row" else ["", "", ""]
-            facts = [kind, row.name, json.dumps(dict(row.assignments)), row.error or "", "; ".join(row.marks), *costs]
+            facts = [kind, row.name, json.dumps(dict(row.assignments)), row.error or "", _marks(part, row), *costs]
             values = [
                 _raw(side, metric, part) for side in (row.metrics, row.delta) for metric in metrics for part in parts
             ]
@@ -156,6 +166,11 @@ def ablation_csv(ablation: Ablation) -> str:
         cells = [cell for value in values for cell in (value, "", "")]
         writer.writerow(["published", entry["name"], "", "", entry["source"], "", "", "", *cells, *[""] * len(cells)])
     return buffer.getvalue()
+
+
+def _marks(part: str, row: AblationRow) -> str:
+    """The marks of a row where no caption stands above it: of how much of the split it is among them."""
+    return "; ".join([*([part] if part else []), *row.marks])
 
 
 def stars_withheld(ablation: Ablation) -> bool:

@@ -1,6 +1,7 @@
 """Ablations: shared stages are paid for once, failures stay in their row, tables in every format."""
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -21,7 +22,7 @@ from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid
 from s5eval.harness.comparing.ablation_latex import ablation_latex, escape
 from s5eval.harness.comparing.ablation_running import run_grid
-from s5eval.harness.comparing.ablation_tables import ablation_markdown, ablation_table, published_rows
+from s5eval.harness.comparing.ablation_tables import ablation_csv, ablation_markdown, ablation_table, published_rows
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.report.paper import paper_style
@@ -259,7 +260,7 @@ def test_another_baseline(staged_set: Path, tmp_path: Path, s5eval: Call) -> Non
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Ablation:
-    """The default grid on a small set that says it is the official split."""
+    """The default grid on a small set that says it is the official split, all of it."""
     root = tmp_path_factory.mktemp("whole")
     rng = np.random.default_rng(0)
     for file in ("oracle_target/m_0_0_Speech", "oracle_target/m_2_0_Cough", "oracle_target/m_2_1_Pour"):
@@ -274,7 +275,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Ablation:
         result = run_grid(
             load_grid(base={"system.encoder": False}), RunConfig(system="staged:build", data=root), root / "o"
         )
-    return replace(result, about=replace(result.about, dataset="dcase2026", split="dev-test"))
+    return replace(
+        result, about=replace(result.about, dataset="dcase2026", split="dev-test", n_expected=1512, n_split=1512)
+    )
 
 
 def test_published_results_stand_beside_ours_on_the_official_split_only(whole: Ablation, tmp_path: Path) -> None:
@@ -284,6 +287,16 @@ def test_published_results_stand_beside_ours_on_the_official_split_only(whole: A
     assert "published: 1 stage" in ablation_table(whole)
     write_ablation(whole, tmp_path)
     assert len(table(tmp_path)["published"]) == 5
+
+
+@pytest.mark.parametrize("n_split", [1512, 24])
+def test_beside_a_part_of_the_official_split_nothing_published_stands(whole: Ablation, n_split: int) -> None:
+    """Published results are means over all 1,512 mixtures; a folder that lacks some of them holds a part as well."""
+    part = replace(whole, about=replace(whole.about, n_expected=24, n_split=n_split))
+    assert published_rows(part.about) == []
+    assert "published" not in ablation_table(part) and "*published*" not in ablation_markdown(part)
+    rows = list(csv.DictReader(io.StringIO(ablation_csv(part))))
+    assert all(("PARTIAL: 24 of the split's 1512" in row["marks"]) == (n_split == 1512) for row in rows)
 
 
 def test_the_latex_is_whole(whole: Ablation) -> None:
