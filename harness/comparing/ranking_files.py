@@ -27,7 +27,7 @@ from s5eval.harness.comparing.ranking_table import (
     said_of,
     shown_as,
 )
-from s5eval.harness.report.table import interval_text
+from s5eval.harness.report.table import interval_text, part_mark
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.paired import Difference
 
@@ -83,7 +83,8 @@ def ranking_csv(ranking: Ranking) -> str:
         "team_rank",
         "marks",
     ]
-    return _csv([header, *(_csv_row(row) for row in in_order(ranking))])
+    part = part_mark(ranking.n, ranking.n_split)  # which stands above every other table
+    return _csv([header, *(_csv_row(row, part) for row in in_order(ranking))])
 
 
 def conditions_csv(ranking: Ranking) -> str:
@@ -141,7 +142,7 @@ def _published_cells(row: Published) -> list[str]:
     return ["", published_as(row), number(row.capi_sdri, 2), "", "", number(row.mixture_accuracy, 2), ""]
 
 
-def _csv_row(row: RankedSubmission | Published) -> list[object]:
+def _csv_row(row: RankedSubmission | Published, part: str) -> list[object]:
     if isinstance(row, Published):
         facts = ["published", row.system, "", row.official_rank, *[None] * 5, row.metric, row.capi_sdri]
         return [
@@ -161,7 +162,8 @@ def _csv_row(row: RankedSubmission | Published) -> list[object]:
     metrics = row.result.summary.metrics
     accuracies = [metrics["mixture_accuracy"].value, metrics["source_accuracy"].value]
     values = [row.metric, value.value, value.ci_low, value.ci_high, value.n, value.n_defined]
-    end = [len(row.missing), row.partial or "", "", None, said_of(row)]
+    marks = "; ".join(filter(None, (part, said_of(row))))
+    end = [len(row.missing), row.partial or "", "", None, marks]
     return ["submission", row.name, row.status, row.rank, *places, *values, *changes, *accuracies, *end]
 
 

@@ -84,7 +84,10 @@ def test_so_few_mixtures_that_nothing_has_a_star_are_told(
     assert told in compared and "5 mixtures compared" in compared
     for text in (found.out, *((tmp_path / "r" / f"ranking.{kind}").read_text() for kind in ("md", "html", "tex"))):
         assert f"{told}, and every rank is possible" in text
+        assert "PARTIAL: 5 of the split" in text
         assert "2 submissions" in text
+    listed = csv.DictReader(io.StringIO((tmp_path / "r" / "ranking.csv").read_text()))
+    assert all("PARTIAL: 5 of the split's 12 mixtures" in row["marks"] for row in listed)
     alone = s5eval("rank", both[0]).out
     assert "| 1 submission |" in alone
     one = s5eval("run", "--system", "oracle", "--data", staged_set, "--limit", 1, "--out", tmp_path / "one").out
