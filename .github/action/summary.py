@@ -40,6 +40,10 @@ def _differences(content: dict[str, Any]) -> str:
         delta = "–" if entry["delta"] is None else f"{entry['delta']:+.3f}"
         rows.append([name, *values, f"{delta} {interval}{' *' if entry['significant'] else ''}".strip()])
     notes = [f"{content['n']} mixtures; * the 95 % paired interval excludes 0.", *content["warnings"]]
+    if any(entry["withheld"] for entry in content["metrics"].values()):
+        notes.insert(1, "no star: so few mixtures can all fall to one side by chance")
+    sides = (("before", content["first"]), ("after", content["second"]))
+    notes += [f"{name}: {'; '.join(side['marks'])}" for name, side in sides if side["marks"]]
     notes += [f"left out, {why}: {len(ids)} mixtures" for why, ids in content["left_out"].items()]
     return _table(["", "before", "after", "after − before [95 %]"], rows) + "\n\n" + "\n".join(f"- {n}" for n in notes)
 

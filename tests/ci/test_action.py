@@ -105,6 +105,23 @@ def test_a_name_that_begins_as_a_number_does_ends_no_cell_of_the_summary_either(
     assert "| error | name | -a &#91;b](https://c) | +1 &#124; 2 |" in shown.splitlines()
 
 
+def test_the_summary_of_a_comparison_has_the_marks_of_both_runs_and_says_why_there_is_no_star(
+    make_set: Call, tmp_path: Path, s5eval: Call
+) -> None:
+    data = make_set(tmp_path / "set", {f"m_{k}": ["Speech"] for k in range(8)}, seconds=0.1)
+    runs = tmp_path / "oracle", tmp_path / "silence"
+    for run in runs:
+        s5eval("run", "--system", run.name, "--data", data, "--limit", 5, "--out", run)
+    found = s5eval("compare", *runs, "--json").json
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    command = [sys.executable, str(ROOT / ".github/action/summary.py"), "compare", "0", str(tmp_path / "found.json")]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "- before: PARTIAL: 5 of the split's 8 mixtures; oracle: sees the references" in shown
+    assert "- after: PARTIAL: 5 of the split's 8 mixtures" in shown
+    withheld = any(entry["withheld"] for entry in found["metrics"].values())
+    assert withheld and "- no star: so few mixtures can all fall to one side by chance" in shown
+
+
 @pytest.mark.slow
 def test_a_worse_run_fails_the_step_and_a_like_one_passes(staged_runs: tuple[Path, Path], tmp_path: Path) -> None:
     better, worse = map(str, staged_runs)
