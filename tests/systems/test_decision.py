@@ -36,6 +36,17 @@ def test_of_two_equal_waveforms_of_one_class_the_likelier_stays() -> None:
     assert chosen([S, S], [0.3, 0.1], Decision(duplicate_correlation=None), twin) == [0, 1]
 
 
+def test_waveforms_that_correlate_just_so_much_or_the_other_way_round_both_stay() -> None:
+    for correlation in (0.9, -0.95):
+        assert chosen([S, S], [0.3, 0.1], Decision(), [[1, correlation], [correlation, 1]]) == [0, 1]
+
+
+def test_between_equals_the_first_stays() -> None:
+    assert chosen([S, S], [0.2, 0.2], Decision(), [[1, 0.95], [0.95, 1]]) == [0]
+    assert chosen([S, C, S, C], [0.2, 0.2, 0.2, 0.2], Decision(max_sources=2)) == [0, 1]
+    assert chosen([S, C], [0.2 + 1e-12, 0.2], Decision(max_sources=1)) == [0]  # the last bits of a sum tell nothing
+
+
 def test_the_maximum_keeps_the_likeliest_in_candidate_order() -> None:
     assert chosen([S, C, S, C], [0.4, 0.1, 0.2, 0.3], Decision(max_sources=2)) == [1, 2]
     assert chosen([S, C, S, C], [0.4, 0.1, 0.2, 0.3], Decision(max_sources=0)) == []
