@@ -12,7 +12,7 @@ from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Candidates
-from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.pipeline import Pipeline, StageTally, add_to_tally, cost_since, tally_of
 from s5eval.systems.stage_store import DiskStore
 
 
@@ -74,12 +74,81 @@ def test_a_change_that_changes_no_output_stops_there(tmp_path: Path, mixtures: l
     assert executed(changed) == {"a": (5, 0), "b": (0, 5)}
 
 
+def test_other_inputs_are_another_key(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    store = DiskStore(tmp_path / "store")
+    pipeline(store, Gain("a", 2.0), Gain("b", 3.0)).propose(mixtures)
+    changed = pipeline(store, Gain("a", 4.0), Gain("b", 3.0))
+    found = changed.propose(mixtures)
+    assert executed(changed) == {"a": (5, 0), "b": (5, 0)}
+    for mixture, candidates in zip(mixtures, found, strict=True):
+        assert np.allclose(candidates.audio, 12 * mixture.audio()[:2], atol=1e-6)
+
+
 def test_a_batch_shrinks_to_what_is_missing(tmp_path: Path, mixtures: list[Mixture]) -> None:
     store = DiskStore(tmp_path / "store")
     pipeline(store, Gain("a", 2.0)).propose(mixtures[1:3])
     stage = Gain("a", 2.0)
     pipeline(store, stage).propose(mixtures)
-    assert stage.calls == [["m_1", "m_3", "m_4"]] or stage.calls == [[m.id for m in (mixtures[0], *mixtures[3:])]]
+    assert stage.calls == [[m.id for m in (mixtures[0], *mixtures[3:])]]
+
+
+def test_every_mixture_of_a_shrunk_batch_meets_its_own_inputs(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    plain = pipeline(None, Gain("a", 2.0), Gain("b", 3.0)).propose(mixtures)
+    assert len({c.sha256() for c in plain}) == 5
+    store = DiskStore(tmp_path / "store")
+    pipeline(store, Gain("a", 2.0), Gain("b", 3.0)).propose(mixtures[1:3])
+    shrunk = pipeline(store, Gain("a", 2.0), Gain("b", 3.0))
+    assert [c.sha256() for c in shrunk.propose(mixtures)] == [c.sha256() for c in plain]
+    assert executed(shrunk) == {"a": (3, 2), "b": (3, 2)}
+
+
+def test_a_dry_run_is_told_the_stages_up_to_the_first_gap(tmp_path: Path, mixtures: list[Mixture]) -> None:
+    store, mixture = DiskStore(tmp_path / "store"), mixtures[0]
+    longer = pipeline(store, Gain("a", 2.0), Gain("b", 3.0))
+    assert longer.stored(mixture) == [False, False]
+    pipeline(store, Gain("a", 2.0)).propose([mixture])
+    assert longer.stored(mixture) == [True, False]
+    longer.propose([mixture])
+    assert longer.stored(mixture) == [True, True]
+    assert longer.stored(mixtures[1]) == [False, False]
+    assert pipeline(store, Gain("a", 5.0), Gain("b", 3.0)).stored(mixture) == [False, False]
+
+
+class Short(Gain):
+    """Gives one result too few."""
+
+    def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
+        return super().run(mixtures, inputs)[1:]
+
+
+class Reusing(Gain):
+    """Gives the same arrays for all mixtures."""
+
+    def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
+        return [*super().run(mixtures[:1], inputs)] * len(mixtures)
+
+
+def test_results_that_belong_to_no_mixture_or_to_several_are_refused(mixtures: list[Mixture]) -> None:
+    with pytest.raises(ValueError, match="stage a returned 4 results for 5 mixtures"):
+        pipeline(None, Short("a", 1.0)).propose(mixtures)
+    with pytest.raises(ValueError, match="stage a: results 1 and 2 of a batch share memory"):
+        pipeline(None, Reusing("a", 1.0)).propose(mixtures)
+
+
+def test_what_other_processes_did_is_counted_with_what_was_done_here(mixtures: list[Mixture]) -> None:
+    built = pipeline(None, Gain("a", 2.0))
+    before = tally_of(built)
+    built.propose(mixtures)
+    spent = cost_since(before, built)["a"]
+    assert (spent.executed, spent.reused) == (5, 0)
+    add_to_tally(built, {"a": StageTally(executed=2, reused=3, seconds=10.0)})
+    later = tally_of(built)
+    total = later["a"]
+    assert (total.executed, total.reused, total.seconds) == (7, 3, pytest.approx(10.0 + spent.seconds))
+    add_to_tally(built, {"a": StageTally(executed=1, reused=4, seconds=2.0)})
+    assert later["a"].executed == 7  # a copy
+    more = cost_since(later, built)["a"]
+    assert (more.executed, more.reused, more.seconds) == (1, 4, pytest.approx(2.0))
 
 
 def test_other_mixture_content_is_another_key(tmp_path: Path, mixtures: list[Mixture]) -> None:

@@ -1,0 +1,81 @@
+"""The stage store: what comes back, under which key, and what goes first."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from s5eval.systems.interface import Candidates
+from s5eval.systems.stage_store import DiskStore
+
+KEY: dict[str, Any] = {"stage": "one", "fingerprint": {"weights": "w", "seed": 1}, "input": None, "mixture": "m"}
+
+
+def candidates() -> Candidates:
+    rng = np.random.default_rng(0)
+    return Candidates(rng.normal(size=(2, 50)).astype(np.float32), rng.random((2, 18)), np.array([0.25, 0.75]))
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "audio": {"audio": candidates().audio[::-1]},
+    "scores": {"class_scores": candidates().class_scores[::-1]},
+    "silence": {"p_silence": np.array([0.25, 0.5])},
+    "labels": {"labels": ("Speech", "Cough")},
+    "lengths": {"audio": candidates().audio.reshape(2, -1)[:, :49]},
+}
+
+
+@pytest.mark.parametrize("labels", [None, ("Speech", "Cough")])
+def test_all_of_a_result_comes_back(tmp_path: Path, labels: tuple[str, ...] | None) -> None:
+    store, kept = DiskStore(tmp_path), replace(candidates(), labels=labels)
+    store.put(KEY, kept)
+    found = store.get(KEY)
+    assert found is not None
+    assert found.labels == labels
+    for name in ("audio", "class_scores", "p_silence"):
+        assert np.array_equal(getattr(found, name), getattr(kept, name))
+        assert getattr(found, name).dtype == getattr(kept, name).dtype
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_the_digest_of_candidates_tells_all_that_the_next_stage_sees(change: dict[str, Any]) -> None:
+    assert replace(candidates()).sha256() == candidates().sha256()
+    assert replace(candidates(), **change).sha256() != candidates().sha256()
+
+
+def test_every_part_of_a_key_counts_and_their_order_does_not(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.put(KEY, candidates())
+    for part, other in (("stage", "two"), ("fingerprint", {"weights": "w"}), ("input", "i"), ("mixture", "n")):
+        assert store.get({**KEY, part: other}) is None
+    backwards = {part: KEY[part] for part in reversed(KEY)}
+    assert store.get({**backwards, "fingerprint": {"seed": 1, "weights": "w"}}) is not None
+
+
+@pytest.mark.parametrize("name", ["audio", "class_scores", "p_silence"])
+def test_an_entry_of_other_content_than_its_digest_says_is_none(tmp_path: Path, name: str) -> None:
+    """Whole by the archive's own checksums: such as of a version that wrote arrays that it had not summed up."""
+    store = DiskStore(tmp_path)
+    store.put(KEY, candidates())
+    (entry,) = store.entries()
+    with np.load(entry.path) as stored:
+        arrays = dict(stored)
+    arrays[name] = np.flip(arrays[name])
+    np.savez(entry.path, **arrays)
+    assert store.get(KEY) is None
+
+
+def test_what_was_read_last_is_pruned_last(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    for mixture in ("m", "n"):
+        store.put({**KEY, "mixture": mixture}, candidates())
+    for entry in store.entries():
+        os.utime(entry.path, (1e9, 1e9))
+    assert store.get(KEY) is not None
+    (size,) = {entry.size for entry in store.entries()}
+    assert store.prune(keep_bytes=size) == (1, size)
+    assert store.get(KEY) is not None
+    assert store.get({**KEY, "mixture": "n"}) is None
