@@ -58,6 +58,14 @@ def test_ca_sdri_takes_the_best_pair_of_each_class_and_counts_classes() -> None:
     assert single.ca_sdri == single.value
 
 
+def test_ca_sdri_takes_the_pair_of_the_highest_snr_whatever_it_improves() -> None:
+    score = capi_sdri(
+        tables([[9.0, 0.0], [0.0, 5.0]], [8.0, 1.0]), estimate_labels=["Cough"] * 2, reference_labels=["Cough"] * 2
+    )
+    assert score.value == pytest.approx((1.0 + 4.0) / 2)
+    assert score.ca_sdri == pytest.approx(1.0)
+
+
 def test_labels_must_fit_the_tables() -> None:
     with pytest.raises(ValueError, match="pair matrix"):
         capi_sdri(tables([[1.0]], [0.0]), estimate_labels=[], reference_labels=["Cough"])
@@ -102,6 +110,24 @@ def test_assignment_is_the_best_of_all_permutations(rows: int, columns: int, see
         sum(wide[i, j] for i, j in enumerate(chosen)) for chosen in permutations(range(wide.shape[1]), len(wide))
     )
     assert scores[assign(scores)].sum() == pytest.approx(best)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(7, 7), (4, 7), (7, 4), (9, 12)])
+def test_beyond_what_can_be_enumerated_the_assignment_is_the_best_too(rows: int, columns: int) -> None:
+    rng = np.random.default_rng(rows * columns)
+    count = min(rows, columns)
+    best = np.sort(rng.permutation(rows)[:count]), rng.permutation(columns)[:count]
+    scores = rng.uniform(-1.0, 0.0, (rows, columns))
+    scores[best] = rng.uniform(1.0, 2.0, count)  # any other pairing gives one of these up for what is below zero
+    found = assign(scores)
+    assert (found[0].tolist(), found[1].tolist()) == (best[0].tolist(), best[1].tolist())
+
+
+def test_between_sums_that_differ_in_their_last_bits_the_first_pairing_is_taken() -> None:
+    assert 0.1 + 0.2 > 0.3
+    assert assign(np.array([[0.3, 0.1 + 0.2]]))[1].tolist() == [0]
+    assert assign(np.array([[0.3], [0.1 + 0.2]]))[0].tolist() == [0]
+    assert assign(np.array([[0.3, 0.3 + 1e-6]]))[1].tolist() == [1]
 
 
 def test_six_estimates_of_one_class_against_three_references_take_milliseconds() -> None:

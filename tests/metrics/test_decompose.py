@@ -1,5 +1,7 @@
 """Where the decibels went: hand-made cases with a known answer, and the sum on random tables."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from s5eval.metrics.capi import capi_sdri
 from s5eval.metrics.decompose import Decomposition, Unanswered, decompose, subset
-from s5eval.metrics.sdr import PairScores
+from s5eval.metrics.sdr import PairScores, pairwise_sdr
 
 
 def tables(sdr: list[list[float]], mixture: list[float]) -> PairScores:
@@ -71,6 +73,20 @@ def test_a_wrong_label_is_one_confusion_for_both_of_its_entries() -> None:
     # Entries: 10 for A, 0 for the C that is not there, 0 for the B that is.
     assert parts.value == pytest.approx(10 / 3)
     assert booked(parts) == {("confusion", "B", "C"): 9 - 10 / 3}
+
+
+def test_a_miss_is_booked_on_the_class_of_the_reference_whatever_the_candidate_was_called() -> None:
+    assert booked(run(GOOD, [0, 2], "AC", [0], "AB")) == {("miss", "B", None): 3.0}
+
+
+def test_the_tables_of_some_candidates_are_those_of_their_waveforms() -> None:
+    rng = np.random.default_rng(2)
+    estimates, references, mixture = rng.normal(size=(4, 50)), rng.normal(size=(2, 50)), rng.normal(size=50)
+    rows = [2, 0, 3]
+    found = subset(pairwise_sdr(estimate=estimates, reference=references, mixture=mixture), rows)
+    expected = pairwise_sdr(estimate=estimates[rows], reference=references, mixture=mixture)
+    for entry in dataclasses.fields(expected):
+        np.testing.assert_allclose(getattr(found, entry.name), getattr(expected, entry.name), rtol=1e-9, atol=1e-12)
 
 
 def test_a_miss_of_one_of_two_sources_of_a_class() -> None:

@@ -98,6 +98,7 @@ def test_correlation_is_normalised_and_zero_for_silence() -> None:
     a, b = orthogonal(2, 100)
     scores = pairwise_sdr(estimate=np.stack([a, 2 * a, -a, a + b, 0 * a]), reference=np.empty((0, 100)), mixture=b)
     np.testing.assert_allclose(scores.correlation[0], [1, 1, -1, np.sqrt(0.5), 0], atol=1e-12)
+    np.testing.assert_allclose(scores.energy, [9, 36, 9, 18, 0], atol=1e-12)
 
 
 @pytest.mark.parametrize(("row", "where"), [(0, "estimate 0"), (2, "reference 1"), (3, "the mixture")])
