@@ -101,6 +101,19 @@ def test_a_constant_shift_has_an_interval_of_no_width() -> None:
     assert result.high[0] == pytest.approx(0.5)
 
 
+def test_the_level_is_the_share_of_the_resamples_between_the_ends() -> None:
+    x, one = np.random.default_rng(7).normal(size=(60, 1)), np.ones((60, 1))
+    values = resampled_ratios(x, one, resamples=1000)[:, 0]
+    for level in (0.5, 0.9):
+        for found in (
+            bootstrap(x, one, resamples=1000, level=level),
+            paired_bootstrap((0 * x, one), (x, one), resamples=1000, level=level),
+        ):
+            inside = (values >= found.low[0] - 1e-12) & (values <= found.high[0] + 1e-12)
+            assert inside.mean() == pytest.approx(level, abs=0.003)
+            assert (values < found.low[0] - 1e-12).mean() == pytest.approx((1 - level) / 2, abs=0.003)
+
+
 def test_coverage_is_near_nominal() -> None:
     rng = np.random.default_rng(11)
     hits = 0

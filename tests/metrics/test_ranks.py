@@ -73,6 +73,34 @@ def test_a_single_system_is_the_first_and_an_undefined_one_has_no_rank() -> None
         rank_intervals(np.zeros((9, 2)), np.array([[1.0, 0.0]] * 9))
 
 
+def test_a_small_lead_in_every_mixture_is_certain_beside_a_system_that_goes_its_own_way() -> None:
+    rng = np.random.default_rng(1)
+    base = rng.normal(5, 2, 100)
+    numerator = np.stack([base, base - 0.05 + rng.normal(0, 0.01, 100), rng.normal(5, 2, 100)], axis=1)
+    found = rank_intervals(numerator, np.ones_like(numerator), resamples=500)
+    assert found.low.tolist() == found.low_all.tolist() == [1, 2, 1]
+    assert found.high.tolist() == found.high_all.tolist() == [2, 3, 3]
+
+
+def test_a_lower_level_is_sooner_certain() -> None:
+    lead = np.random.default_rng(2).normal(0, 1, 400)
+    lead += (
+        1.3 * lead.std() / np.sqrt(400) - lead.mean()
+    )  # 1.3 standard errors: beyond 80 % of all chances, within 95 %
+    numerator = np.stack([lead, np.zeros(400)], axis=1)
+    sure, unsure = (rank_intervals(numerator, np.ones_like(numerator), level=level) for level in (0.6, 0.95))
+    assert (sure.low.tolist(), sure.high.tolist()) == ([1, 2], [1, 2])
+    assert (unsure.low.tolist(), unsure.high.tolist()) == ([1, 1], [2, 2])
+
+
+def test_resamples_in_which_a_value_is_undefined_are_left_out() -> None:
+    numerator, denominator = (
+        np.array([[6.0, 1.0], [0.0, 1.0], [0.0, 1.0]]),
+        np.array([[1.0, 1.0], [0.0, 1.0], [0.0, 1.0]]),
+    )
+    assert rank_intervals(numerator, denominator, resamples=200).first.tolist() == [1.0, 0.0]
+
+
 def test_the_rank_in_the_sample_is_in_its_own_interval() -> None:
     for field in FIELDS:
         numerator, denominator, _ = draw(field, 12, 100, seed=1)
