@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.labels import CLASS_INDEX
+from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.systems.decision import KEEP_ALL, Decision, decide, judge
 from s5eval.systems.decision_reading import load_decision
 
@@ -68,6 +68,11 @@ def test_confidence_is_class_score_times_activity() -> None:
         class_scores=scores, p_silence=np.array([0.25]), correlation=np.eye(1), labels=None, decision=Decision()
     )
     assert selection.confidence == pytest.approx(0.6)
+    scores[0, 5] = 0.1
+    (given,) = decide(
+        class_scores=scores, p_silence=np.array([0.25]), correlation=np.eye(1), labels=[CLASSES[5]], decision=Decision()
+    )
+    assert given.confidence == pytest.approx(0.075)  # of the class that it was given, not of the likeliest
 
 
 def test_a_decision_file_is_read_back(tmp_path: Path) -> None:

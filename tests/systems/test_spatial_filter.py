@@ -1,6 +1,6 @@
 """The multichannel Wiener filter: what it computes, what it is worth, and what it leaves alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.records import Mixture
-from s5eval.systems.interface import Candidates
+from s5eval.systems import spatial_filter
+from s5eval.systems.interface import Candidates, Json
 from s5eval.systems.multistage.system import build
 from s5eval.systems.spatial_filter import SpatialFilterSettings, SpatialFilterStage, spatially_filtered
 
@@ -130,6 +131,19 @@ def test_settings_that_cannot_be(change: dict[str, Any], message: str) -> None:
         replace(SETTINGS, **change).check("x")
 
 
+def test_what_its_result_hangs_on_is_in_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(settings: SpatialFilterSettings = SETTINGS, tau_skip: float = 0.97) -> Mapping[str, Json]:
+        return SpatialFilterStage("filter", settings, "cpu", tau_skip=tau_skip).fingerprint()
+
+    plain = told()
+    for change in ({"share": 0.5}, {"window": 512}, {"noise": 0.6}, {"loading": 0.02}):
+        assert told(replace(SETTINGS, **change)) != plain
+    assert told(tau_skip=0.5) != plain
+    assert told(replace(SETTINGS, enrollment=0.5)) == plain, "what extractors are told is no matter of the last stage"
+    monkeypatch.setattr(spatial_filter, "REVISION", spatial_filter.REVISION + 1)
+    assert told() != plain
+
+
 def candidates(samples: int) -> Candidates:
     audio = np.random.default_rng(5).normal(0, 0.1, (3, samples)).astype(np.float32)
     return Candidates(audio, np.full((3, 18), 1 / 18), np.array([0.2, 0.99, 0.9]), ("Speech", "Cough", "Pour"))
@@ -145,6 +159,9 @@ def test_the_stage_changes_waveforms_alone(noise: Noise) -> None:
         assert old.labels == new.labels
         assert [bool(np.array_equal(old.audio[k], new.audio[k])) for k in range(3)] == [False, True, False]
     assert before[0].sha256() == candidates(4000).sha256()  # the inputs stay as they were
+    at_the_limit = SpatialFilterStage("filter", SETTINGS, "cpu", tau_skip=0.9)
+    (limited,) = at_the_limit.run([noise(4000)], before[:1])
+    assert np.array_equal(limited.audio, after[0].audio), "a slot of just that silence is filtered"
     assert not stage.run([], [])
     with pytest.raises(ValueError, match="stage filter needs the candidates"):
         stage.run([noise(4000)], None)

@@ -16,6 +16,7 @@ from s5eval.systems.baseline import system as module
 from s5eval.systems.baseline.configuration import BaselineConfiguration, load_preset
 from s5eval.systems.baseline.models.frozen import trained_tensors
 from s5eval.systems.baseline.system import CHECKPOINTS, build_1c, build_4c, new_part
+from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.registry import load_factory
 from s5eval.systems.stage_store import DiskStore
 
@@ -41,6 +42,11 @@ def export(folder: Path, config: BaselineConfiguration) -> Path:
 
 def without(config: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in names}
+
+
+def differing(first: Pipeline, second: Pipeline) -> list[str]:
+    pairs = zip(first.stages, second.stages, strict=True)
+    return [one.name for one, other in pairs if one.fingerprint() != other.fingerprint()]
 
 
 def test_they_are_installed_under_their_names() -> None:
@@ -79,6 +85,34 @@ def test_random_weights_are_the_same_every_time(tiny: dict[str, Any], noise: Noi
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ({"m2d": {"width": 32}}, ["tagger"]),
+        ({"head": {"hidden": 7}}, ["tagger"]),
+        ({"separator": {"condition": 6}}, ["separator"]),
+        ({"silent_slots": "zeros"}, ["separator"]),
+        ({"tracks": 2}, ["tagger", "separator"]),
+        ({"seed": 3}, ["tagger", "separator"]),
+        ({}, []),
+    ],
+)
+def test_fingerprints_carry_what_changes_a_stage(
+    tiny: dict[str, Any], change: dict[str, Any], stages: list[str]
+) -> None:
+    changed = {**tiny, **{key: {**tiny[key], **value} if key in tiny else value for key, value in change.items()}}
+    assert differing(build_4c(tiny, "cpu"), build_4c(changed, "cpu")) == stages
+
+
+def test_the_other_tagger_and_other_code_have_other_fingerprints(
+    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = build_4c(tiny, "cpu")
+    assert differing(before, build_1c(tiny, "cpu")) == ["tagger"]
+    monkeypatch.setattr(module, "REVISION", module.REVISION + 1)
+    assert differing(before, build_4c(tiny, "cpu")) == ["tagger", "separator"]
+
+
 def test_the_decision_is_the_official_one(tiny: dict[str, Any]) -> None:
     decision = build_4c(tiny, "cpu").decision
     assert decision.as_dict() == {
@@ -86,6 +120,7 @@ def test_the_decision_is_the_official_one(tiny: dict[str, Any]) -> None:
         "max_sources": 3,
         "duplicate_correlation": None,
     }
+    assert build_4c({**tiny, "tracks": 2}, "cpu").decision.max_sources == 2
 
 
 @pytest.mark.parametrize("build", [build_1c, build_4c])

@@ -120,32 +120,6 @@ def test_fewer_stages_share_their_prefix(tiny: dict[str, Any], noise: Noise) -> 
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "stages"),
-    [
-        ({"af_whisper": False}, (2, 3)),
-        ({"tau_skip": 0.5}, (2, 3)),
-        ({"clue": {"width": 4}}, (2, 3)),
-        ({"seed": 3}, (1, 2, 3)),
-        ({"mamba": "none"}, (1, 2, 3)),
-        ({"decoder": "map"}, (1, 2, 3)),
-        ({"mamba2": {"chunk": 4}}, ()),
-        ({"stages": 3}, ()),
-    ],
-)
-def test_fingerprints_carry_what_changes_a_stage(
-    tiny: dict[str, Any], change: dict[str, Any], stages: tuple[int, ...]
-) -> None:
-    base, changed = load_preset("mini"), {**tiny}
-    assert base.frame_encoder == "af_whisper"
-    for key, value in change.items():
-        changed[key] = {**tiny.get(key, {}), **value} if isinstance(value, dict) else value
-    before, after = (build(config, "cpu").fingerprint()["stages"] for config in (tiny, changed))
-    assert isinstance(before, dict)
-    assert isinstance(after, dict)
-    assert [n for n in (1, 2, 3) if before[f"stage{n}"] != after[f"stage{n}"]] == list(stages)
-
-
 def test_the_requested_switch_shows_even_where_the_encoder_is_absent(tiny: dict[str, Any]) -> None:
     on, off = build(tiny, "cpu").fingerprint(), build({**tiny, "af_whisper": False}, "cpu").fingerprint()
     assert on["af_whisper"] == "null embedding"
