@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.submissions import build
@@ -186,6 +187,19 @@ def test_another_submission_of_the_name_stays_unless_it_is_to_be_replaced(
     built = build_submission(other, NAME, out, out_suffix=True, folder=False, replace=True)
     left = {entry.name for entry in out.iterdir()} - {"Choi_KAIST_task4_2", "Choi_KAIST_task4_2.zip"}
     assert left == {built.archive.name} == {f"{LABEL}_out.zip"}, "nothing of the other one stays beside it"
+
+
+def test_what_takes_the_place_of_another_submission_under_its_names_is_there(
+    submission: Submission, tmp_path: Path
+) -> None:
+    build_submission(submission, NAME, tmp_path / "out")
+    built = build_submission(of_another(submission), NAME, tmp_path / "out", replace=True)
+    assert file_sha256(built.archive) == built.sha256
+    with zipfile.ZipFile(built.archive) as archive:
+        files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    assert built.folder is not None
+    assert contents(built.folder) == files
+    assert "eval_out/m_4_0_Buzzer.wav" not in files
 
 
 def test_what_is_no_archive_is_not_replaced_in_silence(submission: Submission, tmp_path: Path) -> None:

@@ -52,6 +52,16 @@ def test_samples_at_full_scale_are_counted_alone_or_in_runs(
     assert check_submission(pack(content), expected=expected, audio=False).clipped_samples is None
 
 
+def test_the_first_sample_that_is_no_number_is_told(content: Files, pack: Pack, expected: Expected, wav: Wav) -> None:
+    samples = np.random.default_rng(3).uniform(-0.5, 0.5, 800)
+    samples[[41, 700]] = np.inf, np.nan
+    for subtype in ("FLOAT", "DOUBLE"):
+        content[f"{OUT}/m_3_0_Doorbell.wav"] = wav(samples, subtype=subtype)
+        messages = {entry.rule: entry.message for entry in check_submission(pack(content), expected=expected).findings}
+        assert messages.keys() == {"audio-subtype", "audio-not-finite"}
+        assert messages["audio-not-finite"].endswith("the first at 41")
+
+
 def test_a_wav_from_a_pipe_is_a_warning(content: Files, pack: Pack, expected: Expected) -> None:
     name = f"{OUT}/m_3_0_Doorbell.wav"
     at = content[name].index(b"data") + 4

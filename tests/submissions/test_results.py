@@ -1,6 +1,7 @@
 """Properties of names and JSON: what is written reads back and validates, and no JSON value is an exception."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,15 @@ def submissions(draw: st.DrawFn) -> Submission:
     )
     config = draw(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=3))
     return Submission(outputs, dev, draw(st.integers(0, 10**9)), config, config)
+
+
+def test_mixtures_are_listed_by_id_in_whatever_order_they_were_answered(submission: Submission) -> None:
+    dev = replace(submission.dev, scores=submission.dev.scores[::-1])
+    backwards = replace(submission, outputs=submission.outputs[::-1], dev=dev)
+    assert [entry["soundscape"] for entry in eval_results(backwards)["probabilities"]] == [
+        "m_0", "m_1", "m_2", "m_3", "m_4",
+    ]  # fmt: skip
+    assert [entry["soundscape"] for entry in dev_results(backwards)["details"]] == ["d_0", "d_1"]
 
 
 @given(submissions())
