@@ -1,6 +1,7 @@
 """The official decision as a threshold, and which waveform belongs to which track."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
+from s5eval.systems.baseline import stages
 from s5eval.systems.baseline.stages import QueriedSeparationStage, TaggingStage, track_scores
 from s5eval.systems.decision import Decision, decide
 from s5eval.systems.interface import Candidates
@@ -128,6 +130,53 @@ def test_no_pass_is_made_for_nothing(noise: Noise, silent: tuple[int, ...], revi
     result, queries = run(noise, told(7, 3, 9, silent=silent), revive=revive)
     assert len(queries) == passes
     assert result.audio.any() == (passes > 0)
+
+
+class _HearingSeparator(torch.nn.Module):
+    """As `_Separator`, with a thousand times the mixture's first sample on top."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parameter = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, mixture: Tensor, query: Tensor) -> Tensor:
+        wanted = query.sum(2)
+        value = wanted * (1000 * mixture[:, 0, :1] + query.argmax(2) + 0.1 * wanted.sum(1, keepdim=True))
+        return value.unsqueeze(2).expand(-1, -1, mixture.shape[2]).clone()
+
+
+@pytest.mark.parametrize("revive", [True, False])
+def test_mixtures_that_go_together_get_what_each_alone_gets(
+    noise: Noise, monkeypatch: pytest.MonkeyPatch, revive: bool
+) -> None:
+    """As on a GPU: of five mixtures, two without silent tracks, two with some and one with nothing else."""
+
+    def batches(mixtures: list[Mixture], device: torch.device) -> Any:
+        yield torch.from_numpy(np.stack([mixture.audio() for mixture in mixtures])), slice(0, len(mixtures))
+
+    scenes = [((7, 3, 9), (0, 1, 2)), ((1, 2, 3), ()), ((4, 4, 6), (0, 2)), ((5, 8, 17), (1,)), ((0, 1, 2), ())]
+    logits = torch.cat([told(*labels, silent=silent) for labels, silent in scenes])
+    separation = QueriedSeparationStage("separator", {}, _HearingSeparator(), revive=revive)  # type: ignore[arg-type]
+    mixtures = [noise(100, seed) for seed in range(5)]
+    monkeypatch.setattr(stages, "mixture_batches", batches)
+    together = separation.run(mixtures, TaggingStage("tagger", {}, _Tagger(logits)).run(mixtures, None))  # type: ignore[arg-type]
+    for mixture, (labels, silent), found in zip(mixtures, scenes, together, strict=True):
+        heard = [track for track in range(3) if track not in silent]
+        order = [*heard, *silent]
+        first = 1000 * float(mixture.audio()[0, 0])
+        revived = [first + labels[track] + 0.3 if revive else 0.0 for track in silent]
+        expected = [first + labels[track] + 0.1 * len(heard) for track in heard] + revived
+        assert found.class_scores.argmax(1).tolist() == [labels[track] for track in order]
+        assert (found.p_silence > 0.5).tolist() == [False] * len(heard) + [True] * len(silent)
+        np.testing.assert_allclose(found.audio, np.repeat(np.array(expected)[:, None], 100, 1), rtol=1e-4, atol=1e-4)
+
+
+def test_tracks_keep_their_order_however_sure_the_tagger_is_of_them(noise: Noise) -> None:
+    """All that is asked of silence is whether it wins: the official code puts silent tracks last, and no more."""
+    logits = told(7, 3, 9)
+    logits[0, :, 18] = torch.tensor([3.0, 1.0, 2.0])
+    result, _ = run(noise, logits, revive=True)
+    assert result.class_scores.argmax(1).tolist() == [7, 3, 9]
 
 
 def test_inputs_that_do_not_belong_are_refused(noise: Noise) -> None:

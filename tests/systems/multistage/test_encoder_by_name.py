@@ -247,6 +247,8 @@ def test_the_card_says_whose_frames_an_extractor_was_trained_on(
     assert ("missing_parts" not in facts) == trained
     stage2 = facts["stages"]["stage2"]  # type: ignore[index, call-overload]
     assert ("projection" not in stage2) == trained
+    reseeded = build({**config, "weights": str(folder), "seed": 1}, "cpu").fingerprint()["stages"]["stage2"]  # type: ignore[index, call-overload]
+    assert (reseeded == stage2) == trained, "a random projection is known by its seed"
     file = load_file(folder / "tse2.safetensors")
     kept = pipeline.stages[1].extractor.state_dict()  # type: ignore[attr-defined]
     same = {name: torch.equal(kept[name], value) for name, value in file.items()}
