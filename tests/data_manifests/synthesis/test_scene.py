@@ -1,3 +1,4 @@
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
 from s5eval.data_manifests.synthesis.rooms import RoomBank
-from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, render_scene
+from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, make_scene, render_scene
 from s5eval.data_manifests.synthesis.sofa import open_sofa
 from s5eval.data_manifests.synthesis.sources import FolderSources, FoleySources, JoinedClip
 
@@ -64,6 +65,23 @@ def test_repeated_classes_are_apart_and_of_other_recordings(material: Material) 
                     assert first.clip.families.isdisjoint(second.clip.families)
 
 
+def test_no_more_events_of_a_kind_sound_at_once_than_the_recipe_says(material: Material) -> None:
+    """Targets and interference are counted apart."""
+    recipe = Recipe(
+        target_counts=(0, 0, 0, 1), interference_counts=(0, 0, 0, 1), max_overlap=1, max_event=1.5, duration=8.0
+    )
+    together = 0
+    for index in range(15):
+        scene = draw_scene(seed=2, index=index, material=material, recipe=recipe)
+        spans = []
+        for events in (scene.targets, scene.interference):
+            ordered = sorted((event.start, event.start + event.duration) for event in events)
+            assert all(end <= start + 1e-9 for (_, end), (start, _) in itertools.pairwise(ordered))
+            spans.append(ordered)
+        together += any(a < d and c < b for a, b in spans[0] for c, d in spans[1])
+    assert together > 5
+
+
 def test_no_repetitions_at_most_is_none(material: Material) -> None:
     """What asked for it ended in numpy's words."""
     recipe = Recipe(target_counts=(0, 0, 0, 1), repeat_rate=1.0, max_repeats=0)
@@ -100,14 +118,17 @@ def test_what_is_in_a_scene_adds_up(material: Material) -> None:
     assert np.sum((events - scene.dry[0] - scene.interference[0]) ** 2) < 0.6 * np.sum(events.astype(float) ** 2)
 
 
-def test_recordings_in_folders(tiny_dev_set: SimpleNamespace) -> None:
-    dev = tiny_dev_set.dev
-    material = Material(
+def of_folders(dev: Path) -> Material:
+    return Material(
         FolderSources(dev / "sound_event" / "train"),
         FolderSources(dev / "interference" / "train"),
         [open_sofa(path) for path in sorted((dev / "room_ir" / "train").glob("*.sofa"))],
         tuple(sorted((dev / "noise" / "train").iterdir())),
     )
+
+
+def test_recordings_in_folders(tiny_dev_set: SimpleNamespace) -> None:
+    material = of_folders(tiny_dev_set.dev)
     recipe = Recipe(duration=2.5, target_counts=(0, 0, 0, 1), repeat_rate=1.0)
     for i in range(20):
         drawn = draw_scene(seed=1, index=i, material=material, recipe=recipe)
@@ -115,6 +136,14 @@ def test_recordings_in_folders(tiny_dev_set: SimpleNamespace) -> None:
         assert max(families.values()) == 1
         scene = render_scene(drawn)
         assert scene.mixture.shape == (4, 80_000) and len(scene.labels) == 3
+
+
+def test_a_scene_tells_the_recordings_of_its_targets_and_no_others(tiny_dev_set: SimpleNamespace) -> None:
+    recipe = Recipe(duration=2.5, target_counts=(0, 1), interference_counts=(0, 1))
+    scene = make_scene(seed=1, index=0, material=of_folders(tiny_dev_set.dev), recipe=recipe)
+    assert scene.recordings is not None
+    (heard,) = scene.recordings
+    assert Path(heard).is_relative_to(tiny_dev_set.dev / "sound_event" / "train" / scene.labels[0])
 
 
 def test_too_few_recordings_end_in_a_clear_error(tiny_dev_set: SimpleNamespace, one_room: RoomBank) -> None:
