@@ -6,7 +6,7 @@ splits makes every number on the second one too good without a word. Both are fo
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from s5eval.data_manifests.common.digests import UNREADABLE, content_digests
@@ -14,13 +14,27 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.labels import CLASSES, label_problem
-from s5eval.data_manifests.listing import find_audio, is_hidden
-from s5eval.data_manifests.synthesis.recordings import interference_folder, open_room, room_files, target_folder
+from s5eval.data_manifests.listing import find_audio, is_hidden, walk_folder
+from s5eval.data_manifests.naming import AUDIO_SUFFIXES
+from s5eval.data_manifests.records import MIXTURE_CHANNELS
+from s5eval.data_manifests.synthesis.recordings import (
+    NO_BACKGROUNDS,
+    interference_folder,
+    noise_folder,
+    open_room,
+    room_files,
+    target_folder,
+)
 from s5eval.data_manifests.synthesis.sources import channels_problem
 from s5eval.data_manifests.verify import read_whole
 
 INTERFERENCE = "interference"
 """Stands for the class of what is no target."""
+
+_NOISE = "noise"
+
+_OTHER_SUFFIXES = {*AUDIO_SUFFIXES, ".aac", ".aif", ".aiff", ".caf", ".m4a", ".mp3", ".ogg", ".opus", ".w64", ".wma"}
+"""In lower case, of files that somebody takes for recordings and nobody reads."""
 
 _OTHER_FOLDERS = ("sound_event", INTERFERENCE, "noise", "room_ir", "metadata", "soundscape", "oracle_target")
 
@@ -72,6 +86,8 @@ def verify_recordings(
 ) -> VerifiedRecordings:
     """Read every recording of folders, as a training or `make_recorded` would, and look for takes in two places.
 
+    Backgrounds and measured responses are read, too.
+
     Args:
         folders: of recordings, see `s5eval.data_manifests.synthesis.recordings`.
         split: read and count this one alone; takes that it shares with another one are found all the same. None: all.
@@ -79,8 +95,10 @@ def verify_recordings(
 
     Returns:
         Counts by class, and findings, all errors: rules `missing`, `empty`, `truncated`, `unreadable`, `non-finite`,
-        `scale`, `channels` (more than two), `silent` (nothing but zeros), `label` (a folder that is no class), `room`
-        (measured responses that cannot be used), `leak` (one content in two splits), `copy` (twice in one split).
+        `scale`, `channels` (more than two; of a background other than four), `silent` (nothing but zeros), `suffix`
+        (audio that is not read, such as `.WAV` or `.mp3`), `label` (a folder that is no class), `room` (measured
+        responses that cannot be used, or no background for them), `leak` (one content in two splits), `copy` (twice
+        in one split).
 
     Raises:
         UsageError: no folder has this split.
@@ -102,13 +120,13 @@ def verify_recordings(
     read = [take for take in takes if take.split in wanted]
     seconds: dict[tuple[str, str], list[float]] = {}
     for done, take in enumerate(read, 1):
-        whole = read_whole(take.path)
+        whole = read_whole(take.path, channels=MIXTURE_CHANNELS if take.label == _NOISE else None)
         findings += whole.findings
         if not whole.findings and not whole.peak:
             findings.append(
                 Finding("silent", "error", str(take.path), "nothing but zeros: no source can be made of it")
             )
-        if not whole.findings and (problem := channels_problem(whole.channels)):
+        if take.label != _NOISE and not whole.findings and (problem := channels_problem(whole.channels)):
             findings.append(Finding("channels", "error", str(take.path), problem))
         if whole.samples:
             seconds.setdefault((take.split, take.label), []).append(whole.samples / whole.rate)
@@ -152,13 +170,29 @@ def _takes(folder: Path, split: str, findings: list[Finding]) -> Iterator[_Take]
             if of_targets and (problem := label_problem(kind.name)):
                 findings.append(Finding("label", "error", str(kind), problem))
                 continue
-            try:
-                paths = find_audio(kind, absent=True)
-            except DataError as error:
-                findings.append(Finding("missing", "error", str(kind), str(error).removeprefix(f"{kind}: ")))
-                continue
-            for path in paths:
+            for path in _audio(kind, findings):
                 yield _Take(path, split, kind.name if of_targets else INTERFERENCE)
+    for path in _audio(noise_folder(folder, split), findings):
+        yield _Take(path, split, _NOISE)
+
+
+def _audio(folder: Path, findings: list[Finding]) -> list[Path]:
+    """The recordings below a folder; those whose suffix nobody reads join the findings."""
+    if not folder.is_dir():
+        return []
+    try:
+        names = walk_folder(folder).names
+        paths = find_audio(folder, absent=True)
+    except DataError as error:
+        findings.append(Finding("missing", "error", str(folder), str(error).removeprefix(f"{folder}: ")))
+        return []
+    for name in names:
+        suffix = PurePosixPath(name).suffix
+        if suffix not in AUDIO_SUFFIXES and suffix.lower() in _OTHER_SUFFIXES:
+            hint = "; rename it to lower case" if suffix.lower() in AUDIO_SUFFIXES else ""
+            message = f"not read: the suffix is not .wav or .flac{hint}"
+            findings.append(Finding("suffix", "error", str(folder / name), message))
+    return paths
 
 
 def _copies(takes: Sequence[_Take], wanted: Collection[str]) -> Iterator[Finding]:
@@ -176,14 +210,20 @@ def _copies(takes: Sequence[_Take], wanted: Collection[str]) -> Iterator[Finding
             message = f"the same recording as {other.path}: what {other.split} has heard, {take.split} cannot judge"
             yield Finding("leak", "error", str(take.path), message)
         else:
-            message = f"the same recording as {other.path}: it would be drawn twice as often, as two sources of a scene"
+            how = "" if take.label == _NOISE else ", as two sources of a scene"
+            message = f"the same recording as {other.path}: it would be drawn twice as often{how}"
             yield Finding("copy", "error", str(take.path), message)
 
 
 def _rooms(folder: Path, splits: Sequence[str]) -> Iterator[Finding]:
     for split in splits:
-        for path in room_files(folder, split):
+        files, noise = room_files(folder, split), noise_folder(folder, split)
+        if files and not _audio(noise, []):
+            yield Finding("room", "error", str(noise), NO_BACKGROUNDS)
+        for path in files:
             try:
-                open_room(path)
+                room = open_room(path)
+                for index in range(len(room.positions)):
+                    room.response(index)
             except DataError as error:
                 yield Finding("room", "error", str(path), str(error).removeprefix(f"{path}: "))

@@ -26,6 +26,9 @@ from s5eval.data_manifests.synthesis.scene import Room
 from s5eval.data_manifests.synthesis.sofa import SofaRoom, open_sofa
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FolderSources
 
+NO_BACKGROUNDS = "no background recordings; measured rooms need them (four channels, .wav or .flac)"
+"""What is wrong with a folder of backgrounds that is empty beside measured rooms."""
+
 _UNKNOWN = "not stated"
 
 _Origin = tuple[str, str]
@@ -125,10 +128,10 @@ def open_recordings(root: Path, split: str, augmentation: DurationAugmentation =
             raise DataError(f"{targets.root / label}: {problem}")
     others = interference_folder(root, split)
     rooms = [open_room(path) for path in room_files(root, split)]
-    noise = root / "noise" / split
+    noise = noise_folder(root, split)
     backgrounds = tuple(find_audio(noise))
     if rooms and not backgrounds:
-        raise DataError(f"{noise}: no background recordings; measured rooms need them (four channels, .wav or .flac)")
+        raise DataError(f"{noise}: {NO_BACKGROUNDS}")
     return Recordings(root, split, targets, FolderSources(others) if others.is_dir() else None, rooms, backgrounds)
 
 
@@ -141,6 +144,11 @@ def target_folder(root: Path, split: str) -> Path:
 def interference_folder(root: Path, split: str) -> Path:
     """Where sounds outside the classes lie, if there are any."""
     return root / "interference" / split
+
+
+def noise_folder(root: Path, split: str) -> Path:
+    """Where backgrounds of four channels lie, if there are any."""
+    return root / "noise" / split
 
 
 def room_files(root: Path, split: str) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tiny_dev_set import write_sofa
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
@@ -79,6 +80,7 @@ def test_every_planted_fault_is_named_in_one_pass(sound: Path) -> None:
         ("missing", "annexed.wav"),
         ("non-finite", "nan.wav"),
         ("room", "hall.sofa"),
+        ("room", "train"),
         ("scale", "loud.wav"),
         ("silent", "zeros.wav"),
         ("truncated", "truncated.wav"),
@@ -86,6 +88,47 @@ def test_every_planted_fault_is_named_in_one_pass(sound: Path) -> None:
         ("unreadable", "truncated.flac"),
     ]
     assert rules(sound, split="valid") == []
+
+
+def test_backgrounds_are_read_too(sound: Path) -> None:
+    noise = sound / "noise"
+    good = write(noise / "train" / "hall.wav", 10, channels=4)
+    assert rules(sound) == []
+    write(noise / "train" / "stereo.wav", 11, channels=2)
+    (noise / "train" / "text.wav").write_text("no audio")
+    (noise / "valid").mkdir()
+    shutil.copy(good, noise / "valid" / "same.wav")
+    assert sorted(rules(sound)) == [("channels", "stereo.wav"), ("leak", "same.wav"), ("unreadable", "text.wav")]
+
+
+def test_measured_rooms_are_read_and_need_backgrounds(sound: Path) -> None:
+    (sound / "room_ir" / "train").mkdir(parents=True)
+    path = sound / "room_ir" / "train" / "hall.sofa"
+    responses = np.zeros((3, 4, 64))
+    responses[:, :, 5] = 1.0
+    write_sofa(path, responses, np.eye(3), spherical=False, rate=32_000)
+    assert [finding.message for finding in verify_recordings([sound]).findings] == [
+        "no background recordings; measured rooms need them (four channels, .wav or .flac)"
+    ]
+    write(sound / "noise" / "train" / "hall.wav", 10, channels=4)
+    assert rules(sound) == []
+    responses[2, 1, 7] = np.nan
+    write_sofa(path, responses, np.eye(3), spherical=False, rate=32_000)
+    assert [finding.message for finding in verify_recordings([sound]).findings] == [
+        "the response 2 holds NaN or infinite values"
+    ]
+
+
+def test_audio_that_nobody_reads_is_named(sound: Path) -> None:
+    typing = sound / "sound_event" / "train" / "Typing"
+    write(typing / "c.wav", 3).rename(typing / "c.WAV")
+    (typing / "d.mp3").write_bytes(b"x")
+    (typing / "licence.txt").write_text("CC0")
+    messages = {Path(found.file).name: found.message for found in verify_recordings([sound]).findings}
+    assert messages == {
+        "c.WAV": "not read: the suffix is not .wav or .flac; rename it to lower case",
+        "d.mp3": "not read: the suffix is not .wav or .flac",
+    }
 
 
 def test_one_take_in_two_places_is_a_leak_or_a_copy(sound: Path, tmp_path: Path) -> None:
