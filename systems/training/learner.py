@@ -76,13 +76,18 @@ class Learner:
         """Go on from a checkpoint.
 
         Raises:
-            UsageError: the frozen parts are others by now.
+            UsageError: the frozen parts are others by now, or there is one that was not there before.
         """
         changed = sorted(name for name, digest in state.built_on.items() if self.built_on.get(name) != digest)
         if changed:
             raise UsageError(
                 f"{self.plan.name}: its checkpoint was trained on another {', '.join(changed)} than `weights` holds "
                 "now; give another `out` to begin anew"
+            )
+        if added := sorted(self.built_on.keys() - state.built_on.keys()):
+            raise UsageError(
+                f"{self.plan.name}: its checkpoint was trained without {', '.join(added)}, which is there now; give "
+                "another `out` to begin anew"
             )
         self.job.task.load_state_dict(dict(state.weights))
         checkpoint.restore_moments(self.raw, self.names, state.moments)

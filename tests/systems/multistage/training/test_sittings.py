@@ -189,3 +189,13 @@ def test_other_frozen_parts_are_noticed(toy_plan: ToyPlan, toy_train: ToyTrain, 
     record_file(path.parent, path.name)
     with pytest.raises(UsageError, match=r"trained on another m2d"):
         train(toy_plan("tse2", steps=5), sitting)
+
+
+def test_a_frozen_part_that_has_come_since_is_noticed(toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path) -> None:
+    for name in ("m2d", "uss", "dpc"):
+        toy_train(name)
+    sitting = TrainingSitting(tmp_path / "weights", tmp_path / "c", device="cpu", max_minutes=0)
+    train(toy_plan("tse2", steps=5), sitting)  # on no frame embeddings
+    toy_train("encoder")
+    with pytest.raises(UsageError, match=r"trained without encoder, which is there now"):
+        train(toy_plan("tse2", steps=5), sitting)
