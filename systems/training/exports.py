@@ -15,6 +15,9 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import sweep, write_atomically
 from s5eval.systems.card import read_card, write_card
 
+_BEGUN = ("built_on", "started_from")
+"""Keys of an entry that say which files a training began with."""
+
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], kind: torch.dtype | None) -> str:
     """Write weights as safetensors, and return the file's digest, `sha256:…`.
@@ -49,13 +52,27 @@ def _as(value: Tensor, kind: torch.dtype | None) -> Tensor:
     return converted if converted.isfinite().all() else value
 
 
-def exported(folder: Path, recipe: str, plan: str) -> Mapping[str, Any] | None:
+def exported(
+    folder: Path, recipe: str, plan: str, begun: Mapping[str, Mapping[str, str]] | None = None
+) -> Mapping[str, Any] | None:
     """What the card of a weights folder says of a recipe that was exported there, None where it says nothing.
+
+    Args:
+        folder: of weights.
+        recipe: its name.
+        plan: its digest.
+        begun: digests of what it was `built_on` and `started_from`: the same plan begun with other files is another
+            training. None: whatever it was begun with.
 
     Raises:
         DataError: the card cannot be read.
     """
-    found = [old for old in read_card(folder)["history"] if (old.get("recipe"), old.get("plan")) == (recipe, plan)]
+    found = [
+        old
+        for old in read_card(folder)["history"]  # an early one does not say what was begun with
+        if (old.get("recipe"), old.get("plan")) == (recipe, plan)
+        and all(old.get(key, files) == files for key, files in (begun or {}).items())
+    ]
     return found[-1] if found else None
 
 
@@ -69,7 +86,7 @@ def update_card(
     """Add what was done to `card.json` of a weights folder, or replace what it said of the same.
 
     The same is the same recipe and plan, begun with the same files: a plan that is trained once more goes on from its
-    own result, and both are told.
+    own result, or is built on a part that was trained since, and both are told.
 
     `written` holds the digests of the files that were written just now, by their paths below the folder: what those
     names had before is no longer taken. The card is held (`card_held`) since before they were.
@@ -98,10 +115,9 @@ def update_card(
 def _is_same(old: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     if "plan" not in entry:  # of an early card that a blend takes over
         return old == entry
-    begun = entry.get("started_from")  # early cards do not say
-    return (old.get("recipe"), old.get("plan")) == (entry["recipe"], entry["plan"]) and (
-        old.get("started_from", begun) == begun
-    )
+    if (old.get("recipe"), old.get("plan")) != (entry["recipe"], entry["plan"]):
+        return False
+    return all(old.get(key, entry.get(key)) == entry.get(key) for key in _BEGUN)  # early cards do not say
 
 
 def write_tensors(path: Path, table: Mapping[str, Tensor]) -> str:

@@ -114,7 +114,8 @@ def _train(
 ) -> TrainingResult:
     recipe, rank = plan.recipe, fabric.global_rank
     done = state is not None and state.step >= recipe.steps
-    on_card = everywhere(fabric, lambda: exported(sitting.weights, plan.name, digest))  # read before time is spent
+    begun = None if state is None else {"built_on": state.built_on, "started_from": state.started_from}
+    on_card = everywhere(fabric, lambda: exported(sitting.weights, plan.name, digest, begun))  # before time is spent
     known = on_card if done else None
     digests = {} if known is None else dict(known.get("files", {}))
     if state is not None and known is not None and _all_there(sitting.weights, digests):

@@ -134,6 +134,9 @@ def test_a_plan_that_goes_on_from_its_own_result_is_told_twice(tmp_path: Path) -
         update_card(tmp_path, {"recipe": "a", "plan": "1", **entry}, written={})
     history = json.loads((tmp_path / "card.json").read_text())["history"]
     assert [entry["files"]["dpc2"] for entry in history] == ["sha256:1", "sha256:3"]
+    update_card(tmp_path, {"recipe": "a", "plan": "1", **told[2], "built_on": {"uss": "sha256:9"}}, written={})
+    update_card(tmp_path, {"recipe": "a", "plan": "1", **told[2], "built_on": {"uss": "sha256:8"}}, written={})
+    assert len(json.loads((tmp_path / "card.json").read_text())["history"]) == 3, "behind another frozen part"
     (tmp_path / "card.json").write_text(json.dumps({"history": [{"recipe": "a", "plan": "1"}]}))
     update_card(tmp_path, {"recipe": "a", "plan": "1", **told[0]}, written={})
     assert len(json.loads((tmp_path / "card.json").read_text())["history"]) == 1

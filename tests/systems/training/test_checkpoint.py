@@ -206,6 +206,11 @@ def test_the_card_knows_what_was_exported(tmp_path: Path) -> None:
     update_card(tmp_path, {"recipe": "uss", "plan": "1", "steps": 3}, written={})
     assert exported(tmp_path, "uss", "2") is None
     assert exported(tmp_path, "uss", "1") == {"recipe": "uss", "plan": "1", "steps": 3}
+    begun = {"built_on": {"m2d": "sha256:1"}, "started_from": {"uss": "sha256:2"}}
+    assert exported(tmp_path, "uss", "1", begun) is not None, "an early card does not say"
+    update_card(tmp_path, {"recipe": "dpc", "plan": "1", **begun}, written={})
+    assert exported(tmp_path, "dpc", "1", begun) is not None
+    assert exported(tmp_path, "dpc", "1", {**begun, "built_on": {"m2d": "sha256:3"}}) is None
 
 
 def test_seconds_grow_where_the_step_stands_already(tmp_path: Path) -> None:

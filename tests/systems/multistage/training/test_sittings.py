@@ -199,3 +199,24 @@ def test_a_frozen_part_that_has_come_since_is_noticed(toy_plan: ToyPlan, toy_tra
     toy_train("encoder")
     with pytest.raises(UsageError, match=r"trained without encoder, which is there now"):
         train(toy_plan("tse2", steps=5), sitting)
+
+
+def test_a_plan_that_is_trained_once_more_is_exported_though_its_first_export_stands_on_the_card(
+    toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_train("m2d")
+    plan, weights = toy_plan("m2d", starts_from={"m2d": "m2d"}), tmp_path / "weights"
+    once = train(plan, TrainingSitting(weights, tmp_path / "a", device="cpu")).digests
+
+    def disk_is_full(*_: object) -> None:
+        raise DataError("no room")
+
+    again = TrainingSitting(weights, tmp_path / "b", device="cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr("s5eval.systems.training.learner.Learner.export", disk_is_full)
+        with pytest.raises(DataError, match="no room"):
+            train(plan, again)
+    twice = train(plan, again).digests
+    told = json.loads((weights / "card.json").read_text())["history"]
+    assert [entry["files"] for entry in told[1:]] == [once, twice]
+    assert told[2]["started_from"] == once != twice
