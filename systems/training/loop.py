@@ -74,7 +74,8 @@ def train(
             before it where its scenes do not come any more.
         UsageError: the checkpoints there belong to another plan or other frozen parts, there is no such device, other
             processes were started than the sitting asks for, they do not see the same files, the batch does not divide
-            among them, or another training is at work in `sitting.out`; or energy is asked for and cannot be measured.
+            among them or leaves too little to each, or another training is at work in `sitting.out`; or energy is asked
+            for and cannot be measured.
         DataError: a part that the recipe builds on is missing, a file cannot be read or written, or the loss is not
             finite.
     """
@@ -138,6 +139,11 @@ def _train(
     size, rows = (recipe.batch, "scenes") if job.batches is None else (job.batches.size, "slots")
     if size % fabric.world_size:
         raise UsageError(f"{plan.name}: a batch of {size} {rows} does not divide among {fabric.world_size} devices")
+    if size // fabric.world_size < job.least:
+        raise UsageError(
+            f"{plan.name}: a batch of {size} {rows} leaves {size // fabric.world_size} to each of {fabric.world_size} "
+            f"devices; its batch norm expects {job.least} or more: raise `batch`"
+        )
     material = everywhere(fabric, lambda: heard(recipe.data))
     learner = Learner(plan, digest, job, fabric, parts, material)
     if state is not None:

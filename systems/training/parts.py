@@ -75,6 +75,7 @@ class TrainingJob:
         facts: what else the card should tell.
         batches: in place of scenes.
         also_heard: material (`batches.heard`) of what is heard beside the recipe's own, for the card.
+        least: rows of a batch that every device must have; batch norm of single values takes two.
     """
 
     task: nn.Module
@@ -82,6 +83,7 @@ class TrainingJob:
     facts: Mapping[str, object] = field(default_factory=dict)
     batches: BatchSource | None = None
     also_heard: Sequence[Mapping[str, Any]] = ()
+    least: int = 1
 
 
 _IN_COMMON = 0.1

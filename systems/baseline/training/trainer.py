@@ -124,7 +124,9 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
             if _UNUSED.search(entry):
                 parameter.requires_grad_(False)
         task = SeparatorTask(cast(ResUNetK, module))
-    return TrainingJob(task, {name: Part(module, f"{name}.safetensors", trained_tensors)})
+    # the norm of the tagger's head takes one value of every scene
+    least = 2 if name == "tagger" else 1
+    return TrainingJob(task, {name: Part(module, f"{name}.safetensors", trained_tensors)}, least=least)
 
 
 def check_recipe(recipe: TrainingRecipe, config: BaselineConfiguration, where: str) -> None:

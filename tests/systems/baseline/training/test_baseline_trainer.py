@@ -98,6 +98,15 @@ def test_whatever_is_trained_gets_a_gradient(name: str, tiny_dev_set: SimpleName
     assert not [key for key, p in job.task.named_parameters() if p.requires_grad and p.grad is None]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_tagger_does_not_learn_from_single_scenes(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
+    """The norm of its head would have one value of each kind, which torch refuses with an error of its own."""
+    changes = {"data": {"folder": str(tiny_dev_set.dev), "seconds": 0.5}, "starts_from": {"tagger": None}}
+    plan = read_plan("baseline/tagger", {"system": SYSTEM, "steps": 1, "batch": 1, **changes})
+    with pytest.raises(UsageError, match=r"a batch of 1 scenes leaves 1 to each of 1 devices.*expects 2 or more"):
+        train(plan, TrainingSitting(tmp_path / "weights", tmp_path / "out", device="cpu"))
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_both_recipes_make_a_system_that_runs(
