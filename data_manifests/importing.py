@@ -1,6 +1,7 @@
 """Makes a set in the official layout of anybody's stems: named by a mapping, converted only where that is asked for.
 
-Files that need no conversion are copied byte by byte, so that scores are those of the originals. What is asked for is
+Files that need no conversion are copied byte by byte, so that scores are those of the originals; what is called neither
+.wav nor .flac (AIFF, W64), and would not be looked for in a set, becomes a wav of 32-bit floats. What is asked for is
 written down in `import.json`. Orders and norms of first-order Ambisonics: AmbiX (ACN order W, Y, Z, X; SN3D) is the
 challenge's. N3D has Y, Z, X larger by √3. FuMa (Furse-Malham) has the order W, X, Y, Z and W smaller by √2. Sources:
 Nachbar et al., Ambisonics Symposium 2011 (AmbiX); Malham, Higher order Ambisonic systems, 2003 (FuMa).
@@ -21,7 +22,7 @@ from s5eval.data_manifests.common.errors import AudioError, DataError, UsageErro
 from s5eval.data_manifests.common.files import atomic_folder
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.mapping import MappedScene, read_classes, read_mapping
-from s5eval.data_manifests.naming import format_source_name
+from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio
 from s5eval.data_manifests.wav_writing import wav_bytes
 
@@ -130,16 +131,17 @@ def _write_scene(scene: MappedScene, draft: Path, told: Convention) -> list[str]
         mixture = read_audio(scene.mixture, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE)
     except AudioError as error:
         return [str(error)]
-    target = draft / "soundscape" / f"{scene.id}{scene.mixture.suffix.lower() if told.as_it_is else '.wav'}"
-    if told.as_it_is:
+    suffix = _suffix_of_copy(scene.mixture) if told.as_it_is else None
+    target = draft / "soundscape" / f"{scene.id}{suffix or '.wav'}"
+    if suffix is not None:
         shutil.copyfile(scene.mixture, target)
     else:
         converted = to_ambix(mixture, told.order, told.norm)
         target.write_bytes(wav_bytes(converted.T, sample_rate=SAMPLE_RATE, subtype="FLOAT"))
     problems = []
     for index, source in enumerate(scene.targets):
-        suffix = source.file.suffix.lower() if told.target_channel is None else ".wav"
-        place = draft / "oracle_target" / format_source_name(scene.id, index, source.label, suffix=suffix)
+        suffix = _suffix_of_copy(source.file) if told.target_channel is None else None
+        place = draft / "oracle_target" / format_source_name(scene.id, index, source.label, suffix=suffix or ".wav")
         try:
             samples = _read_target(source.file, told.target_channel)
         except AudioError as error:
@@ -147,11 +149,17 @@ def _write_scene(scene: MappedScene, draft: Path, told: Convention) -> list[str]
             continue
         if samples.shape[1] != mixture.shape[1]:
             problems.append(f"{source.file}: {samples.shape[1]} samples, its mixture has {mixture.shape[1]}")
-        elif told.target_channel is None:
+        elif suffix is not None:
             shutil.copyfile(source.file, place)
         else:
             place.write_bytes(wav_bytes(samples[0], sample_rate=SAMPLE_RATE, subtype="FLOAT"))
     return problems
+
+
+def _suffix_of_copy(path: Path) -> str | None:
+    """What a copy of a file is called by in a set; None where sets have no files of its suffix."""
+    suffix = path.suffix.lower()
+    return suffix if suffix in AUDIO_SUFFIXES else None
 
 
 def _read_target(path: Path, channel: int | None) -> Audio:

@@ -335,6 +335,6 @@ def import_command(table: Path, out: Path, as_json: bool, **options: Any) -> int
     if as_json:
         echo(json.dumps({"folder": str(done.folder), "scenes": done.scenes, "targets": done.targets}, indent=1))
         return 0
-    converted = "copied as they are" if convention.as_it_is else f"from {convention.order} order, {convention.norm}"
+    converted = "as they are" if convention.as_it_is else f"from {convention.order} order, {convention.norm}"
     echo(f"set: {done.folder} ({counted(done.scenes, 'scene')}, targets: {done.targets}; mixtures {converted})")
     return 0

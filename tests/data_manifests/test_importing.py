@@ -122,6 +122,26 @@ def test_order_and_norm_are_converted_as_told(official: Path, tmp_path: Path, s5
         assert json.loads((out / "import.json").read_text())["norm"] == norm
 
 
+def test_files_of_other_suffixes_are_part_of_the_set(official: Path, tmp_path: Path) -> None:
+    rows = []
+    for id_ in SCENES:
+        mixture, rate = soundfile.read(official / "soundscape" / f"{id_}.wav", dtype="float32")
+        soundfile.write(tmp_path / f"{id_}.aiff", mixture, rate, subtype="FLOAT")
+        rows.append((id_, "mixture", f"{id_}.aiff", ""))
+        for k, label, path in targets(official, id_):
+            shutil.copy(path, tmp_path / f"{id_}_{k}.wave")  # a wav by its content
+            rows.append((id_, "target", f"{id_}_{k}.wave", label))
+    (tmp_path / "MAP.csv").write_text(mapping_text(rows))
+    import_set(tmp_path / "MAP.csv", tmp_path / "set")
+    manifest = open_manifest(tmp_path / "set")
+    assert manifest.findings == ()
+    for scene, known in zip(manifest.scenes, open_manifest(official).scenes, strict=True):
+        assert (scene.mixture.id, scene.labels) == (known.mixture.id, known.labels)
+        np.testing.assert_array_equal(scene.mixture.audio(), known.mixture.audio())
+        for reference, same in zip(scene.references or (), known.references or (), strict=True):
+            np.testing.assert_array_equal(reference.audio(), same.audio())
+
+
 def test_conversions_keep_what_is_given() -> None:
     foa = np.ones((4, 2), np.float32)
     to_ambix(foa, "acn", "n3d")
