@@ -112,10 +112,14 @@ def _wide_enough(encoder: FrameEncoder, config: MultistageConfiguration, where: 
     return FoundEncoder(encoder, encoder.digest)
 
 
+NO_FRAMES = "none: the null embedding alone"
+"""What a card says under `frame_embeddings` of an extractor that was trained without an encoder."""
+
+
 def was_trained_with(folder: Path | None, extractor: str, name: str, encoder: FrameEncoder) -> bool:
     """Whether an extractor was trained on what this encoder gives, by the card of its folder.
 
-    Extractors are made for AF-Whisper: theirs is every one of which the card does not name another encoder.
+    Extractors are made for AF-Whisper: theirs is every one of which the card does not name another encoder, or none.
 
     Args:
         folder: of weights; None: they are random.
@@ -128,7 +132,7 @@ def was_trained_with(folder: Path | None, extractor: str, name: str, encoder: Fr
     """
     entries = trainings_of(folder, extractor)
     if name == "af_whisper":
-        return all("frame_encoder" not in entry for entry in entries)
+        return all("frame_encoder" not in entry and entry.get("frame_embeddings") != NO_FRAMES for entry in entries)
     return any(entry.get("frame_embeddings") == encoder.digest for entry in entries)
 
 

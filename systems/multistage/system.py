@@ -163,8 +163,8 @@ class _MultistageBuilder:
     def is_trained(self, name: str, found: FoundEncoder) -> bool:
         """Whether an extractor's projection of frame embeddings was trained on those of the encoder that there is.
 
-        AF-Whisper's is taken as it is where the card names no other: extractors are made for it. That of another
-        encoder has to be on the card; where it is not, a random one takes its place, and that is a mark.
+        AF-Whisper's is taken as it is where the card names neither another nor none: extractors are made for it. That
+        of another encoder has to be on the card; where it is not, a random one takes its place, and that is a mark.
         """
         named = self.config.frame_encoder
         path = None if self.folder is None else part_file(self.folder, name)

@@ -11,7 +11,12 @@ from torch import nn
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset, recorded
-from s5eval.systems.multistage.encoder_by_name import enrollments_of, find_encoder, was_trained_with
+from s5eval.systems.multistage.encoder_by_name import (
+    NO_FRAMES,
+    enrollments_of,
+    find_encoder,
+    was_trained_with,
+)
 from s5eval.systems.multistage.models.af_whisper import AFWhisper, new_af_whisper, write_sizes
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
@@ -110,9 +115,7 @@ def _later_stage(
         source = SlotSource(plan, parts.built_on, extracted_slots(tse, earlier), earlier.m2d)
     else:
         task = ExtractionTask(tse, dpc, earlier, recipe.loss, recipe.clues, train_tse=trains)
-    facts: dict[str, object] = {
-        "frame_embeddings": earlier.encoder.digest if earlier.encoder else "none: the null embedding alone"
-    }
+    facts: dict[str, object] = {"frame_embeddings": earlier.encoder.digest if earlier.encoder else NO_FRAMES}
     if config.frame_encoder not in ("af_whisper", "none"):
         facts["frame_encoder"] = config.frame_encoder
     if earlier.enrollments is not None:

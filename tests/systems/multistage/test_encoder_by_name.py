@@ -260,6 +260,7 @@ def test_the_card_says_whose_frames_an_extractor_was_trained_on(
     ("told", "named", "fits"),
     [
         ({}, "af_whisper", True),
+        ({"frame_embeddings": "none: the null embedding alone"}, "af_whisper", False),
         ({"frame_encoder": "m2d"}, "af_whisper", False),
         ({"frame_encoder": "m2d"}, "m2d", True),
         ({"frame_encoder": "whisper", "frame_embeddings": "sha256:b"}, "m2d", False),
