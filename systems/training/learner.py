@@ -25,6 +25,9 @@ from s5eval.systems.training.training_plan import TrainingPlan
 
 _TYPES = {"float32": torch.float32, "float16": torch.float16}
 
+_MOST_SKIPPED = 20
+"""Steps in a row that may be without a finite gradient."""
+
 
 class Learner:
     """The networks of a recipe: a step at a time, between checkpoints, and exported at the end.
@@ -36,6 +39,7 @@ class Learner:
         fabric: of the devices.
         step: steps done.
         seconds: of training in all sittings until now.
+        skipped: steps in a row, up to the last one, that had no finite gradient.
         power: the meter of this sitting, once it has begun.
         meter: means of the loss terms and accuracies over the last steps.
     """
@@ -65,6 +69,7 @@ class Learner:
         self.model, self.optimiser = fabric.setup(job.task, optimiser)
         self.raw = cast(torch.optim.Optimizer, optimiser)
         self.step, self.seconds = 0, 0.0
+        self.skipped = 0
         self.power: Meter | None = None
         self.earlier_energy: Sequence[Energy | None] = ()
         self.meter = RunningMeans({})
@@ -122,7 +127,7 @@ class Learner:
         """One step, on as many batches as the recipe accumulates.
 
         Raises:
-            DataError: the loss is not finite.
+            DataError: the loss is not finite, or the gradient in `_MOST_SKIPPED` steps in a row.
         """
         recipe, fabric = self.plan.recipe, self.fabric
         for part, loaded in enumerate(batches):
@@ -148,8 +153,14 @@ class Learner:
         norm = nn.utils.clip_grad_norm_(list(self.names), recipe.optimiser.clip)
         usable = torch.isfinite(norm)
         self.meter.add({"_gradient_norm": norm, "_skipped": 1.0 - usable.double()})
+        self.skipped = 0 if usable else self.skipped + 1
         if usable:  # a batch without a usable gradient is passed over
             self.optimiser.step()
+        elif self.skipped == _MOST_SKIPPED:  # the same in every process, and the weights do not change any more
+            raise DataError(
+                f"{self.plan.name}: step {self.step}: no gradient of the last {self.skipped} steps was finite, so "
+                "nothing is learned; lower optimiser.learning_rate, or train in precision float32, with another `out`"
+            )
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
         self._update_average()

@@ -135,6 +135,28 @@ def test_a_loss_that_is_not_finite_stops_with_the_terms(toy_plan: ToyPlan, tmp_p
         train(spoilt, TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu"))
 
 
+def test_gradients_that_stay_without_a_finite_one_stop_the_training(
+    toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s5eval.systems.training.learner._MOST_SKIPPED", 2)
+    plan, bad = toy_plan("m2d", steps=5), {0, 2, 3}  # a single one is passed over
+    taken: list[int] = []
+
+    def disturbed(*arguments: Any) -> Any:
+        job = plan.trainer.make_job(*arguments)
+
+        def disturb(gradient: torch.Tensor) -> torch.Tensor:
+            taken.append(len(taken))
+            return gradient * torch.nan if taken[-1] in bad else gradient
+
+        next(p for p in job.task.parameters() if p.requires_grad).register_hook(disturb)
+        return job
+
+    spoilt = replace(plan, trainer=replace(plan.trainer, make_job=disturbed))
+    with pytest.raises(DataError, match=r"step 3: no gradient of the last 2 steps was finite"):
+        train(spoilt, TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu"))
+
+
 def test_a_folder_that_cannot_be_written_stops_before_any_step(toy_plan: ToyPlan, tmp_path: Path) -> None:
     (tmp_path / "c").write_text("a file where the folder should be")
     for weights, out in (("w", "c"), ("c", "o")):
