@@ -87,6 +87,18 @@ def lineage_of(folder: Path, digest: str, prefix: str) -> list[dict[str, Any]]:
     return found
 
 
+def all_heard(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What tells of the material of a training: its entry, and those of others whose slots it heard beside its own."""
+    slots = entry.get("slots")
+    others = slots.get("also", ()) if isinstance(slots, Mapping) else ()
+    return [told for told in (entry, *others) if isinstance(told, Mapping)]
+
+
+def recordings_heard(entry: Mapping[str, Any]) -> list[str]:
+    """Digests of the folders of recordings that a training heard, in whichever way."""
+    return [str(digest) for told in all_heard(entry) for digest in told.get("recordings", ())]
+
+
 def _that_exported(digest: str, history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for entry in history if digest in dict(entry.get("files", {})).values()]
 

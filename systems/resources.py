@@ -8,7 +8,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.digests import digest_start
 from s5eval.data_manifests.common.licences import licence_class
-from s5eval.systems.card import read_card
+from s5eval.systems.card import all_heard, read_card, recordings_heard
 from s5eval.systems.energy import read_energy, total_energy
 
 _GITHUB = re.compile(r"github ([\w.-]+/[\w.-]+)")
@@ -28,7 +28,7 @@ def heard_resources(card: Mapping[str, Any]) -> list[dict[str, str | None]]:
     >>> heard_resources({"history": [{"recipe": "mini/uss", "data": "procedural (mini/train)"}]})
     []
     """
-    listed = {digest for entry in card["history"] for digest in entry.get("recordings", ())}
+    listed = {digest for entry in card["history"] for digest in recordings_heard(entry)}
     counts: Counter[tuple[str, str | None, str]] = Counter()
     for digest in sorted(listed):
         told = card.get("recordings", {}).get(digest)
@@ -60,7 +60,7 @@ def trained_on(folder: Path | None) -> frozenset[str]:
     if folder is None:
         return frozenset()
     card = read_card(folder)
-    told = {digest for entry in card["history"] for digest in entry.get("recordings", ())}
+    told = {digest for entry in card["history"] for digest in recordings_heard(entry)}
     listed = card.get("recordings", {})
     contents = (str(folder.get("contents", "")).split() for folder in listed.values())
     return frozenset({digest_start(digest) for digest in {*told, *listed}}.union(*contents))
@@ -85,7 +85,7 @@ def pretrained(name: str, source: str) -> dict[str, str | None]:
 def augmentation(card: Mapping[str, Any]) -> str:
     """How the material of a card was varied, in the words of a meta file."""
     said = "scenes are synthesised while training: sounds, places, rooms, levels"
-    if any("recordings" in entry for entry in card["history"]):
+    if any(recordings_heard(entry) for entry in card["history"]):
         said += "; recordings: equaliser, speed, gain curve, reversal, mixing and joining of takes"
     return said
 
@@ -105,6 +105,6 @@ def training_facts(card: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "hours": round(sum(float(entry.get("hours", 0.0)) for entry in history), 3),
         "devices": sorted({str(entry["device"]) for entry in trained if "device" in entry}),
-        "data": sorted({str(entry["data"]) for entry in trained if "data" in entry}),
+        "data": sorted({str(told["data"]) for entry in trained for told in all_heard(entry) if "data" in told}),
         "energy": total_energy([read_energy(entry.get("energy")) for entry in trained]),
     }

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.card import card_held, lineage_of, read_card, trainings_of
+from s5eval.systems.card import card_held, lineage_of, read_card, recordings_heard, trainings_of
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.exports import update_card, write_weights
 from s5eval.systems.training.parts import EARLIER_RECIPE
@@ -112,9 +112,7 @@ def _inherited(folder: Path, parts: Sequence[str]) -> list[tuple[dict[str, Any],
     known = card.get("recordings", {})
 
     def heard(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-        others = dict(entry.get("slots", {})).get("also", ())
-        named = [digest for told in (entry, *others) for digest in told.get("recordings", ())]
-        return [{"digest": digest, **known[digest]} for digest in named if digest in known]
+        return [{"digest": digest, **known[digest]} for digest in recordings_heard(entry) if digest in known]
 
     return [(entry, heard(entry)) for entry in card["history"] if entry in lineage]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from s5eval.systems.baseline.system import SHIPPED as OF_BASELINE
 from s5eval.systems.multistage.system import SHIPPED as OF_MULTISTAGE
-from s5eval.systems.resources import trained_on
+from s5eval.systems.resources import augmentation, heard_resources, trained_on, training_facts
 
 FOLDER = "sha256:" + "f" * 64
 
@@ -30,3 +30,15 @@ def test_what_ships_tells_every_recording() -> None:
     heard = trained_on(OF_BASELINE)
     assert trained_on(OF_MULTISTAGE) == heard
     assert len(heard) == 437 + 150 + 2
+
+
+def test_recordings_behind_slots_of_another_training_are_resources_too() -> None:
+    slots = {"also": [{"slots": "sha256:s", "data": "mine 1", "recordings": [FOLDER]}]}
+    entry = {"recipe": "mini/names", "steps": 1, "data": "procedural (mini/train)", "slots": slots}
+    origins = [{"licence": "CC0", "source": "https://example.org/mine", "files": 3}]
+    told = {"history": [entry], "recordings": {FOLDER: {"folder": "mine", "origins": origins}}}
+    assert [(resource["name"], resource["url"]) for resource in heard_resources(told)] == [
+        ("https://example.org/mine (3 files)", "https://example.org/mine")
+    ]
+    assert "recordings" in augmentation(told)
+    assert training_facts(told)["data"] == ["mine 1", "procedural (mini/train)"]
