@@ -52,8 +52,8 @@ class StageProfile:
         peak_mb: highest memory while it ran, in 10⁶ bytes: of the device if it is a CUDA one, else what the process
             held (networks and all).
         real_time_factor: seconds per second of audio.
-        waited: of `seconds`, those in which no thread of the process had a processor: other work on the machine, or
-            reading. None on a CUDA device, where the process waits for the device.
+        waited: `seconds` less the processor time of the process in them, all threads together: other work on the
+            machine, or reading. With several threads it was that or more. None on a CUDA device, which is waited for.
     """
 
     name: str

@@ -67,12 +67,7 @@ def exported(
     Raises:
         DataError: the card cannot be read.
     """
-    found = [
-        old
-        for old in read_card(folder)["history"]  # an early one does not say what was begun with
-        if (old.get("recipe"), old.get("plan")) == (recipe, plan)
-        and all(old.get(key, files) == files for key, files in (begun or {}).items())
-    ]
+    found = [old for old in read_card(folder)["history"] if _is_of(old, recipe, plan, begun or {})]
     return found[-1] if found else None
 
 
@@ -115,9 +110,14 @@ def update_card(
 def _is_same(old: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     if "plan" not in entry:  # of an early card that a blend takes over
         return old == entry
-    if (old.get("recipe"), old.get("plan")) != (entry["recipe"], entry["plan"]):
-        return False
-    return all(old.get(key, entry.get(key)) == entry.get(key) for key in _BEGUN)  # early cards do not say
+    return _is_of(old, entry["recipe"], entry["plan"], {key: entry.get(key) for key in _BEGUN})
+
+
+def _is_of(old: Mapping[str, Any], recipe: str, plan: str, begun: Mapping[str, Any]) -> bool:
+    """Whether an entry tells of a plan that was begun with these files; early cards do not say what was begun with."""
+    return (old.get("recipe"), old.get("plan")) == (recipe, plan) and all(
+        old.get(key, files) == files for key, files in begun.items()
+    )
 
 
 def write_tensors(path: Path, table: Mapping[str, Tensor]) -> str:
