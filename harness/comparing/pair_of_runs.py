@@ -13,7 +13,7 @@ from s5eval.harness.record.reading import facts_of, read_run_record, read_scores
 from s5eval.harness.record.run_record import Facts, RunRecord
 from s5eval.harness.record.same_data import is_part, same_data_of_runs
 from s5eval.harness.record.tables import MixtureScore
-from s5eval.harness.report.table import data_name, marks_of, part_mark
+from s5eval.harness.report.table import all_marks_of, data_name
 from s5eval.harness.report.text import number, number_and_interval
 from s5eval.harness.scoring.columns import Column, all_columns
 from s5eval.harness.scoring.decomposition import ORACLES, TERMS, decompose_run
@@ -37,9 +37,7 @@ class Side:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`: `marks` are the words that stand beside its numbers elsewhere."""
-        part = part_mark(self.facts.n_expected, self.facts.n_split)
-        marks = [*([part] if part else []), *marks_of(self.facts)]
-        return {"path": self.path, **to_json(self.facts), "marks": marks}
+        return {"path": self.path, **to_json(self.facts), "marks": all_marks_of(self.facts)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.run_summary import Summary
-from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
+from s5eval.harness.report.table import all_marks_of, settings_of, shown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,6 @@ def run_content(run: Frames) -> Content:
     """All of a run: every table of `s5eval.read_run`, with the marks that stand beside its numbers."""
     record, summary = run.record, run.summary
     facts = facts_of(record)
-    part = part_mark(facts.n_expected, facts.n_split)
     tables = {}
     for name in TABLES:
         frame: pd.DataFrame = getattr(run, name)
@@ -66,7 +65,7 @@ def run_content(run: Frames) -> Content:
             "name": shown_name(facts),
             **{key: told["about"][key] for key in ("system", "weights", "dataset", "split")},
             "status": record.status,
-            "marks": [*([part] if part else []), *marks_of(facts), *settings_of(facts)],
+            "marks": [*all_marks_of(facts), *settings_of(facts)],
             "n_expected": summary.n_expected,
             "n_scored": summary.n_scored,
             "n_failed": summary.n_failed,

@@ -154,6 +154,12 @@ def marks_of(facts: Facts) -> list[str]:
     return [*([] if facts.status == "complete" else [facts.status.upper()]), *doubts_of(facts)]
 
 
+def all_marks_of(facts: Facts) -> list[str]:
+    """`marks_of`, and before them of how much of the split a run is, for where nothing else tells that."""
+    part = part_mark(facts.n_expected, facts.n_split)
+    return [*([part] if part else []), *marks_of(facts)]
+
+
 def doubts_of(facts: Facts) -> list[str]:
     """The marks but for the status."""
     marks = ["RANDOM WEIGHTS: the numbers say nothing about the system"] if facts.weights == "untrained" else []

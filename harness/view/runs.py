@@ -27,7 +27,7 @@ from s5eval.harness.record.reading import (
 from s5eval.harness.record.run_record import About, RunRecord
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable
-from s5eval.harness.report.table import marks_of, part_mark, settings_of, shown_name
+from s5eval.harness.report.table import all_marks_of, settings_of, shown_name
 from s5eval.harness.runs.derived import derive_summary
 from s5eval.harness.view.filters import Index
 from s5eval.harness.view.growing_journal import GrowingJournal
@@ -122,9 +122,7 @@ class Snapshot:
         """What must not be missed beside any number of the run."""
         if self.record is None:
             return ("DAMAGED",)
-        facts = facts_of(self.record)
-        part = part_mark(facts.n_expected, facts.n_split)
-        return (*([part] if part else []), *marks_of(facts), *settings_of(self.about))
+        return (*all_marks_of(facts_of(self.record)), *settings_of(self.about))
 
     def table(self, mixture_id: str) -> PairTable:
         """The pair table of a mixture. Raises `DataError` where it is missing or damaged."""
