@@ -56,6 +56,7 @@ class PriorResult:
         n_mixtures: looked at.
         n_candidates: of all of them.
         iterations: of expectation-maximisation.
+        settled: the last of them moved no prior by 1e-7; otherwise the priors are those after 2,000.
     """
 
     decision: Decision
@@ -65,6 +66,7 @@ class PriorResult:
     n_mixtures: int
     n_candidates: int
     iterations: int
+    settled: bool
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -114,7 +116,7 @@ def adapt_priors(
     probabilities = outcome_probabilities(tables, run)
     if old is None:
         old = _official(len(probabilities) / len(tables))
-    new, iterations = expectation_maximisation(probabilities, old, strength=strength)
+    new, iterations, settled = expectation_maximisation(probabilities, old, strength=strength)
     provenance = {
         "run": run.resolve().name,
         "source": None if source is None else source.resolve().name,
@@ -128,6 +130,7 @@ def adapt_priors(
         "manifest_sha256": record.manifest_sha256,
         "strength": strength,
         "mixtures": len(tables),
+        **({} if settled else {"unsettled_after": iterations}),
         **on_top_of(base.provenance),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -142,10 +145,13 @@ def adapt_priors(
         len(tables),
         len(probabilities),
         iterations,
+        settled,
     )
 
 
-def expectation_maximisation(probabilities: Array, old: Array, *, strength: float = STRENGTH) -> tuple[Array, int]:
+def expectation_maximisation(
+    probabilities: Array, old: Array, *, strength: float = STRENGTH
+) -> tuple[Array, int, bool]:
     """Priors under which the probabilities, adapted to them, have the priors as their mean.
 
     Args:
@@ -155,7 +161,8 @@ def expectation_maximisation(probabilities: Array, old: Array, *, strength: floa
             prior around them; 0: the maximum of the likelihood.
 
     Returns:
-        The new priors (C,), and how many iterations it took.
+        The new priors (C,), how many iterations it took, and whether they have settled: without the old priors it can
+        take longer than the iterations that are allowed.
     """
     new = old.copy()
     iteration, moved = 0, np.inf
@@ -165,7 +172,7 @@ def expectation_maximisation(probabilities: Array, old: Array, *, strength: floa
         step = (posterior.sum(axis=0) + strength * old) / (len(probabilities) + strength)
         moved, new = float(np.abs(step - new).max()), step
         iteration += 1
-    return new, iteration
+    return new, iteration, moved < _SETTLED
 
 
 def outcome_probabilities(tables: Sequence[PairTable], run: Path) -> Array:

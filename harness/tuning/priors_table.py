@@ -26,6 +26,8 @@ def priors_table(result: PriorResult) -> str:
         f"other labels in {result.changed} of {result.n_mixtures} mixtures; whether that is better, only references "
         "can tell: rescore with the file, and compare",
     ]
+    if not result.settled:
+        lines += ["", "the priors still moved when the iterations ended: more strength of the old ones settles them"]
     lines += inherited_lines(provenance, "adapted to")
     lines += inherited_lines(provenance.get("source_marks", {}), f"source {provenance['source']}: frequencies of")
     return "\n".join(lines)

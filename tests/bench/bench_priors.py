@@ -54,7 +54,7 @@ def main(run: Path, seed: int) -> None:
     expected = replace(tune_expected_score(source, base=base).decision, provenance=None)
     old = outcome_probabilities(source, run).mean(axis=0)
     for name, chosen in sets.items():
-        new, _ = expectation_maximisation(outcome_probabilities(chosen, run), old)
+        new, *_ = expectation_maximisation(outcome_probabilities(chosen, run), old)
         factors = {outcome: float(value) for outcome, value in zip(OUTCOMES, new / old, strict=True)}
         decisions = {
             "0.5": base,

@@ -15,7 +15,8 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import adapted
-from s5eval.harness.tuning.priors import OUTCOMES, expectation_maximisation, outcome_probabilities
+from s5eval.harness.tuning.priors import OUTCOMES, PriorResult, expectation_maximisation, outcome_probabilities
+from s5eval.harness.tuning.priors_table import priors_table
 from s5eval.metrics.arrays import Array
 from s5eval.systems.card import write_card
 from s5eval.systems.decision import Decision, adapt_scores
@@ -49,7 +50,7 @@ OLD = np.full(len(OUTCOMES), 1 / len(OUTCOMES))
 def test_a_known_shift_is_found_and_makes_fewer_errors(strong: int) -> None:
     new = shifted(strong)
     probabilities, truth = world(new, 3000, seed=strong, old=OLD)
-    found, _ = expectation_maximisation(probabilities, OLD, strength=30.0)
+    found, *_ = expectation_maximisation(probabilities, OLD, strength=30.0)
     assert np.abs(found - new).max() < 0.03
     before = np.mean(probabilities.argmax(1) == truth)
     after = np.mean((probabilities * found / OLD).argmax(1) == truth)
@@ -59,7 +60,7 @@ def test_a_known_shift_is_found_and_makes_fewer_errors(strong: int) -> None:
 
 def test_without_a_shift_the_priors_stay_and_nothing_is_lost() -> None:
     probabilities, truth = world(OLD, 3000, seed=3, old=OLD)
-    found, _ = expectation_maximisation(probabilities, OLD)
+    found, *_ = expectation_maximisation(probabilities, OLD)
     assert np.abs(found / OLD - 1).max() < 0.35
     before = np.mean(probabilities.argmax(1) == truth)
     assert np.mean((probabilities * found / OLD).argmax(1) == truth) > before - 0.01
@@ -69,7 +70,7 @@ def test_it_is_where_the_likelihood_is_largest() -> None:
     """The slow way: the likelihood of the candidates under the priors found is not raised by any small move."""
     new = shifted(4)
     probabilities, _ = world(new, 400, seed=9, old=OLD)
-    found, _ = expectation_maximisation(probabilities, OLD, strength=0.0)
+    found, *_ = expectation_maximisation(probabilities, OLD, strength=0.0)
 
     def likelihood(priors: Array) -> float:
         return float(np.log((probabilities / OLD * priors).sum(axis=1)).sum())
@@ -83,9 +84,29 @@ def test_it_is_where_the_likelihood_is_largest() -> None:
 
 def test_few_candidates_hold_on_to_the_old_priors() -> None:
     probabilities, _ = world(shifted(2), 10, seed=1, old=OLD)
-    loose, _ = expectation_maximisation(probabilities, OLD, strength=0.0)
-    held, _ = expectation_maximisation(probabilities, OLD, strength=1000.0)
+    loose, *_ = expectation_maximisation(probabilities, OLD, strength=0.0)
+    held, *_ = expectation_maximisation(probabilities, OLD, strength=1000.0)
     assert np.abs(held - OLD).max() < 0.02 < np.abs(loose - OLD).max()
+
+
+def test_priors_that_did_not_settle_say_so() -> None:
+    """Two candidates whose likelihood ratios are 0.9 and 1.1: the likelihood is flat where its maximum is."""
+    probabilities = np.array([[1 / (1 + ratio), ratio / (1 + ratio)] for ratio in (0.9, 1.1)])
+    old = np.array([0.5, 0.5])
+    _, iterations, settled = expectation_maximisation(probabilities, old, strength=0.0)
+    assert (iterations, settled) == (2000, False)
+    assert expectation_maximisation(probabilities, old, strength=10.0)[2]
+    result = PriorResult(
+        Decision(prior_factors=dict.fromkeys(OUTCOMES, 1.0), provenance={"source": None}),
+        *(dict.fromkeys(OUTCOMES, 1 / len(OUTCOMES)) for _ in range(2)),
+        changed=0,
+        n_mixtures=1,
+        n_candidates=2,
+        iterations=iterations,
+        settled=settled,
+    )
+    assert "still moved" in priors_table(result)
+    assert "still moved" not in priors_table(replace(result, settled=True))
 
 
 def test_bayes_rule_candidate_by_candidate() -> None:
