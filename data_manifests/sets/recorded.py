@@ -5,7 +5,7 @@ A scene is a function of the material, the split, the seed and its index; `mater
 they were made of, with its digest. A folder holds one set: another order is refused there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -115,6 +115,7 @@ def make_recorded(
     rooms: int = ROOMS,
     workers: int | None = None,
     progress: CountProgress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Make a set, or what is missing or damaged of it; a larger `count` keeps the scenes of a smaller one.
 
@@ -128,6 +129,7 @@ def make_recorded(
         rooms: simulated ones; unused where a folder brings measured rooms.
         workers: processes; default: one per core. The result does not depend on it.
         progress: is told (scenes done, scenes in all).
+        say: is told of classes that no scene can have.
 
     Returns:
         `out`.
@@ -158,6 +160,9 @@ def make_recorded(
         "recipe": asdict(RECIPE),
         "recordings": described,
     }
+    lacking = sorted(set.intersection(*(set(folder.absent()) for folder in opened)))
+    if lacking and say is not None:
+        say(f"no recording of {', '.join(lacking)} in {split}: no scene has these classes")
     begin_set(out, [scene.id for scene in scenes], content)
     write_scenes(scenes, out, workers=default_workers() if workers is None else workers, progress=progress)
     return out

@@ -220,6 +220,7 @@ def make_set(
                 rooms=rooms or ROOMS,
                 workers=workers,
                 progress=making,
+                say=lambda text: echo(text, err=True),
             )
         else:
             alone = {"seed", "rooms"} & given_options(context)

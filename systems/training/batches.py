@@ -120,19 +120,31 @@ def heard(settings: DataSettings) -> list[dict[str, Any]]:
     return [{"share": round(share / total, 4), **_material(name)} for name, share in shares.items()]
 
 
+def never_heard(material: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Classes that none of the material has a sound of, in order; procedural sounds are of every class."""
+    lacking = [set(told.get("absent", ())) for told in material]
+    return sorted(set.intersection(*lacking))
+
+
 def _material(name: str) -> dict[str, Any]:
     if name == PROCEDURAL:
         return {"folder": PROCEDURAL}
-    known = open_recordings(Path(name), "train").described()
-    return {**known, "contents": digest_text(known["contents"].values())}  # names of files are none of a card's concern
+    recordings = open_recordings(Path(name), "train")
+    known = recordings.described()
+    contents = digest_text(known["contents"].values())  # names of files are none of a card's concern
+    return {**known, "contents": contents, "absent": recordings.absent()}
 
 
 def heard_entry(material: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What an entry of the card says of what was heard: `data`, and the digests of folders of recordings."""
+    """What an entry of the card says of what was heard: `data`, the digests of folders of recordings, and the classes
+    that were not among it.
+    """
     if not any("digest" in told for told in material):  # a folder of recordings may be called so, too
         return {"data": "procedural (mini/train)"}
     shares = ", ".join(f"{told['folder']} {told['share']:g}" for told in material)
-    return {"data": shares, "recordings": [told["digest"] for told in material if "digest" in told]}
+    entry = {"data": shares, "recordings": [told["digest"] for told in material if "digest" in told]}
+    lacking = never_heard(material)
+    return {**entry, "never_heard": lacking} if lacking else entry
 
 
 class _Failure(NamedTuple):

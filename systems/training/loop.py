@@ -20,7 +20,7 @@ from s5eval.systems.card import card_held
 from s5eval.systems.energy import check_available, energy_text, measured
 from s5eval.systems.hooks import Hooks
 from s5eval.systems.training import checkpoint
-from s5eval.systems.training.batches import batches, heard
+from s5eval.systems.training.batches import batches, heard, never_heard
 from s5eval.systems.training.exports import exported
 from s5eval.systems.training.learner import Learner
 from s5eval.systems.training.parts import PartsFolder
@@ -145,6 +145,8 @@ def _train(
             f"devices; its batch norm expects {job.least} or more: raise `batch`"
         )
     material = everywhere(fabric, lambda: heard(recipe.data))
+    if say is not None and rank == 0 and (lacking := never_heard(material)):
+        say(f"no recording of {', '.join(lacking)}: what is trained here never hears these classes")
     learner = Learner(plan, digest, job, fabric, parts, material)
     if state is not None:
         learner.restore(state)

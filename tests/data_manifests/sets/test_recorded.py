@@ -287,6 +287,8 @@ def test_the_command_makes_a_set_that_a_run_takes(
         "--out", tmp_path / "set", "--json",
     )  # fmt: skip
     assert (made.code, made.json) == (0, {"folder": str(tmp_path / "set")})
+    assert "no recording of AlarmClock, BicycleBell, Blender, Buzzer, Clapping, CupboardOpenClose" in made.err
+    assert "Cough," not in made.err and "in valid: no scene has these classes" in made.err
     run = s5eval("run", "--system", "oracle", "--data", tmp_path / "set", "--out", tmp_path / "run", "--json")
     assert (run.code, run.json["n_expected"]) == (0, 2)
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from s5eval.systems.card import read_card
 from s5eval.systems.energy import Energy
@@ -55,3 +57,16 @@ def test_hooks_hear_of_every_step_and_the_card_of_the_energy_of_all_sittings(
     assert told["kwh"] > 0 and told["unmeasured_sittings"] == 1, "the second sitting was not measured"
     energy = training_facts(card)["energy"]
     assert isinstance(energy, Energy) and energy.kwh == told["kwh"] and energy.unmeasured_sittings == 1
+
+
+def test_a_training_says_which_classes_it_never_hears(toy_plan: Callable[..., TrainingPlan], tmp_path: Path) -> None:
+    clip = tmp_path / "mine" / "train" / "Speech" / "a.wav"
+    clip.parent.mkdir(parents=True)
+    soundfile.write(clip, np.random.default_rng(0).standard_normal(32_000) * 0.1, 32_000)
+    data = {"folder": str(tmp_path / "mine"), "target_counts": [0, 1, 0, 0]}
+    plan = toy_plan("uss", steps=1, data=data)
+    said: list[str] = []
+    train(plan, TrainingSitting(tmp_path / "w", tmp_path / "c", device="cpu"), say=said.append)
+    (line,) = [line for line in said if line.startswith("no recording of ")]
+    assert line.startswith("no recording of AlarmClock, ") and "Speech" not in line
+    assert len(read_card(tmp_path / "w")["history"][-1]["never_heard"]) == 17
