@@ -92,7 +92,12 @@ def unverified(record: RunRecord) -> str | None:
 
 
 def adopted_count(before: RunRecord | None, lines: Iterable[Line]) -> int:
-    """How many mixtures were taken over without digests: those `before` tells of already, and `lines` without one."""
+    """How many mixtures were taken over without digests: those `before` tells of already, and `lines` without one.
+
+    All of them where `before` has none itself: a sitting that was killed may have written their lines anew by then.
+    """
+    if before is not None and not is_sealed(before):
+        return sum(1 for _ in lines)
     return (0 if before is None else before.adopted_unverified) + sum(not line.sealed for line in lines)
 
 

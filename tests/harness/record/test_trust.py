@@ -20,6 +20,10 @@ Call = Callable[..., Any]
 pytestmark = pytest.mark.usefixtures("systems_on_path")
 
 
+class KilledError(BaseException):
+    """As a signal would be: nobody handles it."""
+
+
 def run(s5eval: Call, data: Path, out: Path, *options: object) -> Path:
     result = s5eval("run", "--system", "plugins:build", "--data", data, "--out", out, *options)
     fails = any("raise_on" in str(option) for option in options)
@@ -89,13 +93,30 @@ def test_an_interrupted_run_of_version_1_goes_on_and_stays_marked(
     assert (checked.code, "4 mixtures of it made by an earlier version" in checked.out) == (0, True), checked.out
 
 
+def test_what_was_adopted_stays_marked_through_every_further_sitting(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of them is killed after it has written the lines anew, and before `run.json`."""
+    out = run(s5eval, small_set, tmp_path / "a", "--set", "system.raise_on=m_3")
+    as_version_1(out)
+    again = ("run", "--system", "plugins:build", "--resume", out)
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_run", killed)
+        with pytest.raises(KilledError):
+            s5eval(*again)
+    for _ in range(2):
+        assert s5eval(*again).code == 4
+        assert "4 mixtures of it made by an earlier version" in s5eval("check", out).out
+
+
 def test_a_rescoring_killed_half_way_says_so_and_is_repeated(
     small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = run(s5eval, small_set, tmp_path / "a"), tmp_path / "b"
-
-    class KilledError(BaseException):
-        """As a signal would be: nobody handles it."""
 
     def killed(*_: object) -> None:
         raise KilledError
