@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.files import sync_files, write_atomically
 from s5eval.data_manifests.scan import scenes_digest
 from s5eval.data_manifests.sets.known import MINI
 from s5eval.harness.process import resume_command
@@ -52,6 +52,7 @@ def merge(runs: Sequence[Path], out: Path) -> RunResult:
         if record.config.save_audio:
             folder.make_audio()
         copied = [_copied(path, folder.path, line) for path, of_part in lines.items() for line in of_part.values()]
+        sync_files(folder.path / name for line in copied for name in line.files)
         folder.rewrite(copied)
         summary = derive_summary(record, {line.score.mixture_id: line.score for line in copied})
         folder.write_summary(summary)

@@ -61,6 +61,22 @@ def test_a_power_loss_at_any_moment_costs_no_more_than_time(
     whole.assert_equal(crashed)
 
 
+@pytest.mark.parametrize("command", ["merge", "rescore"])
+def test_what_was_made_of_other_runs_is_on_the_disk(
+    whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    sources, out = [whole.path], tmp_path / "out"
+    if command == "merge":
+        sources = [tmp_path / "R.1", tmp_path / "R.2"]
+        for k, shard in enumerate(sources, start=1):
+            assert whole.call("run", *whole.options, "--shard", f"{k}/2", "--out", shard).code == 0
+    with recording(out, monkeypatch) as recorder:
+        assert whole.call(command, *sources, "--out", out).code == 0
+        for seed in range(3):
+            checked = whole.call("check", recorder.crash(tmp_path / f"crashed_{seed}", random.Random(seed)), "--json")
+            assert (checked.code, checked.json["damage"], checked.json["whole"]) == (0, [], 6), checked.out
+
+
 FILES = ("run.json", "mixtures.jsonl", "summary.json", "report.html", "pairs/*.npz", "audio/*.wav")
 
 
