@@ -18,6 +18,9 @@ RunStatus = Literal["running", "complete", "partial", "failed"]
 TUNED = "tuned thresholds"
 """What is missing where they were asked for and the weights have none: a part of the decision, not of the system."""
 
+MOST_FINDINGS = 1000
+"""So many of them stand in `run.json`, one text each; the rest is counted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:

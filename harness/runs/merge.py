@@ -15,7 +15,7 @@ from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
-from s5eval.harness.record.run_record import DataFacts, RunRecord, Shard, shallow
+from s5eval.harness.record.run_record import MOST_FINDINGS, DataFacts, RunRecord, Shard, shallow
 from s5eval.harness.record.scene_identity import scene_identities
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.derived import derive_summary, status_of
@@ -186,17 +186,29 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
             fitted_here=fitted_here(first.decision.provenance, whole),
             trained_here=sum(record.about.trained_here for record in records),
             made_on=len(made),
+            findings=_counts_of_findings(records),
         ),
+        findings=tuple(dict.fromkeys(text for record in records for text in record.findings))[:MOST_FINDINGS],
         n_expected=len(whole.mixtures),
         sittings=sittings,
         seconds=seconds,
         stages=stages,
         energy=energy,
         lines=None,
-        adopted_unverified=adopted_count(None, [line for part in lines.values() for line in part.values()]),
+        adopted_unverified=sum(adopted_count(record, lines[path].values()) for path, record in parts.items()),
         shard=None,
         merged_from=tuple(str(path.absolute()) for path in parts),
     )
+
+
+def _counts_of_findings(records: Sequence[RunRecord]) -> dict[str, int]:
+    """How many findings of a rule there are in all; what every shard has found, of files of the whole, counts once."""
+    counts = {}
+    for rule in sorted({rule for record in records for rule in record.about.findings}):
+        told = {tuple(text for text in record.findings if text.endswith(f" [{rule}]")) for record in records}
+        each = [record.about.findings.get(rule, 0) for record in records]
+        counts[rule] = each[0] if len(told) == len(set(each)) == 1 else sum(each)
+    return counts
 
 
 def _interleaved(parts: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from s5eval.harness.record.config import TRUST, RunConfig
 from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
-from s5eval.harness.record.run_record import About, RunRecord, Shard, Staff, manifest_facts, shallow
+from s5eval.harness.record.run_record import MOST_FINDINGS, About, RunRecord, Shard, Staff, manifest_facts, shallow
 from s5eval.harness.record.same_system import system_digest
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.contract import (
@@ -259,7 +259,7 @@ def run_record(plan: Plan) -> RunRecord:
         fingerprint=plan.fingerprint,
         about=_with_files(about, plan.system) if isinstance(plan.system, FolderSystem) else about,
         n_expected=len(manifest.scenes),
-        findings=tuple(str(finding) for finding in plan.findings[:1000]),
+        findings=tuple(str(finding) for finding in plan.findings[:MOST_FINDINGS]),
         provenance=collect_provenance(plan.device),
         shard=plan.shard,
         trusted_checkpoint=plan.config.trust_checkpoint,

@@ -80,6 +80,25 @@ def test_a_merged_run_that_says_the_lines_of_a_part_is_whole_all_the_same(
     assert (checked["whole"], checked["not_reached"], checked["notes"]) == (12, 0, [])
 
 
+def test_what_is_told_of_files_and_of_the_past_is_told_of_all_shards(
+    small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    (small_set / "estimate" / "m_99_0_Speech.wav").write_bytes(b"")
+    options = ("run", "--system", "folder", "--set", f"system.path={small_set / 'estimate'}", "--data", small_set)
+    whole, merged, shards = tmp_path / "whole", tmp_path / "merged", [tmp_path / "R.1", tmp_path / "R.2"]
+    assert s5eval(*options, "--out", whole).code == 0
+    for k, out in enumerate(shards, start=1):
+        assert s5eval(*options, "--shard", f"{k}/2", "--out", out).code == 0
+    assert s5eval("merge", *shards, "--out", merged).code == 0
+    assert content(merged) == content(whole)
+    assert (content(merged)[1]["answered"], content(merged)[1]["findings"]) == (3, {"no-estimate": 2, "orphan": 1})
+    found = [sorted(json.loads((run / "run.json").read_text())["findings"]) for run in (whole, merged)]
+    assert found[0] == found[1]
+    edit_record(shards[1] / "run.json", adopted_unverified=1)
+    again = s5eval("merge", *shards, "--out", tmp_path / "again").out
+    assert "1 mixture of it made by an earlier version, without digests: unverified" in again
+
+
 def test_a_missing_shard_is_named(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
     result = s5eval("merge", *shards[:1], *shards[2:3], *shards[4:], "--out", tmp_path / "merged")
     assert (result.code, "2 of 5 shards are missing: 2, 4" in result.err) == (3, True)
