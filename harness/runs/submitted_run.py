@@ -72,7 +72,11 @@ def incompleteness(run: SubmittedRun) -> str | None:
         return f"{counted(len(run.mixtures), 'mixture')}, the split {split.name!r} has {split.mixtures}"
     config = run.record.config
     given = [option for option in ("limit", "only") if getattr(config, option)]
-    return f"it was made with --{given[0]}" if given else None
+    if given:
+        return f"it was made with --{given[0]}"
+    if len(run.mixtures) < run.about.n_split:  # such as a shard
+        return f"{counted(len(run.mixtures), 'mixture')} of the {run.about.n_split} that the data have"
+    return None
 
 
 def is_official_eval(run: SubmittedRun) -> bool:

@@ -112,14 +112,19 @@ def test_oracles_are_refused_always(s5eval: Call, data: Path, build: Call, tmp_p
 def test_partial_and_untrained_need_a_word(
     s5eval: Call, data: Path, build: Call, run: Path, tmp_path: Path, plugin: str
 ) -> None:
-    limited, failed, untrained = (tmp_path / name for name in ("limited", "failed", "untrained"))
+    names = ("limited", "chosen", "shard", "failed", "untrained")
+    limited, chosen, shard, failed, untrained = (tmp_path / name for name in names)
     common = ("run", "--system", plugin, "--data", data, "--save-audio", "--out")
     s5eval(*common, limited, "--limit", 2)
+    s5eval(*common, chosen, "--only", "m_1", "--only", "m_2")
+    s5eval(*common, shard, "--shard", "1/2")
     s5eval(*common, failed, "--set", "system.raise_on=m_1")
     shutil.copytree(run, untrained)
     edit_record(untrained / "run.json", lambda record: record["about"].update(weights="untrained"))
     for path, option, reason in (
         (limited, "--allow-partial", "made with --limit"),
+        (chosen, "--allow-partial", "made with --only"),
+        (shard, "--allow-partial", "2 mixtures of the 3 that the data have"),
         (failed, "--allow-partial", "1 failed"),
         (untrained, "--allow-untrained", "weights are untrained"),
     ):
@@ -335,6 +340,13 @@ def test_a_dev_run_of_another_decision_is_a_warning(build: Call, run: Path) -> N
     edit_record(dev / "run.json", lambda record: record["decision"]["silence_thresholds"].update(default=0.25))
     built = build(dev=dev)
     assert (built.code, "[decision-differs]" in built.out, "[system-differs]" in built.out) == (0, True, False)
+
+
+def test_doubts_about_a_run_are_warnings(build: Call, run: Path) -> None:
+    dev = copied(run)
+    edit_record(dev / "run.json", lambda record: record["about"].update(tuned_on_forbidden=True), adopted_unverified=1)
+    built = build(dev=dev)
+    assert (built.code, "[tuned-on-forbidden]" in built.out, "[unverified]" in built.out) == (0, True, True), built.out
 
 
 def test_of_folders_of_estimates_it_is_not_known_who_made_them(
