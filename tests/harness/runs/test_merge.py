@@ -116,10 +116,20 @@ def test_an_unfinished_shard_is_named_with_what_goes_on(tmp_path: Path, shards: 
     assert s5eval("merge", *shards, "--out", tmp_path / "merged").code == 4
 
 
-def test_a_damaged_shard_is_refused(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
+def test_shards_that_are_damaged_or_of_other_content_or_metrics_are_refused(
+    tmp_path: Path, shards: list[Path], s5eval: Call
+) -> None:
+    digests = json.loads((shards[2] / "run.json").read_text())["mixture_digests"]
+    edit_record(shards[2] / "run.json", mixture_digests=[*digests[:-1], "1" * 64])
+    result = s5eval("merge", *shards, "--out", tmp_path / "merged")
+    assert (result.code, "do not come to the data set that each was cut from" in result.err) == (3, True), result.err
+    edit_record(shards[2] / "run.json", mixture_digests=digests)
     next((shards[3] / "pairs").iterdir()).write_bytes(b"PK")
     result = s5eval("merge", *shards, "--out", tmp_path / "merged")
     assert (result.code, str(shards[3]) in result.err, "digest" in result.err) == (3, True, True)
+    edit_record(shards[1] / "run.json", metric_version=0)
+    result = s5eval("merge", *shards, "--out", tmp_path / "merged")
+    assert (result.code, f"{shards[1]} was scored by metric version 0" in result.err) == (2, True), result.err
 
 
 def test_shards_of_other_runs_are_refused(
@@ -162,6 +172,10 @@ def test_a_shard_may_go_on_as_a_part_that_holds_it(
 ) -> None:
     smaller = s5eval("run", *SYSTEM, "--resume", shards[0], "--shard", "1/3")
     assert (smaller.code, "does not hold 1 mixture done" in smaller.err) == (2, True), smaller.err
+    other = shutil.copytree(staged_set, tmp_path / "other")
+    shutil.copy(other / "soundscape" / "m_01.wav", other / "soundscape" / "m_00.wav")
+    refused = s5eval("run", *SYSTEM, "--resume", shards[0], "--shard", "1/1", "--data", other)
+    assert (refused.code, "does not hold the data that" in refused.err) == (3, True), refused.err
     assert s5eval("run", *SYSTEM, "--resume", shards[0], "--shard", "1/1").code == 4
     assert len(content(shards[0])[0]) == 12
 

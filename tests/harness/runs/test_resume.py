@@ -1,6 +1,7 @@
 """Runs that go on: after an interruption, with failed mixtures, moved data or other options, and what is refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,29 @@ def test_data_that_changed_cannot_be_resumed(small_set: Path, tmp_path: Path, s5
     (small_set / "oracle_target" / "m_3_0_Dishes.wav").unlink()
     result = s5eval("run", "--system", "plugins:build", "--resume", out)
     assert (result.code, "does not hold the data that" in result.err) == (3, True)
+
+
+@pytest.mark.parametrize("change", ["one more", "the one that failed is gone"])
+def test_neither_more_nor_fewer_mixtures_than_it_began_with_are_taken_for_the_same_data(
+    small_set: Path, tmp_path: Path, s5eval: Call, change: str
+) -> None:
+    """Although all that was scored is as it was."""
+    run(s5eval, small_set, tmp_path / "run", "--set", "system.raise_on=m_3")
+    if change == "one more":
+        shutil.copy(small_set / "soundscape" / "m_10.wav", small_set / "soundscape" / "m_5.wav")
+    else:
+        (small_set / "soundscape" / "m_3.wav").unlink()
+        (small_set / "oracle_target" / "m_3_0_Dishes.wav").unlink()
+    result = s5eval("run", "--system", "plugins:build", "--resume", tmp_path / "run")
+    assert (result.code, "does not hold the data that" in result.err) == (3, True), result.err
+
+
+def test_a_part_that_other_metrics_have_scored_is_not_resumed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    out = tmp_path / "run"
+    run(s5eval, small_set, out, "--set", "system.raise_on=m_3")
+    edit_record(out / "run.json", metric_version=0)
+    result = s5eval("run", "--system", "plugins:build", "--resume", out)
+    assert (result.code, f"{out} was scored by metric version 0" in result.err) == (2, True), result.err
 
 
 def test_moved_data_go_on_and_other_data_do_not(

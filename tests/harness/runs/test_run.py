@@ -1,8 +1,10 @@
 """Runs with a plugin: isolation of failures, settings, the run folder, and predictions without references."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +47,15 @@ def test_a_mixture_that_breaks_the_system_costs_itself_only(
     if setting == "raise_on":
         assert "Traceback" in (out / "log.txt").read_text()
         assert "Traceback" not in result.err
+
+
+def test_the_mixtures_of_a_batch_share_its_time(
+    small_set: Path, tmp_path: Path, s5eval: Call, lines: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(step=6)
+    monkeypatch.setattr("s5eval.harness.runs.engine.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert run(s5eval, small_set, tmp_path / "run", "--batch-size", 3).code == 0
+    assert [line["outcome"]["seconds"] for line in lines(tmp_path / "run").values()] == [2, 2, 2, 3, 3]
 
 
 def test_an_error_of_a_system_says_where_it_came_from(
@@ -158,6 +169,7 @@ def test_a_folder_with_anything_of_somebody_else_is_never_touched(
     [
         ("exit_on=m_2", "SystemExit"),
         ("p_silence=7.0", "expected 0 to 1"),
+        ("p_silence=-0.5", "expected 0 to 1"),
         ("label=Dog", "unknown label 'Dog'"),
     ],
 )
