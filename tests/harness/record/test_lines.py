@@ -1,5 +1,7 @@
-"""A journal that is read as it grows is the one that is read at once."""
+"""A journal that is read as it grows is the one that is read at once, and nothing in it counts without its digest."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,8 @@ import pytest
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.sealed import DamagedError
-from s5eval.harness.record.lines import JOURNAL, JournalReader, Line, read_journal
-from s5eval.harness.record.tables import MixtureScore, Outcome
+from s5eval.harness.record.lines import JOURNAL, JournalReader, Line, load_table, pairs_path, read_journal
+from s5eval.harness.record.tables import MixtureScore, Outcome, PairTable
 
 
 def line(id_: str, number: int) -> bytes:
@@ -45,3 +47,25 @@ def test_a_name_that_leads_elsewhere_is_refused_or_left_out_as_the_reader_is_tol
     lenient = JournalReader(damage=(DamagedError, DataError))
     lenient.feed(content, sealed=True)
     assert (lenient.journal.damaged, list(lenient.journal.lines)) == ((1,), ["m_2"])
+
+
+@pytest.mark.parametrize(("sealed", "damaged"), [(True, (1,)), (False, ())])
+def test_a_line_that_has_lost_its_digest_is_damaged_where_lines_have_one(
+    sealed: bool, damaged: tuple[int, ...]
+) -> None:
+    content = json.loads(line("m_1", 1))
+    del content["sha256"]
+    reader = JournalReader()
+    reader.feed(json.dumps(content).encode() + b"\n" + line("m_2", 2), sealed=sealed)
+    assert (reader.journal.damaged, "m_2" in reader.journal.lines) == (damaged, True)
+
+
+def test_a_table_that_its_line_does_not_list_is_refused(
+    tmp_path: Path, make_tables: Callable[..., list[PairTable]]
+) -> None:
+    (tmp_path / "pairs").mkdir()
+    make_tables(1)[0].save(pairs_path(tmp_path, "m_1"))
+    score = MixtureScore("m_1", Outcome("predicted"))
+    with pytest.raises(DataError, match="its line does not list it"):
+        load_table(tmp_path, Line(score))
+    assert load_table(tmp_path, Line(score, sealed=False)).p_silence.shape == (3,)

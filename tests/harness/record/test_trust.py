@@ -97,7 +97,7 @@ def test_what_was_adopted_stays_marked_through_every_further_sitting(
     small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first of them is killed after it has written the lines anew, and before `run.json`."""
-    out = run(s5eval, small_set, tmp_path / "a", "--set", "system.raise_on=m_3")
+    out = run(s5eval, small_set, tmp_path / "a", "--set", "system.raise_on=m_3", "--save-audio")
     as_version_1(out)
     again = ("run", "--system", "plugins:build", "--resume", out)
 
@@ -110,7 +110,8 @@ def test_what_was_adopted_stays_marked_through_every_further_sitting(
             s5eval(*again)
     for _ in range(2):
         assert s5eval(*again).code == 4
-        assert "4 mixtures of it made by an earlier version" in s5eval("check", out).out
+        checked = s5eval("check", out)
+        assert (checked.code, "4 mixtures of it made by an earlier version" in checked.out) == (0, True), checked.out
 
 
 def test_a_rescoring_killed_half_way_says_so_and_is_repeated(
