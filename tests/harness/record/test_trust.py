@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from made_up_run import write_run
 from sealed_files import as_version_1, edit_record
 
-from s5eval.harness.record.reading import SCHEMA_VERSION
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.harness.record.reading import SCHEMA_VERSION, read_run_record, read_summary
 from s5eval.harness.record.run_folder import RunFolder
 
 Call = Callable[..., Any]
@@ -91,6 +93,20 @@ def test_an_interrupted_run_of_version_1_goes_on_and_stays_marked(
     assert s5eval("run", "--system", "plugins:build", "--resume", out).code == 0
     checked = s5eval("check", out)
     assert (checked.code, "4 mixtures of it made by an earlier version" in checked.out) == (0, True), checked.out
+
+
+@pytest.mark.parametrize(("name", "read"), [("run.json", read_run_record), ("summary.json", read_summary)])
+def test_a_record_that_has_lost_its_digest_is_refused(
+    tmp_path: Path, make_tables: Call, name: str, read: Callable[[Path], object]
+) -> None:
+    write_run(tmp_path / "run", make_tables(2))
+    assert read(tmp_path / "run")
+    path = tmp_path / "run" / name
+    content = json.loads(path.read_text())
+    del content["sha256"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="its digest is gone"):
+        read(tmp_path / "run")
 
 
 def test_what_was_adopted_stays_marked_through_every_further_sitting(
