@@ -1,16 +1,19 @@
-"""What a worker does, in this process: on a machine that sees the data, and on one that is sent them."""
+"""What a worker does, in this process: on a machine that sees the data, and on one that is sent them; and who may not work."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.errors import DataError, S5Error
 from s5eval.harness.record.config import RunConfig
-from s5eval.harness.runs.by_workers import packed
+from s5eval.harness.runs.by_workers import packed, results_of_workers
 from s5eval.harness.runs.evaluation_job import EvaluationJob, Share
+from s5eval.harness.runs.guard import Guard
 from s5eval.harness.runs.plan import plan_run
+from s5eval.systems.decision import Decision
 
 Call = Callable[..., Any]
 
@@ -67,3 +70,18 @@ def test_the_tally_of_a_share_is_what_it_cost(staged_set: Path) -> None:
     first, again, other = work.do(("m_00", "m_01"), None), work.do(("m_00",), None), work.do(("m_02",), None)
     counts = [{(tally.executed, tally.reused) for tally in share.tally.values()} for share in (first, again, other)]
     assert counts == [{(2, 0)}, {(0, 1)}, {(1, 0)}]
+
+
+@pytest.mark.parametrize("what", ["data", "decision"])
+def test_a_worker_with_other_data_or_another_decision_is_refused_by_name(
+    small_set: Path, tmp_path: Path, what: str
+) -> None:
+    plan = plan_run(RunConfig("plugins:build", data=small_set, workers=1))
+    assert plan.staff is not None
+    if what == "data":
+        mine, said = replace(plan, manifest=replace(plan.manifest, sha256="0" * 64)), "has other data: their digest is"
+    else:
+        chosen = replace(plan.chosen, decision=Decision(max_sources=1))
+        mine, said = replace(plan, chosen=chosen), "has another decision: its decision differs in max_sources"
+    with pytest.raises(S5Error, match=f"worker 1 .* {said}"):
+        list(results_of_workers(mine, plan.staff, plan.manifest.scenes, tmp_path / "audio", Guard(tmp_path, ())))
