@@ -1,6 +1,7 @@
-"""What a worker does, in this process: on a machine that sees the data, and on one that is sent them; and who may not work."""
+"""What a worker does, in this process: on a machine that sees the data or is sent them; and who may not be one."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,13 @@ from typing import Any
 import pytest
 
 from s5eval.data_manifests.common.errors import DataError, S5Error
+from s5eval.harness.dispatch.driver import Answer
+from s5eval.harness.dispatch.queue import Queue
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.by_workers import packed, results_of_workers
 from s5eval.harness.runs.evaluation_job import EvaluationJob, Share
 from s5eval.harness.runs.guard import Guard
-from s5eval.harness.runs.plan import plan_run
+from s5eval.harness.runs.plan import Plan, plan_run
 from s5eval.systems.decision import Decision
 
 Call = Callable[..., Any]
@@ -74,14 +77,38 @@ def test_the_tally_of_a_share_is_what_it_cost(staged_set: Path) -> None:
 
 @pytest.mark.parametrize("what", ["data", "decision"])
 def test_a_worker_with_other_data_or_another_decision_is_refused_by_name(
-    small_set: Path, tmp_path: Path, what: str
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     plan = plan_run(RunConfig("plugins:build", data=small_set, workers=1))
-    assert plan.staff is not None
     if what == "data":
         mine, said = replace(plan, manifest=replace(plan.manifest, sha256="0" * 64)), "has other data: their digest is"
     else:
         chosen = replace(plan.chosen, decision=Decision(max_sources=1))
         mine, said = replace(plan, chosen=chosen), "has another decision: its decision differs in max_sources"
-    with pytest.raises(S5Error, match=f"worker 1 .* {said}"):
-        list(results_of_workers(mine, plan.staff, plan.manifest.scenes, tmp_path / "audio", Guard(tmp_path, ())))
+    patched = "s5eval.harness.runs.by_workers.dispatch"
+    monkeypatch.setattr(patched, lambda queue, crew, *, admit, **_: admit("worker 1", plan.identity))
+    with pytest.raises(S5Error, match=f"worker 1 {said}"):
+        answers(mine, tmp_path)
+
+
+def test_what_an_earlier_process_died_of_is_handed_out_once_and_alone(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".started").write_text(json.dumps({"under_way": ["m_10"], "deaths": {}}))
+    plan = plan_run(RunConfig("plugins:build", data=small_set, workers=1, batch_size=3))
+    tasks = []
+
+    def work(queue: Queue, crew: object, **_: object) -> Iterator[Answer]:
+        queue.ready(0)
+        while queue.give(0) is not None:
+            tasks.append(queue.finished(0))
+        return iter(())
+
+    monkeypatch.setattr("s5eval.harness.runs.by_workers.dispatch", work)
+    answers(plan, tmp_path)
+    assert tasks == [("m_1", "m_2", "m_3"), ("m_4",), ("m_10",)]
+
+
+def answers(plan: Plan, folder: Path) -> None:
+    assert plan.staff is not None
+    list(results_of_workers(plan, plan.staff, plan.manifest.scenes, folder / "audio", Guard(folder, ())))
