@@ -1,5 +1,6 @@
 """What is received runs no code, leads nowhere else on the disk, and carries nothing of the disk away."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -202,6 +203,15 @@ def test_labels_of_a_journal_that_are_no_classes_are_refused(received: Path, s5e
     edit_lines(received, lambda line: line.update(estimates=[{"index": 0, "label": label, "confidence": 1.0}]))
     result = s5eval("report", received)
     assert (result.code, "mixtures.jsonl" in result.err, "\x1b" in result.err) == (3, True, False)
+
+
+def test_files_of_a_line_that_lie_elsewhere_are_refused(received: Path, tmp_path: Path, s5eval: Call) -> None:
+    """Merging copies what lines list, under the names that they have there."""
+    (tmp_path / "theirs.npz").write_bytes(b"theirs")
+    digest = hashlib.sha256(b"theirs").hexdigest()
+    edit_lines(received, lambda line: line["files"].update({"../theirs.npz": digest}))
+    checked = s5eval("check", received)
+    assert (checked.code, "../theirs.npz: is no file of a run, but its line lists it" in checked.out) == (3, True)
 
 
 @pytest.mark.parametrize("name", ["log.txt", "mixtures.jsonl", "pairs", "audio"])

@@ -83,15 +83,17 @@ def test_a_merged_run_that_says_the_lines_of_a_part_is_whole_all_the_same(
 def test_what_is_told_of_files_and_of_the_past_is_told_of_all_shards(
     small_set: Path, tmp_path: Path, s5eval: Call
 ) -> None:
-    (small_set / "estimate" / "m_99_0_Speech.wav").write_bytes(b"")
-    options = ("run", "--system", "folder", "--set", f"system.path={small_set / 'estimate'}", "--data", small_set)
+    estimates = small_set / "estimate"
+    shutil.copy(estimates / "m_1_0_Speech.wav", estimates / "m_3_0_Dishes.wav")
+    (estimates / "m_99_0_Speech.wav").write_bytes(b"")
+    options = ("run", "--system", "folder", "--set", f"system.path={estimates}", "--data", small_set)
     whole, merged, shards = tmp_path / "whole", tmp_path / "merged", [tmp_path / "R.1", tmp_path / "R.2"]
     assert s5eval(*options, "--out", whole).code == 0
     for k, out in enumerate(shards, start=1):
         assert s5eval(*options, "--shard", f"{k}/2", "--out", out).code == 0
     assert s5eval("merge", *shards, "--out", merged).code == 0
     assert content(merged) == content(whole)
-    assert (content(merged)[1]["answered"], content(merged)[1]["findings"]) == (3, {"no-estimate": 2, "orphan": 1})
+    assert (content(merged)[1]["answered"], content(merged)[1]["findings"]) == (4, {"no-estimate": 1, "orphan": 1})
     found = [sorted(json.loads((run / "run.json").read_text())["findings"]) for run in (whole, merged)]
     assert found[0] == found[1]
     edit_record(shards[1] / "run.json", adopted_unverified=1)
