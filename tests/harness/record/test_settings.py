@@ -1,9 +1,25 @@
-"""What `--set` says, in the order in which it is said."""
+"""What `--set` says, in the order in which it is said, and which options a run may go on with."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.harness.record.config import parse_assignments, parse_settings
+from s5eval.harness.record.config import RESUMABLE, RunConfig, parse_assignments, parse_settings
+
+OF_THE_NUMBERS: dict[str, Any] = {
+    "system": "another",
+    "dataset": "dcase2026",
+    "split": "eval",
+    "settings": {"system": {"stages": 2}},
+    "decision_file": Path("d.yaml"),
+    "limit": 2,
+    "only": ("m_1",),
+    "strict": True,
+    "metrics": "all",
+}
 
 
 def test_the_last_of_equal_keys_wins() -> None:
@@ -25,3 +41,15 @@ def test_sections_of_a_run_are_known_ones() -> None:
     assert parse_settings(["system.stages=2", "system.mamba=none"]) == {"system": {"stages": 2, "mamba": "none"}}
     with pytest.raises(UsageError, match="unknown section 'sistem'"):
         parse_settings(["sistem.stages=2"])
+
+
+def test_a_run_goes_on_with_the_options_that_its_numbers_hang_on_and_no_others() -> None:
+    config = RunConfig("one")
+    names = {entry.name for entry in fields(RunConfig)} - RESUMABLE
+    assert names == {*OF_THE_NUMBERS, "save_audio", "trust_checkpoint"}, "whoever adds an option says which it is"
+    for name, value in OF_THE_NUMBERS.items():
+        assert [said.partition(":")[0] for said in config.differences(replace(config, **{name: value}))] == [name]
+    chosen = [replace(config, only=ids) for ids in (("m_1", "m_2"), ("m_2", "m_1"))]
+    assert chosen[0].differences(chosen[1]) == []
+    with_audio = replace(config, save_audio=True)
+    assert (config.differences(with_audio), len(with_audio.differences(config))) == ([], 1), "it may be asked for later"

@@ -169,6 +169,19 @@ def test_a_summary_that_is_damaged_is_derived_again(
     assert summary(out) == right
 
 
+def test_a_summary_of_other_numbers_than_the_lines_is_found_and_repaired(
+    small_set: Path, tmp_path: Path, s5eval: Call, summary: Call
+) -> None:
+    """Whole by its digest."""
+    out = run(s5eval, small_set, tmp_path / "a")
+    right = summary(out)
+    edit_record(out / "summary.json", lambda found: found["metrics"]["capi_sdri"].update(value=9.0))
+    checked = s5eval("check", out)
+    assert (checked.code, "summary.json: is not what the lines come to" in checked.out) == (3, True), checked.out
+    assert s5eval("check", out, "--repair").code == 0
+    assert summary(out) == right
+
+
 def test_an_ablation_does_not_copy_a_damaged_summary(
     systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call
 ) -> None:

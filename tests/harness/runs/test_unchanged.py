@@ -1,5 +1,6 @@
 """Who gives a system again with the folder of a finished run is told where its numbers are of another one."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,15 @@ def test_nor_one_on_other_data_in_the_same_place(finished: Path, small_set: Path
     (small_set / "oracle_target" / "m_3_0_Dishes.wav").unlink()
     refused = s5eval("run", "--system", "plugins:build", "--resume", finished)
     assert (refused.code, "does not hold the data that" in refused.err) == (3, True)
+
+
+def test_nor_one_of_other_data_than_are_named_now(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    """Although no system is named, and so nothing but the data is asked for."""
+    assert s5eval("run", "--system", "silence", "--data", small_set, "--out", tmp_path / "run").code == 0
+    other = shutil.copytree(small_set, tmp_path / "other")
+    (other / "oracle_target" / "m_3_0_Dishes.wav").unlink()
+    refused = s5eval("run", "--resume", tmp_path / "run", "--data", other)
+    assert (refused.code, "does not hold the data that" in refused.err) == (3, True), refused.err
 
 
 def test_nor_a_rescored_one(finished: Path, tmp_path: Path, s5eval: Call) -> None:
