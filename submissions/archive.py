@@ -124,23 +124,37 @@ def _look_at_file(path: Path, label: str | None, stack: ExitStack) -> Container:
 def _directory_problem(file: BinaryIO) -> str | None:
     """Why the directory of an archive is too large to be loaded; None also when there is none to be found."""
     end = file.seek(0, 2)
-    start = file.seek(max(0, end - (1 << 16) - _END.size))
+    # the longest comment, and what may stand before the record that it ends
+    start = file.seek(max(0, end - (1 << 16) - _END.size - _END64_LOCATOR.size))
     tail = file.read()
     at = len(tail) - _END.size if tail[-_END.size :].startswith(b"PK\5\6") else tail.rfind(b"PK\5\6")
     if at < 0 or at + _END.size > len(tail):
         return None
     *_, entries, size, _offset, _comment = _END.unpack_from(tail, at)
-    if at >= _END64_LOCATOR.size and tail[at - _END64_LOCATOR.size :].startswith(b"PK\6\7"):
-        file.seek(max(0, start + at - _END64_LOCATOR.size - _END64.size))
-        record = file.read(_END64.size)
-        if record.startswith(b"PK\6\6"):
-            *_, entries, size, _offset = _END64.unpack(record)
+    before = at - _END64_LOCATOR.size
+    if before >= 0 and tail.startswith(b"PK\6\7", before):
+        _, _disk, named, _disks = _END64_LOCATOR.unpack_from(tail, before)
+        # Which record counts depends on the version of Python: until CVE-2025-8291 it was the one beside the locator.
+        beside = max(0, start + before - _END64.size)
+        records = [_end64(file, place) for place in (beside, named) if place < end]
+        if stated := [record for record in records if record]:
+            entries, size = (max(numbers) for numbers in zip(*stated, strict=True))
     if entries > MAX_ENTRIES or size > MAX_DIRECTORY_BYTES:
         return (
             f"{entries} entries in a directory of {size} bytes; a submission has at most {MAX_ENTRIES}, "
             "and nothing further was looked at"
         )
     return None
+
+
+def _end64(file: BinaryIO, place: int) -> tuple[int, int] | None:
+    """Entries and bytes of the directory as a ZIP64 record states them; None: there is none at `place`."""
+    file.seek(place)
+    record = file.read(_END64.size)
+    if len(record) < _END64.size or not record.startswith(b"PK\6\6"):
+        return None
+    *_, entries, size, _offset = _END64.unpack(record)
+    return entries, size
 
 
 def _look_at(archive: zipfile.ZipFile, listing: _Listing) -> dict[str, zipfile.ZipInfo]:

@@ -139,6 +139,22 @@ def test_overlapping_entries(tmp_path: Path, bare_entry: Bare) -> None:
     assert {"overlapping-entries", "duplicate-entry"} <= found
 
 
+def test_entries_that_lie_inside_others(tmp_path: Path, bare_entry: Bare) -> None:
+    """Fifield's bomb: every entry quotes the headers of those after it, so that no two begin at one byte."""
+    inner = bare_entry(f"{OUT}/m_1_0_Pour.wav".encode(), b"x" * 400)
+    local = inner[: inner.index(b"PK\1\2")]
+    outer = bare_entry(f"{OUT}/m_0_0_Pour.wav".encode(), local * 2)
+    starts = [place for place in range(len(outer)) if outer.startswith(local, place)]
+    entry = inner[len(local) : inner.index(b"PK\5\6")]
+    entries = outer[outer.rindex(b"PK\1\2") : outer.index(b"PK\5\6")]
+    entries += b"".join(entry[:42] + struct.pack("<L", start) + entry[46:] for start in starts)
+    end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 3, 3, len(entries), outer.rindex(b"PK\1\2"), 0)
+    path = tmp_path / f"{LABEL}.zip"
+    path.write_bytes(outer[: outer.rindex(b"PK\1\2")] + entries + end)
+    found = check_submission(path).findings
+    assert sum(finding.rule == "overlapping-entries" for finding in found) == len(starts) == 2
+
+
 def test_more_than_fits(monkeypatch: pytest.MonkeyPatch, content: Files, pack: Pack, expected: Expected) -> None:
     monkeypatch.setattr(archive_module, "MAX_TOTAL_BYTES", 5000)
     assert "too-large" in rules(check_submission(pack(content), expected=expected))
@@ -174,12 +190,37 @@ def test_zip64(content: Files, tmp_path: Path, expected: Expected) -> None:
     assert check_submission(path, expected=expected).findings == ()
 
 
-def test_a_zip64_directory_that_claims_too_much(tmp_path: Path) -> None:
-    record = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 10**9, 10**9, 10**12, 0)
-    locator = b"PK\6\7" + struct.pack("<LQL", 0, 0, 1)
+def end_record(entries: int, size: int, comment: bytes = b"") -> bytes:
+    return b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, entries, entries, size, 0, len(comment)) + comment
+
+
+def record64(entries: int, size: int, length: int = 44) -> bytes:
+    return b"PK\6\6" + struct.pack("<QHHLLQQQQ", length, 45, 45, 0, 0, entries, entries, size, 0)
+
+
+def locator64(place: int) -> bytes:
+    return b"PK\6\7" + struct.pack("<LQL", 0, place, 1)
+
+
+@pytest.mark.parametrize(("entries", "size"), [(10**9, 10**12), (1, 10**12), (10**9, 46)])
+@pytest.mark.parametrize("comment", [b"", b"x" * 0xFFFF])
+def test_a_zip64_directory_that_claims_too_much(tmp_path: Path, entries: int, size: int, comment: bytes) -> None:
     path = tmp_path / f"{LABEL}.zip"
-    path.write_bytes(record + locator + b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0, 0))
+    path.write_bytes(record64(entries, size) + locator64(0) + end_record(0xFFFF, 0xFFFFFFFF, comment))
     assert rules(check_submission(path)) == {"too-many-entries"}
+
+
+def test_the_directory_that_any_version_of_python_would_load_is_small_enough(tmp_path: Path) -> None:
+    """Of two ZIP64 records older versions take the one beside the locator, newer ones the one that it names."""
+    path = tmp_path / f"{LABEL}.zip"
+    large, small = record64(10**9, 10**12, length=100), record64(1, 46)
+    for first, second in ((large, small), (small, large)):
+        path.write_bytes(first + second + locator64(0) + end_record(0xFFFF, 0xFFFFFFFF))
+        assert rules(check_submission(path)) == {"too-many-entries"}
+    path.write_bytes(end_record(1, (1 << 24) + 1))
+    assert rules(check_submission(path)) == {"too-many-entries"}
+    path.write_bytes(small + locator64((1 << 64) - 1) + end_record(0xFFFF, 0xFFFFFFFF))
+    assert rules(check_submission(path)) >= {"not-an-archive"}
 
 
 def test_links_in_a_folder_are_not_followed(content: Files, tmp_path: Path, expected: Expected) -> None:
