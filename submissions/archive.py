@@ -8,13 +8,12 @@ import math
 import os
 import re
 import stat
-import struct
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
@@ -29,11 +28,9 @@ from s5eval.submissions.rules import (
     MAX_TOTAL_BYTES,
     finding,
 )
+from s5eval.submissions.zip_directory import stated_size
 
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_END = struct.Struct("<4s4H2LH")
-_END64_LOCATOR = struct.Struct("<4sLQL")
-_END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCAL_HEADER_BYTES = 30
 _DRIVE = re.compile(r"[A-Za-z]:")
 _JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
@@ -111,50 +108,16 @@ def _look_at_file(path: Path, label: str | None, stack: ExitStack) -> Container:
     listing = _Listing()
     try:
         file = stack.enter_context(path.open("rb"))
-        if problem := _directory_problem(file):
-            listing.note("too-many-entries", path.name, problem)
+        entries, size = stated_size(file)
+        if entries > MAX_ENTRIES or size > MAX_DIRECTORY_BYTES:
+            problem = f"{entries} entries in a directory of {size} bytes; a submission has at most {MAX_ENTRIES}"
+            listing.note("too-many-entries", path.name, f"{problem}, and nothing further was looked at")
         else:
             archive = stack.enter_context(zipfile.ZipFile(file))
             return Container(label, listing.sizes, listing.findings, _zip_reader(archive, _look_at(archive, listing)))
     except ZIP_ERRORS as error:
         listing.note("not-an-archive", path.name, f"cannot be read as a zip archive: {error}")
     return Container(label, {}, listing.findings, _zip_reader(None, {}))
-
-
-def _directory_problem(file: BinaryIO) -> str | None:
-    """Why the directory of an archive is too large to be loaded; None also when there is none to be found."""
-    end = file.seek(0, 2)
-    # the longest comment, and what may stand before the record that it ends
-    start = file.seek(max(0, end - (1 << 16) - _END.size - _END64_LOCATOR.size))
-    tail = file.read()
-    at = len(tail) - _END.size if tail[-_END.size :].startswith(b"PK\5\6") else tail.rfind(b"PK\5\6")
-    if at < 0 or at + _END.size > len(tail):
-        return None
-    *_, entries, size, _offset, _comment = _END.unpack_from(tail, at)
-    before = at - _END64_LOCATOR.size
-    if before >= 0 and tail.startswith(b"PK\6\7", before):
-        _, _disk, named, _disks = _END64_LOCATOR.unpack_from(tail, before)
-        # Which record counts depends on the version of Python: until CVE-2025-8291 it was the one beside the locator.
-        beside = max(0, start + before - _END64.size)
-        records = [_end64(file, place) for place in (beside, named) if place < end]
-        if stated := [record for record in records if record]:
-            entries, size = (max(numbers) for numbers in zip(*stated, strict=True))
-    if entries > MAX_ENTRIES or size > MAX_DIRECTORY_BYTES:
-        return (
-            f"{entries} entries in a directory of {size} bytes; a submission has at most {MAX_ENTRIES}, "
-            "and nothing further was looked at"
-        )
-    return None
-
-
-def _end64(file: BinaryIO, place: int) -> tuple[int, int] | None:
-    """Entries and bytes of the directory as a ZIP64 record states them; None: there is none at `place`."""
-    file.seek(place)
-    record = file.read(_END64.size)
-    if len(record) < _END64.size or not record.startswith(b"PK\6\6"):
-        return None
-    *_, entries, size, _offset = _END64.unpack(record)
-    return entries, size
 
 
 def _look_at(archive: zipfile.ZipFile, listing: _Listing) -> dict[str, zipfile.ZipInfo]:

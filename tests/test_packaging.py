@@ -24,8 +24,8 @@ ROOMS = {
     "systems": "batching card device energy estimates expected_score hooks settings | decision resources weight_files "
     "| decision_reading interface networks | parameter_count pipeline profiling registry spatial_filter stage_store "
     "| training weights | baseline bounds folder multistage",
-    "submissions": "check_json errors rules submission zipping | archive check_audio expected facts meta_file pdf "
-    "results | check_results standing | validate | build package",
+    "submissions": "check_json errors rules submission zip_directory zipping | archive check_audio expected facts "
+    "meta_file pdf results | check_results standing | validate | build package",
     "metrics": "arrays label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose "
     "literal ranks",
     "harness": "errors process terminal | dispatch | record | scoring | report | runs tuning | comparing "
