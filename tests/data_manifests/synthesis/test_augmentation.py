@@ -89,6 +89,8 @@ def test_the_equaliser_gives_every_frequency_its_gain_and_no_delay() -> None:
     frequencies = np.fft.rfftfreq(8000, 1 / SAMPLE_RATE)
     for centre, gain in zip(np.geomspace(60, 15000, 9)[2:], colour[2:], strict=True):
         assert levels[np.argmin(np.abs(frequencies - centre))] == pytest.approx(gain, abs=0.5)
+    beginning = equalised(np.roll(impulse, -4000), colour)
+    assert np.abs(beginning[-1000:]).max() < 1e-2 * np.abs(beginning[:1000]).max()  # nothing comes round to the end
 
 
 def test_the_same_clip_reads_the_same_and_its_parts_are_parts_of_the_whole() -> None:
@@ -143,6 +145,24 @@ def test_joined_pieces_keep_the_family_and_the_chance_of_everything_is_the_seed_
     assert one == same and one is not None and "0" not in one.families
     assert np.array_equal(one.read(0.0, one.seconds), same.read(0.0, one.seconds))  # type: ignore[union-attr]
     assert sources.draw("Typing", np.random.default_rng(5), frozenset("0123")) is None
+
+
+def test_levels_of_layers_and_joined_pieces_are_drawn_in_decibels() -> None:
+    layers = AugmentedSources(Few({"Typing": (Tone(300, 1.0),)}), Augmentation(mix=1.0))
+    joined = AugmentedSources(Few({"Typing": (Tone(300, 1.0),)}), Augmentation(join=1.0))
+    rng, levels, gains, pauses, pieces = np.random.default_rng(3), [], [], [], []
+    for _ in range(200):
+        layer, join = (sources.draw("Typing", rng, frozenset()) for sources in (layers, joined))
+        assert isinstance(layer, AugmentedClip) and isinstance(layer.clip, LayeredClip)
+        assert isinstance(join, AugmentedClip) and isinstance(join.clip, JoinedClip)
+        levels.append(20 * np.log10(layer.clip.level))
+        gains += [20 * np.log10(gain) for gain in join.clip.gains]
+        pauses += join.clip.pauses
+        pieces += [piece.seconds for piece in join.clip.clips]
+    assert -12 <= min(levels) < -11 and -1 < max(levels) <= 0
+    assert -4 <= min(gains) < -3.5 and 3.5 < max(gains) <= 4
+    assert 0.03 <= min(pauses) < 0.05 and 0.38 < max(pauses) <= 0.4
+    assert 1 / 3 <= min(pieces) < 0.4 and 0.95 < max(pieces) <= 1.0
 
 
 def takes_of(clip: Clip) -> set[str]:

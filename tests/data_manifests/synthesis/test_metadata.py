@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,6 +80,23 @@ def test_equals_the_literal_twin(tiny_dev_set: SimpleNamespace, name: str) -> No
 
 def test_targets_come_in_order_of_their_start(tiny_dev_set: SimpleNamespace) -> None:
     assert synthesize(tiny_dev_set.scenes["order"], tiny_dev_set.root).labels == ("Doorbell", "Speech", "Speech")
+
+
+def test_the_rate_of_responses_is_that_of_the_metadata_whatever_the_file_says(
+    tiny_dev_set: SimpleNamespace, tmp_path: Path
+) -> None:
+    """And so are receivers' delays: the official program reads neither."""
+    scene = json.loads(json.dumps(tiny_dev_set.scenes["bare"]))
+    expected = synthesize(scene, tiny_dev_set.root)
+    shutil.copytree(tiny_dev_set.root / "data", tmp_path / "data")
+    with h5py.File(tmp_path / scene["room"]["args"]["metadata"]["sofa_path"], "r+") as file:
+        file["Data.SamplingRate"][0] = 44_100.0
+        file["Data.Delay"] = np.full((1, 4), 100.0)
+    assert np.array_equal(synthesize(scene, tmp_path).mixture, expected.mixture)
+    scene["room"]["args"]["metadata"]["sr"] = 16_000  # resampled to twice as many taps: twice as late
+    slow = synthesize(scene, tmp_path)
+    first = [int(np.flatnonzero(np.abs(s.dry[0]) > 1e-3 * np.abs(s.dry).max())[0]) for s in (expected, slow)]
+    assert first[1] - first[0] == pytest.approx(60, abs=8)  # responses begin with 60 taps of silence
 
 
 def test_the_data_folder_may_have_any_name(tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:

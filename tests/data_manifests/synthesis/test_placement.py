@@ -30,6 +30,12 @@ def test_an_event_longer_than_the_scene() -> None:
         start_intervals(duration=2, length=3, placed=[], max_overlap=3)
 
 
+def test_an_event_as_long_as_the_scene_has_no_place_once_there_are_as_many_as_may_sound() -> None:
+    """Not even where they would not meet: the official program does not look."""
+    assert start_intervals(duration=10, length=10, placed=[(0, 1), (5, 1)], max_overlap=2) == []
+    assert start_intervals(duration=10, length=10, placed=[(0, 1)], max_overlap=2) == [(0, 0)]
+
+
 def test_stretches_are_equally_likely_whatever_their_length() -> None:
     rng = np.random.default_rng(0)
     starts = np.array([draw_start(rng, [(0.0, 0.1), (5.0, 9.0)]) for _ in range(4000)])

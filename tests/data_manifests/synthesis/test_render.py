@@ -27,6 +27,8 @@ def test_direct_part_is_a_window_around_the_largest_absolute_tap() -> None:
     assert np.flatnonzero(direct)[0] == 500 - 192 and len(direct) == 500 + 1600 + 1
     assert np.array_equal(direct[308:], response[308:2101])
     assert np.flatnonzero(direct_part(response[::-1], 32000))[-1] == 3999  # cut at the end of the response
+    short = direct_part(response, 32000, (0.06, 0.09))  # 1.92 and 2.88 samples: cut, not rounded
+    assert np.flatnonzero(short).tolist() == [499, 500, 501, 502] and len(short) == 503
 
 
 def scene(events: list[PlacedEvent], T: int = 20_000) -> object:

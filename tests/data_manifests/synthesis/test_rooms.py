@@ -58,6 +58,13 @@ def test_a_room_is_a_function_of_seed_and_number(one_room: RoomBank, tmp_path: P
         again[2]
 
 
+def test_rooms_of_other_seeds_and_numbers_of_positions_lie_apart(tmp_path: Path) -> None:
+    """One would be taken for the other without a word; how many rooms are asked for changes none of them."""
+    banks = [RoomBank(seed, 2, positions, tmp_path) for seed in (1, 11) for positions in (1, 2, 12)]
+    assert len({bank.folder for bank in banks}) == len(banks)
+    assert RoomBank(1, 5, 2, tmp_path).folder == RoomBank(1, 2, 2, tmp_path).folder
+
+
 def test_a_damaged_room_says_so(one_room: RoomBank, tmp_path: Path) -> None:
     bank = RoomBank(seed=77, n_rooms=2, n_positions=8, folder=tmp_path)
     shutil.copytree(one_room.folder, bank.folder)

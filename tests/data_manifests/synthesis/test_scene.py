@@ -10,11 +10,12 @@ import soundfile
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.data_manifests.synthesis import scene as scene_module
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
 from s5eval.data_manifests.synthesis.rooms import RoomBank
 from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, make_scene, render_scene
 from s5eval.data_manifests.synthesis.sofa import open_sofa
-from s5eval.data_manifests.synthesis.sources import FolderSources, FoleySources, JoinedClip
+from s5eval.data_manifests.synthesis.sources import FileClip, FolderSources, FoleySources, JoinedClip
 
 RECORDED = Path(__file__).parents[2] / "parity" / "scene_samples.json"
 
@@ -162,6 +163,64 @@ def test_a_background_needs_four_channels(tmp_path: Path, one_room: RoomBank) ->
         render_scene(draw_scene(seed=1, index=0, material=material, recipe=Recipe(duration=1.0)))
 
 
+def test_a_recorded_background_begins_at_any_of_its_whole_seconds(tmp_path: Path, one_room: RoomBank) -> None:
+    """Second k of the recording sounds at 100·(k + 1) Hz."""
+    hertz = np.repeat(100.0 * (1 + np.arange(5)), 32_000)
+    tones = 0.1 * np.sin(2 * np.pi * np.cumsum(hertz) / 32_000)
+    soundfile.write(tmp_path / "tones.wav", np.tile(tones[:, None], (1, 4)), 32_000, subtype="FLOAT")
+    material = Material(FoleySources(CLASSES), FoleySources(INTERFERENCE_KINDS), one_room, (tmp_path / "tones.wav",))
+    recipe = Recipe(duration=1.0, target_counts=(1,), interference_counts=(1,))
+    heard = Counter()
+    for index in range(60):
+        noise = render_scene(draw_scene(seed=1, index=index, material=material, recipe=recipe)).noise
+        spectrum = np.abs(np.fft.rfft(noise[0]))
+        heard[int(spectrum.argmax())] += 1
+        assert spectrum[int(spectrum.argmax())] > 100 * np.median(spectrum)  # one tone: the second is whole
+    assert set(heard) == {100, 200, 300, 400} and min(heard.values()) > 5
+
+
+def test_of_a_long_recording_that_part_is_heard_that_was_drawn(tmp_path: Path, one_room: RoomBank) -> None:
+    (tmp_path / "Buzzer").mkdir()
+    ramp = np.linspace(0.0, 1.0, 3 * 32_000)
+    soundfile.write(tmp_path / "Buzzer" / "ramp.wav", ramp, 32_000, subtype="FLOAT")
+    material = Material(FolderSources(tmp_path), FoleySources(INTERFERENCE_KINDS), one_room)
+    recipe = Recipe(duration=2.0, target_counts=(0, 1), interference_counts=(1,), max_event=0.5)
+    begins = []
+    for index in range(30):
+        drawn = draw_scene(seed=1, index=index, material=material, recipe=recipe)
+        (event,), (placed,) = drawn.targets, scene_module._placed(drawn, drawn.targets)
+        first = int(event.source_time * 32_000)
+        assert np.allclose(placed.source, ramp[first : first + 16_000], atol=1e-6)
+        begins.append(event.source_time)
+    assert min(begins) < 0.5 and 2.0 < max(begins) <= 2.5
+
+
+def test_a_folder_of_another_class_excludes_nothing(tmp_path: Path, one_room: RoomBank) -> None:
+    for label in ("Buzzer", "Cough"):
+        (tmp_path / label / "take").mkdir(parents=True)
+        soundfile.write(tmp_path / label / "take" / "only.wav", np.full(3200, 0.1), 32_000)
+    material = Material(FolderSources(tmp_path), FoleySources(INTERFERENCE_KINDS), one_room)
+    recipe = Recipe(target_counts=(0, 0, 1), repeat_rate=0.0)
+    drawn = draw_scene(seed=1, index=0, material=material, recipe=recipe)
+    assert {event.label for event in drawn.targets} == {"Buzzer", "Cough"}
+
+
+def test_two_channels_of_a_recording_are_averaged(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "two.wav", np.tile([0.5, -0.1], (100, 1)), 32_000, subtype="FLOAT")
+    assert np.allclose(FileClip(tmp_path / "two.wav", "a").read(0.0, 1.0), 0.2)
+
+
+def test_joined_recordings_follow_one_another_with_their_pauses_and_gains(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "one.wav", np.full(3200, 0.1), 32_000, subtype="FLOAT")
+    soundfile.write(tmp_path / "two.wav", np.full(6400, 0.2), 32_000, subtype="FLOAT")
+    clips = tuple(FileClip(tmp_path / name, "a") for name in ("one.wav", "two.wav"))
+    joined = JoinedClip(clips, pauses=(0.05, 0.1), gains=(2.0, 0.5))
+    whole = np.concatenate([np.full(3200, 0.2), np.zeros(1600), np.full(6400, 0.1), np.zeros(3200)])
+    assert joined.seconds == pytest.approx(len(whole) / 32_000)
+    assert np.allclose(joined.read(0.0, 1.0), whole)
+    assert np.allclose(joined.read(0.1, 0.2), whole[3200:9600])
+
+
 @pytest.mark.parametrize("augmentation", ["off", "pool", "concat"])
 def test_duration_augmentation_of_foley(augmentation: str) -> None:
     sources = FoleySources(CLASSES, augmentation)  # type: ignore[arg-type]
@@ -171,6 +230,9 @@ def test_duration_augmentation_of_foley(augmentation: str) -> None:
     assert long == pytest.approx({"off": 0.26, "pool": 0.5, "concat": 0.5}[augmentation], abs=0.08)
     assert any(isinstance(clip, JoinedClip) for clip in clips) == (augmentation == "concat")
     assert {type(sources.draw("Dishes", rng, frozenset())) for _ in range(50)} <= {type(clips[0]), type(clips[1])}
+    gains = [20 * np.log10(gain) for clip in clips if isinstance(clip, JoinedClip) for gain in clip.gains]
+    if gains:
+        assert -3 <= min(gains) < -2.5 and 2.5 < max(gains) <= 3
 
 
 def test_duration_augmentation_of_recordings(tmp_path: Path) -> None:
