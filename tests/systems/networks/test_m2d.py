@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from published_m2d import published_file, published_shapes
+from torch import Tensor
+from torch.nn import functional as F
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.configuration import load_preset
@@ -61,6 +63,52 @@ def test_every_item_is_encoded_for_itself(sizes: M2DSizes) -> None:
     with torch.no_grad():
         together = m2d(audio.flatten(0, 1)).unflatten(0, (2, 4))
         assert torch.allclose(together[1, 2], m2d(audio[1, 2:3])[0], atol=1e-5)
+
+
+def literal(vit: M2DViT, log_mel: Tensor) -> Tensor:
+    """One piece through the published transformer, step by step: (mels, frames) → (rows, columns, width)."""
+    s, width = vit.state_dict(), SMALL.width
+    x = (log_mel - s["norm_stats"][0]) / s["norm_stats"][1]
+    x = F.pad(x, (0, -x.shape[1] % 16))
+    rows, columns = x.shape[0] // 16, x.shape[1] // 16
+    tokens = [s["cls_token"][0, 0] + s["pos_embed"][0, 0]]
+    for row in range(rows):
+        for column in range(columns):
+            patch = x[16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
+            token = s["patch_embed.proj.weight"].flatten(1) @ patch.flatten() + s["patch_embed.proj.bias"]
+            tokens.append(token + s["pos_embed"][0, 1 + row * 62 + column])
+    y = torch.stack(tokens)
+
+    def norm(name: str, z: Tensor) -> Tensor:
+        z = (z - z.mean(1, keepdim=True)) / (z.var(1, keepdim=True, unbiased=False) + 1e-6).sqrt()
+        return z * s[f"{name}.weight"] + s[f"{name}.bias"]
+
+    def linear(name: str, z: Tensor) -> Tensor:
+        return z @ s[f"{name}.weight"].T + s[f"{name}.bias"]
+
+    for block in (f"blocks.{k}" for k in range(SMALL.depth)):
+        q, k, v = linear(f"{block}.attn.qkv", norm(f"{block}.norm1", y)).split(width, 1)
+        heads = [
+            (q[:, part] @ k[:, part].T / (width / SMALL.heads) ** 0.5).softmax(1) @ v[:, part]
+            for part in (slice(0, 8), slice(8, 16))
+        ]
+        y = y + linear(f"{block}.attn.proj", torch.cat(heads, 1))
+        hidden = linear(f"{block}.mlp.fc1", norm(f"{block}.norm2", y))
+        y = y + linear(f"{block}.mlp.fc2", hidden * (1 + torch.erf(hidden / 2**0.5)) / 2)
+    return norm("norm", y)[1:].reshape(rows, columns, width)
+
+
+@pytest.mark.parametrize("frames", [992, 150])
+def test_the_transformer_is_the_published_one_step_by_step(frames: int) -> None:
+    vit = M2DViT(SMALL).eval().double()
+    with torch.no_grad():
+        for parameter in vit.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+        vit.patch_embed.proj.weight.mul_(1e-3)  # tokens so small that the norms' epsilon counts
+        vit.patch_embed.proj.bias.mul_(1e-3)
+        log_mel = 4.2 * torch.randn(2, 80, frames, dtype=torch.float64) - 7.1
+        expected = torch.stack([literal(vit, item) for item in log_mel])
+        assert torch.allclose(vit(log_mel), expected, atol=1e-8)
 
 
 def test_patches_are_frequency_major() -> None:

@@ -25,6 +25,16 @@ def test_a_frame_is_centred_at_its_hop() -> None:
     assert int(energy.argmax()) == 2
 
 
+def test_a_frame_is_the_fourier_transform_under_a_hann_window() -> None:
+    x, place = torch.randn(1, 200, dtype=torch.float64), torch.arange(64)
+    window = 0.5 - 0.5 * torch.cos(2 * torch.pi * place / 64)  # periodic: the overlaps of half a window add up to one
+    piece = x[0, 3 * 20 - 32 : 3 * 20 + 32] * window
+    angle = 2 * torch.pi * torch.arange(33)[:, None] * place / 64
+    expected = torch.complex((piece * angle.cos()).sum(1), -(piece * angle.sin()).sum(1))
+    found = STFT(64, 20).double()(x)[0, 3]
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
 def test_a_hop_that_leaves_gaps_is_refused() -> None:
     with pytest.raises(ValueError, match="hop 600"):
         STFT(1024, 600)

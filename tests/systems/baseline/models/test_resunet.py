@@ -1,6 +1,7 @@
 """ResUNetK against a slow, literal twin, and what silence and odd lengths must come to."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -202,6 +203,15 @@ def test_it_trains(tiny_configuration: BaselineConfiguration) -> None:
     assert not any("conv_block2" in name for name in unused)
     assert all(bool(value.grad.isfinite().all()) for value in network.parameters() if value.grad is not None)
     assert int(network.state_dict()["base.bn0.num_batches_tracked"]) == 1
+
+
+def test_running_statistics_follow_at_the_preset_s_pace(tiny_configuration: BaselineConfiguration) -> None:
+    network = new_part(
+        "separator", replace(tiny_configuration, separator=replace(tiny_configuration.separator, momentum=0.25))
+    )
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert norms and {layer.momentum for layer in norms} == {0.25}
+    assert load_preset("official").separator.momentum == 0.01
 
 
 def test_silent_input_has_finite_gradients(tiny_configuration: BaselineConfiguration) -> None:

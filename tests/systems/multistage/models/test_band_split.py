@@ -1,5 +1,7 @@
 """Encoder and decoder over unequal bands against a literal loop over cells."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -59,6 +61,18 @@ def test_intensity_points_where_the_sound_comes_from() -> None:
     for channel, gain in enumerate((0.5, 0.0, -0.25)):
         expected = torch.full((1, 4, 6), gain / energy)
         torch.testing.assert_close(maps[:, 12 + channel], expected, atol=1e-3, rtol=1e-3)
+
+
+def test_cues_are_what_they_are_said_to_be() -> None:
+    x = torch.tensor([3 + 4j, -1 + 2j, 0.5j]).view(1, 3, 1, 1)  # magnitudes far above the floor
+    maps = cues(x).flatten().tolist()
+    size = [5.0, 5.0**0.5, 0.5]
+    compressed = [value / magnitude**0.5 for value, magnitude in zip((3 + 4j, -1 + 2j, 0.5j), size, strict=True)]
+    energy = 25 + 5 + 0.25
+    expected = [value.real for value in compressed] + [value.imag for value in compressed]
+    expected += [math.log(magnitude) / 4 for magnitude in size]
+    expected += [(3 * -1 + 4 * 2) / energy, (3 * 0 + 4 * 0.5) / energy]
+    assert maps == pytest.approx(expected, abs=1e-5)
 
 
 def test_silence_gives_finite_cues() -> None:

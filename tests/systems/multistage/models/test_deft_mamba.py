@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from s5eval.systems.multistage.configuration import MultistageConfiguration, load_preset
-from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, cell_power, set_checkpointing
+from s5eval.systems.multistage.models.deft_mamba import (
+    DeFTMambaTSE,
+    DeFTMambaUSS,
+    HybridPair,
+    cell_power,
+    deviation,
+    set_checkpointing,
+)
 from s5eval.systems.multistage.models.hybrid import Hybrid
 
 
@@ -72,6 +79,37 @@ def test_switches(mamba: str, decoder: str, front: dict[str, Any]) -> None:
     assert not without
     layers = [name for name, _ in uss.named_parameters() if name.endswith("A_log")]
     assert len(layers) == {"both": 4, "time_only": 2, "none": 0}[mamba]
+
+
+def test_blocks_run_along_every_frame_s_spectrum_then_along_every_bin_s_course(
+    tiny_configuration: MultistageConfiguration,
+) -> None:
+    pair, x = HybridPair(tiny_configuration), torch.randn(2, 5, 7, 8)
+    expected = torch.stack([pair.along_frequency(x[:, t]) for t in range(5)], 1)
+    expected = torch.stack([pair.along_time(expected[:, :, f]) for f in range(7)], 2)
+    torch.testing.assert_close(pair(x), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_clues_act_after_every_pair_the_class_before_the_frames() -> None:
+    separator = {"width": 8, "blocks": 2, "heads": 2, "head_dim": 4}
+    tse = DeFTMambaTSE(tiny_with(separator=separator), 18).eval()
+    for films in (tse.class_films, tse.frame_films):
+        for parameter in films.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    mixture, enrollment, classes = torch.randn(2, 4, 3000), torch.randn(2, 3000), torch.eye(18)[[1, 5]]
+    embeddings = torch.randn(2, 5, 6)
+    inputs = torch.cat([mixture, enrollment[:, None]], 1) / deviation(mixture)
+    x = tse.encoder(tse.stft(inputs))
+    frames = tse.frame_clue(embeddings, tse.positions(x.shape[1]), 2)
+    for k in range(2):
+        x = tse.frame_films[k](tse.class_films[k](tse.pairs[k](x), classes), frames)
+    found = tse(mixture, enrollment, classes, embeddings)
+    torch.testing.assert_close(found.features, x.permute(0, 3, 1, 2), atol=1e-4, rtol=1e-4)
+
+
+def test_the_level_of_a_mixture_is_the_deviation_of_all_its_channels() -> None:
+    mixture = torch.tensor([[[1.0, 3.0], [5.0, 7.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    torch.testing.assert_close(deviation(mixture).flatten(), torch.tensor([5.0**0.5, 1e-8]))
 
 
 def test_foreground_alone_is_the_same_foreground(tiny_configuration: MultistageConfiguration) -> None:

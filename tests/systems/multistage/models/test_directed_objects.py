@@ -1,6 +1,7 @@
 """Objects made of clusters of directions, and which clusters they are made of."""
 
 import itertools
+import math
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,30 @@ def test_objects_differ_by_their_cluster_alone(tiny_configuration: MultistageCon
     forward, backward = made_of(0, 1, 4), made_of(4, 1, 0)
     torch.testing.assert_close(forward, backward.flip(1))
     assert not torch.allclose(forward[:, 0], forward[:, 1])
+
+
+def test_clusters_are_judged_by_what_is_heard_in_them() -> None:
+    objects, x = DirectedObjects(6, 3, 2), torch.randn(2, 4, 5, 6)
+    spectrum = torch.randn(2, 4, 4, 5, dtype=torch.complex64)
+    out = objects(x, spectrum, lambda power: power, None)
+    shares, weight = direction_shares(spectrum, lambda power: power, 3)
+    normal = objects.norm(x)
+    for b in range(2):
+        amounts = [float((shares[b, ..., k] * weight[b]).sum()) for k in range(3)]
+        for k in range(3):
+            if amounts[k] == 0.0:
+                continue
+            mean = torch.zeros(6 + 4)
+            for t, f in itertools.product(range(4), range(5)):
+                cell = torch.cat([normal[b, t, f], shares[b, t, f]])
+                mean = mean + shares[b, t, f, k] * weight[b, t, f] * cell / amounts[k]
+            loudness = math.log(max(amounts[k] / sum(amounts), 1e-4))
+            heard = objects.pooled(torch.cat([mean, torch.tensor([loudness])]))
+            torch.testing.assert_close(out.logits[b, k], objects.target(heard)[0], atol=1e-4, rtol=1e-4)
+            for slot in (out.chosen[b] == k).nonzero().flatten().tolist():
+                made = objects.shared(normal[b]) + shares[b, ..., k : k + 1] * objects.marked(normal[b])
+                made = made + objects.context(heard)
+                torch.testing.assert_close(out.features(slot)[b], made, atol=1e-4, rtol=1e-4)
 
 
 def test_the_likeliest_clusters_are_chosen(tiny_configuration: MultistageConfiguration) -> None:

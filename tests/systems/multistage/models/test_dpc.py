@@ -51,6 +51,18 @@ def test_pooling_with_even_attention_is_mean_and_deviation() -> None:
     assert torch.allclose(pooling(x), expected, atol=1e-4)
 
 
+def test_pooling_weighs_by_attention() -> None:
+    pooling, x = AttentiveStatistics(3, 4, peaks=True), torch.randn(2, 9, 3)
+    score = pooling.score(x).exp()[..., 0]
+    expected = []
+    for b in range(2):
+        weight = score[b] / score[b].sum()
+        mean = sum(w * row for w, row in zip(weight, x[b], strict=True))
+        variance = sum(w * (row - mean) ** 2 for w, row in zip(weight, x[b], strict=True))
+        expected.append(torch.cat([mean, (variance + 1e-6).sqrt(), x[b].max(0).values]))
+    assert torch.allclose(pooling(x), torch.stack(expected), atol=1e-5)
+
+
 def test_levels() -> None:
     audio = torch.stack(
         [torch.full((100,), 0.01), torch.full((100,), 1e-5), torch.full((100,), 1e-8), torch.zeros(100)]
@@ -59,6 +71,7 @@ def test_levels() -> None:
     # the second is lifted by the limit of 40 dB only; what is below 1e-6 counts as silence
     assert torch.allclose(levels, torch.tensor([10 ** (-26 / 20), 1e-3, 0.0, 0.0]), rtol=1e-4)
     mixture = torch.full((4, 4, 100), 0.1)
+    mixture[:, 1:] = 0.7  # the first channel alone counts
     assert torch.allclose(relative_level(audio, mixture), torch.tensor([-2.0, -8.0, -10.0, -10.0]), atol=1e-4)
 
 
@@ -104,6 +117,20 @@ def test_the_same_sound_at_higher_frequencies_is_another(tiny_configuration: Mul
     low = dpc(features, tokens, torch.zeros(1)).logits
     high = dpc(features.roll(8, -1), tokens, torch.zeros(1)).logits  # far from both ends, where padding would tell
     assert (low - high).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("token_rows", ["mean", "stacked"])
+def test_tokens_are_heard_column_by_column(
+    tiny_configuration: MultistageConfiguration, token_rows: Literal["mean", "stacked"]
+) -> None:
+    """Columns in another order are pooled to the same; the rows of one column are not those of another."""
+    sizes = replace(tiny_configuration.dpc, token_rows=token_rows)
+    dpc = DualPathClassifier(sizes, features=8, rows=9, tokens=16, token_rows=5, classes=18).eval()
+    features, tokens = torch.randn(1, 8, 20, 9), torch.randn(1, 5, 6, 16)
+    logits, mixed = dpc(features, tokens, torch.zeros(1)).logits, tokens.clone()
+    mixed[:, 0] = tokens[:, 0].roll(1, 1)
+    assert torch.allclose(dpc(features, tokens[:, :, [3, 0, 5, 1, 4, 2]], torch.zeros(1)).logits, logits, atol=1e-4)
+    assert (dpc(features, mixed, torch.zeros(1)).logits - logits).abs().max() > 1e-3
 
 
 def test_stacked_tokens_tell_at_which_frequency_they_are(tiny_configuration: MultistageConfiguration) -> None:

@@ -22,8 +22,8 @@ def test_scale_and_shift() -> None:
     film = TemporalFiLM(1, 2)
     with torch.no_grad():
         film.linear.weight.copy_(torch.tensor([[2.0], [0.0], [0.0], [5.0]]))
-    x = torch.ones(1, 2, 1, 2)
-    assert film(x, torch.tensor([[[0.0], [1.0]]])).tolist() == [[[[1.0, 1.0]], [[3.0, 6.0]]]]
+    x = torch.full((1, 2, 1, 2), 10.0)  # of ones, a scale and a shift make the same
+    assert film(x, torch.tensor([[[0.0], [1.0]]])).tolist() == [[[[10.0, 10.0]], [[30.0, 15.0]]]]
 
 
 def test_an_impulse_moves_only_the_frames_around_its_time() -> None:

@@ -1,12 +1,14 @@
 """The hybrid block: what is computed the short way equals what the figure draws."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
 
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models import hybrid
-from s5eval.systems.multistage.models.hybrid import GatedConvolution, Hybrid, Restore
+from s5eval.systems.multistage.models.hybrid import Attention, GatedConvolution, Hybrid, Restore
 
 
 def test_gated_convolution_is_a_twin_convolution_over_unfolded_steps() -> None:
@@ -26,6 +28,41 @@ def test_restore_is_a_transposed_convolution() -> None:
     expected = F.conv_transpose1d(x.transpose(1, 2), kernel, restore.bias).transpose(1, 2)
     assert expected.shape == (2, 11, 3)
     assert torch.allclose(restore(x), expected, atol=1e-6)
+
+
+def test_attention_is_that_of_every_head_for_itself() -> None:
+    attention, x = Attention(6, heads=2, head_dim=5, dropout=0.0), torch.randn(3, 7, 6)
+    q, k, v = attention.qkv(x).split(10, -1)
+    heads = []
+    for part in (slice(0, 5), slice(5, 10)):
+        scores = q[..., part] @ k[..., part].transpose(1, 2) / 5**0.5
+        heads.append(scores.exp() / scores.exp().sum(-1, keepdim=True) @ v[..., part])
+    assert torch.allclose(attention(x), attention.proj(torch.cat(heads, -1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("use_mamba", [True, False])
+@pytest.mark.parametrize("length", [2, 4, 13])
+def test_the_block_is_the_figure_s(tiny_configuration: MultistageConfiguration, use_mamba: bool, length: int) -> None:
+    block = Hybrid(tiny_configuration.separator, tiny_configuration.mamba2, use_mamba=use_mamba)
+    for norm in block.norms:
+        torch.nn.init.normal_(norm.weight)  # type: ignore[arg-type]
+    x = torch.randn(3, length, 8)
+    h = F.pad(block.norms[0](x), (0, 0, 0, max(0, 4 - length) if use_mamba else 0))
+    y = block.convolution(h)
+    y = y + block.attention(block.norms[1](y))
+    z = block.norms[2](y)
+    y = y + block.feed_forward.narrow(F.mish(block.feed_forward.wide(z)))
+    expected = x + block.restore(y)[:, :length]
+    assert torch.allclose(block(x), expected, atol=1e-5)
+
+
+def test_nothing_is_dropped_but_in_training(tiny_configuration: MultistageConfiguration) -> None:
+    sizes = replace(tiny_configuration.separator, dropout=0.5)
+    block, x = Hybrid(sizes, tiny_configuration.mamba2, use_mamba=False), torch.randn(3, 6, 8)
+    assert not torch.allclose(block(x), block(x))
+    assert not torch.allclose(block.attention(x), block.attention(x))
+    block.eval()
+    assert torch.equal(block(x), block(x))
 
 
 @pytest.mark.parametrize("use_mamba", [True, False])
