@@ -119,7 +119,8 @@ def test_pieces_are_faded_parts() -> None:
 
 
 def test_layers_sound_together_at_the_level_that_was_drawn() -> None:
-    layered = LayeredClip(Tone(500, 1.0), Tone(3000, 1.0), offset=0.5, level=0.5)
+    louder = JoinedClip((Tone(3000, 1.0),), pauses=(0.0,), gains=(4.0,))
+    layered = LayeredClip(Tone(500, 1.0), louder, offset=0.5, level=0.5)
     audio = layered.read(0.0, layered.seconds)
     assert layered.seconds == 1.5 and len(audio) == 48_000
     assert np.array_equal(audio[:16_000], Tone(500, 1.0).read(0, 0.5))

@@ -1,6 +1,7 @@
 import itertools
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -145,6 +146,17 @@ def test_a_scene_tells_the_recordings_of_its_targets_and_no_others(tiny_dev_set:
     assert scene.recordings is not None
     (heard,) = scene.recordings
     assert Path(heard).is_relative_to(tiny_dev_set.dev / "sound_event" / "train" / scene.labels[0])
+
+
+def test_what_is_made_for_files_of_16_bits_fits_into_them(one_room: RoomBank) -> None:
+    material = Material(FoleySources(("Buzzer",)), FoleySources(INTERFERENCE_KINDS), one_room)
+    recipe = Recipe(duration=0.3, ref_db=-39.0, target_counts=(0, 1), interference_counts=(1,))
+    drawn = [draw_scene(seed=1, index=i, material=material, recipe=recipe) for i in range(12)]
+    made = [make_scene(seed=1, index=i, material=material, recipe=recipe) for i in range(12)]
+    assert max(np.abs(render_scene(scene).mixture).max() for scene in drawn) > 1.2
+    assert max(np.abs(scene.mixture).max() for scene in made) < 1.0
+    with pytest.raises(DataError, match="scene 0: none of a hundred draws can be used, of the last its peak is 1 or"):
+        make_scene(seed=1, index=0, material=material, recipe=replace(recipe, ref_db=0.0))
 
 
 def test_too_few_recordings_end_in_a_clear_error(tiny_dev_set: SimpleNamespace, one_room: RoomBank) -> None:
