@@ -138,6 +138,12 @@ def test_whisper_log_mel_equals_its_extractor() -> None:
     assert np.allclose(WhisperLogMel(128)(padded)[0].numpy(), expected, atol=1e-4)
 
 
+def test_the_loudest_decades_are_those_of_every_item() -> None:
+    loud, quiet = torch.randn(1, 16_000), 1e-6 * torch.randn(1, 16_000)
+    mel = WhisperLogMel(64)
+    assert torch.allclose(mel(torch.cat([loud, quiet])), torch.cat([mel(loud), mel(quiet)]), atol=1e-5)
+
+
 def test_m2d_log_mel_of_a_tone() -> None:
     time = torch.arange(32_000) / 32_000
     tone = 0.5 * torch.sin(2 * torch.pi * 1000.0 * time)
