@@ -110,6 +110,16 @@ def test_the_silence_head_sees_the_level(tiny_configuration: MultistageConfigura
     assert not torch.equal(loud.silence, quiet.silence)
 
 
+def test_objects_are_heard_to_their_end(tiny_configuration: MultistageConfiguration) -> None:
+    dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=9, tokens=16, token_rows=5, classes=18).eval()
+    features, tokens = torch.randn(1, 8, 20, 9), torch.randn(1, 5, 6, 16)
+    heard: list[torch.Tensor] = []
+    dpc.object_pooling.register_forward_pre_hook(lambda _module, inputs: heard.append(inputs[0]))
+    dpc(features, tokens, torch.zeros(1))
+    torch.testing.assert_close(heard[0], dpc.object_path(features)[..., 0].permute(0, 2, 1))
+    assert heard[0].shape == (1, 10, 8)  # every second frame
+
+
 def test_the_same_sound_at_higher_frequencies_is_another(tiny_configuration: MultistageConfiguration) -> None:
     dpc = DualPathClassifier(tiny_configuration.dpc, features=8, rows=32, tokens=16, token_rows=5, classes=18).eval()
     features, tokens = torch.zeros(1, 8, 20, 32), torch.randn(1, 5, 6, 16)
