@@ -64,7 +64,8 @@ def test_an_interrupted_training_saves_the_step_under_way(
     finally:
         for each, handler in handlers.items():
             signal.signal(each, handler)
-    assert said == ["the step under way is ended and saved; once more ends at once"]
+    assert said[0].startswith("no recording of ")  # of the classes that the small set has none of
+    assert said[1:] == ["the step under way is ended and saved; once more ends at once"]
     assert set(threading.enumerate()) <= threads, "the writer of figures has ended, too"
     assert "step-00000003" in {path.name for path in (tmp_path / "c").iterdir()}
 

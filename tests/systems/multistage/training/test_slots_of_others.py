@@ -106,7 +106,7 @@ def test_a_recipe_hears_them_and_the_card_says_so(toy_plan: ToyPlan, toy_train: 
     assert toy_train("dpc", **changes, slots={**slots, "also": [str(other)]}, seed=4).finished
     entry = json.loads((tmp_path / "weights" / "card.json").read_text())["history"][-1]
     (told,) = entry["slots"]["also"]
-    of_other = {key: entry[key] for key in ("data", "recordings")}
+    of_other = {key: entry[key] for key in ("data", "recordings", "never_heard")}
     assert told == {"slots": OtherSlots.of_training(other).digest(), "scenes": 4, **of_other}
     moved = shutil.move(other, tmp_path / "moved")
     plans = [toy_plan("dpc", **changes, slots={**slots, "also": [str(moved)] * k}, seed=4) for k in (1, 2)]
