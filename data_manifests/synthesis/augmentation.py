@@ -230,9 +230,8 @@ class AugmentedClip:
 
     def read(self, start: float, seconds: float) -> Audio:
         """See `Clip.read`."""
-        if self.backwards:
-            start = max(0.0, self.seconds - start - seconds)
-        audio = self.clip.read(start * self.factor, seconds * self.factor)
+        begin = max(0.0, self.seconds - start - seconds) if self.backwards else start
+        audio = self.clip.read(begin * self.factor, seconds * self.factor)
         if self.factor != 1.0 and len(audio):
             audio = soxr.resample(audio, SAMPLE_RATE * self.factor, SAMPLE_RATE, quality="MQ")
         if self.backwards:
