@@ -101,6 +101,19 @@ def test_what_is_told_of_files_and_of_the_past_is_told_of_all_shards(
     assert "1 mixture of it made by an earlier version, without digests: unverified" in again
 
 
+def test_every_sitting_of_a_shard_counts_in_what_the_whole_took(
+    tmp_path: Path, shards: list[Path], s5eval: Call
+) -> None:
+    def begin_earlier(record: dict[str, Any]) -> None:
+        record["sittings"].insert(0, {**record["sittings"][0], "seconds": 1000.0})
+
+    edit_record(shards[1] / "run.json", begin_earlier)
+    assert s5eval("merge", *shards, "--out", tmp_path / "merged").code == 4
+    merged = json.loads((tmp_path / "merged" / "run.json").read_text())
+    took = [sitting["seconds"] for sitting in merged["sittings"]]
+    assert len(took) == 6 and merged["seconds"] == pytest.approx(sum(took)) and sum(took) > 1000
+
+
 def test_a_missing_shard_is_named(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
     result = s5eval("merge", *shards[:1], *shards[2:3], *shards[4:], "--out", tmp_path / "merged")
     assert (result.code, "2 of 5 shards are missing: 2, 4" in result.err) == (3, True)
