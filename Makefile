@@ -46,8 +46,8 @@ bench: $(STAMP)  ## every figure of BENCHMARKS.md, side by side in one run
 # go first, and new ones come when a part of `mini` was trained (whether they pay, `tune` says: cross-validated).
 # MATERIAL gives recordings a share: make train-mini MATERIAL='{foley: 0.5, recordings: 0.5}' (folders; see docs/train.md).
 # SHARE tries the chain in a part of its hours, and reads 96 scenes of valid: make train-mini SHARE=0.05. RECIPES takes some of
-# the chain alone, DEVICES several GPUs or processes: they make nearly the half of the hours, and other bits. SETTINGS are of
-# every recipe, without spaces in them: make train-mini DEVICES=2 SETTINGS=precision=bf16.
+# the chain alone, DEVICES spreads it over GPUs or processes: two take little more than half the hours, to other last bits. SETTINGS are
+# of every recipe, without spaces in them: make train-mini DEVICES=2 SETTINGS=precision=bf16.
 RECIPES = mini/encoder mini/m2d mini/segmentation mini/uss mini/dpc mini/adapt mini/names mini/tse2 mini/names2 \
   baseline/tagger baseline/separator
 TRAINED = training$(if $(SHARE),/share-$(SHARE))

@@ -4,6 +4,8 @@ Absence of a source is an empty list everywhere in s5eval: "silence" is never a 
 Source: `nttcslab/dcase2026_task4_baseline`, configuration `labels/dcase2025t4`.
 """
 
+from collections.abc import Iterable
+
 from s5eval.data_manifests.common.suggestion import suggestion
 
 CLASSES: tuple[str, ...] = (
@@ -32,6 +34,11 @@ CLASS_INDEX: dict[str, int] = {label: index for index, label in enumerate(CLASSE
 
 NO_SOURCE = -1
 """The class index of a row or slot that holds no source."""
+
+
+def absent_classes(present: Iterable[str]) -> list[str]:
+    """The classes that are not among these, in order."""
+    return sorted(set(CLASSES).difference(present))
 
 
 def label_problem(label: str) -> str | None:

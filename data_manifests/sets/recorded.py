@@ -13,6 +13,7 @@ from pathlib import Path
 from s5eval.data_manifests.common.digests import digest_start
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.labels import absent_classes
 from s5eval.data_manifests.sets.material import begin_set
 from s5eval.data_manifests.sets.mini import RECIPE, mini_material
 from s5eval.data_manifests.synthesis.mixing import MixedSources, PooledSources
@@ -149,6 +150,7 @@ def make_recorded(
     measured, _ = rooms_of(opened)
     whole = RecordedSet(tuple(folders), split, seed, rooms, tuple(str(entry["digest"]) for entry in described))
     scenes = [RecordedScene(whole, index) for index in range(count)]
+    classes = sorted({label for folder in opened for label in folder.targets.labels})
     content = {
         "version": VERSION,
         "scenes": count,
@@ -156,12 +158,11 @@ def make_recorded(
         "seed": seed,
         "rooms": {"measured": len(measured), "simulated": 0 if measured else rooms},
         "interference": "recordings" if any(folder.interference for folder in opened) else "procedural",
-        "classes": sorted({label for folder in opened for label in folder.targets.labels}),
+        "classes": classes,
         "recipe": asdict(RECIPE),
         "recordings": described,
     }
-    lacking = sorted(set.intersection(*(set(folder.absent()) for folder in opened)))
-    if lacking and say is not None:
+    if (lacking := absent_classes(classes)) and say is not None:
         say(f"no recording of {', '.join(lacking)} in {split}: no scene has these classes")
     begin_set(out, [scene.id for scene in scenes], content)
     write_scenes(scenes, out, workers=default_workers() if workers is None else workers, progress=progress)

@@ -19,7 +19,7 @@ from s5eval.data_manifests.common.digests import UNREADABLE, content_digests, di
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.licences import licence_class
 from s5eval.data_manifests.common.words import counted
-from s5eval.data_manifests.labels import CLASSES, label_problem
+from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.listing import find_audio
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE
 from s5eval.data_manifests.synthesis.scene import Room
@@ -54,10 +54,6 @@ class Recordings:
     interference: FolderSources | None
     rooms: Sequence[SofaRoom]
     backgrounds: tuple[Path, ...]
-
-    def absent(self) -> list[str]:
-        """Classes of which there is no recording, in order."""
-        return sorted(set(CLASSES) - set(self.targets.labels))
 
     def files(self) -> list[Path]:
         """Everything that scenes can be made of, in order of the paths."""

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from s5eval.data_manifests.common.digests import digest_text
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.memory import keep_freed_memory
-from s5eval.data_manifests.labels import NO_SOURCE
+from s5eval.data_manifests.labels import NO_SOURCE, absent_classes
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.data_manifests.sets.mini import RECIPE
 from s5eval.data_manifests.synthesis.recordings import open_recordings
@@ -132,7 +132,7 @@ def _material(name: str) -> dict[str, Any]:
     recordings = open_recordings(Path(name), "train")
     known = recordings.described()
     contents = digest_text(known["contents"].values())  # names of files are none of a card's concern
-    return {**known, "contents": contents, "absent": recordings.absent()}
+    return {**known, "contents": contents, "absent": absent_classes(recordings.targets.labels)}
 
 
 def heard_entry(material: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

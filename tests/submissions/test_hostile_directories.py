@@ -21,11 +21,23 @@ def rules(report: Report) -> set[str]:
     return {entry.rule for entry in report.findings}
 
 
+def end_record(entries: int, size: int, comment: bytes = b"", *, start: int = 0) -> bytes:
+    return b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, entries, entries, size, start, len(comment)) + comment
+
+
+def record64(entries: int, size: int, length: int = 44) -> bytes:
+    return b"PK\6\6" + struct.pack("<QHHLLQQQQ", length, 45, 45, 0, 0, entries, entries, size, 0)
+
+
+def locator64(place: int) -> bytes:
+    return b"PK\6\7" + struct.pack("<LQL", 0, place, 1)
+
+
 def test_overlapping_entries(tmp_path: Path, bare_entry: Bare) -> None:
     one = bare_entry(f"{OUT}/m_0_0_Pour.wav".encode(), b"x" * 400)
     local_size = one.index(b"PK\1\2")
     entry = one[local_size : one.index(b"PK\5\6")]
-    end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 500, 500, 500 * len(entry), local_size, 0)
+    end = end_record(500, 500 * len(entry), start=local_size)
     path = tmp_path / f"{LABEL}.zip"
     path.write_bytes(one[:local_size] + entry * 500 + end)
     found = rules(check_submission(path))
@@ -41,7 +53,7 @@ def test_entries_that_lie_inside_others(tmp_path: Path, bare_entry: Bare) -> Non
     entry = inner[len(local) : inner.index(b"PK\5\6")]
     entries = outer[outer.rindex(b"PK\1\2") : outer.index(b"PK\5\6")]
     entries += b"".join(entry[:42] + struct.pack("<L", start) + entry[46:] for start in starts)
-    end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 3, 3, len(entries), outer.rindex(b"PK\1\2"), 0)
+    end = end_record(3, len(entries), start=outer.rindex(b"PK\1\2"))
     path = tmp_path / f"{LABEL}.zip"
     path.write_bytes(outer[: outer.rindex(b"PK\1\2")] + entries + end)
     found = check_submission(path).findings
@@ -54,16 +66,14 @@ def test_a_hundred_thousand_entries(tmp_path: Path) -> None:
         b"PK\1\2" + bytes(24) + struct.pack("<H", 16) + bytes(16) + f"m_{number:06d}_0_Pour".encode()[:16]
         for number in range(100_000)
     )
-    path.write_bytes(entries + b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 0xFFFF, 0xFFFF, len(entries), 0, 0))
+    path.write_bytes(entries + end_record(0xFFFF, len(entries)))
     start = time.perf_counter()
     report = check_submission(path)
     assert time.perf_counter() - start < 1.0
     assert rules(report) == {"too-many-entries"}
     honest = tmp_path / "zip64.zip"
-    locator = b"PK\6\7" + struct.pack("<LQL", 0, len(entries), 1)
-    record = b"PK\6\6" + struct.pack("<QHHLLQQQQ", 44, 45, 45, 0, 0, 100_000, 100_000, len(entries), 0)
-    end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
-    honest.write_bytes(entries + record + locator + end)
+    record, locator = record64(100_000, len(entries)), locator64(len(entries))
+    honest.write_bytes(entries + record + locator + end_record(0xFFFF, 0xFFFFFFFF, start=0xFFFFFFFF))
     report = check_submission(honest)
     assert "too-many-entries" in rules(report)
     assert "100000 entries" in report.findings[0].message + report.findings[-1].message
@@ -76,18 +86,6 @@ def test_zip64(content: Files, tmp_path: Path, expected: Expected) -> None:
             with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
                 member.write(data)
     assert check_submission(path, expected=expected).findings == ()
-
-
-def end_record(entries: int, size: int, comment: bytes = b"") -> bytes:
-    return b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, entries, entries, size, 0, len(comment)) + comment
-
-
-def record64(entries: int, size: int, length: int = 44) -> bytes:
-    return b"PK\6\6" + struct.pack("<QHHLLQQQQ", length, 45, 45, 0, 0, entries, entries, size, 0)
-
-
-def locator64(place: int) -> bytes:
-    return b"PK\6\7" + struct.pack("<LQL", 0, place, 1)
 
 
 @pytest.mark.parametrize(("entries", "size"), [(10**9, 10**12), (1, 10**12), (10**9, 46)])

@@ -9,21 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from killed import killed_before
 from made_up_run import write_run
 from sealed_files import as_version_1, edit_record
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.record.reading import SCHEMA_VERSION, read_run_record, read_summary
-from s5eval.harness.record.run_folder import RunFolder
 
 Call = Callable[..., Any]
 
 
 pytestmark = pytest.mark.usefixtures("systems_on_path")
-
-
-class KilledError(BaseException):
-    """As a signal would be: nobody handles it."""
 
 
 def run(s5eval: Call, data: Path, out: Path, *options: object) -> Path:
@@ -110,38 +106,26 @@ def test_a_record_that_has_lost_its_digest_is_refused(
 
 
 def test_what_was_adopted_stays_marked_through_every_further_sitting(
-    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+    small_set: Path, tmp_path: Path, s5eval: Call
 ) -> None:
     """The first of them is killed after it has written the lines anew, and before `run.json`."""
     out = run(s5eval, small_set, tmp_path / "a", "--set", "system.raise_on=m_3", "--save-audio")
     as_version_1(out)
     again = ("run", "--system", "plugins:build", "--resume", out)
 
-    def killed(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "write_run", killed)
-        with pytest.raises(KilledError):
-            s5eval(*again)
+    with killed_before("write_run"):
+        s5eval(*again)
     for _ in range(2):
         assert s5eval(*again).code == 4
         checked = s5eval("check", out)
         assert (checked.code, "4 mixtures of it made by an earlier version" in checked.out) == (0, True), checked.out
 
 
-def test_a_rescoring_killed_half_way_says_so_and_is_repeated(
-    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rescoring_killed_half_way_says_so_and_is_repeated(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     source, out = run(s5eval, small_set, tmp_path / "a"), tmp_path / "b"
 
-    def killed(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "rewrite", killed)
-        with pytest.raises(KilledError):
-            s5eval("rescore", source, "--out", out)
+    with killed_before("rewrite"):
+        s5eval("rescore", source, "--out", out)
     assert json.loads((out / "run.json").read_text())["status"] == "running"
     again = f"repeat it: s5eval rescore {source} --out {out}"
     for command in (

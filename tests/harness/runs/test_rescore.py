@@ -6,18 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed import killed_before
 from sealed_files import edit_record
 
-from s5eval.harness.record.run_folder import RunFolder
 from s5eval.metrics.version import METRIC_VERSION
 
 Call = Callable[..., Any]
 
 pytestmark = pytest.mark.usefixtures("systems_on_path")
-
-
-class KilledError(BaseException):
-    """As a signal would be: nobody handles it."""
 
 
 @pytest.fixture
@@ -72,18 +68,11 @@ def test_a_decision_of_forbidden_data_marks_what_is_scored_with_it_alone(
         assert summary(tmp_path / name)["tuned_on_forbidden"] is marked
 
 
-def test_lines_of_before_do_not_pass_for_scored_anew_after_a_kill(
-    part: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lines_of_before_do_not_pass_for_scored_anew_after_a_kill(part: Path, s5eval: Call) -> None:
     edit_record(part / "run.json", metric_version=0)
 
-    def killed(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "rewrite", killed)
-        with pytest.raises(KilledError):
-            s5eval("rescore", part)
+    with killed_before("rewrite"):
+        s5eval("rescore", part)
     resumed = s5eval("run", "--resume", part, "--system", "plugins:build")
     assert (resumed.code, "was scored by metric version None" in resumed.err) == (2, True), resumed.err
     assert s5eval("rescore", part).code == 0
