@@ -54,6 +54,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     """Score a directory or zip of <mixture>_<i>_<Label>.wav files, or a challenge submission, against references.
 
     A mixture without files counts as "no target heard", and how many mixtures are answered stands beside the numbers.
+    Of a run folder its audio/ is scored.
     The exit code is 4 when files could not be used, 3 when not one belongs to a mixture. Several ESTIMATES make a
     ranking; --out (and --resume) then name the folder that holds a run folder for each.
     """
@@ -108,8 +109,20 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
 
 
 def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
-    path = str(estimates.expanduser().resolve())
+    path = str(_wavs(estimates.expanduser().resolve()))
     return {"path": path, "downmix": True} if downmix else {"path": path}
+
+
+def _wavs(estimates: Path) -> Path:
+    """Where the estimates lie: in a run folder beside much that is none."""
+    if not (estimates / "run.json").is_file():
+        return estimates
+    if not (estimates / "audio").is_dir():
+        raise UsageError(
+            f"{estimates} is a run folder without audio/ (made without --save-audio, or rescored); "
+            f"its numbers are in {estimates / 'report.html'} and summary.json"
+        )
+    return estimates / "audio"
 
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:

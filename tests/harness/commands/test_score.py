@@ -1,0 +1,49 @@
+"""`s5eval score` on what users have at hand: the wavs of a run, which lie in its folder beside much that is none."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def saved(small_set: Path, tmp_path: Path, s5eval: Call) -> Path:
+    """A run whose estimates were written."""
+    run = tmp_path / "saved"
+    assert s5eval("run", "--system", "oracle-gain", "--data", small_set, "--out", run, "--save-audio").code == 0
+    return run
+
+
+def capi_sdri(s5eval: Call, *arguments: object) -> float:
+    result: float = s5eval(*arguments, "--json").json["metrics"]["capi_sdri"]["value"]
+    return result
+
+
+def test_of_a_run_folder_the_wavs_are_scored_and_nothing_else_is_a_finding(
+    saved: Path, small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    again = s5eval("score", saved, "--data", small_set, "--out", tmp_path / "again")
+    assert again.code == 0 and "[suffix]" not in again.out and "hidden" not in again.out
+    assert "\nsaved  " in again.out  # it keeps the name of the run
+    of_audio = capi_sdri(s5eval, "score", saved / "audio", "--data", small_set, "--out", tmp_path / "audio")
+    assert capi_sdri(s5eval, "score", saved, "--data", small_set, "--out", tmp_path / "whole") == of_audio
+
+
+def test_a_ranking_takes_run_folders(saved: Path, small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    other = tmp_path / "other"
+    s5eval("run", "--system", "oracle-zeros", "--data", small_set, "--out", other, "--save-audio")
+    ranked = s5eval("score", other, saved, "--data", small_set, "--out", tmp_path / "ranking", "--json").json
+    assert [entry["name"] for entry in ranked["ranking"]] == ["saved", "other"]
+    assert ranked["unusable"] == {}
+
+
+def test_a_run_without_wavs_is_refused_with_what_there_is(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    run = tmp_path / "bare"
+    s5eval("run", "--system", "oracle-gain", "--data", small_set, "--out", run)
+    refused = s5eval("score", run, "--data", small_set, "--out", tmp_path / "again")
+    assert refused.code == 2
+    assert "without audio/" in refused.err and str(run / "report.html") in refused.err
+    assert not (tmp_path / "again").exists()
