@@ -50,6 +50,7 @@ class AblationRow:
         marks: what a reader must not miss (`without tuned thresholds`, `partial: …`, `differences over …`).
         n_failed: mixtures that failed.
         error: why the row failed.
+        weights: of the files that its system reads, which are fewer with fewer stages; None: no run stands, or a bound.
     """
 
     name: str
@@ -63,6 +64,7 @@ class AblationRow:
     marks: tuple[str, ...] = ()
     n_failed: int = 0
     error: str | None = None
+    weights: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The row's JSON object."""
@@ -76,6 +78,7 @@ class AblationRow:
         if self.run is not None:
             content |= {
                 "run": str(self.run),
+                "weights": self.weights,
                 "stage_runs": {"executed": self.executed, "reused": self.reused},
                 "seconds": round(self.seconds, 3),
             }
@@ -117,6 +120,11 @@ class Ablation:
         return [notes[mark] for mark in row.marks]
 
     @property
+    def weights(self) -> tuple[str, ...]:
+        """The weights of all rows, each once."""
+        return tuple(dict.fromkeys(row.weights for row in self.rows if row.weights is not None))
+
+    @property
     def executed(self) -> int:
         """(stage, mixture) pairs executed by this call."""
         return sum(row.executed for row in self.rows)
@@ -127,9 +135,10 @@ class Ablation:
         return sum(row.reused for row in self.rows)
 
     def as_dict(self) -> dict[str, Any]:
-        """The content of `table.json`."""
+        """The content of `table.json`; its `weights` are those of all rows, null where these differ."""
+        weights = self.weights[0] if len(self.weights) == 1 else None
         return {
-            **({} if self.about is None else {key: getattr(self.about, key) for key in _ABOUT}),
+            **({} if self.about is None else {key: getattr(self.about, key) for key in _ABOUT} | {"weights": weights}),
             "baseline": self.baseline,
             "stage_runs": {"executed": self.executed, "reused": self.reused},
             "rows": [row.as_dict() for row in self.rows],

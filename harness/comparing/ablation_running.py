@@ -145,6 +145,7 @@ def _table_row(
         marks,
         0 if summary is None else summary.n_failed,
         outcome.error,
+        None if summary is None else summary.weights,
     )
 
 

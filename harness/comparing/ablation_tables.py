@@ -57,8 +57,10 @@ def caption(ablation: Ablation) -> str:
     about = ablation.about
     if about is None:
         return "no row could be run"
+    kinds = ablation.weights
+    weights = kinds[0] if len(kinds) == 1 else f"of {len(kinds)} kinds, see table.json (fewer stages read fewer files)"
     return (
-        f"{_circumstances(about, ablation, f'weights: {about.weights}')} | "
+        f"{_circumstances(about, ablation, f'weights: {weights}')} | "
         f"stage runs: {ablation.executed} executed, {ablation.reused} reused"
     )
 
@@ -147,7 +149,7 @@ def ablation_csv(ablation: Ablation) -> str:
     metrics = list(ablation.rows[0].metrics)
     part = "" if ablation.about is None else part_mark(ablation.about.n_expected, ablation.about.n_split)
     parts = ("value", "ci_low", "ci_high")
-    header = ["kind", "name", "set", "error", "marks", "executed", "reused", "seconds"]
+    header = ["kind", "name", "set", "weights", "error", "marks", "executed", "reused", "seconds"]
     header += [f"{metric}{'' if part == 'value' else '_' + part}" for metric in metrics for part in parts]
     header += [f"delta_{metric}{'' if part == 'value' else '_' + part}" for metric in metrics for part in parts]
     buffer = io.StringIO()
@@ -156,7 +158,8 @@ def ablation_csv(ablation: Ablation) -> str:
     for kind, rows in (("row", ablation.rows), ("bound", ablation.bounds)):
         for row in rows:
             costs = [row.executed, row.reused, round(row.seconds, 3)] if kind == "row" else ["", "", ""]
-            facts = [kind, row.name, json.dumps(dict(row.assignments)), row.error or "", _marks(part, row), *costs]
+            settings = json.dumps(dict(row.assignments))
+            facts = [kind, row.name, settings, row.weights or "", row.error or "", _marks(part, row), *costs]
             values = [
                 _raw(side, metric, part) for side in (row.metrics, row.delta) for metric in metrics for part in parts
             ]
@@ -164,7 +167,9 @@ def ablation_csv(ablation: Ablation) -> str:
     for entry in published_rows(ablation.about):
         values = ["" if entry.get(metric) is None else entry[metric] for metric in metrics]
         cells = [cell for value in values for cell in (value, "", "")]
-        writer.writerow(["published", entry["name"], "", "", entry["source"], "", "", "", *cells, *[""] * len(cells)])
+        writer.writerow(
+            ["published", entry["name"], "", "", "", entry["source"], "", "", "", *cells, *[""] * len(cells)]
+        )
     return buffer.getvalue()
 
 

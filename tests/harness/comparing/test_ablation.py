@@ -218,6 +218,19 @@ def test_a_folder_with_rows_of_another_grid_is_refused(staged_set: Path, tmp_pat
     assert "choose another --out" in other.err
 
 
+def test_one_digest_stands_for_all_rows_or_for_none(whole: Ablation) -> None:
+    assert whole.weights == ("untrained",) and {row.weights for row in whole.rows} == {"untrained"}
+    first, *others = whole.rows
+    mixed = replace(whole, rows=(replace(first, weights="sha256:aa"), *others))
+    assert mixed.as_dict()["weights"] is None and whole.as_dict()["weights"] == "untrained"
+    assert mixed.as_dict()["rows"][0]["weights"] == "sha256:aa"
+    for shown in (ablation_table(mixed), ablation_markdown(mixed), ablation_latex(mixed)):
+        assert "weights: of 2 kinds" in shown and "untrained" not in shown and "sha256" not in shown
+    lines = list(csv.DictReader(ablation_csv(mixed).splitlines()))
+    assert [line["weights"] for line in lines if line["kind"] == "row"][:2] == ["sha256:aa", "untrained"]
+    assert {line["weights"] for line in lines if line["kind"] == "bound"} == {""}
+
+
 def test_marks_tell_what_a_switch_could_not_do(whole: Ablation) -> None:
     rows = {row.name: row for row in whole.rows}
     assert rows["2 stages"].marks == (RANDOM,)
