@@ -232,7 +232,8 @@ def _places(provenance: Mapping[str, Any]) -> list[str]:
 def _what(provenance: Mapping[str, Any], decision: Decision) -> str:
     """What was tuned, by its provenance."""
     if provenance.get("unlabelled"):
-        return "priors adapted"
+        rounds = provenance.get("unsettled_after")
+        return f"priors adapted (unsettled after {rounds} iterations)" if rounds else "priors adapted"
     if provenance.get("objective") == EXPECTED_SCORE and decision.expected_score is not None:
         return f"expected score at temperature {decision.expected_score.temperature:g} tuned"
     return "thresholds tuned"

@@ -117,6 +117,8 @@ def test_what_was_tuned_on_what_is_told_apart() -> None:
     assert describe_decision(thresholds, Path("t.yaml")) == f"file t.yaml (thresholds tuned on real, on top of {below})"
     priors = replace(score, provenance={"unlabelled": True, "split": "real", BEFORE: first})
     assert describe_decision(priors, Path("p.yaml")) == f"file p.yaml (priors adapted on real, on top of {below})"
+    moving = replace(priors, provenance={**(priors.provenance or {}), "unsettled_after": 500})
+    assert "(priors adapted (unsettled after 500 iterations) on real, " in describe_decision(moving, Path("p.yaml"))
     bare = Decision({"default": 0.3, "Speech": 0.4})
     assert (
         describe_decision(bare, Path("b.yaml"))
