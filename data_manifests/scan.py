@@ -131,7 +131,7 @@ def scene_digests(scenes: Sequence[Scene], *, afresh: bool = False) -> tuple[str
         scenes: of a manifest.
         afresh: read every file; otherwise ones that are as they were by size and times are remembered.
     """
-    digests = content_digests([path for scene in scenes for path in _paths(scene)], afresh=afresh)
+    digests = content_digests([path for scene in scenes for path in scene.files], afresh=afresh)
     return tuple(_digest(_row(scene, digests.__getitem__))[:32] for scene in scenes)
 
 
@@ -154,10 +154,6 @@ def _row(scene: Scene, fact: Callable[[Path], object]) -> list[Any]:
 
 def _digest(rows: list[Any]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def _paths(scene: Scene) -> list[Path]:
-    return [scene.mixture.path, *(reference.path for reference in scene.references or ())]
 
 
 def _size(path: Path) -> object:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from s5eval.data_manifests.common.digests import file_stamp
 from s5eval.data_manifests.common.errors import DataError, S5Error
 from s5eval.data_manifests.manifest import scenes_as_they_stand
 from s5eval.data_manifests.records import Scene
@@ -24,6 +25,9 @@ class Scenes:
 DataKey = tuple[str, ...]
 """A run and its data, see `data_key`."""
 
+Stamps = tuple[tuple[int, ...] | None, ...]
+"""What would tell that a file of a scene is another one by now, see `file_stamp`; empty: there is no scene."""
+
 
 def data_key(run: Snapshot) -> DataKey:
     """What tells the data of a run: its folder may be removed, and be that of a run on others a moment later."""
@@ -41,7 +45,7 @@ class DataFolders:
         self._given = tuple(given)
         self._lock = threading.Lock()
         self._known: dict[DataKey, Scenes] = {}
-        self._differs: dict[tuple[DataKey, str], bool] = {}
+        self._differs: dict[tuple[DataKey, str, Stamps], bool] = {}
 
     def of(self, run: Snapshot) -> Scenes:
         """The scenes of a run, listed once they are there."""
@@ -69,9 +73,15 @@ class DataFolders:
             problems.append(f"{folder} holds none of the run's mixtures")
         return Scenes(None, {}, "; ".join(problems))
 
+    def stamps(self, run: Snapshot, mixture_id: str) -> Stamps:
+        """Of the files of a scene as they are now: they may be changed, or put right, while they are looked at."""
+        scene = self.of(run).by_id.get(mixture_id)
+        stamps = [] if scene is None else [file_stamp(path) for path in scene.files]
+        return tuple(None if stamp is None else tuple(stamp) for stamp in stamps)
+
     def differs(self, run: Snapshot, scene: Scene) -> bool:
         """Whether the files of a scene are known to be others than those that the run was made on."""
-        key = data_key(run), scene.mixture.id
+        key = data_key(run), scene.mixture.id, self.stamps(run, scene.mixture.id)
         if key not in self._differs:
             known = (
                 () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)

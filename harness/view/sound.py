@@ -16,7 +16,7 @@ from s5eval.harness.record.inspection import file_problem
 from s5eval.harness.record.lines import Line, source_file
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.sounds import decode_stereo
-from s5eval.harness.view.audio_files import DataFolders, DataKey, data_key, inside
+from s5eval.harness.view.audio_files import DataFolders, DataKey, Stamps, data_key, inside
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.stored_stages import Stages, stages_of
 
@@ -180,7 +180,7 @@ class SoundBank:
         """Keep none yet."""
         self.data = data
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[DataKey, str], tuple[Line, MixtureAudio]] = OrderedDict()
+        self._kept: OrderedDict[tuple[DataKey, str], tuple[tuple[Line, Stamps], MixtureAudio]] = OrderedDict()
 
     def of(self, run: Snapshot, mixture_id: str) -> MixtureAudio:
         """The sound of a mixture of a run.
@@ -190,10 +190,10 @@ class SoundBank:
         """
         if mixture_id not in run.lines:
             raise UsageError("the run has no such mixture")
-        key, line = (data_key(run), mixture_id), run.lines[mixture_id]
+        key, state = (data_key(run), mixture_id), (run.lines[mixture_id], self.data.stamps(run, mixture_id))
         with self._lock:
-            if key not in self._kept or self._kept[key][0] != line:
-                self._kept[key] = line, MixtureAudio(run, mixture_id, self.data)
+            if key not in self._kept or self._kept[key][0] != state:
+                self._kept[key] = state, MixtureAudio(run, mixture_id, self.data)
             self._kept.move_to_end(key)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)

@@ -95,6 +95,18 @@ def test_audio_of_other_files_than_the_run_was_made_on_is_not_played(copied: Mad
     assert client.get("/audio", params={**asked, "id": "m_1", "of": "mixture"}).status_code == 200
 
 
+def test_files_that_are_changed_and_put_right_while_they_are_looked_at_are_seen(copied: Made, browse: Browse) -> None:
+    wav = copied.data / "soundscape" / "m_2.wav"
+    own = wav.read_bytes()
+    client, asked = browse(copied.runs, data=(copied.data,)), {"run": key(copied.staged), "id": "m_2"}
+    said = []
+    for content in (own, (copied.data / "soundscape" / "m_1.wav").read_bytes(), own):
+        wav.write_bytes(content)
+        played = client.get("/audio", params={**asked, "of": "mixture"}).status_code
+        said.append((played, "are others than" in text_of(client.get("/mixture", params=asked).text)))
+    assert said == [(200, False), (422, True), (200, False)]
+
+
 def test_flags_are_explained_wherever_they_stand(copied: Made, browse: Browse, s5eval: Browse) -> None:
     """In the words of the printed table, which lead to the mixtures that have one."""
     (copied.staged / "all.yaml").write_text("silence_thresholds: {default: 1.0}\n")
