@@ -7,7 +7,7 @@ from pathlib import Path
 from s5eval.harness.record.reading import read_summary
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.listening import NamedSound
-from s5eval.harness.report.page import SCALE_NOTE, environment, packaged_text, policy
+from s5eval.harness.report.page_templates import SCALE_NOTE, environment, packaged_text, policy
 from s5eval.harness.report.rows import MixtureRow
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import headline, shown_name

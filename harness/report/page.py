@@ -6,29 +6,27 @@ further pages, `report_2.html` and so on.
 
 import hashlib
 import re
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary, unverified
 from s5eval.harness.record.run_record import RunRecord
-from s5eval.harness.record.run_summary import MetricValue, Summary
+from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.record.unpacked import refuse_in_place
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder, what_if_lines
 from s5eval.harness.report.footnotes import flag_lines
+from s5eval.harness.report.page_templates import SCALE_NOTE, environment, packaged_text, policy
 from s5eval.harness.report.pictures import small_pictures
 from s5eval.harness.report.rows import MixtureRow, mixture_row
 from s5eval.harness.report.sounds import Sounds, find_sounds
-from s5eval.harness.report.spectrogram import CEILING_DB, FLOOR_DB, LOW_HZ
 from s5eval.harness.report.style import stylesheet
 from s5eval.harness.report.table import (
     BOUND_NOTES,
@@ -37,29 +35,19 @@ from s5eval.harness.report.table import (
     energy_of_run,
     headline,
     how_many,
-    interval_text,
     predicted,
     ranking_of_2025,
     shown_name,
 )
-from s5eval.harness.report.templates import templates_of
-from s5eval.harness.report.text import ABSENT, typeset, typeset_number
+from s5eval.harness.report.text import typeset
 from s5eval.harness.scoring.by_condition import CONDITION_TITLES
-from s5eval.metrics.tolerance import LAST_BITS, settled
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from s5eval.metrics.tolerance import settled
 
 PER_PAGE = 1600
 """Mixtures of one page: with picture and links each takes some 2 kB."""
 
 _PAGES = re.compile(rb"<!-- pages (\d+) -->\n")
 _OURS = re.compile(r"report_\d+\.html")
-
-SCALE_NOTE = (
-    f"{LOW_HZ:.0f} Hz to 16 kHz on a logarithmic axis, {FLOOR_DB:.0f} to {CEILING_DB:.0f} dB of a sine of full scale"
-)
-"""What the colours and the axis of spectrograms are, in words."""
 
 
 def write_page(
@@ -270,37 +258,3 @@ def made(record: RunRecord) -> str:
         f"{found.packages.get('s5eval')}{commit}. Manifest {record.manifest_sha256[:16]}, metric version "
         f"{record.metric_version}. {energy}{' '.join(found.argv)}"
     )
-
-
-def policy(style: str, script: str) -> str:
-    """What a page may do: show what lies beside it, and run this script and no other, whatever its texts hold."""
-    return (
-        f"default-src 'none'; img-src data: 'self' file:; media-src 'self' file:; style-src {_hash(style)}; "
-        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
-    )
-
-
-def environment() -> "Environment":
-    """The templates of this folder: every text is escaped, and `plain` makes one of anything."""
-    templates = templates_of("s5eval.harness.report")
-    templates.filters |= {"metric": _metric, "number": _number, "plain": plain}
-    templates.tests["more_than_nothing"] = lambda value: value > LAST_BITS
-    return templates
-
-
-def packaged_text(name: str) -> str:
-    """A text file of this folder."""
-    return files("s5eval.harness.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """What a page's policy lets by: this script or style and no other."""
-    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return typeset_number(value, digits)
-
-
-def _metric(entry: MetricValue | None) -> str:
-    return ABSENT if entry is None else typeset(interval_text(entry, 2))
