@@ -62,9 +62,15 @@ class Decision:
         return self.threshold if self.by_thresholds else None
 
     @property
+    def one_threshold(self) -> float | None:
+        """The silence threshold of all classes, with those that are not named; None where they differ."""
+        values = {self.threshold(label) for label in CLASSES}
+        return values.pop() if len(values) == 1 else None
+
+    @property
     def by_thresholds(self) -> bool:
         """Whether thresholds decide anything: not where an expected score does, and they are 1."""
-        return self.expected_score is None or set(self.silence_thresholds.values()) != {1.0}
+        return self.expected_score is None or self.one_threshold != 1.0
 
     @property
     def needs_probabilities(self) -> bool:

@@ -161,12 +161,10 @@ def rules_text(decision: Decision) -> str:
     >>> rules_text(Decision(max_sources=1, duplicate_correlation=None, prior_factors={"Speech": 5.0}))
     'threshold 0.5 for every class; at most 1 source; duplicates stay; priors changed'
     """
-    values = set(decision.silence_thresholds.values())
-    expected = decision.expected_score
+    one, expected = decision.one_threshold, decision.expected_score
     said = []
     if decision.by_thresholds:
-        same = len(values) == 1
-        said.append(f"threshold {values.pop():g} for every class" if same else "thresholds of its own for some classes")
+        said.append("thresholds of its own for some classes" if one is None else f"threshold {one:g} for every class")
     if expected is not None:
         said.append(f"expected score at temperature {expected.temperature:g}")
     return "; ".join([", then ".join(said), *_unusual(decision)])

@@ -141,11 +141,11 @@ def decision_text(decision: Decision) -> str:
     default = thresholds.pop("default", 0.5)
     if not decision.by_thresholds:
         said = []
-    elif thresholds:
+    elif decision.one_threshold is None:
         listed = ", ".join(f"{label} {value:g}" for label, value in sorted(thresholds.items()))
         said = [f"class-specific silence thresholds ({listed}; others {default:g})"]
     else:
-        said = [f"silence threshold {default:g} for every class"]
+        said = [f"silence threshold {decision.one_threshold:g} for every class"]
     if decision.prior_factors:
         said.append("class scores adapted to estimated priors")
     if decision.expected_score is not None:

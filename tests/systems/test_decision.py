@@ -8,6 +8,7 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASS_INDEX, CLASSES
 from s5eval.systems.decision import KEEP_ALL, Decision, decide, judge
 from s5eval.systems.decision_reading import load_decision
+from s5eval.systems.expected_score import ExpectedScore
 
 S, C = "Speech", "Cough"
 
@@ -27,6 +28,16 @@ def chosen(labels: list[str], p_silence: list[float], decision: Decision, correl
 def test_a_slot_is_dropped_when_p_silence_exceeds_its_class_threshold() -> None:
     decision = Decision({"default": 0.5, C: 0.8})
     assert chosen([S, S, C, C], [0.5, 0.51, 0.8, 0.81], decision) == [0, 2]
+
+
+def test_one_threshold_is_that_of_all_classes_and_of_those_that_are_not_named() -> None:
+    expected = ExpectedScore(temperature=1.0)
+    assert Decision().one_threshold == 0.5
+    assert Decision({"Speech": 0.3}).one_threshold is None
+    assert Decision({"Speech": 0.5}).one_threshold == 0.5
+    assert Decision(dict.fromkeys(CLASSES, 0.3)).one_threshold == 0.3
+    assert Decision({"Speech": 1.0}, expected_score=expected).by_thresholds
+    assert not Decision(dict.fromkeys(CLASSES, 1.0), expected_score=expected).by_thresholds
 
 
 def test_of_two_equal_waveforms_of_one_class_the_likelier_stays() -> None:

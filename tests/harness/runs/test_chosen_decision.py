@@ -149,6 +149,16 @@ def test_unusual_rules_are_told() -> None:
     assert choose_decision(loose, {}).decided_by == said
 
 
+def test_the_threshold_of_one_class_is_not_told_as_that_of_all() -> None:
+    own = "thresholds of its own for some classes"
+    named = describe_decision(Decision({"Speech": 0.3}), Path("s.yaml"))
+    assert named == f"file s.yaml ({own}, no word of where from)"
+    beside = Decision({"Speech": 1.0}, expected_score=ExpectedScore(1.0))  # 0.5 for the others, which drops some
+    assert choose_decision(beside, {}).decided_by == f"{own}, then expected score at temperature 1"
+    same = Decision(dict.fromkeys(CLASSES, 0.3))
+    assert choose_decision(same, {}).decided_by == "threshold 0.3 for every class"
+
+
 @pytest.mark.parametrize("value", ["best", "1", "null"])
 def test_other_values_are_refused(run: Call, value: str) -> None:
     result, _ = run(f"decision.thresholds={value}")
