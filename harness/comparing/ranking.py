@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from s5eval.data_manifests.chosen_split import FOLDER
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.harness.comparing.published import Published, RankingMetric, published_on, ranking_metric
@@ -16,7 +17,14 @@ from s5eval.harness.record.reading import read_run_record, read_scores, read_sum
 from s5eval.harness.record.run_summary import BoundMetricName
 from s5eval.harness.record.same_data import same_data_of_runs
 from s5eval.harness.record.unpacked import is_unpacked
-from s5eval.harness.report.table import doubts_of, estimate_marks, settings_of, shown_name, shown_path
+from s5eval.harness.report.table import (
+    doubts_of,
+    estimate_marks,
+    named_data,
+    settings_of,
+    shown_name,
+    shown_path,
+)
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
 
@@ -27,7 +35,7 @@ class Ranking:
 
     Attributes:
         out: folder that holds a run folder per submission, or the ranked runs.
-        data: data set and split.
+        data: data set and split, or `folder NAME`.
         n: mixtures of each run.
         n_split: mixtures of the whole split; where there are more than `n`, the ranking is of a part.
         entries: what could be scored.
@@ -114,7 +122,8 @@ def rank(
         except DataError as error:
             unusable[name] = str(error)
     ids = [scene.mixture.id for scene in manifest.scenes]
-    facts = manifest.dataset, manifest.split.name, manifest.n_split
+    folder = first.data.resolve().name if manifest.dataset == FOLDER and first.data is not None else None
+    facts = manifest.dataset, manifest.split.name, folder, manifest.n_split
     return _ranking(out, names, results, facts, ids, unusable)
 
 
@@ -147,9 +156,8 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     about = records[0].about
     said = {name: [*settings_of(result.summary), *doubts_of(result.summary)] for name, result in results.items()}
     doubts = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
-    return _ranking(
-        runs[0].parent, names, results, (about.dataset, about.split, about.n_split), records[0].mixtures, {}, doubts
-    )
+    facts = about.dataset, about.split, about.folder, about.n_split
+    return _ranking(runs[0].parent, names, results, facts, records[0].mixtures, {}, doubts)
 
 
 def submission_name(path: Path) -> str:
@@ -170,16 +178,16 @@ def _ranking(
     out: Path,
     names: Mapping[str, Path],
     results: Mapping[str, RunResult],
-    facts: tuple[str, str, int],
+    facts: tuple[str, str, str | None, int],
     ids: Sequence[str],
     unusable: Mapping[str, str],
     warnings: Sequence[str] = (),
 ) -> Ranking:
-    dataset, split, n_split = facts
+    dataset, split, folder, n_split = facts
     metric = ranking_metric(dataset)
     entries = placed([RankedSubmission(k, names[k], r, _in_order(r.path, ids), metric) for k, r in results.items()])
     published, note = published_on(dataset, split, ids, n_split)
-    data = dataset if dataset == split else f"{dataset}/{split}"
+    data = named_data(dataset, split, folder)
     parts = tuple(conditions(entries))
     return Ranking(
         out, data, len(ids), n_split, tuple(entries), unusable, published, note, metric, parts, tuple(warnings)

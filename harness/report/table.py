@@ -144,9 +144,14 @@ def shown_path(path: str | Path) -> str:
 
 def data_name(about: About) -> str:
     """`mini/test`; where the set is its own split, one word; `folder NAME` for a plain folder."""
-    if about.folder is not None:
-        return f"folder {about.folder}"
-    return about.split if about.dataset == about.split else f"{about.dataset}/{about.split}"
+    return named_data(about.dataset, about.split, about.folder)
+
+
+def named_data(dataset: str, split: str, folder: str | None) -> str:
+    """What `data_name` calls the data, where there is no run yet; `folder`: the name of a plain folder, else None."""
+    if folder is not None:
+        return f"folder {folder}"
+    return split if dataset == split else f"{dataset}/{split}"
 
 
 def marks_of(facts: Facts) -> list[str]:

@@ -61,6 +61,9 @@ def test_ranking(s5eval: Call, data: Path, archives: list[Path], tmp_path: Path)
     assert single.code == 0
     assert single.json["metrics"]["capi_sdri"] == rows[1]["metrics"]["capi_sdri"]
     assert (found.json["published"], found.json["unusable"]) == ([], {})
+    assert found.json["data"] == "folder set"
+    runs = [tmp_path / "all" / row["name"] for row in rows[:2]]
+    assert s5eval("rank", *runs).out.startswith("data: folder set | 9 mixtures | 2 submissions")
 
 
 def test_the_table(s5eval: Call, data: Path, archives: list[Path], tmp_path: Path) -> None:
