@@ -85,6 +85,20 @@ def test_the_table(s5eval: Call, data: Path, archives: list[Path], tmp_path: Pat
     assert len(json.loads((tmp_path / "o" / "Better_B_task4_1" / "run.json").read_text())["mixtures"]) == 9
 
 
+def test_the_page_says_what_was_changed_of_a_submission_that_lacks_a_mixture(
+    s5eval: Call, data: Path, tmp_path: Path
+) -> None:
+    for name in ("Two_A_task4_1", "Two_B_task4_1"):  # m_0 is left out, the others have two channels
+        (tmp_path / name).mkdir()
+        for file in sorted((data / "oracle_target").iterdir())[1:]:
+            samples = soundfile.read(file)[0]
+            soundfile.write(tmp_path / name / file.name, np.stack([samples, samples], axis=1), 32000, subtype="PCM_16")
+    paths = [tmp_path / "Two_A_task4_1", tmp_path / "Two_B_task4_1"]
+    assert s5eval("score", *paths, "--data", data, "--downmix", "--out", tmp_path / "o").code == 0
+    page = (tmp_path / "o" / "ranking.html").read_text()
+    assert page.count("estimates of several channels averaged") == 2
+
+
 def test_the_data_set_may_be_named(s5eval: Call, data: Path, archives: list[Path], tmp_path: Path) -> None:
     """Only its name tells the sets of one root apart."""
     test = tmp_path / "root" / "dev_set" / "test"
