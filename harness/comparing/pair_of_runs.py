@@ -21,6 +21,7 @@ from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference, paired_dif
 from s5eval.metrics.tolerance import equal, settled
 
 GATE_METRIC = "capi_sdri"
+_NAMED = 5  # mixtures in the words of the gate
 
 Path_ = tuple[str, ...]
 
@@ -178,7 +179,8 @@ def check_not_worse(comparison: PairOfRuns) -> None:
     lost = comparison.left_out.get("second", ())
     if lost:
         without = f"{counted(len(lost), 'mixture')} without a score in {comparison.second.path}"
-        raise GateError(f"gate not met: {without}: {', '.join(lost[:5])}")
+        more = f", … and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        raise GateError(f"gate not met: {without}: {', '.join(lost[:_NAMED])}{more}")
     difference = comparison.differences["metrics", GATE_METRIC]
     if difference.first is not None and difference.second is None:
         raise GateError(f"gate not met: CAPI-SDRi of {comparison.second.path} is undefined")

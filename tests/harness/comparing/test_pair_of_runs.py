@@ -162,6 +162,9 @@ def test_different_data_or_metric_versions_are_refused_unless_told(
     assert allowed.code == 0
     assert "warning: B has 5 of the 12 mixtures of A (folder staged_set)" in allowed.out
     assert "5 mixtures compared" in allowed.out
+    gate = s5eval("compare", runs[0], part, "--allow-different", "--fail-if-worse")
+    assert "gate not met: 7 mixtures without a score in " in gate.err
+    assert gate.err.rstrip().endswith("m_09, … and 2 more")
     edit(runs[1], metric_version=0)
     refused = s5eval("compare", *runs)
     assert refused.code == 2
