@@ -28,12 +28,20 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class _Path(click.Path):
-    """A path; an empty word (an unset shell variable, most likely) is none, and would mean the working folder."""
+    """A path; an empty word (an unset shell variable, most likely) is none, and would mean the working folder.
+
+    `~` is the home folder. Shells leave it as it is in `--out=~/runs/a` and between quotes, and what is made of it then
+    is a folder of that name in the working folder.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("an empty path (is a shell variable unset?)", param, ctx)
-        return super().convert(value, param, ctx)
+        path = super().convert(value, param, ctx)
+        try:
+            return path.expanduser() if isinstance(path, Path) else path
+        except RuntimeError:  # `~name` of nobody, which a shell leaves as well
+            return path
 
 
 PathType = _Path(path_type=Path)
