@@ -76,7 +76,9 @@ def scan(
     for id_, path in mixtures.items():
         sources = matched.get(id_, ())
         references = tuple(Reference(source.name.label, reference_folder / source.file) for source in sources)
-        scenes.append(Scene(Mixture(id_, path), references, sources_problem(sources)))
+        problem = sources_problem(sources)
+        told = None if problem is None else f"{reference_folder}/{problem}"  # else taken for one of the estimates
+        scenes.append(Scene(Mixture(id_, path), references, told))
     return tuple(scenes), tuple(findings)
 
 

@@ -36,6 +36,14 @@ def test_filters_keep_order_and_refuse_unknown_ids(small_set: Path) -> None:
         open_manifest(small_set, limit=0)
 
 
+def test_a_reference_that_cannot_be_used_is_named_with_its_folder(small_set: Path) -> None:
+    """Beside estimates of the same names it would be taken for one of them."""
+    folder = small_set / "oracle_target"
+    (folder / "m_1_0_Speech.wav").rename(folder / "m_1_0_Dog.wav")
+    problem = open_manifest(small_set, only=["m_1"]).scenes[0].problem
+    assert problem is not None and problem.startswith(f"{folder / 'm_1_0_Dog.wav'}: unknown label 'Dog'")
+
+
 def test_orphans_and_odd_suffixes_among_references_are_listed(small_set: Path) -> None:
     folder = small_set / "oracle_target"
     (folder / "m_1_0_Speech.wav").rename(folder / "m_1_0_Speech.WAV")
