@@ -113,7 +113,11 @@ def _list_archive(path: Path) -> tuple[list[str], dict[str, str], list[Finding]]
         with zipfile.ZipFile(path) as archive:
             entries = sorted(archive.infolist(), key=lambda info: info.filename)
     except ZIP_ERRORS as error:
-        raise DataError(f"{path}: not a readable zip archive: {error}") from error
+        if path.suffix in AUDIO_SUFFIXES:
+            message = "one file of audio, expected a folder or zip of such files; name the folder that holds it"
+            raise DataError(f"{path}: {message}") from error
+        message = f"not a readable zip archive: {error}; expected a folder, or a zip, of {SOURCE_NAMES}"
+        raise DataError(f"{path}: {message}") from error
     for info in entries:
         file = info.filename.replace("\\", "/")
         if file.endswith("/"):

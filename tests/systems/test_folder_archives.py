@@ -14,6 +14,7 @@ import pytest
 from s5eval.data_manifests.common.errors import AudioError, DataError, S5Error
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.records import Mixture
+from s5eval.systems.estimates import list_estimates
 from s5eval.systems.folder import FileMarks, FolderSystem
 
 Call = Callable[..., Any]
@@ -68,6 +69,16 @@ def test_a_submission_without_outputs(mixtures: list[Mixture], files: dict[str, 
     system = FolderSystem(pack(tmp_path / f"{LABEL}.zip", empty))
     assert len(set(answers(system, mixtures))) == 1
     assert (system.inspect(ids, ids), system.marks()) == ([], FileMarks(answered=5, listed=True, downmix=False))
+
+
+def test_a_file_that_is_no_archive_is_told_what_was_expected(tmp_path: Path) -> None:
+    """A wav of the folder, as `MY_WAVS/*.wav` gives, and another kind of archive."""
+    (tmp_path / "m_0_0_Speech.wav").write_bytes(b"RIFF")
+    with pytest.raises(DataError, match=r"m_0_0_Speech\.wav: one file of audio, .* name the folder that holds it"):
+        list_estimates(tmp_path / "m_0_0_Speech.wav")
+    (tmp_path / "A.tar.gz").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"not a readable zip archive: .*; expected a folder, or a zip, of <"):
+        list_estimates(tmp_path / "A.tar.gz")
 
 
 def test_many_threads_and_pickling(mixtures: list[Mixture], files: dict[str, bytes], tmp_path: Path) -> None:
