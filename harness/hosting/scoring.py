@@ -13,6 +13,7 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.run import RunResult, start_run
 
 _WITH_INTERVAL = ("capi_sdri", "ca_sdri", "mixture_accuracy", "source_accuracy")
+_NAMED = 10  # mixtures whose reasons are told
 
 
 def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
@@ -31,7 +32,8 @@ def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
     result = start_run(config, out)
     summary = result.summary
     if summary.n_failed:
-        listed = "; ".join(f"{id_}: {error}" for id_, error in list(summary.failures.items())[:10])
+        listed = "; ".join(f"{id_}: {error}" for id_, error in list(summary.failures.items())[:_NAMED])
+        listed += f"; … and {summary.n_failed - _NAMED} more" if summary.n_failed > _NAMED else ""
         raise DataError(f"{summary.n_failed} of {summary.n_expected} mixtures cannot be scored: {listed}")
     if summary.metrics["capi_sdri"].value is None:
         raise DataError(f"CAPI-SDRi is undefined: {summary.undefined_reason}")

@@ -13,7 +13,7 @@ import pytest
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.hosting.codabench import score_codabench
 from s5eval.harness.hosting.evalai import evaluate
-from s5eval.harness.hosting.scoring import handed_in
+from s5eval.harness.hosting.scoring import handed_in, score_archive
 
 Call = Callable[..., Any]
 ROOT = Path(__file__).parents[3]
@@ -80,6 +80,15 @@ def test_data_that_are_one_of_several_are_not_guessed(
         shutil.copytree(small_set, tmp_path / "both" / phase)
     with pytest.raises(DataError, match="both: 2 folders that hold soundscape/, expected one: dev, eval"):
         evaluate(str(tmp_path / "both"), str(app / "res"), "test")
+
+
+def test_of_many_bad_files_it_is_said_how_many_are_not_told(tmp_path: Path, make_set: Call) -> None:
+    data = make_set(tmp_path / "set", {f"m_{k:02d}": ["Speech"] for k in range(12)}, seconds=0.1)
+    (tmp_path / "sent").mkdir()
+    for k in range(12):
+        (tmp_path / "sent" / f"m_{k:02d}_0_Speech.wav").write_bytes(b"RIFF")
+    with pytest.raises(DataError, match=r"12 of 12 mixtures cannot be scored: m_00: .*; m_09: .*; … and 2 more$"):
+        score_archive(tmp_path / "sent", data, tmp_path / "run")
 
 
 def test_a_bad_file_costs_the_score_and_says_why(app: Path, s5eval: Call) -> None:
