@@ -46,6 +46,8 @@ from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.registry import load_factory
 from s5eval.systems.stage_store import DiskStore
 
+_LISTED = 20  # findings that refuse a strict run, in words
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -146,7 +148,8 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
     expected = [scene.mixture.id for scene in manifest.scenes]
     findings = (*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected))
     if config.strict and findings:
-        listed = "\n".join(f"  {finding}" for finding in findings[:20])
+        listed = "\n".join(f"  {finding}" for finding in findings[:_LISTED])
+        listed += f"\n  … and {len(findings) - _LISTED} more" if len(findings) > _LISTED else ""
         raise DataError(f"`strict`: {counted(len(findings), 'finding')} about the files\n{listed}")
     fingerprint = read_fingerprint(config.system, system)
     trained_here = _trained_here(config, stated_recordings(config.system, system), expected)

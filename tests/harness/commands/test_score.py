@@ -47,3 +47,15 @@ def test_a_run_without_wavs_is_refused_with_what_there_is(small_set: Path, tmp_p
     assert refused.code == 2
     assert "without audio/" in refused.err and str(run / "report.html") in refused.err
     assert not (tmp_path / "again").exists()
+
+
+def test_a_strict_run_says_how_many_findings_it_does_not_list(s5eval: Call, small_set: Path, tmp_path: Path) -> None:
+    wavs = tmp_path / "wavs"
+    wavs.mkdir()
+    wav = (small_set / "oracle_target" / "m_1_0_Speech.wav").read_bytes()
+    for name in ("m_1", "m_2", "m_3", "m_4", "m_10", *(f"other_{k}" for k in range(23))):
+        (wavs / f"{name}_0_Speech.wav").write_bytes(wav)
+    refused = s5eval("score", wavs, "--data", small_set, "--strict", "--out", tmp_path / "o")
+    assert refused.code == 3
+    assert "--strict: 23 findings about the files" in refused.err
+    assert refused.err.rstrip().endswith("[orphan]\n  … and 3 more")
