@@ -153,12 +153,21 @@ def test_a_batch_that_kills_is_split_and_blames_the_one() -> None:
 
 
 @pytest.mark.parametrize("places", [1, 3])
-def test_workers_that_die_before_their_first_result_end_the_run_with_their_last_words(places: int) -> None:
+@pytest.mark.parametrize("size", [1, 3])
+def test_workers_that_die_before_their_first_result_end_the_run_with_their_last_words(places: int, size: int) -> None:
     crew = FakeCrew(places, death=1.0)
     with pytest.raises(WorkersError, match=r"before their first result.*worker \d: signal 9"):
-        list(dispatch(Queue(tasks_of(9), places=places), crew))
+        list(dispatch(Queue(tasks_of(9, size), places=places), crew))
     assert crew.deaths == DEATHS * places
     assert crew.closed
+
+
+def test_mixtures_that_kill_one_after_another_do_not_end_a_run_that_has_a_result() -> None:
+    poison = frozenset(f"m_{k}" for k in range(1, 6))
+    crew = FakeCrew(1, poison=poison)
+    answers = list(dispatch(Queue(tasks_of(7), places=1), crew))
+    assert {id_ for answer in answers if answer.given_up for id_ in answer.task} == poison
+    assert answered(answers).total() == 7
 
 
 def test_a_suspect_of_an_earlier_process_runs_last_and_alone() -> None:
@@ -169,6 +178,35 @@ def test_a_suspect_of_an_earlier_process_runs_last_and_alone() -> None:
     assert queue.give(0) is None
     queue.finished(0)
     assert (queue.give(0), queue.give(0), queue.front(0)) == (("s",), None, ("s",))
+
+
+def test_what_waited_behind_a_task_that_killed_is_tried_after_the_others_and_alone() -> None:
+    """Its answer may have died on the way: were it the one that kills, a third would be suspected with it."""
+    queue = Queue(tasks_of(4), places=1)
+    queue.ready(0)
+    assert (queue.give(0), queue.give(0)) == (("m_0",), ("m_1",))
+    queue.lost(0)
+    queue.ready(0)
+    assert (queue.give(0), queue.give(0)) == (("m_2",), ("m_3",))
+    for task in (("m_2",), ("m_3",)):
+        assert (queue.finished(0), queue.open) == (task, True)
+    for task in (("m_0",), ("m_1",)):
+        assert (queue.give(0), queue.give(0), queue.finished(0)) == (task, None, task)
+    assert not queue.open
+
+
+def test_a_suspect_stays_one_when_its_node_is_lost_and_nothing_is_put_behind_it() -> None:
+    queue = Queue([("a",), ("b",)], places=2, suspects=[("s",)])
+    queue.ready(0)
+    assert (queue.give(0), queue.give(0), queue.finished(0)) == (("a",), ("b",), ("a",))
+    queue.ready(1)
+    assert queue.give(1) == ("s",)
+    queue.lost(0, blame=False)  # which hands out `b` again
+    assert (queue.give(1), queue.front(1)) == (None, ("s",))
+    queue.lost(1, blame=False)
+    queue.ready(0)
+    assert (queue.give(0), queue.give(0), queue.finished(0)) == (("b",), None, ("b",))
+    assert (queue.give(0), queue.give(0), queue.finished(0)) == (("s",), None, ("s",))
 
 
 def test_the_last_tasks_wait_behind_nobody() -> None:
@@ -199,6 +237,39 @@ def test_a_mixture_that_takes_for_ever_costs_itself_and_its_worker(size: int, mo
     assert answered(answers).total() == 6
     assert [answer.task for answer in answers if answer.given_up] == [("m_1",)]
     assert any("more than 3 s (mixture_timeout)" in str(answer.given_up) for answer in answers)
+
+
+class Killed(FakeCrew):
+    """Answers every two seconds; its first worker ends `after` seconds into `m_2`."""
+
+    def __init__(self, after: float, *, blame: bool) -> None:
+        super().__init__(1)
+        self.now, self.after, self.blame = 0.0, after, blame
+
+    def wait(self, seconds: float) -> Sequence[Event]:
+        worker = self.workers[0]
+        if worker.ready and worker.held[0] == ("m_2",) and not self.deaths:
+            self.now, self.deaths = self.now + self.after, 1
+            return [self._end(0, blame=self.blame)]
+        self.now += 2.0
+        return super().wait(seconds)
+
+
+@pytest.mark.parametrize(
+    ("after", "blame"),
+    [(1.0, True), (4.0, True), (100.0, False)],
+    ids=["soon", "before its last moment", "with its node"],
+)
+def test_a_worker_that_something_else_has_ended_costs_no_mixture(
+    after: float, blame: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each mixture has the whole limit for itself, however long its worker has been at others before."""
+    crew = Killed(after, blame=blame)
+    monkeypatch.setattr("s5eval.harness.dispatch.driver.time.monotonic", lambda: crew.now)
+    answers = list(dispatch(Queue(tasks_of(6), places=1), crew, limit=3.0))
+    assert crew.deaths == 1
+    assert [answer.task for answer in answers if answer.given_up] == []
+    assert answered(answers) == Counter(f"m_{k}" for k in range(6))
 
 
 def test_a_worker_that_is_refused_ends_the_run_by_name() -> None:
