@@ -43,6 +43,11 @@ class _Place:
     barren: int = 0
     closed: bool = False
 
+    def vacate(self) -> None:
+        """Forget a worker: what it has proven says nothing of the next one, which may end before it is ready."""
+        self.held.clear()
+        self.ready = self.proven = False
+
 
 class Queue:
     """Every task is answered once: with a result, or by being given up.
@@ -88,8 +93,7 @@ class Queue:
 
     def ready(self, place: int) -> None:
         """A worker has taken its place, and can be given tasks."""
-        taken = self._places[place]
-        taken.ready, taken.proven = True, False
+        self._places[place].ready = True
 
     def give(self, place: int, likes: Callable[[Task], bool] | None = None) -> Task | None:
         """The next task for a worker; None: it has enough, or nothing is left to hand out.
@@ -162,8 +166,7 @@ class Queue:
             taken.barren = 0
         elif front is None or (first and not self._any_result):
             taken.barren += 1
-        taken.held.clear()
-        taken.ready = False
+        taken.vacate()
         taken.closed = taken.barren >= DEATHS
         return Consequence(given_up, replace=not taken.closed)
 
@@ -179,5 +182,4 @@ class Queue:
         taken = self._places[place]
         for task in reversed(taken.held):
             (self._suspects if task in self._alone else self._fresh).appendleft(task)
-        taken.held.clear()
-        taken.ready = False
+        taken.vacate()

@@ -153,13 +153,31 @@ def test_a_batch_that_kills_is_split_and_blames_the_one() -> None:
 
 
 @pytest.mark.parametrize("places", [1, 3])
-@pytest.mark.parametrize("size", [1, 3])
-def test_workers_that_die_before_their_first_result_end_the_run_with_their_last_words(places: int, size: int) -> None:
+def test_workers_that_die_before_their_first_result_end_the_run_with_their_last_words(places: int) -> None:
     crew = FakeCrew(places, death=1.0)
     with pytest.raises(WorkersError, match=r"before their first result.*worker \d: signal 9"):
-        list(dispatch(Queue(tasks_of(9, size), places=places), crew))
+        list(dispatch(Queue(tasks_of(9), places=places), crew))
     assert crew.deaths == DEATHS * places
     assert crew.closed
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_workers_that_all_die_at_their_first_task_end_the_run_as_soon(size: int) -> None:
+    crew = FakeCrew(1, poison=frozenset(f"m_{k}" for k in range(9)))
+    with pytest.raises(WorkersError, match="before their first result"):
+        list(dispatch(Queue(tasks_of(9, size), places=1), crew))
+    assert crew.deaths == DEATHS
+
+
+@pytest.mark.parametrize("node", [False, True])
+def test_a_place_that_has_worked_is_closed_when_nobody_can_begin_there_any_more(node: bool) -> None:
+    """As when a GPU falls off the bus in the middle of a run: new workers die before they are ready, for ever."""
+    queue = Queue(tasks_of(3), places=1)
+    queue.ready(0)
+    assert (queue.give(0), queue.finished(0)) == (("m_0",), ("m_0",))
+    assert queue.lost(0, blame=not node).replace, "it has worked"
+    assert [queue.lost(0).replace for _ in range(DEATHS)] == [True, True, False]
+    assert queue.stuck
 
 
 def test_mixtures_that_kill_one_after_another_do_not_end_a_run_that_has_a_result() -> None:
