@@ -62,6 +62,21 @@ def make_folder(folder: Path) -> None:
         raise DataError(f"{folder}: cannot be created: {error.strerror or error}") from error
 
 
+def make_lasting_folder(folder: Path) -> None:
+    """Create a folder and those above it that are missing, and hand their names over to the disk.
+
+    What is synced below a folder whose own name is not on the disk may be gone after a power loss. One that is there is
+    fine, and left to whoever made it.
+
+    Raises:
+        OSError: a file is in the way, or the disk does not allow it.
+    """
+    missing = [made for made in (folder, *folder.parents) if not made.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync_folder(made.parent)
+
+
 @contextmanager
 def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
     """A temporary path beside `target` that takes its place when the block ends without an error.
@@ -192,9 +207,11 @@ def atomic_folder(out: Path) -> Iterator[Path]:
     draft = out.absolute().with_name(f".{out.name[:100]}.{_token()}")
     try:
         _remove_abandoned_drafts(out)
-        draft.mkdir(parents=True)
+        make_lasting_folder(draft.parent)
+        draft.mkdir()
         yield draft
-        sync_files(path for path in draft.rglob("*") if path.is_file())
+        found = list(draft.rglob("*"))
+        sync_files((path for path in found if path.is_file()), folders=(draft, *filter(Path.is_dir, found)))
         draft.rename(out)
         sync_folder(out.absolute().parent)
     finally:
@@ -209,22 +226,26 @@ def _remove_abandoned_drafts(out: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def sync_files(paths: Iterable[Path]) -> None:
+def sync_files(paths: Iterable[Path], *, folders: Iterable[Path] = ()) -> None:
     """Hand files and the folders that hold them over to the disk; ones that are gone by now are passed over.
+
+    Args:
+        paths: the files.
+        folders: others that are handed over as well, such as those that hold folders alone.
 
     Raises:
         WriteError: the disk could not take one.
     """
-    folders = set()
+    holding = set(folders)
     for path in paths:
-        folders.add(path.parent)
+        holding.add(path.parent)
         try:
             _sync(path)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise WriteError(path, error) from error
-    for folder in folders:
+    for folder in holding:
         try:
             sync_folder(folder)
         except OSError as error:

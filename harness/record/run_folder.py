@@ -26,7 +26,14 @@ from types import TracebackType
 from typing import IO, Self
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
-from s5eval.data_manifests.common.files import sweep, sync_files, sync_folder, write_all, write_atomically
+from s5eval.data_manifests.common.files import (
+    make_lasting_folder,
+    sweep,
+    sync_files,
+    sync_folder,
+    write_all,
+    write_atomically,
+)
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.harness.errors import RunFolderError
@@ -255,7 +262,7 @@ def _prepared(path: Path, *, made: bool = False) -> RunFolder:
     folder = RunFolder(path)
     folder._made = made
     try:
-        (path / "pairs").mkdir(parents=True, exist_ok=True)
+        make_lasting_folder(path / "pairs")
         folder.lock()
         sync_folder(path.parent)
         for left in (path, path / "pairs", folder.audio):
