@@ -214,7 +214,7 @@ def test_files_of_a_line_that_lie_elsewhere_are_refused(received: Path, tmp_path
     assert (checked.code, "../theirs.npz: is no file of a run, but its line lists it" in checked.out) == (3, True)
 
 
-@pytest.mark.parametrize("name", ["log.txt", "mixtures.jsonl", "pairs", "audio"])
+@pytest.mark.parametrize("name", ["log.txt", "mixtures.jsonl", "pairs", "audio", ".lock", ".started"])
 def test_a_received_run_does_not_write_through_links(received: Path, tmp_path: Path, s5eval: Call, name: str) -> None:
     mine = tmp_path / "mine"
     if name in ("pairs", "audio"):
