@@ -1,5 +1,7 @@
 """The digest of a set covers its content, and costs one reading per change."""
 
+import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 import soundfile
 
 from s5eval.data_manifests.common import digests
-from s5eval.data_manifests.common.digests import UNREADABLE, content_digests
+from s5eval.data_manifests.common.digests import UNREADABLE, content_digests, remembered_digest
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.verify import verify
 
@@ -91,3 +93,42 @@ def test_a_damaged_memory_is_no_memory(small_set: Path, damage: str) -> None:
 
 def test_a_file_that_cannot_be_read_has_a_digest_of_its_own(tmp_path: Path) -> None:
     assert content_digests([tmp_path / "none"]) == {tmp_path / "none": UNREADABLE}
+
+
+def test_a_memory_that_has_lost_its_own_digest_is_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"a")
+    right = content_digests([path])
+    (store,) = [
+        file for file in (digests.cache_folder() / "digests").glob("*.json") if str(tmp_path) in file.read_text()
+    ]
+    content = json.loads(store.read_text())
+    assert content.pop("sha256")
+    content["files"]["a.wav"][1] = "0" * 64
+    store.write_text(json.dumps(content))
+    assert (remembered_digest(path), content_digests([path])) == (None, right)
+
+
+def test_a_file_that_could_not_be_read_once_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither size nor times tell that a network or a disk is there again."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"a")
+
+    def broken(path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(digests, "file_sha256", broken)
+        assert content_digests([path]) == {path: UNREADABLE}
+    assert content_digests([path]) == {path: digests.file_sha256(path)}
+
+
+def test_nothing_is_remembered_of_a_file_that_is_another_one_by_now(tmp_path: Path) -> None:
+    """It was changed by whoever works on the data, and not by the disk."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"a")
+    before = content_digests([path])[path]
+    assert remembered_digest(path) == before
+    path.write_bytes(b"other")
+    assert remembered_digest(path) is None
+    assert content_digests([path])[path] != before
