@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from s5eval.data_manifests.common.files import atomic_path
 from s5eval.systems.interface import Candidates
 from s5eval.systems.stage_store import DiskStore
 
@@ -80,3 +81,41 @@ def test_what_was_read_last_is_pruned_last(tmp_path: Path) -> None:
     assert store.prune(keep_bytes=size) == (1, size)
     assert store.get(KEY) is not None
     assert store.get({**KEY, "mixture": "n"}) is None
+
+
+def test_an_entry_under_the_name_of_another_key_is_none(tmp_path: Path) -> None:
+    """As a copy or a faulty disk may put it there: whole, and of another mixture."""
+    store = DiskStore(tmp_path)
+    store.put(KEY, candidates())
+    (mine,) = store.entries()
+    store.put({**KEY, "mixture": "n"}, replace(candidates(), p_silence=np.array([0.5, 0.5])))
+    (other,) = [entry for entry in store.entries() if entry.path != mine.path]
+    mine.path.write_bytes(other.path.read_bytes())
+    assert store.get(KEY) is None
+    assert store.get({**KEY, "mixture": "n"}) is not None
+
+
+def test_an_entry_runs_no_code(tmp_path: Path) -> None:
+    class Exploit:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "was-run"),)
+
+    store = DiskStore(tmp_path / "store")
+    store.put(KEY, candidates())
+    (entry,) = store.entries()
+    with np.load(entry.path) as stored:
+        arrays = dict(stored)
+    np.savez(entry.path, **{**arrays, "labels": np.array([Exploit(), Exploit()], dtype=object)})
+    assert store.get(KEY) is None
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_what_is_being_written_is_no_entry_and_is_not_pruned(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.put(KEY, candidates())
+    (entry,) = store.entries()
+    with atomic_path(entry.path.with_name("other.npz")) as temporary:
+        temporary.write_bytes(b"half")
+        assert [found.path for found in store.entries()] == [entry.path]
+        assert store.prune(keep_bytes=0) == (1, entry.size)
+        assert temporary.exists()
