@@ -52,6 +52,9 @@ def test_sittings_add_up_and_those_without_a_record_are_counted() -> None:
     assert total == Energy(
         kwh=1.5, ram_kwh=1.5, rapl_kwh=4.0, seconds=20.0, method="a | b", hardware="cpu", unmeasured_sittings=2
     )
+    parts = Energy(kwh=7.0, cpu_kwh=4.0, gpu_kwh=2.0, ram_kwh=1.0, seconds=1.0, method="a", hardware="cpu")
+    both = total_energy([parts, replace(parts, cpu_kwh=0.5, gpu_kwh=8.0)])
+    assert both is not None and (both.cpu_kwh, both.gpu_kwh, both.ram_kwh) == (4.5, 10.0, 2.0)
     assert total_energy([one, replace(one, rapl_kwh=None)]).rapl_kwh is None, "no meter, no sum of meters"
     assert read_energy(asdict(total)) == total and read_energy(None) is None
     assert total_energy([None, None]) is None
