@@ -290,6 +290,35 @@ def test_a_worker_that_something_else_has_ended_costs_no_mixture(
     assert answered(answers) == Counter(f"m_{k}" for k in range(6))
 
 
+def test_what_a_task_is_about_is_sent_to_workers_that_do_not_see_it_and_to_no_others() -> None:
+    class Blind(FakeCrew):
+        """Does not see the data until its worker has died at `m_1` for the first time."""
+
+        def send(self, place: int, task: Task, sent: Any) -> None:
+            super().send(place, task, sent)
+            told.append((task, sent))
+
+        def wait(self, seconds: float) -> Sequence[Event]:
+            if (front := self.workers[0].held) and front[0] == ("m_1",) and not self.deaths:
+                self.deaths = 1
+                return [self._end(0, blame=True)]
+            return [
+                Ready(event.place, {"send": not self.deaths}) if isinstance(event, Ready) else event
+                for event in super().wait(seconds)
+            ]
+
+    told: list[tuple[Task, Any]] = []
+    list(dispatch(Queue(tasks_of(5), places=1), Blind(1), pack=lambda task: f"files of {task[0]}"))
+    sent = {task[0]: what for task, what in told[:3]}
+    assert sent == {f"m_{k}": f"files of m_{k}" for k in range(3)}
+    assert {what for _, what in told[3:]} == {None} and {task[0] for task, _ in told[3:]} == {
+        "m_1",
+        "m_2",
+        "m_3",
+        "m_4",
+    }
+
+
 def test_a_worker_that_is_refused_ends_the_run_by_name() -> None:
     def admit(name: str, facts: Mapping[str, Any]) -> None:
         raise DataError(f"{name} has other data")
