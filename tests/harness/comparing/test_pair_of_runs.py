@@ -13,7 +13,7 @@ from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare_runs
 from s5eval.harness.comparing.pair_words import TITLES
 from s5eval.harness.record.run_summary import AnyMetricName
 from s5eval.harness.record.tables import MixtureScore, Outcome, SecondaryName
-from s5eval.harness.scoring.columns import METRICS, SECONDARY, Column, all_columns
+from s5eval.harness.scoring.columns import METRICS, SECONDARY, Column, Metric, all_columns
 from s5eval.harness.scoring.decomposition import TERMS
 from s5eval.harness.scoring.paired import paired_differences, sign_test
 from s5eval.harness.view import comparison_page
@@ -216,6 +216,21 @@ def test_undefined_mixtures_count_on_the_side_that_defines_them() -> None:
     assert (difference.better, difference.worse, difference.ties, difference.n) == (0, 0, 1, 2)
 
 
+def test_a_difference_and_its_interval_are_in_the_unit_of_the_metric() -> None:
+    """Percent, of which the shares of a twin are a hundredth; a bound beside a system has columns of its own."""
+    rng = np.random.default_rng(5)
+    a, b = (scores(np.where(rng.random(40) < share, 4.0, -4.0)) for share in (0.3, 0.6))
+    named = {column.metric.name: column for column in COLUMNS}
+    found = paired_differences(a, b, [named["mixture_accuracy"]])[0]
+    shares = [np.array([[float(score.exact)] for score in side]) for side in (a, b)]
+    twin = paired_bootstrap(*((share, np.ones((40, 1))) for share in shares))
+    assert found.delta == pytest.approx(100 * (shares[1].mean() - shares[0].mean()))
+    assert (found.ci_low, found.ci_high) == (pytest.approx(100 * twin.low[0]), pytest.approx(100 * twin.high[0]))
+    bound = Column(("bounds", "capi_sdri"), Metric("capi_sdri", lambda score: (7.0, 1.0)), lambda score: True)
+    beside = paired_differences(a, b, [named["capi_sdri"]], [bound])[0]
+    assert (beside.second, beside.better) == (7.0, 40)
+
+
 def test_other_mixtures_are_an_error_of_the_caller() -> None:
     with pytest.raises(ValueError, match="different mixtures"):
         paired_differences(scores(np.zeros(2)), scores(np.zeros(3)), COLUMNS)
@@ -285,4 +300,5 @@ def test_a_change_of_one_bit_or_of_five_mixtures_is_no_verdict(n: int, change: f
     after = [score(f"m_{k}", 1.0 - change) for k in range(n)]
     difference = paired_differences(before, after, COLUMNS[:1])[0]
     assert difference.significant is significant
+    assert difference.withheld is (change > 0.1 and not significant), "whoever shows it says that there are too few"
     assert (difference.worse, difference.ties) == ((n, 0) if change > 0.1 else (0, n))
