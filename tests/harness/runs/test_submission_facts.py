@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from sealed_files import edit_record
+from sealed_files import edit_lines, edit_record
 
 from s5eval.harness.runs import submission_facts
 from s5eval.harness.runs.submission_facts import decision_text, gather_facts
@@ -149,6 +149,39 @@ def test_the_mean_of_a_few_executed_mixtures_does_not_stand_for_all(
     stages = (StageProfile("one", 4.0, 1.0, 0.4, waited=3.5), StageProfile("two", 0.5, 1.0, 0.05, waited=None))
     busy = "; other work held the machine up: 3.5 of 4.5 s went by without a processor"
     assert inference(1, 1) == (4.5, profiled[1] + busy), "what a busy machine needed is not what the system needs"
+
+
+def test_seconds_are_those_of_mixtures_that_the_system_has_done(s5eval: Call, data: Path, tmp_path: Path) -> None:
+    """What failed took none, what came from the store took less, and of outputs that came as files nobody knows."""
+    run, seconds = tmp_path / "run", {"m_0": 2.0, "m_1": 4.0, "m_2": 0.0}
+    s5eval("run", "--system", "silence", "--data", data, "--out", run)
+    edit_lines(run, lambda line: line["outcome"].update(seconds=seconds[line["mixture_id"]]))
+    failed = {"status": "failed", "error": "out of order", "seconds": 0.0}
+    edit_lines(run, lambda line: line["outcome"].update(failed if line["mixture_id"] == "m_2" else {}))
+
+    def inference(**about: str) -> tuple[float | None, str]:
+        edit_record(run / "run.json", lambda record: record["about"].update(about))
+        facts, _ = gather_facts(run, profile=False)
+        return facts["inference_seconds"], facts["inference_method"]
+
+    assert inference() == (3.0, "mean over 2 mixtures of the run")
+    stages = {"one": {"executed": 2, "reused": 1, "seconds": 9.0}}
+    edit_record(run / "run.json", lambda record: record.update(stages=stages))
+    assert inference() == (4.5, "sum over stages of the mean over the mixtures that each was executed for, 2 or more")
+    edit_record(run / "run.json", lambda record: record.update(stages={}))
+    assert inference(system="folder") == (None, "not measured: the outputs came as files")
+
+
+def test_a_profile_of_other_weights_than_those_of_the_run_is_none_of_its_system(
+    s5eval: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    s5eval("run", "--system", "silence", "--data", data, "--out", run)
+    monkeypatch.setattr(submission_facts, "load_profile", lambda name: lambda *_, **__: Profile((), (), 0))
+    edit_record(run / "run.json", lambda record: record["fingerprint"].update(parameters=1234))
+    facts, (finding,) = gather_facts(run)
+    assert facts["macs"] is None
+    assert "the system that is here has 0 parameters, the one of the run 1,234" in str(finding)
 
 
 def test_facts_of_another_archive_are_refused(s5eval: Call, data: Path, tmp_path: Path) -> None:
