@@ -15,8 +15,10 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.tuning.expected_tuning import temperature, tune_expected_score
+from s5eval.harness.tuning.folds import folds_of
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_tables
+from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.harness.tuning.tuned_table import tuning_table
 from s5eval.metrics.sdr import PairScores
 from s5eval.systems.decision import Decision, adapt_scores, candidate_labels
@@ -100,6 +102,36 @@ def test_its_figures_are_those_of_scoring_with_it(make_tables: Tables) -> None:
         if (entries := score.labels.tp + score.labels.fp + score.labels.fn)
     ]
     assert expected.usual_share == pytest.approx(np.mean(shares), abs=0.02)
+
+
+@pytest.mark.parametrize("rule", ["expected score", "thresholds"])
+def test_every_part_is_judged_by_a_fit_that_has_not_seen_it(make_tables: Tables, rule: str) -> None:
+    """Part by part, as by tuning on the others alone."""
+    tables, base = probable(make_tables(12, 5)), Decision()
+
+    def tuned(some: list[PairTable]) -> TuneResult:
+        if rule == "thresholds":
+            return tune_tables(some, base=base, objective=Objective(), folds=3, shrinkage=0.0)
+        return tune_expected_score(some, base=base, folds=3)
+
+    held_out: list[float] = []
+    for fold in folds_of(12, 3, 0):
+        decision = tuned([tables[k] for k in fold.fit]).decision
+        values = [score_candidates("m", tables[k], decision).capi_sdri for k in fold.out]
+        held_out += [value for value in values if value is not None]
+    found = tuned(tables).scores
+    assert found["cross_validated"]["capi_sdri"] == pytest.approx(np.mean(held_out))
+    assert found["cross_validated"]["capi_sdri"] != pytest.approx(found["fitted"]["capi_sdri"])
+
+
+def test_the_usual_share_is_what_mixtures_earn_by_the_decision_that_it_is_a_part_of(make_tables: Tables) -> None:
+    for seed in range(4):
+        tables = probable(make_tables(40, seed))
+        decision = tune_expected_score(tables, base=Decision(), folds=2).decision
+        counts = [score_candidates("m", table, decision).labels for table in tables]
+        shares = [c.tp / (c.tp + c.fp + c.fn) for c in counts if c is not None and c.tp + c.fp + c.fn]
+        assert decision.expected_score is not None
+        assert decision.expected_score.usual_share == pytest.approx(np.mean(shares), abs=1e-3)
 
 
 def test_priors_stay_and_are_seen(make_tables: Tables) -> None:
