@@ -1,16 +1,18 @@
 """Comparing runs: values, intervals, sign test, what flipped, refusals and the gate."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 import soundfile
-from sealed_files import edit_record
+from sealed_files import edit_lines, edit_record
 
 from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare_runs
 from s5eval.harness.comparing.pair_words import TITLES
+from s5eval.harness.errors import GateError
 from s5eval.harness.record.run_summary import AnyMetricName
 from s5eval.harness.record.tables import MixtureScore, Outcome, SecondaryName
 from s5eval.harness.scoring.columns import METRICS, SECONDARY, Column, Metric, all_columns
@@ -147,6 +149,33 @@ def test_the_gate_is_not_met_by_failing_mixtures(
     assert "m_03" in result.err
     assert "not scored in the second run: 1" in result.out
     assert s5eval("compare", limping, runs[1], "--fail-if-worse").code == 0
+
+
+def test_the_gate_is_not_met_by_a_value_that_is_undefined(runs: tuple[Path, Path]) -> None:
+    comparison = compare_runs(*runs)
+    path = ("metrics", "capi_sdri")
+    gone = replace(comparison.differences[path], second=None, delta=None, ci_low=None, ci_high=None)
+    with pytest.raises(GateError, match=f"gate not met: CAPI-SDRi of {runs[1]} is undefined"):
+        check_not_worse(replace(comparison, differences={**comparison.differences, path: gone}))
+
+
+def test_mixtures_of_other_references_and_those_that_failed_on_both_sides_are_left_out_and_said(
+    runs: tuple[Path, Path], s5eval: Call
+) -> None:
+    def fail(line: dict[str, Any]) -> None:
+        if line["mixture_id"] == "m_02":
+            line["outcome"] = {"status": "failed", "error": "out of order", "seconds": 0.0}
+
+    def relabel(line: dict[str, Any]) -> None:
+        if line["mixture_id"] == "m_01":
+            line["reference_labels"] = ["Typing"]
+
+    for run in runs:
+        edit_lines(run, fail)
+    edit_lines(runs[1], relabel)
+    comparison = compare_runs(*runs)
+    assert (comparison.n, comparison.left_out) == (10, {"either": ["m_02"], "references": ["m_01"]})
+    assert {"m_01", "m_02"}.isdisjoint(id_ for id_, _ in comparison.changes)
 
 
 def test_different_data_or_metric_versions_are_refused_unless_told(
