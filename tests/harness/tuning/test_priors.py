@@ -210,6 +210,16 @@ def test_marks_of_the_run_and_of_its_decision_go_on_to_the_adapted_one(
     assert "decision tuned on a forbidden split" in again.out
 
 
+def test_a_source_that_was_tuned_on_a_forbidden_split_marks_what_is_adapted_from_it(
+    probable_run: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    source = tmp_path / "source"
+    assert s5eval("rescore", probable_run, "--out", source).code == 0
+    edit_record(source / "run.json", lambda record: record["decision"].update(provenance={"tuned_on_forbidden": True}))
+    assert s5eval("tune", probable_run, "--unlabelled", "--source", source).code == 0
+    assert yaml.safe_load((probable_run / "priors.yaml").read_text())["provenance"]["tuned_on_forbidden"] is True
+
+
 @pytest.mark.parametrize("partial", ["the run", "the source"])
 def test_it_is_said_which_of_run_and_source_is_a_part(
     partial: str, probable_run: Path, tmp_path: Path, s5eval: Call
