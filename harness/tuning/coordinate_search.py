@@ -37,7 +37,7 @@ def fit(
     shrinkage: float = SHRINKAGE,
     seed: int = 0,
 ) -> Fit:
-    """Thresholds that maximise the objective on the table, and never lower it below that of `base`.
+    """Thresholds that maximise the objective on the table; those of `base` where nothing is gained over them.
 
     Args:
         table: the tuning mixtures.
@@ -63,7 +63,10 @@ def fit(
     for strength in (shrinkage, shrinkage / 2, shrinkage / 4, 0.0):
         shrunk = best if strength == 0 else (counts * best + strength * common) / (counts + strength)
         shrunk = np.where(np.abs(shrunk - base) <= LAST_BITS, base, np.round(shrunk, _DIGITS))
-        if score(shrunk) >= untuned - LAST_BITS:
+        gain = score(shrunk) - untuned
+        if abs(gain) <= LAST_BITS:  # what earns nothing stays put, wherever it was pulled
+            return Fit(base, float(np.median(base)), strength)
+        if gain > 0:
             return Fit(shrunk, common if strength else float(np.median(base)), strength)
     return Fit(base, float(np.median(base)), 0.0)  # rounding alone has cost the gain
 

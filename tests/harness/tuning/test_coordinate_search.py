@@ -101,3 +101,11 @@ def test_every_class_is_drawn_to_the_best_common_threshold_as_by_so_many_candida
             assert found.shrinkage == strength
             assert found.thresholds == pytest.approx(drawn, abs=3e-6)
     assert taken >= {40.0, 10.0, 0.0}, "all of these are tried"
+
+
+def test_what_earns_nothing_stays_put_wherever_it_would_be_drawn() -> None:
+    table = alone((0, 0.2, 0.0, 6.0), (1, 0.3, 0.0, 5.0))
+    base = np.full(18, 0.5)
+    base[0] = 1.0  # the common threshold, 0.5, is as good
+    found = fit(table, base=base, objective=MEAN, shrinkage=50.0)
+    assert np.array_equal(found.thresholds, base) and found.default == 0.5
