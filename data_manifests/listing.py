@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.data_manifests.common.files import is_unfinished
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.unfinished import is_unfinished
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")

@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.data_manifests.common.files import atomic_path, sweep
+from s5eval.data_manifests.common.files import atomic_path
+from s5eval.data_manifests.common.unfinished import sweep
 from s5eval.data_manifests.common.zips import DAMAGE
 from s5eval.systems.interface import Candidates, Json
 

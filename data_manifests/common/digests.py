@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.cache import cache_folder, file_sha256
-from s5eval.data_manifests.common.files import sweep, write_atomically
+from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
+from s5eval.data_manifests.common.unfinished import sweep
 
 _THREADS = 4  # hashing lets go of the interpreter, and a disk with a queue reads faster
 _VERSION = 1

@@ -8,26 +8,19 @@ readers tell a lost one by its digest.
 
 import contextlib
 import errno
-import functools
 import hashlib
 import io
 import os
-import platform
-import re
 import shutil
 import stat
-import time
-import uuid
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, ClassVar
 
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
+from s5eval.data_manifests.common.unfinished import remove_abandoned_drafts, unfinished_name
 
-_TEMPORARY = re.compile(r"^\..*\.(?P<maker>[0-9a-f]{8})(?P<pid>[0-9a-f]{8})[0-9a-f]{16}(\.[^.]*)?$")
-_FORGOTTEN = 3600  # seconds since the last byte: nobody writes it any more
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EISDIR)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
 
@@ -82,8 +75,7 @@ def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
     """A temporary path beside `target` that takes its place when the block ends without an error.
 
     A crash, a kill, a power loss or a full disk leaves `target` as it was; on an error the temporary file is removed.
-    The temporary name is a dot, the stem (shortened, so that it stays a possible name), a token that tells who writes
-    (see `sweep`), and the suffix.
+    The temporary name tells who writes, see `unfinished_name`.
 
     Args:
         target: the file that is to be.
@@ -93,7 +85,7 @@ def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
     Raises:
         WriteError: the disk is full, read-only or faulty, or a folder has the name.
     """
-    temporary = target.with_name(f".{target.stem[:100]}.{_token()}{target.suffix}")
+    temporary = target.with_name(unfinished_name(target.stem, target.suffix))
     try:
         yield temporary
         if sync:
@@ -204,9 +196,9 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         OSError: it cannot be made, or not be moved there.
         WriteError: the disk is full, read-only or faulty.
     """
-    draft = out.absolute().with_name(f".{out.name[:100]}.{_token()}")
+    draft = out.absolute().with_name(unfinished_name(out.name))
     try:
-        _remove_abandoned_drafts(out)
+        remove_abandoned_drafts(out)
         make_lasting_folder(draft.parent)
         draft.mkdir()
         yield draft
@@ -216,14 +208,6 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         sync_folder(out.absolute().parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _remove_abandoned_drafts(out: Path) -> None:
-    """Of whom nothing is known, such as a process of another machine, may still be writing for hours: those stay."""
-    for path, match in _temporaries(out.absolute().parent):
-        ours = path.name.startswith(f".{out.name[:100]}.")
-        if ours and _has_ended(match) and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_files(paths: Iterable[Path], *, folders: Iterable[Path] = ()) -> None:
@@ -252,64 +236,6 @@ def sync_files(paths: Iterable[Path], *, folders: Iterable[Path] = ()) -> None:
             raise WriteError(folder, error) from error
 
 
-def sweep(folder: Path, *, locked: bool = False) -> int:
-    """Remove the temporary files that killed processes have left in a folder, not below it; returns how many.
-
-    Args:
-        folder: that files are written in; it need not exist.
-        locked: nobody else writes there now, so that none is in use. Otherwise those go whose process was one of this
-            machine and has ended, and those that nobody has written to for an hour.
-    """
-    removed = 0
-    with contextlib.suppress(OSError):
-        for path, match in _temporaries(folder):
-            if locked or _is_abandoned(path, match):
-                with contextlib.suppress(OSError):
-                    path.unlink()
-                    removed += 1
-    return removed
-
-
-def _temporaries(folder: Path) -> list[tuple[Path, re.Match[str]]]:
-    """What has a temporary name in a folder; nothing where that cannot be read."""
-    with contextlib.suppress(OSError):
-        return [(Path(entry.path), match) for entry in os.scandir(folder) if (match := _TEMPORARY.match(entry.name))]
-    return []
-
-
-def _is_abandoned(path: Path, match: re.Match[str]) -> bool:
-    return _has_ended(match) or time.time() - path.stat().st_mtime > _FORGOTTEN
-
-
-def _has_ended(match: re.Match[str]) -> bool:
-    """Whether a temporary name was given by a process of this machine that is no more."""
-    return match["maker"] == _machine() and not _is_alive(int(match["pid"], 16))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
-
-
-def _token() -> str:
-    return f"{_machine()}{os.getpid():08x}{uuid.uuid4().hex[:16]}"
-
-
-@functools.cache
-def _machine() -> str:
-    """Eight digits that processes share which see each other's numbers: of one start, one name, one container."""
-    facts = [platform.node()]
-    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        with contextlib.suppress(OSError):
-            facts.append(str(Path(path).readlink()) if path.endswith("pid") else Path(path).read_text("ascii"))
-    return f"{zlib.crc32(' '.join(facts).encode()):08x}"
-
-
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -325,8 +251,3 @@ def sync_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
             raise
-
-
-def is_unfinished(name: str) -> bool:
-    """Whether a file's name is one of `atomic_path`, so that somebody writes it still, or was killed writing it."""
-    return _TEMPORARY.match(name) is not None

@@ -19,9 +19,10 @@ import numpy as np
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import sweep, write_atomically
+from s5eval.data_manifests.common.files import write_atomically
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.structured import read_json
+from s5eval.data_manifests.common.unfinished import sweep
 from s5eval.data_manifests.common.workers import WorkerContext, begin_worker
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name, parse_source_stem
 from s5eval.data_manifests.records import SAMPLE_RATE

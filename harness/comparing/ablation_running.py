@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import S5Error, UsageError
-from s5eval.data_manifests.common.files import sweep
+from s5eval.data_manifests.common.unfinished import sweep
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.ablation import Ablation, AblationRow, Delta
 from s5eval.harness.comparing.ablation_grid import Grid, GridRow, row_folders

@@ -28,7 +28,6 @@ from typing import IO, Self
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.files import (
     make_lasting_folder,
-    sweep,
     sync_files,
     sync_folder,
     write_all,
@@ -36,6 +35,7 @@ from s5eval.data_manifests.common.files import (
 )
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.common.sealed import seal
+from s5eval.data_manifests.common.unfinished import sweep
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.lines import JOURNAL, Line, pairs_path

@@ -12,7 +12,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.data_manifests.common.files import sweep, write_atomically
+from s5eval.data_manifests.common.files import write_atomically
+from s5eval.data_manifests.common.unfinished import sweep
 from s5eval.systems.card import read_card, write_card
 
 _BEGUN = ("built_on", "started_from")

@@ -18,7 +18,8 @@ from sealed_files import flip_bit
 from whole_run import Whole, assert_clear, assert_no_half_file, numbers
 
 from s5eval.data_manifests.common.cache import cache_folder
-from s5eval.data_manifests.common.files import atomic_path, sweep
+from s5eval.data_manifests.common.files import atomic_path
+from s5eval.data_manifests.common.unfinished import sweep
 from s5eval.harness.record.run_folder import RunFolder
 
 Call = Callable[..., Any]
