@@ -200,15 +200,20 @@ def _obstacles(records: tuple[RunRecord, RunRecord]) -> list[str]:
     if not data.same and (part := _part(a, b)):
         found.append(part)
     elif not data.same:
-        sets = [f"{data_name(record.about)}, {counted(record.n_expected, 'mixture')}" for record in records]
-        what = f"; the files of {counted(len(data.changed), 'mixture')} have other content" if data.changed else ""
-        found.append(f"they were made on different data ({sets[0]} and {sets[1]}{what})")
+        found.append(f"they were made on different data ({unlike_data(a, b)})")
     if a.metric_version != b.metric_version:
         found.append(
             f"they were scored by metric versions {a.metric_version} and {b.metric_version} "
             "(`s5eval rescore` brings a run up to date)"
         )
     return found
+
+
+def unlike_data(a: RunRecord, b: RunRecord) -> str:
+    """What two runs were made on, which is not the same, in words."""
+    sets = " and ".join(f"{data_name(run.about)}, {counted(run.n_expected, 'mixture')}" for run in (a, b))
+    changed = same_data_of_runs(a, b).changed
+    return f"{sets}; the files of {counted(len(changed), 'mixture')} have other content" if changed else sets
 
 
 def _part(a: RunRecord, b: RunRecord) -> str | None:

@@ -8,13 +8,14 @@ from typing import Any, get_args
 from s5eval.data_manifests.chosen_split import FOLDER
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import open_manifest
+from s5eval.harness.comparing.pair_of_runs import unlike_data
 from s5eval.harness.comparing.published import Published, RankingMetric, published_on, ranking_metric
 from s5eval.harness.comparing.ranked import Condition, RankedSubmission, conditions, placed
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary
-from s5eval.harness.record.run_summary import BoundMetricName
+from s5eval.harness.record.run_summary import BoundMetricName, Summary
 from s5eval.harness.record.same_data import same_data_of_runs
 from s5eval.harness.record.unpacked import is_unpacked
 from s5eval.harness.report.table import (
@@ -140,7 +141,8 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     records = [read_run_record(path) for path in runs]
     for path, record in zip(runs[1:], records[1:], strict=True):
         if not same_data_of_runs(records[0], record).same or records[0].mixtures != record.mixtures:
-            raise UsageError(f"{runs[0]} and {path} were made on different data; a ranking needs the same for all")
+            unlike = unlike_data(records[0], record)
+            raise UsageError(f"{runs[0]} and {path} were made on different data ({unlike}); a ranking needs the same")
         if records[0].metric_version != record.metric_version:
             raise UsageError(
                 f"{runs[0]} and {path} were scored by metric versions {records[0].metric_version} and "
@@ -154,10 +156,16 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     names = _named(list(zip(taken, runs, strict=True)))
     results = {name: RunResult(path, read_summary(path)) for name, path in names.items()}
     about = records[0].about
-    said = {name: [*settings_of(result.summary), *doubts_of(result.summary)] for name, result in results.items()}
+    said = {name: [*settings_of(result.summary), *_doubts(result.summary)] for name, result in results.items()}
     doubts = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
     facts = about.dataset, about.split, about.folder, about.n_split
     return _ranking(runs[0].parent, names, results, facts, records[0].mixtures, {}, doubts)
+
+
+def _doubts(summary: Summary) -> list[str]:
+    """What makes a run less comparable; what was changed of its estimates stands below every ranking."""
+    below = estimate_marks(summary)
+    return [doubt for doubt in doubts_of(summary) if doubt not in below]
 
 
 def submission_name(path: Path) -> str:

@@ -56,7 +56,7 @@ def ranking_table(ranking: Ranking) -> str:
     if found := partial_lines(ranking):
         lines += ["", "without a rank (failed mixtures are in none of its numbers, one without a file is silent)"]
         lines += [f"  {line}" for line in found]
-    marks = {entry.name: estimate_marks(entry.result.summary) for entry in ranking.entries if entry.partial is None}
+    marks = {entry.name: estimate_marks(entry.result.summary) for entry in ranking.entries}
     if any(marks.values()):
         lines += ["", "what counts as silent (no file) or was changed:"]
         lines += [f"  {name}: {', '.join(said)}" for name, said in marks.items() if said]

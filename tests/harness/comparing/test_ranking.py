@@ -85,7 +85,7 @@ def test_the_table(s5eval: Call, data: Path, archives: list[Path], tmp_path: Pat
     assert len(json.loads((tmp_path / "o" / "Better_B_task4_1" / "run.json").read_text())["mixtures"]) == 9
 
 
-def test_the_page_says_what_was_changed_of_a_submission_that_lacks_a_mixture(
+def test_what_was_changed_of_a_submission_that_lacks_a_mixture_is_said_once(
     s5eval: Call, data: Path, tmp_path: Path
 ) -> None:
     for name in ("Two_A_task4_1", "Two_B_task4_1"):  # m_0 is left out, the others have two channels
@@ -94,9 +94,21 @@ def test_the_page_says_what_was_changed_of_a_submission_that_lacks_a_mixture(
             samples = soundfile.read(file)[0]
             soundfile.write(tmp_path / name / file.name, np.stack([samples, samples], axis=1), 32000, subtype="PCM_16")
     paths = [tmp_path / "Two_A_task4_1", tmp_path / "Two_B_task4_1"]
-    assert s5eval("score", *paths, "--data", data, "--downmix", "--out", tmp_path / "o").code == 0
-    page = (tmp_path / "o" / "ranking.html").read_text()
-    assert page.count("estimates of several channels averaged") == 2
+    scored = s5eval("score", *paths, "--data", data, "--downmix", "--out", tmp_path / "o")
+    said = "estimates of several channels averaged"
+    assert scored.code == 0 and scored.out.count(said) == scored.out.count(" of 9 mixtures, " + said) == 2
+    assert (tmp_path / "o" / "ranking.html").read_text().count(said) == 2
+    ranked = s5eval("rank", *(tmp_path / "o" / path.name for path in paths), "--out", tmp_path / "again").out
+    assert ranked.count(said) == ranked.count(" of 9 mixtures, " + said) == 2
+
+
+def test_runs_on_different_data_are_refused_by_what_differs(s5eval: Call, data: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / "whole", tmp_path / "part"]
+    for run, limit in zip(runs, (9, 4), strict=True):
+        s5eval("run", "--system", "oracle-gain", "--data", data, "--limit", limit, "--name", run.name, "--out", run)
+    refused = s5eval("rank", *runs)
+    assert refused.code == 2
+    assert f"(folder {data.name}, 9 mixtures and folder {data.name}, 4 mixtures)" in refused.err
 
 
 def test_the_data_set_may_be_named(s5eval: Call, data: Path, archives: list[Path], tmp_path: Path) -> None:
