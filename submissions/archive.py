@@ -246,9 +246,11 @@ def _look_at_folder(path: Path, label: str | None) -> Container:
 
 
 def check_is_one(path: Path) -> None:
-    """Refuse a path where nothing is, or a folder that holds several submissions. Raises `UsageError`."""
+    """Refuse a path where nothing is, a run, or a folder that holds several submissions. Raises `UsageError`."""
     if not path.exists():
         raise UsageError(f"no zip or folder at {path}")
+    if (path / "run.json").is_file() and not _holds_submission(path):
+        raise UsageError(f"{path} is a run, and no submission; `s5eval submit build` makes one of it")
     if inside := submissions_in(path):
         raise UsageError(f"{path} is no submission, but holds {', '.join(inside)}; name one of them")
 

@@ -274,6 +274,11 @@ def test_the_embedded_set_is_known_by_name_without_making_a_scene(
     assert (unknown.code, "did you mean 'test'" in unknown.err) == (2, True)
 
 
+def test_a_run_is_no_submission_yet(s5eval: Call, run: Path) -> None:
+    refused = s5eval("submit", "validate", run)
+    assert refused.code == 2 and "is a run, and no submission; `s5eval submit build`" in refused.err
+
+
 def test_a_folder_of_submissions_is_none_itself(s5eval: Call, build: Call, data: Path, tmp_path: Path) -> None:
     for options in ((), ("--no-folder", "--number", 2)):
         build(*options)
