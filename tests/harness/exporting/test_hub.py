@@ -177,7 +177,7 @@ def test_an_empty_folder_is_filled_and_a_full_disk_leaves_it(
     empty.mkdir()
     with monkeypatch.context() as patch:
 
-        def full(_: object) -> None:
+        def full(_: object, **_options: object) -> None:
             raise WriteError(empty, OSError(errno.ENOSPC, "No space left on device"))
 
         patch.setattr("s5eval.data_manifests.common.files.sync_files", full)
