@@ -81,7 +81,8 @@ def _end_the_group() -> None:
     loaders = _loaders()
     assert len(loaders) == 2
     # by another process: torch's ends in order when its parent sends it
-    subprocess.run(["kill", "-TERM", *map(str, (os.getpid(), *loaders))], check=True)
+    # The shell's own `kill`: a small machine may have no program of that name.
+    subprocess.run(["sh", "-c", 'kill -TERM "$@"', "sh", *map(str, (os.getpid(), *loaders))], check=True)
     deadline = time.monotonic() + 60
     while set(loaders) & set(_loaders()) and time.monotonic() < deadline:
         time.sleep(0.01)  # torch hears of their end here
