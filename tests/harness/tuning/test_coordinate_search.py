@@ -109,3 +109,11 @@ def test_what_earns_nothing_stays_put_wherever_it_would_be_drawn() -> None:
     base[0] = 1.0  # the common threshold, 0.5, is as good
     found = fit(table, base=base, objective=MEAN, shrinkage=50.0)
     assert np.array_equal(found.thresholds, base) and found.default == 0.5
+
+
+def test_where_the_full_shrinkage_takes_the_gain_away_a_weaker_one_does_not_bring_it_back() -> None:
+    table = alone((0, 0.9, 0.0, 6.0), (1, 0.7, 5.0, 0.0), (1, 0.8, 5.0, 0.0))
+    base = np.full(18, 0.5)
+    assert free(table, 0.5)[0] > 0.9
+    found = fit(table, base=base, objective=MEAN, shrinkage=50.0)
+    assert np.array_equal(found.thresholds, base) and found.shrinkage == 50.0
