@@ -15,11 +15,11 @@ from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary
-from s5eval.harness.record.run_summary import BoundMetricName, Summary
+from s5eval.harness.record.run_summary import BoundMetricName
 from s5eval.harness.record.same_data import same_data_of_runs
 from s5eval.harness.record.unpacked import is_unpacked
 from s5eval.harness.report.table import (
-    doubts_of,
+    doubts_of_system,
     estimate_marks,
     named_data,
     settings_of,
@@ -156,16 +156,10 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     names = _named(list(zip(taken, runs, strict=True)))
     results = {name: RunResult(path, read_summary(path)) for name, path in names.items()}
     about = records[0].about
-    said = {name: [*settings_of(result.summary), *_doubts(result.summary)] for name, result in results.items()}
+    said = {name: [*settings_of(result.summary), *doubts_of_system(result.summary)] for name, result in results.items()}
     doubts = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
     facts = about.dataset, about.split, about.folder, about.n_split
     return _ranking(runs[0].parent, names, results, facts, records[0].mixtures, {}, doubts)
-
-
-def _doubts(summary: Summary) -> list[str]:
-    """What makes a run less comparable; what was changed of its estimates stands below every ranking."""
-    below = estimate_marks(summary)
-    return [doubt for doubt in doubts_of(summary) if doubt not in below]
 
 
 def submission_name(path: Path) -> str:

@@ -167,6 +167,11 @@ def all_marks_of(facts: Facts) -> list[str]:
 
 def doubts_of(facts: Facts) -> list[str]:
     """The marks but for the status."""
+    return doubts_of_system(facts) + estimate_marks(facts)
+
+
+def doubts_of_system(facts: Facts) -> list[str]:
+    """Those that are not about files of estimates, for where `estimate_marks` stand in a place of their own."""
     marks = ["RANDOM WEIGHTS: the numbers say nothing about the system"] if facts.weights == "untrained" else []
     marks += ["oracle: sees the references"] if facts.oracle else []
     marks += ["decision tuned on a forbidden split"] if facts.tuned_on_forbidden else []
@@ -175,7 +180,7 @@ def doubts_of(facts: Facts) -> list[str]:
     marks += [f"WITHOUT {part}" for part in facts.missing_parts]
     marks += [f"scenes made on {facts.made_on} kinds of machines"] if facts.made_on > 1 else []
     marks += [facts.unverified] if facts.unverified else []
-    return marks + estimate_marks(facts)
+    return marks
 
 
 def fitted_marks(facts: Facts) -> list[str]:
