@@ -45,7 +45,6 @@ class DataFolders:
         self._given = tuple(given)
         self._lock = threading.Lock()
         self._known: dict[DataKey, Scenes] = {}
-        self._differs: dict[tuple[DataKey, str, Stamps], bool] = {}
 
     def of(self, run: Snapshot) -> Scenes:
         """The scenes of a run, listed once they are there."""
@@ -81,14 +80,9 @@ class DataFolders:
 
     def differs(self, run: Snapshot, scene: Scene) -> bool:
         """Whether the files of a scene are known to be others than those that the run was made on."""
-        key = data_key(run), scene.mixture.id, self.stamps(run, scene.mixture.id)
-        if key not in self._differs:
-            known = (
-                () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)
-            )
-            digest = dict(known).get(scene.mixture.id)
-            self._differs[key] = digest is not None and scene_digests([scene])[0] != digest
-        return self._differs[key]
+        known = () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)
+        digest = dict(known).get(scene.mixture.id)
+        return digest is not None and scene_digests([scene])[0] != digest
 
 
 def inside(root: Path, path: Path) -> Path:
