@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from s5eval.data_manifests.common.files import (
-    atomic_path,
-)
+from s5eval.data_manifests.common.files import atomic_path
 from s5eval.data_manifests.common.unfinished import is_unfinished, sweep
 
 
