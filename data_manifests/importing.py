@@ -21,6 +21,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
 from s5eval.data_manifests.common.files import atomic_folder
 from s5eval.data_manifests.common.progress import CountProgress
+from s5eval.data_manifests.common.words import first_of
 from s5eval.data_manifests.mapping import MappedScene, read_classes, read_mapping
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, format_source_name
 from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Audio
@@ -112,8 +113,7 @@ def import_set(
                 if progress is not None:
                     progress(number, len(scenes))
             if problems:
-                more = [f"… and {len(problems) - 20} more"] if len(problems) > 20 else []
-                raise DataError("\n".join([*problems[:20], *more]))
+                raise DataError(first_of(problems, 20, between="\n"))
             record = {"table_sha256": file_sha256(table), **asdict(told), **_counts(scenes)}
             (draft / "import.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     except OSError as error:

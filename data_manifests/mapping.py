@@ -18,6 +18,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.safe_names import check_name
+from s5eval.data_manifests.common.words import first_of
 from s5eval.data_manifests.labels import label_problem
 
 COLUMNS = ("id", "role", "file", "label")
@@ -131,5 +132,4 @@ def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]
 
 def _refuse(problems: Sequence[str]) -> None:
     if problems:
-        more = [f"… and {len(problems) - 20} more"] if len(problems) > 20 else []
-        raise DataError("\n".join([*problems[:20], *more]))
+        raise DataError(first_of(problems, 20, between="\n"))

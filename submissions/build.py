@@ -16,7 +16,7 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import atomic_path, sync_files, sync_folder
 from s5eval.data_manifests.common.lock import InUseError, locked
 from s5eval.data_manifests.common.progress import WorkProgress
-from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.submissions.errors import SubmissionError
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.results import as_json, dev_results, eval_results, output_file_name
@@ -109,9 +109,8 @@ def _members(submission: Submission, label: str) -> Iterator[Member]:
 
 def _refusal(report: Report) -> str:
     errors = [found for found in report.findings if found.severity == "error"]
-    listed = [f"  {found}" for found in errors[:10]]
-    more = [f"  … and {len(errors) - 10} more"] if len(errors) > 10 else []
-    return "\n".join([f"nothing was written: {counted(len(errors), 'error')} in what the run holds", *listed, *more])
+    listed = first_of(errors, 10, between="\n  ")
+    return f"nothing was written: {counted(len(errors), 'error')} in what the run holds\n  {listed}"
 
 
 def _write_folder(target: Path, members: Sequence[Member]) -> Path:

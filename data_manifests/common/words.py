@@ -1,4 +1,6 @@
-"""Numbers of things in sentences."""
+"""Numbers of things in sentences, and lists that say what they leave out."""
+
+from collections.abc import Iterable
 
 
 def counted(number: int, noun: str) -> str:
@@ -8,3 +10,14 @@ def counted(number: int, noun: str) -> str:
     ('1 mixture', '0 mixtures', '2567 mixtures')
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def first_of(things: Iterable[object], most: int, *, between: str = ", ") -> str:
+    """The first so many of a list, and how many more there are: a part is never taken for all.
+
+    >>> first_of(["m_1", "m_2", "m_3"], 2)
+    'm_1, m_2, … and 1 more'
+    """
+    texts = [str(thing) for thing in things]
+    more = [f"… and {len(texts) - most} more"] if len(texts) > most else []
+    return between.join([*texts[:most], *more])

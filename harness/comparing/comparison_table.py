@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, TermDifference
 from s5eval.harness.comparing.pair_words import NO_STAR, TITLES, delta_text, remarks, title_of
 from s5eval.harness.report.decibels import LOSS_NOTES, LOSS_TITLES, ORACLE_TITLES
@@ -78,8 +78,7 @@ def _flips(comparison: PairOfRuns) -> list[str]:
     best = [text for text, change in reversed(shown) if change > 0][:_SHOWN]
     lines = ["", f"{counted(comparison.n, 'mixture')} compared"]
     for title, ids in (("labels exact only in B", comparison.fixed), ("labels exact only in A", comparison.broken)):
-        more = f", … and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-        lines.append(f"{title}: {len(ids)}{': ' if ids else ''}{', '.join(ids[:_SHOWN])}{more}")
+        lines.append(f"{title}: {len(ids)}{': ' if ids else ''}{first_of(ids, _SHOWN)}")
     lines += [f"largest gains, dB: {', '.join(best)}"] if best else []
     lines += [f"largest losses, dB: {', '.join(worst)}"] if worst else []
     return lines

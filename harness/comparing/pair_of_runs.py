@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.harness.errors import GateError, NotComparableError
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of, read_run_record, read_scores, unverified
@@ -179,8 +179,7 @@ def check_not_worse(comparison: PairOfRuns) -> None:
     lost = comparison.left_out.get("second", ())
     if lost:
         without = f"{counted(len(lost), 'mixture')} without a score in {comparison.second.path}"
-        more = f", … and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-        raise GateError(f"gate not met: {without}: {', '.join(lost[:_NAMED])}{more}")
+        raise GateError(f"gate not met: {without}: {first_of(lost, _NAMED)}")
     difference = comparison.differences["metrics", GATE_METRIC]
     if difference.first is not None and difference.second is None:
         raise GateError(f"gate not met: CAPI-SDRi of {comparison.second.path} is undefined")

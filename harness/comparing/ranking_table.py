@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.harness.comparing.pair_words import NO_STAR
 from s5eval.harness.comparing.published import Published, RankingMetric
 from s5eval.harness.comparing.ranked import Condition, RankedSubmission
@@ -104,8 +104,7 @@ def said_of(entry: RankedSubmission) -> str:
 
 
 def _missing(ids: Sequence[str]) -> str:
-    more = f", … and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
-    return f" (missing: {', '.join(ids[:_LISTED])}{more})" if ids else ""
+    return f" (missing: {first_of(ids, _LISTED)})" if ids else ""
 
 
 def rank_text(entry: RankedSubmission) -> str:

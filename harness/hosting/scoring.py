@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.words import first_of
 from s5eval.data_manifests.download.archives import extract
 from s5eval.data_manifests.listing import is_hidden
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
@@ -32,8 +33,7 @@ def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
     result = start_run(config, out)
     summary = result.summary
     if summary.n_failed:
-        listed = "; ".join(f"{id_}: {error}" for id_, error in list(summary.failures.items())[:_NAMED])
-        listed += f"; … and {summary.n_failed - _NAMED} more" if summary.n_failed > _NAMED else ""
+        listed = first_of((f"{id_}: {error}" for id_, error in summary.failures.items()), _NAMED, between="; ")
         raise DataError(f"{summary.n_failed} of {summary.n_expected} mixtures cannot be scored: {listed}")
     if summary.metrics["capi_sdri"].value is None:
         raise DataError(f"CAPI-SDRi is undefined: {summary.undefined_reason}")

@@ -16,7 +16,7 @@ from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
-from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.data_manifests.described import digests_of_recordings, with_conditions
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.harness.record.config import TRUST, RunConfig
@@ -148,9 +148,8 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
     expected = [scene.mixture.id for scene in manifest.scenes]
     findings = (*manifest.findings, *inspect_files(config.system, system, manifest.all_ids, expected))
     if config.strict and findings:
-        listed = "\n".join(f"  {finding}" for finding in findings[:_LISTED])
-        listed += f"\n  … and {len(findings) - _LISTED} more" if len(findings) > _LISTED else ""
-        raise DataError(f"`strict`: {counted(len(findings), 'finding')} about the files\n{listed}")
+        listed = first_of(findings, _LISTED, between="\n  ")
+        raise DataError(f"`strict`: {counted(len(findings), 'finding')} about the files\n  {listed}")
     fingerprint = read_fingerprint(config.system, system)
     trained_here = _trained_here(config, stated_recordings(config.system, system), expected)
     staff = within_memory(staff, config)
