@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.words import first_of
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.systems.interface import Json
 
@@ -83,8 +84,7 @@ def differences(first: RunRecord, record: RunRecord) -> str:
 def changes(before: object, now: object, words: str = "{place} was {before} and is {now}") -> str:
     """What differs in a system's fingerprint, for errors: three places at most, and how many more there are."""
     places = _differing(before, now, words)
-    more = f", and {len(places) - 3} more" if len(places) > 3 else ""
-    return "; ".join(places[:3]) + more
+    return first_of(places, 3, between="; ")
 
 
 def _differing(before: object, now: object, words: str, place: str = "") -> list[str]:

@@ -69,22 +69,36 @@ def _first(ids: Sequence[str]) -> str:
 def failure_lines(summary: Summary, folder: Path | None = None) -> list[str]:
     """How many mixtures failed, and why: ten reasons at most, the commonest first; nothing where none did.
 
+    Reasons that differ in the names of the mixtures' own files alone are one, told by its first.
+
     Args:
         summary: which has the reasons.
         folder: of the run, where its log has the tracebacks of what was not expected; None: not told.
     """
     if not summary.failures:
         return []
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, str]] = {}
     for id_, error in summary.failures.items():
-        reasons.setdefault(error or "no reason was recorded", []).append(id_)
-    groups = sorted(reasons.items(), key=lambda group: -len(group[1]))
-    rest = sum(len(ids) for _, ids in groups[_LISTED:])
+        reason = error or "no reason was recorded"
+        reasons.setdefault(_without_file(reason, id_), {})[id_] = reason
+    groups = sorted(reasons.values(), key=lambda group: -len(group))
+    rest = sum(len(group) for group in groups[_LISTED:])
     lines = [f"failed, and in no number above: {counted(len(summary.failures), 'mixture')}"]
-    lines += [f"  {_whose(ids, summary)}: {error}" for error, ids in groups[:_LISTED]]
+    lines += [f"  {_reason(group, summary)}" for group in groups[:_LISTED]]
     lines += [f"  … and {rest} more, for other reasons (mixtures.jsonl lists all)"] if rest else []
-    traced = any(_PLACE.search(error) for error in reasons)
+    traced = any(_PLACE.search(error) for error in summary.failures.values() if error)
     return [*lines, *([f"  the tracebacks are in {folder / 'log.txt'}"] if traced and folder is not None else [])]
+
+
+def _without_file(error: str, id_: str) -> str:
+    """A reason without the name of the mixture's own file, and the folder before it."""
+    return re.sub(rf"\S*{re.escape(id_)}[^\s:;,]*", "…", error)
+
+
+def _reason(group: Mapping[str, str], summary: Summary) -> str:
+    """Whose it is, and the reason; of several that name a file each, the first."""
+    first, alike = next(iter(group.values())), len(set(group.values())) == 1
+    return f"{_whose([*group], summary)}{': ' if alike else ', such as '}{first}"
 
 
 def _whose(ids: Sequence[str], summary: Summary) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.words import first_of
 from s5eval.systems.baseline.models.frozen import TOLERANCE, frozen_tensors
 from s5eval.systems.weight_files import NeedsTrustError, load_strictly, read_tensors, refuse_several, weight_sets
 
@@ -85,17 +86,12 @@ def _compare(module: nn.Module, tensors: Mapping[str, object], path: Path) -> No
             ],
         ),
     ]
-    texts = [f"{len(names)} {what}: {_listed(names)}" for what, names in findings if names]
+    texts = [f"{len(names)} {what}: {first_of(names, _LISTED)}" for what, names in findings if names]
     if texts:
         raise DataError(
             f"{path}: {len(found)} tensors do not fit the network's {len(own)}; {'; '.join(texts)}. "
             f"Is it the file of another network, or of another preset? Expected the one from {SOURCE}"
         )
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_frozen(module: nn.Module, tensors: Mapping[str, object], path: Path) -> None:

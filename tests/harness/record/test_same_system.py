@@ -79,11 +79,11 @@ def test_changes_are_named_and_long_values_shortened() -> None:
     assert said.startswith('weights was "sha256:aaaa') and 'and is "sha256:bbbb' in said and 64 * "a" not in said
     assert "stages.stage1.revision was 5 and is 6" in said
     assert 'stages.filter was nothing and is {"share": 0.6}' in said
-    assert changes({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}, {}).endswith(", and 2 more")
+    assert changes({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}, {}).endswith("; … and 2 more")
 
 
 def test_three_places_that_differ_are_shown_and_of_more_how_many_there_are() -> None:
     before, now = dict.fromkeys("abcd", 1), dict.fromkeys("abcd", 2)
     assert changes({"a": {"b": 1}, "c": 0}, {"a": {"b": 2}, "c": 0}) == "a.b was 1 and is 2"
     assert changes(before | {"d": 2}, now) == "a was 1 and is 2; b was 1 and is 2; c was 1 and is 2"
-    assert changes(before, now) == "a was 1 and is 2; b was 1 and is 2; c was 1 and is 2, and 1 more"
+    assert changes(before, now) == "a was 1 and is 2; b was 1 and is 2; c was 1 and is 2; … and 1 more"

@@ -78,6 +78,17 @@ def test_failures_of_one_reason_are_one_line(summarised: Summarised) -> None:
     ]
 
 
+def test_reasons_that_name_the_mixtures_own_files_are_one(summarised: Summarised) -> None:
+    def error(k: int, score: MixtureScore) -> MixtureScore:
+        name = "other" if k == 11 else score.mixture_id
+        return failed(f"soundscape/{name}_0_Speech.wav: 2 channels, expected 1", score)
+
+    assert failure_lines(summarised(error))[1:] == [
+        "  11 mixtures (m_00, m_01, m_02, …), such as soundscape/m_00_0_Speech.wav: 2 channels, expected 1",
+        "  m_11: soundscape/other_0_Speech.wav: 2 channels, expected 1",
+    ]
+
+
 def test_ten_reasons_are_told_and_the_rest_counted(summarised: Summarised) -> None:
     summary = summarised(lambda k, score: failed(f"reason {k}", score))
     *listed, last = failure_lines(summary)[1:]
