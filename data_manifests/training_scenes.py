@@ -22,7 +22,8 @@ from s5eval.data_manifests.synthesis.augmentation import UNCHANGED, Augmentation
 from s5eval.data_manifests.synthesis.mixing import MixedSources, PooledSources
 from s5eval.data_manifests.synthesis.recordings import open_recordings, rooms_of
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
-from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, render_scene
+from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene
+from s5eval.data_manifests.synthesis.scene_audio import render_scene
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, Sources
 
 PROCEDURAL = "foley"

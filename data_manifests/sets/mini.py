@@ -29,8 +29,8 @@ from s5eval.data_manifests.synthesis.scene import (
     Material,
     Recipe,
     draw_scene,
-    make_scene,
 )
+from s5eval.data_manifests.synthesis.scene_audio import make_scene
 from s5eval.data_manifests.synthesis.sources import DurationAugmentation, FoleySources
 from s5eval.data_manifests.synthesis.write import default_workers, refuse_other_scenes, write_scenes
 

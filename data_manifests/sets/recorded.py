@@ -20,7 +20,8 @@ from s5eval.data_manifests.synthesis.mixing import MixedSources, PooledSources
 from s5eval.data_manifests.synthesis.recordings import open_recordings, rooms_of
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.rooms import RoomBank
-from s5eval.data_manifests.synthesis.scene import Material, make_scene
+from s5eval.data_manifests.synthesis.scene import Material
+from s5eval.data_manifests.synthesis.scene_audio import make_scene
 from s5eval.data_manifests.synthesis.write import default_workers, write_scenes
 
 VERSION = 2

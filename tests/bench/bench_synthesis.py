@@ -10,7 +10,8 @@ from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS, draw_event
 from s5eval.data_manifests.synthesis.rooms import RoomBank
-from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS, Material, Recipe, draw_scene, render_scene
+from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS, Material, Recipe, draw_scene
+from s5eval.data_manifests.synthesis.scene_audio import render_scene
 from s5eval.data_manifests.synthesis.sources import FoleySources
 
 THREE_EVENTS = Recipe(target_counts=(0, 0, 0, 1), interference_counts=(1,))

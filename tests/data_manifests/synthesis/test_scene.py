@@ -11,10 +11,11 @@ import soundfile
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.data_manifests.synthesis import scene as scene_module
+from s5eval.data_manifests.synthesis import scene_audio
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
 from s5eval.data_manifests.synthesis.rooms import RoomBank
-from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene, make_scene, render_scene
+from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene
+from s5eval.data_manifests.synthesis.scene_audio import make_scene, render_scene
 from s5eval.data_manifests.synthesis.sofa import open_sofa
 from s5eval.data_manifests.synthesis.sources import FileClip, FolderSources, FoleySources, JoinedClip
 
@@ -200,7 +201,7 @@ def test_of_a_long_recording_that_part_is_heard_that_was_drawn(tmp_path: Path, o
     begins = []
     for index in range(30):
         drawn = draw_scene(seed=1, index=index, material=material, recipe=recipe)
-        (event,), (placed,) = drawn.targets, scene_module._placed(drawn, drawn.targets)
+        (event,), (placed,) = drawn.targets, scene_audio._placed(drawn, drawn.targets)
         first = int(event.source_time * 32_000)
         assert np.allclose(placed.source, ramp[first : first + 16_000], atol=1e-6)
         begins.append(event.source_time)
