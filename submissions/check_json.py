@@ -8,6 +8,9 @@ from typing import Any
 Note = Callable[[str, str], None]
 """Takes a rule and a message about the file at hand."""
 
+NoteOnFile = Callable[[str, str, str], None]
+"""Takes a rule, the name of a file, and a message about it."""
+
 
 def load_json(content: bytes, note: Note) -> Any:
     """Parse strictly: UTF-8 without byte-order mark, no repeated keys, no NaN or infinite numbers.

@@ -16,6 +16,7 @@ from s5eval.data_manifests.naming import MixtureIds, SourceName, format_source_n
 from s5eval.submissions.archive import Container, Unreadable, open_container
 from s5eval.submissions.check_audio import check_audio
 from s5eval.submissions.check_json import Note
+from s5eval.submissions.check_layout import check_layout
 from s5eval.submissions.check_results import ListedFiles, check_dev_results, check_eval_count, check_eval_results
 from s5eval.submissions.expected import NOT_KNOWN, Expected, guess_expected
 from s5eval.submissions.rules import (
@@ -25,9 +26,7 @@ from s5eval.submissions.rules import (
     MAX_AUDIO_BYTES,
     MAX_JSON_BYTES,
     MAX_OUTPUTS,
-    archive_label,
     finding,
-    parse_label,
     place_in_list,
 )
 
@@ -99,7 +98,7 @@ def check_submission(
     """
     with open_container(path, label=label) as container:
         checks = _Checks(container)
-        checks.check_layout(path)
+        checks.check_layout(path.name)
         listed = checks.check_eval()
         if not checks.outputs and not checks.without_content:
             note = checks.note_on(f"{checks.top}{AUDIO_FOLDER}")
@@ -125,16 +124,14 @@ def check_submission(
 class _Checks:
     container: Container
     findings: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
     top: str = ""
-    """The folder that everything stands in, with its slash; empty where there is none."""
     outputs: dict[str, str] = field(default_factory=dict)
-    """File name → name in the container, of every wav in `eval_out`."""
+    """As `Layout` has them."""
     names: dict[str, SourceName] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.findings += self.container.findings
-
-    counts: Counter[str] = field(default_factory=Counter)
 
     @property
     def without_content(self) -> bool:
@@ -155,44 +152,10 @@ class _Checks:
     def note_on(self, file: str) -> Note:
         return lambda rule, message: self.note(rule, file, message)
 
-    def check_layout(self, path: Path) -> None:
-        """The archive's name, its one folder, and what stands where."""
-        wanted = archive_label(self.container.label)
-        if parse_label(wanted) is None:
-            self.note("archive-name", path.name, "expected <Surname>_<Institute>_task4_<n>, n from 1 to 4")
-        sizes = self.container.sizes
-        if not sizes and self.without_content:
-            return
-        tops = sorted({name.partition("/")[0] for name in sizes if "/" in name})
-        if wanted not in tops and (EVAL_RESULTS in sizes or DEV_RESULTS in sizes or AUDIO_FOLDER in tops):
-            self.top = ""
-            self.note("top-folder", path.name, f"everything must stand in a folder of the archive's name, {wanted}")
-        else:
-            self.top = f"{wanted if wanted in tops or not tops else tops[0]}/"
-            if self.top != f"{wanted}/":
-                self.note("top-folder", self.top[:-1], f"the folder must have the archive's name, {wanted}")
-        for name in sizes:
-            self._place(name)
-        for required in (EVAL_RESULTS, DEV_RESULTS):
-            if f"{self.top}{required}" not in sizes:
-                self.note("missing-file", f"{self.top}{required}", "the file is missing")
-
-    def _place(self, name: str) -> None:
-        inner = name.removeprefix(self.top)
-        if not name.startswith(self.top):
-            self.note("top-folder", name, f"stands outside the folder {self.top[:-1]}")
-        elif inner in (EVAL_RESULTS, DEV_RESULTS):
-            pass
-        elif not inner.startswith(f"{AUDIO_FOLDER}/"):
-            self.note("foreign-file", name, "not part of a submission")
-        elif "/" in (file := inner.removeprefix(f"{AUDIO_FOLDER}/")):
-            self.note("nested-folder", name, f"wavs stand in {AUDIO_FOLDER} itself, not in folders of their own")
-        elif not file.lower().endswith((".wav", ".flac")):
-            self.note("foreign-file", name, f"not a wav; {AUDIO_FOLDER} holds the outputs only")
-        elif not file.endswith(".wav"):
-            self.note("suffix", name, "the suffix must be .wav in lower case")
-        else:
-            self.outputs[file] = name
+    def check_layout(self, archive: str) -> None:
+        """What stands where."""
+        layout = check_layout(self.container, archive, self.note, empty_is_known=self.without_content)
+        self.top, self.outputs = layout.top, layout.outputs
 
     def check_eval(self) -> ListedFiles | None:
         """`eval_results.json` by itself; and the names of the outputs are read."""

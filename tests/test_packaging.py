@@ -25,7 +25,7 @@ ROOMS = {
     "| decision_reading interface networks | parameter_count pipeline profiling registry spatial_filter stage_store "
     "| training weights | baseline bounds folder multistage",
     "submissions": "check_json errors rules submission zip_directory zipping | archive check_audio expected facts "
-    "meta_file pdf results | check_results standing | validate | build package",
+    "meta_file pdf results | check_layout check_results standing | validate | build package",
     "metrics": "arrays label_counts sdr tolerance version | bootstrap capi | bss capi_torchmetrics casa decompose "
     "literal ranks",
     "harness": "errors process terminal | dispatch | record | scoring | report | runs tuning | comparing "
