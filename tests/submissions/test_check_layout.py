@@ -1,0 +1,98 @@
+"""What stands where in a submission, and what is said first where much follows from one fault."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s5eval.submissions.expected import Expected
+from s5eval.submissions.validate import Report, check_submission
+
+LABEL = "Choi_KAIST_task4_1"
+OUT = f"{LABEL}/eval_out"
+EVAL = f"{LABEL}/eval_results.json"
+DEV = f"{LABEL}/dev_set_test_results.json"
+Files = dict[str, bytes]
+Pack = Callable[..., Path]
+Edit = Callable[[str, Callable[[Any], None]], None]
+
+
+def found(report: Report) -> set[tuple[str, str]]:
+    return {(entry.rule, entry.file) for entry in report.findings}
+
+
+@pytest.mark.parametrize("missing", ["eval_results.json", "dev_set_test_results.json"])
+def test_missing_json(content: Files, pack: Pack, expected: Expected, missing: str) -> None:
+    del content[f"{LABEL}/{missing}"]
+    assert found(check_submission(pack(content), expected=expected)) == {("missing-file", f"{LABEL}/{missing}")}
+
+
+def test_nothing_inside(pack: Pack, expected: Expected) -> None:
+    report = check_submission(pack({}), expected=expected)
+    assert found(report) == {("missing-file", EVAL), ("missing-file", DEV), ("empty-eval-out", OUT)}
+
+
+def test_empty_eval_out_is_a_warning(content: Files, pack: Pack, edit_json: Edit, expected: Expected) -> None:
+    for name in [name for name in content if name.endswith(".wav")]:
+        del content[name]
+    edit_json("eval_results.json", lambda value: [row["estimate"].clear() for row in value["probabilities"]])
+    report = check_submission(pack(content), expected=expected)
+    assert (found(report), report.ok) == ({("empty-eval-out", OUT)}, True)
+
+
+def test_an_archive_without_its_folder(content: Files, pack: Pack, expected: Expected) -> None:
+    flat = {name.removeprefix(f"{LABEL}/"): data for name, data in content.items()}
+    report = check_submission(pack(flat), expected=expected)
+    assert (found(report), report.files, report.mixtures) == ({("top-folder", f"{LABEL}.zip")}, 7, 5)
+    flat["eval_out/m_3_0_Doorbell.wav"] = b""
+    flat["model.pt"] = b""
+    del flat["dev_set_test_results.json"]
+    assert found(check_submission(pack(flat), expected=expected)) == {
+        ("top-folder", f"{LABEL}.zip"),
+        ("audio-empty", "eval_out/m_3_0_Doorbell.wav"),
+        ("foreign-file", "model.pt"),
+        ("missing-file", "dev_set_test_results.json"),
+    }
+
+
+def test_a_missing_or_renamed_folder_of_wavs_is_said_before_what_follows_from_it(
+    content: Files, pack: Pack, expected: Expected
+) -> None:
+    lacking = {name: data for name, data in content.items() if not name.startswith(OUT)}
+    renamed = {name.replace("/eval_out/", "/audio/"): data for name, data in content.items()}
+    for files, hint in ((lacking, ""), (renamed, f"; wavs stand in {LABEL}/audio")):
+        first, *others = check_submission(pack(files), expected=expected).findings
+        told = f"the folder is missing or holds no wav, and eval_results.json lists 7 outputs{hint}"
+        assert (first.rule, first.severity, first.file, first.message) == ("missing-eval-out", "error", OUT, told)
+        assert [other.rule for other in others if other.severity == "error"] == ["filename-missing"] * 7
+
+
+def test_a_file_of_answers_that_lists_nothing_is_said_before_what_follows_from_it(
+    content: Files, pack: Pack, expected: Expected
+) -> None:
+    none = b'{"nparams": 1, "probabilities": [], "config": {}}'
+    for text in (none, b"[]", b"{"):
+        first, *others = check_submission(pack({**content, EVAL: text}), expected=expected).findings
+        assert first.file == EVAL and first.rule in ("json-schema", "json-invalid")
+        rules = [other.rule for other in others]
+        assert rules == sorted(rules, key=lambda rule: rule != "json-schema")
+    assert not others, "of a file that cannot be read nothing is claimed"
+
+
+def test_nothing_is_claimed_of_what_cannot_be_read(content: Files, pack: Pack, tmp_path: Path) -> None:
+    path = tmp_path / f"{LABEL}.zip"
+    path.write_bytes(b"no zip")
+    assert check_submission(path).expected.source == "not known: nothing names a mixture that could be read"
+    files = {EVAL: content[EVAL][:-20], DEV: content[DEV]}
+    assert check_submission(pack(files)).expected.ids is None
+
+
+def test_a_zip_of_windows_is_checked_to_its_end_in_spite_of_its_backslashes(
+    content: Files, pack: Pack, expected: Expected
+) -> None:
+    report = check_submission(
+        pack({name.replace("/", "\\"): data for name, data in content.items()}), expected=expected
+    )
+    assert {finding.rule for finding in report.findings} == {"backslash"}
+    assert (len(report.findings), report.files) == (len(content), len(content) - 2)
