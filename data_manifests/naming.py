@@ -29,6 +29,9 @@ SUBMISSION_AUDIO = "eval_out"
 SUBMISSION_RESULTS = ("eval_results.json", "dev_set_test_results.json")
 """The other files of a submission; they hold no audio."""
 
+RUN_AUDIO, RUN_JOURNAL = "audio", "mixtures.jsonl"
+"""In a run folder: the estimates, and a line for every mixture that says what was answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceName:

@@ -1,5 +1,6 @@
 """What a directory or archive of estimates holds: which names may be estimates, and what all the others are."""
 
+import contextlib
 import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +13,8 @@ from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.data_manifests.listing import hidden, is_hidden, not_a_file, walk_folder
 from s5eval.data_manifests.naming import (
     AUDIO_SUFFIXES,
+    RUN_AUDIO,
+    RUN_JOURNAL,
     SOURCE_NAMES,
     SUBMISSION_AUDIO,
     SUBMISSION_RESULTS,
@@ -30,8 +33,9 @@ class Estimates:
         files: what may be estimates, `/` between folders, in order.
         members: file → its name in the archive, which may be written otherwise; the same for a directory.
         findings: a warning for every other name.
-        listed_silent: mixtures that `eval_results.json` lists without an estimate: there, no file is an answer. None
-            where there is no such list, so that silence and a lost file look alike.
+        listed_silent: mixtures that `eval_results.json`, or the lines of the run whose `audio` this is, lists without
+            an estimate: there, no file is an answer. None where there is no such list, so that silence and a lost file
+            look alike.
     """
 
     files: tuple[str, ...]
@@ -65,7 +69,7 @@ def list_estimates(path: Path) -> Estimates:
         for file in answer
         if file not in present
     ]
-    silent = None if listed is None else frozenset(id_ for id_, answer in listed.items() if not answer)
+    silent = _silent_in_run(path) if listed is None else frozenset(id_ for id_, answer in listed.items() if not answer)
     return Estimates(files, members, (*findings, *others, *missing), silent)
 
 
@@ -159,6 +163,23 @@ def _listed(path: Path, members: Mapping[str, str]) -> dict[str, list[str]] | No
         }
     except (*ZIP_ERRORS, RecursionError, KeyError, TypeError):
         return None  # `submit validate` says what is wrong with it
+
+
+def _silent_in_run(path: Path) -> frozenset[str] | None:
+    """Where the folder is the `audio` of a run, the mixtures that the run answered with nothing; None: it is none.
+
+    What damaged lines said is not known: their mixtures are silent only where another line says so.
+    """
+    journal = path.parent / RUN_JOURNAL
+    if path.name != RUN_AUDIO or not journal.is_file():
+        return None
+    silent = set()
+    for text in journal.read_text("utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
+            line = json.loads(text)
+            if line.get("outcome", line)["status"] != "failed" and not line["estimates"]:
+                silent.add(str(line["mixture_id"]))
+    return frozenset(silent)
 
 
 def _read_results(path: Path, member: str) -> bytes:

@@ -106,7 +106,7 @@ class RankedSubmission:
             return f"{len(summary.failures)} of {expected} failed, such as {id_}: {error}"
         answered = expected if summary.answered is None else summary.answered
         if answered < expected and summary.listed:
-            return f"answers {answered} of {expected} mixtures: eval_results.json does not list the others as silent"
+            return f"answers {answered} of {expected} mixtures: its own list does not call the others silent"
         # A system that hears nothing in most scenes is unlikely, an upload that broke off is not.
         if 2 * answered < sum(bool(score.reference_labels) for score in self.scores.values()):
             return f"answers {answered} of {expected} mixtures: most of those with targets have no file"

@@ -8,12 +8,12 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import read_regular
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
-from s5eval.data_manifests.naming import format_source_name
+from s5eval.data_manifests.naming import RUN_JOURNAL, format_source_name
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.record.upgrade import upgraded_line
 from s5eval.systems.decision import Selection
 
-JOURNAL = "mixtures.jsonl"
+JOURNAL = RUN_JOURNAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,7 @@ def test_a_list_that_leaves_mixtures_out_or_names_lost_files_makes_a_part(
     found = s5eval("score", path, whole, "--data", data, "--out", tmp_path / "o", "--json").json
     short = next(row for row in found["ranking"] if row["name"].startswith("Short"))
     assert (short["rank"], short["status"], short["answered"]) == (None, "partial", 17)
-    assert "eval_results.json does not list the others" in short["partial"]
+    assert "its own list does not call the others silent" in short["partial"]
     with zipfile.ZipFile(tmp_path / "Lost_C_task4_1.zip", "w") as archive, zipfile.ZipFile(whole) as old:
         for name in old.namelist():
             if "m_03" not in name:

@@ -1,12 +1,26 @@
 """`s5eval score` on what users have at hand: the wavs of a run, which lie in its folder beside much that is none."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import Plant
 
 Call = Callable[..., Any]
+
+QUIET = """
+from plugins import Omni
+
+class Quiet(Omni):
+    def _one(self, mixture):
+        self.config["p_silence"] = 1.0 if mixture.id in ("m_1", "m_2") else 0.1
+        return super()._one(mixture)
+
+def build(config, device):
+    return Quiet(dict(config))
+"""
 
 
 @pytest.fixture
@@ -59,3 +73,23 @@ def test_a_strict_run_says_how_many_findings_it_does_not_list(s5eval: Call, smal
     assert refused.code == 3
     assert "--strict: 23 findings about the files" in refused.err
     assert refused.err.rstrip().endswith("[orphan]\n  … and 3 more")
+
+
+def test_what_a_run_answered_with_nothing_is_an_answer(
+    small_set: Path, tmp_path: Path, systems_on_path: None, plant: Plant, s5eval: Call
+) -> None:
+    """A run says in its lines that it heard nothing; a lost wav and a failed mixture are no answers there either."""
+    run, data = tmp_path / "run", ("--data", small_set)
+    plant("quiet", QUIET)
+    s5eval("run", "--system", "quiet:build", *data, "--out", run, "--save-audio", "--set", "system.raise_on=m_3")
+    lines = [json.loads(text) for text in (run / "mixtures.jsonl").read_text().splitlines()]
+    silent = [line["mixture_id"] for line in lines if line["outcome"]["status"] != "failed" and not line["estimates"]]
+    assert silent and len(silent) < len(lines) - 1, "of both there is some"
+    score = ("score", run, *data, "--out")
+    told = s5eval(*score, tmp_path / "again").out
+    assert "1 no-estimate" in told and f"answers {len(lines) - 1} of {len(lines)} mixtures" in told
+    next((run / "audio").iterdir()).unlink()
+    assert "2 no-estimate" in s5eval(*score, tmp_path / "lost").out
+    (run / "mixtures.jsonl").write_text("no line\n[1]\n{}\n")
+    told = s5eval(*score, tmp_path / "damaged").out
+    assert f"{2 + len(silent)} no-estimate" in told, "lines that say nothing call nothing silent"
