@@ -15,7 +15,6 @@ import pytest
 
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.lock import InUseError, locked, take_lock
 from s5eval.harness.command_line import progress_bar
 from s5eval.harness.process import interrupted, this_command
 
@@ -73,25 +72,6 @@ def test_without_a_home_folder_the_cache_is_where_a_variable_says(
         cache_folder()
 
 
-@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
-def test_a_file_system_without_locks_is_worked_on_by_one_process_at_a_time(
-    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    fcntl = pytest.importorskip("fcntl")
-
-    def unknown(*_: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(fcntl, "flock", unknown)
-    with caplog.at_level("WARNING", logger="s5eval.lock"):
-        held = take_lock(tmp_path)
-    assert "has no locks" in caplog.text
-    with pytest.raises(InUseError, match=r"remove that file if no process is"):
-        take_lock(tmp_path)
-    held.release()
-    take_lock(tmp_path).release()
-
-
 def test_a_run_is_made_where_the_file_system_has_no_locks(
     small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,12 +86,6 @@ def test_a_run_is_made_where_the_file_system_has_no_locks(
     assert s5eval("run", "--resume", out).code == 0
     assert s5eval("run", "--system", "typo", "--data", small_set, "--out", tmp_path / "none").code == 2
     assert not (tmp_path / "none").exists()
-
-
-def test_a_lock_of_a_block_leaves_no_file(tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(InUseError):
-        take_lock(tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
