@@ -14,6 +14,7 @@ import numpy as np
 
 from s5eval.data_manifests.audio import BLOCK_FRAMES, read_audio, read_blocks
 from s5eval.data_manifests.common.errors import AudioError, DataError, UsageError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.data_manifests.in_step import in_step
@@ -183,7 +184,7 @@ def build(config: Mapping[str, Any], device: str) -> FolderSystem:
     downmix = config.get("downmix", False)
     if not isinstance(downmix, bool):
         raise UsageError(f"system.downmix is {downmix!r}: expected true or false")
-    return FolderSystem(Path(config["path"]).expanduser(), downmix=downmix)
+    return FolderSystem(expanded(config["path"]), downmix=downmix)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

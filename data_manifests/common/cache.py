@@ -6,25 +6,30 @@ import sys
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import expanded
 
 
 def cache_folder() -> Path:
     """The root of everything cached; not created here.
 
     The environment variable `S5EVAL_CACHE` names it; otherwise it is `s5eval` in the platform's cache folder
-    (`$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows).
+    (`$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows). Those of the platform
+    count where they are absolute, as the XDG base directories have it.
 
     Raises:
-        UsageError: no variable names it, and the user has no home folder (a container's bare user number).
+        UsageError: no variable names it, and the user has no home folder (a container's bare user number); or
+            `S5EVAL_CACHE` is in a home folder that is not there.
     """
     if chosen := os.environ.get("S5EVAL_CACHE"):
-        return Path(chosen).expanduser().absolute()
+        if (folder := expanded(chosen)).parts[0].startswith("~"):
+            raise UsageError(f"S5EVAL_CACHE is {chosen!r}: there is no such home folder; name an absolute path")
+        return folder.absolute()
     if sys.platform == "darwin":
         return _home() / "Library" / "Caches" / "s5eval"
     windows = sys.platform == "win32"
     variable, *below = ("LOCALAPPDATA", "AppData", "Local") if windows else ("XDG_CACHE_HOME", ".cache")
-    named = os.environ.get(variable)
-    return (Path(named).expanduser() if named else _home().joinpath(*below)) / "s5eval"
+    named = expanded(os.environ.get(variable, ""))
+    return (named if named.is_absolute() else _home().joinpath(*below)) / "s5eval"
 
 
 def _home() -> Path:

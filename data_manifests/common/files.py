@@ -15,6 +15,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -38,6 +39,11 @@ class WriteError(S5Error, OSError):
         reason = os.strerror(self.errno) if self.errno else self.strerror
         advice = "; free some space, and call again" if self.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         return f"{self.target}: cannot be written: {reason}{advice}"
+
+
+def expanded(path: str | PathLike[str]) -> Path:
+    """A path with `~` as the home folder; `~name` of nobody, which a shell leaves as well, is a name like any other."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of `Path` raises RuntimeError
 
 
 def make_folder(folder: Path) -> None:

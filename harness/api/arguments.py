@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.data_manifests.sets.known import MINI
 
 
@@ -23,7 +24,7 @@ def as_path(path: object, name: str) -> Path | None:
         raise UsageError(f"`{name}` is a {type(path).__name__}, expected a path")
     if not fspath(path):
         raise UsageError(f"`{name}` is an empty path (is a variable unset?)")
-    return Path(path).expanduser()
+    return expanded(path)
 
 
 def as_needed_path(path: object, name: str) -> Path:
@@ -107,7 +108,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     if isinstance(value, PathLike):
-        return str(Path(value).expanduser())
+        return str(expanded(value))
     if type(value).__module__ == "numpy":
         return value.tolist()
     return value

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.number_type import NumberType
 from s5eval.harness.command_line.progress_bar import show_count
@@ -38,10 +39,7 @@ class _Path(click.Path):
         if value == "":
             self.fail("an empty path (is a shell variable unset?)", param, ctx)
         path = super().convert(value, param, ctx)
-        try:
-            return path.expanduser() if isinstance(path, Path) else path
-        except RuntimeError:  # `~name` of nobody, which a shell leaves as well
-            return path
+        return expanded(path) if isinstance(path, Path) else path
 
 
 PathType = _Path(path_type=Path)

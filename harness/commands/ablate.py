@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     PathType,
@@ -80,7 +81,7 @@ def command(grid: Path | None, **options: Any) -> int:
         system=system,
         trust_checkpoint=trusted,
         mixture_timeout=options["mixture_timeout"],
-        data=None if options["data"] is None else options["data"].expanduser().resolve(),
+        data=None if options["data"] is None else expanded(options["data"]).resolve(),
         **{name: options[name] for name in ("dataset", "split", "limit", "only", "strict", "batch_size", "device")},
         **read_worker_options(options),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     WORKER_FIELDS,
@@ -101,7 +102,7 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
         system="folder",
         settings={"system": _settings(estimates, options["downmix"])},
         name=options["name"] or submission_name(estimates),
-        data=None if options["data"] is None else options["data"].expanduser().resolve(),
+        data=None if options["data"] is None else expanded(options["data"]).resolve(),
         shard=options["shard"],
         **{name: options[name] for name in _SHARED - {"data"}},
         **read_worker_options(options),
@@ -109,7 +110,7 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
 
 
 def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
-    path = str(_wavs(estimates.expanduser().resolve()))
+    path = str(_wavs(expanded(estimates).resolve()))
     return {"path": path, "downmix": True} if downmix else {"path": path}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import atomic_folder
+from s5eval.data_manifests.common.files import atomic_folder, expanded
 from s5eval.harness.exporting.content import Content
 from s5eval.harness.exporting.targets import TARGETS, Target
 
@@ -63,7 +63,7 @@ def export(contents: Sequence[Content], to: Target, place: Place) -> list[Export
     named = _renamed(contents)
     if to == "mlflow" and "://" in place.out:
         return _each(named, write, None, place)
-    folder = Path(place.out.removeprefix("file:")).expanduser().absolute()
+    folder = expanded(place.out.removeprefix("file:")).absolute()
     if to in _OWN_FOLDERS:
         for content in named:
             _check_free(folder / content.name)

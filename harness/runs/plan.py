@@ -14,6 +14,7 @@ from typing import Any
 from s5eval.data_manifests.chosen_split import FOLDER
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.words import counted, first_of
@@ -211,7 +212,7 @@ def _opened(config: RunConfig, making: CountProgress | None) -> tuple[Manifest, 
 
 
 def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.expanduser().absolute()
+    return None if path is None else expanded(path).absolute()
 
 
 def default_run_path(config: RunConfig) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.systems.networks.sizes import M2DSizes
 from s5eval.systems.settings import check_positive, check_seed, read_preset
 
@@ -140,7 +141,7 @@ def load_preset(
 def _path(key: str, value: object) -> Path | None:
     if value is not None and not isinstance(value, str | Path):
         raise UsageError(f"system.{key} is {value!r}, expected a path")
-    return None if value is None else Path(value).expanduser()
+    return None if value is None else expanded(value)
 
 
 def _check(c: BaselineConfiguration) -> None:

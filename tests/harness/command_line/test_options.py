@@ -7,6 +7,7 @@ from typing import Any
 import click
 import pytest
 
+from s5eval.harness.api.arguments import as_path
 from s5eval.harness.command_line.options import PathType, RunType
 
 Call = Callable[..., Any]
@@ -36,3 +37,9 @@ def test_a_run_is_made_and_found_in_the_home_folder(home: Path, small_set: Path,
     assert (made.code, (home / "a" / "run.json").is_file()) == (0, True)
     assert list(Path.cwd().iterdir()) == []
     assert s5eval("check", "~/a").code == 0
+
+
+def test_a_home_folder_of_nobody_is_a_folder_that_is_not_there(home: Path, s5eval: Call) -> None:
+    run = s5eval("run", "--system", "silence", "--data", "~no-such-user/data", "--out", "a")
+    assert (run.code, "~no-such-user/data" in run.err, "unexpected" in run.err) == (3, True, False), run.err
+    assert str(as_path("~no-such-user/wavs", "estimates")) == "~no-such-user/wavs"
