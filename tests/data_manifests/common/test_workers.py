@@ -4,12 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from s5eval.data_manifests.common import workers
 from s5eval.data_manifests.common.errors import DataError
+from s5eval.data_manifests.common.workers import WorkerContext, begin_worker
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.write import write_scenes
 
@@ -85,3 +91,59 @@ class Deadly:
 def test_a_process_that_dies_over_a_scene_is_an_expected_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="was ended from outside"):
         write_scenes([Deadly("a"), Deadly("b")], tmp_path / "made", workers=2)
+
+
+def tell(pipe: Connection) -> None:
+    """What has become of a worker that has begun."""
+    told: list[Any] = []
+    workers.keep_freed_memory = lambda: told.append("memory is kept")
+    begin_worker()
+    names = ("SIGINT", "SIGHUP", "SIGTERM")
+    told += [name for name in names if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN]
+    pipe.send(told)
+
+
+def test_a_worker_passes_over_what_a_terminal_sends_and_ends_with_its_work() -> None:
+    context = WorkerContext()
+    ours, theirs = context.Pipe()
+    worker = context.Process(target=tell, args=(theirs,))
+    worker.start()
+    theirs.close()
+    try:
+        assert ours.recv() == ["memory is kept", "SIGINT", "SIGHUP"], "SIGTERM ends it"
+        worker.join(60)
+        assert worker.exitcode == 0
+    finally:
+        worker.kill()
+
+
+def test_a_process_that_is_no_worker_goes_on_as_it_was() -> None:
+    before = signal.getsignal(signal.SIGINT), threading.active_count()
+    begin_worker()
+    assert (signal.getsignal(signal.SIGINT), threading.active_count()) == before
+
+
+def test_the_program_is_itself_again_when_workers_have_been_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = sys.modules["__main__"]
+    hidden: list[bool] = []
+
+    def slowly(worker: object) -> None:
+        hidden.append(sys.modules["__main__"] is not program)
+        time.sleep(0.05)
+
+    monkeypatch.setattr(SpawnProcess, "start", slowly)
+    starting = [threading.Thread(target=WorkerContext().Process().start) for _ in range(3)]
+    for each in starting:
+        each.start()
+        time.sleep(0.02)  # the next one while this one is at it
+    for each in starting:
+        each.join()
+    assert (hidden, sys.modules["__main__"]) == ([True] * 3, program)
+
+    def fails(worker: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(SpawnProcess, "start", fails)
+    with pytest.raises(OSError, match="temporarily"):
+        WorkerContext().Process().start()
+    assert sys.modules["__main__"] is program
