@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
@@ -38,17 +39,26 @@ def _work(pipe: Connection, place: int) -> None:
     records = collect_log()
     job = pipe.recv()
     try:
-        work = job.begin(place)
+        with _with_words():
+            work = job.begin(place)
     except S5Error as error:
         pipe.send(("refused", portable(error), records()))
         return
-    except _GONE as error:  # a system's own, such as a file that is cut off: no reason to end without a word
-        raise RuntimeError(f"{type(error).__name__}: {error}") from error
     pipe.send(("ready", work.facts, records()))
     while (message := pipe.recv()) is not None:
         task, sent = message
-        answer = work.do(task, sent)
+        with _with_words():
+            answer = work.do(task, sent)
         pipe.send(("answered", answer, records()))
+
+
+@contextlib.contextmanager
+def _with_words() -> Iterator[None]:
+    """What a job raises as an ended pipe does, such as over a file that is cut off, ends no worker without a word."""
+    try:
+        yield
+    except _GONE as error:
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
 
 def _left_to_the_driver(number: int, frame: FrameType | None) -> None:

@@ -3,40 +3,41 @@
 import time
 import traceback
 from pathlib import Path
-from typing import Any
 
 import pytest
+from obeying import Obeys
 
-from s5eval.harness.dispatch.crew import Ended, Event
+from s5eval.harness.dispatch.crew import Ended, Event, Ready
 from s5eval.harness.dispatch.processes import Processes
 
 
-class Falls:
-    """A job whose system cannot be built."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def begin(self, place: int) -> Any:
-        raise self._error
-
-
-# The second is none of the driver's pipe, at whose end a worker ends without a word.
-@pytest.mark.parametrize("error", [RuntimeError("out of order"), EOFError("No data left in file")])
-def test_a_worker_that_falls_over_says_how_and_is_not_called_killed(tmp_path: Path, error: Exception) -> None:
-    crew = Processes(Falls(error), 1, folder=tmp_path)
+# The others are none of the driver's pipe, at whose end a worker ends without a word.
+@pytest.mark.parametrize(
+    ("error", "working"),
+    [
+        ("RuntimeError: out of order", False),
+        ("EOFError: No data left in file", False),
+        ("EOFError: No data left in file", True),
+    ],
+)
+def test_a_worker_that_falls_over_says_how_and_is_not_called_killed(tmp_path: Path, error: str, working: bool) -> None:
+    kind, words = error.split(": ")
+    fall = f"raise {kind}({words!r})"
+    crew = Processes(Obeys() if working else Obeys(fall), 1, folder=tmp_path)
     try:
         crew.start(0)
+        crew.send(0, (fall,), None)
         events: list[Event] = []
         until = time.monotonic() + 120
-        while not events and time.monotonic() < until:
+        while not any(isinstance(event, Ended) for event in events) and time.monotonic() < until:
             events += crew.wait(1.0)
     finally:
         crew.close()
-    (ended,) = events
+    assert [type(event) for event in events] == ([Ready, Ended] if working else [Ended])
+    ended = events[-1]
     assert isinstance(ended, Ended)
     assert "exit code 1" in ended.words
-    assert f"{type(error).__name__}: {error}" in ended.words
+    assert error in ended.words
 
 
 def test_what_was_raised_in_an_actor_is_said_and_not_only_where() -> None:
