@@ -141,6 +141,7 @@ class Processes:
                 os.killpg(worker.process.pid, signal.SIGKILL)
             worker.process.wait()
             self._listen(place, worker)
+            self._hear(place, worker, b"\n")  # a line that it did not come to the end of is its last
             worker.close()
 
     def name(self, place: int) -> str:
@@ -165,10 +166,11 @@ class Processes:
 
     def _read(self, place: int, worker: _Worker) -> list[Event]:
         events: list[Event] = []
+        ended = worker.process.poll() is not None  # asked first: what it has said by then is in the pipe
         try:
             while worker.pipe.poll():
                 events.append(_event(place, worker.pipe.recv()))
-            if worker.process.poll() is None:
+            if not ended:
                 return events
         except (EOFError, OSError):  # its pipe ends before it does: killed now, it could not say how
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -180,16 +182,22 @@ class Processes:
 
     def _listen(self, place: int, worker: _Worker) -> None:
         """Take what a worker has printed."""
-        if worker.output.closed:
-            return
-        with contextlib.suppress(OSError):  # nothing to read now
-            while chunk := os.read(worker.output.fileno(), 1 << 16):
-                *lines, worker.rest = (worker.rest + chunk).replace(b"\r", b"\n").split(b"\n")
-                for line in filter(None, lines):
-                    text = line.decode("utf-8", "replace")[:_LINE]
-                    worker.printed.append(text)
-                    self._heard(self._names[place], text)
-            worker.output.close()
+        while not worker.output.closed:
+            try:
+                chunk = os.read(worker.output.fileno(), 1 << 16)
+            except OSError:  # nothing to read now
+                return
+            self._hear(place, worker, chunk)
+            if not chunk:
+                worker.output.close()
+
+    def _hear(self, place: int, worker: _Worker, chunk: bytes) -> None:
+        *lines, rest = (worker.rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        worker.rest = rest[: 4 * _LINE]  # a character has four bytes at most, and the line may never end
+        for line in filter(None, lines):
+            text = line.decode("utf-8", "replace")[:_LINE]
+            worker.printed.append(text)
+            self._heard(self._names[place], text)
 
 
 def quiet_threads(threads: int | None, environment: Mapping[str, str]) -> dict[str, str]:
@@ -218,5 +226,4 @@ def _last_words(worker: _Worker) -> str:
     if code < 0:
         how = f"signal {-code} ({signal.Signals(-code).name})" if -code in signal.valid_signals() else f"signal {-code}"
         how += ", as when memory runs out" if -code == signal.SIGKILL else ""
-    said = [*worker.printed, *([worker.rest.decode("utf-8", "replace")] if worker.rest else [])]
-    return f"{how}; {' | '.join(said)}" if said else how
+    return f"{how}; {' | '.join(worker.printed)}" if worker.printed else how

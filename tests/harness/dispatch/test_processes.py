@@ -1,0 +1,244 @@
+"""Workers that are processes: what they are given, what is heard of them, how they end, and that nothing is left."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Pipe
+from pathlib import Path
+from typing import Any
+
+import pytest
+from obeying import Obeys
+
+from s5eval.data_manifests.common.errors import DataError
+from s5eval.harness.dispatch.crew import Answered, Ended, Event, Ready, Refused
+from s5eval.harness.dispatch.processes import LAST_LINES, Processes, _Worker, quiet_threads
+
+Ask = Callable[..., Any]
+
+
+def next_of(crew: Processes, seconds: float = 60.0) -> list[Event]:
+    """What happens next."""
+    until = time.monotonic() + seconds
+    while not (events := crew.wait(1.0)):
+        assert time.monotonic() < until, "it took too long"
+    return list(events)
+
+
+def last_of(crew: Processes, *lines: str, place: int = 0) -> str:
+    """The last words of a worker, which begins, and ends with these lines."""
+    crew.start(place)
+    assert next_of(crew) == [Ready(place, {"place": place})]
+    crew.send(place, lines, None)
+    (ended,) = next_of(crew)
+    assert isinstance(ended, Ended)
+    return ended.words
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def heard() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory: pytest.TempPathFactory, heard: list[tuple[str, str]]) -> Iterator[Ask]:
+    """`ask(lines…, sent=…)`: the answer of a worker, the second of a crew."""
+    folder = tmp_path_factory.mktemp("at work")
+    crew = Processes(Obeys(), 2, folder=folder, threads=3, heard=lambda *words: heard.append(words))
+    crew.start(1)
+    assert next_of(crew) == [Ready(1, {"place": 1})]
+
+    def ask(*lines: str, sent: Any = None) -> Any:
+        crew.send(1, lines, sent)
+        (event,) = next_of(crew)
+        assert isinstance(event, Answered) and event.place == 1
+        return event.value
+
+    try:
+        yield ask
+    finally:
+        crew.close()
+
+
+def test_a_worker_is_where_it_was_told_with_what_it_was_sent(ask: Ask) -> None:
+    assert ask("answer = sent", sent={"a": b"wav"}) == {"a": b"wav"}
+    assert Path(ask("import os; answer = os.getcwd()")).name.startswith("at work")
+    assert ask("import os; answer = os.environ.get('OMP_NUM_THREADS')") == os.environ.get("OMP_NUM_THREADS", "3")
+
+
+def test_signals_of_a_terminal_and_of_a_batch_system_are_left_to_the_driver(ask: Ask) -> None:
+    for name in ("SIGINT", "SIGTERM"):
+        end = f"import os, signal; os.kill(os.getpid(), signal.{name})"
+        assert ask(end, f"answer = signal.getsignal(signal.{name}) == signal.SIG_IGN") is False, "children inherit that"
+    assert ask("import os; answer = os.getsid(0) == os.getpid()"), "the terminal does not reach it"
+
+
+def test_the_log_of_a_worker_is_logged_here_and_what_it_prints_is_heard(
+    ask: Ask, heard: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = "import logging; logging.basicConfig(); log = logging.getLogger('s5eval.some')"
+    with caplog.at_level("INFO", logger="s5eval"):
+        ask(lines, "log.info('50 %% of %d', 2)", "log.debug('too much')")
+        ask(lines, "try: 1 / 0", "except Exception: log.exception('it fell')")
+        ask("print('a\\rb')", "print('ends')")
+    told = [(record.name, record.levelno, record.getMessage().splitlines()) for record in caplog.records]
+    assert told[0] == ("s5eval.some", logging.INFO, ["50 % of 2"])
+    (name, level, (first, *_, last)) = told[1]
+    assert (name, level, first, last) == (
+        "s5eval.some",
+        logging.ERROR,
+        "it fell",
+        "ZeroDivisionError: division by zero",
+    )
+    assert len(told) == 2, "once each"
+    pid = ask("import os; answer = os.getpid()")
+    assert heard == [(f"worker 2 (process {pid})", line) for line in ("a", "b", "ends")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system tells of a parent's death on Linux alone")
+def test_the_system_ends_a_worker_whose_driver_is_gone(ask: Ask) -> None:
+    """A thread that watches could not while a library holds the interpreter."""
+    number = ask("import ctypes; number = ctypes.c_int()", "ctypes.CDLL(None).prctl(2, ctypes.byref(number))",
+                 "answer = number.value")  # fmt: skip
+    assert number == signal.SIGKILL
+    code = "import os; from s5eval.harness.dispatch.worker_process import main; main(0, os.getppid() + 1, 0)"
+    gone = subprocess.run([sys.executable, "-c", code], stdin=subprocess.PIPE, check=False)
+    assert gone.returncode == 1, "it was gone before the system could be told"
+
+
+def test_a_worker_ends_with_its_input(tmp_path: Path) -> None:
+    crew = Processes(Obeys("import threading; threading.Event().wait(0.1)"), 1, folder=tmp_path)
+    try:
+        crew.start(0)
+        next_of(crew)
+        crew._workers[0].life.close()
+        assert next_of(crew) == [Ended(0, "exit code 1")]
+    finally:
+        crew.close()
+
+
+def test_the_last_that_a_worker_printed_is_quoted_and_no_more_of_it_than_fits(tmp_path: Path) -> None:
+    heard: list[str] = []
+    crew = Processes(Obeys(), 1, folder=tmp_path, heard=lambda name, line: heard.append(line))
+    lines = [f"print('line {k}')" for k in range(LAST_LINES)]
+    endless = "sys.stdout.buffer.write(b'\\xff' + 'é'.encode() * 1000 + b'\\n' + 'ü'.encode() * 500_000)"
+    try:
+        words = last_of(
+            crew, "import os, sys", *lines, "sys.stdout.flush()", endless, "sys.stdout.flush()", "os._exit(3)"
+        )
+    finally:
+        crew.close()
+    kept = ["\ufffd" + "é" * 299, "ü" * 300]
+    assert heard == [f"line {k}" for k in range(LAST_LINES)] + kept
+    assert words == f"exit code 3; {' | '.join(heard[-LAST_LINES:])}"
+
+
+def test_a_signal_is_named_and_that_of_the_memory_explained(tmp_path: Path) -> None:
+    crew = Processes(Obeys(), 1, folder=tmp_path)
+    end = "import os, signal; os.kill(os.getpid(), signal.{})"
+    try:
+        assert last_of(crew, end.format("SIGKILL")) == "signal 9 (SIGKILL), as when memory runs out"
+        assert last_of(crew, end.format("SIGUSR1")) == f"signal {signal.SIGUSR1} (SIGUSR1)"
+    finally:
+        crew.close()
+
+
+def test_a_worker_is_missed_though_what_it_has_started_holds_its_pipe_and_that_ends_too(tmp_path: Path) -> None:
+    crew = Processes(Obeys(), 1, folder=tmp_path)
+    lines = ("import os, time", "child = os.fork()", "time.sleep(120) if not child else print(child)")
+    try:
+        child = int(last_of(crew, *lines, "import sys; sys.stdout.flush(); os._exit(4)").removeprefix("exit code 4; "))
+        until = time.monotonic() + 20
+        while is_alive(child) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not is_alive(child)
+        crew.send(0, ("more",), None)  # to nobody: no error
+        assert crew.wait(0.0) == []
+    finally:
+        crew.close()
+
+
+@pytest.mark.parametrize("patience", [20.0, 0.0])
+def test_an_idle_worker_ends_by_itself_while_there_is_patience(tmp_path: Path, patience: float) -> None:
+    crew = Processes(
+        Obeys("import atexit, pathlib; atexit.register(pathlib.Path('in_order').touch)"), 1, folder=tmp_path
+    )
+    open_before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the same way twice
+    try:
+        crew.start(0)
+        next_of(crew)
+    finally:
+        begun = time.monotonic()
+        crew.close(patience=patience)
+    assert (tmp_path / "in_order").exists() == (patience > 0)
+    assert time.monotonic() - begun < 15, "as soon as it has ended"
+    assert len(os.listdir("/dev/fd")) == open_before  # noqa: PTH208
+
+
+def test_a_worker_that_cannot_do_the_job_says_so_once_and_in_the_drivers_words(tmp_path: Path) -> None:
+    raising = "from s5eval.data_manifests.common.errors import DataError; raise DataError('no such data')"
+    crew = Processes(Obeys(raising), 1, folder=tmp_path)
+    try:
+        crew.start(0)
+        (event,) = next_of(crew)
+        assert isinstance(event, Refused)
+        assert (type(event.error), str(event.error)) == (DataError, "no such data")
+        assert crew.wait(0.0) == []
+    finally:
+        crew.close()
+
+
+def test_a_worker_that_cannot_be_started_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", none)
+    open_before = len(os.listdir("/dev/fd"))  # noqa: PTH208
+    with pytest.raises(DataError, match="worker 2 of 3 cannot be started: Resource temporarily unavailable") as caught:
+        Processes(Obeys(), 3, folder=tmp_path).start(1)
+    assert len(os.listdir("/dev/fd")) == open_before, caught  # noqa: PTH208
+
+
+class Sudden(subprocess.Popen[bytes]):
+    """A process that answers and ends just when it is looked at."""
+
+    last_words: Any = None
+
+    def poll(self) -> int | None:
+        if self.last_words is not None:
+            self.last_words.send(("answered", "at last", []))
+            self.last_words.close()
+            self.last_words = None
+            self.wait()
+        return super().poll()
+
+
+def test_what_a_worker_says_between_two_looks_is_not_lost_with_it(tmp_path: Path) -> None:
+    crew = Processes(Obeys(), 1, folder=tmp_path)
+    ours, theirs = Pipe()
+    process = Sudden([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdin is not None and process.stdout is not None
+    process.last_words = theirs
+    crew._workers[0], crew._names[0] = _Worker(process, process.stdin, process.stdout, ours), "worker 1"
+    theirs.send(("ready", {}, []))
+    assert next_of(crew) == [Ready(0, {}), Answered(0, "at last"), Ended(0, "exit code 0")]
+
+
+def test_threads_are_few_and_sleep_unless_the_environment_says_otherwise() -> None:
+    always = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
+    assert quiet_threads(None, {}) == always
+    assert quiet_threads(2, {"HOME": "/"}) == {**always, "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    assert quiet_threads(2, {"OMP_NUM_THREADS": "4"}) == always, "MKL asks OpenMP next"
+    assert quiet_threads(2, {"MKL_NUM_THREADS": "4"}) == {**always, "OMP_NUM_THREADS": "2"}
+    assert quiet_threads(2, {"OMP_WAIT_POLICY": "active", "OMP_NUM_THREADS": "1"}) == {"OPENBLAS_NUM_THREADS": "1"}
