@@ -1,12 +1,14 @@
-"""A finished run to tune on."""
+"""Finished runs to tune on."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sealed_files import edit_lines
+from made_up_run import write_run
+from sealed_files import edit_lines, edit_record
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.harness.record.lines import pairs_path
@@ -36,3 +38,17 @@ def probable_run(staged_run: Path) -> Path:
 
     edit_lines(out, digest_anew)
     return out
+
+
+@pytest.fixture
+def made_run(tmp_path: Path, make_tables: Callable[..., list[PairTable]]) -> Callable[..., Path]:
+    """`made_run(name, count)`: a run of made-up mixtures that no other has."""
+
+    def make(name: str, count: int, threshold: float = 0.5, **changes: Any) -> Path:
+        run = tmp_path / name
+        write_run(run, make_tables(count, len(name)), threshold=threshold, with_tables=True)
+        changes["mixture_digests"] = [hashlib.sha256(f"{name} {k}".encode()).hexdigest() for k in range(count)]
+        edit_record(run / "run.json", lambda record: record["config"].update(dataset=name, split="valid"), **changes)
+        return run
+
+    return make

@@ -53,17 +53,50 @@ def test_no_recording_is_on_both_sides(seed: int) -> None:
     assert 0 < told["fits_saw"] <= 1
 
 
-def test_what_shares_a_recording_is_left_out_together_where_there_is_room() -> None:
-    recordings = [frozenset({"ab"[k % 2]}) for k in range(20)]
-    folds = folds_of(20, 2, 0, recordings)
-    assert told_of_folds(folds, recordings)["fits_saw"] == 1
+@pytest.mark.parametrize(
+    ("names", "folds"),
+    [
+        ("ab" * 10, 2),
+        ("aabbcccc", 2),  # the commonest first: in another order no part has room for it
+        ("a a ab b c c d d", 2),  # what shares with one that has its place goes there
+        ("aabbef", 2),  # the next to where most room is
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_what_shares_a_recording_is_left_out_together_where_there_is_room(names: str, folds: int, seed: int) -> None:
+    recordings = [frozenset(each) for each in (names.split() if " " in names else names)]
+    parts = folds_of(len(recordings), folds, seed, recordings)
+    assert told_of_folds(parts, recordings)["fits_saw"] == 1
+
+
+def test_what_is_told_of_the_parts() -> None:
+    recordings = [frozenset("a")] * 4 + [frozenset("b"), None, None]
+    parts = folds_of(7, 3, 0, recordings)  # of 3, 2 and 2: three that share are together, and one is elsewhere
+    assert told_of_folds(parts, recordings) == {"folds": 3, "fits_saw": round(10 / 14, 3), "recordings_not_told": 2}
+    assert told_of_folds(parts, None)["recordings_not_told"] == 7, "of none is told"
 
 
 def test_where_all_is_shared_it_is_refused() -> None:
     with pytest.raises(UsageError, match="all mixtures share recordings with part 1"):
         folds_of(6, 3, 0, [frozenset("a")] * 6)
-    with pytest.raises(UsageError, match="`folds` is 7, expected 2 to 6"):
-        folds_of(6, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("mixtures", "folds", "seed", "words"),
+    [
+        (1, 2, 0, "1 scored mixture: cross-validation tunes on some and judges on others"),
+        (6, 1, 0, "`folds` is 1, expected 2 to 6"),
+        (6, 7, 0, "`folds` is 7, expected 2 to 6"),
+        (6, 2, -1, "`seed` is -1, expected a whole number, 0 or larger"),
+    ],
+)
+def test_numbers_that_make_no_parts_are_refused(mixtures: int, folds: int, seed: int, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        folds_of(mixtures, folds, seed)
+
+
+def test_as_many_parts_as_mixtures_are_one_each() -> None:
+    assert sorted(fold.out.tolist() for fold in folds_of(4, 4, 0)) == [[0], [1], [2], [3]]
 
 
 def test_a_gain_that_is_recognition_of_recordings_does_not_show(make_tables: Tables) -> None:

@@ -1,6 +1,7 @@
 """Runs that share mixtures are not tuned together; what numbers no tuning takes; which metric a verdict is of."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import yaml
 from sealed_files import as_version_1, edit_record
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.tuning.joint_runs import refuse_repeated
 from s5eval.harness.tuning.priors import adapt_priors
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_runs, tune_tables
@@ -48,6 +51,22 @@ def test_runs_without_digests_are_compared_by_data_set_and_id(
     as_version_1(part)
     refused = s5eval("tune", staged_run, part)
     assert (refused.code, "mixture 'm_00'" in refused.err) == (2, True)
+
+
+def test_what_is_the_same_mixture_is_told_by_content_where_all_runs_tell_it(made_run: Callable[..., Path]) -> None:
+    runs = [made_run("one", 3), made_run("two", 3)]
+    one, two = (read_run_record(run) for run in runs)
+    theirs, ours = one.mixture_digests or (), two.mixture_digests or ()
+    refuse_repeated(runs, [one, two])
+    refuse_repeated(runs, [one, replace(two, mixture_digests=(ours[0], ours[0], ours[2]))])  # twice in one is its own
+    words = f"mixture 'm_0002' of {runs[1]} is a mixture of {runs[0]} too"
+    with pytest.raises(UsageError, match=words):
+        refuse_repeated(runs, [one, replace(two, mixture_digests=(*ours[:2], theirs[1]))])
+    silent = replace(two, mixture_digests=None)
+    with pytest.raises(UsageError, match="mixture 'm_0000' of"):
+        refuse_repeated(runs, [one, silent])
+    for elsewhere in ({"split": "test"}, {"dataset": "another"}):
+        refuse_repeated(runs, [one, replace(silent, about=replace(silent.about, **elsewhere))])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
