@@ -224,6 +224,7 @@ def _last_words(worker: _Worker) -> str:
     code = worker.process.returncode
     how = f"exit code {code}"
     if code < 0:
-        how = f"signal {-code} ({signal.Signals(-code).name})" if -code in signal.valid_signals() else f"signal {-code}"
+        name = next((f" ({known.name})" for known in signal.Signals if known == -code), "")  # not all have one
+        how = f"signal {-code}{name}"
         how += ", as when memory runs out" if -code == signal.SIGKILL else ""
     return f"{how}; {' | '.join(worker.printed)}" if worker.printed else how
