@@ -13,11 +13,15 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.scoring.mixture import adapted
 from s5eval.harness.tuning import joint_runs, tune
+from s5eval.harness.tuning.coordinate_search import Fit
 from s5eval.harness.tuning.threshold_table import Objective
-from s5eval.harness.tuning.tune import tune_runs
+from s5eval.harness.tuning.tune import tune_runs, tune_tables
+from s5eval.systems.decision import Decision
 
 Make = Callable[..., Path]
+Tables = Callable[..., list[PairTable]]
 
 
 class Handed(Exception):  # noqa: N818 - no error
@@ -97,15 +101,45 @@ def test_every_other_run_has_to_have_the_decision_of_the_first(made_run: Make) -
 
 
 def test_what_the_decision_of_before_was_fitted_to_is_counted_in_every_run(made_run: Make) -> None:
-    runs = [made_run("one", 6), made_run("two", 5)]
+    runs = [made_run("one", 6), made_run("two", 5, n_expected=9)]
     digests = [read_run_record(run).mixture_digests or () for run in runs]
     fitted = " ".join(digest_start(of_run[k]) for of_run, k in zip(digests, (1, 3), strict=True))
     for run in runs:
         edit_record(run / "run.json", lambda record: record["decision"].update(provenance={"mixture_digests": fitted}))
     result = tune_runs(runs[0], others=runs[1:], folds=2, seed=3)
-    assert (result.n_known, result.n_mixtures) == (2, 11)
+    assert (result.n_known, result.n_mixtures, result.n_left_out) == (2, 11, 4)
     written = yaml.safe_load((runs[0] / "thresholds.yaml").read_text())["provenance"]
     assert (written["mixtures"], written["folds"], written["seed"]) == (11, 2, 3)
+    assert written["run"] == ["one", "two"]
     assert written["objective"] == "capi_sdri"
     again = tune_runs(runs[0], others=runs[1:], folds=2, objective=Objective("mix", 0.3))
     assert (again.decision.provenance or {})["objective"] == "capi_sdri + 0.3 mixture_accuracy"
+
+
+def test_the_shrinkage_that_a_file_names_is_the_one_that_was_used(
+    make_tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is halved where it would cost the gain."""
+    monkeypatch.setattr(tune, "all_fits", lambda job, workers: dict.fromkeys(job.kept, Fit(job.base, 0.5, 12.5)))
+    result = tune_tables(make_tables(12, 1), base=Decision(), objective=Objective(), shrinkage=50.0)
+    assert (result.decision.provenance or {})["shrinkage"] == 12.5
+
+
+def test_thresholds_are_fitted_to_what_priors_make_of_the_candidates_once(make_tables: Tables) -> None:
+    tables, factors = make_tables(40, 2), {"Speech": 3.0, "silence": 0.2}
+    base = Decision(prior_factors=factors)
+    found = tune_tables(tables, base=base, objective=Objective(), folds=2)
+    alike = tune_tables([adapted(table, base) for table in tables], base=Decision(), objective=Objective(), folds=2)
+    assert found.scores == alike.scores
+    assert found.decision.silence_thresholds == alike.decision.silence_thresholds
+    assert found.decision.prior_factors == factors
+
+
+def test_one_candidate_that_may_be_silence_is_enough_to_tune(make_tables: Tables) -> None:
+    tables = make_tables(6, 2)
+    for table in tables:
+        table.p_silence[:] = 0.0
+    with pytest.raises(UsageError, match="no candidate of this run has a silence probability above 0"):
+        tune_tables(tables, base=Decision(), objective=Objective(), folds=2)
+    tables[3].p_silence[1] = 0.7
+    assert tune_tables(tables, base=Decision(), objective=Objective(), folds=2).n_mixtures == 6
