@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from s5eval.harness.api.arguments import as_path
+from s5eval.arguments import as_path
 from s5eval.harness.command_line.options import PathType, RunType
 
 Call = Callable[..., Any]
