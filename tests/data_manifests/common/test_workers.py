@@ -6,14 +6,12 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
 
 import pytest
+from obeying import Obeys
 
-from s5eval.data_manifests.common import workers
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.workers import WorkerContext, begin_worker
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
@@ -93,20 +91,21 @@ def test_a_process_that_dies_over_a_scene_is_an_expected_error(tmp_path: Path) -
         write_scenes([Deadly("a"), Deadly("b")], tmp_path / "made", workers=2)
 
 
-def tell(pipe: Connection) -> None:
-    """What has become of a worker that has begun."""
-    told: list[Any] = []
-    workers.keep_freed_memory = lambda: told.append("memory is kept")
-    begin_worker()
-    names = ("SIGINT", "SIGHUP", "SIGTERM")
-    told += [name for name in names if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN]
-    pipe.send(told)
+_BEGINS = """
+import signal
+from s5eval.data_manifests.common import workers
+told = []
+workers.keep_freed_memory = lambda: told.append("memory is kept")
+workers.begin_worker()
+names = ("SIGINT", "SIGHUP", "SIGTERM")
+sent.send(told + [name for name in names if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN])
+"""
 
 
 def test_a_worker_passes_over_what_a_terminal_sends_and_ends_with_its_work() -> None:
     context = WorkerContext()
     ours, theirs = context.Pipe()
-    worker = context.Process(target=tell, args=(theirs,))
+    worker = context.Process(target=Obeys().do, args=((_BEGINS,), theirs))
     worker.start()
     theirs.close()
     try:
