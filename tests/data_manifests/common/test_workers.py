@@ -125,19 +125,23 @@ def test_a_process_that_is_no_worker_goes_on_as_it_was() -> None:
 def test_the_program_is_itself_again_when_workers_have_been_started(monkeypatch: pytest.MonkeyPatch) -> None:
     program = sys.modules["__main__"]
     hidden: list[bool] = []
+    another = threading.Event()
 
     def slowly(worker: object) -> None:
         hidden.append(sys.modules["__main__"] is not program)
-        time.sleep(0.05)
+        if len(hidden) == 1:
+            another.wait(0.3)  # it would come now, if it were let in, and put back what this one has put there
+        else:
+            another.set()
+            time.sleep(0.05)
 
     monkeypatch.setattr(SpawnProcess, "start", slowly)
-    starting = [threading.Thread(target=WorkerContext().Process().start) for _ in range(3)]
+    starting = [threading.Thread(target=WorkerContext().Process().start) for _ in range(2)]
     for each in starting:
         each.start()
-        time.sleep(0.02)  # the next one while this one is at it
     for each in starting:
         each.join()
-    assert (hidden, sys.modules["__main__"]) == ([True] * 3, program)
+    assert (hidden, sys.modules["__main__"]) == ([True] * 2, program)
 
     def fails(worker: object) -> None:
         raise OSError(11, "Resource temporarily unavailable")

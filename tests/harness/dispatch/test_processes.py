@@ -225,13 +225,15 @@ def test_a_worker_is_missed_though_what_it_has_started_holds_its_pipe_and_that_e
 def test_an_idle_worker_ends_by_itself_while_there_is_patience(
     crew_of: CrewOf, tmp_path: Path, patience: float
 ) -> None:
-    crew = crew_of("import atexit, pathlib; atexit.register(pathlib.Path('in_order').touch)")
+    heard: list[str] = []
+    begins = "import atexit, pathlib; atexit.register(pathlib.Path('in_order').touch)"
+    crew = crew_of(begins, heard=lambda name, line: heard.append(line))
     open_before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the same way twice
     crew.start(0)
     next_of(crew)
     begun = time.monotonic()
     crew.close(patience=patience)
-    assert (tmp_path / "in_order").exists() == (patience > 0)
+    assert ((tmp_path / "in_order").exists(), heard) == (patience > 0, [])
     assert time.monotonic() - begun < 15, "as soon as it has ended"
     assert len(os.listdir("/dev/fd")) == open_before  # noqa: PTH208
 
