@@ -21,6 +21,7 @@ from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
 from s5eval.harness.scoring.columns import METRICS, Column, all_columns, bound_columns
 from s5eval.harness.scoring.paired import paired_differences
+from s5eval.systems.registry import load_factory
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def run_grid(
         announce: told which row begins.
 
     Raises:
-        UsageError: `out` holds rows of another grid, or of another system or decision, or is no folder.
+        UsageError: `out` holds rows of another grid, or of another system or decision, or is no folder; or a row is
+            still to be made, and there is no such system.
         DataError: `out` holds rows on other data.
         KeyboardInterrupt: passed on; called again, the ablation goes on where it was.
     """
@@ -70,6 +72,8 @@ def run_grid(
         for row, folder in zip(grid.rows, folders, strict=True)
     ]
     refuse_changed_rows([(row.name, row_config, path) for row, row_config, path in plans])
+    if not all((path / "run.json").is_file() for _, _, path in plans):
+        load_factory(config.system)  # a name that is misspelled would fail every row, one by one
     sweep(out)
     outcomes = []
     for number, (row, row_config, path) in enumerate(plans, start=1):

@@ -174,6 +174,13 @@ def test_when_every_row_fails_there_is_a_table_all_the_same(staged_set: Path, tm
     assert table(out)["bounds"] == []
 
 
+def test_a_system_that_is_not_there_is_named_before_any_row(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    out = tmp_path / "ablation"
+    result = s5eval("ablate", "--system", "multistag", "--data", staged_set, "--out", out)
+    assert (result.code, "unknown system 'multistag'; did you mean 'multistage'?" in result.err) == (2, True)
+    assert not (out / "rows").exists()
+
+
 def test_interrupted_and_called_again_nothing_is_paid_twice(staged_set: Path, tmp_path: Path) -> None:
     grid, out = load_grid(axes=["stages"]), tmp_path / "ablation"
     config = RunConfig(system="staged:build", data=staged_set)
