@@ -112,7 +112,7 @@ class Pipeline:
         self, stage: Stage, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None
     ) -> list[Candidates]:
         start = time.perf_counter()
-        results = list(stage.run(mixtures, inputs))
+        results = _candidates(stage.name, stage.run(mixtures, inputs))
         if len(results) != len(mixtures):
             raise ValueError(
                 f"stage {stage.name} returned {len(results)} results for {counted(len(mixtures), 'mixture')}"
@@ -123,6 +123,18 @@ class Pipeline:
         tally.seconds += time.perf_counter() - start
         tally.executed += len(mixtures)
         return results
+
+
+def _candidates(stage: str, found: object) -> list[Candidates]:
+    """What a stage has returned, if it is a list of candidates; raises `ValueError` that names the stage."""
+    if not isinstance(found, list | tuple):
+        raise ValueError(
+            f"stage {stage} returned a {type(found).__name__}, expected a list of Candidates, one a mixture"
+        )
+    for entry in found:
+        if not isinstance(entry, Candidates):
+            raise ValueError(f"stage {stage} returned a list with a {type(entry).__name__}, expected Candidates")
+    return list(found)
 
 
 def tally_of(system: object) -> Tally:

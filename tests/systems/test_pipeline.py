@@ -58,6 +58,28 @@ def test_results_are_the_same_with_and_without_a_store(tmp_path: Path, mixtures:
         assert [c.sha256() for c in stored] == [c.sha256() for c in plain]
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "stage odd returned a NoneType, expected a list of Candidates"),
+        (Candidates(np.zeros((1, 8), np.float32), np.zeros((1, 18)), np.zeros(1)), "stage odd returned a Candidates"),
+        ([None] * 5, "stage odd returned a list with a NoneType"),
+        ([], "stage odd returned 0 results for 5 mixtures"),
+    ],
+)
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_stage_that_answers_with_something_else_is_named(
+    tmp_path: Path, mixtures: list[Mixture], answer: Any, message: str, stored: bool
+) -> None:
+    class Odd(Gain):
+        def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
+            return answer  # type: ignore[no-any-return]
+
+    store = DiskStore(tmp_path / "store") if stored else None
+    with pytest.raises(ValueError, match=message):
+        pipeline(store, Gain("a", 2.0), Odd("odd", 1.0)).propose(mixtures)
+
+
 def test_a_shared_prefix_is_paid_for_once(tmp_path: Path, mixtures: list[Mixture]) -> None:
     store = DiskStore(tmp_path / "store")
     pipeline(store, Gain("a", 2.0)).propose(mixtures)
