@@ -111,8 +111,8 @@ class MixtureInMemory(Mixture):
     samples: Audio = field(kw_only=True)
 
     def audio(self) -> Audio:
-        """The samples; not a copy."""
-        return self.samples
+        """The samples, in an array of its own as from a file: a system may write into what it hears."""
+        return self.samples.copy()
 
     def length(self) -> int:
         """How many samples there are."""

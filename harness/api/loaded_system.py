@@ -3,17 +3,20 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
-from s5eval.arguments import as_settings
+from s5eval.arguments import as_needed_path, as_settings
 from s5eval.arrays import Array, as_foa, check_rate
-from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, MixtureInMemory
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.runs.chosen_decision import choose_decision
 from s5eval.harness.runs.contract import build_system, check_proposals, read_fingerprint, stated_missing_parts
 from s5eval.harness.runs.engine import pair_table
 from s5eval.harness.scoring.mixture import select
 from s5eval.systems.decision import Decision
-from s5eval.systems.decision_reading import parse_decision
+from s5eval.systems.decision_reading import load_decision, parse_decision
 from s5eval.systems.device import resolve_device
 from s5eval.systems.folder import FolderSystem
 from s5eval.systems.interface import Candidates, Estimate, System
@@ -41,23 +44,31 @@ class LoadedSystem:
     missing_parts: tuple[str, ...] = ()
 
     def separate(
-        self, mixture: Array, *, sample_rate: int = SAMPLE_RATE, decision: Decision | None = None
+        self,
+        mixture: Array,
+        *,
+        sample_rate: int = SAMPLE_RATE,
+        decision: Decision | str | PathLike[str] | Mapping[str, Any] | None = None,
     ) -> tuple[Estimate, ...]:
         """The labelled sources of one recording.
 
         Args:
             mixture: (4, T), first-order Ambisonics (W, Y, Z, X), numpy or torch, full scale 1.0.
             sample_rate: Hz. Nothing is resampled.
-            decision: rules in place of the system's own.
+            decision: rules in place of the system's own; or, as `s5eval.run` takes them, a decision file, or keys of a
+                decision that replace its own, such as `{"max_sources": 2}`.
 
         Returns:
             Estimates in order of candidates, audio float32 (T,); none where no target is heard. They can be given
             to `s5eval.score_mixture` as they are.
 
         Raises:
-            DataError: the shape or rate is wrong, or a sample is not finite; or the system's answer is not usable.
+            DataError: the shape or rate is wrong, or a sample is not finite; or the system's answer is not usable: no
+                `Candidates`, of another length, with a NaN, a probability that is none, or an unknown label.
             UsageError: `mixture` is no array, or a tensor that requires a gradient; or `decision` names no class, or
                 has a value that no decision has.
+
+        What the code of the system itself raises is passed on as it is.
 
         >>> import numpy as np
         >>> from s5eval import load_system
@@ -66,25 +77,42 @@ class LoadedSystem:
         """
         check_rate(sample_rate)
         samples = as_foa(mixture)
-        if decision is not None:
-            if not isinstance(decision, Decision):
-                raise UsageError(f"`decision` is a {type(decision).__name__}, expected an s5eval.Decision")
-            parse_decision(decision.as_dict(), where="`decision`")
-        candidates = self._propose(samples)
-        table = pair_table(
-            "mixture", candidates, None, lambda: [(candidates.audio, (), samples[0])], length=samples.shape[1]
-        )
-        selections = select(table, self.decision if decision is None else decision)
+        rules = self._rules(decision)
+        candidates, table = self._propose(samples)
+        selections = select(table, rules)
         return tuple(Estimate(s.index, s.label, candidates.audio[s.index], s.confidence) for s in selections)
 
     def propose(self, mixture: Array, *, sample_rate: int = SAMPLE_RATE) -> Candidates:
         """All candidates of one recording, before any decision; arguments and errors as `separate`."""
         check_rate(sample_rate)
-        return self._propose(as_foa(mixture))
+        return self._propose(as_foa(mixture))[0]
 
-    def _propose(self, samples: Audio) -> Candidates:
-        (found,) = check_proposals(self.system.propose([MixtureInMemory("mixture", samples=samples)]), 1)
-        return found if isinstance(found, Candidates) else found.gathered()
+    def _propose(self, samples: Audio) -> tuple[Candidates, PairTable]:
+        proposed = self.system.propose([MixtureInMemory("mixture", samples=samples)])
+        try:
+            (found,) = check_proposals(proposed, 1)
+        except ValueError as error:
+            raise DataError(f"system {self.name!r}: {error}") from error
+        candidates = found if isinstance(found, Candidates) else found.gathered()
+        table = pair_table(
+            "mixture", candidates, None, lambda: [(candidates.audio, (), samples[0])], length=samples.shape[1]
+        )
+        return candidates, table
+
+    def _rules(self, decision: object) -> Decision:
+        if decision is None:
+            return self.decision
+        if isinstance(decision, Decision):
+            parse_decision(decision.as_dict(), where="`decision`")
+            return decision
+        if isinstance(decision, Mapping):
+            return choose_decision(self.decision, as_settings(decision, "decision")).decision
+        if not isinstance(decision, str | PathLike):
+            raise UsageError(
+                f"`decision` is a {type(decision).__name__}, expected an s5eval.Decision, a decision file, or keys that "
+                "replace the system's own"
+            )
+        return load_decision(as_needed_path(decision, "decision"))
 
 
 def load_system(name: str, *, device: str = "auto", **settings: Any) -> LoadedSystem:

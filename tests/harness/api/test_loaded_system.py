@@ -26,11 +26,54 @@ def test_an_array_and_its_file_give_the_same_estimates(small_set: Path) -> None:
     assert s5eval.score_mixture(estimates=system.separate(foa), references={"Cough": foa[0]}, mixture=foa).exact
 
 
-def test_the_decision_may_be_replaced() -> None:
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"short_on": "mixture"}, "the system returned 635 samples, the mixture has 640"),
+        ({"nan_on": "mixture"}, "NaN or infinite samples"),
+        ({"p_silence": 7.0}, "expected 0 to 1"),
+    ],
+)
+def test_an_answer_that_cannot_be_used_is_refused_before_and_after_the_decision(
+    settings: dict[str, Any], message: str
+) -> None:
+    system, foa = s5eval.load_system("plugins:build", **settings), np.zeros((4, 640), np.float32)
+    for ask in (system.separate, system.propose):
+        with pytest.raises(s5eval.DataError, match=message):
+            ask(foa)
+
+
+def test_an_answer_that_is_none_is_an_error_of_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = s5eval.load_system("plugins:build")
+    monkeypatch.setattr(type(system.system), "propose", lambda self, mixtures: None)
+    with pytest.raises(s5eval.DataError, match=r"'plugins:build': the system returned a NoneType, expected a list"):
+        system.separate(np.zeros((4, 640), np.float32))
+
+
+def test_a_system_that_writes_into_what_it_hears_leaves_the_array_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = s5eval.load_system("plugins:build")
+    inner = type(system.system).propose
+
+    def writing(self: Any, mixtures: Any) -> Any:
+        audio = mixtures[0].audio()
+        audio *= 0
+        return inner(self, mixtures)
+
+    monkeypatch.setattr(type(system.system), "propose", writing)
+    foa = np.ones((4, 640), np.float32)
+    system.separate(foa)
+    assert (foa == 1).all()
+
+
+def test_the_decision_may_be_replaced(tmp_path: Path) -> None:
     system = s5eval.load_system("plugins:build", label="Cough", p_silence=0.4)
     foa = np.random.default_rng(0).normal(size=(4, 640)).astype(np.float32)
     assert len(system.separate(foa)) == 1
     assert system.separate(foa, decision=s5eval.Decision({"default": 0.5, "Cough": 0.3})) == ()
+    assert system.separate(foa, decision={"silence_thresholds": {"Cough": 0.3}}) == ()
+    file = tmp_path / "thresholds.yaml"
+    file.write_text("silence_thresholds: {default: 0.3}\n")
+    assert system.separate(foa, decision=file) == system.separate(foa, decision=str(file)) == ()
 
 
 @pytest.mark.parametrize("name", ["oracle", "folder"])
@@ -59,7 +102,8 @@ def test_a_mixture_in_memory_is_known_by_its_samples() -> None:
     b = MixtureInMemory("b", samples=np.zeros((4, 8), np.float32))
     c = MixtureInMemory("a", samples=np.ones((4, 8), np.float32))
     assert a.sha256() == b.sha256() != c.sha256()
-    assert a.audio() is a.samples
+    assert np.array_equal(a.audio(), a.samples)
+    assert not np.shares_memory(a.audio(), a.samples)
 
 
 @pytest.mark.slow
