@@ -18,8 +18,8 @@ Run a system over scenes, and look at what came out:
 
     run = s5eval.run("multistage", "path/to/data", "runs/first", split="valid")
     run.mixtures.sort_values("capi_sdri").head()                   # pandas
-    s5eval.tune(run).decision
-    s5eval.compare("runs/first", "runs/second").differences["metrics", "capi_sdri"]
+    tuned = s5eval.rescore(run, "runs/second", decision=s5eval.tune(run).file)
+    s5eval.compare(run, tuned).differences["metrics", "capi_sdri"]
 
 What is listed in `dir(s5eval)` is public, and so is `s5eval.metrics`. Every other module (`s5eval.harness`,
 `s5eval.systems`, `s5eval.data_manifests`, `s5eval.submissions`) is private: it may change without notice.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from s5eval.data_manifests.manifest import Manifest
     from s5eval.data_manifests.records import Mixture, Reference, Scene
     from s5eval.evaluation import ablate, open_data, run, validate
-    from s5eval.finished_runs import Comparison, compare, tune
+    from s5eval.finished_runs import Comparison, compare, rescore, tune
     from s5eval.frames import Run, read_run
     from s5eval.harness.record.run_record import RunRecord
     from s5eval.harness.record.run_summary import Summary
@@ -83,6 +83,7 @@ __all__ = [
     "metrics",
     "open_data",
     "read_run",
+    "rescore",
     "run",
     "score_mixture",
     "tune",
@@ -95,7 +96,7 @@ _HOMES = {
     "s5eval.data_manifests.manifest": ("Manifest",),
     "s5eval.data_manifests.records": ("Mixture", "Reference", "Scene"),
     "s5eval.evaluation": ("ablate", "open_data", "run", "validate"),
-    "s5eval.finished_runs": ("Comparison", "compare", "tune"),
+    "s5eval.finished_runs": ("Comparison", "compare", "rescore", "tune"),
     "s5eval.frames": ("Run", "read_run"),
     "s5eval.harness.record.run_record": ("RunRecord",),
     "s5eval.harness.record.run_summary": ("Summary",),

@@ -140,7 +140,10 @@ def run(
     if isinstance(decision, Mapping):
         sections["decision"] = as_settings(decision, "decision")
     elif isinstance(decision, Decision):
-        raise UsageError("`decision` is a Decision; expected a file, or the keys that replace: {'max_sources': 2}")
+        raise UsageError(
+            "`decision` is a Decision, which a run could not be repeated from; expected a file, as `s5eval.tune` has "
+            "written it (its result's `file`), or the keys that replace: {'max_sources': 2}"
+        )
     config = RunConfig(
         system=system,
         data=_absolute(as_data(data, "data", dataset)),

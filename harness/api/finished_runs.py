@@ -1,14 +1,17 @@
-"""What is asked of runs that are there: how two of them differ, and which thresholds would have fitted one."""
+"""What is asked of runs that are there: how two differ, which thresholds would have fitted, what others would give."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from s5eval.arguments import as_needed_number, as_needed_path, as_path
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.frames import Run
 from s5eval.harness.comparing import pair_of_runs
 from s5eval.harness.exporting.packed_run import run_folder_of
+from s5eval.harness.runs.rescore import rescore as rescore_folder
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE
 from s5eval.harness.tuning.folds import FOLDS
 from s5eval.harness.tuning.threshold_table import Objective
@@ -48,8 +51,31 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
     return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
+def rescore(
+    run: AnyRun, out: str | PathLike[str] | None = None, *, decision: str | PathLike[str] | None = None
+) -> Run:
+    """Score a run again from its stored tables, with another decision: no audio is read and no network is run.
+
+    Args:
+        run: the run, which stays as it is where `out` is given.
+        out: the run folder to make; None: scores and summary are rebuilt in place.
+        decision: a decision file, as `tune` writes it; it needs `out`. None: the run's own.
+
+    Returns:
+        The run with that decision. Secondary metrics of estimates that have changed need audio, and are undefined.
+
+    Raises:
+        UsageError: no run there; `out` is missing or in use; or the decision file is wrong.
+        DataError: a table is missing or damaged.
+    """
+    folder, file = as_path(out, "out"), as_path(decision, "decision")
+    if file is not None and folder is None:
+        raise UsageError("`decision` changes the result: name a new run folder with `out`")
+    return Run(rescore_folder(_folder(run, "run"), decision_file=file, out=folder).path)
+
+
 def tune(
-    run: AnyRun,
+    run: AnyRun | Sequence[AnyRun],
     *,
     out: str | PathLike[str] | None = None,
     rule: Literal["thresholds", "expected_score"] = "thresholds",
@@ -63,9 +89,9 @@ def tune(
     """Fit class-specific silence thresholds to a run, or an expected score, from its stored tables alone.
 
     Args:
-        run: the run, on a validation split.
-        out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the run folder,
-            which a packed run has not.
+        run: the run, on a validation split; or several of one system on other mixtures each, which count alike.
+        out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the (first) run
+            folder, which a packed run has not.
         rule: `thresholds`, or `expected_score`: how many of the likeliest candidates are worth keeping; objective,
             weight and shrinkage are of thresholds.
         objective: what to maximise.
@@ -76,14 +102,18 @@ def tune(
         allow_test: tune although the split forbids it; the file, and every run that uses it, carries the mark.
 
     Returns:
-        The decision, its cross-validated gain in dB with interval, and what changed per class.
+        The decision and the `file` that holds it, its cross-validated gain in dB with interval, and what changed per
+        class.
 
     Raises:
-        UsageError: no run there; the split is forbidden; nothing to tune on; or an argument means nothing.
+        UsageError: no run there; runs of several systems, or with a mixture in common; the split is forbidden; nothing
+            to tune on; or an argument means nothing.
         DataError: a table is missing or damaged.
     """
+    first, *others = _folders(run)
     return tune_runs(
-        _folder(run, "run"),
+        first,
+        others=others,
         out=as_path(out, "out"),
         rule=rule,
         objective=Objective(objective, weight),
@@ -92,6 +122,12 @@ def tune(
         seed=as_needed_number(seed, "seed"),
         allow_test=allow_test,
     )
+
+
+def _folders(runs: AnyRun | Sequence[AnyRun]) -> list[Path]:
+    if isinstance(runs, Run | str | PathLike) or not runs:
+        return [_folder(cast(AnyRun, runs), "run")]
+    return [_folder(run, "run") for run in runs]
 
 
 def _folder(run: AnyRun, name: str) -> Path:

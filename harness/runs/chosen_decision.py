@@ -111,7 +111,7 @@ def _refuse_other_spellings(settings: Mapping[str, Any]) -> None:
 
 def _as_typed(settings: Mapping[str, Any]) -> list[str]:
     """What was set, with its values, as it is typed; of many thresholds how many they are."""
-    said = []
+    said: list[str] = []
     for key, value in sorted(settings.items()):
         parts = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
         if len(parts) > _TOLD:

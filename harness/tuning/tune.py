@@ -107,7 +107,7 @@ def tune_runs(
             workers=workers,
         )
     write_decision(file, result.decision)
-    return replace(result, n_known=sum(fitted_here(other.decision.provenance, other) for other in records))
+    return replace(result, file=file, n_known=sum(fitted_here(other.decision.provenance, other) for other in records))
 
 
 def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, dict[str, PairTable]]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class TuneResult:
         n_mixtures: tuned on.
         n_left_out: mixtures of the run that failed.
         n_known: mixtures of the runs that the decision of before was fitted to: what it earns there is no measure.
+        file: the decision file that was written, for `run(…, decision=FILE)`.
     """
 
     decision: Decision
@@ -44,12 +46,13 @@ class TuneResult:
     n_mixtures: int
     n_left_out: int
     n_known: int = 0
+    file: Path | None = None
 
     def __repr__(self) -> str:
         found = "expected score" if self.by_expected_score else "thresholds"
         gain = number_and_interval(self.gain["value"], self.gain["ci_low"], self.gain["ci_high"], 3, signed=True)
         mixtures = counted(self.n_mixtures, "mixture")
-        return f"<TuneResult, {found} of {mixtures}: CAPI-SDRi {gain} dB in cross-validation; see .decision>"
+        return f"<TuneResult, {found} of {mixtures}: CAPI-SDRi {gain} dB in cross-validation; see .decision, .file>"
 
     @property
     def by_expected_score(self) -> bool:
@@ -58,7 +61,9 @@ class TuneResult:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return {**asdict(self), "decision": self.decision.as_dict()}
+        content = {**asdict(self), "decision": self.decision.as_dict()}
+        del content["file"]  # stands beside the decision where that is shown
+        return content
 
 
 def tuning_result(

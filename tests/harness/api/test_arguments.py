@@ -91,10 +91,15 @@ def test_the_command_line_says_it_in_options(small_set: Path, tmp_path: Path, s5
         (lambda: s5eval.read_run(None), "`path` is None, expected a path"),  # type: ignore[arg-type]
         (lambda: s5eval.compare("", "run"), "`first` is an empty path"),
         (lambda: s5eval.compare(".", ["run"]), "`second` is a list, expected a path"),  # type: ignore[arg-type]
-        (lambda: s5eval.tune(["run"]), "`run` is a list, expected a path"),  # type: ignore[arg-type]
+        (lambda: s5eval.tune([]), "`run` is a list, expected a path"),
+        (lambda: s5eval.tune([3]), "`run` is a int, expected a path"),  # type: ignore[list-item]
+        (lambda: s5eval.rescore("run", decision="t.yaml"), "`decision` changes the result: name a new run folder"),
+        (lambda: s5eval.run("silence", "data", decision=s5eval.Decision()), "could not be repeated from"),  # type: ignore[arg-type]
         (lambda: s5eval.open_data(only="m_1"), "`only` is 'm_1'"),
         (lambda: s5eval.ablate("out", axes="stages"), "`axes` is 'stages', expected a list"),
-        (lambda: _separate({"max_sources": 1}), "`decision` is a dict, expected an s5eval.Decision"),
+        (lambda: _separate({"max_sorces": 1}), "unknown key 'max_sorces'; did you mean 'max_sources'?"),
+        (lambda: _separate(3), "`decision` is a int, expected an s5eval.Decision, a decision file, or keys"),
+        (lambda: _separate("nowhere.yaml"), "decision file nowhere.yaml: No such file"),
         (lambda: _separate(s5eval.Decision(max_sources=-1)), "max_sources is -1"),
         (lambda: _separate(s5eval.Decision({"Speach": 0.5})), "unknown class 'Speach'; did you mean 'Speech'?"),
     ],

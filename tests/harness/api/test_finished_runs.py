@@ -28,6 +28,10 @@ def test_tune_writes_a_decision_that_a_run_takes(staged_set: Path, tmp_path: Pat
     assert repr(found).startswith("<TuneResult, thresholds of 12 mixtures: CAPI-SDRi ")
     tuned = s5eval.run("staged:build", staged_set, tmp_path / "tuned", decision=tmp_path / "t.yaml", cache=False)
     assert tuned.record.decision.silence_thresholds == found.decision.silence_thresholds
+    assert found.file == tmp_path / "t.yaml"
+    rescored = s5eval.rescore(run, tmp_path / "rescored", decision=found.file)
+    assert rescored.summary.metrics == tuned.summary.metrics
+    assert s5eval.rescore(tmp_path / "rescored").summary == rescored.summary
     with pytest.raises(s5eval.UsageError, match="not a run folder"):
         s5eval.tune(tmp_path / "nowhere")
     for given, message in _NO_TUNING:
