@@ -139,9 +139,12 @@ def sure_scores(labels: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDA
 def _check_kind(name: str, values: object, expected: str, fits: Callable[[np.dtype[Any]], bool]) -> None:
     """Refuse what would have to be guessed: the scale of whole numbers, the meaning of a complex one."""
     if not isinstance(values, np.ndarray):
-        raise ValueError(f"{name}: a {type(values).__name__}, expected {expected}")
+        torch = type(values).__module__.partition(".")[0] == "torch"
+        made = "; tensor.detach().float().cpu().numpy() is one" if torch else ""
+        raise ValueError(f"{name}: a {type(values).__name__}, expected {expected}{made}")
     if not fits(values.dtype):
-        raise ValueError(f"{name}: of type {values.dtype}, expected {expected}")
+        made = "; array.astype(np.float32) is one" if values.dtype.kind == "f" else ""
+        raise ValueError(f"{name}: of type {values.dtype}, expected {expected}{made}")
 
 
 def sharing(batch: Sequence[Proposal]) -> tuple[int, int] | None:

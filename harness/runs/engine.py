@@ -17,7 +17,7 @@ import numpy as np
 from s5eval.data_manifests.common.errors import DataError, S5Error
 from s5eval.data_manifests.common.memory import keep_freed_memory
 from s5eval.data_manifests.labels import label_problem
-from s5eval.data_manifests.records import Scene
+from s5eval.data_manifests.records import SAMPLE_RATE, Scene
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record import tables
 from s5eval.harness.record.tables import MixtureScore, PairTable
@@ -183,19 +183,35 @@ def pair_table(
         DataError: lengths differ, a number is not finite, a probability is none, or a label is unknown.
     """
     if candidates.length != length:
-        raise DataError(f"{mixture_id}: the system returned {candidates.length} samples, the mixture has {length}")
+        raise DataError(
+            f"{mixture_id}: the system returned {candidates.length} samples, the mixture has {length}"
+            f"{_as_of_a_rate(candidates.length, length)}"
+        )
     try:
         scores = pairwise_sdr_in_blocks(blocks)
     except ValueError as error:
         raise DataError(f"{mixture_id}: {error}") from error
-    if not (np.isfinite(candidates.class_scores).all() and np.isfinite(candidates.p_silence).all()):
-        raise DataError(f"{mixture_id}: NaN or infinite class scores or silence probabilities")
-    if not ((candidates.p_silence >= 0) & (candidates.p_silence <= 1)).all():
-        raise DataError(f"{mixture_id}: silence probabilities {candidates.p_silence}, expected 0 to 1")
-    for label in candidates.labels or ():
+    for k, (row, silent) in enumerate(zip(candidates.class_scores, candidates.p_silence, strict=True)):
+        if not np.isfinite(row).all():
+            raise DataError(f"{mixture_id}: NaN or infinite class scores of candidate {k}")
+        if not 0 <= silent <= 1:
+            raise DataError(
+                f"{mixture_id}: the silence probability of candidate {k} is {silent:g}, expected 0 to 1 (a logit goes "
+                "through a sigmoid)"
+            )
+    for k, label in enumerate(candidates.labels or ()):
         if problem := label_problem(label):
-            raise DataError(f"{mixture_id}: {problem}")
+            raise DataError(f"{mixture_id}: candidate {k}: {problem}")
     return PairTable(scores, candidates.class_scores, candidates.p_silence, candidates.labels, labels)
+
+
+_RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000)  # Hz
+
+
+def _as_of_a_rate(given: int, due: int) -> str:
+    """What a wrong length is most likely: the right one at another sample rate; empty where it is of none."""
+    rate = next((rate for rate in _RATES if abs(given * SAMPLE_RATE - due * rate) <= SAMPLE_RATE), None)
+    return "" if rate is None else f": as many as at {rate} Hz, expected {SAMPLE_RATE} Hz"
 
 
 def batched(items: Iterable[_Item], size: int) -> Iterator[tuple[_Item, ...]]:

@@ -160,7 +160,7 @@ def load_own(name: str, device: str) -> OwnEncoder:
     try:
         network = cast(Any, factory)(device)
         if not isinstance(network, nn.Module):
-            raise UsageError(f"system.frame_encoder {name!r} is made a {type(network).__name__}; {CONTRACT}")
+            raise UsageError(f"system.frame_encoder {name!r}: its factory gave a {type(network).__name__}; {CONTRACT}")
         encoder = OwnEncoder(name, network.to(device))
         for samples in (SAMPLE_RATE, STEP + 1):
             encoder.embed(torch.rand(2, samples, generator=torch.Generator().manual_seed(0)).to(device) - 0.5)

@@ -43,6 +43,17 @@ def test_an_answer_that_cannot_be_used_is_refused_before_and_after_the_decision(
             ask(foa)
 
 
+def test_an_answer_at_another_rate_and_one_of_torch_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, half = s5eval.load_system("plugins:build"), np.zeros((1, 320), np.float32)
+    candidates = s5eval.Candidates(half, np.full((1, 18), 1 / 18), np.zeros(1))
+    monkeypatch.setattr(type(system.system), "propose", lambda self, mixtures: [candidates])
+    with pytest.raises(s5eval.DataError, match="has 640: as many as at 16000 Hz, expected 32000 Hz"):
+        system.separate(np.zeros((4, 640), np.float32))
+    for audio in (torch.zeros(1, 320, requires_grad=True), torch.zeros(1, 320, dtype=torch.bfloat16)):
+        with pytest.raises(ValueError, match=r"a Tensor, expected .*; tensor\.detach\(\)\.float\(\)\.cpu\(\)\.numpy\(\)"):
+            s5eval.Candidates(audio, np.full((1, 18), 1 / 18), np.zeros(1))  # type: ignore[arg-type]
+
+
 def test_an_answer_that_is_none_is_an_error_of_data(monkeypatch: pytest.MonkeyPatch) -> None:
     system = s5eval.load_system("plugins:build")
     monkeypatch.setattr(type(system.system), "propose", lambda self, mixtures: None)

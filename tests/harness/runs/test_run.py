@@ -168,9 +168,9 @@ def test_a_folder_with_anything_of_somebody_else_is_never_touched(
     ("setting", "message"),
     [
         ("exit_on=m_2", "SystemExit"),
-        ("p_silence=7.0", "expected 0 to 1"),
+        ("p_silence=7.0", "the silence probability of candidate 0 is 7, expected 0 to 1"),
         ("p_silence=-0.5", "expected 0 to 1"),
-        ("label=Dog", "unknown label 'Dog'"),
+        ("label=Dog", "candidate 0: unknown label 'Dog'"),
     ],
 )
 def test_what_a_plugin_may_not_do_fails_by_name(

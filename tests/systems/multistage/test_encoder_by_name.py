@@ -295,7 +295,7 @@ def test_an_encoder_of_ones_own_is_heard(own: str, tiny: dict[str, Any], noise: 
         ("bad_dtype", r"gave torch\.float64; the contract"),
         ("bad_finite", r"values that are not finite; the contract"),
         ("bad_array", r"gave a NoneType; the contract"),
-        ("no_module", r"is made a list; the contract"),
+        ("no_module", r"its factory gave a list; the contract"),
         ("no_arguments", r"TypeError.*; the contract"),
         ("no_width", r"has the width None; the contract"),
         ("nameless", r"neither weights nor fingerprint\(\)"),
