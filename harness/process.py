@@ -1,7 +1,6 @@
 """What the process is given and asked by its surroundings: standard streams, signals, and how to go on after those."""
 
 import codecs
-import json
 import os
 import shlex
 import signal
@@ -90,13 +89,11 @@ def resume_command(folder: Path, system: str, settings: Mapping[str, Mapping[str
     of the run's `settings` names (all of which are then given again).
     """
     from s5eval.systems.registry import code_named  # the command line is quick to say what it can do
+    from s5eval.systems.settings import typed
 
     named = f"--system {shlex.quote(system)} " if ":" in system else ""
     if settings and code_named(settings.get("system")):
-        words = (
-            f"{section}.{key}={json.dumps(value)}" for section, keys in settings.items() for key, value in keys.items()
-        )
-        named += "".join(f"--set {shlex.quote(word)} " for word in words)
+        named += "".join(f"--set {shlex.quote(word)} " for word in typed(settings))
     return f"s5eval run {named}--resume {shlex.quote(str(folder))}"
 
 

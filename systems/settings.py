@@ -1,5 +1,6 @@
 """Nested settings from YAML files and the command line, checked key by key and made into records of fixed types."""
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
@@ -197,3 +198,24 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
         raise UsageError(f"{where} is {value!r}, expected {names.get(hint, hint)}")
     return value
+
+
+def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings by dotted keys, as they are typed.
+
+    >>> dotted({"system": {"stages": 2, "clue": {"dimension": 96}}})
+    {'system.stages': 2, 'system.clue.dimension': 96}
+    """
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            found |= {f"{key}.{inner}": entry for inner, entry in dotted(value).items()}
+        else:
+            found[str(key)] = value
+    return found
+
+
+def typed(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """`KEY=VALUE` words that the command line reads as these nested settings; a section without any has no word."""
+    given = dotted({section: values for section, values in settings.items() if values != {}})
+    return tuple(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items())

@@ -84,10 +84,10 @@ def as_words(words: object, name: str) -> tuple[str, ...]:
 
 
 def as_settings(settings: object, name: str) -> dict[str, Any]:
-    """Settings as the command line would give them: plain values of JSON; None: none.
+    """Settings as the command line would give them: plain values of JSON, nested or by dotted keys; None: none.
 
     Raises:
-        UsageError: no mapping, or a value that JSON cannot hold.
+        UsageError: no mapping, a value that JSON cannot hold, or a key that is set twice.
     """
     if settings is None:
         return {}
@@ -99,7 +99,23 @@ def as_settings(settings: object, name: str) -> dict[str, Any]:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise UsageError(f"`{name}`: {key} is {value!r}, which a run cannot record ({error})") from error
-    return plain
+    return _nested(plain, name)
+
+
+def _nested(plain: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Dotted keys as the keys within mappings that they are."""
+    nested: dict[str, Any] = {}
+    for key, value in plain.items():
+        *parents, leaf = key.split(".")
+        node: Any = nested
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise UsageError(f"`{name}`: {key} is set, and {parent!r} has a value already that holds no keys")
+        if leaf in node:
+            raise UsageError(f"`{name}`: {key} is set twice")
+        node[leaf] = value
+    return nested
 
 
 def _plain(value: Any) -> Any:

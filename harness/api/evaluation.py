@@ -25,6 +25,7 @@ from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected
 from s5eval.systems.decision import Decision
 from s5eval.systems.hooks import Hook, Hooks
+from s5eval.systems.settings import dotted
 
 AnyPath: TypeAlias = str | PathLike[str]
 
@@ -105,7 +106,7 @@ def run(
         dataset: see `open_data`.
         limit: see `open_data`.
         only: see `open_data`.
-        settings: of the system, such as `{"stages": 2}`.
+        settings: of the system, such as `{"stages": 2}` or `{"clue.dimension": 96}`.
         decision: a decision file, as `tune` writes it; or keys of a decision that replace the system's own, such as
             `{"max_sources": 2}`.
         batch_size: mixtures that the system gets at once.
@@ -211,7 +212,7 @@ def ablate(
         DataError: `out` holds rows on other data, or weights that they need are gone.
     """
     folder = as_needed_path(out, "out").absolute()  # a system may change the working folder
-    shared = {f"system.{key}": value for key, value in as_settings(settings, "settings").items()}
+    shared = dotted({"system": as_settings(settings, "settings")}) if settings else {}
     chosen = load_grid(as_path(grid, "grid"), axes=list(as_words(axes, "axes")), base=shared, baseline=baseline)
     name = system or chosen.system
     if name is None:

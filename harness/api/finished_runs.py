@@ -51,9 +51,7 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
     return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
-def rescore(
-    run: AnyRun, out: str | PathLike[str] | None = None, *, decision: str | PathLike[str] | None = None
-) -> Run:
+def rescore(run: AnyRun, out: str | PathLike[str] | None = None, *, decision: str | PathLike[str] | None = None) -> Run:
     """Score a run again from its stored tables, with another decision: no audio is read and no network is run.
 
     Args:

@@ -109,8 +109,8 @@ class LoadedSystem:
             return choose_decision(self.decision, as_settings(decision, "decision")).decision
         if not isinstance(decision, str | PathLike):
             raise UsageError(
-                f"`decision` is a {type(decision).__name__}, expected an s5eval.Decision, a decision file, or keys that "
-                "replace the system's own"
+                f"`decision` is a {type(decision).__name__}, expected an s5eval.Decision, a decision file, or keys "
+                "that replace the system's own"
             )
         return load_decision(as_needed_path(decision, "decision"))
 

@@ -13,6 +13,7 @@ from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.harness.record.codec import NOT_RECORDED, MismatchError, from_json, to_json
 from s5eval.systems.interface import Json
+from s5eval.systems.settings import typed
 
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
@@ -143,10 +144,15 @@ class RunConfig:
         """
         mine, theirs = ({**config.as_dict(), "only": sorted(config.only)} for config in (self, other))
         return [
-            f"{key}: {theirs[key]!r}, the run was started with {mine[key]!r}"
+            f"{key}: {_said(theirs[key])}, the run was started with {_said(mine[key])}"
             for key in mine
             if key not in RESUMABLE and mine[key] != theirs[key] and not (key == "save_audio" and theirs[key])
         ]
+
+
+def _said(value: object) -> str:
+    """The value of a field in an error; settings as they are typed."""
+    return (", ".join(typed(value)) or "none") if isinstance(value, Mapping) else repr(value)
 
 
 def _without_trust(settings: Mapping[str, Mapping[str, Json]]) -> dict[str, dict[str, Json]]:

@@ -1,6 +1,5 @@
 """Which decision a run uses: the system's own, a file's, or either with settings on top."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from s5eval.harness.report.text import number
 from s5eval.systems.decision import EXPECTED_SCORE, KEEP_ALL, NO_THRESHOLDS, Decision
 from s5eval.systems.decision_reading import is_number, load_decision, parse_decision
 from s5eval.systems.provenance import BEFORE, is_fitted, of_priors
+from s5eval.systems.settings import typed
 
 WHERE = "settings of section decision"
 _ONE_FOR_ALL = "one threshold for every class that has none of its own is decision.silence_thresholds.default="
@@ -113,11 +113,8 @@ def _as_typed(settings: Mapping[str, Any]) -> list[str]:
     """What was set, with its values, as it is typed; of many thresholds how many they are."""
     said: list[str] = []
     for key, value in sorted(settings.items()):
-        parts = sorted(value.items()) if isinstance(value, Mapping) else [("", value)]
-        if len(parts) > _TOLD:
-            said.append(f"{len(parts)} values of {key}")
-        else:
-            said += [f"{key}{name and '.'}{name}={json.dumps(part, ensure_ascii=False)}" for name, part in parts]
+        words = typed({key: dict(sorted(value.items())) if isinstance(value, Mapping) else value})
+        said += words if len(words) <= _TOLD else [f"{len(words)} values of {key}"]
     return said
 
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.runs.plan import Plan
 from s5eval.systems.pipeline import Pipeline
+from s5eval.systems.settings import typed
 
 _SLOTS = 3  # candidates a mixture, as in every system of the challenge so far
 _TABLE_BYTES = 8192
@@ -31,7 +32,7 @@ def describe_plan(plan: Plan, *, as_json: bool = False) -> str:
     ids, disk = facts["mixtures"], facts["disk_needed"]
     told = {
         **{name: _plain(facts[name]) for name in plan.config.as_dict() if facts[name] not in (None, False, [], {})},
-        "settings": ", ".join(_as_typed(facts["settings"])) or "none",
+        "settings": ", ".join(typed(facts["settings"])) or "none",
         "weights": _plain(plan.fingerprint.get("weights"))[:_DIGEST],
         "missing_parts": ", ".join(plan.missing_parts) or "none",
         "decision": facts["decided_by"],
@@ -55,12 +56,6 @@ def _row(name: str, text: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _as_typed(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [
-        f"{section}.{key}={json.dumps(value)}" for section, values in settings.items() for key, value in values.items()
-    ]
 
 
 def _megabytes(size: int) -> str:

@@ -45,6 +45,7 @@ from s5eval.systems.folder import FolderSystem
 from s5eval.systems.interface import Json, OracleSystem, System
 from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.registry import load_factory
+from s5eval.systems.settings import typed
 from s5eval.systems.stage_store import DiskStore
 
 _LISTED = 20  # findings that refuse a strict run, in words
@@ -243,7 +244,7 @@ def run_record(plan: Plan) -> RunRecord:
         folder=config.data.resolve().name if manifest.dataset == FOLDER and config.data is not None else None,
         n_split=manifest.n_split,
         tune=manifest.split.tune,
-        set=() if isinstance(plan.system, FolderSystem) else _settings(config.settings.get("system", {})),
+        set=() if isinstance(plan.system, FolderSystem) else typed({"system": config.settings.get("system", {})}),
         tuned_on_forbidden=is_tuned_on_forbidden(plan.decision),
         fitted_here=fitted_here(plan.decision.provenance, facts),
         trained_here=plan.trained_here,
@@ -272,8 +273,3 @@ def run_record(plan: Plan) -> RunRecord:
 def _with_files(about: About, system: FolderSystem) -> About:
     marks = system.marks()
     return replace(about, answered=marks.answered, listed=marks.listed, downmix=marks.downmix)
-
-
-def _settings(settings: Mapping[str, Json]) -> tuple[str, ...]:
-    """What was set of the system, as it is typed; what was set of the decision stands with who decided."""
-    return tuple(f"system.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items())

@@ -46,7 +46,10 @@ def test_one_buffer_for_a_whole_batch_scores_as_arrays_of_their_own(
         ("int16", "candidate audio: of type int16"),
         ("complex64", "candidate audio: of type complex64"),
         ("bool", "candidate audio: of type bool"),
-        ("float64", "candidate audio: of type float64, expected a float32 array (N, T); array.astype(np.float32) is one"),
+        (
+            "float64",
+            "of type float64, expected a float32 array (N, T); array.astype(np.float32) is one",
+        ),
         ("list audio", "candidate audio: a list"),
         ("int scores", "class scores: of type int64"),
         ("nan scores", "NaN or infinite class scores of candidate 0"),

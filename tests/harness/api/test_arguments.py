@@ -32,6 +32,8 @@ pytestmark = pytest.mark.usefixtures("systems_on_path")
         ({"settings": ["label"]}, "`settings` is a list, expected a mapping"),
         ({"settings": {"label": {1, 2}}}, "`settings`: label is {1, 2}, which a run cannot record"),
         ({"settings": {"label": float("nan")}}, "`settings`: label is nan, which a run cannot record"),
+        ({"settings": {"a": 1, "a.b": 2}}, "`settings`: a.b is set, and 'a' has a value already that holds no keys"),
+        ({"settings": {"a.b": 1, "a": {"b": 2}}}, "`settings`: a is set twice"),
         ({"decision": s5eval.Decision(max_sources=1)}, "`decision` is a Decision"),
         ({"decision": 3}, "`decision` is a int, expected a path"),
         ({"hooks": s5eval.Hook()}, "`hooks` is one Hook, expected a list"),
@@ -58,6 +60,25 @@ def test_numbers_of_numpy_and_paths_are_taken(small_set: Path, tmp_path: Path) -
     assert run.record.config.limit == 2
     assert run.record.config.settings == {"system": {"label": "Cough", "note": str(tmp_path), "parts": [1, [2.0]]}}
     assert len(s5eval.open_data(small_set, limit=np.int32(2), only=(id_ for id_ in ("m_1", "m_2")))) == 2
+
+
+def test_dotted_keys_mean_what_they_mean_on_the_command_line(small_set: Path, tmp_path: Path) -> None:
+    run = s5eval.run(
+        "plugins:build",
+        small_set,
+        tmp_path / "run",
+        settings={"label": "Cough", "depth.of.it": 2},
+        decision={"silence_thresholds.default": 0.3},
+    )
+    assert run.record.config.settings == {
+        "system": {"label": "Cough", "depth": {"of": {"it": 2}}},
+        "decision": {"silence_thresholds": {"default": 0.3}},
+    }
+    assert run.record.about.set == ('system.label="Cough"', "system.depth.of.it=2")
+    with pytest.raises(
+        s5eval.UsageError, match=r'settings: system\.label="Pour", the run was started with system\.label'
+    ):
+        s5eval.run("plugins:build", small_set, tmp_path / "run", settings={"label": "Pour"}, go_on=True)
 
 
 def test_a_run_that_is_there_is_told_of_in_words_of_python(small_set: Path, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_a_run_takes_a_loaded_system_by_its_name(small_set: Path, tmp_path: Path
     assert run.record.config.system == "plugins:build"
     assert run.record.config.settings == {"system": {"label": "Cough"}, "decision": {"max_sources": 1}}
     assert set(run.estimates["label"]) == {"Cough"}
+    assert s5eval.run("silence", small_set, tmp_path / "plain", limit=1).record.about.set == ()
     with pytest.raises(s5eval.UsageError, match="expected a name"):
         s5eval.run(system.system, small_set, tmp_path / "other")  # type: ignore[arg-type]
 

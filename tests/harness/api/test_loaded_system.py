@@ -50,7 +50,9 @@ def test_an_answer_at_another_rate_and_one_of_torch_say_what_to_do(monkeypatch: 
     with pytest.raises(s5eval.DataError, match="has 640: as many as at 16000 Hz, expected 32000 Hz"):
         system.separate(np.zeros((4, 640), np.float32))
     for audio in (torch.zeros(1, 320, requires_grad=True), torch.zeros(1, 320, dtype=torch.bfloat16)):
-        with pytest.raises(ValueError, match=r"a Tensor, expected .*; tensor\.detach\(\)\.float\(\)\.cpu\(\)\.numpy\(\)"):
+        with pytest.raises(
+            ValueError, match=r"a Tensor, expected .*; tensor\.detach\(\)\.float\(\)\.cpu\(\)\.numpy\(\)"
+        ):
             s5eval.Candidates(audio, np.full((1, 18), 1 / 18), np.zeros(1))  # type: ignore[arg-type]
 
 

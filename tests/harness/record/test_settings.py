@@ -8,6 +8,7 @@ import pytest
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.record.config import RESUMABLE, RunConfig, parse_assignments, parse_settings
+from s5eval.systems.settings import typed
 
 OF_THE_NUMBERS: dict[str, Any] = {
     "system": "another",
@@ -53,3 +54,12 @@ def test_a_run_goes_on_with_the_options_that_its_numbers_hang_on_and_no_others()
     assert chosen[0].differences(chosen[1]) == []
     with_audio = replace(config, save_audio=True)
     assert (config.differences(with_audio), len(with_audio.differences(config))) == ([], 1), "it may be asked for later"
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"system": {"stages": 2, "clue": {"dimension": 96}, "bands": [[1, 2]], "a": {}}}]
+)
+def test_what_is_told_of_settings_can_be_typed(settings: dict[str, Any]) -> None:
+    assert parse_assignments(typed(settings)) == settings
+    assert all("{" not in word or word.endswith("={}") for word in typed(settings))
+    assert typed({"system": {}}) == ()
