@@ -212,8 +212,7 @@ class _MultistageBuilder:
             path, source = own, EXPORTED
         elif self.folder is not None:
             raise DataError(
-                f"{self.folder}: the weights there need those of M2D, which are not among them: "
-                f"give system.m2d_weights=FILE; get it from {SOURCE}"
+                f"{self.folder}: the weights there need those of M2D, which are not among them: {self._m2d_from()}"
             )
         else:
             return self.loader.load("m2d", module, None)
@@ -221,6 +220,12 @@ class _MultistageBuilder:
         tensors = backbone_weights(read_tensors(path, source), module.backbone.state_dict(), path=path)
         load_strictly(module.backbone, tensors, path=path, source=source)
         return self.loader.settle(module)
+
+    def _m2d_from(self) -> str:
+        """Where weights of M2D come from: those of preset `mini` are none of the published ones, whose sizes differ."""
+        if self.settings.preset == "mini":
+            return "`s5eval train mini/m2d` exports them there; or give `system.m2d_weights=FILE` of the same sizes"
+        return f"give `system.m2d_weights=FILE`; get it from {SOURCE}"
 
     def encoder(self, m2d: M2D) -> FoundEncoder:
         """The frame encoder, which stage 1 does without. Raises `DataError` where it was asked for and is absent."""

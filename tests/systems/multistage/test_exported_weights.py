@@ -81,8 +81,10 @@ def test_incomplete_weights_say_what_is_missing(tiny: dict[str, Any], noise: Noi
     with pytest.raises(DataError, match=r"tse2.safetensors: no such file; get it from `s5eval train`"):
         build(config, "cpu")
     (folder / "m2d.safetensors").unlink()
-    with pytest.raises(DataError, match=r"give system.m2d_weights=FILE; get it from https"):
+    with pytest.raises(DataError, match=r"`s5eval train mini/m2d` exports them there; or give `system.m2d_weights="):
         build({**config, "stages": 1}, "cpu")
+    with pytest.raises(DataError, match=r"give `system.m2d_weights=FILE`; get it from https"):
+        build({"preset": "paper", "weights": str(folder), "stages": 1}, "cpu")
     with pytest.raises(DataError, match="is no folder"):
         build({**tiny, "weights": str(tmp_path / "nowhere")}, "cpu")
 
