@@ -8,12 +8,13 @@ import hashlib
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
+from s5eval.data_manifests.common.words import first_of
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.synthesis.recordings import open_recordings
 from s5eval.data_manifests.training_scenes import PROCEDURAL
@@ -31,6 +32,7 @@ RECIPES = {
 }
 """The shipped recipe files, `<name>.yaml`, and the package that each lies in."""
 
+_YAML = (".yaml", ".yml")
 _KEYS = ("package", "preset", "system", "defaults", "recipes")
 
 
@@ -129,8 +131,13 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None, *, share: flo
         UsageError: no such file, recipe or key, or a value that cannot be.
     """
     path, _, key = name.rpartition("/")
-    foreign = path.endswith((".yaml", ".yml"))
-    if path not in RECIPES and not (foreign and Path(path).is_file()):
+    foreign = path.endswith(_YAML)
+    if foreign and not Path(path).is_file():
+        raise UsageError(f"recipe {name!r}: there is no file {path}")
+    if name.endswith(_YAML) and Path(name).is_file():
+        listed = ", ".join(f"{name}/{recipe}" for recipe in _read(Path(name))["recipes"])
+        raise UsageError(f"recipe {name!r} is a whole file; expected one of its recipes: {listed or 'it has none'}")
+    if path not in RECIPES and not foreign:
         known = ", ".join(f"{group}/{recipe}" for group in RECIPES for recipe in recipe_names(group))
         raise UsageError(f"no recipe {name!r}; there are {known}, or FILE.yaml/NAME for one of your own")
     file = Path(path) if foreign else _shipped(path)
@@ -139,6 +146,8 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None, *, share: flo
     if key not in recipes:
         raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))}; it has {', '.join(recipes)}")
     trainer = _trainer(str(content["package"]), file)
+    if lacking := [field.name for field in fields(trainer.recipe) if field.name not in content["defaults"]]:
+        raise UsageError(f"{file}: defaults lacks {first_of(lacking, 4)}; expected every key of a recipe, {_form()}")
     owner = f"recipe {name!r}"
     rest = dict(changes or {})
     own = _mapping(recipes[key] or {}, f"{file}: recipes.{key}")
@@ -203,13 +212,17 @@ def _trainer(package: str, file: Path) -> Trainer:
     return trainer
 
 
+def _form() -> str:
+    return f"as in {_shipped('mini')}, which may be copied"
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = load_yaml(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{file}: cannot be read as YAML: {error}") from error
     if not isinstance(content, dict) or set(content) != set(_KEYS):
-        raise UsageError(f"{file}: expected the keys {', '.join(_KEYS)}")
+        raise UsageError(f"{file}: expected the keys {', '.join(_KEYS)}, all of them, {_form()}")
     for key in ("defaults", "recipes"):
         if not isinstance(content[key], Mapping):
             raise UsageError(f"{file}: {key} is {content[key]!r}, expected a mapping")

@@ -195,7 +195,7 @@ def test_a_factor_and_a_weight_may_be_zero() -> None:
     assert (plan.recipe.optimiser.factors, plan.recipe.loss.noise) == ({"uss": 0.0}, 0.0)
 
 
-@pytest.mark.parametrize("name", ["uss", "mini", "mini/", "midi/uss", "nowhere.yaml/uss", "/uss"])
+@pytest.mark.parametrize("name", ["uss", "mini", "mini/", "midi/uss", "/uss"])
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
     with pytest.raises(UsageError, match=r"no recipe .*mini/encoder.*paper/refine.*FILE\.yaml/NAME|has no recipe"):
         read_plan(name)
@@ -212,6 +212,14 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     assert (deeper.configuration.separator.blocks, deeper.configuration.separator.heads) == (1, 1)
     with pytest.raises(UsageError, match="has no recipe 'other'"):
         read_plan(f"{tmp_path}/own.yaml/other")
+    with pytest.raises(UsageError, match=r"is a whole file; expected one of its recipes: .*own\.yaml/mine$"):
+        read_plan(f"{tmp_path}/own.yaml")
+    with pytest.raises(UsageError, match=r"recipe 'nowhere\.yaml/uss': there is no file nowhere\.yaml"):
+        read_plan("nowhere.yaml/uss")
+    del content["defaults"]["steps"]
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UsageError, match=r"defaults lacks steps; expected every key of a recipe, as in .*mini\.yaml"):
+        read_plan(f"{tmp_path}/own.yaml/mine")
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "a: [", "recipes: 3", "\x00"])
