@@ -46,7 +46,7 @@ class AblationRow:
         delta: difference to the baseline row per metric.
         executed: (stage, mixture) pairs that this call has executed.
         reused: pairs whose stored result it has used.
-        seconds: what the execution took.
+        seconds: what the execution of these took; of a system without stages, the whole run.
         marks: what a reader must not miss (`without tuned thresholds`, `partial: …`, `differences over …`).
         n_failed: mixtures that failed.
         error: why the row failed.

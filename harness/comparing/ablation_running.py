@@ -102,9 +102,10 @@ def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgr
         return _Outcome(row, path, error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]))
     record = read_run_record(path)
     finished = len(record.sittings) == sittings
-    stages = record.sittings[-1].stages.values()  # what this call has paid, not earlier ones
+    sitting = record.sittings[-1]  # what this call has paid, not earlier ones
+    stages = sitting.stages.values()
     executed, reused = sum(stage.executed for stage in stages), sum(stage.reused for stage in stages)
-    seconds = sum(stage.seconds for stage in stages)
+    seconds = sum(stage.seconds for stage in stages) if stages else sitting.seconds or 0.0
     if finished:
         executed, reused, seconds = 0, executed + reused, 0.0
     failure = None

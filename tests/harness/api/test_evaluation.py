@@ -63,6 +63,7 @@ def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None
     found = s5eval.ablate(tmp_path / "out", grid=grid, system="plugins:build", data=small_set)
     assert [row.name for row in found.rows] == ["one", "two"]
     assert found.rows[1].delta["source_accuracy"].value < 0
+    assert all(row.seconds > 0 for row in found.rows), "a system without stages takes time, too"
     assert repr(found) == "<Ablation of plugins:build, 2 rows: one, two; differences to one>"
     assert (tmp_path / "out" / "table.md").is_file()
     assert s5eval.read_run(tmp_path / "out" / "rows" / "two").summary.n_scored == 5
