@@ -48,6 +48,15 @@ def _decided(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
     )
 
 
+def check_probabilities(mixture_id: str, table: PairTable, decision: Decision) -> None:
+    """Raise `DataError` where a decision takes class scores for probabilities, and they are none."""
+    if decision.needs_probabilities and (problem := no_probabilities(table)) is not None:
+        raise DataError(
+            f"{mixture_id}: an expected score and prior factors take class scores for probabilities that add up to 1, "
+            f"and {problem}; decide by thresholds"
+        )
+
+
 def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, seconds: float = 0.0) -> MixtureScore:
     """Score the candidates of one mixture that a decision keeps.
 
@@ -60,11 +69,7 @@ def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, s
     Raises:
         DataError: the decision takes class scores for probabilities, and they are none.
     """
-    if decision.needs_probabilities and (problem := no_probabilities(table)) is not None:
-        raise DataError(
-            f"mixture {mixture_id!r}: an expected score and prior factors take class scores for probabilities that add "
-            f"up to 1, and {problem}; decide by thresholds"
-        )
+    check_probabilities(mixture_id, table, decision)
     table = adapted(table, decision)
     selections = _decided(table, decision)
     estimates = tuple(replace(s, confidence=round(s.confidence, 6)) for s in selections)

@@ -115,7 +115,7 @@ def test_what_a_loaded_system_proposes_is_checked(systems_on_path: None, monkeyp
 
     system = s5eval.load_system("plugins:build")
     monkeypatch.setattr(system.system, "propose", lambda mixtures: None)
-    with pytest.raises(ValueError, match="expected a list of Candidates"):
+    with pytest.raises(s5eval.DataError, match="expected a list of Candidates"):
         system.propose(np.zeros((4, 3200), np.float32))
 
 

@@ -56,6 +56,16 @@ def test_an_answer_at_another_rate_and_one_of_torch_say_what_to_do(monkeypatch: 
             s5eval.Candidates(audio, np.full((1, 18), 1 / 18), np.zeros(1))  # type: ignore[arg-type]
 
 
+def test_labels_alone_are_an_answer_and_no_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, foa = s5eval.load_system("plugins:build"), np.ones((4, 640), np.float32)
+    candidates = s5eval.Candidates(foa[:1], np.zeros((1, 18)), np.zeros(1), ("Pour",))
+    monkeypatch.setattr(type(system.system), "propose", lambda self, mixtures: [candidates])
+    (estimate,) = system.separate(foa)
+    assert (estimate.label, estimate.confidence) == ("Pour", 0.0)
+    with pytest.raises(s5eval.DataError, match=r"^mixture: an expected score and prior factors take class scores"):
+        system.separate(foa, decision={"expected_score": {"temperature": 1.0}})
+
+
 def test_an_answer_that_is_none_is_an_error_of_data(monkeypatch: pytest.MonkeyPatch) -> None:
     system = s5eval.load_system("plugins:build")
     monkeypatch.setattr(type(system.system), "propose", lambda self, mixtures: None)
