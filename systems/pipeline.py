@@ -5,7 +5,7 @@ mixture's bytes. A change upstream that changes no output therefore stops there,
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from s5eval.data_manifests.common.words import counted
@@ -126,15 +126,16 @@ class Pipeline:
 
 
 def _candidates(stage: str, found: object) -> list[Candidates]:
-    """What a stage has returned, if it is a list of candidates; raises `ValueError` that names the stage."""
-    if not isinstance(found, list | tuple):
+    """What a stage has returned or yields, if all are candidates; raises `ValueError` that names the stage."""
+    if not isinstance(found, Iterable):
         raise ValueError(
             f"stage {stage} returned a {type(found).__name__}, expected a list of Candidates, one a mixture"
         )
-    for entry in found:
+    entries = list(found)
+    for entry in entries:
         if not isinstance(entry, Candidates):
             raise ValueError(f"stage {stage} returned a list with a {type(entry).__name__}, expected Candidates")
-    return list(found)
+    return entries
 
 
 def tally_of(system: object) -> Tally:

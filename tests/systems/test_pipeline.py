@@ -58,6 +58,16 @@ def test_results_are_the_same_with_and_without_a_store(tmp_path: Path, mixtures:
         assert [c.sha256() for c in stored] == [c.sha256() for c in plain]
 
 
+def test_a_stage_may_yield_its_results(mixtures: list[Mixture]) -> None:
+    class Lazy(Gain):
+        def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
+            found = super().run(mixtures, inputs)
+            return (entry for entry in found)  # type: ignore[return-value]
+
+    answers = pipeline(None, Lazy("a", 2.0)).propose(mixtures)
+    assert [c.sha256() for c in answers] == [c.sha256() for c in pipeline(None, Gain("a", 2.0)).propose(mixtures)]
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
