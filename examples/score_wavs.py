@@ -48,9 +48,8 @@ def score(data: Path, wavs: Path, out: Path) -> s5eval.Run:
 def score_arrays(data: Path) -> s5eval.MixtureScore:
     """One mixture, from arrays."""
     (scene,) = s5eval.open_data(data, only=["m_2"])
-    references = {reference.label: reference.audio() for reference in scene.references or ()}
-    foa = scene.mixture.audio()
-    result = s5eval.score_mixture(estimates={"Cough": foa[0]}, references=references, mixture=foa)
+    omni = scene.mixture.audio()[0]
+    result = s5eval.score_mixture(estimates={"Cough": omni}, references=scene.references or (), mixture=scene.mixture)
     missed = result.labels.fn if result.labels is not None else 0
     print(f"the mixture as an answer for Cough: {result.capi_sdri:.2f} dB, {missed} target missed")
     return result

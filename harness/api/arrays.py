@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.labels import label_problem
-from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, scale_problem
+from s5eval.data_manifests.records import MIXTURE_CHANNELS, SAMPLE_RATE, Mixture, Reference, scale_problem
 from s5eval.systems.interface import Estimate
 
 if TYPE_CHECKING:
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 else:
     Array = Any
 
-LabelledAudio: TypeAlias = Mapping[str, Array] | Sequence[tuple[str, Array] | Estimate]
-"""Waveforms (T,) by label; or, since labels may repeat, pairs of label and waveform, or what came from `separate`."""
+Recording: TypeAlias = Array | Mixture
+"""A recording (4, T) as an array, or that of a scene."""
+
+LabelledAudio: TypeAlias = Mapping[str, Array] | Sequence[tuple[str, Array] | Estimate | Reference]
+"""Waveforms (T,) by label; or, since labels may repeat, pairs of label and waveform, what came from `separate`, or the
+references of a scene.
+"""
 
 _PCM = {"int16": 2.0**-15, "int32": 2.0**-31}
 """Integer samples that can be taken for PCM, and what makes full scale 1.0 of them."""
@@ -96,19 +101,19 @@ def _at_scale(samples: npt.NDArray[np.floating], name: str) -> npt.NDArray[np.fl
     return samples
 
 
-def as_foa(mixture: Array) -> npt.NDArray[np.float32]:
+def as_foa(mixture: Recording) -> npt.NDArray[np.float32]:
     """A first-order Ambisonics recording, float32 (4, T). Raises as `as_waveform`, and where the shape is another, or
-    the scale (`scale_problem`).
+    the scale (`scale_problem`); that of a scene is read, and raises as `Mixture.audio`.
     """
-    samples = _at_scale(as_waveform(mixture, "mixture"), "mixture")
+    samples = _recorded(mixture)
     if samples.ndim != 2 or samples.shape[0] != MIXTURE_CHANNELS or samples.shape[1] == 0:
         raise DataError(f"mixture has shape {samples.shape}, expected ({MIXTURE_CHANNELS}, T){_turned(samples)}")
     return np.ascontiguousarray(samples, np.float32)
 
 
-def as_channel_0(mixture: Array) -> npt.NDArray[np.floating]:
+def as_channel_0(mixture: Recording) -> npt.NDArray[np.floating]:
     """Channel 0 (T,) of a recording (4, T), or itself where it is mono. Raises as `as_foa`."""
-    samples = _at_scale(as_waveform(mixture, "mixture"), "mixture")
+    samples = _recorded(mixture)
     if samples.ndim == 1 and len(samples):
         return samples
     if samples.ndim != 2 or samples.shape[0] not in (1, MIXTURE_CHANNELS) or samples.shape[1] == 0:
@@ -118,6 +123,12 @@ def as_channel_0(mixture: Array) -> npt.NDArray[np.floating]:
         )
     channel: npt.NDArray[np.floating] = samples[0]
     return channel
+
+
+def _recorded(mixture: Recording) -> npt.NDArray[np.floating]:
+    if isinstance(mixture, Mixture):
+        return mixture.audio()
+    return _at_scale(as_waveform(mixture, "mixture"), "mixture")
 
 
 def as_sources(
@@ -133,7 +144,7 @@ def as_sources(
     Raises:
         UsageError: not labelled waveforms at all; see `as_waveform`.
         DataError: a label is not one of the 18 classes (the closest is named), or a waveform has another shape;
-            or a reference another scale (`scale_problem`).
+            or a reference another scale (`scale_problem`), or a scene's own cannot be read.
     """
     labels: list[str] = []
     rows: list[npt.NDArray[np.float32]] = []
@@ -164,6 +175,8 @@ def _labelled(sources: LabelledAudio, name: str) -> Iterable[tuple[str, Array]]:
     for index, entry in enumerate(sources):
         if isinstance(entry, Estimate):
             pairs.append((entry.label, entry.audio))
+        elif isinstance(entry, Reference):
+            pairs.append((entry.label, entry.audio()))
         elif isinstance(entry, tuple) and len(entry) == 2:
             pairs.append(entry)
         else:

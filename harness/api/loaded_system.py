@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any
 
 from s5eval.arguments import as_needed_path, as_settings
-from s5eval.arrays import Array, as_foa, check_rate
+from s5eval.arrays import Recording, as_foa, check_rate
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, MixtureInMemory
 from s5eval.harness.record.tables import PairTable
@@ -45,7 +45,7 @@ class LoadedSystem:
 
     def separate(
         self,
-        mixture: Array,
+        mixture: Recording,
         *,
         sample_rate: int = SAMPLE_RATE,
         decision: Decision | str | PathLike[str] | Mapping[str, Any] | None = None,
@@ -53,7 +53,7 @@ class LoadedSystem:
         """The labelled sources of one recording.
 
         Args:
-            mixture: (4, T), first-order Ambisonics (W, Y, Z, X), numpy or torch, full scale 1.0.
+            mixture: (4, T), first-order Ambisonics (W, Y, Z, X), numpy or torch, full scale 1.0; or that of a scene.
             sample_rate: Hz. Nothing is resampled.
             decision: rules in place of the system's own; or, as `s5eval.run` takes them, a decision file, or keys of a
                 decision that replace its own, such as `{"max_sources": 2}`.
@@ -84,7 +84,7 @@ class LoadedSystem:
         selections = select(table, rules)
         return tuple(Estimate(s.index, s.label, candidates.audio[s.index], s.confidence) for s in selections)
 
-    def propose(self, mixture: Array, *, sample_rate: int = SAMPLE_RATE) -> Candidates:
+    def propose(self, mixture: Recording, *, sample_rate: int = SAMPLE_RATE) -> Candidates:
         """All candidates of one recording, before any decision; arguments and errors as `separate`."""
         check_rate(sample_rate)
         return self._propose(as_foa(mixture))[0]

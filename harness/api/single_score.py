@@ -1,6 +1,6 @@
 """One mixture, from arrays to its score."""
 
-from s5eval.arrays import Array, LabelledAudio, as_channel_0, as_sources, check_rate
+from s5eval.arrays import LabelledAudio, Recording, as_channel_0, as_sources, check_rate
 from s5eval.data_manifests.records import SAMPLE_RATE
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.runs.engine import pair_table
@@ -14,7 +14,7 @@ def score_mixture(
     *,
     estimates: LabelledAudio,
     references: LabelledAudio,
-    mixture: Array,
+    mixture: Recording,
     sample_rate: int = SAMPLE_RATE,
     mixture_id: str = "mixture",
     secondary: bool = False,
@@ -26,8 +26,8 @@ def score_mixture(
     Args:
         estimates: `{label: (T,)}`; or `[(label, (T,)), …]`, since labels may repeat; or what `separate` returned.
             Empty: no target is heard.
-        references: likewise; empty for a scene without a target.
-        mixture: (4, T), of which channel 0 is what scores refer to; or (T,), that channel alone.
+        references: likewise, or a scene's `references`; empty for a scene without a target.
+        mixture: (4, T), of which channel 0 is what scores refer to; or (T,), that channel alone; or that of a scene.
         sample_rate: of all arrays, Hz. Nothing is resampled.
         mixture_id: the name that the score carries.
         secondary: CASA-SDR and the SDR, SIR, SAR of BSS Eval as well (about a second per source of ten seconds).
@@ -38,7 +38,7 @@ def score_mixture(
 
     Raises:
         DataError: a label is none of the 18 classes, a shape, length or rate is wrong, or a sample is not finite;
-            names the array.
+            names the array; or a file of the scene cannot be read.
         UsageError: an argument is no array, or a tensor that requires a gradient (pass `.detach()`).
 
     Source: the official evaluator, `nttcslab/dcase2026_task4_baseline`, commit 20e6992.

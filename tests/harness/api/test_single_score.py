@@ -47,6 +47,24 @@ def test_arrays_score_as_files_do(small_set: Path, tmp_path: Path, s5eval: Calla
         assert found.status == "scored"
 
 
+def test_a_scene_is_scored_as_its_arrays_are(small_set: Path) -> None:
+    """Its references as they are: a dictionary of them by label would lose one of two of a class."""
+    scenes = list(s5eval.open_data(small_set).scenes)
+    assert any(len(set(scene.labels)) < len(scene.labels) for scene in scenes), "one has a class twice"
+    for scene in scenes:
+        references = [(reference.label, reference.audio()) for reference in scene.references or ()]
+        foa = scene.mixture.audio()
+        of_arrays = s5eval.score_mixture(estimates=references[:1], references=references, mixture=foa)
+        of_scene = s5eval.score_mixture(
+            estimates=(scene.references or ())[:1], references=scene.references or (), mixture=scene.mixture
+        )
+        assert of_scene == of_arrays
+        system = s5eval.load_system("silence")
+        assert system.separate(scene.mixture) == system.separate(foa) == ()
+    with pytest.raises(s5eval.DataError, match=r"gone\.wav"):
+        s5eval.score_mixture(estimates={}, references=(), mixture=replace(scene.mixture, path=small_set / "gone.wav"))
+
+
 def test_torch_numpy_channel_0_and_labelled_pairs_are_all_the_same(signals: dict[str, Any]) -> None:
     estimate, foa = signals["speech"] + 0.1 * signals["noise"], signals["foa"]
     by_label = s5eval.score_mixture(
