@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from s5eval import read_run
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOK = EXAMPLES / "tour.ipynb"
 OURS = {path.stem for path in EXAMPLES.glob("*.py")}
@@ -44,6 +46,14 @@ def test_a_system_of_ones_own_separates_and_runs(example: Any, tmp_path: Path) -
     defined = run.mixtures.dropna(subset=["capi_sdri"])
     assert len(defined) == 3
     assert (defined["capi_sdri"] > defined["gain_floor"] + 5).all()
+
+
+def test_a_stage_of_ones_own_stands_behind_those_that_ship(example: Any, tmp_path: Path) -> None:
+    comparison = example("own_stage").main(tmp_path)
+    assert comparison.differences["metrics", "capi_sdri"].better > 3
+    run = read_run(tmp_path / "own")
+    assert run.record.reused == 8, "the shipped stage was not run again"
+    assert run.summary.weights == read_run(tmp_path / "shipped").summary.weights
 
 
 def test_tuned_thresholds_win_on_a_split_that_they_have_not_seen(example: Any, tmp_path: Path) -> None:
@@ -97,4 +107,4 @@ def test_every_example_is_named_on_the_first_page() -> None:
     page = (EXAMPLES.parent / "docs" / "index.md").read_text()
     named = {path.name for path in EXAMPLES.iterdir() if path.suffix in (".py", ".ipynb") and path.stem != "made_up"}
     assert named == {name for name in named if f"| `{name}` |" in page}
-    assert len(named) == 5
+    assert len(named) == 6
