@@ -13,8 +13,8 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.synthesis import scene_audio
 from s5eval.data_manifests.synthesis.foley import INTERFERENCE_KINDS
-from s5eval.data_manifests.synthesis.rooms import RoomBank
-from s5eval.data_manifests.synthesis.scene import Material, Recipe, draw_scene
+from s5eval.data_manifests.synthesis.rooms import RoomBank, SimulatedRoom
+from s5eval.data_manifests.synthesis.scene import VALIDATION_COUNTS, Material, Recipe, draw_scene
 from s5eval.data_manifests.synthesis.scene_audio import make_scene, render_scene
 from s5eval.data_manifests.synthesis.sofa import open_sofa
 from s5eval.data_manifests.synthesis.sources import FileClip, FolderSources, FoleySources, JoinedClip
@@ -91,6 +91,22 @@ def test_no_repetitions_at_most_is_none(material: Material) -> None:
     for index in range(20):
         labels = [event.label for event in draw_scene(seed=1, index=index, material=material, recipe=recipe).targets]
         assert len(set(labels)) == 3
+
+
+def test_the_defaults_are_the_baseline_s() -> None:
+    likely = {"target_counts": (0.25,) * 4, "interference_counts": (1 / 3,) * 3, "repeat_rate": 0.5, "max_repeats": 2}
+    levels = {"snr": (5, 20), "interference_snr": (0, 15), "ref_db": -55}
+    assert Recipe() == Recipe(duration=10, repeat_angle=60, max_overlap=3, max_event=10, **likely, **levels)
+    assert VALIDATION_COUNTS == (300 / 1800, 300 / 1800, 600 / 1800, 600 / 1800)
+
+
+def test_places_just_as_far_apart_as_the_angle_are_too_near_for_one_class(material: Material) -> None:
+    corner = SimulatedRoom(np.eye(3), np.zeros((3, 4, 1)), np.zeros((4, 1)))
+    recipe = Recipe(target_counts=(0, 0, 1), repeat_rate=1.0, repeat_angle=90.0)
+    with pytest.raises(DataError, match="no position is further than 90 degrees"):
+        draw_scene(seed=1, index=0, material=replace(material, rooms=[corner]), recipe=recipe)
+    near = replace(recipe, repeat_angle=89.9)
+    assert len(draw_scene(seed=1, index=0, material=replace(material, rooms=[corner]), recipe=near).targets) == 2
 
 
 def test_a_scene_is_a_function_of_seed_and_index(material: Material) -> None:
@@ -212,10 +228,11 @@ def test_a_folder_of_another_class_excludes_nothing(tmp_path: Path, one_room: Ro
     for label in ("Buzzer", "Cough"):
         (tmp_path / label / "take").mkdir(parents=True)
         soundfile.write(tmp_path / label / "take" / "only.wav", np.full(3200, 0.1), 32_000)
-    material = Material(FolderSources(tmp_path), FoleySources(INTERFERENCE_KINDS), one_room)
-    recipe = Recipe(target_counts=(0, 0, 1), repeat_rate=0.0)
+    material = Material(FolderSources(tmp_path), FolderSources(tmp_path), one_room)
+    recipe = Recipe(target_counts=(0, 0, 1), repeat_rate=0.0, interference_counts=(0, 0, 0, 1))
     drawn = draw_scene(seed=1, index=0, material=material, recipe=recipe)
     assert {event.label for event in drawn.targets} == {"Buzzer", "Cough"}
+    assert len(drawn.interference) == 3  # of the two recordings: what interferes may be heard twice
 
 
 def test_two_channels_of_a_recording_are_averaged(tmp_path: Path) -> None:
