@@ -10,10 +10,12 @@ from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.synthesis.sofa import SofaRoom, open_sofa
 
 
-def room(path: Path, positions: object, kind: str = "cartesian", units: str = "metre") -> SofaRoom:
+def room(
+    path: Path, positions: object, kind: str = "cartesian", units: str = "metre", precision: str = "float64"
+) -> SofaRoom:
     places = np.array(positions, dtype=float)
     with h5py.File(path, "w") as file:
-        file["Data.IR"] = np.arange(len(places) * 8, dtype=float).reshape(len(places), 4, 2)
+        file["Data.IR"] = np.arange(len(places) * 8, dtype=precision).reshape(len(places), 4, 2)
         file["Data.SamplingRate"] = np.array([32_000.0])
         file["SourcePosition"] = places
         file["SourcePosition"].attrs["Type"], file["SourcePosition"].attrs["Units"] = kind, units
@@ -40,3 +42,14 @@ def test_the_first_response_at_a_position_counts_and_no_other_is_near_enough(tmp
     for position in ([1 + 1.2e-5, 0, 0], [1, 1.1e-6, 0], [0, 0, 1], [0.75, 0, 0]):
         with pytest.raises(DataError, match="no response for the position"):
             there.find(position)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_responses_keep_the_precision_that_they_are_stored_in(tmp_path: Path, precision: str) -> None:
+    assert room(tmp_path / "a.sofa", [[1, 0, 0]], precision=precision).response(0).dtype == precision
+
+
+@pytest.mark.parametrize("kind", ["Spherical", "Cartesian", "spherical harmonics"])
+def test_a_type_of_positions_that_is_written_otherwise_is_refused(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(DataError, match=f"type '{kind}', expected 'cartesian' or 'spherical'"):
+        room(tmp_path / "a.sofa", [[1, 0, 0]], kind)
