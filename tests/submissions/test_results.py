@@ -74,6 +74,7 @@ def test_any_text_as_a_part_is_taken_or_refused(text: str) -> None:
 def test_numbers_are_1_to_4(number: int) -> None:
     with pytest.raises(UsageError, match="expected 1 to 4"):
         make_name("Choi", "KAIST", number)
+    assert parse_label(f"Choi_KAIST_task4_{number}") is None
 
 
 @given(st.text(max_size=400), st.integers(10, 60))
