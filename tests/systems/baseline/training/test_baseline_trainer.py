@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.systems.baseline.training.trainer import class_aware_loss, track_loss
+from s5eval.systems.baseline.models.resunet import ResUNetK
+from s5eval.systems.baseline.training.trainer import SeparatorTask, class_aware_loss, track_loss
 from s5eval.systems.multistage.configuration import load_preset
 from s5eval.systems.networks.m2d import M2D
-from s5eval.systems.training.batches import batches
+from s5eval.systems.training.batches import Batch, batches
 from s5eval.systems.training.loop import train
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.sitting import TrainingSitting
@@ -60,6 +61,25 @@ def test_only_sources_of_one_class_may_be_exchanged() -> None:
             totals.append(total / 3)
         assert loss[b].item() == pytest.approx(min(totals), abs=1e-3)
     assert loss[0] < -10 < loss[1]
+
+
+def test_the_separator_is_asked_for_the_sources_in_any_order_and_for_silence_last() -> None:
+    sounds, silence = torch.randn(2, 40), torch.zeros(1, 40)
+    labels = torch.tensor([[4, 7, -1]]).expand(30, -1)
+    targets = torch.cat([sounds, silence]).expand(30, -1, -1)
+    batch = Batch(torch.zeros(30, 4, 40), targets, labels, torch.zeros(30, 2, 40), torch.zeros(30, 1, 40))
+    asked: list[torch.Tensor] = []
+
+    def answer(mixture: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        asked.append(query)
+        return query[:, :, [4, 7]] @ sounds  # whatever is asked for, without a fault
+
+    task = SeparatorTask(cast(ResUNetK, torch.nn.Identity()))
+    task.separator.forward = answer
+    assert task(batch)["separation"] < -40
+    (query,) = asked
+    assert not query[:, 2].any() and query[:, :2].sum() == 60
+    assert {tuple(classes) for classes in query[:, :2].argmax(2).tolist()} == {(4, 7), (7, 4)}
 
 
 def test_a_part_that_the_baseline_lacks_is_refused() -> None:
