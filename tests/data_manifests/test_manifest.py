@@ -59,11 +59,15 @@ def test_the_digest_follows_the_data(small_set: Path) -> None:
     assert open_manifest(small_set).sha256 != before
 
 
-def test_shipped_manifests_say_what_may_be_tuned_on() -> None:
-    dcase = known_datasets()["dcase2026"].splits
-    assert {name: (split.mixtures, split.tune) for name, split in dcase.items() if name in ("dev-test", "eval")} == {
-        "dev-test": (1512, "forbidden"),
-        "eval": (2567, "forbidden"),
+def test_the_splits_of_the_challenge_are_where_they_ship_of_their_size_and_tuned_on_as_they_may_be() -> None:
+    test, scenes = "dev_set/synthesized/test", "eval_set/synthesized/eval/soundscape"
+    assert {
+        name: (split.soundscape, split.references, split.mixtures, split.tune)
+        for name, split in known_datasets()["dcase2026"].splits.items()
+    } == {
+        "dev-test": (f"{test}/soundscape", f"{test}/oracle_target", 1512, "forbidden"),
+        "valid": ("soundscape", "oracle_target", 1800, "allowed"),  # made, from metadata
+        "eval": (scenes, None, 2567, "forbidden"),
     }
 
 
