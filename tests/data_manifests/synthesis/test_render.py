@@ -31,6 +31,13 @@ def test_direct_part_is_a_window_around_the_largest_absolute_tap() -> None:
     assert np.flatnonzero(short).tolist() == [499, 500, 501, 502] and len(short) == 503
 
 
+def test_of_taps_that_are_equally_large_the_first_counts() -> None:
+    response = np.full(4000, 0.1)
+    response[[700, 2900]] = -1.0, 1.0
+    direct = direct_part(response, 32000)
+    assert (np.flatnonzero(direct)[0], len(direct)) == (700 - 192, 700 + 1600 + 1)
+
+
 def scene(events: list[PlacedEvent], T: int = 20_000) -> object:
     noise = np.zeros((4, T), dtype=np.float32)
     return assemble(targets=events, interference=[], noise=noise, sample_rate=32000, ref_db=-55)
