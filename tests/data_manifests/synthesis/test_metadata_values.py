@@ -1,5 +1,6 @@
 """What each value of a scene's metadata means, in a room whose one response is a single tap: what is read is heard."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import soundfile
 from tiny_dev_set import event, write_sofa
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.data_manifests.synthesis.metadata import synthesize
+from s5eval.data_manifests.synthesis.metadata import list_metadata, synthesize
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 
 RATE = 32_000
@@ -166,3 +167,14 @@ def test_the_rate_of_the_scene_is_that_of_its_configuration(rebuild: Rebuild) ->
     assert scene.mixture.shape == (4, 2000)
     places = np.flatnonzero(np.abs(scene.dry[0]) > 0.1 * np.abs(scene.dry).max())
     assert places[0] > 800 and places[-1] == pytest.approx(800 + 1000, abs=8)
+
+
+def test_scenes_are_numbered_by_their_place_in_the_list_whatever_their_files_are_called(tmp_path: Path) -> None:
+    names = ("b.json", "soundscape_0002.json", "a.json")
+    entries = [{"metadata_path": f"valid/{name}", "remark": name} for name in names]
+    (tmp_path / "valid.json").write_text(json.dumps(entries))
+    assert list_metadata(tmp_path / "valid.json") == [
+        ("soundscape_0000", tmp_path / "valid" / "b.json"),
+        ("soundscape_0001", tmp_path / "valid" / "soundscape_0002.json"),
+        ("soundscape_0002", tmp_path / "valid" / "a.json"),
+    ]
