@@ -40,6 +40,8 @@ def test_a_prefix_of_an_id_takes_no_foreign_file() -> None:
         "m_10": ["Cough", "Pour"],
     }
     assert findings == []
+    alone, orphans = match_sources(["m_10_0_Cough.wav"], ["m_1", "m_100"])
+    assert (dict(alone), [finding.rule for finding in orphans]) == ({}, ["orphan"])
 
 
 def test_files_that_belong_nowhere_are_listed_each_with_its_rule() -> None:
