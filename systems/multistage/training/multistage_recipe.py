@@ -20,7 +20,7 @@ INTERFERENCES = len(RECIPE.interference_counts) - 1
 
 @dataclass(frozen=True, slots=True)
 class LossSettings:
-    """Weights of the loss terms (SYSTEM 4.3).
+    """Weights of the loss terms.
 
     Attributes:
         separation: weight of the separation term.
@@ -107,7 +107,7 @@ class SlotSettings:
             wanted, by their shares.
         equalise: standard deviation of a random equalisation of M2D's input, dB.
         hide: how many bands and stretches of time are hidden in each map.
-        also: folders (`--out`) of trainings with the same frozen networks, whose slots are heard beside: what was
+        also: folders (`out`) of trainings with the same frozen networks, whose slots are heard beside: what was
             separated once is not separated again. A folder that is named twice counts twice.
     """
 
