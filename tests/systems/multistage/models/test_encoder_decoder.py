@@ -15,7 +15,7 @@ def strided(tiny: dict[str, Any], decoder: str = "map") -> MultistageConfigurati
     return load_preset("mini", {"separator": separator, "mamba2": tiny["mamba2"], "decoder": decoder})
 
 
-def test_real_and_imaginary_parts_are_convolved_and_the_ends_filled_up(tiny: dict[str, Any]) -> None:
+def test_real_and_imaginary_parts_are_convolved_with_the_ends_filled_up_and_normalised(tiny: dict[str, Any]) -> None:
     encoder = AudioEncoder(4, strided(tiny))
     spectrum = torch.randn(2, 4, 5, 7, dtype=torch.complex64)
     maps = torch.zeros(2, 8, 6, 9)  # 3 frames by 3 bins of cells
@@ -27,7 +27,12 @@ def test_real_and_imaginary_parts_are_convolved_and_the_ends_filled_up(tiny: dic
         for f in range(3):
             part = padded[:, :, 2 * t : 2 * t + 4, 3 * f : 3 * f + 5]
             cells[:, :, t, f] = torch.einsum("bchw,dchw->bd", part, conv.weight) + conv.bias
-    expected = encoder.body.activation(encoder.body.norm(cells)).permute(0, 2, 3, 1)
+    for parameter in (encoder.body.norm.weight, encoder.body.norm.bias, encoder.body.activation.weight):
+        torch.nn.init.normal_(parameter)
+    mean = cells.mean((1, 2, 3), keepdim=True)  # of the whole map
+    normal = (cells - mean) / ((cells - mean).square().mean((1, 2, 3), keepdim=True) + 1e-5).sqrt()
+    scaled = encoder.body.norm.weight * normal.permute(0, 2, 3, 1) + encoder.body.norm.bias
+    expected = torch.where(scaled > 0, scaled, encoder.body.activation.weight * scaled)
     torch.testing.assert_close(encoder(spectrum), expected, atol=1e-5, rtol=1e-5)
 
 

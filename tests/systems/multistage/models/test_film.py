@@ -13,6 +13,12 @@ def positions(preset: str, frames: int, **separator: int) -> torch.Tensor:
     return DeFTMambaTSE(load_preset(preset, changes), 18).positions(frames)
 
 
+def of_one_group(x: torch.Tensor) -> torch.Tensor:
+    """(B, D, T, F) normalised over the whole map of every item."""
+    mean = x.mean((1, 2, 3), keepdim=True)
+    return (x - mean) / ((x - mean).square().mean((1, 2, 3), keepdim=True) + 1e-5).sqrt()
+
+
 def test_a_new_temporal_film_is_the_identity() -> None:
     x, clue = torch.randn(2, 5, 7, 8), torch.randn(2, 5, 4)
     assert torch.equal(TemporalFiLM(4, 8)(x, clue), x)
@@ -44,6 +50,17 @@ def test_an_impulse_moves_only_the_frames_around_its_time() -> None:
         assert moved.any()
         assert not (moved & ~near).any()
         assert (moved == near).all()
+
+
+def test_embeddings_are_normalised_projected_and_gated_each_for_itself() -> None:
+    clue, embeddings = FrameClue(4, 6), 3.0 * torch.randn(2, 9, 4) + 1.0
+    torch.nn.init.normal_(clue.norm.weight)
+    torch.nn.init.normal_(clue.norm.bias)
+    mean = embeddings.mean(-1, keepdim=True)
+    normal = (embeddings - mean) / ((embeddings - mean).square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    wide = (normal * clue.norm.weight + clue.norm.bias) @ clue.projection.weight.T + clue.projection.bias
+    expected = wide / (1 + torch.exp(-wide))
+    torch.testing.assert_close(clue(embeddings, torch.arange(9.0), 2), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_interpolation_is_linear_in_time() -> None:
@@ -78,8 +95,8 @@ def test_class_clue_shifts_first_then_scales() -> None:
     with torch.no_grad():
         film.norm2.weight.fill_(0.7)
         film.clue.weight[:, 3] = torch.tensor([1.0, 1, 1, 1, 0.5, 0.5, 0.5, 0.5])
-    h = (film.norm1(film.conv1(x.permute(0, 3, 1, 2))) + 1.0) * 1.5
-    added = film.norm2(film.conv2(torch.nn.functional.leaky_relu(h, 0.01))).permute(0, 2, 3, 1)
+    h = (of_one_group(film.conv1(x.permute(0, 3, 1, 2))) + 1.0) * 1.5
+    added = 0.7 * of_one_group(film.conv2(torch.nn.functional.leaky_relu(h, 0.01))).permute(0, 2, 3, 1)
     expected = x + x.square().mean((1, 2, 3), keepdim=True).sqrt() * added
     assert torch.allclose(film(x, classes)[0], expected[0], atol=1e-5)
     assert not torch.allclose(film(x, classes)[1], expected[1], atol=1e-3)
