@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from s5eval.systems.multistage.configuration import MultistageConfiguration
 from s5eval.systems.multistage.models.dpc import (
@@ -90,6 +91,65 @@ def test_shapes_and_training(
     (out.logits.logsumexp(-1).sum() + out.silence.sum()).backward()
     assert features.grad is not None
     assert all(p.grad is not None for p in dpc.parameters())
+
+
+def test_the_classifier_is_computed_as_it_is_drawn(tiny_configuration: MultistageConfiguration) -> None:
+    """Two convolutions and one over all rows, statistics of both paths, their fusion, an embedding, and both heads."""
+    sizes = replace(
+        tiny_configuration.dpc, widths=(6, 7), strides=((2, 3), (1, 2)), token_rows="mean", token_peaks=False
+    )
+    dpc = DualPathClassifier(sizes, features=8, rows=9, tokens=16, token_rows=5, classes=18).eval()
+    for parameter in dpc.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    features, tokens, level = torch.randn(2, 8, 10, 9), torch.randn(2, 5, 6, 16), torch.tensor([-1.0, -4.0])
+    s = dpc.state_dict()
+
+    def linear(name: str, x: torch.Tensor) -> torch.Tensor:
+        return x @ s[f"{name}.weight"].T + s[f"{name}.bias"]
+
+    def normal(name: str, x: torch.Tensor, over: int) -> torch.Tensor:
+        """Over the last `over` axes; scale and offset belong to the last one."""
+        axes = tuple(range(-over, 0))
+        mean = x.mean(axes, keepdim=True)
+        x = (x - mean) / ((x - mean).square().mean(axes, keepdim=True) + 1e-5).sqrt()
+        return x * s[f"{name}.weight"] + s[f"{name}.bias"]
+
+    x = features
+    for n, stride in ((0, (2, 3)), (3, (1, 2))):
+        name = f"object_path.{n}"
+        x = F.conv2d(x, s[f"{name}.weight"], s[f"{name}.bias"], stride=stride, padding=1).permute(0, 2, 3, 1)
+        x = normal(f"object_path.{n + 1}", x, 3)
+        x = (x / (1 + torch.exp(-x))).permute(0, 3, 1, 2)
+    assert x.shape == (2, 7, 5, 2)
+    x = torch.einsum("bcth,dch->btd", x, s["object_path.6.weight"][:, :, 0]) + s["object_path.6.bias"]
+    columns = normal("token_norm", tokens.sum(1) / 5, 1)
+    fused = linear("fusion.0", torch.cat([dpc.object_pooling(x), dpc.token_pooling(columns)], 1))
+    fused = normal("fusion.1", fused, 1)
+    fused = fused / (1 + torch.exp(-fused))
+    embedding = normal("embedding.1", linear("embedding.0", fused), 1)
+    embedding = embedding / embedding.norm(dim=1, keepdim=True)
+    towards = s["arcface.weight"] / s["arcface.weight"].norm(dim=1, keepdim=True)
+    hidden = linear("silence.0", torch.cat([fused, level[:, None]], 1))
+    out = dpc(features, tokens, level)
+    torch.testing.assert_close(out.embeddings, embedding, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(out.plain, sizes.scale * embedding @ towards.T, atol=1e-3, rtol=1e-3)
+    silence = linear("silence.2", hidden / (1 + torch.exp(-hidden)))[:, 0]
+    torch.testing.assert_close(out.silence, silence, atol=1e-3, rtol=1e-3)
+
+
+def test_a_classifier_s_margin_and_dropout_are_its_sizes(tiny_configuration: MultistageConfiguration) -> None:
+    """Of the true class alone, and in training alone."""
+    sizes = replace(tiny_configuration.dpc, scale=10.0, margin=0.3, dropout=0.5)
+    dpc = DualPathClassifier(sizes, features=8, rows=9, tokens=16, token_rows=5, classes=18).eval()
+    told = torch.randn(3, 8, 20, 9), torch.randn(3, 5, 6, 16), torch.zeros(3)
+    labels = torch.tensor([0, 3, 17])
+    out = dpc(*told, labels)
+    angle = (out.plain / 10.0).acos().gather(1, labels[:, None])
+    expected = out.plain.scatter(1, labels[:, None], 10.0 * (angle + 0.3).cos())
+    torch.testing.assert_close(out.logits, expected, atol=1e-4, rtol=1e-4)
+    assert torch.equal(dpc(*told).logits, out.plain)
+    dpc.train()
+    assert not torch.equal(dpc(*told).plain, dpc(*told).plain)
 
 
 def test_in_float64_it_stays_float64(tiny_configuration: MultistageConfiguration) -> None:
