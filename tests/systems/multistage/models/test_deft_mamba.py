@@ -121,6 +121,26 @@ def test_foreground_alone_is_the_same_foreground(tiny_configuration: MultistageC
     assert part.noise is None
 
 
+@pytest.mark.parametrize("directions", [0, 5])
+def test_objects_of_weights_of_their_own_are_decoded_from_one_map_in_the_order_of_their_kinds(directions: int) -> None:
+    separator = {"width": 8, "blocks": 1, "heads": 2, "head_dim": 4, "directions": directions}
+    uss, mixture = DeFTMambaUSS(tiny_with(separator=separator)).eval(), torch.randn(2, 4, 3000)
+    out = uss(mixture)
+    assert out.interference is not None and out.noise is not None and uss.object_decoder is not None
+    found = torch.cat([out.foreground, out.interference, out.noise], 1)
+    spectrum = uss.stft(mixture / deviation(mixture))
+    layers = uss.object_decoder.weight.unflatten(0, (-1, 8)), uss.object_decoder.bias.unflatten(0, (-1, 8))
+    first = 3 if directions else 0  # those before are made of clusters
+    assert len(layers[0]) == 6 - first
+    for k, (weight, bias) in enumerate(zip(*layers, strict=True), first):
+        features = (out.map @ weight.T + bias).permute(0, 3, 1, 2)
+        decoded = uss.audio_decoder(features, uss.audio_decoder.arrange(spectrum), *spectrum.shape[2:])
+        expected = uss.stft.inverse(decoded, 3000) * deviation(mixture)[:, 0]
+        torch.testing.assert_close(found[:, k], expected, atol=1e-4, rtol=1e-4)
+        if k < 3:
+            torch.testing.assert_close(out.features[:, k], features, atol=1e-4, rtol=1e-4)
+
+
 def test_the_map_needs_no_decoding(tiny_configuration: MultistageConfiguration) -> None:
     uss = DeFTMambaUSS(tiny_configuration).eval()
     mixture = torch.randn(2, 4, 5001)
@@ -196,6 +216,19 @@ def test_the_paper_s_separator_has_its_size() -> None:
     count = sum(p.numel() for p in uss.parameters())
     assert count == pytest.approx(3.6e6, rel=0.1)
     assert count == 3_427_986
+
+
+def test_the_paper_s_extractor_hears_an_enrollment_more_and_steers_every_block() -> None:
+    with torch.device("meta"):
+        uss, tse = (made(load_preset("paper")) for made in (DeFTMambaUSS, lambda config: DeFTMambaTSE(config, 18)))
+    shapes = {name: tuple(tensor.shape) for name, tensor in tse.state_dict().items()}
+    own = {name: shape for name, shape in shapes.items() if "film" in name or "clue" in name}
+    assert shapes["encoder.body.conv.weight"] == (64, 2 * 5, 3, 3)
+    assert uss.state_dict()["encoder.body.conv.weight"].shape == (64, 2 * 4, 3, 3)
+    assert [len(films) for films in (tse.class_films, tse.frame_films)] == [6, 6]
+    assert own["frame_clue.projection.weight"] == (256, 1280)
+    assert own["class_films.5.clue.weight"] == (2 * 64, 18) and own["frame_films.5.linear.weight"] == (2 * 64, 256)
+    assert sum(p.numel() for p in tse.parameters()) == 4_392_594
 
 
 def test_checkpointing_reaches_every_block(tiny_configuration: MultistageConfiguration) -> None:
