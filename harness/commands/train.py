@@ -67,7 +67,7 @@ def command(recipe: str, **options: Any) -> int:
     """Train parts of a system by RECIPE.
 
     Recipes: mini/encoder, m2d, segmentation, uss, dpc, adapt, names, tse2, names2, names3, tse3, refine;
-    paper/uss, dpc, tse2, tse3, refine; baseline/tagger, separator.
+    paper/uss, dpc, names, tse2, names2, tse3, refine; baseline/tagger, separator.
 
     A recipe builds on the parts that those before it have exported to the same --weights. An interrupted or killed
     training goes on from its last checkpoint when the same command is given again.

@@ -20,13 +20,51 @@ from s5eval.systems.training.training_plan import read_plan, recipe_names
 def test_every_shipped_recipe_resolves(preset: str) -> None:
     names = recipe_names(preset)
     more = {"mini": ["encoder", "m2d", "segmentation", "uss"], "paper": ["uss"]}
-    names_1, names_2 = (["adapt", "names"], ["names2", "names3"]) if preset == "mini" else ([], [])
+    names_1, names_2 = (["adapt", "names"], ["names2", "names3"]) if preset == "mini" else (["names"], ["names2"])
     assert names == [*more[preset], "dpc", *names_1, "tse2", *names_2, "tse3", "refine"]
     for name in names:
         third = preset == "mini" and name in ("names3", "tse3")  # the preset has no third classifier
         plan = read_plan(f"{preset}/{name}", {"system": {"classifiers": 3}} if third else {})
         assert plan.preset == preset
         assert plan.recipe.trains
+
+
+def test_the_recipes_of_the_paper_build_on_one_another() -> None:
+    """Every stage's separator learns before its classifier is trained alone, and stage 3 begins as stage 2."""
+    recipes = [read_plan(f"paper/{name}").recipe for name in recipe_names("paper")]
+    told = [(r.stage, dict.fromkeys(r.trains, None) | dict(r.starts_from)) for r in recipes]
+    assert told == [
+        (1, {"uss": None}),
+        (1, {"uss": "uss", "dpc1": None}),
+        (1, {"dpc1": "dpc1"}),
+        (2, {"tse2": "uss", "dpc2": "dpc1"}),
+        (2, {"dpc2": "dpc2"}),
+        (3, {"tse3": "tse2", "dpc3": "dpc2"}),
+        (3, {"tse3": "tse3"}),
+    ]
+    rates = [
+        {part: r.optimiser.learning_rate * r.optimiser.factors.get(part, 1.0) for part in r.trains} for r in recipes
+    ]
+    assert rates == [
+        {"uss": 5e-4},
+        {"uss": pytest.approx(1e-4), "dpc1": 1e-3},
+        {"dpc1": 5e-4},
+        {"tse2": 5e-4, "dpc2": 5e-4},
+        {"dpc2": 5e-4},
+        {"tse3": 1e-4, "dpc3": 1e-4},
+        {"tse3": 1e-5},
+    ]
+    assert [r.data.seconds for r in recipes] == [4.0] + 6 * [10.0], "crops are for the separator alone"
+
+
+def test_half_of_the_paper_s_slots_are_told_their_class_a_tenth_any_and_the_rest_what_was_heard() -> None:
+    clues = read_plan("paper/tse2").recipe.clues
+    disturbed = 1 - clues.undisturbed
+    assert disturbed * clues.true_class == pytest.approx(0.5, abs=0.02)
+    assert disturbed * clues.random_class == pytest.approx(0.1, abs=0.02)
+    assert disturbed * clues.true_enrollment == pytest.approx(0.2, abs=0.02)
+    assert (clues.no_embedding, clues.silent_share, clues.leak, clues.second_pass) == (0.1, 0.5, 0.0, 0.0)
+    assert read_plan("paper/names2").recipe.clues.undisturbed == 1.0
 
 
 def test_changes_reach_recipe_and_system() -> None:
