@@ -219,7 +219,7 @@ class RayCrew:
             except OSError as error:
                 raise DataError(
                     "Ray's agent on this machine (the raylet) has died; what is done stands. Start Ray again, then "
-                    "go on with --resume"
+                    "go on with `go_on=True`"
                 ) from error
 
     def _check_placed(self) -> None:
