@@ -42,12 +42,18 @@ def describe(settings: MultistageSettings, *, with_encoder: bool) -> dict[str, s
         "acoustic_features": f"{features} (STFT of {c.stft.window} samples, hop {c.stft.hop}); {mels}",
         "machine_learning_method": "; ".join(stages),
         "loss_function": (
-            f"separation: source-aggregated SDR and SNR over assigned slots{_behind_filter(settings)}, segmentation of "
-            "cells; classes: cross-entropy with an additive angular margin; silence: binary cross-entropy"
+            f"separation: source-aggregated SDR{_of_mini(settings, ' and SNR')} over assigned slots"
+            f"{_behind_filter(settings)}{_of_mini(settings, ', segmentation of cells')}; classes: cross-entropy with "
+            "an additive angular margin; silence: binary cross-entropy"
         ),
         "post_processing": _post_processing(c.spatial_filter),
         **from_card(settings),
     }
+
+
+def _of_mini(settings: MultistageSettings, term: str) -> str:
+    """A term that the recipes of `mini` have and those of `paper` have not."""
+    return term if settings.preset == "mini" else ""
 
 
 def _behind_filter(settings: MultistageSettings) -> str:

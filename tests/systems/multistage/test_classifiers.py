@@ -15,7 +15,7 @@ from s5eval.systems.multistage.description import describe
 from s5eval.systems.multistage.profile import profile
 from s5eval.systems.multistage.system import build
 from s5eval.systems.pipeline import Pipeline
-from s5eval.systems.training.training_plan import read_plan
+from s5eval.systems.training.training_plan import read_plan, recipe_names
 
 Noise = Callable[..., Mixture]
 
@@ -69,6 +69,15 @@ def test_a_submission_says_how_far_it_classifies() -> None:
     assert told(classifiers=2).endswith("and M2D-DPC as far as stage 2")
     assert told(classifiers=3).endswith("and M2D-DPC")
     assert told(classifiers=2, stages=2).endswith("and M2D-DPC")
+
+
+def test_a_submission_says_what_its_preset_was_trained_for() -> None:
+    """Terms of a loss that the recipes of a preset have; the words stand in what is handed in."""
+    of_recipes = {name: read_plan(f"{name}/uss").recipe.loss for name in ("mini", "paper")}
+    for name, loss in of_recipes.items():
+        told = describe(read_settings({"preset": name}), with_encoder=True)["loss_function"]
+        assert ("SDR and SNR over" in told) is (loss.source > 0)
+        assert ("segmentation of cells" in told) is ("segmentation" in recipe_names(name))
 
 
 def test_a_classifier_that_nobody_hears_is_not_trained() -> None:
