@@ -109,7 +109,8 @@ class FeedForward(nn.Module):
 class Hybrid(nn.Module):
     """Gated convolution, attention and feed-forward, each on normalised input, around one outer residual.
 
-    Without Mamba the block does not unfold, and restoring is a linear map of each step (DeepASA's plain block, arXiv 2509.17247).
+    Without Mamba the block does not unfold, and restores by a linear map of each step (DeepASA's plain block, arXiv
+    2509.17247).
     """
 
     def __init__(self, sizes: SeparatorSizes, mamba: Mamba2Sizes, *, use_mamba: bool) -> None:
