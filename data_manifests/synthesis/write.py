@@ -67,7 +67,7 @@ def write_scenes(
         folder: gets `soundscape/`, `oracle_target/` and `checksums/`.
         suffix: `.wav`, or `.flac` (a quarter of the space, PCM_16 only).
         subtype: `PCM_16` (rounded, cut at full scale) or `FLOAT`, 32 bit.
-        workers: processes; the files are the same for any number.
+        workers: processes, where the system has shared memory for several; the files are the same for any number.
         progress: is told about every scene.
 
     Raises:
@@ -95,12 +95,13 @@ def write_scenes(
 
 
 def _write_all(jobs: Sequence[SceneJob], folder: Path, suffix: str, subtype: Subtype, workers: int) -> Iterable[None]:
-    if workers <= 1 or len(jobs) < 2:
+    several = _pool(min(workers, len(jobs))) if workers > 1 and len(jobs) > 1 else None
+    if several is None:
         for job in jobs:
             write_scene(job, folder, suffix, subtype)
             yield
         return
-    with ProcessPoolExecutor(min(workers, len(jobs)), WorkerContext(), initializer=begin_worker) as pool:
+    with several as pool:
         futures = [pool.submit(write_scene, job, folder, suffix, subtype) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -109,6 +110,14 @@ def _write_all(jobs: Sequence[SceneJob], folder: Path, suffix: str, subtype: Sub
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _pool(workers: int) -> ProcessPoolExecutor | None:
+    """Processes; None where the system gives them no semaphores, such as a container that may not write to /dev/shm."""
+    try:
+        return ProcessPoolExecutor(workers, WorkerContext(), initializer=begin_worker)
+    except (OSError, ImportError, NotImplementedError):
+        return None
 
 
 def write_scene(job: SceneJob, folder: Path, suffix: str, subtype: Subtype) -> None:

@@ -14,8 +14,18 @@ from obeying import Obeys
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.workers import WorkerContext, begin_worker
+from s5eval.data_manifests.sets.mini import make_mini
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 from s5eval.data_manifests.synthesis.write import write_scenes
+
+
+@pytest.fixture
+def semaphores() -> None:
+    """Where there are none, this process makes the scenes: one that dies of them would end the tests."""
+    try:
+        WorkerContext().Lock()
+    except OSError as error:
+        pytest.skip(f"no semaphores: {error}")
 
 
 def children(pid: int) -> list[int]:
@@ -32,6 +42,7 @@ def children(pid: int) -> list[int]:
     return found
 
 
+@pytest.mark.usefixtures("semaphores")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 def test_making_a_set_leaves_no_process_and_no_open_pipe(tmp_path: Path, number: signal.Signals) -> None:
@@ -86,9 +97,23 @@ class Deadly:
         os._exit(9)
 
 
+@pytest.mark.usefixtures("semaphores")
 def test_a_process_that_dies_over_a_scene_is_an_expected_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="was ended from outside"):
         write_scenes([Deadly("a"), Deadly("b")], tmp_path / "made", workers=2)
+
+
+def test_where_the_system_has_no_semaphores_one_process_makes_the_scenes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container whose user may not write to /dev/shm: the folder of the scenes was said to be the one that cannot."""
+
+    def refused(*wanted: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("_multiprocessing.SemLock", refused)
+    made = make_mini("test", out=tmp_path / "made", count=2, workers=2)
+    assert len(list((made / "soundscape").iterdir())) == 2
 
 
 _BEGINS = """
