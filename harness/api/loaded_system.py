@@ -14,7 +14,7 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.runs.chosen_decision import choose_decision
 from s5eval.harness.runs.contract import build_system, check_proposals, read_fingerprint, stated_missing_parts
 from s5eval.harness.runs.engine import pair_table
-from s5eval.harness.scoring.mixture import check_probabilities, select
+from s5eval.harness.scoring.mixture import check_named, check_probabilities, select
 from s5eval.systems.decision import Decision
 from s5eval.systems.decision_reading import load_decision, parse_decision
 from s5eval.systems.device import resolve_device
@@ -65,7 +65,7 @@ class LoadedSystem:
         Raises:
             DataError: the shape or rate is wrong, or a sample is not finite; or the system's answer is not usable: no
                 `Candidates`, of another length, with a NaN, a probability that is none, or an unknown label; or with
-                class scores that are no probabilities, where the decision needs those.
+                class scores that are no probabilities, where the decision needs those, or that name no class.
             UsageError: `mixture` is no array, or a tensor that requires a gradient; or `decision` names no class, or
                 has a value that no decision has.
 
@@ -82,6 +82,7 @@ class LoadedSystem:
         candidates, table = self._propose(samples)
         check_probabilities("mixture", table, rules)
         selections = select(table, rules)
+        check_named("mixture", table, selections)
         return tuple(Estimate(s.index, s.label, candidates.audio[s.index], s.confidence) for s in selections)
 
     def propose(self, mixture: Recording, *, sample_rate: int = SAMPLE_RATE) -> Candidates:

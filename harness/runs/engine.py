@@ -26,7 +26,7 @@ from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.estimate_files import write_estimates
 from s5eval.harness.runs.guard import Guard, OverTime, TimeLimit
 from s5eval.harness.runs.scene_audio import SceneAudio
-from s5eval.harness.scoring.mixture import score_candidates
+from s5eval.harness.scoring.mixture import check_named, score_candidates
 from s5eval.harness.scoring.secondary_metrics import with_secondary
 from s5eval.metrics.sdr import Blocks, pairwise_sdr_in_blocks
 from s5eval.systems.decision import Decision
@@ -120,6 +120,7 @@ class Engine:
             audio = SceneAudio(scene, candidates)
             table = pair_table(scene.mixture.id, candidates, scene.labels, audio.blocks, audio.length)
             score = score_candidates(scene.mixture.id, table, self.decision, seconds=round(seconds, 4))
+            check_named(scene.mixture.id, table, score.estimates)
             score = replace(score, conditions=scene.conditions)
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, candidates.audio, audio.references())

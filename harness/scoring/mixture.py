@@ -1,5 +1,6 @@
 """From the pair table of one mixture and a decision to its score: arithmetic only, no audio."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -55,6 +56,17 @@ def check_probabilities(mixture_id: str, table: PairTable, decision: Decision) -
             f"{mixture_id}: an expected score and prior factors take class scores for probabilities that add up to 1, "
             f"and {problem}; decide by thresholds"
         )
+
+
+def check_named(mixture_id: str, table: PairTable, estimates: Sequence[Selection]) -> None:
+    """Raise `DataError` where the class scores of an estimate are all the same: the first class would be its name."""
+    for estimate in estimates if table.labels is None else ():
+        row = table.class_scores[estimate.index]
+        if (row == row[0]).all():
+            raise DataError(
+                f"{mixture_id}: the class scores of candidate {estimate.index} are {row[0]:g} throughout, so that no "
+                "class is likelier than another; give scores that tell them apart, or `labels`"
+            )
 
 
 def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, seconds: float = 0.0) -> MixtureScore:

@@ -101,6 +101,8 @@ class Kinds(Plain):
             scores = scores.astype(int)
         elif kind == "nan scores":
             scores[0, 3] = np.nan
+        elif kind == "equal scores":
+            scores[:] = 0.25
         elif kind == "set of labels":
             labels = {"Speech"}
         elif kind == "bool silence":

@@ -53,6 +53,7 @@ def test_one_buffer_for_a_whole_batch_scores_as_arrays_of_their_own(
         ("list audio", "candidate audio: a list"),
         ("int scores", "class scores: of type int64"),
         ("nan scores", "NaN or infinite class scores of candidate 0"),
+        ("equal scores", "the class scores of candidate 0 are 0.25 throughout, so that no class is likelier"),
         ("bool silence", "silence probabilities: of type bool"),
         ("set of labels", "labels are {'Speech'}"),
     ],

@@ -66,6 +66,20 @@ def test_labels_alone_are_an_answer_and_no_probabilities(monkeypatch: pytest.Mon
         system.separate(foa, decision={"expected_score": {"temperature": 1.0}})
 
 
+def test_scores_that_name_no_class_are_an_error_of_an_estimate_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slots that nobody hears may be filled with zeros; the first class in the alphabet is no answer."""
+    system, foa = s5eval.load_system("plugins:build"), np.ones((4, 640), np.float32)
+    scores, silence = np.zeros((2, 18)), np.array([0.1, 1.0])
+    scores[0, 4] = 1.0
+    monkeypatch.setattr(
+        type(system.system), "propose", lambda self, mixtures: [s5eval.Candidates(foa[:2], scores, silence)]
+    )
+    assert [estimate.index for estimate in system.separate(foa)] == [0]
+    silence[1] = 0.2
+    with pytest.raises(s5eval.DataError, match="the class scores of candidate 1 are 0 throughout"):
+        system.separate(foa, decision={"duplicate_correlation": None})
+
+
 def test_an_answer_that_is_none_is_an_error_of_data(monkeypatch: pytest.MonkeyPatch) -> None:
     system = s5eval.load_system("plugins:build")
     monkeypatch.setattr(type(system.system), "propose", lambda self, mixtures: None)
