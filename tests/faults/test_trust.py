@@ -141,10 +141,8 @@ def test_a_grid_or_recipe_file_does_not_name_the_frame_encoder_that_is_run(
     s5eval(*call, "--set", "system.frame_encoder=evil_rows:build")
     assert proof.exists(), "named on the command line, it is imported"
     recipe = tmp_path / "mine.yaml"
-    recipe.write_text(
-        "{package: s5eval.systems.multistage.training, preset: mini, system: {frame_encoder: 'evil_rows:build'}, "
-        "defaults: {}, recipes: {tse2: {}}}"
-    )
+    shipped = (Path(__file__).parents[2] / "systems/multistage/training/recipes/mini.yaml").read_text("utf-8")
+    recipe.write_text(shipped.replace("\nsystem: {}\n", "\nsystem: {frame_encoder: 'evil_rows:build'}\n"), "utf-8")
     told = s5eval("train", f"{recipe}/tse2", "--dry-run")
     assert (told.code, "system.frame_encoder=evil_rows:build" in told.err) == (2, True), told.err
     other = s5eval("train", f"{recipe}/tse2", "--dry-run", "--set", "system.frame_encoder=m2d")
