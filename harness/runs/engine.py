@@ -26,7 +26,7 @@ from s5eval.harness.runs.contract import check_proposals
 from s5eval.harness.runs.estimate_files import write_estimates
 from s5eval.harness.runs.guard import Guard, OverTime, TimeLimit
 from s5eval.harness.runs.scene_audio import SceneAudio
-from s5eval.harness.scoring.mixture import check_named, score_candidates
+from s5eval.harness.scoring.mixture import score_candidates
 from s5eval.harness.scoring.secondary_metrics import with_secondary
 from s5eval.metrics.sdr import Blocks, pairwise_sdr_in_blocks
 from s5eval.systems.decision import Decision
@@ -120,7 +120,6 @@ class Engine:
             audio = SceneAudio(scene, candidates)
             table = pair_table(scene.mixture.id, candidates, scene.labels, audio.blocks, audio.length)
             score = score_candidates(scene.mixture.id, table, self.decision, seconds=round(seconds, 4))
-            check_named(scene.mixture.id, table, score.estimates)
             score = replace(score, conditions=scene.conditions)
             if self.secondary and score.status == "scored":
                 score = with_secondary(score, table, candidates.audio, audio.references())
@@ -196,9 +195,9 @@ def pair_table(
         if not np.isfinite(row).all():
             raise DataError(f"{mixture_id}: NaN or infinite class scores of candidate {k}")
         if not 0 <= silent <= 1:
+            advice = "; a logit goes through a sigmoid first" if abs(silent - 0.5) > 0.6 else ""
             raise DataError(
-                f"{mixture_id}: the silence probability of candidate {k} is {silent:g}, expected 0 to 1 (a logit goes "
-                "through a sigmoid)"
+                f"{mixture_id}: the silence probability of candidate {k} is {float(silent)!r}, expected 0 to 1{advice}"
             )
     for k, label in enumerate(candidates.labels or ()):
         if problem := label_problem(label):
@@ -207,11 +206,13 @@ def pair_table(
 
 
 _RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000)  # Hz
+_TELLING = 200  # samples: of fewer, any number is that of some rate
 
 
 def _as_of_a_rate(given: int, due: int) -> str:
     """What a wrong length is most likely: the right one at another sample rate; empty where it is of none."""
-    rate = next((rate for rate in _RATES if abs(given * SAMPLE_RATE - due * rate) <= SAMPLE_RATE), None)
+    rates = _RATES if min(given, due) >= _TELLING else ()
+    rate = next((rate for rate in rates if abs(given * SAMPLE_RATE - due * rate) <= SAMPLE_RATE), None)
     return "" if rate is None else f": as many as at {rate} Hz, expected {SAMPLE_RATE} Hz"
 
 

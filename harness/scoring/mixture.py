@@ -79,11 +79,13 @@ def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, s
         seconds: time the system took, passed on to the record.
 
     Raises:
-        DataError: the decision takes class scores for probabilities, and they are none.
+        DataError: the decision takes class scores for probabilities, and they are none; or those of a candidate that it
+            keeps name no class.
     """
     check_probabilities(mixture_id, table, decision)
     table = adapted(table, decision)
     selections = _decided(table, decision)
+    check_named(mixture_id, table, selections)
     estimates = tuple(replace(s, confidence=round(s.confidence, 6)) for s in selections)
     if table.reference_labels is None:
         return MixtureScore(mixture_id, Outcome("predicted", seconds=seconds), estimates=estimates)

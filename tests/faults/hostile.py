@@ -101,8 +101,9 @@ class Kinds(Plain):
             scores = scores.astype(int)
         elif kind == "nan scores":
             scores[0, 3] = np.nan
-        elif kind == "equal scores":
+        elif kind in ("equal scores", "equal scores, unheard"):
             scores[:] = 0.25
+            silence = np.array([0.6 if "unheard" in kind else 0.1])
         elif kind == "set of labels":
             labels = {"Speech"}
         elif kind == "bool silence":

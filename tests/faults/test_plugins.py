@@ -66,6 +66,17 @@ def test_candidates_of_another_kind_are_refused_with_the_mixture_named(
     assert message in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
 
 
+def test_scores_that_name_no_class_are_no_answer_to_another_decision_either(
+    small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """What a run may pass over, since nobody hears it, a rescoring does not call by the first class of the alphabet."""
+    kind = ("--set", "system.kind=equal scores, unheard")
+    assert run(s5eval, "kinds", small_set, tmp_path / "run", *kind, "--only", "m_2").code == 0
+    (tmp_path / "all.yaml").write_text("silence_thresholds: {default: 0.9}\n")
+    again = s5eval("rescore", tmp_path / "run", "--decision", tmp_path / "all.yaml", "--out", tmp_path / "again")
+    assert (again.code, "m_2: the class scores of candidate 0 are 0.25 throughout" in again.err) == (3, True)
+
+
 @pytest.mark.parametrize("answer", ["array", "arrays", "generator", "none"])
 def test_an_answer_that_is_no_list_of_candidates_names_the_contract(
     small_set: Path, tmp_path: Path, s5eval: Call, lines: Call, answer: str

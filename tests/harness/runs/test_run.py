@@ -168,8 +168,9 @@ def test_a_folder_with_anything_of_somebody_else_is_never_touched(
     ("setting", "message"),
     [
         ("exit_on=m_2", "SystemExit"),
-        ("p_silence=7.0", "the silence probability of candidate 0 is 7, expected 0 to 1"),
-        ("p_silence=-0.5", "expected 0 to 1"),
+        ("p_silence=7.0", "the silence probability of candidate 0 is 7.0, expected 0 to 1"),
+        ("p_silence=-0.5", "expected 0 to 1; a logit goes through a sigmoid first"),
+        ("p_silence=1.0000001", "of candidate 0 is 1.0000001, expected 0 to 1"),
         ("label=Dog", "candidate 0: unknown label 'Dog'"),
     ],
 )
