@@ -165,6 +165,17 @@ def build_record(kind: type[_T], content: Mapping[str, Any], where: str) -> _T:
     return kind(**{name: _value(hints[name], content[name], f"{where}.{name}") for name in names})
 
 
+def missing_fields(kind: type, content: Mapping[str, Any]) -> list[str]:
+    """Fields of a record, and of the records within it, that a mapping lacks, by dotted keys."""
+    hints, found = get_type_hints(kind), []
+    for name in (field.name for field in fields(cast(Any, kind))):
+        if name not in content:
+            found.append(name)
+        elif is_dataclass(hints[name]) and isinstance(content[name], Mapping):
+            found += [f"{name}.{inner}" for inner in missing_fields(cast(type, hints[name]), content[name])]
+    return found
+
+
 def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
@@ -201,18 +212,22 @@ def _value(hint: Any, value: Any, where: str) -> Any:
 
 
 def dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings by dotted keys, as they are typed.
+    """Nested settings by dotted keys, as they are typed; a mapping with keys that cannot be typed so stays a value.
 
     >>> dotted({"system": {"stages": 2, "clue": {"dimension": 96}}})
     {'system.stages': 2, 'system.clue.dimension': 96}
     """
     found: dict[str, Any] = {}
     for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and all(_is_plain(inner) for inner in value):
             found |= {f"{key}.{inner}": entry for inner, entry in dotted(value).items()}
         else:
             found[str(key)] = value
     return found
+
+
+def _is_plain(key: object) -> bool:
+    return isinstance(key, str) and key != "" and not {".", "="} & set(key)
 
 
 def typed(settings: Mapping[str, Any]) -> tuple[str, ...]:

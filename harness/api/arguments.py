@@ -103,9 +103,9 @@ def as_settings(settings: object, name: str) -> dict[str, Any]:
 
 
 def _nested(plain: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Dotted keys as the keys within mappings that they are."""
+    """Dotted keys as the keys within mappings that they are, whatever their order."""
     nested: dict[str, Any] = {}
-    for key, value in plain.items():
+    for key, value in sorted(plain.items(), key=lambda setting: setting[0].count(".")):
         *parents, leaf = key.split(".")
         node: Any = nested
         for parent in parents:

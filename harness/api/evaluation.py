@@ -25,7 +25,6 @@ from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected
 from s5eval.systems.decision import Decision
 from s5eval.systems.hooks import Hook, Hooks
-from s5eval.systems.settings import dotted
 
 AnyPath: TypeAlias = str | PathLike[str]
 
@@ -212,7 +211,7 @@ def ablate(
         DataError: `out` holds rows on other data, or weights that they need are gone.
     """
     folder = as_needed_path(out, "out").absolute()  # a system may change the working folder
-    shared = dotted({"system": as_settings(settings, "settings")}) if settings else {}
+    shared = {f"system.{key}": value for key, value in as_settings(settings, "settings").items()}
     chosen = load_grid(as_path(grid, "grid"), axes=list(as_words(axes, "axes")), base=shared, baseline=baseline)
     name = system or chosen.system
     if name is None:

@@ -25,6 +25,7 @@ from s5eval.harness.report.table import (
 )
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.systems.settings import dotted
 
 HEADLINES = {"capi_sdri": "CAPI-SDRi, dB", "mixture_accuracy": "mixture acc., %", "source_accuracy": "source acc., %"}
 """The three metrics of the table; `table.json` and `table.csv` have the floors as well."""
@@ -73,7 +74,8 @@ def data_caption(ablation: Ablation) -> str:
 def _circumstances(about: Facts, ablation: Ablation, *more: str) -> str:
     """System, settings that all rows share, what else is told, data and how many mixtures."""
     keys = {setting: setting.partition("=")[0] for setting in about.set}
-    shared = tuple(s for s, key in keys.items() if len({str(row.assignments.get(key)) for row in ablation.rows}) == 1)
+    rows = [dotted(row.assignments) for row in ablation.rows]
+    shared = tuple(s for s, key in keys.items() if len({str(assignments.get(key)) for assignments in rows}) == 1)
     mixtures = part_mark(about.n_expected, about.n_split) or counted(about.n_expected, "mixture")
     return " | ".join(
         [about.system, *settings_of(replace(about, set=shared)), *more, f"data: {data_name(about)}", mixtures]

@@ -33,7 +33,8 @@ pytestmark = pytest.mark.usefixtures("systems_on_path")
         ({"settings": {"label": {1, 2}}}, "`settings`: label is {1, 2}, which a run cannot record"),
         ({"settings": {"label": float("nan")}}, "`settings`: label is nan, which a run cannot record"),
         ({"settings": {"a": 1, "a.b": 2}}, "`settings`: a.b is set, and 'a' has a value already that holds no keys"),
-        ({"settings": {"a.b": 1, "a": {"b": 2}}}, "`settings`: a is set twice"),
+        ({"settings": {"a.b": 1, "a": {"b": 2}}}, "`settings`: a.b is set twice"),
+        ({"settings": {"a": {"b": 2}, "a.b": 1}}, "`settings`: a.b is set twice"),
         ({"decision": s5eval.Decision(max_sources=1)}, "`decision` is a Decision"),
         ({"decision": 3}, "`decision` is a int, expected a path"),
         ({"hooks": s5eval.Hook()}, "`hooks` is one Hook, expected a list"),
@@ -112,6 +113,7 @@ def test_the_command_line_says_it_in_options(small_set: Path, tmp_path: Path, s5
         (lambda: s5eval.read_run(None), "`path` is None, expected a path"),  # type: ignore[arg-type]
         (lambda: s5eval.compare("", "run"), "`first` is an empty path"),
         (lambda: s5eval.compare(".", ["run"]), "`second` is a list, expected a path"),  # type: ignore[arg-type]
+        (lambda: s5eval.tune(5), "`run` is a int, expected a path"),  # type: ignore[arg-type]
         (lambda: s5eval.tune([]), "`run` is a list, expected a path"),
         (lambda: s5eval.tune([3]), "`run` is a int, expected a path"),  # type: ignore[list-item]
         (lambda: s5eval.rescore("run", decision="t.yaml"), "`decision` changes the result: name a new run folder"),

@@ -55,6 +55,19 @@ def test_a_run_takes_a_loaded_system_by_its_name(small_set: Path, tmp_path: Path
         s5eval.run(system.system, small_set, tmp_path / "other")  # type: ignore[arg-type]
 
 
+def test_settings_join_those_of_a_grid_and_a_row_replaces_them(small_set: Path, tmp_path: Path) -> None:
+    """Key by key, as they are written: nothing within a value is mixed, and none of its keys is taken for a path."""
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("base: {system.label: Cough}\nrows:\n- {name: one}\n- {name: two, set: {system.clue: {a: 1}}}\n")
+    settings = {"clue": {"b": 5, "c.d": 6}}
+    s5eval.ablate(tmp_path / "out", grid=grid, system="plugins:build", data=small_set, limit=1, settings=settings)
+    one, two = (
+        s5eval.read_run(tmp_path / "out" / "rows" / name).record.config.settings["system"] for name in ("one", "two")
+    )
+    assert (one["clue"], two["clue"]) == ({"b": 5, "c.d": 6}, {"a": 1})
+    assert one["label"] == two["label"] == "Cough"
+
+
 def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text("rows:\n- {name: one, set: {system.label: Cough}}\n- {name: two, set: {system.label: Blender}}\n")

@@ -41,6 +41,17 @@ def test_one_digest_stands_for_all_rows_or_for_none(whole: Ablation) -> None:
     assert {line["weights"] for line in lines if line["kind"] == "bound"} == {""}
 
 
+def test_a_setting_in_which_rows_differ_stands_in_no_caption(whole: Ablation) -> None:
+    """However a grid has written it: by a dotted key, or as a mapping that holds it."""
+    about = replace(whole.about, set=("system.clue.dimension=96",)) if whole.about else None
+    for differing in ({"system.clue": {"dimension": 192}}, {"system.clue.dimension": 192}):
+        same = {"system.clue": {"dimension": 96}}
+        rows = tuple(replace(row, assignments=same) for row in whole.rows)
+        assert "dimension=96" in ablation_table(replace(whole, about=about, rows=rows))
+        mixed = (replace(rows[0], assignments=differing), *rows[1:])
+        assert "dimension" not in ablation_table(replace(whole, about=about, rows=mixed))
+
+
 def test_marks_tell_what_a_switch_could_not_do(whole: Ablation) -> None:
     rows = {row.name: row for row in whole.rows}
     assert rows["2 stages"].marks == (RANDOM,)

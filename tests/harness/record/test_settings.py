@@ -63,3 +63,9 @@ def test_what_is_told_of_settings_can_be_typed(settings: dict[str, Any]) -> None
     assert parse_assignments(typed(settings)) == settings
     assert all("{" not in word or word.endswith("={}") for word in typed(settings))
     assert typed({"system": {}}) == ()
+
+
+def test_keys_that_cannot_be_typed_stay_in_their_value() -> None:
+    settings = {"system": {"gains": {"layer.0": 2, "a=b": 1}, "names": {"": 3}}}
+    assert typed(settings) == ('system.gains={"layer.0": 2, "a=b": 1}', 'system.names={"": 3}')
+    assert parse_assignments(typed(settings)) == settings
