@@ -11,6 +11,7 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.frames import Run
 from s5eval.harness.comparing import pair_of_runs
 from s5eval.harness.exporting.packed_run import run_folder_of
+from s5eval.harness.record.reading import coherent
 from s5eval.harness.runs.rescore import rescore as rescore_folder
 from s5eval.harness.tuning.coordinate_search import SHRINKAGE
 from s5eval.harness.tuning.folds import FOLDS
@@ -45,9 +46,9 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
         UsageError: not a run; different data or metric versions; no mixture in common.
         DataError: a run folder is damaged.
     """
-    found = pair_of_runs.compare_runs(
-        _folder(first, "first"), _folder(second, "second"), allow_different=allow_different
-    )
+    folders = _folder(first, "first"), _folder(second, "second")
+    with coherent(*folders):
+        found = pair_of_runs.compare_runs(*folders, allow_different=allow_different)
     return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
@@ -69,7 +70,9 @@ def rescore(run: AnyRun, out: str | PathLike[str] | None = None, *, decision: st
     folder, file = as_path(out, "out"), as_path(decision, "decision")
     if file is not None and folder is None:
         raise UsageError("`decision` changes the result: name a new run folder with `out`")
-    return Run(rescore_folder(_folder(run, "run"), decision_file=file, out=folder).path)
+    source = _folder(run, "run")
+    with coherent(source):
+        return Run(rescore_folder(source, decision_file=file, out=folder).path)
 
 
 def tune(
@@ -108,24 +111,27 @@ def tune(
             to tune on; or an argument means nothing.
         DataError: a table is missing or damaged.
     """
-    first, *others = _folders(run)
-    return tune_runs(
-        first,
-        others=others,
-        out=as_path(out, "out"),
-        rule=rule,
-        objective=Objective(objective, weight),
-        folds=as_needed_number(folds, "folds"),
-        shrinkage=shrinkage,
-        seed=as_needed_number(seed, "seed"),
-        allow_test=allow_test,
-    )
+    first, *others = folders = _folders(run)
+    file, goal = as_path(out, "out"), Objective(objective, weight)
+    folds, seed = as_needed_number(folds, "folds"), as_needed_number(seed, "seed")
+    with coherent(*folders):
+        return tune_runs(
+            first,
+            others=others,
+            out=file,
+            rule=rule,
+            objective=goal,
+            folds=folds,
+            shrinkage=shrinkage,
+            seed=seed,
+            allow_test=allow_test,
+        )
 
 
 def _folders(runs: AnyRun | Sequence[AnyRun]) -> list[Path]:
-    if isinstance(runs, Run | str | PathLike) or not runs:
-        return [_folder(cast(AnyRun, runs), "run")]
-    return [_folder(run, "run") for run in runs]
+    if isinstance(runs, list | tuple) and runs:
+        return [_folder(run, "run") for run in runs]
+    return [_folder(cast(AnyRun, runs), "run")]
 
 
 def _folder(run: AnyRun, name: str) -> Path:

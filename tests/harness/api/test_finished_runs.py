@@ -21,6 +21,22 @@ _NO_TUNING: tuple[tuple[dict[str, Any], str], ...] = (
 """What `tune` is given, and what it says."""
 
 
+def test_records_that_do_not_fit_together_are_told_as_such(
+    small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one file says of another cannot be checked when each is read: `m_9` is in the one alone, say."""
+
+    def parts(*given: object, **more: object) -> None:
+        raise KeyError("m_9")
+
+    run = s5eval.run("silence", small_set, tmp_path / "run")
+    for name in ("rescore_folder", "tune_runs", "pair_of_runs.compare_runs"):
+        monkeypatch.setattr(f"s5eval.finished_runs.{name}", parts)
+    for ask in (lambda: s5eval.rescore(run), lambda: s5eval.tune(run), lambda: s5eval.compare(run, run)):
+        with pytest.raises(s5eval.DataError, match=r"run: the records do not fit together \(KeyError: 'm_9'\)"):
+            ask()
+
+
 def test_tune_writes_a_decision_that_a_run_takes(staged_set: Path, tmp_path: Path) -> None:
     run = s5eval.run("staged:build", staged_set, tmp_path / "run", cache=False)
     found = s5eval.tune(run, out=tmp_path / "t.yaml", folds=2)
