@@ -91,8 +91,15 @@ def failure_lines(summary: Summary, folder: Path | None = None) -> list[str]:
 
 
 def _without_file(error: str, id_: str) -> str:
-    """A reason without the name of the mixture's own file, and the folder before it."""
-    return re.sub(rf"\S*{re.escape(id_)}[^\s:;,]*", "…", error)
+    """A reason without the names of the mixture's own files, and the folders before them."""
+    if id_ not in error:
+        return error
+    own = re.compile(rf"(?<!\w){re.escape(id_)}(?=_|\.\w)|(?<=[/\\]){re.escape(id_)}(?![^\W_])")
+
+    def shown(word: re.Match[str]) -> str:
+        return f"…{word[0][len(word[0].rstrip(':;,')) :]}" if own.search(word[0]) else word[0]
+
+    return re.sub(r"\S+", shown, error)
 
 
 def _reason(group: Mapping[str, str], summary: Summary) -> str:

@@ -1,5 +1,6 @@
 """What stands below the numbers says what it is, and where to look."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,17 @@ def test_reasons_that_name_the_mixtures_own_files_are_one(summarised: Summarised
         "  11 mixtures (m_00, m_01, m_02, …), such as soundscape/m_00_0_Speech.wav: 2 channels, expected 1",
         "  m_11: soundscape/other_0_Speech.wav: 2 channels, expected 1",
     ]
+
+
+def test_an_id_within_another_number_or_word_is_no_file(summarised: Summarised) -> None:
+    def error(k: int, score: MixtureScore) -> MixtureScore:
+        said = f"{k}60000 samples, of m_{k:02d}0 and x{score.mixture_id} {score.mixture_id}"
+        return failed(f"the system returned {said}", score)
+
+    assert len(failure_lines(summarised(error))) == 1 + 11, "twelve reasons, of which ten are told"
+    long = summarised(lambda k, score: failed(score.mixture_id + 100_000 * "x", score))
+    start = time.perf_counter()
+    assert len(failure_lines(long)) == 1 + 11 and time.perf_counter() - start < 1
 
 
 def test_ten_reasons_are_told_and_the_rest_counted(summarised: Summarised) -> None:
