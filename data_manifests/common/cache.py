@@ -21,7 +21,7 @@ def cache_folder() -> Path:
             `S5EVAL_CACHE` is in a home folder that is not there.
     """
     if chosen := os.environ.get("S5EVAL_CACHE"):
-        if (folder := expanded(chosen)).parts[0].startswith("~"):
+        if str(folder := expanded(chosen)).startswith("~"):
             raise UsageError(f"S5EVAL_CACHE is {chosen!r}: there is no such home folder; name an absolute path")
         return folder.absolute()
     if sys.platform == "darwin":

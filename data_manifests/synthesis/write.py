@@ -4,9 +4,11 @@ Every scene leaves a record with the checksums of its files when they are all th
 any moment goes on where it stopped, and damage is noticed and repaired at the next use.
 """
 
+import errno
 import glob
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -32,6 +34,10 @@ from s5eval.data_manifests.wav_writing import wav_bytes
 SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS = "soundscape", "oracle_target", "checksums"
 
 Subtype = Literal["PCM_16", "FLOAT"]
+
+log = logging.getLogger(__name__)
+
+_NO_SEMAPHORES = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOSYS)
 
 
 class SceneJob(Protocol):
@@ -116,7 +122,10 @@ def _pool(workers: int) -> ProcessPoolExecutor | None:
     """Processes; None where the system gives them no semaphores, such as a container that may not write to /dev/shm."""
     try:
         return ProcessPoolExecutor(workers, WorkerContext(), initializer=begin_worker)
-    except (OSError, ImportError, NotImplementedError):
+    except (OSError, ImportError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_SEMAPHORES:
+            raise
+        log.warning("no semaphores (%s): one process makes the scenes", error)
         return None
 
 

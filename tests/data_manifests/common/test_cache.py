@@ -55,7 +55,7 @@ def test_a_chosen_folder_is_absolute_and_may_be_in_a_home_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
-    for chosen, folder in (("here", tmp_path / "here"), ("~/kept", Path("/home/somebody/kept"))):
+    for chosen, folder in (("here", tmp_path / "here"), (".", tmp_path), ("~/kept", Path("/home/somebody/kept"))):
         monkeypatch.setenv("S5EVAL_CACHE", chosen)
         assert cache_folder() == folder
     monkeypatch.setenv("S5EVAL_CACHE", "~no-such-user/kept")

@@ -1,5 +1,6 @@
 """Processes that make scenes do so for any program, and end with the process that began them, whatever ends it."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -104,16 +105,28 @@ def test_a_process_that_dies_over_a_scene_is_an_expected_error(tmp_path: Path) -
 
 
 def test_where_the_system_has_no_semaphores_one_process_makes_the_scenes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A container whose user may not write to /dev/shm: the folder of the scenes was said to be the one that cannot."""
 
     def refused(*wanted: object) -> None:
-        raise PermissionError(13, "Permission denied")
+        raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("_multiprocessing.SemLock", refused)
     made = make_mini("test", out=tmp_path / "made", count=2, workers=2)
     assert len(list((made / "soundscape").iterdir())) == 2
+    assert "no semaphores ([Errno 13] Permission denied): one process makes the scenes" in caplog.text
+
+
+def test_too_many_open_files_are_an_error_and_no_want_of_semaphores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*wanted: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("_multiprocessing.SemLock", refused)
+    with pytest.raises(DataError, match="cannot write the scenes: Too many open files"):
+        make_mini("test", out=tmp_path / "made", count=2, workers=2)
 
 
 _BEGINS = """
