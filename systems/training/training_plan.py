@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.data_manifests.synthesis.recordings import open_recordings
 from s5eval.data_manifests.training_scenes import PROCEDURAL
 from s5eval.systems.registry import CODE, code_named
-from s5eval.systems.settings import build_record, overlay, with_changes
+from s5eval.systems.settings import build_record, missing_fields, overlay, with_changes
 from s5eval.systems.training.training_recipe import TrainingRecipe, check_values
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None, *, share: flo
     if key not in recipes:
         raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))}; it has {', '.join(recipes)}")
     trainer = _trainer(str(content["package"]), file)
-    if lacking := [field.name for field in fields(trainer.recipe) if field.name not in content["defaults"]]:
+    if lacking := missing_fields(trainer.recipe, content["defaults"]):
         raise UsageError(f"{file}: defaults lacks {first_of(lacking, 4)}; expected every key of a recipe, {_form()}")
     owner = f"recipe {name!r}"
     rest = dict(changes or {})

@@ -254,6 +254,11 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
         read_plan(f"{tmp_path}/own.yaml")
     with pytest.raises(UsageError, match=r"recipe 'nowhere\.yaml/uss': there is no file nowhere\.yaml"):
         read_plan("nowhere.yaml/uss")
+    filtered = content["defaults"]["loss"].pop("filtered")
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UsageError, match=r"defaults lacks loss\.filtered; expected every key of a recipe, as in"):
+        read_plan(f"{tmp_path}/own.yaml/mine")
+    content["defaults"]["loss"]["filtered"] = filtered
     del content["defaults"]["steps"]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UsageError, match=r"defaults lacks steps; expected every key of a recipe, as in .*mini\.yaml"):
