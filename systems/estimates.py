@@ -173,13 +173,17 @@ def _silent_in_run(path: Path) -> frozenset[str] | None:
     journal = path.parent / RUN_JOURNAL
     if path.name != RUN_AUDIO or not journal.is_file():
         return None
-    silent = set()
-    for text in journal.read_text("utf-8", errors="replace").splitlines():
+    silent: dict[str, bool] = {}
+    try:
+        texts = journal.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for text in texts:  # of several lines of a mixture the last one counts
         with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
             line = json.loads(text)
-            if line.get("outcome", line)["status"] != "failed" and not line["estimates"]:
-                silent.add(str(line["mixture_id"]))
-    return frozenset(silent)
+            failed = line.get("outcome", line)["status"] == "failed"
+            silent[str(line["mixture_id"])] = not failed and not line["estimates"]
+    return frozenset(id_ for id_, nothing in silent.items() if nothing)
 
 
 def _read_results(path: Path, member: str) -> bytes:

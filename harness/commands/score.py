@@ -10,6 +10,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import expanded
+from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     WORKER_FIELDS,
@@ -118,12 +119,12 @@ def _wavs(estimates: Path) -> Path:
     """Where the estimates lie: in a run folder beside much that is none."""
     if not (estimates / "run.json").is_file():
         return estimates
-    if not (estimates / "audio").is_dir():
+    if not (estimates / RUN_AUDIO).is_dir():
         raise UsageError(
             f"{estimates} is a run folder without audio/ (made without --save-audio, or rescored); "
             f"its numbers are in {estimates / 'report.html'} and summary.json"
         )
-    return estimates / "audio"
+    return estimates / RUN_AUDIO
 
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import open_regular
+from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.harness.record.lines import JOURNAL, Line, pairs_path, read_journal, source_file
 from s5eval.harness.record.reading import is_sealed, lost_lines
 from s5eval.harness.record.run_record import RunRecord
@@ -117,7 +118,7 @@ def _damaged_files(run: Path, line: Line, *, with_audio: bool) -> Iterator[Damag
         digest = line.files.get(name)
         if digest is None:
             problem: str | None = "is not listed in its line"
-        elif PurePosixPath(name).parts[:-1] not in (("pairs",), ("audio",)):
+        elif PurePosixPath(name).parts[:-1] not in (("pairs",), (RUN_AUDIO,)):
             problem = "is no file of a run, but its line lists it"
         else:
             problem = file_problem(run / name, digest)

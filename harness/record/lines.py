@@ -8,7 +8,7 @@ from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import read_regular
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
-from s5eval.data_manifests.naming import RUN_JOURNAL, format_source_name
+from s5eval.data_manifests.naming import RUN_AUDIO, RUN_JOURNAL, format_source_name
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.record.upgrade import upgraded_line
 from s5eval.systems.decision import Selection
@@ -179,7 +179,7 @@ def adopted(run: Path, line: Line) -> Line:
     if line.sealed:
         return line
     table = pairs_path(run, line.score.mixture_id)
-    wavs = [run / "audio" / source_file(line.score.mixture_id, estimate) for estimate in line.score.estimates]
+    wavs = [run / RUN_AUDIO / source_file(line.score.mixture_id, estimate) for estimate in line.score.estimates]
     files = {str(path.relative_to(run)): file_sha256(path) for path in (table, *wavs) if path.is_file()}
     return replace(line, files=files)
 

@@ -36,6 +36,7 @@ from s5eval.data_manifests.common.files import (
 from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.data_manifests.common.unfinished import sweep
+from s5eval.data_manifests.naming import RUN_AUDIO, RUN_JOURNAL
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.lines import JOURNAL, Line, pairs_path
@@ -46,7 +47,7 @@ from s5eval.harness.record.tables import MixtureScore, PairTable
 SYNC_SECONDS = 5.0
 """A power loss costs what was computed in this time; every sync costs some milliseconds a file (bench `durability`)."""
 
-_WRITTEN = ("pairs", "audio", "mixtures.jsonl", "log.txt", ".lock", ".started")
+_WRITTEN = ("pairs", RUN_AUDIO, RUN_JOURNAL, "log.txt", ".lock", ".started")
 """What a run that goes on writes into, rather than anew."""
 
 _DERIVED = re.compile(r"summary\.json|report(_[0-9]+)?\.html")
@@ -124,7 +125,7 @@ class RunFolder:
     @property
     def audio(self) -> Path:
         """Folder of the written estimates."""
-        return self.path / "audio"
+        return self.path / RUN_AUDIO
 
     @property
     def log(self) -> Path:

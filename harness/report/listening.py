@@ -8,6 +8,7 @@ import numpy as np
 
 from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.common.errors import S5Error
+from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
 from s5eval.harness.record.lines import source_file
 from s5eval.harness.record.tables import MixtureScore
@@ -90,7 +91,7 @@ def _estimates(run: Path, score: MixtureScore) -> list[Sound]:
     pairs = {pair.estimate: pair for pair in pairs_of(score)}
     found = []
     for estimate in score.estimates:
-        k, path = estimate.index, run / "audio" / source_file(score.mixture_id, estimate)
+        k, path = estimate.index, run / RUN_AUDIO / source_file(score.mixture_id, estimate)
         audio, problem = _read_wav(path) if path.is_file() else (None, NOT_SAVED)
         note = f"confidence {typeset_number(estimate.confidence, 2)}"
         note += ", assigned to no reference" if score.reference_labels is not None else ""

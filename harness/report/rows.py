@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
+from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.record.lines import source_file
 from s5eval.harness.record.tables import MixtureScore
@@ -120,7 +121,7 @@ def _sounds(run: Path, score: MixtureScore, scene: Scene | None) -> dict[str, st
     found = {}
     for estimate in score.estimates:
         name = source_file(score.mixture_id, estimate)
-        if (run / "audio" / name).is_file():
+        if (run / RUN_AUDIO / name).is_file():
             found[f"estimate-{estimate.index}"] = f"audio/{quote(name)}"
     if scene is not None:
         files = {"mixture": scene.mixture.path}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.harness.errors import EXIT_DONE
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.inspection import Damage, inspect_run
@@ -182,6 +183,6 @@ def _alike(a: Any, b: Any) -> bool:
 
 def _strangers(run: Path, listed: set[str]) -> list[str]:
     """Files that no line lists: of mixtures that were run again, or somebody else's."""
-    here = {f"{folder}/{path.name}" for folder in ("pairs", "audio") for path in (run / folder).glob("*")}
+    here = {f"{folder}/{path.name}" for folder in ("pairs", RUN_AUDIO) for path in (run / folder).glob("*")}
     strange = sorted(here - listed) if listed else []
     return [f"{len(strange)} files belong to no line that is whole, such as {strange[0]}"] if strange else []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.manifest import Manifest
+from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.data_manifests.records import Scene
 from s5eval.harness.dispatch.queue import Task
 from s5eval.harness.record.config import RunConfig
@@ -78,7 +79,7 @@ class Evaluation:
         plan = self._plan
         before = tally_of(plan.system)
         with tempfile.TemporaryDirectory(prefix="s5eval-") as root:
-            audio = Path(root) / "audio"
+            audio = Path(root) / RUN_AUDIO
             audio.mkdir()
             scenes = [_unpacked(self._scenes[id_], sent, Path(root)) for id_ in task]
             engine = plan.engine(audio, TimeLimit(plan.config.mixture_timeout), self._draws, batch_size=len(task))

@@ -8,6 +8,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.inspection import file_problem
 from s5eval.harness.record.lines import source_file
@@ -95,7 +96,7 @@ def gather_submission(
             f"{run} was made without `save_audio` and holds no wavs; "
             f"`{resume_command(run, config.system, config.settings)} --save-audio` adds them"
         )
-    elif not (run / "audio").is_dir():
+    elif not (run / RUN_AUDIO).is_dir():
         problems.append(
             f"{run} has no audio/ (a rescored run has none); make it again with `save_audio` and its decision"
         )

@@ -10,6 +10,7 @@ from typing import Literal
 
 from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
+from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
 from s5eval.data_manifests.wav_writing import wav_bytes
 from s5eval.harness.record.inspection import file_problem
@@ -136,7 +137,7 @@ class MixtureAudio:
         estimate = next((e for e in self.line.score.estimates if e.index == k), None)
         problem = "no waveform of it was kept: only estimates are written (--save-audio)"
         if estimate is not None:
-            file = self.run.path / "audio" / source_file(self.line.score.mixture_id, estimate)
+            file = self.run.path / RUN_AUDIO / source_file(self.line.score.mixture_id, estimate)
             try:
                 real = self._as_written(file)
                 self._readers[name] = lambda: read_audio(real, channels=1, sample_rate=SAMPLE_RATE, name=file.name)[0]
