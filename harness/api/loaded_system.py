@@ -14,7 +14,7 @@ from s5eval.harness.record.tables import PairTable
 from s5eval.harness.runs.chosen_decision import choose_decision
 from s5eval.harness.runs.contract import build_system, check_proposals, read_fingerprint, stated_missing_parts
 from s5eval.harness.runs.engine import pair_table
-from s5eval.harness.scoring.mixture import adapted, check_named, check_probabilities, select
+from s5eval.harness.scoring.mixture import kept
 from s5eval.systems.decision import Decision
 from s5eval.systems.decision_reading import load_decision, parse_decision
 from s5eval.systems.device import resolve_device
@@ -80,9 +80,7 @@ class LoadedSystem:
         samples = as_foa(mixture)
         rules = self._rules(decision)
         candidates, table = self._propose(samples)
-        check_probabilities("mixture", table, rules)
-        selections = select(table, rules)
-        check_named("mixture", adapted(table, rules), selections)
+        selections = kept("mixture", table, rules)[1]
         return tuple(Estimate(s.index, s.label, candidates.audio[s.index], s.confidence) for s in selections)
 
     def propose(self, mixture: Recording, *, sample_rate: int = SAMPLE_RATE) -> Candidates:

@@ -1,6 +1,5 @@
 """From the pair table of one mixture and a decision to its score: arithmetic only, no audio."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -49,24 +48,28 @@ def _decided(table: PairTable, decision: Decision) -> tuple[Selection, ...]:
     )
 
 
-def check_probabilities(mixture_id: str, table: PairTable, decision: Decision) -> None:
-    """Raise `DataError` where a decision takes class scores for probabilities, and they are none."""
+def kept(mixture_id: str, table: PairTable, decision: Decision) -> tuple[PairTable, tuple[Selection, ...]]:
+    """The table under the decision's priors, and the candidates that the decision keeps of it.
+
+    Raises:
+        DataError: the decision takes class scores for probabilities, and they are none; or those of a candidate that it
+            keeps are all the same: the first class would be its name.
+    """
     if decision.needs_probabilities and (problem := no_probabilities(table)) is not None:
         raise DataError(
             f"{mixture_id}: an expected score and prior factors take class scores for probabilities that add up to 1, "
             f"and {problem}; decide by thresholds"
         )
-
-
-def check_named(mixture_id: str, table: PairTable, estimates: Sequence[Selection]) -> None:
-    """Raise `DataError` where the class scores of an estimate are all the same: the first class would be its name."""
-    for estimate in estimates if table.labels is None else ():
-        row = table.class_scores[estimate.index]
+    table = adapted(table, decision)
+    selections = _decided(table, decision)
+    for selection in selections if table.labels is None else ():
+        row = table.class_scores[selection.index]
         if (row == row[0]).all():
             raise DataError(
-                f"{mixture_id}: the class scores of candidate {estimate.index} are {row[0]:g} throughout, so that no "
+                f"{mixture_id}: the class scores of candidate {selection.index} are {row[0]:g} throughout, so that no "
                 "class is likelier than another; give scores that tell them apart, or `labels`"
             )
+    return table, selections
 
 
 def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, seconds: float = 0.0) -> MixtureScore:
@@ -79,13 +82,9 @@ def score_candidates(mixture_id: str, table: PairTable, decision: Decision, *, s
         seconds: time the system took, passed on to the record.
 
     Raises:
-        DataError: the decision takes class scores for probabilities, and they are none; or those of a candidate that it
-            keeps name no class.
+        DataError: as `kept`.
     """
-    check_probabilities(mixture_id, table, decision)
-    table = adapted(table, decision)
-    selections = _decided(table, decision)
-    check_named(mixture_id, table, selections)
+    table, selections = kept(mixture_id, table, decision)
     estimates = tuple(replace(s, confidence=round(s.confidence, 6)) for s in selections)
     if table.reference_labels is None:
         return MixtureScore(mixture_id, Outcome("predicted", seconds=seconds), estimates=estimates)
