@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from submitting import LABEL
 
 from s5eval.data_manifests.common.cache import file_sha256
 from s5eval.data_manifests.common.errors import DataError, UsageError
@@ -24,7 +25,6 @@ from s5eval.submissions.rules import make_name
 from s5eval.submissions.submission import MixtureOutputs, Submission
 from s5eval.submissions.validate import check_submission
 
-LABEL = "Choi_KAIST_task4_1"
 NAME = make_name("Choi", "KAIST", 1)
 OF_ANOTHER_SET = ("dev-count", "eval-count")
 """Warnings of a submission that answers no official mixture."""

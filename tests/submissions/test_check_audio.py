@@ -2,18 +2,13 @@
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from submitting import OUT, Files, Pack
 
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.validate import check_submission
 
-LABEL = "Choi_KAIST_task4_1"
-OUT = f"{LABEL}/eval_out"
-
-Files = dict[str, bytes]
-Pack = Callable[..., Path]
 Wav = Callable[..., bytes]
 
 

@@ -1,25 +1,12 @@
 """What stands where in a submission, and what is said first where much follows from one fault."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from submitting import DEV, EVAL, LABEL, OUT, Edit, Files, Pack, found
 
 from s5eval.submissions.expected import Expected
-from s5eval.submissions.validate import Report, check_submission
-
-LABEL = "Choi_KAIST_task4_1"
-OUT = f"{LABEL}/eval_out"
-EVAL = f"{LABEL}/eval_results.json"
-DEV = f"{LABEL}/dev_set_test_results.json"
-Files = dict[str, bytes]
-Pack = Callable[..., Path]
-Edit = Callable[[str, Callable[[Any], None]], None]
-
-
-def found(report: Report) -> set[tuple[str, str]]:
-    return {(entry.rule, entry.file) for entry in report.findings}
+from s5eval.submissions.validate import check_submission
 
 
 @pytest.mark.parametrize("missing", ["eval_results.json", "dev_set_test_results.json"])

@@ -8,16 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from submitting import LABEL, OUT, Files, Pack
 
 from s5eval.submissions import archive as archive_module
 from s5eval.submissions.archive import Unreadable, member_problem, open_container
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.validate import Report, check_submission
 
-LABEL = "Choi_KAIST_task4_1"
-OUT = f"{LABEL}/eval_out"
-Files = dict[str, bytes]
-Pack = Callable[..., Path]
 Bare = Callable[..., bytes]
 
 

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from submitting import LABEL, OUT, Files
 
 from s5eval.submissions.expected import Expected
 from s5eval.submissions.validate import Report, check_submission
 
-LABEL = "Choi_KAIST_task4_1"
-OUT = f"{LABEL}/eval_out"
-Files = dict[str, bytes]
 Bare = Callable[..., bytes]
 
 

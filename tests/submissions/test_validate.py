@@ -9,24 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from submitting import DEV, EVAL, LABEL, OUT, Edit, Files, Pack, found
 
 from s5eval.submissions.expected import OFFICIAL, Expected, expected_from_list, guess_expected
 from s5eval.submissions.rules import EVAL_IDS, RULES
-from s5eval.submissions.validate import Report, check_submission
+from s5eval.submissions.validate import check_submission
 
-LABEL = "Choi_KAIST_task4_1"
-OUT = f"{LABEL}/eval_out"
-EVAL = f"{LABEL}/eval_results.json"
-DEV = f"{LABEL}/dev_set_test_results.json"
-
-Files = dict[str, bytes]
-Pack = Callable[..., Path]
-Edit = Callable[[str, Callable[[Any], None]], None]
 Wav = Callable[..., bytes]
-
-
-def found(report: Report) -> set[tuple[str, str]]:
-    return {(entry.rule, entry.file) for entry in report.findings}
 
 
 def test_a_flawless_submission_has_no_finding(content: Files, pack: Pack, expected: Expected, tmp_path: Path) -> None:
