@@ -65,9 +65,9 @@ def test_a_hundred_thousand_entries(tmp_path: Path) -> None:
         for number in range(100_000)
     )
     path.write_bytes(entries + end_record(0xFFFF, len(entries)))
-    start = time.perf_counter()
+    start = time.process_time()
     report = check_submission(path)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert rules(report) == {"too-many-entries"}
     honest = tmp_path / "zip64.zip"
     record, locator = record64(100_000, len(entries)), locator64(len(entries))

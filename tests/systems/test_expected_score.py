@@ -133,9 +133,9 @@ def test_the_maximum_is_part_of_the_choice_and_no_cut_of_it() -> None:
 def test_many_candidates_are_decided_on_soon() -> None:
     rng = np.random.default_rng(1)
     scores, silence = rng.dirichlet(np.full(18, 0.2), 200), rng.random(200)
-    began = time.perf_counter()
+    began = time.process_time()
     found = decide(class_scores=scores, p_silence=silence, correlation=np.eye(200), labels=None, decision=BY_SCORE)
-    assert len(found) == 3 and time.perf_counter() - began < 1.0
+    assert len(found) == 3 and time.process_time() - began < 1.0
 
 
 def test_no_candidate_is_no_estimate() -> None:

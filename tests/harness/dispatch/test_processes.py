@@ -226,8 +226,11 @@ def test_an_idle_worker_ends_by_itself_while_there_is_patience(
     crew_of: CrewOf, tmp_path: Path, patience: float
 ) -> None:
     heard: list[str] = []
-    begins = "import atexit, pathlib; atexit.register(pathlib.Path('in_order').touch)"
-    crew = crew_of(begins, heard=lambda name, line: heard.append(line))
+    takes = 0 if patience else 60  # seconds: a worker that ends at once may be quicker than its driver kills it
+    end = f"time.sleep({takes}), pathlib.Path('in_order').touch()"
+    crew = crew_of(
+        f"import atexit, pathlib, time; atexit.register(lambda: ({end}))", heard=lambda _, line: heard.append(line)
+    )
     open_before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - the same way twice
     crew.start(0)
     next_of(crew)

@@ -97,8 +97,8 @@ def test_an_id_within_another_number_or_word_is_no_file(summarised: Summarised) 
 
     assert len(failure_lines(summarised(error))) == 1 + 11, "twelve reasons, of which ten are told"
     long = summarised(lambda k, score: failed(score.mixture_id + 100_000 * "x", score))
-    start = time.perf_counter()
-    assert len(failure_lines(long)) == 1 + 11 and time.perf_counter() - start < 1
+    start = time.process_time()
+    assert len(failure_lines(long)) == 1 + 11 and time.process_time() - start < 1
 
 
 def test_ten_reasons_are_told_and_the_rest_counted(summarised: Summarised) -> None:

@@ -99,9 +99,9 @@ def test_any_length_gives_a_picture(length: int) -> None:
 def test_a_small_picture_is_quick() -> None:
     wave = np.random.default_rng(0).normal(0, 0.1, 10 * SAMPLE_RATE).astype(np.float32)
     picture(wave)
-    start = time.perf_counter()
+    start = time.process_time()
     picture(wave)
-    assert time.perf_counter() - start < 0.5  # 2 ms where nothing else is at work
+    assert time.process_time() - start < 0.5  # 2 ms where nothing else is at work
 
 
 def test_the_envelope_holds_every_sample() -> None:
