@@ -27,7 +27,7 @@ from s5eval.systems.registry import load_factory
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """A row's run before it is compared: what it cost, and its summary or the error; `misfit`: for what other system
-    its decision was made.
+    its decision was made; `refused`: why it could not be begun.
     """
 
     row: GridRow
@@ -38,6 +38,7 @@ class _Outcome:
     seconds: float = 0.0
     error: str | None = None
     misfit: str = ""
+    refused: S5Error | None = None
 
 
 def run_grid(
@@ -62,6 +63,7 @@ def run_grid(
         UsageError: `out` holds rows of another grid, or of another system or decision, or is no folder; or a row is
             still to be made, and there is no such system.
         DataError: `out` holds rows on other data.
+        S5Error: no row can be begun, all for the same reason: a table of nothing would only repeat it.
         KeyboardInterrupt: passed on; called again, the ablation goes on where it was.
     """
     if out.exists() and not out.is_dir():
@@ -80,6 +82,7 @@ def run_grid(
         if announce is not None:
             announce(f"[{number}/{len(plans)}] {row.name}")
         outcomes.append(_run_row(row, row_config, path, progress))
+    _refuse_if_all_alike(grid, config.system, outcomes)
     scored = [_scored(outcome) for outcome in outcomes]
     reference = next(own for own, row in zip(scored, grid.rows, strict=True) if row.name == grid.baseline)
     rows = tuple(_table_row(outcome, own, reference) for outcome, own in zip(outcomes, scored, strict=True))
@@ -92,12 +95,20 @@ def run_grid(
     return Ablation(told[0][0], grid.baseline, rows, bounds)
 
 
+def _refuse_if_all_alike(grid: Grid, system: str, outcomes: Sequence[_Outcome]) -> None:
+    first = outcomes[0].refused
+    if first is None or {(type(outcome.refused), outcome.error) for outcome in outcomes} != {(type(first), str(first))}:
+        return
+    other = "" if grid.system in (None, system) else f", which is of {grid.system!r},"
+    raise type(first)(f"no row of the grid{other} can be run: {first}") from first
+
+
 def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgress | None) -> _Outcome:
     sittings = len(read_run_record(path).sittings) if (path / "run.json").is_file() else 0
     try:
         result = _result(config, path, progress)
     except S5Error as error:
-        return _Outcome(row, path, error=str(error))
+        return _Outcome(row, path, error=str(error), refused=error)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the other rows go on
         return _Outcome(row, path, error="; ".join([f"{type(error).__name__}: {error}", *_notes(error)]))
     record = read_run_record(path)

@@ -109,7 +109,7 @@ def ablation_table(ablation: Ablation) -> str:
     lines += ["95 % intervals, differences paired; * the interval excludes 0; stage runs: executed (+ reused)"]
     lines += [NO_STAR] if stars_withheld(ablation) else []
     lines += [f"({letter}) {mark}" for mark, letter in ablation.notes.items()]
-    lines += [f"{row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
+    lines += _failures(ablation)
     lines += bounds_explained()
     return "\n".join(lines)
 
@@ -142,7 +142,7 @@ def ablation_markdown(ablation: Ablation) -> str:
     )
     note += f" {NO_STAR[0].upper()}{NO_STAR[1:]}." if stars_withheld(ablation) else ""
     remarks = [f"- ({letter}) {mark}" for mark, letter in ablation.notes.items()]
-    remarks += [f"- {row.name} failed: {row.error}" for row in ablation.rows if row.error is not None]
+    remarks += [f"- {line}" for line in _failures(ablation)]
     return "\n".join([*lines, "", note, *([""] if remarks else []), *remarks]) + "\n"
 
 
@@ -194,6 +194,15 @@ def row_title(row: AblationRow, ablation: Ablation, note: str = "") -> str:
 
 def _in_brackets(letters: Sequence[str]) -> str:
     return f" ({', '.join(letters)})" if letters else ""
+
+
+def _failures(ablation: Ablation) -> list[str]:
+    """Why rows failed: a line for each reason, with the rows that it is the reason of."""
+    rows: dict[str, list[str]] = {}
+    for row in ablation.rows:
+        if row.error is not None:
+            rows.setdefault(row.error, []).append(row.name)
+    return [f"{', '.join(names)} failed: {error}" for error, names in rows.items()]
 
 
 def _bounds(ablation: Ablation) -> Iterator[tuple[CorpusBoundName, AblationRow]]:

@@ -166,12 +166,39 @@ def test_rows_whose_names_differ_in_signs_alone_have_folders_of_their_own(
 
 
 def test_when_every_row_fails_there_is_a_table_all_the_same(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
-    out = tmp_path / "ablation"
-    result = s5eval("ablate", *SYSTEM, "--data", staged_set, "--set", "system.broken=true", "--out", out)
+    out, grid = tmp_path / "ablation", tmp_path / "grid.yaml"
+    grid.write_text(
+        "rows:\n- {name: first, set: {system.broken: true}}\n- {name: second, set: {system.broken: true}}\n"
+        "- {name: third, set: {system.stages: many}}\n"
+    )
+    result = s5eval("ablate", grid, *SYSTEM, "--data", staged_set, "--out", out)
     assert result.code == 4
     assert "no row could be run" in result.out
     assert all(row["error"] for row in table(out)["rows"])
     assert table(out)["bounds"] == []
+    for text in (result.out, (out / "table.md").read_text()):
+        reasons = [line.removeprefix("- ") for line in text.splitlines() if " failed: " in line]
+        assert [reason.partition(" failed: ")[0] for reason in reasons] == ["first, second", "third"], "each once"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (
+            ("--set", "system.broken=true"),
+            2,
+            "no row of the grid, which is of 'multistage', can be run: system 'staged:",
+        ),
+        (("--system", "multistage", "--data", "nowhere"), 3, "no row of the grid can be run: no data folder at"),
+    ],
+)
+def test_what_keeps_every_row_from_beginning_is_the_error_of_the_whole(
+    staged_set: Path, tmp_path: Path, s5eval: Call, options: tuple[str, ...], code: int, said: str
+) -> None:
+    out = tmp_path / "ablation"
+    result = s5eval("ablate", *SYSTEM, "--data", staged_set, *options, "--out", out)
+    assert (result.code, result.out, said in result.err) == (code, "", True), result.err
+    assert not (out / "table.md").exists()
 
 
 def test_a_system_that_is_not_there_is_named_before_any_row(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
