@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.files import expanded
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     PathType,
@@ -81,7 +80,7 @@ def command(grid: Path | None, **options: Any) -> int:
         system=system,
         trust_checkpoint=trusted,
         mixture_timeout=options["mixture_timeout"],
-        data=None if options["data"] is None else expanded(options["data"]).resolve(),
+        data=None if options["data"] is None else options["data"].resolve(),
         **{name: options[name] for name in ("dataset", "split", "limit", "only", "strict", "batch_size", "device")},
         **read_worker_options(options),
     )

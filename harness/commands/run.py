@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.files import expanded
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     PathType,
@@ -154,4 +153,4 @@ def _values(options: dict[str, Any], settings: dict[str, Any], trusted: bool) ->
 
 
 def _absolute(value: Any) -> Any:
-    return expanded(value).resolve() if isinstance(value, Path) else value
+    return value.resolve() if isinstance(value, Path) else value

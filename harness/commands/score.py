@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.common.files import expanded
 from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
@@ -103,7 +102,7 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
         system="folder",
         settings={"system": _settings(estimates, options["downmix"])},
         name=options["name"] or submission_name(estimates),
-        data=None if options["data"] is None else expanded(options["data"]).resolve(),
+        data=None if options["data"] is None else options["data"].resolve(),
         shard=options["shard"],
         **{name: options[name] for name in _SHARED - {"data"}},
         **read_worker_options(options),
@@ -111,7 +110,7 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
 
 
 def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
-    path = str(_wavs(expanded(estimates).resolve()))
+    path = str(_wavs(estimates.resolve()))
     return {"path": path, "downmix": True} if downmix else {"path": path}
 
 

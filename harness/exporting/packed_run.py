@@ -24,9 +24,9 @@ from s5eval.data_manifests.common.files import atomic_folder
 from s5eval.data_manifests.common.safe_names import name_problem
 from s5eval.data_manifests.common.sealed import DamagedError, seal, unseal
 from s5eval.data_manifests.common.structured import check_shape
+from s5eval.data_manifests.naming import RUN_JOURNAL
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.inspection import inspect_run
-from s5eval.harness.record.lines import JOURNAL
 from s5eval.harness.record.reading import is_sealed, read_run_record, read_summary
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.unpacked import unpacked_runs
@@ -41,7 +41,7 @@ SUFFIX = ".s5run.zip"
 _FORMAT = 1
 _MOST = 1 << 28  # bytes of a file
 _INDEX_MOST = 1 << 26
-_TOP = ("run.json", JOURNAL, "summary.json", "report.html", "log.txt")
+_TOP = ("run.json", RUN_JOURNAL, "summary.json", "report.html", "log.txt")
 _SHAPE = {
     "format": int,
     "name": str,

@@ -9,8 +9,8 @@ from typing import Literal
 from s5eval.data_manifests.audio import audio_length
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.files import open_regular
-from s5eval.data_manifests.naming import RUN_AUDIO
-from s5eval.harness.record.lines import JOURNAL, Line, pairs_path, read_journal, source_file
+from s5eval.data_manifests.naming import RUN_AUDIO, RUN_JOURNAL
+from s5eval.harness.record.lines import Line, pairs_path, read_journal, source_file
 from s5eval.harness.record.reading import is_sealed, lost_lines
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import PairTable
@@ -69,13 +69,13 @@ def inspect_run(run: Path, record: RunRecord) -> Inspection:
     try:
         journal = read_journal(run, sealed=is_sealed(record))
     except OSError as error:
-        raise DataError(f"{run / JOURNAL}: cannot be read: {error.strerror or error}") from error
-    damage = [Damage("line", JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
+        raise DataError(f"{run / RUN_JOURNAL}: cannot be read: {error.strerror or error}") from error
+    damage = [Damage("line", RUN_JOURNAL, f"line {number} is not what was written") for number in journal.damaged]
     if problem := journal.order_problem or lost_lines(journal, record):
-        damage.append(Damage("line", JOURNAL, problem))
+        damage.append(Damage("line", RUN_JOURNAL, problem))
     if record.status == "complete":
         damage += [
-            Damage("line", JOURNAL, f"no line of {id_}, although the run was complete", id_)
+            Damage("line", RUN_JOURNAL, f"no line of {id_}, although the run was complete", id_)
             for id_ in record.mixtures
             if id_ not in journal.lines
         ]

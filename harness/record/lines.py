@@ -13,8 +13,6 @@ from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.record.upgrade import upgraded_line
 from s5eval.systems.decision import Selection
 
-JOURNAL = RUN_JOURNAL
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -79,7 +77,7 @@ def read_journal(run: Path, *, sealed: bool) -> Journal:
         OSError: it cannot be read.
         DataError: see `parse_line`.
     """
-    path = run / JOURNAL
+    path = run / RUN_JOURNAL
     reader = JournalReader()
     if path.exists():
         reader.feed(read_regular(path), sealed=sealed)

@@ -10,8 +10,9 @@ from s5eval.data_manifests.common.files import read_regular
 from s5eval.data_manifests.common.safe_names import check_name
 from s5eval.data_manifests.common.sealed import DamagedError, Unsealed, unseal
 from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.naming import RUN_JOURNAL
 from s5eval.harness.record.codec import MismatchError, from_json
-from s5eval.harness.record.lines import JOURNAL, Journal, Line, read_journal
+from s5eval.harness.record.lines import Journal, Line, read_journal
 from s5eval.harness.record.run_record import Facts, RunRecord, shallow
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
@@ -150,9 +151,9 @@ def read_lines(path: Path, record: RunRecord) -> Mapping[str, Line]:
     try:
         journal = read_journal(path, sealed=is_sealed(record))
     except OSError as error:
-        raise DataError(f"{path / JOURNAL}: cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path / RUN_JOURNAL}: cannot be read: {error.strerror or error}") from error
     if problem := journal_problem(journal, record):
-        raise DataError(f"{path / JOURNAL}: {problem}; `s5eval check {path} --repair` redoes what is not whole")
+        raise DataError(f"{path / RUN_JOURNAL}: {problem}; `s5eval check {path} --repair` redoes what is not whole")
     known = [id_ for id_ in record.mixtures if id_ in journal.lines]
     return {id_: journal.lines[id_] for id_ in dict.fromkeys([*known, *journal.lines])}
 

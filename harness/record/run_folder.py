@@ -39,7 +39,7 @@ from s5eval.data_manifests.common.unfinished import sweep
 from s5eval.data_manifests.naming import RUN_AUDIO, RUN_JOURNAL
 from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.codec import to_json
-from s5eval.harness.record.lines import JOURNAL, Line, pairs_path
+from s5eval.harness.record.lines import Line, pairs_path
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable
@@ -182,9 +182,9 @@ class RunFolder:
                 path = pairs_path(self.path, score.mixture_id)
                 files[str(path.relative_to(self.path))] = table.save(path, sync=False)
             if self._journal is None:
-                self._journal = (self.path / JOURNAL).open("ab", buffering=0)
+                self._journal = (self.path / RUN_JOURNAL).open("ab", buffering=0)
             if self._lines is None:
-                self._lines = (self.path / JOURNAL).read_bytes().count(b"\n")
+                self._lines = (self.path / RUN_JOURNAL).read_bytes().count(b"\n")
             self._lines += 1
             write_all(self._journal, Line(score, files, number=self._lines).text().encode())
         except OSError as error:
@@ -200,7 +200,7 @@ class RunFolder:
             RunFolderError: the disk could not take it.
         """
         if self._journal is not None:
-            self._hand_over(self._pending, [self.path / JOURNAL])
+            self._hand_over(self._pending, [self.path / RUN_JOURNAL])
         self._pending.clear()
         self._synced = time.monotonic()
 
@@ -210,7 +210,7 @@ class RunFolder:
         Raises:
             RunFolderError: the disk could not take it.
         """
-        self._hand_over([self.path / JOURNAL])
+        self._hand_over([self.path / RUN_JOURNAL])
 
     def _hand_over(self, *groups: Sequence[Path]) -> None:
         """Have the disk take the files of one group after those of the other."""
@@ -227,7 +227,7 @@ class RunFolder:
             self._journal = None
         try:
             numbered = [replace(line, number=number).text() for number, line in enumerate(lines, start=1)]
-            write_atomically(self.path / JOURNAL, "".join(numbered))
+            write_atomically(self.path / RUN_JOURNAL, "".join(numbered))
             self._lines = len(numbered)
         except OSError as error:
             raise _unwritable(self.path, error) from error

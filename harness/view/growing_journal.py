@@ -6,7 +6,8 @@ from typing import BinaryIO
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.sealed import DamagedError
-from s5eval.harness.record.lines import JOURNAL, JournalReader, Line
+from s5eval.data_manifests.naming import RUN_JOURNAL
+from s5eval.harness.record.lines import JournalReader, Line
 from s5eval.harness.record.reading import lost_lines
 from s5eval.harness.record.run_record import RunRecord
 
@@ -55,9 +56,9 @@ class GrowingJournal:
         journal = self._reader.journal
         if journal.damaged:
             named = ", ".join(map(str, journal.damaged[:5])) + (", …" if len(journal.damaged) > 5 else "")
-            words.append(f"{JOURNAL}: {len(journal.damaged)} damaged lines are left out ({named})")
+            words.append(f"{RUN_JOURNAL}: {len(journal.damaged)} damaged lines are left out ({named})")
         if problem := journal.order_problem or (record and lost_lines(journal, record)):
-            words.append(f"{JOURNAL}: {problem}")
+            words.append(f"{RUN_JOURNAL}: {problem}")
         if journal.torn and (record is None or record.status != "running"):
-            words.append(f"{JOURNAL}: the last line is torn and left out")
+            words.append(f"{RUN_JOURNAL}: the last line is torn and left out")
         return words

@@ -14,8 +14,9 @@ from pathlib import Path
 from s5eval.data_manifests.common.digests import file_stamp
 from s5eval.data_manifests.common.errors import DataError, S5Error, UsageError
 from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.naming import RUN_JOURNAL
 from s5eval.harness.comparing.run_list import ListedRun, list_runs, run_folders
-from s5eval.harness.record.lines import JOURNAL, Line, load_table
+from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.reading import (
     facts_of,
     is_sealed,
@@ -138,12 +139,12 @@ class ViewedRun:
         self._lock = threading.Lock()
         self._stamps: Stamps = ()
         self._snapshot: Snapshot | None = None
-        self._journal = GrowingJournal(path / JOURNAL)
+        self._journal = GrowingJournal(path / RUN_JOURNAL)
 
     def snapshot(self) -> Snapshot:
         """The run as it stands now; the one of before where no file has changed."""
         with self._lock:
-            stamps = tuple(file_stamp(self.path / name) for name in ("run.json", JOURNAL, "summary.json"))
+            stamps = tuple(file_stamp(self.path / name) for name in ("run.json", RUN_JOURNAL, "summary.json"))
             if self._snapshot is None or stamps != self._stamps:
                 self._snapshot, self._stamps = self._read(), stamps
                 if len(self._snapshot.lines) > _MANY:
@@ -167,7 +168,7 @@ class ViewedRun:
             lines = {} if unfinished else self._journal.lines(sealed=sealed, growing=growing)
         except OSError as error:
             lines = {}
-            words.append(f"{JOURNAL}: cannot be read: {error.strerror or error}")
+            words.append(f"{RUN_JOURNAL}: cannot be read: {error.strerror or error}")
         words += [unfinished] if unfinished else []  # scores of two kinds must not pass for one
         words += self._journal.words(record)
         if record is not None and record.status != "running":

@@ -9,7 +9,8 @@ import pytest
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.sealed import DamagedError
-from s5eval.harness.record.lines import JOURNAL, JournalReader, Line, load_table, pairs_path, read_journal
+from s5eval.data_manifests.naming import RUN_JOURNAL
+from s5eval.harness.record.lines import JournalReader, Line, load_table, pairs_path, read_journal
 from s5eval.harness.record.tables import MixtureScore, Outcome, PairTable
 
 
@@ -27,7 +28,7 @@ def test_a_journal_that_grows_reads_as_one_that_is_whole(tmp_path: Path) -> None
         line("m_2", 6),
     ]
     content = b"".join([*whole, line("m_9", 7)[:-9]])
-    (tmp_path / JOURNAL).write_bytes(content)
+    (tmp_path / RUN_JOURNAL).write_bytes(content)
     at_once = read_journal(tmp_path, sealed=True)
     assert list(at_once.lines) == ["m_1", "m_5", "m_2"]
     assert (at_once.damaged, at_once.misplaced, at_once.count, at_once.blank, at_once.torn) == ((4,), 5, 5, 1, True)

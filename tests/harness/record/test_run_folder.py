@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from faulty_disk import recording
 
-from s5eval.harness.record.lines import JOURNAL, pairs_path
+from s5eval.data_manifests.naming import RUN_JOURNAL
+from s5eval.harness.record.lines import pairs_path
 from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.tables import MixtureScore, Outcome, PairTable
@@ -60,10 +61,10 @@ def test_what_is_appended_is_on_the_disk_within_seconds(
         for k, table in enumerate(make_tables(4)):
             now[0] += 3.0
             folder.append(MixtureScore(f"m_{k}", Outcome("predicted")), table)
-            synced = disk.content.get((run / JOURNAL).stat().st_ino, b"")
+            synced = disk.content.get((run / RUN_JOURNAL).stat().st_ino, b"")
             assert synced.count(b"\n") == (0, 2, 2, 4)[k]
             assert (pairs_path(run, f"m_{k}").stat().st_ino in disk.content) == (k in (1, 3))
-        assert handed == ["m_0.npz", "m_1.npz", JOURNAL, "m_2.npz", "m_3.npz", JOURNAL]
+        assert handed == ["m_0.npz", "m_1.npz", RUN_JOURNAL, "m_2.npz", "m_3.npz", RUN_JOURNAL]
 
 
 def test_a_folder_of_ones_own_that_no_run_could_begin_in_stays(tmp_path: Path) -> None:
