@@ -1,6 +1,8 @@
 """How `--help` is laid out: options under headings, an example at the end, commands by what one wants to do."""
 
+import shlex
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -50,12 +52,22 @@ COMMAND_SECTIONS: Mapping[str, tuple[str, ...]] = {
 
 
 class Command(click.Command):
-    """A command whose help groups its options and ends with an example."""
+    """A command whose help groups its options and ends with an example; of a folder too many it says what takes it."""
 
     def __init__(self, *arguments: Any, example: str = "", **options: Any) -> None:
         """Take what `click.Command` takes, and `example`: what one types, on one line or several."""
         super().__init__(*arguments, **options)
         self.example = example
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of a call; those left over are refused here, since click knows no option that they go with."""
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            takes_data = any(param.name == "data" for param in self.params) and Path(rest[0]).is_dir()
+            option = f"; a data set is given as --data {shlex.quote(rest[0])}" if takes_data else ""
+            raise click.UsageError(f"more arguments than this command takes: {' '.join(rest)}{option}", ctx)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, then the example."""

@@ -64,6 +64,27 @@ def test_options_are_grouped_and_none_is_lost(s5eval: Call) -> None:
                 assert sum(line.startswith(f"  {param.opts[0]} ") for line in text.splitlines()) == 1, param
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("data", "verify", "a set"),
+            "more arguments than this command takes: a set; a data set is given as --data 'a set'",
+        ),
+        (("run", "a set", "more"), "more arguments than this command takes: a set more; a data set is given as --data"),
+        (("data", "verify", "nowhere"), "more arguments than this command takes: nowhere\n"),
+        (("check", "a set", "a set"), "more arguments than this command takes: a set\n"),
+    ],
+)
+def test_a_folder_too_many_is_told_where_it_goes(
+    s5eval: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a set").mkdir()
+    result = s5eval(*words)
+    assert (result.code, said in result.err) == (2, True), result.err
+
+
 def test_short_descriptions_are_whole_at_eighty_columns(s5eval: Call) -> None:
     for group in ((), *((name,) for name, command in cli.commands.items() if isinstance(command, Group))):
         rows = [line for line in s5eval(*group, "--help").out.splitlines() if line.startswith("  ")]
