@@ -76,7 +76,10 @@ def read_mapping(path: Path, *, classes: Mapping[str, str | None] | None = None)
                 continue
             if problem := label_problem(known):
                 problems.append(f"{where}: {problem}; `classes` says what names of yours are")
-            targets.setdefault(id_, []).append(MappedSource(place, known))
+            sources = targets.setdefault(id_, [])
+            if any(source.file == place for source in sources):  # it would count as a second source of the scene
+                problems.append(f"{where}: {file!r} is a target of {id_!r} already; name every file of a scene once")
+            sources.append(MappedSource(place, known))
     problems += [f"{path}: targets of {id_!r}, which has no mixture" for id_ in targets if id_ not in mixtures]
     _refuse(problems)
     if not mixtures:
@@ -88,12 +91,14 @@ def read_classes(path: Path) -> dict[str, str | None]:
     """Read a table `theirs,ours` of class names; an empty `ours` stands for sounds that are no targets.
 
     Raises:
-        DataError: it cannot be read, names a class twice, or one that is none of the 18.
+        DataError: it cannot be read, names a class twice, or one that is none of the 18, or has a row without `theirs`.
     """
     problems: list[str] = []
     classes: dict[str, str | None] = {}
     for number, row in _rows(path, ("theirs", "ours")):
         theirs, ours = row["theirs"].strip(), row["ours"].strip()
+        if not theirs:  # a target without a label would have this class, or be none
+            problems.append(f"{path}, line {number}: expected a name of yours; found none")
         if theirs in classes:
             problems.append(f"{path}, line {number}: {theirs!r} stands there twice")
         if ours and (problem := label_problem(ours)):

@@ -169,6 +169,10 @@ def test_a_channel_of_spatial_stems_is_taken_when_it_is_named(official: Path, tm
         ("a,mixture,m.wav,\na,target,t.wav,Barking\n", "unknown label 'Barking'"),
         ("a,mixture,m.wav,\na,mixture,n.wav,\n", "a second mixture of 'a'"),
         ("a,target,t.wav,Speech\n", "which has no mixture"),
+        (
+            "a,mixture,m.wav,\na,target,t.wav,Speech\na,target,./t.wav,Speech\n",
+            r"line 4: './t\.wav' is a target of 'a' already",
+        ),
         ("a,source,m.wav,\n", "expected the role mixture or target"),
         ("../a,mixture,m.wav,\n", "is a path"),
         ("", "no row has the role mixture"),
@@ -199,6 +203,9 @@ def test_tables_of_classes(tmp_path: Path) -> None:
     assert read_classes(path) == {"0": "Speech", "bird": None}
     path.write_text("theirs,ours\n0,Speach\n0,Cough\n")
     with pytest.raises(DataError, match=r"(?s)did you mean 'Speech'.*stands there twice"):
+        read_classes(path)
+    path.write_text("theirs,ours\n,\n0,Cough\n,Speech\n")
+    with pytest.raises(DataError, match=r"(?s)line 2: expected a name of yours; found none.*line 4: expected"):
         read_classes(path)
     path.write_text("a,b\n")
     with pytest.raises(DataError, match="the head lacks theirs, ours"):
