@@ -166,11 +166,9 @@ def mini_conditions(mixture_id: str, labels: Sequence[str]) -> Conditions | None
     Returns:
         None: no scene of the set has this id, or none of its first draws these labels.
     """
-    parts = mixture_id.split("_")
-    if len(parts) != 3 or parts[1] not in SPLITS or not (parts[2].isdecimal() and parts[2].isascii()):
+    if (scene := _scene(mixture_id)) is None:
         return None
-    split, index = parts[1], int(parts[2])
-    part = SPLITS[split].part(index)
+    part, index = SPLITS[scene.split].part(scene.index), scene.index
     for attempt in range(_ATTEMPTS):
         material = Material(*_sources(), RoomPlans(part.seed, part.rooms))
         drawn = draw_scene(seed=part.seed, index=index, material=material, recipe=RECIPE, attempt=attempt)
@@ -208,12 +206,17 @@ def mini_scene_digest(mixture_id: str) -> str | None:
     >>> mini_scene_digest("mini_valid_9999") is mini_scene_digest("m_1") is None
     True
     """
+    scene = _scene(mixture_id)
+    return None if scene is None else hashlib.sha256(scene.content()).hexdigest()
+
+
+def _scene(mixture_id: str) -> MiniScene | None:
+    """The scene of the set that an id names; None: no such id."""
     split = mixture_id.removeprefix("mini_").rpartition("_")[0]
     try:
-        scene = MiniScene(split, _index(split, mixture_id))
+        return MiniScene(split, _index(split, mixture_id))
     except UsageError:
         return None
-    return hashlib.sha256(scene.content()).hexdigest()
 
 
 def _index(split: str, mixture_id: str) -> int:

@@ -100,6 +100,12 @@ def test_the_embedded_set_is_described_by_its_draws() -> None:
     assert mini.mini_conditions(scene.id, ["Speech"] * 4) is None
     assert mini.mini_conditions("mini_test_0x05", made.labels) is None
     assert mini.mini_conditions("other_0005", made.labels) is None
+    assert mini.mini_conditions("mini_test_5", made.labels) is None, "no file of the set is called so"
+
+
+def test_a_scene_beyond_the_end_of_the_split_is_none_of_the_set() -> None:
+    labels = mini.MiniScene("test", 1512).make().labels
+    assert mini.mini_conditions("mini_test_1512", labels) is None
 
 
 def test_plans_of_rooms_have_the_positions_of_the_rooms() -> None:
