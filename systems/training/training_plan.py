@@ -182,8 +182,8 @@ def _made_by(recipes: Mapping[str, Any], path: str, key: str) -> dict[str, str]:
     for name, recipe in recipes.items():
         trained = recipe.get("trains") if isinstance(recipe, Mapping) and name != key else None
         for part in trained if isinstance(trained, list) else ():
-            if name == part or part not in made:
-                made[str(part)] = f"{path}/{name}"
+            if isinstance(part, str) and (name == part or part not in made):  # what is no word, its own recipe refuses
+                made[part] = f"{path}/{name}"
     return made
 
 
@@ -226,4 +226,7 @@ def _read(file: Path) -> dict[str, Any]:
     for key in ("defaults", "recipes"):
         if not isinstance(content[key], Mapping):
             raise UsageError(f"{file}: {key} is {content[key]!r}, expected a mapping")
+    for name in content["recipes"]:
+        if not isinstance(name, str):  # as YAML reads 2026, on and null
+            raise UsageError(f"{file}: recipes names {name!r}, expected a word; put it in quotes")
     return content
