@@ -49,6 +49,7 @@ def test_classes_are_never_heard_that_no_material_has_a_sound_of(tmp_path: Path)
     both = replace(settings, folder=None, material={str(tmp_path / name): 1.0 for name in ("speech", "coughs")})
     assert never_heard(heard(both)) == sorted(set(CLASSES) - {"Speech", "Cough"})
     with_foley = heard(replace(settings, folder=None, material={"foley": 1.0, str(tmp_path / "speech"): 1.0}))
+    assert [told["share"] for told in with_foley] == [0.5, 0.5], "of all events"
     assert never_heard(with_foley) == [] and "never_heard" not in heard_entry(with_foley)
 
 

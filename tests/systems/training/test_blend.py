@@ -138,3 +138,43 @@ def test_every_tensor_keeps_its_type(folders: tuple[Path, Path], tmp_path: Path)
     found = load_file(tmp_path / "out" / "uss.safetensors")
     assert [found[name].dtype for name in "ab"] == [torch.float16, torch.float32]
     assert found["b"].item() == 1e6
+
+
+def test_one_extractor_that_was_told_what_the_other_was_not_is_refused(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for folder in folders:
+        save_file({"w": torch.full((3,), float(folder.name == "new"))}, folder / "tse2.safetensors")
+    told = {"recipe": "tse2", "plan": "1", "enrollment": {"share": 0.5}}
+    for folder in folders:
+        entry = {**told, "files": {"tse2": file_digest(folder / "tse2.safetensors")}}
+        (folder / "card.json").write_text(json.dumps({"history": [entry]}))
+        with pytest.raises(UsageError, match=r"tse2: .*the usual clues.*Train both on the same"):
+            blend(*folders, tmp_path / "out", ["tse2"], 0.5)
+        (folder / "card.json").unlink()
+
+
+def test_of_a_file_that_was_exported_twice_the_later_training_tells_the_clues(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for folder in folders:
+        save_file({"w": torch.full((3,), float(folder.name == "new"))}, folder / "tse2.safetensors")
+        files = {"tse2": file_digest(folder / "tse2.safetensors")}
+        shares = [{"recipe": "tse2", "plan": str(k), "files": files, "enrollment": {"share": k}} for k in (0.25, 0.5)]
+        (folder / "card.json").write_text(json.dumps({"history": shares}))
+    digests = blend(*folders, tmp_path / "out", ["tse2"], 0.5)
+    assert enrollments_of(tmp_path / "out", digests["tse2"]) == {"share": 0.5}
+
+
+def test_the_card_tells_where_every_part_of_a_blend_comes_from(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    old = folders[0]
+    save_file({"w": torch.zeros(2)}, old / "dpc1.safetensors")
+    save_file({"w": torch.ones(2)}, folders[1] / "dpc1.safetensors")
+    history = [
+        {"recipe": part, "plan": "1", "files": {part: file_digest(old / f"{part}.safetensors")}}
+        for part in ("uss", "dpc1")
+    ]
+    (old / "card.json").write_text(json.dumps({"history": history}))
+    blend(*folders, tmp_path / "out", ["uss", "dpc1"], 0.5)
+    told = json.loads((tmp_path / "out" / "card.json").read_text())["history"]
+    assert [entry["recipe"] for entry in told] == ["uss", "dpc1", "blend"]
