@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from s5eval.data_manifests.common.errors import S5Error, UsageError
 from s5eval.harness.comparing.run_list import RANKING_METRICS
@@ -215,7 +215,7 @@ def stamp(run: Snapshot) -> str:
     return f"{run.status}-{len(run.lines)}"
 
 
-def make_app(viewer: Viewer, *, token: str, port: int) -> Starlette:
+def make_app(viewer: Viewer, *, token: str, port: int) -> ASGIApp:
     """The application, behind its guard."""
     pages: dict[str, Callable[[Request], Response]] = {
         "/": viewer.runs,
@@ -230,14 +230,15 @@ def make_app(viewer: Viewer, *, token: str, port: int) -> Starlette:
         "/picture": viewer.picture,
         "/static/{name}": viewer.file,
     }
-    return Starlette(
+    pages_and_questions = Starlette(
         routes=[
             *(Route(path, page) for path, page in pages.items()),
             Route("/thresholds/{question:str}", viewer.ask, methods=["POST"]),
         ],
-        middleware=[Middleware(Gatekeeper, token=token, port=port)],
         exception_handlers={S5Error: viewer.refuse, 404: _not_found(viewer), 500: viewer.fail},
     )
+    # around all of it: what Starlette takes as `middleware` does not see the page of an unexpected error
+    return Gatekeeper(pages_and_questions, token=token, port=port)
 
 
 def _not_found(viewer: Viewer) -> Callable[[Request, Exception], Response]:
