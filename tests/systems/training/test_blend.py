@@ -178,3 +178,15 @@ def test_the_card_tells_where_every_part_of_a_blend_comes_from(folders: tuple[Pa
     blend(*folders, tmp_path / "out", ["uss", "dpc1"], 0.5)
     told = json.loads((tmp_path / "out" / "card.json").read_text())["history"]
     assert [entry["recipe"] for entry in told] == ["uss", "dpc1", "blend"]
+
+
+def test_nothing_is_blended_of_no_parts_or_beside_a_card_that_cannot_be_read(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="at least one part"):
+        blend(*folders, tmp_path / "out", [], 0.5)
+    (tmp_path / "out").mkdir(exist_ok=True)
+    (tmp_path / "out" / "card.json").write_text("{")
+    with pytest.raises(DataError, match=r"card\.json: cannot be read as a card"):
+        blend(*folders, tmp_path / "out", ["uss"], 0.5)
+    assert not list((tmp_path / "out").glob("*.safetensors")), "weights that no card tells of"
