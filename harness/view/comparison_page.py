@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
-from s5eval.harness.comparing.pair_words import LEFT_OUT
+from s5eval.harness.comparing.pair_words import LEFT_OUT, NO_STAR
 from s5eval.harness.errors import NotComparableError
 from s5eval.harness.record.reading import coherent
 from s5eval.harness.report.charts.intervals import IntervalRow, forest
@@ -60,6 +60,7 @@ def comparison_page(a: Snapshot, b: Snapshot, *, different: bool, only: str) -> 
         "left_out": left_out,
         "charts": _charts(found),
         "differences": [_difference(path, difference) for path, difference in found.differences.items()],
+        "about_stars": _about_stars(found),
         "rows": wanted[:_SHOWN],
         "found": len(wanted),
         "fixed": len(found.fixed),
@@ -94,6 +95,11 @@ def _chart(title: str, rows: list[IntervalRow], unit: str) -> dict[str, str]:
 
 def _row(title: str, difference: Difference, group: str = "") -> IntervalRow:
     return IntervalRow(title, difference.delta, difference.ci_low, difference.ci_high, group=group, n=difference.n)
+
+
+def _about_stars(found: PairOfRuns) -> str:
+    few = f"; {NO_STAR}" if any(difference.withheld for difference in found.differences.values()) else ""
+    return f"* the 95 % paired interval excludes 0{few}"
 
 
 def _difference(path: tuple[str, ...], difference: Difference) -> dict[str, Any]:

@@ -18,7 +18,7 @@ SORTS: Mapping[str, tuple[str, Callable[[MixtureScore], float | str | None]]] = 
     "capi_sdri": ("by CAPI-SDRi", lambda score: score.capi_sdri),
     "gain": ("by CAPI-SDRi above the zero floor", lambda score: above_floor(score)),
     "loss": ("by dB lost to labels and decisions", lambda score: lost(score)),
-    "snr": ("by SNR of the quietest target", lambda score: lowest_snr(score)),
+    "snr": ("by SNR of the quietest target that was answered", lambda score: lowest_snr(score)),
     "targets": ("by number of targets", lambda score: _count(score.reference_labels)),
     "estimates": ("by number of estimates", lambda score: float(len(score.estimates))),
     "seconds": ("by time", lambda score: score.outcome.seconds),
