@@ -10,6 +10,7 @@ from s5eval.data_manifests.common.errors import S5Error
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.text import typeset_number
+from s5eval.harness.view.audio_files import recorded_digest
 from s5eval.harness.view.judged_candidates import Candidate, judged_candidates, likeliest
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.sound import MixtureAudio
@@ -96,6 +97,8 @@ def view_of(run: Snapshot, sound: MixtureAudio, beside: tuple[Snapshot, MixtureA
     score, table = sound.line.score, sound.table
     candidates = [] if table is None else judged_candidates(table, run.decision, score)
     words = [word for word in (sound.problem, sound.table_problem) if word]
+    if beside is not None and _on_other_files(run, beside[0], score.mixture_id):
+        words.append("B was run on other files of this mixture: the references that its estimates answer are not these")
     slots: Sequence[Slot] = ()
     if not sound.stages.problem and len(sound.stages.candidates) > 1:
         try:
@@ -111,6 +114,13 @@ def view_of(run: Snapshot, sound: MixtureAudio, beside: tuple[Snapshot, MixtureA
         sound.stages.problem,
         tuple(words),
     )
+
+
+def _on_other_files(run: Snapshot, other: Snapshot, mixture_id: str) -> bool:
+    """Whether two runs are known to have heard different files, or other references, as a mixture of one name."""
+    labels = {side.lines[mixture_id].score.reference_labels for side in (run, other)} - {None}
+    digests = {recorded_digest(side, mixture_id) for side in (run, other)} - {None}
+    return len(labels) > 1 or len(digests) > 1
 
 
 def _reference_rows(score: MixtureScore, table: PairTable | None) -> list[Mapping[str, object]]:

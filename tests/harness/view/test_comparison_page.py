@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sealed_files import edit_lines
+from sealed_files import edit_lines, edit_record
 from viewing import Made, key
 
 from s5eval.harness.comparing.pair_of_runs import compare_runs
@@ -69,3 +69,19 @@ def test_the_words_on_stars_stand_below_the_table(made: Made, browse: Any) -> No
     html = browse(made.runs).get("/compare", params={"a": key(made.scored), "b": key(made.staged)}).text
     table, _, rest = html.partition("All differences")
     assert "* the 95 % paired interval excludes 0" in rest and "paired interval excludes 0" not in table
+
+
+def test_a_mixture_beside_one_of_other_files_says_so(copied: Made, browse: Any) -> None:
+    """Runs on different data are compared where that is asked for; their references are not the same."""
+    client = browse(copied.runs)
+    asked = {"run": key(copied.staged), "id": "m_2", "with": key(copied.scored)}
+    assert "other files of this mixture" not in client.get("/mixture", params=asked).text
+    digests = json.loads((copied.scored / "run.json").read_text())["mixture_digests"]
+    edit_record(copied.scored / "run.json", mixture_digests=[f"{k}{digest[1:]}" for k, digest in enumerate(digests)])
+    said = client.get("/mixture", params=asked).text
+    assert "B was run on other files of this mixture: the references that its estimates answer are not these" in said
+    edit_record(copied.scored / "run.json", mixture_digests=digests)
+    edit_lines(
+        copied.scored, lambda line: line.update(reference_labels=["Cough", "Speech"][: len(line["reference_labels"])])
+    )
+    assert "other files of this mixture" in client.get("/mixture", params=asked).text
