@@ -70,8 +70,7 @@ class Board:
             raise UsageError("no mixture of the run has references and a readable pair table: nothing to decide anew")
         self.right = [_rightness(table) for table in tables]
         self.table: SweepTable = sweep_table(tables, self.base)
-        many = len(tables) > _MANY
-        self.resamples = Resamples(len(tables), resamples=FEWER_RESAMPLES if many else RESAMPLES)
+        self.resamples = Resamples(len(tables), resamples=FEWER_RESAMPLES if len(tables) > _MANY else RESAMPLES)
         self._found: Decision | None = None
         self._gain: Mapping[str, float | None] = {}
         self._compared: tuple[bytes, Array] | None = None
@@ -125,6 +124,8 @@ class Board:
                     f"{key} differs from the run's decision in more than thresholds: rescore the run with it"
                 )
             return Against(key, key, of_decision(decision))
+        if key != "run":  # a file that is gone by now, or lies elsewhere: another's numbers would pass for its own
+            raise UsageError(f"{key}: expected run, 0.5, optimum, or a decision file in the run folder")
         return Against("run", "the run as it was decided", of_decision(self.base))
 
     def optimum(self) -> tuple[Decision, Mapping[str, float | None]]:

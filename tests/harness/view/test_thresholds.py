@@ -131,6 +131,14 @@ def test_a_decision_file_of_the_run_folder_can_be_compared_with(copied: Made, br
     refused = ask(client, run, "evaluate", thresholds={"default": 0.5}, against="other.yaml")
     assert (refused.status_code, "in more than thresholds" in refused.json()["error"]) == (404, True)
     assert ask(client, run, "evaluate", thresholds={}, against="broken.yaml").status_code == 404
+    (run.parent / "elsewhere.yaml").write_text("silence_thresholds: {default: 0.0}\n")
+    (run / "link.yaml").symlink_to(run.parent / "elsewhere.yaml")
+    for key_ in ("../elsewhere.yaml", "link.yaml", "gone.yaml", str(run.parent / "elsewhere.yaml"), "pairs"):
+        for question in ("evaluate", "named"):
+            answer = ask(client, run, question, thresholds={"default": 0.5}, against=key_)
+            assert (answer.status_code, answer.json()["error"]) == (
+                404, f"{key_}: expected run, 0.5, optimum, or a decision file in the run folder"
+            )  # fmt: skip
 
 
 def test_what_is_saved_on_a_forbidden_split_carries_the_mark(copied: Made, browse: Call, s5eval: Call) -> None:
