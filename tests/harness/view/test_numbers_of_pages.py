@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,28 @@ def test_the_lowest_snr_is_said_to_be_of_what_was_answered(made: Made, browse: B
     """The one target of m_3 was missed: the quietest of all may be no part of the number."""
     client = browse(made.runs)
     assert "lowest SNR answered" in text_of(client.get("/mixtures", params={"run": key(made.scored)}).text)
+
+
+def test_a_slot_is_followed_to_what_it_answers_else_to_what_it_is_nearest_to_at_the_end() -> None:
+    from s5eval.harness.view.mixture_page import _slots
+    from s5eval.systems.interface import Candidates
+
+    rng = np.random.default_rng(0)
+    cough, pour = rng.normal(size=(2, 640)).astype(np.float32)
+    scores, silence = np.full((2, 18), 1 / 18), np.zeros(2)
+    stages = {
+        "first": Candidates(np.stack([cough, cough]) + 0.1 * pour, scores, silence),
+        "last": Candidates(np.stack([cough, pour]) + 0.01 * cough, scores, silence),
+    }
+    waveforms = {"reference-0": cough, "reference-1": pour, "mixture": cough + pour}
+
+    def targets(*pairs: tuple[int, int]) -> list[str]:
+        capi = SimpleNamespace(pairs=[SimpleNamespace(estimate=k, reference=r) for k, r in pairs])
+        line = SimpleNamespace(score=SimpleNamespace(reference_labels=("Cough", "Pour"), capi=capi))
+        sound: Any = SimpleNamespace(
+            stages=SimpleNamespace(candidates=stages), line=line, waveform=waveforms.__getitem__
+        )
+        return [slot.target for slot in _slots(sound)]
+
+    assert targets() == ["Cough (0)", "Pour (1)"], "by the last stage"
+    assert targets((0, 1)) == ["Pour (1)", "Pour (1)"], "the one that it was assigned to, though another is nearer"
