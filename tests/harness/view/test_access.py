@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from viewing import ORIGIN, PORT, TOKEN, Elements, Made, key, pages_of
 
+from s5eval.data_manifests.common.errors import DataError
+
 ADDRESSES = ("/", "/run", "/mixtures", "/mixture", "/thresholds", "/compare", "/state", "/audio", "/wave", "/picture",
              "/static/view.css", "/static/base.css", "/nowhere")  # fmt: skip
 
@@ -68,6 +70,8 @@ def test_another_host_header_is_refused(made: Made, browse: Callable[..., Any], 
     client = browse(made.runs)
     assert client.get("/", headers={"host": host}).status_code == 421
     assert client.get("/", headers={"host": f"localhost:{PORT}"}).status_code == 200
+    both = [("host", f"127.0.0.1:{PORT}"), ("host", host)]
+    assert client.get("/", headers=both).status_code == 421, "a second one is no way around"
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,9 @@ def test_another_host_header_is_refused(made: Made, browse: Callable[..., Any], 
         ({"content-type": "application/json"}, 403),
         ({"content-type": "application/json", "origin": "http://evil.example"}, 403),
         ({"content-type": "application/json", "origin": "null"}, 403),
+        ({"content-type": "application/json", "origin": f"http://127.0.0.1:{PORT + 1}"}, 403),
+        ({"content-type": "application/json", "origin": f"{ORIGIN}.evil.example"}, 403),
+        ({"content-type": "application/json", "origin": "http://127.0.0.1"}, 403),
         ({"content-type": "text/plain", "origin": ORIGIN}, 415),
         ({"content-type": "application/json", "origin": ORIGIN}, 200),
     ],
@@ -184,6 +191,21 @@ def test_links_out_of_run_and_data_folders_are_not_followed(
     empty.mkdir()
     answer = browse(copied.runs, data=(empty,)).get("/audio", params={**asked, "of": name})
     assert (answer.status_code, "link out of" in answer.json()["error"]) == (422, True)
+
+
+def test_a_folder_whose_name_begins_like_another_s_is_not_inside_of_it(tmp_path: Path) -> None:
+    from s5eval.harness.view.audio_files import inside
+
+    for name in ("data", "data-of-others"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.wav").touch()
+    root = tmp_path / "data"
+    (root / "link.wav").symlink_to(tmp_path / "data-of-others" / "a.wav")
+    (root / "same.wav").symlink_to(root / "a.wav")
+    assert inside(root, root / "same.wav") == (root / "a.wav").resolve()
+    for path in (root / "link.wav", root / ".." / "data-of-others" / "a.wav"):
+        with pytest.raises(DataError, match="a link out of"):
+            inside(root, path)
 
 
 def test_runs_outside_the_folders_given_are_not_found(made: Made, browse: Callable[..., Any]) -> None:
