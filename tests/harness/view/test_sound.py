@@ -95,3 +95,27 @@ def test_a_run_on_other_data_in_the_place_of_one_that_was_looked_at_has_its_own_
     played, _ = soundfile.read(io.BytesIO(client.get("/audio", params=asked).content), dtype="float32")
     expected, _ = soundfile.read(other / "soundscape" / "m_2.wav", dtype="float32")
     assert np.array_equal(played, expected[:, 0])
+
+
+def test_of_several_data_folders_the_one_that_holds_the_run_s_mixtures_is_played_from(
+    made: Made, browse: Browse, make_set: Callable[..., Path], tmp_path: Path
+) -> None:
+    other = make_set(tmp_path / "other", {"z_1": ["Speech"]})
+    asked = {"run": key(made.scored), "id": "m_2", "of": "mixture"}
+    for folders in ((other, made.data), (made.data, other)):
+        assert browse(made.scored, data=folders).get("/audio", params=asked).status_code == 200
+    alone = browse(made.scored, data=(other,)).get("/audio", params=asked)
+    assert (alone.status_code, alone.json()["error"]) == (422, f"{other} holds none of the run's mixtures")
+
+
+def test_a_run_made_anew_on_a_folder_that_has_more_by_now_is_played_all_of_it(
+    copied: Made, browse: Browse, tmp_path: Path
+) -> None:
+    edit_record(copied.scored / "run.json", lambda record: record["config"].update(data=str(copied.data)))
+    reference = copied.data / "oracle_target" / "m_2_1_Pour.wav"
+    reference.rename(tmp_path / "away.wav")
+    client, asked = browse(copied.scored), {"run": key(copied.scored), "id": "m_2", "of": "reference-1"}
+    assert client.get("/audio", params=asked).status_code == 422
+    (tmp_path / "away.wav").rename(reference)
+    edit_record(copied.scored / "run.json", manifest_sha256="f" * 64)  # as one of the folder as it is by now
+    assert client.get("/audio", params=asked).status_code == 200
