@@ -126,3 +126,13 @@ def test_of_a_rescoring_that_was_ended_before_it_was_done_nothing_counts(copied:
     html = browse(copied.scored).get("/mixtures", params={"run": key(copied.scored)}).text
     assert "was ended before it was done" in text_of(html)
     assert not rows(html)
+
+
+def test_of_a_run_that_goes_on_the_lines_count_and_not_the_summary_of_before(copied: Made) -> None:
+    from s5eval.harness.view.runs import ViewedRun
+
+    edit_record(copied.scored / "run.json", status="running")
+    journal = copied.scored / "mixtures.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:3]))
+    summary = ViewedRun("x", copied.scored).snapshot().summary
+    assert summary is not None and (summary.n_scored, summary.n_expected) == (3, 5)
