@@ -136,3 +136,10 @@ def test_of_a_run_that_goes_on_the_lines_count_and_not_the_summary_of_before(cop
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:3]))
     summary = ViewedRun("x", copied.scored).snapshot().summary
     assert summary is not None and (summary.n_scored, summary.n_expected) == (3, 5)
+
+
+def test_the_pages_of_a_run_without_its_record_carry_the_mark_of_damage(copied: Made, browse: Browse) -> None:
+    (copied.scored / "run.json").write_bytes(b"{")
+    client, asked = browse(copied.scored.parent, data=(copied.data,)), {"run": key(copied.scored), "id": "m_1"}
+    for address in ("/run", "/mixtures", "/mixture"):
+        assert "DAMAGED" in text_of(client.get(address, params=asked).text), address
