@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,3 +99,41 @@ def test_orders_and_cells_that_are_kept_are_those_of_a_literal_sort(made: Made, 
             meant = known + [score for score in meant if value(score) is None]
         assert found == [score.mixture_id for score in meant], asked
         assert [score.mixture_id for score in wanted.apply(index)] == found  # a second look at what was kept
+
+
+def test_ranges_hold_their_lower_end_and_not_their_upper_one(made: Made) -> None:
+    """Neighbouring marks of a chart lead to every mixture once."""
+    from s5eval.harness.view.filters import Filter
+    from s5eval.harness.view.runs import ViewedRun
+
+    index = ViewedRun("x", made.scored).snapshot().index
+
+    def found(**asked: str) -> set[str]:
+        return {score.mixture_id for score in Filter(**asked).apply(index)}
+
+    assert "m_3" in found(low="0") and "m_3" not in found(high="0"), "its CAPI-SDRi is 0 dB"
+    (m_4,) = [score for score in index.scores if score.mixture_id == "m_4"]
+    assert m_4.capi is not None
+    low, high = sorted(pair.sdr_mixture for pair in m_4.capi.pairs)
+    assert low < high
+    for asked in ({"snr_low": str(high)}, {"snr_high": str(high)}):
+        assert "m_4" in found(**asked), "one of its sources is there, if not both"
+    assert "m_4" not in found(snr_high=str(low))
+    assert found(flag="no-such-flag") == set()
+
+
+def test_a_mixture_that_failed_has_neither_right_nor_wrong_labels() -> None:
+    from s5eval.harness.view.filters import RESULTS, _is
+
+    failed: Any = SimpleNamespace(status="failed", labels=None, exact=None, reference_labels=("Speech",))
+    assert [result for result in RESULTS if _is(failed, result)] == ["failed"]
+
+
+def test_what_labels_cost_and_what_they_gain_are_set_against_each_other() -> None:
+    from s5eval.harness.view.filters import lost
+
+    losses = [SimpleNamespace(value=1.5), SimpleNamespace(value=-0.5)]
+    score: Any = SimpleNamespace(decomposition=SimpleNamespace(bound=3.0, losses=losses))
+    assert lost(score) == 1.0
+    score.decomposition.bound = None
+    assert lost(score) is None
