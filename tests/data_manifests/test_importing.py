@@ -225,3 +225,11 @@ def test_layouts_that_are_not_there_or_not_whole(s5eval: Call, fuss: Path, spati
         map_folder(fuss, "fuss")
     elsewhere = s5eval("data", "map", spatialscaper, "--layout", "spatialscaper", "--out", tmp_path / "MAP.csv")
     assert (elsewhere.code, "relative to itself" in elsewhere.err) == (2, True)
+
+
+def test_a_label_that_no_table_of_classes_names_is_one_of_ours_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "MAP.csv").write_text("id,role,file,label\na,mixture,m.wav,\na,target,t.wav,Speech\na,target,b.wav,0\n")
+    (scene,) = read_mapping(tmp_path / "MAP.csv", classes={"0": None, "1": "Cough"})
+    assert [source.label for source in scene.targets] == ["Speech"], "0 is no target, and Speech is ours"
+    with pytest.raises(DataError, match="line 4: unknown label '0'.*`classes` says what names of yours are"):
+        read_mapping(tmp_path / "MAP.csv", classes={"1": "Cough"})
