@@ -121,3 +121,47 @@ def test_wrong_rate_wrong_channels_and_absence_are_said(tmp_path: Path) -> None:
         read_audio(path, channels=1, sample_rate=16_000)
     with pytest.raises(AudioError, match="no such file"):
         read_audio(tmp_path / "b.wav", channels=1, sample_rate=RATE)
+
+
+@pytest.mark.parametrize("rate", [16_000, 31_999, 32_001, 44_100, 48_000])
+def test_no_other_rate_is_taken_for_the_right_one(tmp_path: Path, rate: int) -> None:
+    path = write(tmp_path / "a.wav", rate=rate)
+    for source in (path, BytesIO(path.read_bytes())):
+        with pytest.raises(AudioError, match=f"the sample rate is {rate} Hz, expected 32000 Hz"):
+            read_audio(source, channels=1, sample_rate=RATE, name="a")
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+@pytest.mark.parametrize("channel", [0, 1, 3])
+def test_the_channel_that_is_asked_for_is_read_and_no_other(tmp_path: Path, subtype: str, channel: int) -> None:
+    path = write(tmp_path / "a.wav", channels=4, subtype=subtype)
+    expected = soundfile.read(path, dtype="float32")[0][:, channel]
+    np.testing.assert_array_equal(read_audio(path, channels=4, sample_rate=RATE, only=channel), expected[None])
+    (block,) = read_blocks(path, channels=4, sample_rate=RATE, only=channel)
+    np.testing.assert_array_equal(block, expected[None])
+
+
+def test_a_sample_that_is_none_is_counted_from_the_beginning_of_the_file(tmp_path: Path) -> None:
+    samples = np.zeros((BLOCK_FRAMES + 9, 2), np.float32)
+    samples[BLOCK_FRAMES + 5, 1] = np.nan
+    path = tmp_path / "a.wav"
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    for source in (path, BytesIO(path.read_bytes())):
+        with pytest.raises(AudioError, match=f"the first at sample {BLOCK_FRAMES + 5}"):
+            read_audio(source, channels=2, sample_rate=RATE, only=0, name="a")
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_channels_are_averaged_where_that_is_asked_for(tmp_path: Path, subtype: str) -> None:
+    path = write(tmp_path / "a.wav", channels=3, subtype=subtype)
+    expected = soundfile.read(path, dtype="float32")[0].mean(axis=1)
+    found = read_audio(path, channels=1, sample_rate=RATE, downmix=True)
+    np.testing.assert_allclose(found, expected[None], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("length", [3999, 4001])
+def test_what_is_read_into_an_array_has_its_length(tmp_path: Path, length: int) -> None:
+    path, into = write(tmp_path / "a.wav"), np.empty((1, length), np.float32)
+    for source in (path, BytesIO(path.read_bytes())):
+        with pytest.raises(AudioError, match=f"4000 samples, the mixture has {length}"):
+            read_audio(source, channels=1, sample_rate=RATE, out=into, name="a")

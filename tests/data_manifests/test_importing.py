@@ -231,5 +231,10 @@ def test_a_label_that_no_table_of_classes_names_is_one_of_ours_or_refused(tmp_pa
     (tmp_path / "MAP.csv").write_text("id,role,file,label\na,mixture,m.wav,\na,target,t.wav,Speech\na,target,b.wav,0\n")
     (scene,) = read_mapping(tmp_path / "MAP.csv", classes={"0": None, "1": "Cough"})
     assert [source.label for source in scene.targets] == ["Speech"], "0 is no target, and Speech is ours"
-    with pytest.raises(DataError, match="line 4: unknown label '0'.*`classes` says what names of yours are"):
+    with pytest.raises(DataError, match=r"line 4: unknown label '0'.*`classes` says what names of yours are"):
         read_mapping(tmp_path / "MAP.csv", classes={"1": "Cough"})
+
+
+def test_tables_of_a_spreadsheet_begin_with_a_mark_that_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "MAP.csv").write_text("id,role,file,label\na,mixture,m.wav,\n", encoding="utf-8-sig")
+    assert [scene.id for scene in read_mapping(tmp_path / "MAP.csv")] == ["a"]
