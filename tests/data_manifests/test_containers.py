@@ -116,6 +116,12 @@ def test_a_flac_of_unknown_length_is_read_to_its_end_and_a_cut_one_is_not(tmp_pa
     path = tmp_path / "piped.flac"
     path.write_bytes(content)
     assert (audio_length(path), audio_seconds(path)) == (20_000, 20_000 / RATE)
+    for length, said in (
+        (19_999, "more than 19999 samples, which is what"),
+        (20_001, "20000 samples, the mixture has"),
+    ):
+        with pytest.raises(AudioError, match=rf"piped\.flac: {said}"):
+            read_audio(path, channels=1, sample_rate=RATE, out=np.empty((1, length), np.float32))
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(AudioError, match=r"piped\.flac: cannot be read as audio"):
         read_audio(path, channels=1, sample_rate=RATE)
