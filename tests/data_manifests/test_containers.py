@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s5eval.data_manifests.audio import audio_length, audio_seconds, check_whole, read_audio
+from s5eval.data_manifests.audio import audio_length, audio_seconds, check_whole, read_audio, read_blocks
 from s5eval.data_manifests.common.errors import AudioError
 from s5eval.data_manifests.containers import KNOWN_FORMATS
 
@@ -135,3 +135,12 @@ def test_channels_are_averaged_as_the_official_code_does() -> None:
         expected = soundfile.read(io.BytesIO(buffer.getvalue()), dtype="float32")[0].mean(axis=1)
         found = read_audio(io.BytesIO(buffer.getvalue()), channels=1, sample_rate=RATE, downmix=True, name="it")
         np.testing.assert_array_equal(found[0], expected)
+
+
+def test_a_flac_that_has_fewer_samples_than_it_promises_is_truncated(tmp_path: Path) -> None:
+    content = bytearray(written("FLAC", "PCM_16", 20_000) or b"")
+    content[24:26] = (20_010).to_bytes(2, "big")  # the last of the 36 bits
+    path = tmp_path / "short.flac"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"short\.flac: (truncated: 20000 of 20010 frames|cannot be read)"):
+        list(read_blocks(path, channels=1, sample_rate=RATE))

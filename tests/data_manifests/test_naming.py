@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.naming import (
+    MixtureIds,
     SourceName,
     format_source_name,
     match_sources,
@@ -71,3 +72,31 @@ def test_problems_of_one_mixture_are_said(files: list[str], problem: str | None)
     matched, _ = match_sources(files, ["m"])
     found = sources_problem(matched["m"])
     assert (found is None) if problem is None else (found is not None and problem in found)
+
+
+def test_sources_stand_by_number_then_label_then_file_those_without_a_number_first() -> None:
+    files = ["m_10_Pour.wav", "m_2_Speech.wav", "m_1_Typing.wav", "b/m_1_Cough.wav", "a/m_1_Cough.wav", "m_Speech.wav"]
+    matched, _ = match_sources(files, ["m"])
+    assert [source.file for source in matched["m"]] == [
+        "m_Speech.wav", "a/m_1_Cough.wav", "b/m_1_Cough.wav", "m_1_Typing.wav", "m_2_Speech.wav", "m_10_Pour.wav"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("numbered", "meant", "other"), [(True, "eval", "eval_0000"), (False, "eval_0000", "eval")])
+def test_a_name_that_can_be_read_both_ways_is_read_the_set_s_way_with_a_word(
+    numbered: bool, meant: str, other: str
+) -> None:
+    matched, findings = match_sources(["eval_0000_Buzzer.wav"], ["eval", "eval_0000"], numbered=numbered)
+    ((source,),) = matched.values()
+    assert list(matched) == [meant] and source.name == SourceName(meant, 0 if numbered else None, "Buzzer")
+    (finding,) = findings
+    assert finding.rule == "ambiguous"
+    assert finding.message == f"read as a source of '{meant}'; it could be one of '{other}'"
+
+
+def test_two_ids_that_differ_in_their_unicode_form_alone_are_found_exactly_and_not_guessed() -> None:
+    composed, apart = "é_é", "e\u0301_e\u0301"
+    between = "é_e\u0301"
+    both, one = MixtureIds([composed, apart]), MixtureIds([apart])
+    assert (both.find(composed), both.find(apart), both.find(between)) == (composed, apart, None)
+    assert one.find(composed) == one.find(between) == apart
