@@ -116,3 +116,19 @@ def test_a_recipe_hears_them_and_the_card_says_so(toy_plan: ToyPlan, toy_train: 
 def test_they_are_no_kept_slots_of_a_recipe_that_keeps_none(toy_plan: ToyPlan) -> None:
     with pytest.raises(UsageError, match=r"slots\.also is \['OTHER'\] and slots\.scenes is 0"):
         toy_plan("dpc", slots={"also": ["OTHER"]})
+
+
+@pytest.mark.parametrize(
+    ("made_by", "named"),
+    [
+        ({**MADE_BY, "stage": 2}, "stage"),
+        ({**MADE_BY, "revision": 7}, "revision"),
+        ({"frozen": MADE_BY["frozen"], "scenes": "x"}, "stage"),
+    ],
+)
+def test_slots_that_were_made_in_another_way_are_refused_by_what_differs(
+    tmp_path: Path, made_by: dict[str, Any], named: str
+) -> None:
+    other = OtherSlots.of_training(keep(tmp_path / "other", 4, made_by))
+    with pytest.raises(UsageError, match=f"was made with another {named} than this training's"):
+        list(other.shards(MADE_BY, ("labels",)))

@@ -1,6 +1,7 @@
 """What the small encoders hear and what they are told: blends against hand-made scenes, the loss against a loop."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -144,3 +145,25 @@ def test_a_batch_without_sources_has_a_loss_with_a_gradient(batch: Batch) -> Non
     assert terms["_frame_accuracy"].isnan(), "no frame is no frame that was named wrongly"
     assert logits.grad is not None
     assert (logits.grad > 0).all()
+
+
+@pytest.mark.parametrize("patch", [8, 16])
+def test_frames_are_centred_where_their_encoders_hear(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch, patch: int
+) -> None:
+    """M2D's tokens are columns of `patch` mel frames of 320 samples; AF-Whisper's embeddings are 640 samples apart."""
+    told: list[tuple[int, int]] = []
+
+    def keep(logits: object, batch: object, blends: object, *, step: int, first: int) -> dict[str, torch.Tensor]:
+        told.append((step, first))
+        return {}
+
+    monkeypatch.setattr(tagging, "tagging_terms", keep)
+    m2d, encoder = torch.nn.Module(), SimpleNamespace(network=torch.nn.Identity(), dimension=4)
+    m2d.backbone = SimpleNamespace(patch=patch)  # type: ignore[assignment]
+    m2d.forward = lambda audio: torch.zeros(len(audio), 2, 3, 4)
+    encoder.states = lambda audio: torch.zeros(len(audio), 3, 4)
+    tagging.ClipTagging(m2d, 4)(batch)  # type: ignore[arg-type]
+    tagging.FrameTagging(encoder)(batch)  # type: ignore[arg-type]
+    centre_of_the_first = sum(320 * frame for frame in range(patch)) // patch
+    assert told == [(320 * patch, centre_of_the_first), (640, 0)]
