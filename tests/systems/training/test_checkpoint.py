@@ -222,3 +222,13 @@ def test_seconds_grow_where_the_step_stands_already(tmp_path: Path) -> None:
     assert found is not None
     assert (found.step, found.seconds) == (0, 9.5)
     assert {file.name: file.read_bytes() for file in path.glob("*.safetensors")} == tables
+
+
+def test_a_checkpoint_whose_digest_was_taken_out_is_none(tmp_path: Path) -> None:
+    """Those of before had neither it nor digests of their files."""
+    folder = save(tmp_path, state(3))
+    content = json.loads((folder / "state.json").read_text())
+    del content["sha256"]
+    (folder / "state.json").write_text(json.dumps({**content, "seconds": 9.0}))
+    with pytest.raises(DataError, match=r"state\.json: cannot be read \(its digest is gone\)"):
+        load(tmp_path, "sha256:x")

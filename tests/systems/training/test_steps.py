@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from s5eval.systems.training.steps import RunningMeans
+from s5eval.systems.training.steps import RunningMeans, seed_step
 
 _UNDEFINED = torch.tensor(math.nan, dtype=torch.float64)
 
@@ -31,3 +31,19 @@ def test_means_that_go_on_from_a_checkpoint_are_those_of_one_sitting() -> None:
         before = RunningMeans(before.means()) if number in (1, 2, 4) else before
         before.add({"_accuracy": value})
     assert before.means() == whole.means()
+
+
+def test_what_chance_decides_depends_on_seed_step_part_and_device_and_on_nothing_else() -> None:
+    asked = [(seed, step, part, rank) for seed in (1, 2) for step in (0, 1, 12) for part in (0, 2) for rank in (0, 1)]
+
+    def draws() -> list[float]:
+        found = []
+        for numbers in asked:
+            seed_step(*numbers)
+            found.append(float(torch.rand((), dtype=torch.float64)))
+        return found
+
+    first = draws()
+    assert len(set(first)) == len(asked)
+    torch.rand(3)
+    assert draws() == first
