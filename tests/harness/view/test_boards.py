@@ -12,7 +12,7 @@ def board_of(made: Made, **changes: Any) -> Any:
     from s5eval.harness.view.runs import ViewedRun
     from s5eval.harness.view.thresholds import Board
 
-    run = ViewedRun(key(made.staged), made.staged).snapshot()
+    run: Any = ViewedRun(key(made.staged), made.staged).snapshot()
     decision = replace(run.record.decision, **changes)
     return Board(replace(run, record=replace(run.record, decision=decision)))
 
