@@ -86,7 +86,9 @@ def _differences(axes: "Axes", rows: list[tuple[str, Difference]]) -> None:
 
 def _changes(axes: "Axes", comparison: PairOfRuns) -> None:
     changes = [change for _, change in comparison.changes]
-    same = comparison.n - len(changes)
+    value = comparison.differences["metrics", "capi_sdri"]
+    alone = value.n - value.better - value.worse - value.ties  # a silent scene that one run answers with sounds, say
+    same = comparison.n - len(changes) - alone
     places = range(len(changes))
     colors = [LIGHT["s2"] if change < 0 else LIGHT["s1"] for change in changes]
     axes.vlines(places, 0, changes, colors=colors, linewidth=max(0.3, min(3.0, 150 / max(1, len(changes)))))
@@ -94,16 +96,17 @@ def _changes(axes: "Axes", comparison: PairOfRuns) -> None:
     axes.grid(axis="y")
     axes.set_xticks([])
     worse = sum(change < 0 for change in changes)
-    axes.set_xlabel(f"mixtures that changed:\n{worse} worse, {len(changes) - worse} better; {same} as before")
+    told = f"{worse} worse, {len(changes) - worse} better; {same} as before"
+    told += f";\n{alone} defined in one run alone" if alone else ""
+    axes.set_xlabel(f"mixtures that changed:\n{told}")
     axes.set_ylabel("change in CAPI-SDRi, dB")
-    delta = comparison.differences["metrics", "capi_sdri"].delta
-    if delta is not None:
+    if value.delta is not None:
         axes.axhline(
-            delta,
+            value.delta,
             color=LIGHT["s4"],
             linestyle="--",
             linewidth=1,
-            label=f"B − A {typeset_number(delta, 2, signed=True)} dB",
+            label=f"B − A {typeset_number(value.delta, 2, signed=True)} dB",
         )
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0.1)
 

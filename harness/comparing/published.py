@@ -80,8 +80,11 @@ def published_on(
         if tuple(ids) != EVAL_IDS[:RANKED_EVAL_MIXTURES]:
             if tuple(ids) == EVAL_IDS:
                 return (), f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures alone"
-            part = dataset == OFFICIAL_DATASET and known_datasets()[dataset].splits[split].mixtures != len(ids)
-            return (), "a part of the official split: published results are of all its mixtures" if part else None
+            part = (dataset, split) == (OFFICIAL_DATASET, "eval")
+            return (
+                (),
+                f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures, all of them" if part else None,
+            )
         dataset, column = OFFICIAL_DATASET, "eval"
     found = sorted(_rows(dataset, column), key=lambda row: -row.capi_sdri)
     known = f"{MISSING[dataset]} ({', '.join(dict.fromkeys(row.source for row in found))})"

@@ -79,6 +79,7 @@ class RankedSubmission:
         path: where it is.
         result: its run.
         scores: its lines by mixture, in order of the manifest.
+        asked: all mixtures, in that order; one that an unfinished run has not come to has no line.
         metric: what ranks.
         rank: 1 for the highest value, equal values share a rank; None for one that is partial or undefined.
         place: how certain the rank is; None without a rank.
@@ -90,6 +91,7 @@ class RankedSubmission:
     path: Path
     result: RunResult
     scores: Mapping[str, MixtureScore] = field(repr=False)
+    asked: Sequence[str] = field(repr=False)
     metric: RankingMetric = "capi_sdri"
     rank: int | None = None
     place: RankRange | None = None
@@ -102,8 +104,11 @@ class RankedSubmission:
         summary = self.result.summary
         expected = summary.n_expected
         if not self.whole:
-            id_, error = next(iter(summary.failures.items()), ("", "not finished"))
-            return f"{len(summary.failures)} of {expected} failed, such as {id_}: {error}"
+            failed, left = summary.failures, expected - len(self.scores)
+            first = next((f", such as {id_}: {error}" for id_, error in failed.items()), "")
+            said = [f"{len(failed)} of {expected} failed{first}"] if failed else []
+            said += [f"not finished: {left} of {expected} were never run"] if left else []
+            return "; ".join(said) or "not finished"
         answered = expected if summary.answered is None else summary.answered
         if answered < expected and summary.listed:
             return f"answers {answered} of {expected} mixtures: its own list does not call the others silent"
@@ -114,13 +119,18 @@ class RankedSubmission:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Mixtures that it does not answer: failed ones, and ones without an estimate where answers are missing."""
+        """Mixtures that it does not answer: failed ones, ones that an unfinished run has not come to, and ones without
+        an estimate where answers are missing.
+        """
         summary = self.result.summary
         silent = summary.answered is not None and summary.answered < summary.n_expected
+        found = {id_: self.scores.get(id_) for id_ in self.asked}
         return tuple(
             id_
-            for id_, score in self.scores.items()
-            if score.status == "failed" or (silent and score.status == "scored" and not score.estimates)
+            for id_, score in found.items()
+            if score is None
+            or score.status == "failed"
+            or (silent and score.status == "scored" and not score.estimates)
         )
 
     @property

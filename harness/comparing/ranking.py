@@ -1,5 +1,6 @@
 """Ranks many submissions, or finished runs, on the same data; published results beside them where those apply."""
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from s5eval.harness.report.table import (
 )
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
+from s5eval.harness.scoring.paired import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Ranking:
     """Submissions in order of rank, those without a rank last.
 
     Attributes:
-        out: folder that holds a run folder per submission, or the ranked runs.
+        out: folder that holds a run folder per submission, or all of the ranked runs.
         data: data set and split, or `folder NAME`.
         n: mixtures of each run.
         n_split: mixtures of the whole split; where there are more than `n`, the ranking is of a part.
@@ -159,7 +161,12 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     said = {name: [*settings_of(result.summary), *doubts_of_system(result.summary)] for name, result in results.items()}
     doubts = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
     facts = about.dataset, about.split, about.folder, about.n_split
-    return _ranking(runs[0].parent, names, results, facts, records[0].mixtures, {}, doubts)
+    return _ranking(_common_folder(runs), names, results, facts, records[0].mixtures, {}, doubts)
+
+
+def _common_folder(runs: Sequence[Path]) -> Path:
+    parents = [run.parent for run in runs]
+    return parents[0] if len(set(parents)) == 1 else Path(os.path.commonpath([path.resolve() for path in parents]))
 
 
 def submission_name(path: Path) -> str:
@@ -187,7 +194,9 @@ def _ranking(
 ) -> Ranking:
     dataset, split, folder, n_split = facts
     metric = ranking_metric(dataset)
-    entries = placed([RankedSubmission(k, names[k], r, _in_order(r.path, ids), metric) for k, r in results.items()])
+    entries = placed(
+        [RankedSubmission(k, names[k], r, _in_order(r.path, ids), ids, metric) for k, r in results.items()]
+    )
     published, note = published_on(dataset, split, ids, n_split)
     data = named_data(dataset, split, folder)
     parts = tuple(conditions(entries))
@@ -216,8 +225,12 @@ def _entry_dict(entry: RankedSubmission) -> dict[str, Any]:
         "missing": list(entry.missing),
         "marks": estimate_marks(summary),
         "metrics": {name: to_json(summary.metrics[name]) for name in (*get_args(BoundMetricName), "ca_sdri")},
-        "difference_to_first": None if entry.difference is None else asdict(entry.difference),
-        "difference_to_previous": None
-        if entry.to_previous is None
-        else {**asdict(entry.to_previous), "significant": entry.to_previous.significant},
+        "difference_to_first": _difference_dict(entry.difference),
+        "difference_to_previous": _difference_dict(entry.to_previous),
     }
+
+
+def _difference_dict(change: Difference | None) -> dict[str, Any] | None:
+    if change is None:
+        return None
+    return {**asdict(change), "significant": change.significant, "withheld": change.withheld}

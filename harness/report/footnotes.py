@@ -45,7 +45,7 @@ def finding_lines(summary: Summary, findings: Sequence[str] = ()) -> list[str]:
         if rule == _UNANSWERED:
             continue
         lines += [f"  {text.removeprefix('warning: ')}" for text in texts[:_LISTED]]
-        more = summary.findings[rule] - _LISTED
+        more = summary.findings[rule] - len(texts[:_LISTED])  # `run.json` has not all of very many
         lines += [f"  … and {more} more [{rule}]"] if texts and more > 0 else []
     return [*lines, *([f"  a name should be {SOURCE_NAMES}"] if told.get(_ORPHAN) else [])]
 

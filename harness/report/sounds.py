@@ -43,16 +43,16 @@ def find_sounds(
         return Sounds(problem=f"mixtures and references cannot be heard here: {error}")
     wanted = set(record.mixtures if only is None else only)
     scenes = [scene for scene in found if scene.mixture.id in wanted]
-    problem = f"{counted(len(wanted) - len(scenes), 'mixture')} not in {folder}" if len(scenes) < len(wanted) else None
+    problems = [f"{counted(len(wanted) - len(scenes), 'mixture')} not in {folder}"] if len(scenes) < len(wanted) else []
     if check and scenes:
         recorded = dict(zip(record.mixtures, record.mixture_digests or (), strict=False))
         digests = scene_digests(scenes)
         same = [s for s, d in zip(scenes, digests, strict=True) if recorded.get(s.mixture.id, d) == d]
         if len(same) < len(scenes):
             changed = counted(len(scenes) - len(same), "mixture")
-            problem = f"the files of {changed} in {folder} are others than those of the run"
+            problems.append(f"the files of {changed} in {folder} are others than those of the run")
         scenes = same
-    return Sounds({scene.mixture.id: scene for scene in scenes}, problem)
+    return Sounds({scene.mixture.id: scene for scene in scenes}, "; ".join(problems) or None)
 
 
 def decode_stereo(foa: Audio) -> Audio:

@@ -62,6 +62,8 @@ def test_ten_findings_of_a_rule_are_named_and_the_rest_counted(summarised: Summa
     assert listed[10:12] == ["  … and 2 more [orphan]", "  y.WAV: not read [suffix]"]
     assert listed[12:] == [f"  a name should be {SOURCE_NAMES}"]
     assert finding_lines(summary) == [first]
+    cut = finding_lines(summary, orphans[:3])
+    assert cut[4] == "  … and 9 more [orphan]", "of very many `run.json` has a part, and this is none of it"
 
 
 def test_failures_of_one_reason_are_one_line(summarised: Summarised) -> None:

@@ -17,7 +17,7 @@ from s5eval.harness.record.tables import Outcome, PairTable
 from s5eval.harness.report import page as pages
 from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.page import page_is_whole, write_page
-from s5eval.harness.report.rows import mixture_row
+from s5eval.harness.report.rows import mixture_row, relative_address
 from s5eval.harness.report.sounds import Sounds, decode_stereo, find_sounds
 
 Tables = Callable[..., list[PairTable]]
@@ -218,3 +218,29 @@ def test_an_address_is_relative_and_quoted(tmp_path: Path, run: Path) -> None:
     assert row.mixture == "../a%20folder%20%231/m%3F.wav"
     assert row.references is not None
     assert row.references[0].href == "../a%20folder%20%231/r%200.wav"
+
+
+def test_an_address_leads_there_from_a_folder_behind_a_link(tmp_path: Path) -> None:
+    """A browser goes up from where the page really lies."""
+    (tmp_path / "far" / "away" / "run").mkdir(parents=True)
+    (tmp_path / "near").symlink_to(tmp_path / "far" / "away", target_is_directory=True)
+    (tmp_path / "data").mkdir()
+    address = relative_address(tmp_path / "data" / "m.wav", tmp_path / "near" / "run")
+    assert address == "../../../data/m.wav"
+
+
+def test_what_is_gone_and_what_has_become_other_data_are_both_told(
+    tmp_path: Path, make_tables: Tables, make_set: Call
+) -> None:
+    scenes = {f"m_{k:04d}": ["Speech"] if k == 0 else [] for k in range(4)}
+    data = make_set(tmp_path / "data", scenes, seconds=0.1)
+    write_run(tmp_path / "run", make_tables(4, 1), data=data)
+    record = read_run_record(tmp_path / "run")
+    assert find_sounds(record, check=True).problem is None
+    (data / "soundscape" / "m_0003.wav").unlink()
+    changed = data / "soundscape" / "m_0001.wav"
+    changed.write_bytes(changed.read_bytes()[:-4] + b"\0\0\0\1")
+    found = find_sounds(record, check=True)
+    assert set(found.scenes) == {"m_0000", "m_0002"}
+    told = f"1 mixture not in {data}; the files of 1 mixture in {data} are others than those of the run"
+    assert found.problem == told

@@ -83,6 +83,26 @@ def test_confusions_name_the_class_they_go_to() -> None:
     assert steps["CAPI-SDRi"] + steps["+ confusions"] == steps["= bound"]
 
 
+def test_confusions_stand_by_what_they_cost_each_with_its_own_mixtures() -> None:
+    """Of eight mixtures two take a cough for speech, one water for speech, and one drops what it heard."""
+    costly, cheap = table([[6.0]], [15], [0.1], ("Cough",)), table([[1.0]], [15], [0.1], ("Pour",))
+    missed, right = table([[4.0]], [5], [0.9], ("Cough",)), table([[8.0]], [5], [0.1], ("Cough",))
+    parts = decompose_run(scored([cheap, costly, costly, missed, right, right, right, right]))
+    assert parts is not None
+    assert parts.confusions == (Confusion("Cough", "Speech", 1.5, 2), Confusion("Pour", "Speech", 1 / 8, 1))
+    assert (parts.value, parts.bound) == (4.0, (1 + 6 + 6 + 4 + 32) / 8)
+    assert parts.terms["miss"] == 0.5
+
+
+def test_the_ceiling_is_the_references_and_what_nothing_answers_a_share_of_the_mean() -> None:
+    heard, empty = table([[6.0]], [5], [0.1], ("Cough",)), table([], [], [], ("Cough",))
+    parts = decompose_run(scored([heard, empty, heard, heard]))
+    assert parts is not None
+    perfect = float(heard.pair_scores.sdr_perfect[0])
+    assert parts.ceiling == pytest.approx(perfect)
+    assert parts.unanswered == Unanswered(1, pytest.approx(perfect / 4))
+
+
 def test_causes_count_mixtures_not_sources() -> None:
     twice = table([[6.0, -9.0], [-9.0, 4.0]], [15, 15], [0.1, 0.1], ("Cough", "Cough"))
     alarms = table([[], []], [15, 15], [0.1, 0.1], ())

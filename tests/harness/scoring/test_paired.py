@@ -39,6 +39,17 @@ def test_undefined_mixtures_count_on_the_side_that_defines_them() -> None:
     assert (difference.better, difference.worse, difference.ties, difference.n) == (0, 0, 1, 2)
 
 
+def test_shares_are_compared_and_not_how_many_there_are() -> None:
+    """One of two labels and two of four are as good; two of five are worse, though they are more."""
+    sides = [
+        [MixtureScore(f"m_{k}", SCORED, labels=counts) for k, counts in enumerate(side)]
+        for side in ((LabelCounts(1, 1, 0),) * 2, (LabelCounts(2, 1, 1), LabelCounts(2, 2, 1)))
+    ]
+    named = {column.metric.name: column for column in COLUMNS}
+    found = paired_differences(*sides, [named["source_accuracy"]])[0]
+    assert (found.better, found.worse, found.ties) == (0, 1, 1)
+
+
 def test_a_difference_and_its_interval_are_in_the_unit_of_the_metric() -> None:
     """Percent, of which the shares of a twin are a hundredth; a bound beside a system has columns of its own."""
     rng = np.random.default_rng(5)
