@@ -78,15 +78,16 @@ def load_grid(
         raise UsageError(f"{where}: no rows")
     if repeated := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"{where}: row names repeat: {', '.join(sorted(repeated))}")
-    chosen = baseline or content.get("baseline") or names[0]
+    told = content.get("baseline")
+    chosen = baseline or (names[0] if told is None else str(told))  # a row may be called 0
     if chosen not in names:
-        raise UsageError(f"{where}: no row {chosen!r} to be the baseline{suggestion(str(chosen), names)}")
+        raise UsageError(f"{where}: no row {chosen!r} to be the baseline{suggestion(chosen, names)}")
     for row in named:
         if "trust_checkpoint" in row.settings().get("system", {}):
             raise UsageError(f"{where}: trust is not read from a file; say `trust_checkpoint` with the call")
         _refuse_unnamed_code(row, {*trusted, str((base or {}).get(f"system.{CODE}"))}, where)
     system = content.get("system")
-    return Grid(None if system is None else str(system), tuple(named), str(chosen))
+    return Grid(None if system is None else str(system), tuple(named), chosen)
 
 
 def row_folders(names: Sequence[str]) -> list[str]:
@@ -135,9 +136,10 @@ def _read(path: Path | None, where: str) -> Mapping[str, Any]:
 
 
 def _combinations(content: Mapping[str, Any], chosen: Sequence[str], where: str) -> list[tuple[str, Mapping[str, Any]]]:
-    axes = content.get("axes")
-    if not isinstance(axes, Mapping):
+    found = content.get("axes")
+    if not isinstance(found, Mapping):
         raise UsageError(f"{where}: axes must map names to lists of options")
+    axes = {str(name): options for name, options in found.items()}  # 2026 is a name too
     names = list(chosen) or [str(name) for name in _list(content.get("default", list(axes)), f"{where}: default")]
     for name in names:
         if name not in axes:
@@ -158,12 +160,18 @@ def _combinations(content: Mapping[str, Any], chosen: Sequence[str], where: str)
 def _option(entry: object, where: str) -> tuple[str, Mapping[str, Any]]:
     _check_keys(entry, _OPTION_KEYS, where)
     content = dict(entry) if isinstance(entry, Mapping) else {}
-    return str(content.get("name", "")), _assignments(content.get("set", {}), where)
+    name = content.get("name")
+    return "" if name is None else str(name), _assignments(content.get("set", {}), where)
 
 
 def _assignments(content: object, where: str) -> dict[str, Any]:
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         raise UsageError(f"{where}: expected settings such as {{system.stages: 2}}")
+    for key, value in content.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{where}: {key} is read as {value!r}, which JSON cannot hold; quote it") from error
     return dict(content)
 
 

@@ -66,6 +66,16 @@ def test_the_base_is_overridden_by_the_call_and_by_rows(tmp_path: Path) -> None:
     assert grid.baseline == "y"
 
 
+def test_a_name_may_be_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text("axes: {2026: [{name: 1}, {name: 0, set: {system.a: 1}}]}\nbaseline: 0\n")
+    grid = load_grid(path)
+    assert ([row.name for row in grid.rows], grid.baseline) == (["1", "0"], "0")
+    assert load_grid(path, axes=["2026"], baseline="1").baseline == "1"
+    path.write_text("rows: [{name: , set: {system.a: 1}}]")
+    assert [row.name for row in load_grid(path).rows] == ["base"], "no name, which is not the word None"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -81,6 +91,10 @@ def test_the_base_is_overridden_by_the_call_and_by_rows(tmp_path: Path) -> None:
         ("axes: [1]", "axes must map"),
         ("axes: {x: 1}", "axis x: expected a list"),
         ("rows: [", "not readable as YAML"),
+        ("axes: {1: [{name: a}]}\ndefault: [b]", r"no axis 'b' \(axes: 1\)"),
+        ("rows: [{name: a, set: {system.since: 2026-01-01}}]", "system.since is read as .*, which JSON cannot hold"),
+        ("rows: [{name: a, set: {system.x: .nan}}]", "system.x is read as nan"),
+        ("base: {system.x: !!binary aGk=}\nrows: [{name: a}]", "base: system.x is read as b'hi'"),
     ],
 )
 def test_wrong_grids(tmp_path: Path, content: str, message: str) -> None:
