@@ -60,7 +60,7 @@ def push(folder: Path, where: Repository, *, licence: str | None = None, private
 
     Raises:
         UsageError: huggingface_hub is not installed, or the folder has no card.
-        DataError: a file is not what the card says, or not there, or the hub refuses.
+        DataError: a file is not what the card says, or not there, no page can be made of the card, or the hub refuses.
     """
     hub, errors = _hub()
     if not (folder / CARD).is_file():
@@ -79,9 +79,16 @@ def push(folder: Path, where: Repository, *, licence: str | None = None, private
         if name != CARD:
             check_digest(folder, name, f"sha256:{file_sha256(folder / name)}")
     api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    try:
+        told = model_card(card, where.name, licence=licence, files=files)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # somebody has written into it
+        raise DataError(
+            f"{folder / CARD}: no page can be made of it ({type(error).__name__}: {error}); get the folder again, or "
+            "mend that entry"
+        ) from error
     with tempfile.TemporaryDirectory() as made:
         page = Path(made) / "README.md"
-        page.write_text(model_card(card, where.name, licence=licence, files=files), encoding="utf-8")
+        page.write_text(told, encoding="utf-8")
         operations = [hub.CommitOperationAdd(name, str(folder / name)) for name in files]
         operations.append(hub.CommitOperationAdd("README.md", str(page)))
         try:

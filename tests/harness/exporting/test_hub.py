@@ -143,6 +143,23 @@ def test_a_damaged_folder_is_not_pushed(call: Callable[..., Any], hub: FakeHub, 
     assert hub.requests == []
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"history": [{"hours": "five"}]}, "could not convert string to float: 'five'"),
+        ({"scores": [1]}, "AttributeError"),
+    ],
+)
+def test_a_card_that_no_page_can_be_made_of_is_not_pushed(
+    call: Callable[..., Any], hub: FakeHub, folder: Path, change: dict[str, Any], said: str
+) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, **change}))
+    refused = call("push", folder, "hf://kaist/s5-mini")
+    assert (refused.code, said in refused.err, "Traceback" in refused.err) == (3, True, False), refused.err
+    assert hub.requests == []
+
+
 def test_weights_that_were_there_before_give_way(
     call: Callable[..., Any], hub: FakeHub, folder: Path, tmp_path: Path
 ) -> None:
