@@ -5,7 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from s5eval.data_manifests.common.words import counted
-from s5eval.harness.report.charts.scale import Scale, axis_below, axis_left, round_step, scale_of
+from s5eval.harness.report.charts.scale import (
+    Scale,
+    axis_below,
+    axis_left,
+    decimals_of,
+    round_step,
+    scale_of,
+    tick_text,
+)
 from s5eval.harness.report.charts.svg import SMALL, chart, element, label, mark, text_width
 from s5eval.harness.report.text import has_width, typeset_interval, typeset_number
 
@@ -78,7 +86,8 @@ def histogram(
             height=bottom - upright(count),
             class_="s1",
         )
-        said = f"{count} from {typeset_number(k * step, 2)} to {typeset_number((k + 1) * step, 2)}"
+        places = max(2, decimals_of(step))
+        said = f"{count} from {typeset_number(k * step, places)} to {typeset_number((k + 1) * step, places)}"
         parts.append(mark(bar, said, None if href is None else href(k * step, (k + 1) * step)))
     if mean is not None and known:
         x = scale(mean)
@@ -128,16 +137,19 @@ def scatter_plot(
             shape = element("line", x1=at, x2=at, y1=y(entry.ci_low), y2=y(entry.ci_high), class_="line s2")
         shape += element("circle", cx=at, cy=y(entry.mean), r=4.5, class_="s2 ringed")
         text = typeset_interval(entry.mean, entry.ci_low, entry.ci_high, 2)
-        span = f"{typeset_number(entry.low, 0)} to {typeset_number(entry.high, 0)} dB"
-        said = f"{span}: mean {text} dB of {counted(entry.n, 'source')}"
+        said = f"{_span(entry)}: mean {text} dB of {counted(entry.n, 'source')}"
         parts.append(mark(shape, said, entry.href))
-    listed = "; ".join(
-        f"{typeset_number(b.low, 0)} to {typeset_number(b.high, 0)} dB: {typeset_number(b.mean, 2)}" for b in bins
-    )
+    listed = "; ".join(f"{_span(entry)}: {typeset_number(entry.mean, 2)}" for entry in bins)
     return chart(
         width, bottom + 34, *parts, title=title,
         description=f"{counted(len(points), 'source')}. {f'Means: {listed}.' if bins else ''}",
     )  # fmt: skip
+
+
+def _span(entry: Bin) -> str:
+    """`−2.5 to −2.0 dB`: ranges may be narrower than a decibel."""
+    width = entry.high - entry.low
+    return f"{tick_text(entry.low, width)} to {tick_text(entry.high, width)} dB"
 
 
 def _silence(x: Scale, y: Scale, width: float) -> str:

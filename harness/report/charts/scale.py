@@ -56,9 +56,14 @@ def scale_of(
     return Scale(low - room, high + room, start, end)
 
 
+def decimals_of(step: float) -> int:
+    """How many decimals tell one multiple of a round step from the next."""
+    return max(0, -math.floor(math.log10(step) + 1e-9))
+
+
 def tick_text(value: float, step: float) -> str:
     """A tick with the decimals its step has."""
-    return typeset_number(value, max(0, -math.floor(math.log10(step) + 1e-9)))
+    return typeset_number(value, decimals_of(step))
 
 
 def axis_below(scale: Scale, top: float, bottom: float, title: str, *, count: int = 5) -> str:

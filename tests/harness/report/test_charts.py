@@ -227,6 +227,17 @@ def test_a_scatter_shows_every_source_as_a_point_or_in_a_cell(n: int) -> None:
     assert_readable(svg)
 
 
+def test_a_range_is_named_with_the_decimals_that_it_needs() -> None:
+    bins = [Bin(-2.5, -2.0, 4.0, 3.0, 5.0, 20), Bin(-2.0, -1.5, 1.0, None, None, 1)]
+    svg = scatter_plot([Point(-2.2, 4.0, "a"), Point(-1.7, 1.0, "b")], bins)
+    assert "−2.5 to −2.0 dB: mean 4.00 [3.00, 5.00] dB of 20 sources" in tooltips(svg)
+    assert "−2.0 to −1.5 dB: mean 1.00 dB of 1 source" in tooltips(svg)
+    wide = scatter_plot([Point(-2.2, 4.0, "a")], [Bin(-5, 0, 4.0, 3.0, 5.0, 20)])
+    assert "−5 to 0 dB: mean 4.00 [3.00, 5.00] dB of 20 sources" in tooltips(wide)
+    fine = tooltips(histogram([0.001 * k for k in range(20)]))
+    assert "5 from 0.005 to 0.010" in fine, "with two it would read as 0.01 to 0.01"
+
+
 def test_the_line_of_silence_is_minus_the_snr() -> None:
     svg = scatter_plot([Point(-10, 10, "a"), Point(10, -10, "b"), Point(-10, -10, "c")])
     dots = [(float(n.get("cx", "0")), float(n.get("cy", "0"))) for n in parsed(svg).iter(f"{SVG}circle")]
