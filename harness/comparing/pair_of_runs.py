@@ -234,7 +234,13 @@ def _unlike_parts(records: tuple[RunRecord, RunRecord]) -> list[str]:
 
 def _doubts(paths: tuple[Path, Path], records: tuple[RunRecord, RunRecord]) -> list[str]:
     found = [f"{path}: {doubt}" for path, record in zip(paths, records, strict=True) if (doubt := unverified(record))]
-    verdict = same_data_of_runs(*records)
+    return [*found, *doubts_of_data(*records)]
+
+
+def doubts_of_data(a: RunRecord, b: RunRecord) -> list[str]:
+    """What is not certain, or not to the last bit, of two runs that count as made on the same data; in words."""
+    found = []
+    verdict = same_data_of_runs(a, b)
     if verdict.same and verdict.by_sizes_only:
         found.append("that both were made on the same data is known by names and sizes of the files alone")
     if verdict.rounded and verdict.changed:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from s5eval.data_manifests.chosen_split import FOLDER
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.manifest import open_manifest
-from s5eval.harness.comparing.pair_of_runs import unlike_data
+from s5eval.harness.comparing.pair_of_runs import doubts_of_data, unlike_data
 from s5eval.harness.comparing.published import Published, RankingMetric, published_on, ranking_metric
 from s5eval.harness.comparing.ranked import Condition, RankedSubmission, conditions, placed
 from s5eval.harness.errors import EXIT_DONE, EXIT_FAILED_MIXTURES
@@ -141,6 +141,7 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
         DataError: a run folder is damaged.
     """
     records = [read_run_record(path) for path in runs]
+    unsure: list[str] = []
     for path, record in zip(runs[1:], records[1:], strict=True):
         if not same_data_of_runs(records[0], record).same or records[0].mixtures != record.mixtures:
             unlike = unlike_data(records[0], record)
@@ -150,6 +151,8 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
                 f"{runs[0]} and {path} were scored by metric versions {records[0].metric_version} and "
                 f"{record.metric_version}; `s5eval rescore` brings a run up to date"
             )
+        pair = f"{shown_path(runs[0])} and {shown_path(path)}"
+        unsure += [f"{pair}: {doubt}" for doubt in doubts_of_data(records[0], record)]
     taken = [shown_name(record.about) for record in records]
     if len(set(taken)) < len(taken):
         taken = [path.resolve().name for path in runs]
@@ -159,7 +162,7 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     results = {name: RunResult(path, read_summary(path)) for name, path in names.items()}
     about = records[0].about
     said = {name: [*settings_of(result.summary), *doubts_of_system(result.summary)] for name, result in results.items()}
-    doubts = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
+    doubts = [*unsure, *(f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks)]
     facts = about.dataset, about.split, about.folder, about.n_split
     return _ranking(_common_folder(runs), names, results, facts, records[0].mixtures, {}, doubts)
 

@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from made_up_run import write_run
-from sealed_files import edit_record
+from sealed_files import as_version_1, edit_record
 
-from s5eval.harness.comparing.ranked import RankedSubmission
+from s5eval.harness.comparing.ranked import RankedSubmission, placed
 from s5eval.harness.comparing.ranking import Ranking, rank_runs
 from s5eval.harness.comparing.ranking_files import write_ranking
 from s5eval.harness.comparing.ranking_table import ranking_table
@@ -61,6 +64,32 @@ def test_an_unfinished_run_has_no_rank_and_what_it_never_ran_is_missing(
     assert [row["n_missing"] for row in rows_of(files["ranking.csv"])] == ["0", "0", str(LEFT)]
     assert rows_of(files["ranking.csv"])[2]["why_no_rank"] == told
     assert "failed" not in ranking_table(ranking).partition("killed: ")[2], "none has"
+
+
+def test_estimates_of_a_part_are_ranked_where_the_rest_may_well_be_silence(ranking: Ranking) -> None:
+    """Half of the mixtures with targets, or more, and no list of its own that says otherwise."""
+    usual = entries(ranking)["usual"]
+    targets = sum(bool(score.reference_labels) for score in usual.scores.values())
+    silent = tuple(id_ for id_, score in usual.scores.items() if not score.estimates)
+    assert silent
+
+    def answering(count: int, *, listed: bool = False) -> RankedSubmission:
+        summary = replace(usual.result.summary, answered=count, listed=listed)
+        return replace(usual, result=replace(usual.result, summary=summary))
+
+    half = (targets + 1) // 2
+    assert (answering(half).partial, answering(half).status, answering(half).missing) == (None, "complete", silent)
+    few, told = answering(half - 1), answering(N - 1, listed=True)
+    assert few.partial == f"answers {half - 1} of {N} mixtures: most of those with targets have no file"
+    assert told.partial == f"answers {N - 1} of {N} mixtures: its own list does not call the others silent"
+    assert (few.status, told.status) == ("partial", "partial")
+    assert (answering(N).partial, answering(N).missing) == (None, ()), "a silence of its own is an answer"
+    others = [replace(entries(ranking)["timid"], rank=None), few, told]
+    assert [(entry.rank, entry.partial is None) for entry in placed(others)] == [
+        (1, True),
+        (None, False),
+        (None, False),
+    ]
 
 
 def test_the_csv_has_every_number_under_its_name(ranking: Ranking, files: dict[str, str]) -> None:
@@ -117,6 +146,27 @@ def test_conditions_stand_in_csv_markdown_and_page_as_they_were_reckoned(
         values = {name: place.value for name, place in condition.places.items() if place.value is not None}
         for name, value in values.items():
             assert condition.places[name].rank == 1 + sum(other > value + 1e-9 for other in values.values())
+
+
+def test_the_folder_of_a_ranking_is_the_one_that_its_runs_have_in_common(ranking: Ranking, tmp_path: Path) -> None:
+    assert ranking.out == ranking.entries[0].path.parent
+    copies = [tmp_path / "a" / "usual", tmp_path / "b" / "deep" / "timid"]
+    for copy in copies:
+        shutil.copytree(entries(ranking)[copy.name].path, copy)
+    assert rank_runs(copies).out == tmp_path.resolve()
+    assert rank_runs(copies[:1]).as_dict()["runs"] == str(tmp_path / "a")
+
+
+def test_what_is_not_certain_of_the_data_is_told(ranking: Ranking, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", entries(ranking)["usual"].path
+    shutil.copytree(entries(ranking)["timid"].path, old)
+    as_version_1(old)
+    (unsure,) = (told for told in rank_runs([new, old]).warnings if "names and sizes" in told)
+    assert (
+        unsure
+        == f"{new} and {old}: that both were made on the same data is known by names and sizes of the files alone"
+    )
+    assert not any("names and sizes" in told for told in ranking.warnings)
 
 
 def test_a_table_has_its_cells_below_their_headings(ranking: Ranking, files: dict[str, str]) -> None:
