@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from made_up_run import write_run
 
+from s5eval.data_manifests.common.words import counted
+from s5eval.harness.comparing.comparison_html import comparison_html
 from s5eval.harness.comparing.comparison_table import comparison_table
 from s5eval.harness.comparing.pair_of_runs import PairOfRuns, compare_runs
 from s5eval.harness.comparing.pair_words import remarks, title_of
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.text import typeset_interval
 from s5eval.metrics.sdr import PairScores
 
 Tables = Callable[..., list[PairTable]]
@@ -62,6 +65,18 @@ def test_what_is_left_out_is_told_with_its_reason(compared: PairOfRuns) -> None:
         "left out, not scored in either: 3 mixtures",
         "left out, different references: 1 mixture",
     ]
+    html = comparison_html(lacking)
+    assert all(remark in html for remark in remarks(lacking))
+
+
+def test_the_forest_of_a_notebook_has_the_differences_and_not_the_values(compared: PairOfRuns) -> None:
+    html = comparison_html(compared)
+    for group in ("targets", "class"):
+        shown = [(part, d) for part, d in compared.by_group(group) if d.delta is not None]
+        assert shown
+        for part, d in shown:
+            text = typeset_interval(d.delta, d.ci_low, d.ci_high, 2, signed=True)
+            assert f"{part}: {text} B − A, dB; {counted(d.n, 'mixture')}" in html
 
 
 def test_a_comparison_names_both_runs_in_their_order(compared: PairOfRuns) -> None:
