@@ -75,7 +75,7 @@ def test_estimates_of_a_part_are_ranked_where_the_rest_may_well_be_silence(ranki
 
     def answering(count: int, *, listed: bool = False) -> RankedSubmission:
         summary = replace(usual.result.summary, answered=count, listed=listed)
-        return replace(usual, result=replace(usual.result, summary=summary))
+        return replace(usual, rank=None, place=None, result=replace(usual.result, summary=summary))
 
     half = (targets + 1) // 2
     assert (answering(half).partial, answering(half).status, answering(half).missing) == (None, "complete", silent)
