@@ -43,7 +43,7 @@ def tables_of(html: str) -> list[dict[str, dict[str, str]]]:
     """Every table: name of the row → heading → cell."""
     found = []
     for table in re.findall(r"<table.*?</table>", html, re.DOTALL):
-        heads = re.findall(r"<th[^>]*>(.*?)</th>", table, re.DOTALL)
+        heads = re.findall(r"<th(?: [^>]*)?>(.*?)</th>", table, re.DOTALL)
         rows = [
             re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)
         ]

@@ -16,6 +16,7 @@ from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.tables import Outcome, PairTable
 from s5eval.harness.report import page as pages
 from s5eval.harness.report.charted import pairs_of
+from s5eval.harness.report.listening import sounds_of
 from s5eval.harness.report.page import page_is_whole, write_page
 from s5eval.harness.report.rows import mixture_row, relative_address
 from s5eval.harness.report.sounds import Sounds, decode_stereo, find_sounds
@@ -218,6 +219,19 @@ def test_an_address_is_relative_and_quoted(tmp_path: Path, run: Path) -> None:
     assert row.mixture == "../a%20folder%20%231/m%3F.wav"
     assert row.references is not None
     assert row.references[0].href == "../a%20folder%20%231/r%200.wav"
+
+
+def test_references_that_are_others_by_now_are_neither_linked_nor_heard(tmp_path: Path, run: Path) -> None:
+    score = next(score for score in read_scores(run).values() if len(score.reference_labels or ()) == 2)
+    others = tuple(Reference(label, tmp_path / f"{k}.wav") for k, label in enumerate(("Doorbell", "Doorbell")))
+    scene = Scene(Mixture("m", tmp_path / "m.wav"), others)
+    row = mixture_row(run, score, scene=scene, picture=None)
+    assert row.mixture is not None and row.references is not None
+    assert [heard.href for heard in row.references] == [None, None]
+    told = {sound.key: sound for sound in sounds_of(run, score, scene)}
+    assert {told[f"reference-{r}"].problem for r in (0, 1)} == {
+        "not where the run was made on it, or other data by now"
+    }
 
 
 def test_an_address_leads_there_from_a_folder_behind_a_link(tmp_path: Path) -> None:

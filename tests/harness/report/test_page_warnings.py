@@ -1,0 +1,64 @@
+"""What a reader of the page must not miss stands above its numbers, each in words of its own."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_up_run import write_run
+from sealed_files import as_version_1, edit_record
+
+from s5eval.harness.record.reading import read_run_record
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.report.page import made, write_page
+
+Tables = Callable[..., list[PairTable]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, make_tables: Tables) -> Path:
+    about = {"weights": "untrained", "missing_parts": ("an ear",), "n_split": 500}
+    write_run(tmp_path / "run", make_tables(20, 1), about=about)
+    return tmp_path / "run"
+
+
+def above(run: Path) -> str:
+    """What stands before the first heading."""
+    return write_page(run, draw=False).read_text().partition('<h2 id="result">')[0]
+
+
+def test_what_the_numbers_are_worth_stands_above_them(run: Path) -> None:
+    edit_record(
+        run / "summary.json",
+        flags={"over-scale": 2}, flagged={"over-scale": ["m_0001"]}, undefined_reason="there is no reason",
+    )  # fmt: skip
+    warnings = re.findall(r'<p class="warn">(.*?)</p>', above(run))
+    assert warnings == [
+        "without an ear: not the system that was asked for.",
+        "weights: untrained. These numbers say that the program runs, nothing about separation.",
+        "partial: 20 of 500 mixtures.",
+        "CAPI-SDRi is undefined: there is no reason.",
+    ]
+    assert re.search(r'<p class="about">over-scale 2: .* \(m_0001\)</p>', above(run))
+
+
+def test_that_a_run_is_not_verified_is_a_warning_of_its_own(run: Path) -> None:
+    as_version_1(run)
+    assert re.search(r'<p class="warn">[^<]*unverified[^<]*\.</p>', above(run))
+
+
+def test_a_whole_and_honest_run_has_no_warning(tmp_path: Path, make_tables: Tables) -> None:
+    write_run(tmp_path / "run", make_tables(20, 1))
+    assert '"warn"' not in above(tmp_path / "run")
+
+
+def test_how_a_run_was_made_tells_of_code_that_was_changed(run: Path) -> None:
+    def committed(*, dirty: bool) -> str:
+        edit_record(
+            run / "run.json",
+            lambda record: record["provenance"].update(git={"commit": "0123456789abcdef", "dirty": dirty}),
+        )
+        return made(read_run_record(run))
+
+    assert "commit 0123456789ab (changed)." in committed(dirty=True)
+    assert "commit 0123456789ab." in committed(dirty=False)
