@@ -14,6 +14,7 @@ from s5eval.harness.comparing.ranking_table import behind_text, rank_text, ranki
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.table import interval_text
 from s5eval.harness.report.text import typeset
+from s5eval.harness.scoring.paired import Difference
 from s5eval.metrics.ranks import rank_intervals
 
 Tables = Callable[..., list[PairTable]]
@@ -24,7 +25,7 @@ N = 40
 def ranking(tmp_path_factory: pytest.TempPathFactory, make_tables: Tables) -> Ranking:
     home = tmp_path_factory.mktemp("runs")
     for threshold in (0.5, 0.4, 0.3, 0.1):
-        about = {"name": f"at {threshold}", "n_split": 50}
+        about = {"name": f"at {threshold}", "n_split": 50, "set": ("system.depth=2",) if threshold == 0.4 else ()}
         write_run(home / str(threshold), make_tables(N, 5), threshold=threshold, about=about)
     return rank_runs(sorted(home.iterdir()))
 
@@ -73,6 +74,14 @@ def test_a_part_of_a_split_is_told_in_numbers_and_words(ranking: Ranking) -> Non
         assert "PARTIAL: 40 of the split's 50 mixtures" in text
 
 
+def test_a_system_that_was_not_run_as_its_name_says_is_told_of(ranking: Ranking) -> None:
+    assert ranking.warnings == ("at 0.4: set: system.depth=2",)
+    assert "warning: at 0.4: set: system.depth=2" in ranking_table(ranking)
+    for text in (ranking_page(ranking), ranking_markdown(ranking)):
+        assert "at 0.4: set: system.depth=2" in text
+    assert r"set: system.depth=2" in ranking_latex(ranking)
+
+
 def test_the_terminal_has_each_cell_below_its_heading(ranking: Ranking) -> None:
     lines = [re.split(r"\s{2,}", line.strip()) for line in ranking_table(ranking).splitlines()]
     (head,) = (k for k, line in enumerate(lines) if line[0] == "rank [95 %]")
@@ -119,6 +128,15 @@ def test_the_latex_has_each_cell_below_its_heading(ranking: Ranking) -> None:
         values = [interval_text(metrics[name], 2) for name in ("mixture_accuracy", "source_accuracy")]
         assert [line[0], line[1], *line[4:]] == [rank_text(entry), entry.name, *values]
         assert line[3].replace("$-$", "-") == behind_text(entry.to_previous)
+
+
+@pytest.mark.parametrize(
+    ("high", "n", "shown"),
+    [(-0.1, 40, "-0.412 [-0.73, -0.10] *"), (-0.1, 5, "-0.412 [-0.73, -0.10]"), (0.1, 40, "-0.412 [-0.73, 0.10]")],
+)
+def test_a_star_is_for_what_many_mixtures_tell_for_certain(high: float, n: int, shown: str) -> None:
+    change = Difference(5.0, 4.588, -0.412, -0.73, high, better=1, worse=n - 1, ties=0, p_sign=0.1, n=n)
+    assert behind_text(change) == shown
 
 
 def test_a_star_is_no_markup_in_markdown(ranking: Ranking) -> None:

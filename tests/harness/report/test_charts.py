@@ -227,6 +227,20 @@ def test_a_scatter_shows_every_source_as_a_point_or_in_a_cell(n: int) -> None:
     assert_readable(svg)
 
 
+def test_the_band_of_a_curve_goes_from_its_low_to_its_high() -> None:
+    svg = curves([Curve("c", [0, 1], [1, 2], [0.5, 1], [3, 3])], title="t", x_title="x", y_title="y")
+    (band,), (line,) = (
+        [
+            [tuple(map(float, point.split(","))) for point in str(node.get("points")).split()]
+            for node in parsed(svg).iter(f"{SVG}{kind}")
+        ]
+        for kind in ("polygon", "polyline")
+    )
+    per_unit = line[0][1] - line[1][1]
+    for (x, y), (at, value) in zip(band, [(0, 3), (1, 3), (1, 1), (0, 0.5)], strict=True):
+        assert x == line[at][0] and y == pytest.approx(line[0][1] - per_unit * (value - 1), abs=0.2)
+
+
 def test_a_range_is_named_with_the_decimals_that_it_needs() -> None:
     bins = [Bin(-2.5, -2.0, 4.0, 3.0, 5.0, 20), Bin(-2.0, -1.5, 1.0, None, None, 1)]
     svg = scatter_plot([Point(-2.2, 4.0, "a"), Point(-1.7, 1.0, "b")], bins)

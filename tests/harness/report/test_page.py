@@ -105,7 +105,7 @@ def test_many_mixtures_go_on_in_further_pages(run: Path) -> None:
     assert [len(part) for part in ids] == [25, 25, 10]
     assert len({id_ for part in ids for id_ in part}) == 60
     first = (run / "report.html").read_text()
-    assert 'href="report_2.html"' in first
+    assert '<b>1 to 25</b><a href="report_2.html">26 to 50</a><a href="report_3.html">51 to 60</a>' in first
     assert "60 mixtures on 3 pages" in first
     assert 'href="report.html"' in (run / "report_2.html").read_text()
     assert page_is_whole(run)

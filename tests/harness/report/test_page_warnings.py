@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up_run import write_run
-from sealed_files import as_version_1, edit_record
+from sealed_files import as_version_1, edit_lines, edit_record
 
 from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.tables import PairTable
@@ -62,3 +63,20 @@ def test_how_a_run_was_made_tells_of_code_that_was_changed(run: Path) -> None:
 
     assert "commit 0123456789ab (changed)." in committed(dirty=True)
     assert "commit 0123456789ab." in committed(dirty=False)
+
+
+def test_a_mixture_that_failed_is_none_whose_value_is_undefined(tmp_path: Path, make_tables: Tables) -> None:
+    scores = write_run(tmp_path / "run", make_tables(20, 1))
+    undefined = sum(score.capi_sdri is None for score in scores)
+    failing = [score.mixture_id for score in scores if score.capi_sdri is not None][:2]
+    assert undefined
+
+    def fail(line: dict[str, Any]) -> None:
+        if line["mixture_id"] in failing:
+            line["outcome"] = {"status": "failed", "error": "off", "seconds": 0.0}
+            line["capi"] = line["labels"] = line["decomposition"] = None
+
+    edit_lines(tmp_path / "run", fail)
+    page = write_page(tmp_path / "run", draw=False).read_text()
+    (told,) = re.findall(r"(\d+) values from [^<]*; (\d+) undefined", page)
+    assert told == (str(18 - undefined), str(undefined))
