@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,8 @@ def test_five_mixtures_get_no_star_and_the_reason_why(tmp_path: Path) -> None:
     for text in (comparison_table(few), comparison_html(few)):
         assert "no star below 6 mixtures" in text
     with paper_style():
-        (legend,) = [text.get_text() for text in comparison_figure(few).axes[0].get_legend().get_texts()]
+        axes: Any = comparison_figure(few).axes[0]
+    (legend,) = [text.get_text() for text in axes.get_legend().get_texts()]
     assert legend == "interval holds 0, or below 6 mixtures"
 
 
@@ -120,7 +122,8 @@ def test_the_html_has_the_values_and_what_flipped(compared: PairOfRuns) -> None:
 
 def test_the_figure_counts_each_mixture_once(compared: PairOfRuns) -> None:
     with paper_style():
-        left, right = comparison_figure(compared).axes
+        axes_of: Any = comparison_figure(compared).axes
+    left, right = axes_of
     assert right.get_xlabel() == ("mixtures that changed:\n2 worse, 8 better; 2 as before;\n1 defined in one run alone")
     (mean,) = right.get_legend().get_texts()
     assert mean.get_text() == "B − A +0.21 dB"
@@ -141,7 +144,7 @@ def test_the_figure_has_what_excludes_0_in_blue(runs: tuple[Path, Path], tmp_pat
     ):
         compared = compare_runs(runs[0], other)
         with paper_style():
-            figure = comparison_figure(compared)
+            figure: Any = comparison_figure(compared)
         (bars,), (told,) = figure.axes[0].get_legend_handles_labels()
         assert (told, bars.lines[0].get_color()) == (label, colour)
         found = compared.differences["metrics", "capi_sdri"]

@@ -37,6 +37,10 @@ def scored(run: Path) -> list[MixtureScore]:
     return list(read_scores(run).values())
 
 
+def axes_of(figure: Any) -> list[Any]:
+    return list(figure.axes)
+
+
 def segments(axes: Any) -> list[Any]:
     """The intervals of an axes, from end to end."""
     (bars,) = axes.containers
@@ -46,7 +50,7 @@ def segments(axes: Any) -> list[Any]:
 def test_classes(summary: Summary) -> None:
     slices = summary.slices["class"]
     with paper_style():
-        left, middle, right = classes_figure(slices, lambda label: len(label) / 100).axes
+        left, middle, right = axes_of(classes_figure(slices, lambda label: len(label) / 100))
     names = list(slices)
     assert [label.get_text() for label in left.get_yticklabels()] == names
     known = [k for k, name in enumerate(names) if slices[name]["sdri"].value is not None]
@@ -58,8 +62,8 @@ def test_classes(summary: Summary) -> None:
         assert segment[:, 0] == pytest.approx([told.ci_low, told.ci_high])
     drawn = {line.get_label(): line for line in middle.get_lines()}
     for metric in ("precision", "recall"):
-        told = [{str(key): value for key, value in slices[name].items()}[metric].value for name in names]
-        assert list(drawn[metric].get_xdata()) == pytest.approx([value for value in told if value is not None])
+        values = [{str(key): value for key, value in slices[name].items()}[metric].value for name in names]
+        assert list(drawn[metric].get_xdata()) == pytest.approx([value for value in values if value is not None])
     assert list(right.get_lines()[0].get_xdata()) == pytest.approx([len(name) / 100 for name in names])
 
 
@@ -67,7 +71,7 @@ def test_where_the_decibels_went(summary: Summary) -> None:
     parts = summary.decomposition
     assert parts is not None
     with paper_style():
-        (axes,) = decomposition_figure(parts).axes
+        (axes,) = axes_of(decomposition_figure(parts))
     steps = ladder_to_bound(parts)
     assert [text.get_text() for text in axes.texts] == [typeset_number(step.value, 2) for step in steps]
     bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
@@ -90,7 +94,7 @@ def colour(name: str) -> tuple[float, float, float, float]:
 
 def test_sources_and_what_silence_would_earn(scored: list[MixtureScore]) -> None:
     with paper_style():
-        (axes,) = sources_figure(scored).axes
+        (axes,) = axes_of(sources_figure(scored))
     points, silence = axes.get_lines()[:2]
     pairs = [pair for score in scored for pair in pairs_of(score)]
     assert list(points.get_xdata()) == pytest.approx([pair.sdr_mixture for pair in pairs])
@@ -103,7 +107,7 @@ def test_sources_and_what_silence_would_earn(scored: list[MixtureScore]) -> None
 def test_confusions(scored: list[MixtureScore]) -> None:
     counts, decibels = confusion_cells(scored)
     with paper_style():
-        (axes,) = confusions_figure(scored).axes
+        (axes,) = axes_of(confusions_figure(scored))
     rows, columns = ([label.get_text() for label in side] for side in (axes.get_yticklabels(), axes.get_xticklabels()))
     said = {
         (rows[round(t.get_position()[1])], columns[round(t.get_position()[0])], t.get_fontsize()): t.get_text()

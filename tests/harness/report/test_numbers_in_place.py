@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up_run import write_run
@@ -58,7 +59,7 @@ def texts(values: Mapping[str, MetricValue], names: Sequence[str], digits: int =
 NAMES = ("capi_sdri", "mixture_accuracy", "source_accuracy")
 
 
-def metrics(values: Mapping[str, MetricValue]) -> dict[str, MetricValue]:
+def metrics(values: Mapping[Any, MetricValue]) -> dict[str, MetricValue]:
     return {str(name): value for name, value in values.items()}
 
 

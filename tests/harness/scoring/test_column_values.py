@@ -84,7 +84,7 @@ def test_slices_are_of_the_mixtures_that_they_name() -> None:
 
 
 def test_bounds_are_what_other_answers_would_earn() -> None:
-    bounds = summarised().bounds
+    bounds: Any = summarised().bounds
     assert told(bounds["silence"]) == near(
         capi_sdri=(0.0, 5, 3), mixture_accuracy=(40.0, 5, 5), source_accuracy=(0.0, 5, 3)
     )

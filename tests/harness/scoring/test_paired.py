@@ -41,12 +41,12 @@ def test_undefined_mixtures_count_on_the_side_that_defines_them() -> None:
 
 def test_shares_are_compared_and_not_how_many_there_are() -> None:
     """One of two labels and two of four are as good; two of five are worse, though they are more."""
-    sides = [
+    first, second = (
         [MixtureScore(f"m_{k}", SCORED, labels=counts) for k, counts in enumerate(side)]
         for side in ((LabelCounts(1, 1, 0),) * 2, (LabelCounts(2, 1, 1), LabelCounts(2, 2, 1)))
-    ]
+    )
     named = {column.metric.name: column for column in COLUMNS}
-    found = paired_differences(*sides, [named["source_accuracy"]])[0]
+    found = paired_differences(first, second, [named["source_accuracy"]])[0]
     assert (found.better, found.worse, found.ties) == (0, 1, 1)
 
 
