@@ -187,6 +187,15 @@ def test_a_baseline_that_is_on_no_page_has_its_repository_s_figures_of_the_test_
     assert published_on("dcase2025", "test", ["a"] * 5, 7)[0] == ()
 
 
+def test_what_is_said_of_a_part_is_true_of_its_split() -> None:
+    """Of the validation split nothing is published, and of the evaluation set its first mixtures."""
+    told = "published results are of the first 1512 mixtures, all of them"
+    assert published_on("dcase2026", "eval", EVAL_IDS[:5]) == ((), told)
+    assert (
+        published_on("dcase2026", "valid", ["a"] * 5) == published_on("dcase2026", "valid", ["a"] * 1800) == ((), None)
+    )
+
+
 def test_one_run_is_set_among_the_published_results(
     s5eval: Call, small_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
