@@ -49,13 +49,21 @@ class RankIntervals:
 
 
 def rank_intervals(
-    numerator: Array, denominator: Array, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = SEED
+    numerator: Array,
+    denominator: Array,
+    *,
+    undecided: Mask | None = None,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = SEED,
 ) -> RankIntervals:
     """Rank K systems by a ratio metric over the same N mixtures.
 
     Args:
         numerator: (N, K), 0 where a mixture does not count for a system.
         denominator: (N, K), likewise; the systems may be defined on different mixtures.
+        undecided: (K, K), symmetric: pairs of which neither is taken as better for certain, whatever the samples say;
+            None: all are judged.
         resamples: how many samples of N mixtures are drawn; those in which a value is undefined are left out.
         level: coverage, in (0, 1).
         seed: of the resampling.
@@ -75,13 +83,14 @@ def rank_intervals(
     found = found[~np.isnan(found).any(axis=1)]
     ahead, weights = _studentised(values, numerator, denominator)
     deviations = found - values
-    together = _certain(ahead, deviations, weights, level, np.ones(ahead.shape, bool))
+    judged = np.ones(ahead.shape, bool) if undecided is None else ~undecided
+    together = _certain(ahead, deviations, weights, level, judged)
     best, worst = 1 + together.sum(axis=0), len(values) - together.sum(axis=1)
     own_best, own_worst = np.empty_like(best), np.empty_like(worst)
     for k in range(len(values)):
         of_system = np.zeros(ahead.shape, bool)
         of_system[k] = of_system[:, k] = True
-        certain = _certain(ahead, deviations, weights, level, of_system)
+        certain = _certain(ahead, deviations, weights, level, of_system & judged)
         own_best[k], own_worst[k] = 1 + certain[:, k].sum(), len(values) - certain[k].sum()
     highest = found >= found.max(axis=1, keepdims=True) - LAST_BITS
     rank = 1 + (values[None, :] > values[:, None] + LAST_BITS).sum(axis=1)

@@ -65,7 +65,7 @@ def _rows(comparison: PairOfRuns) -> list[tuple[str, Difference]]:
 
 
 def _differences(axes: "Axes", rows: list[tuple[str, Difference]]) -> None:
-    few = f", or below {LEAST_MIXTURES} mixtures" if any(d.withheld for _, d in rows) else ""
+    few = f", or fewer than {LEAST_MIXTURES} changed" if any(d.withheld for _, d in rows) else ""
     for significant in (True, False):
         chosen = [(k, d) for k, (_, d) in enumerate(rows) if d.significant is significant]
         draw_intervals(

@@ -30,7 +30,7 @@ LEFT_OUT: dict[LeftOut, str] = {
 }
 """Why mixtures are not compared, in words."""
 
-NO_STAR = f"no star below {LEAST_MIXTURES} mixtures: so few can all fall to one side by chance"
+NO_STAR = f"no star where fewer than {LEAST_MIXTURES} mixtures changed: so few can all fall to one side by chance"
 """Why an interval that excludes 0 may have no star; `Difference.withheld` says of which that holds."""
 
 

@@ -11,7 +11,7 @@ from s5eval.harness.record.run_summary import MetricValue
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.runs.run import RunResult
 from s5eval.harness.scoring.columns import METRICS, Column, all_columns, every_mixture, fractions, member_counts
-from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference, paired_differences
+from s5eval.harness.scoring.paired import Difference, hardly_differ, paired_differences
 from s5eval.harness.scoring.summary import finite
 from s5eval.metrics.arrays import Array
 from s5eval.metrics.bootstrap import RESAMPLES, ratios
@@ -238,12 +238,9 @@ def _places(entries: Sequence[RankedSubmission]) -> dict[str, RankRange]:
 
 
 def _rank_intervals(numerator: Array, denominator: Array, resamples: int) -> RankIntervals:
-    """So few mixtures that all can fall to one side by chance tell nothing apart: every rank is possible."""
-    found = rank_intervals(numerator, denominator, resamples=resamples)
-    if len(numerator) >= LEAST_MIXTURES:
-        return found
-    best, worst = np.ones_like(found.rank), np.full_like(found.rank, len(found.rank))
-    return replace(found, low=best, high=worst, low_all=best, high_all=worst)
+    """Of two that differ in too few mixtures, neither is the better one for certain."""
+    near = hardly_differ(numerator, denominator)
+    return rank_intervals(numerator, denominator, undecided=near, resamples=resamples)
 
 
 def _column(metric: RankingMetric) -> Column:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.columns import Column, fractions
@@ -13,7 +14,11 @@ from s5eval.metrics.bootstrap import paired_bootstrap, ratios
 from s5eval.metrics.tolerance import LAST_BITS
 
 LEAST_MIXTURES = 6
-"""Below, no difference is called significant: all of five mixtures fall to one side by chance in 1 case of 16."""
+"""Where fewer changed, no difference is called significant: five fall all to one side by chance in 1 case of 16.
+
+Those that are the same in both tell nothing of the side, however many they are: where four of a hundred changed, the
+bootstrap alone would call one chance in ten a verdict.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +51,21 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """The interval excludes 0, by more than last bits, and rests on `LEAST_MIXTURES` or more.
+        """The interval excludes 0, by more than last bits, and `LEAST_MIXTURES` or more changed.
 
         A difference at the 5 % level, were this the only one looked at.
         """
-        return self.n >= LEAST_MIXTURES and self._excludes_zero
+        return self.changed >= LEAST_MIXTURES and self._excludes_zero
 
     @property
     def withheld(self) -> bool:
-        """The interval excludes 0, but rests on fewer than `LEAST_MIXTURES`; whoever shows it has to say so."""
-        return self.n < LEAST_MIXTURES and self._excludes_zero
+        """The interval excludes 0, but fewer than `LEAST_MIXTURES` changed; whoever shows it has to say so."""
+        return self.changed < LEAST_MIXTURES and self._excludes_zero
+
+    @property
+    def changed(self) -> int:
+        """Mixtures that are not the same in both, those that are defined in one alone among them."""
+        return self.n - self.ties
 
     @property
     def _excludes_zero(self) -> bool:
@@ -100,6 +110,22 @@ def paired_differences(
         )
         for k in range(len(columns))
     ]
+
+
+def hardly_differ(numerator: Array, denominator: Array) -> npt.NDArray[np.bool_]:
+    """Which of several runs differ in fewer than `LEAST_MIXTURES`, so that neither can be called the better one.
+
+    Args:
+        numerator: (n, S): of every mixture, in every run.
+        denominator: likewise; 0 where the mixture does not count.
+
+    Returns:
+        (S, S): symmetric, True on the diagonal.
+    """
+    values = np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), np.inf)
+    with np.errstate(invalid="ignore"):  # inf − inf: counts in neither, and is the same
+        changed = np.abs(values[:, :, None] - values[:, None, :]) > LAST_BITS
+    return np.asarray(changed.sum(axis=0) < LEAST_MIXTURES)
 
 
 def sign_test(better: int, worse: int) -> float | None:

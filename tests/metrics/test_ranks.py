@@ -82,6 +82,17 @@ def test_a_small_lead_in_every_mixture_is_certain_beside_a_system_that_goes_its_
     assert found.high.tolist() == found.high_all.tolist() == [2, 3, 3]
 
 
+def test_a_pair_that_is_not_judged_shares_its_places_and_no_other_does() -> None:
+    rng = np.random.default_rng(4)
+    values = rng.normal([2.0, 1.0, 0.0], 0.1, (60, 3))
+    undecided = np.eye(3, dtype=bool)
+    undecided[0, 1] = undecided[1, 0] = True
+    found = rank_intervals(values, np.ones((60, 3)), undecided=undecided, resamples=300)
+    for low, high in ((found.low, found.high), (found.low_all, found.high_all)):
+        assert (low.tolist(), high.tolist()) == ([1, 1, 3], [2, 2, 3])
+    assert found.rank.tolist() == [1, 2, 3]
+
+
 def test_a_lower_level_is_sooner_certain() -> None:
     lead = np.random.default_rng(2).normal(0, 1, 400)
     lead += (

@@ -162,7 +162,7 @@ def test_rows_whose_names_differ_in_signs_alone_have_folders_of_their_own(
     assert len({row["run"] for row in rows}) == 4 and not any("error" in row for row in rows)
     notes = [(tmp_path / "ablation" / f"table.{kind}").read_text() for kind in ("md", "tex")]
     withheld = any(delta["withheld"] for row in rows for delta in row["delta"].values())
-    assert withheld and all("o star below 6 mixtures" in note for note in notes)
+    assert withheld and all("o star where fewer than 6 mixtures changed" in note for note in notes)
 
 
 def test_when_every_row_fails_there_is_a_table_all_the_same(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:

@@ -103,11 +103,11 @@ def test_five_mixtures_get_no_star_and_the_reason_why(tmp_path: Path) -> None:
     few = compare_runs(tmp_path / "first", tmp_path / "second")
     assert row(comparison_table(few), "CAPI-SDRi dB")[2:4] == ["+5.000", "5 / 0 / 0"]
     for text in (comparison_table(few), comparison_html(few)):
-        assert "no star below 6 mixtures" in text
+        assert "no star where fewer than 6 mixtures changed" in text
     with paper_style():
         axes: Any = comparison_figure(few).axes[0]
     (legend,) = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend == "interval holds 0, or below 6 mixtures"
+    assert legend == "interval holds 0, or fewer than 6 changed"
 
 
 def test_the_html_has_the_values_and_what_flipped(compared: PairOfRuns) -> None:
@@ -117,7 +117,7 @@ def test_the_html_has_the_values_and_what_flipped(compared: PairOfRuns) -> None:
     assert (value[1], value[2], value[3][:8]) == ("3.636", "3.842", "+0.205 [")
     assert "labels exact only in B: 1, only in A: 2" in html
     assert html.index("A: ") < html.index("first (first)") < html.index("B: ") < html.index("second (second)")
-    assert "interval excludes 0" in html and "no star below" not in html, "which none of these metrics lacks"
+    assert "interval excludes 0" in html and "no star where" not in html, "which none of these metrics lacks"
 
 
 def test_the_figure_counts_each_mixture_once(compared: PairOfRuns) -> None:

@@ -79,7 +79,7 @@ def test_so_few_mixtures_that_nothing_has_a_star_are_told(
         s5eval("run", "--system", system, "--data", staged_set, "--limit", 5, "--out", tmp_path / system)
     both = (tmp_path / "oracle", tmp_path / "silence")
     found = s5eval("rank", *both, "--out", tmp_path / "r")
-    told = "no star below 6 mixtures: so few can all fall to one side by chance"
+    told = "no star where fewer than 6 mixtures changed: so few can all fall to one side by chance"
     compared = s5eval("compare", *both).out
     assert told in compared and "5 mixtures compared" in compared
     for text in (found.out, *((tmp_path / "r" / f"ranking.{kind}").read_text() for kind in ("md", "html", "tex"))):

@@ -5,7 +5,7 @@ import pytest
 
 from s5eval.harness.record.tables import MixtureScore, Outcome
 from s5eval.harness.scoring.columns import METRICS, Column, Metric, all_columns
-from s5eval.harness.scoring.paired import paired_differences, sign_test
+from s5eval.harness.scoring.paired import hardly_differ, paired_differences, sign_test
 from s5eval.metrics.bootstrap import paired_bootstrap
 from s5eval.metrics.capi import CapiScore
 from s5eval.metrics.label_counts import LabelCounts
@@ -129,3 +129,42 @@ def test_a_change_of_one_bit_or_of_five_mixtures_is_no_verdict(n: int, change: f
     assert difference.significant is significant
     assert difference.withheld is (change > 0.1 and not significant), "whoever shows it says that there are too few"
     assert (difference.worse, difference.ties) == ((n, 0) if change > 0.1 else (0, n))
+
+
+@pytest.mark.parametrize(("changed", "significant"), [(5, False), (6, True)])
+def test_mixtures_that_are_the_same_in_both_make_no_verdict(changed: int, significant: bool) -> None:
+    before = [score(f"m_{k}", 1.0) for k in range(100)]
+    after = [score(f"m_{k}", 1.5 if k < changed else 1.0) for k in range(100)]
+    difference = paired_differences(before, after, COLUMNS[:1])[0]
+    assert difference.ci_low is not None and difference.ci_low > 0, "the bootstrap alone would have a star there"
+    assert (difference.significant, difference.withheld) == (significant, not significant)
+    assert (difference.n, difference.changed, difference.ties) == (100, changed, 100 - changed)
+
+
+def test_what_one_run_alone_defines_has_changed() -> None:
+    silent = [score(f"m_{k}", None) for k in range(7)]
+    difference = paired_differences(silent, [score(f"m_{k}", 1.0) for k in range(7)], COLUMNS[:1])[0]
+    assert (difference.n, difference.changed) == (7, 7)
+
+
+def test_of_four_changes_among_a_hundred_an_interval_alone_is_too_sure() -> None:
+    """Up or down by chance: it excludes 0 in some 10 cases of 100; with twenty changes in some 4."""
+    shares = []
+    for changed in (4, 20):
+        rng = np.random.default_rng(changed)
+        steps = np.zeros((100, 400))
+        for column in steps.T:
+            places = rng.choice(100, changed, replace=False)
+            column[places] = rng.choice([-1.0, 1.0], changed) * rng.uniform(0.5, 1.5, changed)
+        found = paired_bootstrap((np.zeros_like(steps), np.ones_like(steps)), (steps, np.ones_like(steps)))
+        shares.append(np.mean((found.low > 0) | (found.high < 0)))
+    assert shares[0] > 0.08 and shares[1] < 0.06
+
+
+def test_which_of_several_runs_hardly_differ() -> None:
+    counts = np.ones((20, 3))
+    values = np.zeros((20, 3))
+    values[:5, 1] = values[:6, 2] = 1.0
+    assert hardly_differ(values, counts).tolist() == [[True, True, False], [True, True, True], [False, True, True]]
+    counts[:7, 1], values[:7, 1] = 0.0, 0.0  # seven of which the second has no value
+    assert hardly_differ(values, counts).tolist() == [[True, False, False], [False, True, False], [False, False, True]]
