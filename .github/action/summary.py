@@ -41,7 +41,7 @@ def _differences(content: dict[str, Any]) -> str:
         rows.append([name, *values, f"{delta} {interval}{' *' if entry['significant'] else ''}".strip()])
     notes = [f"{content['n']} mixtures; * the 95 % paired interval excludes 0.", *content["warnings"]]
     if any(entry["withheld"] for entry in content["metrics"].values()):
-        notes.insert(1, "no star: so few mixtures can all fall to one side by chance")
+        notes.insert(1, "no star where fewer than 6 mixtures changed: so few can all fall to one side by chance")
     sides = (("before", content["first"]), ("after", content["second"]))
     notes += [f"{name}: {'; '.join(side['marks'])}" for name, side in sides if side["marks"]]
     notes += [f"left out, {why}: {len(ids)} mixtures" for why, ids in content["left_out"].items()]

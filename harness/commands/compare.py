@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 )
 @click.argument("first", metavar="A", type=RunType)
 @click.argument("second", metavar="B", type=RunType)
-@click.option("--fail-if-worse", is_flag=True, help="Exit with 6 when CAPI-SDRi of B is lower, at the 5 % level.")
+@click.option(
+    "--fail-if-worse",
+    is_flag=True,
+    help="Exit with 6 when CAPI-SDRi of B is lower, at the 5 % level, or lower by too few mixtures to tell.",
+)
 @click.option("--allow-different", is_flag=True, help="Compare what both have although data or metric versions differ.")
 @click.option("--figure", type=PathType, metavar="FILE", help="A figure: .svg, .pdf, .png; without a suffix all three.")
 @click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")

@@ -173,8 +173,8 @@ def check_not_worse(comparison: PairOfRuns) -> None:
 
     Raises:
         GateError: CAPI-SDRi of the second run is lower, at the 5 % level, or not defined where the first's is, or
-            the second run has failed on mixtures that the first has scored; or there are fewer than `LEAST_MIXTURES`,
-            of which no difference could be called significant.
+            the second run has failed on mixtures that the first has scored; or that cannot be decided: there are fewer
+            than `LEAST_MIXTURES`, or so few changed, and for the worse.
     """
     lost = comparison.left_out.get("second", ())
     if lost:
@@ -185,6 +185,9 @@ def check_not_worse(comparison: PairOfRuns) -> None:
         raise GateError(f"gate not met: CAPI-SDRi of {comparison.second.path} is undefined")
     if difference.n < LEAST_MIXTURES:
         raise GateError(f"gate not decided: {counted(difference.n, 'mixture')}, at least {LEAST_MIXTURES} needed")
+    if difference.withheld and difference.delta is not None and difference.delta < 0:
+        changed = f"only {difference.changed} of {counted(difference.n, 'mixture')} changed, for the worse"
+        raise GateError(f"gate not decided: {changed}; at least {LEAST_MIXTURES} needed")
     if difference.significant and difference.delta is not None and difference.delta < 0:
         raise GateError(
             f"gate not met: CAPI-SDRi changes by {number(difference.delta, 3, signed=True)} dB "

@@ -36,6 +36,8 @@ class Difference:
         ties: equal.
         p_sign: two-sided exact sign test of better against worse; None when nothing differs.
         n: mixtures that count in either.
+        changed: those of them that add something else to the value in the second: a mixture of which the share is the
+            same, but of more sources, is a tie and has changed.
     """
 
     first: float | None
@@ -48,6 +50,7 @@ class Difference:
     ties: int
     p_sign: float | None
     n: int
+    changed: int
 
     @property
     def significant(self) -> bool:
@@ -61,11 +64,6 @@ class Difference:
     def withheld(self) -> bool:
         """The interval excludes 0, but fewer than `LEAST_MIXTURES` changed; whoever shows it has to say so."""
         return self.changed < LEAST_MIXTURES and self._excludes_zero
-
-    @property
-    def changed(self) -> int:
-        """Mixtures that are not the same in both, those that are defined in one alone among them."""
-        return self.n - self.ties
 
     @property
     def _excludes_zero(self) -> bool:
@@ -107,6 +105,7 @@ def paired_differences(
             finite(intervals.high[k] * scale[k]),
             *_signs(a[:, k], b[:, k]),
             n=int(((a[:, k, 1] > 0) | (b[:, k, 1] > 0)).sum()),
+            changed=int(_changed(a[:, k], b[:, k]).sum()),
         )
         for k in range(len(columns))
     ]
@@ -122,10 +121,8 @@ def hardly_differ(numerator: Array, denominator: Array) -> npt.NDArray[np.bool_]
     Returns:
         (S, S): symmetric, True on the diagonal.
     """
-    values = np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), np.inf)
-    with np.errstate(invalid="ignore"):  # inf − inf: counts in neither, and is the same
-        changed = np.abs(values[:, :, None] - values[:, None, :]) > LAST_BITS
-    return np.asarray(changed.sum(axis=0) < LEAST_MIXTURES)
+    parts = np.stack([numerator, denominator], axis=-1)
+    return np.asarray(_changed(parts[:, :, None], parts[:, None, :]).sum(axis=0) < LEAST_MIXTURES)
 
 
 def sign_test(better: int, worse: int) -> float | None:
@@ -148,3 +145,8 @@ def _signs(a: Array, b: Array) -> tuple[int, int, int, float | None]:
     change = b[both, 0] / b[both, 1] - a[both, 0] / a[both, 1]
     better, worse = int((change > LAST_BITS).sum()), int((change < -LAST_BITS).sum())
     return better, worse, int(both.sum()) - better - worse, sign_test(better, worse)
+
+
+def _changed(a: Array, b: Array) -> npt.NDArray[np.bool_]:
+    """Of numerators and denominators (…, 2): where the one or the other is not the same."""
+    return np.asarray((np.abs(b - a) > LAST_BITS).any(axis=-1))

@@ -152,6 +152,24 @@ def test_the_gate_is_not_met_by_a_value_that_is_undefined(runs: tuple[Path, Path
         check_not_worse(replace(comparison, differences={**comparison.differences, path: gone}))
 
 
+def test_the_gate_is_not_decided_by_five_changes_and_met_by_none(runs: tuple[Path, Path]) -> None:
+    comparison = compare_runs(*runs)
+    path = ("metrics", "capi_sdri")
+    few = replace(comparison.differences[path], delta=-2.0, ci_low=-4.0, ci_high=-0.5, n=100, ties=95, changed=5)
+
+    def gate(**changes: Any) -> None:
+        differences = {**comparison.differences, path: replace(few, **changes)}
+        check_not_worse(replace(comparison, differences=differences))
+
+    with pytest.raises(GateError, match="gate not decided: only 5 of 100 mixtures changed, for the worse; at least 6"):
+        gate()
+    gate(delta=2.0, ci_low=0.5, ci_high=4.0)
+    gate(ci_high=0.5)
+    gate(delta=0.0, ci_low=0.0, ci_high=0.0, ties=100, changed=0)
+    with pytest.raises(GateError, match="gate not met"):
+        gate(ties=94, changed=6)
+
+
 def test_mixtures_of_other_references_and_those_that_failed_on_both_sides_are_left_out_and_said(
     runs: tuple[Path, Path], s5eval: Call
 ) -> None:

@@ -135,7 +135,7 @@ def test_the_latex_has_each_cell_below_its_heading(ranking: Ranking) -> None:
     [(-0.1, 40, "-0.412 [-0.73, -0.10] *"), (-0.1, 5, "-0.412 [-0.73, -0.10]"), (0.1, 40, "-0.412 [-0.73, 0.10]")],
 )
 def test_a_star_is_for_what_many_mixtures_tell_for_certain(high: float, n: int, shown: str) -> None:
-    change = Difference(5.0, 4.588, -0.412, -0.73, high, better=1, worse=n - 1, ties=0, p_sign=0.1, n=n)
+    change = Difference(5.0, 4.588, -0.412, -0.73, high, better=1, worse=n - 1, ties=0, p_sign=0.1, n=n, changed=n)
     assert behind_text(change) == shown
 
 

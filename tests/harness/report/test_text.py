@@ -120,7 +120,9 @@ def test_pages_and_charts_have_a_true_minus_and_names_keep_their_hyphens() -> No
 def test_a_star_wants_more_than_last_bits_and_enough_mixtures(
     low: float, high: float, n: int, significant: bool
 ) -> None:
-    difference = Difference(0.0, low, (low + high) / 2, low, high, better=0, worse=n, ties=0, p_sign=None, n=n)
+    difference = Difference(
+        0.0, low, (low + high) / 2, low, high, better=0, worse=n, ties=0, p_sign=None, n=n, changed=n
+    )
     assert difference.significant is significant
 
 

@@ -1,5 +1,7 @@
 """Paired differences and their intervals: exact where they can be, and no verdict that chance gives as well."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -159,6 +161,23 @@ def test_of_four_changes_among_a_hundred_an_interval_alone_is_too_sure() -> None
         found = paired_bootstrap((np.zeros_like(steps), np.ones_like(steps)), (steps, np.ones_like(steps)))
         shares.append(np.mean((found.low > 0) | (found.high < 0)))
     assert shares[0] > 0.08 and shares[1] < 0.06
+
+
+def test_a_share_that_stays_with_other_numbers_is_a_tie_and_has_changed() -> None:
+    """The value is a ratio of sums: two more false labels in each of ten mixtures lower it."""
+    right = [score(f"r_{k}", 1.0) for k in range(10)]
+    sides = [
+        [*right, *(replace(score(f"w_{k}", 0.0), labels=LabelCounts(0, wrong, 1)) for k in range(10))]
+        for wrong in (1, 3)
+    ]
+    named = {column.metric.name: column for column in COLUMNS}
+    difference = paired_differences(*sides, [named["source_accuracy"]])[0]
+    assert (difference.better, difference.worse, difference.ties) == (0, 0, 20)
+    assert (difference.changed, difference.significant) == (10, True)
+    assert difference.delta is not None and difference.delta < 0
+    counts = np.ones((20, 2))
+    counts[:10, 1] = 3.0
+    assert not hardly_differ(np.zeros((20, 2)), counts)[0, 1]
 
 
 def test_which_of_several_runs_hardly_differ() -> None:
