@@ -48,6 +48,7 @@ class Ranking:
         metric: what ranks: CAPI-SDRi, or CA-SDRi on the data of 2025.
         conditions: ranks over parts of the mixtures.
         warnings: what makes the runs less comparable than they look.
+        doubts: those of them that are about the data of two runs.
     """
 
     out: Path
@@ -61,6 +62,7 @@ class Ranking:
     metric: RankingMetric = "capi_sdri"
     conditions: tuple[Condition, ...] = ()
     warnings: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -162,9 +164,9 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     results = {name: RunResult(path, read_summary(path)) for name, path in names.items()}
     about = records[0].about
     said = {name: [*settings_of(result.summary), *doubts_of_system(result.summary)] for name, result in results.items()}
-    doubts = [*unsure, *(f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks)]
+    doubts = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
     facts = about.dataset, about.split, about.folder, about.n_split
-    return _ranking(_common_folder(runs), names, results, facts, records[0].mixtures, {}, doubts)
+    return _ranking(_common_folder(runs), names, results, facts, records[0].mixtures, {}, doubts, unsure)
 
 
 def _common_folder(runs: Sequence[Path]) -> Path:
@@ -194,6 +196,7 @@ def _ranking(
     ids: Sequence[str],
     unusable: Mapping[str, str],
     warnings: Sequence[str] = (),
+    doubts: Sequence[str] = (),
 ) -> Ranking:
     dataset, split, folder, n_split = facts
     metric = ranking_metric(dataset)
@@ -204,7 +207,18 @@ def _ranking(
     data = named_data(dataset, split, folder)
     parts = tuple(conditions(entries))
     return Ranking(
-        out, data, len(ids), n_split, tuple(entries), unusable, published, note, metric, parts, tuple(warnings)
+        out,
+        data,
+        len(ids),
+        n_split,
+        tuple(entries),
+        unusable,
+        published,
+        note,
+        metric,
+        parts,
+        (*doubts, *warnings),
+        tuple(doubts),
     )
 
 

@@ -31,7 +31,7 @@ from s5eval.harness.report.table import interval_text, part_mark
 from s5eval.harness.report.text import number
 from s5eval.harness.scoring.paired import Difference
 
-_DIFFERENCE = ("", "_ci_low", "_ci_high", "_p_sign", "_significant")  # ends of the names of what is told of one
+_DIFFERENCE = ("", "_ci_low", "_ci_high", "_p_sign", "_significant", "_withheld")  # ends of the names of its columns
 
 
 def write_ranking(ranking: Ranking, out: Path) -> list[Path]:
@@ -84,7 +84,8 @@ def ranking_csv(ranking: Ranking) -> str:
         "marks",
     ]
     part = part_mark(ranking.n, ranking.n_split)  # which stands above every other table
-    return _csv([header, *(_csv_row(row, part) for row in in_order(ranking))])
+    marks = "; ".join(filter(None, (part, *ranking.doubts)))
+    return _csv([header, *(_csv_row(row, marks) for row in in_order(ranking))])
 
 
 def conditions_csv(ranking: Ranking) -> str:
@@ -142,12 +143,12 @@ def _published_cells(row: Published) -> list[str]:
     return ["", published_as(row), number(row.capi_sdri, 2), "", "", number(row.mixture_accuracy, 2), ""]
 
 
-def _csv_row(row: RankedSubmission | Published, part: str) -> list[object]:
+def _csv_row(row: RankedSubmission | Published, of_all: str) -> list[object]:
     if isinstance(row, Published):
         facts = ["published", row.system, "", row.official_rank, *[None] * 5, row.metric, row.capi_sdri]
         return [
             *facts,
-            *[None] * 14,
+            *[None] * (4 + 2 * len(_DIFFERENCE)),
             row.mixture_accuracy,
             None,
             None,
@@ -162,7 +163,7 @@ def _csv_row(row: RankedSubmission | Published, part: str) -> list[object]:
     metrics = row.result.summary.metrics
     accuracies = [metrics["mixture_accuracy"].value, metrics["source_accuracy"].value]
     values = [row.metric, value.value, value.ci_low, value.ci_high, value.n, value.n_defined]
-    marks = "; ".join(filter(None, (part, said_of(row))))
+    marks = "; ".join(filter(None, (of_all, said_of(row))))
     end = [len(row.missing), row.partial or "", "", None, marks]
     return ["submission", row.name, row.status, row.rank, *places, *values, *changes, *accuracies, *end]
 
@@ -170,7 +171,7 @@ def _csv_row(row: RankedSubmission | Published, part: str) -> list[object]:
 def _difference(change: Difference | None) -> list[object]:
     if change is None:
         return [None] * len(_DIFFERENCE)
-    return [change.delta, change.ci_low, change.ci_high, change.p_sign, change.significant]
+    return [change.delta, change.ci_low, change.ci_high, change.p_sign, change.significant, change.withheld]
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

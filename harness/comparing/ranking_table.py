@@ -80,7 +80,8 @@ def explained(ranking: Ranking, *, first: bool) -> str:
     text = f"{_EXPLAINED}{_FIRST if first else ''}{_STAR}"
     if ranking.n < LEAST_MIXTURES:
         return f"{text}; {NO_STAR}, and every rank is possible."
-    withheld = any(entry.to_previous is not None and entry.to_previous.withheld for entry in ranking.entries)
+    changes = [change for entry in ranking.entries for change in (entry.to_previous, entry.difference)]
+    withheld = any(change is not None and change.withheld for change in changes)
     return f"{text}; {NO_STAR}." if withheld else f"{text}."
 
 
@@ -92,6 +93,7 @@ def partial_lines(ranking: Ranking) -> list[str]:
 def note_lines(ranking: Ranking) -> list[str]:
     """What a reader of the table in a file must not miss, a line each; it goes wherever the numbers go."""
     return [
+        *ranking.doubts,
         *(f"without a rank: {line}" for line in partial_lines(ranking)),
         *(f"{entry.name}: {said}" for entry in ranking.entries if (said := said_of(entry))),
         *(f"not scored: {name}: {reason}" for name, reason in ranking.unusable.items()),

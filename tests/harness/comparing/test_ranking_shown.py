@@ -167,6 +167,9 @@ def test_what_is_not_certain_of_the_data_is_told(ranking: Ranking, tmp_path: Pat
         == f"{new} and {old}: that both were made on the same data is known by names and sizes of the files alone"
     )
     assert not any("names and sizes" in told for told in ranking.warnings)
+    write_ranking(rank_runs([new, old]), tmp_path / "files")
+    for kind in ("html", "md", "tex", "csv", "json"):
+        assert "names and sizes" in (tmp_path / "files" / f"ranking.{kind}").read_text(), kind
 
 
 def test_a_table_has_its_cells_below_their_headings(ranking: Ranking, files: dict[str, str]) -> None:
