@@ -86,7 +86,7 @@ class Gatekeeper:
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return _refuse(415, "Expected application/json.")
         length = headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > _LARGEST:
+        if not length.isdecimal() or len(length) > len(str(_LARGEST)) or int(length) > _LARGEST:
             return _refuse(413, "Expected a length, of less than a megabyte.")
         return None
 
