@@ -1,8 +1,8 @@
 """How `--help` is laid out: options under headings, an example at the end, commands by what one wants to do."""
 
+import os
 import shlex
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -64,8 +64,9 @@ class Command(click.Command):
         ctx.allow_extra_args = True
         rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
-            takes_data = any(param.name == "data" for param in self.params) and Path(rest[0]).is_dir()
-            option = f"; a data set is given as --data {shlex.quote(rest[0])}" if takes_data else ""
+            lacks_data = any(param.name == "data" for param in self.params) and not ctx.params.get("data")
+            told = f"; a data set is given as --data {shlex.quote(rest[0])}"
+            option = told if lacks_data and os.path.isdir(rest[0]) else ""  # noqa: PTH112 - no error for a long name
             raise click.UsageError(f"more arguments than this command takes: {' '.join(rest)}{option}", ctx)
         return rest
 

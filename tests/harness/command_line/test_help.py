@@ -73,6 +73,8 @@ def test_options_are_grouped_and_none_is_lost(s5eval: Call) -> None:
         ),
         (("run", "a set", "more"), "more arguments than this command takes: a set more; a data set is given as --data"),
         (("data", "verify", "nowhere"), "more arguments than this command takes: nowhere\n"),
+        (("data", "verify", "--data", "a set", "a set"), "more arguments than this command takes: a set\n"),
+        (("run", 300 * "a"), "more arguments than this command takes: aaa"),
         (("check", "a set", "a set"), "more arguments than this command takes: a set\n"),
     ],
 )
