@@ -14,6 +14,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError
@@ -77,7 +78,7 @@ def read_mapping(path: Path, *, classes: Mapping[str, str | None] | None = None)
             if problem := label_problem(known):
                 problems.append(f"{where}: {problem}; `classes` says what names of yours are")
             sources = targets.setdefault(id_, [])
-            if any(source.file == place for source in sources):  # it would count as a second source of the scene
+            if normpath(place) in (normpath(source.file) for source in sources):  # it would count as a second source
                 problems.append(f"{where}: {file!r} is a target of {id_!r} already; name every file of a scene once")
             sources.append(MappedSource(place, known))
     problems += [f"{path}: targets of {id_!r}, which has no mixture" for id_ in targets if id_ not in mixtures]

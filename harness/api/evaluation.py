@@ -209,6 +209,7 @@ def ablate(
     Raises:
         UsageError: the grid or an option is wrong, or `out` holds rows of another grid, system or decision.
         DataError: `out` holds rows on other data, or weights that they need are gone.
+        S5Error: no row can be begun, all for the same reason.
     """
     folder = as_needed_path(out, "out").absolute()  # a system may change the working folder
     shared = {f"system.{key}": value for key, value in as_settings(settings, "settings").items()}

@@ -78,8 +78,8 @@ def load_grid(
         raise UsageError(f"{where}: no rows")
     if repeated := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"{where}: row names repeat: {', '.join(sorted(repeated))}")
-    told = content.get("baseline")
-    chosen = baseline or (names[0] if told is None else str(told))  # a row may be called 0
+    told = content.get("baseline") if baseline is None else baseline
+    chosen = names[0] if told is None else str(told)  # a row may be called 0
     if chosen not in names:
         raise UsageError(f"{where}: no row {chosen!r} to be the baseline{suggestion(chosen, names)}")
     for row in named:
@@ -140,6 +140,8 @@ def _combinations(content: Mapping[str, Any], chosen: Sequence[str], where: str)
     if not isinstance(found, Mapping):
         raise UsageError(f"{where}: axes must map names to lists of options")
     axes = {str(name): options for name, options in found.items()}  # 2026 is a name too
+    if len(axes) < len(found):
+        raise UsageError(f"{where}: axes have names that are the same word: {', '.join(map(repr, found))}")
     names = list(chosen) or [str(name) for name in _list(content.get("default", list(axes)), f"{where}: default")]
     for name in names:
         if name not in axes:
@@ -171,7 +173,8 @@ def _assignments(content: object, where: str) -> dict[str, Any]:
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise UsageError(f"{where}: {key} is read as {value!r}, which JSON cannot hold; quote it") from error
+            advice = "" if isinstance(value, float) else "; quote it"  # a date is a word then
+            raise UsageError(f"{where}: {key} is read as {value!r}, which JSON cannot hold{advice}") from error
     return dict(content)
 
 

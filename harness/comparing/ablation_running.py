@@ -97,10 +97,13 @@ def run_grid(
 
 def _refuse_if_all_alike(grid: Grid, system: str, outcomes: Sequence[_Outcome]) -> None:
     first = outcomes[0].refused
-    if first is None or {(type(outcome.refused), outcome.error) for outcome in outcomes} != {(type(first), str(first))}:
+    begun = any((outcome.path / "run.json").is_file() for outcome in outcomes)
+    reasons = {(type(outcome.refused), outcome.error) for outcome in outcomes}
+    if first is None or begun or len(reasons) > 1:
         return
     other = "" if grid.system in (None, system) else f", which is of {grid.system!r},"
-    raise type(first)(f"no row of the grid{other} can be run: {first}") from first
+    first.args = (f"no row of the grid{other} can be run: {first}",)
+    raise first
 
 
 def _run_row(row: GridRow, config: RunConfig, path: Path, progress: MixtureProgress | None) -> _Outcome:

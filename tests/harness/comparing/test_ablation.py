@@ -10,8 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.comparing.ablation_grid import load_grid
 from s5eval.harness.comparing.ablation_running import run_grid
+from s5eval.harness.errors import RunFolderError
 from s5eval.harness.record.config import RunConfig
 
 Call = Callable[..., Any]
@@ -199,6 +201,22 @@ def test_what_keeps_every_row_from_beginning_is_the_error_of_the_whole(
     result = s5eval("ablate", *SYSTEM, "--data", staged_set, *options, "--out", out)
     assert (result.code, result.out, said in result.err) == (code, "", True), result.err
     assert not (out / "table.md").exists()
+
+
+def test_what_stops_a_row_that_has_begun_stands_in_its_row(
+    staged_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RunFolderError("the disk is full")
+
+    monkeypatch.setattr("s5eval.harness.record.run_folder.RunFolder.append", full)
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("rows: [{name: a}, {name: b}]")
+    found = run_grid(load_grid(grid), RunConfig("staged:build", data=staged_set), tmp_path / "ablation")
+    assert [row.error for row in found.rows] == ["the disk is full"] * 2
+    with pytest.raises(DataError, match=r"^no row of the grid can be run: no data folder") as caught:
+        run_grid(load_grid(grid), RunConfig("staged:build", data=tmp_path / "nowhere"), tmp_path / "other")
+    assert type(caught.value) is DataError
 
 
 def test_a_system_that_is_not_there_is_named_before_any_row(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:

@@ -72,6 +72,9 @@ def test_a_name_may_be_a_number(tmp_path: Path) -> None:
     grid = load_grid(path)
     assert ([row.name for row in grid.rows], grid.baseline) == (["1", "0"], "0")
     assert load_grid(path, axes=["2026"], baseline="1").baseline == "1"
+    assert load_grid(path, baseline=0).baseline == "0"  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"no row '2' to be the baseline"):
+        load_grid(path, baseline=2)  # type: ignore[arg-type]
     path.write_text("rows: [{name: , set: {system.a: 1}}]")
     assert [row.name for row in load_grid(path).rows] == ["base"], "no name, which is not the word None"
 
@@ -92,8 +95,12 @@ def test_a_name_may_be_a_number(tmp_path: Path) -> None:
         ("axes: {x: 1}", "axis x: expected a list"),
         ("rows: [", "not readable as YAML"),
         ("axes: {1: [{name: a}]}\ndefault: [b]", r"no axis 'b' \(axes: 1\)"),
-        ("rows: [{name: a, set: {system.since: 2026-01-01}}]", "system.since is read as .*, which JSON cannot hold"),
-        ("rows: [{name: a, set: {system.x: .nan}}]", "system.x is read as nan"),
+        (
+            "rows: [{name: a, set: {system.since: 2026-01-01}}]",
+            "system.since is read as .*; quote it",
+        ),
+        ("axes: {2026: [{name: a}], '2026': [{name: b}]}", "axes have names that are the same word: 2026, '2026'"),
+        ("rows: [{name: a, set: {system.x: .nan}}]", "system.x is read as nan, which JSON cannot hold$"),
         ("base: {system.x: !!binary aGk=}\nrows: [{name: a}]", "base: system.x is read as b'hi'"),
     ],
 )
