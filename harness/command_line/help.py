@@ -1,4 +1,4 @@
-"""How `--help` is laid out: options under headings, an example at the end, commands by what one wants to do."""
+"""What commands share: how `--help` is laid out, by what one wants to do, and what is said of a word too many."""
 
 import os
 import shlex

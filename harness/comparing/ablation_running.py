@@ -27,7 +27,7 @@ from s5eval.systems.registry import load_factory
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """A row's run before it is compared: what it cost, and its summary or the error; `misfit`: for what other system
-    its decision was made; `refused`: why it could not be begun.
+    its decision was made; `refused`: the error itself, where it is one of s5eval.
     """
 
     row: GridRow

@@ -1,7 +1,7 @@
 """Compares two runs on the same mixtures: every metric and slice, what flipped, where the decibels went."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,8 +107,7 @@ class PairOfRuns:
             node = tree
             for key in path[:-1]:
                 node = node.setdefault(key, {})
-            verdict = {"significant": difference.significant, "withheld": difference.withheld}
-            node[path[-1]] = {**asdict(difference), **verdict}
+            node[path[-1]] = difference.as_dict()
         return {
             "first": self.first.as_dict(),
             "second": self.second.as_dict(),
@@ -185,10 +184,11 @@ def check_not_worse(comparison: PairOfRuns) -> None:
         raise GateError(f"gate not met: CAPI-SDRi of {comparison.second.path} is undefined")
     if difference.n < LEAST_MIXTURES:
         raise GateError(f"gate not decided: {counted(difference.n, 'mixture')}, at least {LEAST_MIXTURES} needed")
-    if difference.withheld and difference.delta is not None and difference.delta < 0:
+    worse = difference.delta is not None and difference.delta < 0
+    if difference.withheld and worse:
         changed = f"only {difference.changed} of {counted(difference.n, 'mixture')} changed, for the worse"
         raise GateError(f"gate not decided: {changed}; at least {LEAST_MIXTURES} needed")
-    if difference.significant and difference.delta is not None and difference.delta < 0:
+    if difference.significant and worse:
         raise GateError(
             f"gate not met: CAPI-SDRi changes by {number(difference.delta, 3, signed=True)} dB "
             f"[{number(difference.ci_low, 3, signed=True)}, {number(difference.ci_high, 3, signed=True)}]"

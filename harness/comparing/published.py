@@ -80,11 +80,9 @@ def published_on(
         if tuple(ids) != EVAL_IDS[:RANKED_EVAL_MIXTURES]:
             if tuple(ids) == EVAL_IDS:
                 return (), f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures alone"
-            part = (dataset, split) == (OFFICIAL_DATASET, "eval")
-            return (
-                (),
-                f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures, all of them" if part else None,
-            )
+            if (dataset, split) == (OFFICIAL_DATASET, "eval"):
+                return (), f"published results are of the first {RANKED_EVAL_MIXTURES} mixtures, all of them"
+            return (), None
         dataset, column = OFFICIAL_DATASET, "eval"
     found = sorted(_rows(dataset, column), key=lambda row: -row.capi_sdri)
     known = f"{MISSING[dataset]} ({', '.join(dict.fromkeys(row.source for row in found))})"

@@ -29,7 +29,6 @@ from s5eval.harness.report.table import (
 )
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import MixtureProgress, RunResult, start_run
-from s5eval.harness.scoring.paired import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +216,8 @@ def _ranking(
         note,
         metric,
         parts,
-        (*doubts, *warnings),
-        tuple(doubts),
+        warnings=(*doubts, *warnings),
+        doubts=tuple(doubts),
     )
 
 
@@ -242,12 +241,6 @@ def _entry_dict(entry: RankedSubmission) -> dict[str, Any]:
         "missing": list(entry.missing),
         "marks": estimate_marks(summary),
         "metrics": {name: to_json(summary.metrics[name]) for name in (*get_args(BoundMetricName), "ca_sdri")},
-        "difference_to_first": _difference_dict(entry.difference),
-        "difference_to_previous": _difference_dict(entry.to_previous),
+        "difference_to_first": None if entry.difference is None else entry.difference.as_dict(),
+        "difference_to_previous": None if entry.to_previous is None else entry.to_previous.as_dict(),
     }
-
-
-def _difference_dict(change: Difference | None) -> dict[str, Any] | None:
-    if change is None:
-        return None
-    return {**asdict(change), "significant": change.significant, "withheld": change.withheld}

@@ -1,7 +1,8 @@
 """Differences between two runs over the same mixtures: paired bootstrap, and an exact sign test."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,10 @@ class Difference:
         """The interval excludes 0, but fewer than `LEAST_MIXTURES` changed; whoever shows it has to say so."""
         return self.changed < LEAST_MIXTURES and self._excludes_zero
 
+    def as_dict(self) -> dict[str, Any]:
+        """For machines: the fields and both verdicts."""
+        return {**asdict(self), "significant": self.significant, "withheld": self.withheld}
+
     @property
     def _excludes_zero(self) -> bool:
         if self.ci_low is None or self.ci_high is None:
@@ -122,7 +127,8 @@ def hardly_differ(numerator: Array, denominator: Array) -> npt.NDArray[np.bool_]
         (S, S): symmetric, True on the diagonal.
     """
     parts = np.stack([numerator, denominator], axis=-1)
-    return np.asarray(_changed(parts[:, :, None], parts[:, None, :]).sum(axis=0) < LEAST_MIXTURES)
+    runs = range(parts.shape[1])  # one after the other: all pairs at once take gigabytes of a hundred submissions
+    return np.array([_changed(parts, parts[:, [k]]).sum(axis=0) < LEAST_MIXTURES for k in runs])
 
 
 def sign_test(better: int, worse: int) -> float | None:
