@@ -43,20 +43,33 @@ def same_data_of_runs(a: RunRecord, b: RunRecord) -> SameData:
     scenes may have been changed on purpose.
     """
     found = same_data(a, b)
-    embedded = a.about.dataset == b.about.dataset == MINI
-    if found.same or not embedded or a.mixtures != b.mixtures or scene_identities(a) != scene_identities(b):
+    if found.same or not _embedded(a, b) or a.mixtures != b.mixtures or scene_identities(a) != scene_identities(b):
         return found
     return replace(found, same=True, rounded=True)
 
 
 def is_part(a: RunRecord, b: RunRecord) -> bool:
     """Whether the first run was made on some of the mixtures of the second, with the same content, and not on all."""
-    embedded = a.about.dataset == b.about.dataset == MINI
+    embedded = _embedded(a, b)
     first, second = (
         dict(zip(run.mixtures, scene_identities(run) if embedded else run.mixture_digests or (), strict=False))
         for run in (a, b)
     )
     return 0 < len(first) < len(second) and first.items() <= second.items()
+
+
+def on_other_files(a: RunRecord, b: RunRecord, mixture_id: str) -> bool:
+    """Whether two runs are known to have heard different files as a mixture of one name.
+
+    Scenes of the embedded set are the same on every machine, but for what each rounds.
+    """
+    if _embedded(a, b) or None in (a.mixture_digests, b.mixture_digests):
+        return False
+    return mixture_id in _changed(a, b)
+
+
+def _embedded(a: RunRecord, b: RunRecord) -> bool:
+    return a.about.dataset == b.about.dataset == MINI
 
 
 def _changed(a: DataFacts, b: DataFacts) -> tuple[str, ...]:

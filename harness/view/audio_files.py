@@ -80,14 +80,9 @@ class DataFolders:
 
     def differs(self, run: Snapshot, scene: Scene) -> bool:
         """Whether the files of a scene are known to be others than those that the run was made on."""
-        digest = recorded_digest(run, scene.mixture.id)
+        known = () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)
+        digest = dict(known).get(scene.mixture.id)
         return digest is not None and scene_digests([scene])[0] != digest
-
-
-def recorded_digest(run: Snapshot, mixture_id: str) -> str | None:
-    """What tells the files of a mixture that a run was made on; None: that is not known."""
-    known = () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)
-    return dict(known).get(mixture_id)
 
 
 def inside(root: Path, path: Path) -> Path:

@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from s5eval.data_manifests.common.errors import S5Error
-from s5eval.data_manifests.sets.known import MINI
+from s5eval.harness.record.same_data import on_other_files
 from s5eval.harness.record.tables import MixtureScore, PairTable
 from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.text import typeset_number
-from s5eval.harness.view.audio_files import recorded_digest
 from s5eval.harness.view.judged_candidates import Candidate, judged_candidates, likeliest
 from s5eval.harness.view.runs import Snapshot
 from s5eval.harness.view.sound import MixtureAudio
@@ -120,10 +119,9 @@ def view_of(run: Snapshot, sound: MixtureAudio, beside: tuple[Snapshot, MixtureA
 def _on_other_files(run: Snapshot, other: Snapshot, mixture_id: str) -> bool:
     """Whether two runs are known to have heard different files, or other references, as a mixture of one name."""
     labels = {side.lines[mixture_id].score.reference_labels for side in (run, other)} - {None}
-    digests = {recorded_digest(side, mixture_id) for side in (run, other)} - {None}
-    # scenes of the embedded set are the same on every machine, but for what each rounds
-    embedded = all(side.record is not None and side.record.about.dataset == MINI for side in (run, other))
-    return len(labels) > 1 or (len(digests) > 1 and not embedded)
+    if len(labels) > 1 or run.record is None or other.record is None:
+        return len(labels) > 1
+    return on_other_files(run.record, other.record, mixture_id)
 
 
 def _reference_rows(score: MixtureScore, table: PairTable | None) -> list[Mapping[str, object]]:

@@ -82,6 +82,8 @@ def test_a_mixture_beside_one_of_other_files_says_so(copied: Made, browse: Any) 
     for run in (copied.scored, copied.staged):  # of the embedded set, which another machine may have rounded otherwise
         edit_record(run / "run.json", lambda content: content["about"].update(dataset="mini", split="test"))
     assert "other files of this mixture" not in client.get("/mixture", params=asked).text
+    edit_record(copied.scored / "run.json", lambda content: content["about"].update(dataset=None), mixture_digests=None)
+    assert "other files of this mixture" not in client.get("/mixture", params=asked).text, "it is not known"
     edit_record(copied.scored / "run.json", mixture_digests=digests)
     edit_lines(
         copied.scored, lambda line: line.update(reference_labels=["Cough", "Speech"][: len(line["reference_labels"])])
