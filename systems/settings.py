@@ -50,6 +50,29 @@ def check_positive(record: Any, where: str, *, but: Sequence[str] = ()) -> None:
             raise UsageError(f"{where}.{field.name} is {value}, expected {expected}")
 
 
+def fits_json(value: object) -> bool:
+    """Whether JSON can hold a value: no set, date or NaN, at any depth."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def place_of(key: str, settings: dict[str, Any], where: str) -> tuple[dict[str, Any], str]:
+    """Where a dotted key stands in nested settings: the mapping, made on the way there, and the last part of the key.
+
+    Raises:
+        UsageError: a part of the key has a value that is no mapping; begins with `where`.
+    """
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        settings = settings.setdefault(parent, {})
+        if not isinstance(settings, dict):
+            raise UsageError(f"{where}: {parent!r} has a value already, and cannot hold keys")
+    return settings, leaf
+
+
 def check_seed(seed: int, where: str, *, negative: bool = False) -> None:
     """Refuse a seed that torch's generator cannot take.
 

@@ -1,6 +1,5 @@
 """Arguments as notebooks have them (numpy's numbers, paths, a word for a list): brought into one form, or refused."""
 
-import json
 import operator
 from collections.abc import Iterable, Mapping
 from os import PathLike, fspath
@@ -10,6 +9,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import expanded
 from s5eval.data_manifests.sets.known import MINI
+from s5eval.systems.settings import fits_json, place_of
 
 
 def as_path(path: object, name: str) -> Path | None:
@@ -95,10 +95,8 @@ def as_settings(settings: object, name: str) -> dict[str, Any]:
         raise UsageError(f"`{name}` is a {type(settings).__name__}, expected a mapping of keys to values")
     plain = {str(key): _plain(value) for key, value in settings.items()}
     for key, value in plain.items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"`{name}`: {key} is {value!r}, which a run cannot record ({error})") from error
+        if not fits_json(value):
+            raise UsageError(f"`{name}`: {key} is {value!r}, which JSON cannot hold")
     return _nested(plain, name)
 
 
@@ -106,12 +104,7 @@ def _nested(plain: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Dotted keys as the keys within mappings that they are, whatever their order."""
     nested: dict[str, Any] = {}
     for key, value in sorted(plain.items(), key=lambda setting: setting[0].count(".")):
-        *parents, leaf = key.split(".")
-        node: Any = nested
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                raise UsageError(f"`{name}`: {key} is set, and {parent!r} has a value already that holds no keys")
+        node, leaf = place_of(key, nested, f"`{name}`: {key}")
         if leaf in node:
             raise UsageError(f"`{name}`: {key} is set twice")
         node[leaf] = value

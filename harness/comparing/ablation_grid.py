@@ -15,6 +15,7 @@ from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.harness.record.config import parse_settings
 from s5eval.systems.registry import CODE, code_named
+from s5eval.systems.settings import fits_json
 
 _KEYS = ("system", "base", "axes", "default", "skip", "rows", "baseline")
 _OPTION_KEYS = ("name", "set")
@@ -170,11 +171,9 @@ def _assignments(content: object, where: str) -> dict[str, Any]:
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         raise UsageError(f"{where}: expected settings such as {{system.stages: 2}}")
     for key, value in content.items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
+        if not fits_json(value):
             advice = "" if isinstance(value, float) else "; quote it"  # a date is a word then
-            raise UsageError(f"{where}: {key} is read as {value!r}, which JSON cannot hold{advice}") from error
+            raise UsageError(f"{where}: {key} is read as {value!r}, which JSON cannot hold{advice}")
     return dict(content)
 
 

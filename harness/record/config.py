@@ -1,6 +1,5 @@
 """What a run is asked to do, resolved and written down, so that it can be resumed and repeated."""
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.harness.record.codec import NOT_RECORDED, MismatchError, from_json, to_json
 from s5eval.systems.interface import Json
-from s5eval.systems.settings import typed
+from s5eval.systems.settings import fits_json, place_of, typed
 
 SECTIONS = ("system", "decision")
 """Sections that `--set SECTION.KEY=VALUE` can reach."""
@@ -211,19 +210,12 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             value = load_yaml(text)
         except ValueError as error:
             raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"--set {assignment!r}: read as {value!r}, which JSON cannot hold; quote it") from error
+        if not fits_json(value):
+            advice = "" if isinstance(value, float) else "; quote it"
+            raise UsageError(f"--set {assignment!r}: read as {value!r}, which JSON cannot hold{advice}")
         if dropped := [earlier for earlier in given if earlier.startswith(f"{key}.")]:
             raise UsageError(f"--set {assignment!r} would drop {dropped[-1]}, which was set before; put it first")
         given.append(key)
-        *parents, leaf = key.split(".")
-        node = result
-        for parent in parents:
-            child = node.setdefault(parent, {})
-            if not isinstance(child, dict):
-                raise UsageError(f"--set {assignment!r}: {parent!r} has a value already, and cannot hold keys")
-            node = child
+        node, leaf = place_of(key, result, f"--set {assignment!r}")
         node[leaf] = value
     return result

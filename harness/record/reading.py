@@ -65,6 +65,9 @@ def read_run_record(path: Path) -> RunRecord:
         raise DataError(f"{file}: {error}; {advice}") from error
     for id_ in record.mixtures:
         check_name(id_, str(file))
+    if record.mixture_digests is not None and len(record.mixture_digests) != len(record.mixtures):
+        told = counted(len(record.mixture_digests), "digest")
+        raise DataError(f"{file}: {told} of {counted(len(record.mixtures), 'mixture')}; {advice}")
     decision = parse_decision(found.content["decision"], where=str(file))
     return replace(record, decision=decision, config=record.config.without_trust())
 

@@ -182,6 +182,11 @@ class DataFacts:
     mixtures: tuple[str, ...] = field(repr=False)
     mixture_digests: tuple[str, ...] | None = field(default=None, repr=False)
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Mixture id → digest of the content of its files, in order; empty in folders of version 1."""
+        return {} if self.mixture_digests is None else dict(zip(self.mixtures, self.mixture_digests, strict=True))
+
 
 def manifest_facts(manifest: "Manifest") -> DataFacts:
     """What a run records of its data: mixtures with the digests of their files, of all, and of names and sizes."""

@@ -52,8 +52,7 @@ def is_part(a: RunRecord, b: RunRecord) -> bool:
     """Whether the first run was made on some of the mixtures of the second, with the same content, and not on all."""
     embedded = _embedded(a, b)
     first, second = (
-        dict(zip(run.mixtures, scene_identities(run) if embedded else run.mixture_digests or (), strict=False))
-        for run in (a, b)
+        dict(zip(run.mixtures, scene_identities(run), strict=False)) if embedded else run.digests for run in (a, b)
     )
     return 0 < len(first) < len(second) and first.items() <= second.items()
 
@@ -63,9 +62,7 @@ def on_other_files(a: RunRecord, b: RunRecord, mixture_id: str) -> bool:
 
     Scenes of the embedded set are the same on every machine, but for what each rounds.
     """
-    if _embedded(a, b) or None in (a.mixture_digests, b.mixture_digests):
-        return False
-    return mixture_id in _changed(a, b)
+    return not _embedded(a, b) and mixture_id in _changed(a, b)
 
 
 def _embedded(a: RunRecord, b: RunRecord) -> bool:
@@ -73,5 +70,5 @@ def _embedded(a: RunRecord, b: RunRecord) -> bool:
 
 
 def _changed(a: DataFacts, b: DataFacts) -> tuple[str, ...]:
-    first, second = (dict(zip(facts.mixtures, facts.mixture_digests or (), strict=True)) for facts in (a, b))
-    return tuple(id_ for id_, digest in first.items() if second.get(id_, digest) != digest)
+    second = b.digests
+    return tuple(id_ for id_, digest in a.digests.items() if second.get(id_, digest) != digest)

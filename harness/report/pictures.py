@@ -38,7 +38,7 @@ def small_pictures(
         draw: read the audio of mixtures whose picture is not kept yet (some 10 ms each); otherwise these have none.
         drawn: pictures that `draw_picture` has made of these mixtures meanwhile; they are kept as well.
     """
-    digests = dict(zip(record.mixtures, record.mixture_digests or (), strict=False))
+    digests = record.digests
     store = _store(record.manifest_sha256)
     known = _kept(store)
     found = {id_: known[digest] for id_, digest in digests.items() if digest in known}

@@ -45,7 +45,7 @@ def find_sounds(
     scenes = [scene for scene in found if scene.mixture.id in wanted]
     problems = [f"{counted(len(wanted) - len(scenes), 'mixture')} not in {folder}"] if len(scenes) < len(wanted) else []
     if check and scenes:
-        recorded = dict(zip(record.mixtures, record.mixture_digests or (), strict=False))
+        recorded = record.digests
         digests = scene_digests(scenes)
         same = [s for s, d in zip(scenes, digests, strict=True) if recorded.get(s.mixture.id, d) == d]
         if len(same) < len(scenes):

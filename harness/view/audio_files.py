@@ -80,8 +80,7 @@ class DataFolders:
 
     def differs(self, run: Snapshot, scene: Scene) -> bool:
         """Whether the files of a scene are known to be others than those that the run was made on."""
-        known = () if run.record is None else zip(run.record.mixtures, run.record.mixture_digests or (), strict=False)
-        digest = dict(known).get(scene.mixture.id)
+        digest = None if run.record is None else run.record.digests.get(scene.mixture.id)
         return digest is not None and scene_digests([scene])[0] != digest
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from recorded_scenes import SCENES, write_scenes
-from sealed_files import flat
+from sealed_files import edit_record, flat
 
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.lines import parse_line
@@ -152,6 +152,13 @@ def test_a_folder_of_a_later_version_is_refused(recorded: Call, s5eval: Call) ->
     (run / "run.json").write_text(json.dumps({**content, "schema_version": SCHEMA_VERSION + 1, "sha256": 0}))
     result = s5eval("report", run)
     assert (result.code, "of a later version of s5eval" in result.err) == (3, True)
+
+
+def test_a_record_whose_digests_are_not_those_of_its_mixtures_is_refused(recorded: Call, s5eval: Call) -> None:
+    run = recorded("complete")
+    edit_record(run / "run.json", lambda record: record["mixture_digests"].pop())
+    result = s5eval("report", run)
+    assert (result.code, "digests of" in result.err) == (3, True), result.err
 
 
 def test_a_plain_folder_has_its_name_from_the_options_of_before() -> None:
