@@ -25,6 +25,7 @@ from s5eval.harness.commands import (
     check,
     compare,
     data,
+    data_making,
     export,
     host,
     info,
@@ -89,6 +90,8 @@ _COMMANDS = (
 
 for _module in _COMMANDS:
     cli.add_command(_module.command)
+for _command in data_making.commands:
+    data.command.add_command(_command)
 complete_values(cli)
 cli.add_command(pack.unpack_command)
 

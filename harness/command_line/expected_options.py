@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s5eval.harness.command_line.options import PathType, show_making
+from s5eval.harness.command_line.options import PathType
+from s5eval.harness.command_line.progress_bar import show_making
 
 if TYPE_CHECKING:
     from s5eval.submissions.expected import Expected

@@ -1,28 +1,18 @@
-"""Options that several commands share, and what stands between a run and a terminal."""
+"""Options that several commands share, and what is read from them."""
 
-import json
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import expanded
-from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.number_type import NumberType
-from s5eval.harness.command_line.progress_bar import show_count
 from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
-    from s5eval.data_manifests.common.progress import CountProgress
-    from s5eval.harness.runs.engine import MixtureResult
-    from s5eval.harness.runs.run import MixtureProgress, RunResult
     from s5eval.systems.hooks import Hooks
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -58,6 +48,13 @@ class _Run(_Path):
 
 
 RunType = _Run(path_type=Path)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+
+summary_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines."
+)
 
 
 metrics_option = click.option(
@@ -200,7 +197,7 @@ def data_options(command: Decorated) -> Decorated:
 def output_options(command: Decorated) -> Decorated:
     """`--name`, `--out`, `--resume`, `--json`."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines."),
+        summary_json_option,
         click.option("--resume", type=PathType, metavar="RUN", help="Continue an interrupted run in its folder."),
         click.option("--out", type=PathType, metavar="RUN", help="Run folder to make; default: a new one in runs/."),
         click.option("--name", metavar="WORD", help="Name of the run in tables, page and run folder."),
@@ -222,32 +219,6 @@ def given_options(context: click.Context) -> set[str]:
     return {name for name in context.params if context.get_parameter_source(name) is typed}
 
 
-def show_progress(outcomes: "Iterable[MixtureResult]", total: int, done: int) -> "Iterator[MixtureResult]":
-    """How many mixtures are done, on standard error."""
-    failed = 0
-    with show_count("mixture", start=done) as show:
-        for number, outcome in enumerate(outcomes, start=done + 1):
-            failed += outcome.score.status == "failed"
-            yield outcome
-            show(number, total, f"failed={failed}" if failed else "")
-
-
-def announcing(folder: Path) -> "MixtureProgress":
-    """`show_progress` that first says where the run is kept, and what will make its numbers worth less."""
-    from s5eval.harness.record.reading import facts_of, read_run_record
-    from s5eval.harness.report.table import doubts_of
-
-    home = folder.absolute()  # a system may change the working folder
-
-    def show(outcomes: "Iterable[MixtureResult]", total: int, done: int) -> "Iterator[MixtureResult]":
-        echo(f"run: {folder}", err=True)
-        for doubt in doubts_of(replace(facts_of(read_run_record(home)), unverified=None)):
-            echo(f"note: {doubt}", err=True)
-        yield from show_progress(outcomes, total, done)
-
-    return show
-
-
 def refuse_folder_of_mini(context: click.Context) -> None:
     """Refuse a typed --data beside --dataset mini, which would go unread; $S5EVAL_DATA is passed over.
 
@@ -258,41 +229,3 @@ def refuse_folder_of_mini(context: click.Context) -> None:
         raise UsageError(
             "--dataset mini is made in the cache and takes no --data; for a folder of its scenes leave --dataset out"
         )
-
-
-@contextmanager
-def show_making(what: str = "making scenes") -> "Iterator[CountProgress]":
-    """How many scenes are made (or checked, says `what`), on standard error; nothing where none is."""
-    with show_count("scene", what, keep=False) as show:
-        yield show
-
-
-def show_result(result: "RunResult", as_json: bool, *, here: Path = Path()) -> int:
-    """Print a run's summary, as a table or as JSON; returns the exit code the run deserves.
-
-    Args:
-        result: of the run.
-        as_json: as JSON.
-        here: the folder that a relative path of the run is seen from, where a system may have changed to another one.
-    """
-    try:
-        _print_result(result, as_json, here / result.path)
-    except BrokenPipeError:  # nobody reads any more; the run is what it is
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
-    return result.exit_code
-
-
-def _print_result(result: "RunResult", as_json: bool, folder: Path) -> None:
-    from s5eval.harness.record.codec import to_json
-    from s5eval.harness.record.reading import coherent, read_run_record
-    from s5eval.harness.report.table import summary_table
-    from s5eval.harness.report.terminal_layout import fitted
-
-    if as_json:
-        echo(json.dumps(to_json(result.summary), indent=1))
-    else:
-        with coherent(folder):
-            findings = read_run_record(folder).findings
-            table = fitted(summary_table(result.summary, findings=findings, folder=result.path))
-        echo(in_options(table, cast(click.Group, click.get_current_context().find_root().command)))
-        echo(f"\nrun: {result.path}\npage: {result.path / 'report.html'}")

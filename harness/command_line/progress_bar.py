@@ -2,12 +2,15 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from s5eval.data_manifests.common.progress import FileProgress
+from s5eval.data_manifests.common.progress import CountProgress, FileProgress
 from s5eval.harness.terminal import echo, printable
+
+if TYPE_CHECKING:
+    from s5eval.harness.runs.engine import MixtureResult
 
 SECONDS_BETWEEN_LINES = 60.0
 """A batch system's log is read afterwards, or followed: so often says that it is alive, and is no flood."""
@@ -54,6 +57,23 @@ def show_bytes() -> Iterator[FileProgress]:
             files[name](done, total)
 
         yield show
+
+
+@contextmanager
+def show_making(what: str = "making scenes") -> Iterator[CountProgress]:
+    """How many scenes are made (or checked, says `what`), on standard error; nothing where none is."""
+    with show_count("scene", what, keep=False) as show:
+        yield show
+
+
+def show_progress(outcomes: "Iterable[MixtureResult]", total: int, done: int) -> "Iterator[MixtureResult]":
+    """How many mixtures are done, on standard error."""
+    failed = 0
+    with show_count("mixture", start=done) as show:
+        for number, outcome in enumerate(outcomes, start=done + 1):
+            failed += outcome.score.status == "failed"
+            yield outcome
+            show(number, total, f"failed={failed}" if failed else "")
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from s5eval.harness.command_line.options import (
     PathType,
     data_options,
     read_worker_options,
-    show_progress,
     timeout_option,
     trust_option,
     worker_options,
 )
+from s5eval.harness.command_line.progress_bar import show_progress
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo, plugin_output, showing_warnings_of
 

@@ -8,6 +8,7 @@ import click
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Group
 from s5eval.harness.command_line.number_type import NumberType
+from s5eval.harness.command_line.options import json_option
 from s5eval.harness.terminal import echo
 
 
@@ -17,7 +18,7 @@ def command() -> None:
 
 
 @command.command("ls", short_help="Entries and bytes per stage.", example="s5eval cache ls")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def list_entries(as_json: bool) -> int:
     """Entries and bytes per stage, and where they are."""
     from s5eval.data_manifests.common.cache import cache_folder
@@ -49,7 +50,7 @@ def list_entries(as_json: bool) -> int:
     help="Keep so many GB of the entries that were used last.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before everything is removed.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def prune(keep_gb: float, yes: bool, as_json: bool) -> int:
     """Remove the entries that were used longest ago; without --keep-gb all of them, which is asked before.
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import PathType, show_progress
+from s5eval.harness.command_line.options import PathType, json_option
+from s5eval.harness.command_line.progress_bar import show_progress
 from s5eval.harness.terminal import echo, plugin_output
 
 
@@ -19,7 +20,7 @@ from s5eval.harness.terminal import echo, plugin_output
 @click.argument("run", type=PathType)
 @click.option("--repair", is_flag=True, help="Run damaged mixtures again, and derive summary and page again.")
 @click.option("--system", metavar="NAME", help="With --repair: the run's system, where it is asked for by name.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def command(run: Path, repair: bool, system: str | None, as_json: bool) -> int:
     """Verify lines, pair tables, wavs, summary and page of RUN. The exit code is 3 when something is wrong."""
     from s5eval.harness.runs.check import check_run, repair_run

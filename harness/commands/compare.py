@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import PathType, RunType
+from s5eval.harness.command_line.options import PathType, RunType, json_option
 from s5eval.harness.terminal import echo
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--allow-different", is_flag=True, help="Compare what both have although data or metric versions differ.")
 @click.option("--figure", type=PathType, metavar="FILE", help="A figure: .svg, .pdf, .png; without a suffix all three.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def command(
     first: Path, second: Path, fail_if_worse: bool, allow_different: bool, figure: Path | None, as_json: bool
 ) -> int:

@@ -9,6 +9,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import json_option
 from s5eval.harness.terminal import echo
 
 
@@ -18,7 +19,7 @@ from s5eval.harness.terminal import echo
     short_help="What a bug report needs: versions, device, folders.",
     example="s5eval info --schema summary",
 )
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 @click.option("--schema", is_flag=True, help="The JSON Schema of the files of a run folder, in place of all else.")
 @click.argument("file", required=False)
 def command(as_json: bool, schema: bool, file: str | None) -> int:

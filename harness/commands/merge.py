@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import PathType, show_result
+from s5eval.harness.command_line.options import PathType, summary_json_option
+from s5eval.harness.command_line.run_output import show_result
 
 
 @click.command(
@@ -16,7 +17,7 @@ from s5eval.harness.command_line.options import PathType, show_result
 )
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PathType)
 @click.option("--out", type=PathType, required=True, metavar="RUN", help="Run folder to make.")
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines.")
+@summary_json_option
 def command(runs: tuple[Path, ...], out: Path, as_json: bool) -> int:
     """Make one run of the RUNs that `s5eval run --shard K/N` has made: the same numbers as if it had been run at once.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import PathType
+from s5eval.harness.command_line.options import PathType, json_option
 from s5eval.harness.terminal import echo
 
 
@@ -19,7 +19,7 @@ from s5eval.harness.terminal import echo
 @click.argument("run", type=PathType)
 @click.option("--out", type=PathType, metavar="FILE", help="The file to make; default: RUN.s5run.zip, beside RUN.")
 @click.option("--replace", is_flag=True, help="Replace another file that stands there.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def command(run: Path, out: Path | None, replace: bool, as_json: bool) -> int:
     """Pack RUN into one file: its record, decision, scores, pair tables and environment, without audio.
 

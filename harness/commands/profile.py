@@ -7,7 +7,7 @@ import click
 
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.number_type import NumberType
-from s5eval.harness.command_line.options import trust_option
+from s5eval.harness.command_line.options import json_option, trust_option
 from s5eval.harness.terminal import echo, plugin_output
 
 
@@ -24,7 +24,7 @@ from s5eval.harness.terminal import echo, plugin_output
 @click.option(
     "--seconds", type=NumberType(min=0.1, max=3600), default=10.0, show_default=True, help="Length of the mixture."
 )
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def command(
     system: str, settings: tuple[str, ...], trust_checkpoint: bool, device: str, seconds: float, as_json: bool
 ) -> int:

@@ -8,7 +8,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import PathType, RunType
+from s5eval.harness.command_line.options import PathType, RunType, json_option
 from s5eval.harness.terminal import echo
 
 
@@ -20,7 +20,7 @@ from s5eval.harness.terminal import echo
 )
 @click.argument("runs", nargs=-1, metavar="RUN...", type=RunType)
 @click.option("--out", type=PathType, metavar="DIR", help="Write it as page, Markdown, CSV, LaTeX and JSON too.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def command(runs: Sequence[Path], out: Path | None, as_json: bool) -> int:
     """Rank RUNs on the same data by what they have on disk: rank intervals, neighbours, ranks by class and condition.
 

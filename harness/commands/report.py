@@ -8,7 +8,7 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import PathType, RunType, given_options
+from s5eval.harness.command_line.options import PathType, RunType, given_options, json_option
 from s5eval.harness.terminal import echo
 
 
@@ -30,7 +30,7 @@ from s5eval.harness.terminal import echo
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="With --bundle: seed of the random mixtures.")
 @click.option("--figures", type=PathType, metavar="DIR", help="Figures for a paper: SVG, PDF and PNG.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 @click.pass_context
 def command(context: click.Context, /, run: Path, **options: Any) -> int:
     """Write RUN/report.html again: one static page with numbers, charts, every mixture, and players.

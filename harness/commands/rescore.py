@@ -6,7 +6,8 @@ import click
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
-from s5eval.harness.command_line.options import PathType, RunType, show_result
+from s5eval.harness.command_line.options import PathType, RunType, summary_json_option
+from s5eval.harness.command_line.run_output import show_result
 
 
 @click.command(
@@ -18,7 +19,7 @@ from s5eval.harness.command_line.options import PathType, RunType, show_result
 @click.argument("run", type=RunType)
 @click.option("--decision", type=PathType, metavar="FILE", help="Another decision file; needs --out.")
 @click.option("--out", type=PathType, metavar="RUN2", help="New run folder; default: rebuild RUN in place.")
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json on standard output, for machines.")
+@summary_json_option
 def command(run: Path, decision: Path | None, out: Path | None, as_json: bool) -> int:
     """Rebuild a run's scores and summary; no audio is read and no network is run."""
     from s5eval.harness.record.reading import coherent

@@ -9,7 +9,6 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     PathType,
-    announcing,
     data_options,
     energy_option,
     given_options,
@@ -21,12 +20,12 @@ from s5eval.harness.command_line.options import (
     refuse_folder_of_mini,
     resumed_folder,
     shard_option,
-    show_making,
-    show_result,
     timeout_option,
     trust_option,
     worker_options,
 )
+from s5eval.harness.command_line.progress_bar import show_making
+from s5eval.harness.command_line.run_output import announcing, show_result
 from s5eval.harness.terminal import echo, plugin_output, showing_warnings_of
 
 

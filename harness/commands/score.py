@@ -14,7 +14,6 @@ from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     WORKER_FIELDS,
     PathType,
-    announcing,
     data_options,
     given_options,
     metrics_option,
@@ -23,10 +22,10 @@ from s5eval.harness.command_line.options import (
     refuse_folder_of_mini,
     resumed_folder,
     shard_option,
-    show_progress,
-    show_result,
     worker_options,
 )
+from s5eval.harness.command_line.progress_bar import show_progress
+from s5eval.harness.command_line.run_output import announcing, show_result
 from s5eval.harness.process import goes_on_with, this_command
 from s5eval.harness.terminal import echo
 

@@ -14,7 +14,7 @@ from s5eval.harness.command_line.expected_options import expected_options, read_
 from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
 from s5eval.harness.command_line.listed_findings import listed, verdict
-from s5eval.harness.command_line.options import PathType
+from s5eval.harness.command_line.options import PathType, json_option
 from s5eval.harness.command_line.progress_bar import show_count
 from s5eval.harness.terminal import echo, plugin_output
 
@@ -50,7 +50,7 @@ def command() -> None:
 @click.option("--allow-untrained", is_flag=True, help="Accept untrained weights.")
 @click.option("--allow-other-system", is_flag=True, help="Accept a RUN2 of another system, or of other weights.")
 @click.option("--replace", is_flag=True, help="Replace another submission that stands in DIR under this name.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def build_command(run: Path, as_json: bool, **options: Any) -> int:
     """Make a submission from RUN, an evaluation run made with --save-audio.
 
@@ -192,7 +192,7 @@ def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **opt
 )
 @click.option("--template", type=PathType, metavar="FILE", help="Your own meta template in place of the shipped one.")
 @click.option("--out", type=PathType, required=True, metavar="DIR", help="Where to write the files to fill in.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def init(
     submissions: Sequence[Path],
     author: str | None,
@@ -244,7 +244,7 @@ def init(
 @expected_options
 @click.option("--no-audio", is_flag=True, help="Do not read the wavs again; `submit build` has checked them.")
 @click.option("--replace", is_flag=True, help="Replace another package of the team that stands in DIR.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def package_command(submissions: Sequence[Path], as_json: bool, **options: Any) -> int:
     """Pack up to four SUBMISSIONS of a team into the outer challenge package.
 

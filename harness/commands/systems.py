@@ -5,6 +5,7 @@ import json
 import click
 
 from s5eval.harness.command_line.help import Command
+from s5eval.harness.command_line.options import json_option
 from s5eval.harness.terminal import echo
 
 
@@ -13,7 +14,7 @@ from s5eval.harness.terminal import echo
     cls=Command,
     example="s5eval systems",
 )
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 def command(as_json: bool) -> int:
     """List the installed systems: name and factory. A package adds one by an entry point in `s5eval.systems`."""
     from s5eval.systems.registry import installed_systems

@@ -9,7 +9,14 @@ import click
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.number_type import NumberType
-from s5eval.harness.command_line.options import PathType, RunType, given_options, read_workers, workers_option
+from s5eval.harness.command_line.options import (
+    PathType,
+    RunType,
+    given_options,
+    json_option,
+    read_workers,
+    workers_option,
+)
 from s5eval.harness.terminal import echo
 
 _OF_THRESHOLDS = ("workers", "objective", "weight", "shrinkage", "figure")
@@ -77,7 +84,7 @@ _UNLABELLED = ("source", "strength")
     help="With --unlabelled: weight of the old priors, as a number of candidates.",
 )
 @click.option("--figure", type=PathType, metavar="FILE", help="A figure: .svg, .pdf, .png; without a suffix all three.")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object, for machines.")
+@json_option
 @click.pass_context
 def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -> int:
     """Fit class-specific silence thresholds to RUN, from its stored tables alone; to several together, mixture by

@@ -97,7 +97,7 @@ def test_a_list_of_scenes_is_no_scene(tmp_path: Path, s5eval: Call) -> None:
 def test_a_bar_of_scenes_is_drawn_only_where_some_are_made(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from s5eval.harness.command_line.options import show_making
+    from s5eval.harness.command_line.progress_bar import show_making
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with show_making():
