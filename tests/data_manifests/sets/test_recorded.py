@@ -14,7 +14,6 @@ from tiny_dev_set import write_sofa
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
-from s5eval.data_manifests.common.licences import licence_class
 from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.naming import parse_source_stem
 from s5eval.data_manifests.sets import recorded
@@ -274,11 +273,6 @@ def test_a_row_that_is_too_short_is_named_with_its_table(plain_folder: Path, row
         open_recordings(plain_folder, "valid").described()
 
 
-def test_classes_of_licences_leave_licensors_out() -> None:
-    stated = ["CC0, felix.blume", "CC BY 4.0, Bengt Nilsson", "MIT", "CC-BY, WIM (freesound 26143)", "CC-BY-SA-4.0"]
-    assert [licence_class(text) for text in stated] == ["CC0", "CC BY 4.0", "MIT", "CC BY", "CC BY SA 4.0"]
-
-
 def test_the_command_makes_a_set_that_a_run_takes(
     plain_folder: Path, short_scenes: None, tmp_path: Path, s5eval: Callable[..., Any]
 ) -> None:
@@ -291,20 +285,6 @@ def test_the_command_makes_a_set_that_a_run_takes(
     assert "Cough," not in made.err and "in valid: no scene has these classes" in made.err
     run = s5eval("run", "--system", "oracle", "--data", tmp_path / "set", "--out", tmp_path / "run", "--json")
     assert (run.code, run.json["n_expected"]) == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["mini", "--recordings", "D", "--out", "O", "--count", "1"], "no name of a set"),
-        (["--recordings", "D", "--count", "1"], "--out DIR"),
-        (["mini", "--seed", "7"], "--seed goes with --recordings"),
-        ([], "say what to make"),
-    ],
-)
-def test_words_that_do_not_go_together_are_named(words: list[str], said: str, s5eval: Callable[..., Any]) -> None:
-    result = s5eval("data", "make", *words)
-    assert (result.code, said in result.err) == (2, True)
 
 
 def test_a_class_that_is_none_is_named(plain_folder: Path) -> None:

@@ -241,13 +241,6 @@ def test_resampling_keeps_the_official_length(tmp_path: Path) -> None:
     assert read_excerpt(tmp_path / "clip.wav", 0, None, 32000).shape == (1, 32000)
 
 
-def test_metadata_files_that_are_none(tmp_path: Path) -> None:
-    (tmp_path / "list.json").write_text("[1]")
-    for read in (read_metadata, list_metadata):
-        with pytest.raises(DataError, match=r"list\.json"):
-            read(tmp_path / "list.json")
-
-
 @pytest.mark.shared
 @pytest.mark.parametrize(("listing", "expected"), [("valid", "expected"), ("extra", "expected_extra")])
 def test_equals_the_official_program(shared: Path, listing: str, expected: str) -> None:

@@ -11,7 +11,7 @@ import soundfile
 from tiny_dev_set import event, write_sofa
 
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.data_manifests.synthesis.metadata import list_metadata, synthesize
+from s5eval.data_manifests.synthesis.metadata import list_metadata, read_metadata, synthesize
 from s5eval.data_manifests.synthesis.render import SynthesizedScene
 
 RATE = 32_000
@@ -178,3 +178,10 @@ def test_scenes_are_numbered_by_their_place_in_the_list_whatever_their_files_are
         ("soundscape_0001", tmp_path / "valid" / "soundscape_0002.json"),
         ("soundscape_0002", tmp_path / "valid" / "a.json"),
     ]
+
+
+def test_metadata_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[1]")
+    for read in (read_metadata, list_metadata):
+        with pytest.raises(DataError, match=r"list\.json"):
+            read(tmp_path / "list.json")

@@ -218,3 +218,17 @@ def test_synthesize_answers_in_json_and_names_a_bad_value(tmp_path: Path, s5eval
     (tmp_path / "bad.json").unlink()
     result = s5eval(*words)
     assert (result.code, result.err.count("bad.json")) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mini", "--recordings", "D", "--out", "O", "--count", "1"], "no name of a set"),
+        (["--recordings", "D", "--count", "1"], "--out DIR"),
+        (["mini", "--seed", "7"], "--seed goes with --recordings"),
+        ([], "say what to make"),
+    ],
+)
+def test_words_that_do_not_go_together_are_named(words: list[str], said: str, s5eval: Call) -> None:
+    result = s5eval("data", "make", *words)
+    assert (result.code, said in result.err) == (2, True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from obeying import Obeys
+from other_processes import is_running, wait_until
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.dispatch.crew import Answered, Ended, Event, Ready, Refused
@@ -43,20 +44,6 @@ def last_of(crew: Processes, *lines: str) -> str:
 
 def pid_of(crew: Processes) -> int:
     return int(crew.name(0).removeprefix("worker 1 (process ").removesuffix(")"))
-
-
-def wait_for(file: Path) -> None:
-    until = time.monotonic() + 60
-    while not file.exists():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.01)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 @pytest.fixture
@@ -185,11 +172,11 @@ def test_a_worker_that_is_stopped_is_gone_at_once_and_heard_to_the_end(crew_of: 
     crew.start(0)
     next_of(crew)
     crew.send(0, lines, None)
-    wait_for(tmp_path / "said")
+    wait_until((tmp_path / "said").exists)
     assert crew.wait(0.0) == []
     assert len(crew._workers[0].rest) <= 2000, "no more is kept than may be shown"
     (tmp_path / "go").touch()
-    wait_for(tmp_path / "over")
+    wait_until((tmp_path / "over").exists)
     pid = pid_of(crew)
     crew.stop(0)
     with pytest.raises(ProcessLookupError):
@@ -203,8 +190,7 @@ def test_what_is_sent_to_a_worker_that_has_just_died_goes_nowhere(crew_of: CrewO
     next_of(crew)
     pid = pid_of(crew)
     crew.send(0, ("import os; os._exit(3)",), None)
-    while is_alive(pid):
-        time.sleep(0.01)
+    wait_until(lambda: not is_running(pid))
     crew.send(0, ("more",), None)
     assert next_of(crew) == [Ended(0, "exit code 3")]
 
@@ -213,10 +199,7 @@ def test_a_worker_is_missed_though_what_it_has_started_holds_its_pipe_and_that_e
     crew = crew_of()
     lines = ("import os, time", "child = os.fork()", "time.sleep(120) if not child else print(child)")
     child = int(last_of(crew, *lines, "import sys; sys.stdout.flush(); os._exit(4)").removeprefix("exit code 4; "))
-    until = time.monotonic() + 20
-    while is_alive(child) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not is_alive(child)
+    wait_until(lambda: not is_running(child), seconds=20)
     crew.send(0, ("more",), None)  # to nobody: no error
     assert crew.wait(0.0) == []
 

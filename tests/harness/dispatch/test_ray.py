@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from other_processes import wait_until
 from ray_cluster import Cluster
 from whole_run import failures, journal
 
@@ -57,10 +58,10 @@ def test_the_loss_of_a_node_blames_nobody(cluster: Cluster, data: Path, tmp_path
     log, out = tmp_path / "log", tmp_path / "run"
     settings = ("--set", "system.slow=1", "--set", f"system.log={log}")
     process = cluster.begin("--system", "plugins:build", "--data", data, *settings, "--workers", 4, "--out", out)
-    wait_until(lambda: (out / "mixtures.jsonl").exists() or process.poll() is not None)
+    wait_until(lambda: (out / "mixtures.jsonl").exists() or process.poll() is not None, seconds=120)
     killed = time.monotonic()
     os.kill(agent, signal.SIGKILL)
-    wait_until(lambda: "was lost" in (out / "log.txt").read_text() or process.poll() is not None)
+    wait_until(lambda: "was lost" in (out / "log.txt").read_text() or process.poll() is not None, seconds=120)
     assert time.monotonic() - killed < 40, "Ray asks a node every 3 s, five times: some 15 s where nobody else works"
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
@@ -74,7 +75,7 @@ def test_the_loss_of_the_own_agent_is_said_and_the_run_goes_on(
     out = tmp_path / "run"
     call = ("--system", "plugins:build", "--data", data, "--set", "system.slow=1", "--workers", 2, "--out", out)
     process = cluster.begin(*call)
-    wait_until(lambda: (out / "mixtures.jsonl").exists() or process.poll() is not None)
+    wait_until(lambda: (out / "mixtures.jsonl").exists() or process.poll() is not None, seconds=120)
     (agent,) = cluster.agents()
     os.kill(agent, signal.SIGKILL)
     _, err = process.communicate(timeout=60)
@@ -82,10 +83,3 @@ def test_the_loss_of_the_own_agent_is_said_and_the_run_goes_on(
     assert "Ray's agent on this machine (the raylet) has died" in err
     assert s5eval("run", "--system", "plugins:build", "--resume", out, "--engine", "processes").code == 0
     assert len(journal(out)) == 12
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)

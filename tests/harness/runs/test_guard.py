@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from other_processes import is_running, wait_until
 
 from s5eval.harness.runs.guard import MARKS, Guard, OverTime, TimeLimit, alarm
 
@@ -169,13 +170,6 @@ def test_a_watchdog_blames_a_mixture_for_good_and_those_of_a_batch_once(
     assert all(guard.alone(id_) for id_ in ids)
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 _IS_KILLED = """
 import os, signal, subprocess, sys
 watchdog = subprocess.Popen([sys.executable, *sys.argv[1:]], stdin=subprocess.PIPE, text=True)
@@ -194,8 +188,5 @@ def test_a_watchdog_ends_with_the_process_that_it_watches(tmp_path: Path) -> Non
         [sys.executable, "-c", _IS_KILLED, str(WATCHDOG), str(tmp_path / MARKS)],
         capture_output=True, text=True, check=False, timeout=50,
     )  # fmt: skip
-    until = time.monotonic() + 20
-    while is_running(int(done.stdout)) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not is_running(int(done.stdout))
+    wait_until(lambda: not is_running(int(done.stdout)), seconds=20)
     assert marks(tmp_path) == {"under_way": ["m_1"], "deaths": {}}

@@ -5,23 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from other_processes import children, is_running, wait_until
 from planted import Plant
 from whole_run import failures, journal
 
-from s5eval.harness.dispatch.machine import AS_MANY_AS_PAY
 from s5eval.harness.dispatch.worker_process import portable
 from s5eval.harness.errors import RunFolderError
-from s5eval.harness.record.config import RunConfig
-from s5eval.harness.record.run_record import Staff
-from s5eval.harness.runs import staffing
-from s5eval.harness.runs.staffing import PAYS_FROM, staff_of
 
 Call = Callable[..., Any]
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -52,33 +47,6 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(SUPPORT)}
     command = [sys.executable, "-m", "s5eval.harness.cli", *map(str, arguments)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def children(pid: int) -> list[int]:
-    """Processes whose parent is `pid`."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +162,7 @@ def test_an_interrupted_driver_leaves_nothing_running_and_names_its_folder(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"--resume {out}" in err
-    assert not any(map(alive, workers))
+    assert not any(map(is_running, workers))
     assert "Traceback" not in err
     assert summary(out)["status"] == "partial"
 
@@ -205,7 +173,7 @@ def test_workers_die_with_a_driver_that_is_killed_and_the_run_goes_on(
     process, out, workers = long_run
     process.kill()
     process.communicate()
-    wait_until(lambda: not any(map(alive, workers)), seconds=10)
+    wait_until(lambda: not any(map(is_running, workers)), seconds=10)
     before = journal(out)
     assert 0 < len(before) < 12
     again = s5eval("run", "--system", "plugins:build", "--resume", out, "--workers", 1)
@@ -274,34 +242,6 @@ def test_more_workers_than_the_machine_has_room_for_are_an_error_that_says_so(da
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert "of 12 cannot be started: Too many open files; ask for fewer --workers" in done.stderr
-
-
-def test_auto_takes_free_cores_and_pays_only_for_many_mixtures(monkeypatch: pytest.MonkeyPatch) -> None:
-    auto = RunConfig("any", workers=AS_MANY_AS_PAY)
-    monkeypatch.setattr(staffing, "free_cores", lambda: 6)
-    assert staff_of(auto, "cpu", PAYS_FROM) is None
-    staff = staff_of(auto, "cpu", PAYS_FROM + 1)
-    assert staff == Staff(6, "processes", ("cpu",), threads=1)
-    monkeypatch.setattr(staffing, "memory_for_workers", lambda: 4)
-    assert staffing.within_memory(staff, auto) == Staff(4, "processes", ("cpu",), threads=1)
-    monkeypatch.setattr(staffing, "memory_for_workers", lambda: 1)
-    assert staffing.within_memory(staff, auto) is None
-    monkeypatch.setattr(staffing, "free_cores", lambda: 1)
-    assert staff_of(auto, "cpu", 1000) is None
-
-
-def test_gpus_get_a_worker_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    named = staff_of(RunConfig("any", devices=("0", "2")), "cuda", 5)
-    assert named is not None
-    assert named.devices == ("cuda:0", "cuda:2")
-    assert named.size == 2
-    twice = staff_of(RunConfig("any", devices=("0", "2"), workers=4), "cuda", 5)
-    assert twice is not None
-    assert (twice.size, twice.threads) == (4, None)
-
-
-def test_without_options_this_process_works_alone() -> None:
-    assert staff_of(RunConfig("any"), "cpu", 1000) is None
 
 
 def test_errors_travel_by_their_exit_code() -> None:

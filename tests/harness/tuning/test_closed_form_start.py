@@ -6,8 +6,10 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.tuning.closed_form_start import ObservedCandidates, analytic_thresholds
+from s5eval.harness.record.tables import PairTable
+from s5eval.harness.tuning.closed_form_start import ObservedCandidates, analytic_thresholds, observe_slots
 from s5eval.metrics.arrays import Array
+from s5eval.metrics.sdr import PairScores
 
 
 def observed(seed: int, *, targets: int) -> ObservedCandidates:
@@ -63,3 +65,47 @@ def test_a_threshold_is_where_keeping_and_dropping_are_worth_the_same() -> None:
     mixture = np.arange(20_000)
     slots = ObservedCandidates(0 * mixture, mixture, mixture % 18, p_silence, there, there, np.where(there, 7.0, 0.0))
     assert analytic_thresholds(slots) == pytest.approx(np.full(18, 0.5), abs=0.02)
+
+
+def calibrated(label_gain: float, n: int = 400) -> list[PairTable]:
+    """One slot a scene; p is the true probability of silence; classes 0 and 1 gain `label_gain` and 6 dB."""
+    rng = np.random.default_rng(1)
+    tables = []
+    for k in range(n):
+        label = k % 2
+        gain = label_gain if label == 0 else 6.0
+        silence = np.array([rng.uniform(0.1, 0.9), 0.02])
+        other = 1 - label
+        real = rng.random() > silence[0]
+        references = [CLASSES[2], *([CLASSES[label]] if real else [])]
+        sdr = np.full((2, len(references)), -30.0)
+        sdr[1, 0] = 6.0
+        if real:
+            sdr[0, 1] = gain
+        scores = np.zeros((2, 18))
+        scores[0, label if rng.random() < 0.95 else other] = 1.0
+        scores[1, 2] = 1.0
+        zeros = np.zeros(len(references))
+        pairs = PairScores(sdr, zeros, zeros, np.eye(2), np.ones(2), np.ones(len(references)))
+        tables.append(PairTable(pairs, scores, silence, None, tuple(references)))
+    return tables
+
+
+def test_the_analytic_start_gives_more_room_to_classes_that_gain_more() -> None:
+    rich, poor = (analytic_thresholds(observe_slots(calibrated(gain))) for gain in (12.0, 2.0))
+    assert rich is not None
+    assert poor is not None
+    assert rich[0] > rich[1]
+    assert poor[0] < poor[1]
+
+
+def test_the_analytic_start_is_silent_where_nothing_is_gained() -> None:
+    assert analytic_thresholds(observe_slots([])) is None
+    assert analytic_thresholds(observe_slots(calibrated(-50.0))) is None
+
+
+def test_slots_of_some_mixtures_are_those_of_their_tables_alone() -> None:
+    tables = calibrated(9.0, 60)
+    kept = np.arange(10, 50)
+    part = analytic_thresholds(observe_slots(tables).restrict(kept))
+    assert part == pytest.approx(analytic_thresholds(observe_slots([tables[k] for k in kept])))
