@@ -89,8 +89,7 @@ def make_set(
             from s5eval.data_manifests.sets.mini import make_mini
 
             folder = make_mini(split or "test", out=out, count=count, workers=workers, progress=making)
-    echo(json.dumps({"folder": str(folder)}) if as_json else folder)
-    return 0
+    return _show_set(folder, as_json)
 
 
 @click.command(
@@ -109,7 +108,17 @@ def synthesize_metadata(metadata: tuple[Path, ...], root: Path, out: Path, worke
 
     with show_making() as making, goes_on_with(this_command()):
         folder = synthesize_files(metadata, root=root, out=out, workers=workers, progress=making)
-    echo(json.dumps({"folder": str(folder)}) if as_json else folder)
+    return _show_set(folder, as_json)
+
+
+def _show_set(folder: Path, as_json: bool) -> int:
+    """Print where a set is and how many scenes it holds by now, those of earlier orders among them."""
+    from s5eval.data_manifests.plain_folder import find_plain_folder
+
+    found = find_plain_folder(folder)
+    scenes = 0 if found is None else found.mixtures
+    told = f"set: {folder} ({counted(scenes, 'scene')})"
+    echo(json.dumps({"folder": str(folder), "scenes": scenes}) if as_json else told)
     return 0
 
 
@@ -128,7 +137,7 @@ def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
     from s5eval.data_manifests.synthesis.foley.gallery import write_preview
 
     page = write_preview(out, draws=draws, seed=seed)
-    echo(json.dumps({"folder": str(out), "page": str(page)}) if as_json else page)
+    echo(json.dumps({"folder": str(out), "page": str(page)}) if as_json else f"page: {page}")
     return 0
 
 

@@ -49,7 +49,7 @@ def command(context: click.Context, /, run: Path, **options: Any) -> int:
         return 0
     for key, value in written.items():
         for line in value if isinstance(value, list) else [value]:
-            echo(f"not in the bundle: {line}" if key == "problems" else line)
+            echo(f"{'not in the bundle' if key == 'problems' else key.removesuffix('s')}: {line}")
     return 0
 
 

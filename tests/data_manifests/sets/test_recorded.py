@@ -280,7 +280,7 @@ def test_the_command_makes_a_set_that_a_run_takes(
         "data", "make", "--recordings", plain_folder, "--count", 2, "--seed", 7, "--rooms", 1, "--workers", 1,
         "--out", tmp_path / "set", "--json",
     )  # fmt: skip
-    assert (made.code, made.json) == (0, {"folder": str(tmp_path / "set")})
+    assert (made.code, made.json) == (0, {"folder": str(tmp_path / "set"), "scenes": 2})
     assert "no recording of AlarmClock, BicycleBell, Blender, Buzzer, Clapping, CupboardOpenClose" in made.err
     assert "Cough," not in made.err and "in valid: no scene has these classes" in made.err
     run = s5eval("run", "--system", "oracle", "--data", tmp_path / "set", "--out", tmp_path / "run", "--json")

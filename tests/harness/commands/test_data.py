@@ -86,6 +86,15 @@ def test_verify_of_a_set_that_a_run_made_a_part_of_says_what_to_do(short_mini: P
     assert "and --limit 2 checks" in s5eval("data", "verify", "--dataset", "mini").out
 
 
+def test_what_was_made_says_where_it_is_and_how_much_it_holds(short_mini: Path, tmp_path: Path, s5eval: Call) -> None:
+    made = tmp_path / "made"
+    assert s5eval("data", "make", "mini", "--count", 1, "--out", made).out == f"set: {made} (1 scene)\n"
+    assert s5eval("data", "make", "mini", "--count", 3, "--out", made).out == f"set: {made} (3 scenes)\n"
+    assert s5eval("data", "make", "mini", "--count", 3, "--json").json["scenes"] == 3
+    in_the_cache = s5eval("data", "make", "mini", "--count", 1, "--json").json
+    assert in_the_cache["scenes"] == 3, "those of earlier orders stay"
+
+
 def test_a_list_of_scenes_is_no_scene(tmp_path: Path, s5eval: Call) -> None:
     (tmp_path / "valid.json").write_text(json.dumps([{"metadata_path": "valid/0.json"}] * 3))
     words = ("data", "synthesize", tmp_path / "valid.json", "--root", tmp_path, "--out", tmp_path / "out")
@@ -196,6 +205,7 @@ def test_fetch_from_a_mirror(mirror: str, tmp_path: Path, s5eval: Call, monkeypa
 def test_every_command_answers_in_json(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     s5eval("run", "--system", "silence", "--data", small_set, "--out", tmp_path / "run")
     assert s5eval("report", tmp_path / "run", "--json").json == {"page": str(tmp_path / "run" / "report.html")}
+    assert s5eval("report", tmp_path / "run").out == f"page: {tmp_path / 'run' / 'report.html'}\n"
     pruned = s5eval("cache", "prune", "--yes", "--json").json
     assert set(pruned) == {"folder", "removed", "bytes"}
 
