@@ -1,7 +1,9 @@
 """What stands on the pages of runs, one run and its mixtures: from their records to the words of a template."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -76,10 +78,12 @@ def _count(run: ListedRun) -> str:
 
 
 def _forest(members: Sequence[tuple[str, ListedRun]]) -> str:
-    known = ((key, run, run.metrics["capi_sdri"]) for key, run in members if run.metrics)
+    known = [(key, run, run.metrics["capi_sdri"]) for key, run in members if run.metrics]
+    names = Counter(run.name for _, run, _ in known)
+    folders = Counter(run.path.name for _, run, _ in known)
     rows = [
         IntervalRow(
-            run.name,
+            run.name if names[run.name] == 1 else _folder(run.path, unlike=folders[run.path.name] > 1),
             metric.value,
             metric.ci_low,
             metric.ci_high,
@@ -92,6 +96,11 @@ def _forest(members: Sequence[tuple[str, ListedRun]]) -> str:
     ]
     rows.sort(key=lambda row: -(row.value or 0.0))
     return forest(rows, title="CAPI-SDRi", unit="CAPI-SDRi, dB") if len(rows) > 1 else ""
+
+
+def _folder(path: Path, *, unlike: bool) -> str:
+    """What tells a run from its namesakes: its folder, with the one above where folders are namesakes as well."""
+    return f"{path.parent.name}/{path.name}" if unlike else path.name
 
 
 def link_of(run: Snapshot) -> charted.Link:

@@ -30,6 +30,19 @@ def test_a_run_beside_another_on_the_same_data_is_drawn_with_it(made: Made, brow
     assert 'class="chart' in html
 
 
+def test_namesakes_are_told_apart_in_the_chart_by_their_folders(copied: Made, browse: Browse) -> None:
+    runs = copied.runs
+    system = json.loads((copied.scored / "run.json").read_text())["config"]["system"]
+    for name in ("a/first", "a/second", "b/second"):
+        shutil.copytree(copied.scored, runs / name)
+    (chart,) = re.findall(r"<svg.*?</svg>", browse(runs / "a", runs / "b").get("/").text, re.DOTALL)
+    titles = re.findall(r">([^<>]+)</text>", chart)
+    assert {"first", "a/second", "b/second"} <= set(titles) and system not in titles, titles
+    (chart,) = re.findall(r"<svg.*?</svg>", browse(runs).get("/").text, re.DOTALL)
+    name = json.loads((copied.staged / "run.json").read_text())["config"]["system"]
+    assert name in re.findall(r">([^<>]+)</text>", chart), "one that has no namesake goes by its name"
+
+
 def test_the_page_of_a_run_says_what_its_summary_says(made: Made, browse: Browse) -> None:
     text = text_of(browse(made.runs).get("/run", params={"run": key(made.staged)}).text)
     summary = json.loads((made.staged / "summary.json").read_text())
