@@ -34,7 +34,7 @@ def ranking_page(ranking: Ranking) -> str:
         explained=explained(ranking, first=True),
         rows=in_order(ranking),
         ranked=ranked,
-        conditions=condition_rows(ranking),
+        conditions=[(condition, list(map(typeset, cells))) for condition, cells in condition_rows(ranking)],
         absent=ABSENT,
         rank_text=rank_text,
         shown_as=shown_as,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,6 +65,16 @@ def test_an_unfinished_run_has_no_rank_and_what_it_never_ran_is_missing(
     assert [row["n_missing"] for row in rows_of(files["ranking.csv"])] == ["0", "0", str(LEFT)]
     assert rows_of(files["ranking.csv"])[2]["why_no_rank"] == told
     assert "failed" not in ranking_table(ranking).partition("killed: ")[2], "none has"
+
+
+def test_the_page_has_true_minus_signs_and_what_is_copied_has_hyphens(ranking: Ranking, tmp_path: Path) -> None:
+    first = ranking.conditions[0]
+    lower = {name: replace(place, value=-0.08) for name, place in first.places.items()}
+    changed = replace(ranking, conditions=(replace(first, places=lower), *ranking.conditions[1:]))
+    files = {path.name: path.read_text() for path in write_ranking(changed, tmp_path)}
+    shown = re.sub(r"<style>.*?</style>|<[^>]*>", " ", files["ranking.html"], flags=re.DOTALL)
+    assert "−0.08" in shown and re.findall(r"(?<![\w-])-\d", shown) == []
+    assert " -0.08" in files["ranking.md"]
 
 
 def test_estimates_of_a_part_are_ranked_where_the_rest_may_well_be_silence(ranking: Ranking) -> None:
