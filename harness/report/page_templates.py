@@ -16,7 +16,7 @@ from s5eval.metrics.tolerance import LAST_BITS
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SCALE_NOTE = (
+SCALE_NOTE = typeset(
     f"{LOW_HZ:.0f} Hz to 16 kHz on a logarithmic axis, {FLOOR_DB:.0f} to {CEILING_DB:.0f} dB of a sine of full scale"
 )
 """What the colours and the axis of spectrograms are, in words."""

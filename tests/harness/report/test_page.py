@@ -78,6 +78,12 @@ def test_every_mixture_has_its_line_and_every_chart_stands(run: Path) -> None:
     assert page_is_whole(run)
 
 
+def test_numbers_below_zero_have_true_minus_signs_on_every_page(run: Path) -> None:
+    for page in run.glob("report*.html"):
+        text = re.sub(r"<(script|style)>.*?</\1>|<[^>]*>", " ", page.read_text(), flags=re.S)
+        assert "−100 to −20 dB of a sine" in text and re.findall(r"(?<![\w-])-\d", text) == [], page.name
+
+
 def test_links_of_charts_find_as_many_mixtures_as_the_charts_say(run: Path) -> None:
     html = write_page(run).read_text()
     tree = Tree(html)
