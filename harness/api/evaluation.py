@@ -13,9 +13,9 @@ from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.frames import Run
 from s5eval.harness.comparing.ablation import Ablation
 from s5eval.harness.comparing.ablation_files import write_ablation
-from s5eval.harness.comparing.ablation_grid import load_grid
+from s5eval.harness.comparing.ablation_grid import load_grid, system_of
 from s5eval.harness.comparing.ablation_running import run_grid as ablate_grid
-from s5eval.harness.record.config import RunConfig
+from s5eval.harness.record.config import RunConfig, take_trust
 from s5eval.harness.runs.plan import default_run_path
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import start_run as run_config
@@ -136,7 +136,7 @@ def run(
         raise UsageError(
             f"system is a {type(system).__name__}, expected a name, module:factory, or what load_system returned"
         )
-    sections: dict[str, Mapping[str, Any]] = {"system": settings} if settings else {}
+    sections, trusted = take_trust({"system": settings} if settings else {}, flag=False)
     if isinstance(decision, Mapping):
         sections["decision"] = as_settings(decision, "decision")
     elif isinstance(decision, Decision):
@@ -146,6 +146,7 @@ def run(
         )
     config = RunConfig(
         system=system,
+        trust_checkpoint=trusted,
         data=_absolute(as_data(data, "data", dataset)),
         dataset=dataset,
         split=split,
@@ -192,7 +193,7 @@ def ablate(
         out: folder for a run per row, and the tables; called again, it goes on there.
         grid: a YAML file of rows or axes; None: number of stages × AF-Whisper × thresholds.
         axes: axes of the grid to combine; empty: those of its `default`, or all.
-        system: installed system or `module:factory`; None: the grid's.
+        system: installed system or `module:factory`; None: the grid's, which must be installed.
         data: see `open_data`; None: the embedded set.
         split: see `open_data`.
         dataset: see `open_data`.
@@ -212,13 +213,12 @@ def ablate(
         S5Error: no row can be begun, all for the same reason.
     """
     folder = as_needed_path(out, "out").absolute()  # a system may change the working folder
-    shared = {f"system.{key}": value for key, value in as_settings(settings, "settings").items()}
+    given, trusted = take_trust({"system": as_settings(settings, "settings")}, flag=False)
+    shared = {f"system.{key}": value for key, value in given.get("system", {}).items()}
     chosen = load_grid(as_path(grid, "grid"), axes=list(as_words(axes, "axes")), base=shared, baseline=baseline)
-    name = system or chosen.system
-    if name is None:
-        raise UsageError("system is missing, and the grid names none")
     config = RunConfig(
-        system=name,
+        system=system_of(chosen, system),
+        trust_checkpoint=trusted,
         data=_absolute(as_data(data, "data", dataset)),
         dataset=dataset,
         split=split,

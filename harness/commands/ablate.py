@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     PathType,
@@ -49,13 +48,13 @@ def command(grid: Path | None, **options: Any) -> int:
     failed; the others stand.
     """
     from s5eval.harness.comparing.ablation_files import write_ablation
-    from s5eval.harness.comparing.ablation_grid import dotted_assignments, load_grid
+    from s5eval.harness.comparing.ablation_grid import dotted_assignments, load_grid, system_of
     from s5eval.harness.comparing.ablation_running import run_grid
     from s5eval.harness.comparing.ablation_tables import ablation_table
     from s5eval.harness.record.config import TRUST, RunConfig, parse_settings, take_trust
     from s5eval.harness.report.terminal_layout import fitted
     from s5eval.harness.runs.plan import default_run_path
-    from s5eval.systems.registry import code_named, is_installed
+    from s5eval.systems.registry import code_named
     from s5eval.systems.stage_store import LOGGER as STORE_LOGGER
 
     axes = [name.strip() for name in (options["axes"] or "").split(",") if name.strip()]
@@ -68,16 +67,8 @@ def command(grid: Path | None, **options: Any) -> int:
         baseline=options["baseline"],
         trusted=code_named(parse_settings(options["settings"]).get("system")),
     )
-    system = options["system"] or chosen.system
-    if system is None:
-        raise UsageError("--system is missing, and the grid names none; `s5eval systems` lists what is installed")
-    if options["system"] is None and not is_installed(system):
-        raise UsageError(
-            f"{grid} names the system {system!r}, which is code that would be looked for and run here. "
-            f"If you trust it, name it yourself: --system {system}"
-        )
     config = RunConfig(
-        system=system,
+        system=system_of(chosen, options["system"]),
         trust_checkpoint=trusted,
         mixture_timeout=options["mixture_timeout"],
         data=None if options["data"] is None else options["data"].resolve(),

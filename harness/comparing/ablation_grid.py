@@ -14,7 +14,7 @@ from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.harness.record.config import parse_settings
-from s5eval.systems.registry import CODE, code_named
+from s5eval.systems.registry import CODE, code_named, is_installed
 from s5eval.systems.settings import fits_json
 
 _KEYS = ("system", "base", "axes", "default", "skip", "rows", "baseline")
@@ -89,6 +89,24 @@ def load_grid(
         _refuse_unnamed_code(row, {*trusted, str((base or {}).get(f"system.{CODE}"))}, where)
     system = content.get("system")
     return Grid(None if system is None else str(system), tuple(named), chosen)
+
+
+def system_of(grid: Grid, named: str | None) -> str:
+    """The system that the rows are of: the one that is named with the call, else that of the grid.
+
+    Raises:
+        UsageError: neither names one; or the grid, which is read from a file, names code that the call has not.
+    """
+    if named is not None:
+        return named
+    if grid.system is None:
+        raise UsageError("`system` is missing, and the grid names none; `s5eval systems` lists what is installed")
+    if not is_installed(grid.system):
+        raise UsageError(
+            f"the grid names the system {grid.system!r}, which is code that would be looked for and run here. "
+            f"If you trust it, name it yourself: `system={grid.system}`"
+        )
+    return grid.system
 
 
 def row_folders(names: Sequence[str]) -> list[str]:

@@ -71,7 +71,7 @@ def test_settings_join_those_of_a_grid_and_a_row_replaces_them(small_set: Path, 
 def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text("rows:\n- {name: one, set: {system.label: Cough}}\n- {name: two, set: {system.label: Blender}}\n")
-    with pytest.raises(s5eval.UsageError, match="system is missing"):
+    with pytest.raises(s5eval.UsageError, match="`system` is missing"):
         s5eval.ablate(tmp_path / "out", grid=grid, data=small_set)
     found = s5eval.ablate(tmp_path / "out", grid=grid, system="plugins:build", data=small_set)
     assert [row.name for row in found.rows] == ["one", "two"]
@@ -80,6 +80,33 @@ def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None
     assert repr(found) == "<Ablation of plugins:build, 2 rows: one, two; differences to one>"
     assert (tmp_path / "out" / "table.md").is_file()
     assert s5eval.read_run(tmp_path / "out" / "rows" / "two").summary.n_scored == 5
+
+
+def test_code_that_only_a_grid_file_names_is_run_by_no_ablation(
+    small_set: Path, tmp_path: Path, s5eval: Callable[..., Any]
+) -> None:
+    import s5eval as face
+
+    grid, out = tmp_path / "grid.yaml", tmp_path / "out"
+    grid.write_text("system: plugins:build\nrows: [{name: one}]\n")
+    with pytest.raises(face.UsageError, match=r"'plugins:build', which is code .* name it yourself: `system=plugins:b"):
+        face.ablate(out, grid=grid, data=small_set, limit=1)
+    refused = s5eval("ablate", grid, "--data", small_set, "--out", out)
+    assert (refused.code, "name it yourself: --system plugins:build" in refused.err) == (2, True), refused.err
+    assert not out.exists()
+    assert face.ablate(out, grid=grid, system="plugins:build", data=small_set, limit=1).rows[0].error is None
+
+
+def test_trust_in_checkpoints_is_recorded_and_no_setting_of_a_run_or_a_row(small_set: Path, tmp_path: Path) -> None:
+    grid, rows = tmp_path / "grid.yaml", tmp_path / "out" / "rows"
+    grid.write_text("rows: [{name: one}]\n")
+    settings = {"label": "Pour", "trust_checkpoint": True}
+    s5eval.ablate(tmp_path / "out", grid=grid, system="plugins:build", data=small_set, limit=1, settings=settings)
+    s5eval.run("plugins:build", small_set, tmp_path / "run", limit=1, settings=settings)
+    for made in (rows / "one", tmp_path / "run"):
+        record = s5eval.read_run(made).record
+        assert (record.config.settings, record.trusted_checkpoint) == ({"system": {"label": "Pour"}}, True)
+    s5eval.run("plugins:build", small_set, tmp_path / "run", limit=1, settings=settings, go_on=True)
 
 
 def test_validate_reports_and_never_raises_for_what_is_inside(tmp_path: Path) -> None:
