@@ -56,6 +56,7 @@ def read_mapping(path: Path, *, classes: Mapping[str, str | None] | None = None)
     problems: list[str] = []
     mixtures: dict[str, Path] = {}
     targets: dict[str, list[MappedSource]] = {}
+    named: dict[tuple[str, object], str] = {}
     for number, row in _rows(path, COLUMNS):
         where = f"{path}, line {number}"
         id_, role, file, label = (row[key].strip() for key in COLUMNS)
@@ -77,10 +78,14 @@ def read_mapping(path: Path, *, classes: Mapping[str, str | None] | None = None)
                 continue
             if problem := label_problem(known):
                 problems.append(f"{where}: {problem}; `classes` says what names of yours are")
-            sources = targets.setdefault(id_, [])
-            if normpath(place) in (normpath(source.file) for source in sources):  # it would count as a second source
-                problems.append(f"{where}: {file!r} is a target of {id_!r} already; name every file of a scene once")
-            sources.append(MappedSource(place, known))
+            key = id_, _identity(place)
+            if key in named:  # it would count as a second source
+                other = "" if named[key] == file else f" as {named[key]!r}"
+                problems.append(
+                    f"{where}: {file!r} is a target of {id_!r} already{other}; name every file of a scene once"
+                )
+            named.setdefault(key, file)
+            targets.setdefault(id_, []).append(MappedSource(place, known))
     problems += [f"{path}: targets of {id_!r}, which has no mixture" for id_ in targets if id_ not in mixtures]
     _refuse(problems)
     if not mixtures:
@@ -116,6 +121,17 @@ def mapping_text(rows: Iterable[Sequence[str]]) -> str:
     table.writerow(COLUMNS)
     table.writerows(rows)
     return written.getvalue()
+
+
+def _identity(file: Path) -> object:
+    """What is equal for two names of one file, be they spelled otherwise or links; of a file that is not there, its
+    path.
+    """
+    try:
+        state = file.stat()
+    except (OSError, ValueError):
+        return normpath(file)
+    return state.st_dev, state.st_ino
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:

@@ -185,6 +185,19 @@ def test_wrong_mappings_name_the_line(tmp_path: Path, rows: str, message: str) -
         read_mapping(tmp_path / "MAP.csv")
 
 
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_two_names_of_one_file_are_no_two_targets_of_a_scene(tmp_path: Path, link: str) -> None:
+    (tmp_path / "t.wav").write_bytes(b"")
+    getattr(tmp_path / "u.wav", link)(tmp_path / "t.wav")
+    both = "{id},mixture,{id}.wav,\n{id},target,t.wav,Speech\n{id},target,u.wav,Speech\n"
+    (tmp_path / "MAP.csv").write_text(f"id,role,file,label\n{both.format(id='a')}")
+    with pytest.raises(DataError, match=r"line 4: 'u\.wav' is a target of 'a' already as 't\.wav'; name every file"):
+        read_mapping(tmp_path / "MAP.csv")
+    (tmp_path / "MAP.csv").write_text(f"id,role,file,label\n{both.format(id='a').replace('a,target,u', 'b,target,u')}")
+    with pytest.raises(DataError, match=r"MAP\.csv: targets of 'b', which has no mixture$"):
+        read_mapping(tmp_path / "MAP.csv")
+
+
 def test_wrong_files_are_all_named_and_nothing_is_made(official: Path, tmp_path: Path) -> None:
     short = tmp_path / "short.wav"
     soundfile.write(short, np.zeros(10), RATE)
