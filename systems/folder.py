@@ -28,6 +28,9 @@ from s5eval.systems.registry import check_keys
 _MAX_ESTIMATES = 100  # of one mixture; all of them are open at once, and those of an archive in memory
 _HEADER_BYTES = 1 << 20  # more than any header of an audio file takes
 
+AVERAGING = "; the official evaluator averages them, and so does `downmix` (or `system.downmix=true`)"
+"""What an estimate of several channels is refused with, for whoever can set that."""
+
 _opened = threading.local()
 
 
@@ -156,7 +159,7 @@ class FolderSystem:
             "channels": 1,
             "sample_rate": mixture.sample_rate,
             "downmix": self._downmix,
-            "advice": "; the official evaluator averages them, and so does `downmix` (or `system.downmix=true`)",
+            "advice": AVERAGING,
             "name": file,
         }
 

@@ -12,9 +12,11 @@ from s5eval.data_manifests.listing import is_hidden
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 from s5eval.harness.record.config import RunConfig
 from s5eval.harness.runs.run import RunResult, start_run
+from s5eval.systems.folder import AVERAGING
 
 _WITH_INTERVAL = ("capi_sdri", "ca_sdri", "mixture_accuracy", "source_accuracy")
 _NAMED = 10  # mixtures whose reasons are told
+_MONO = "; hand in one channel, such as their average"  # whoever hands in can set no option
 
 
 def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
@@ -33,7 +35,8 @@ def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
     result = start_run(config, out)
     summary = result.summary
     if summary.n_failed:
-        listed = first_of((f"{id_}: {error}" for id_, error in summary.failures.items()), _NAMED, between="; ")
+        told = (f"{id_}: {error.replace(AVERAGING, _MONO)}" for id_, error in summary.failures.items())
+        listed = first_of(told, _NAMED, between="; ")
         raise DataError(f"{summary.n_failed} of {summary.n_expected} mixtures cannot be scored: {listed}")
     if summary.metrics["capi_sdri"].value is None:
         raise DataError(f"CAPI-SDRi is undefined: {summary.undefined_reason}")

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.hosting.codabench import score_codabench
@@ -99,6 +101,15 @@ def test_a_bad_file_costs_the_score_and_says_why(app: Path, s5eval: Call) -> Non
     assert found.code == 3
     assert "1 of 5 mixtures cannot be scored: m_2: " in found.err
     assert list(out.iterdir()) == [], "the score of an earlier submission is none of this one"
+
+
+def test_who_hands_in_is_told_what_to_hand_in_and_of_no_option(app: Path, s5eval: Call) -> None:
+    file = app / "res" / "m_2_0_Cough.wav"
+    samples, rate = soundfile.read(file)
+    soundfile.write(file, np.stack([samples, samples], 1), rate)
+    found = s5eval("host", "codabench", app, app.parent / "output")
+    reason = "m_2: m_2_0_Cough.wav: 2 channels, expected 1; hand in one channel, such as their average"
+    assert (found.code, found.err.strip()) == (3, f"error: 1 of 5 mixtures cannot be scored: {reason}")
 
 
 def test_nothing_or_several_archives_handed_in_are_refused(app: Path, tmp_path: Path) -> None:
