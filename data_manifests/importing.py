@@ -9,7 +9,7 @@ Nachbar et al., Ambisonics Symposium 2011 (AmbiX); Malham, Higher order Ambisoni
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -29,16 +29,17 @@ from s5eval.data_manifests.wav_writing import wav_bytes
 
 Order = Literal["acn", "fuma"]
 Norm = Literal["sn3d", "n3d", "fuma"]
+_GAINS: Mapping[Norm, tuple[float, float]] = {"sn3d": (1, 1), "n3d": (1, 1 / np.sqrt(3)), "fuma": (np.sqrt(2), 1)}
 _FOLDERS = ("soundscape", "oracle_target")
 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """What the channels of somebody's mixtures are.
+    """What the channels of somebody's files are.
 
     Attributes:
-        order: `acn`: W, Y, Z, X; `fuma`: W, X, Y, Z.
-        norm: `sn3d`; `n3d`; `fuma`, whose W is smaller by √2.
+        order: of mixtures. `acn`: W, Y, Z, X; `fuma`: W, X, Y, Z.
+        norm: of mixtures, and of targets of four channels. `sn3d`; `n3d`; `fuma`, whose W is smaller by √2.
         target_channel: which channel of a target file is the source, from 0; None: target files are mono.
     """
 
@@ -59,11 +60,15 @@ def to_ambix(foa: Audio, order: Order, norm: Norm) -> Audio:
     [1.0, 3.0, 4.0, 2.0]
     """
     ordered = foa[[0, 2, 3, 1]] if order == "fuma" else foa.copy()
-    if norm == "n3d":
-        ordered[1:] *= np.float32(1 / np.sqrt(3))
-    elif norm == "fuma":
-        ordered[0] *= np.float32(np.sqrt(2))
+    for channel in range(MIXTURE_CHANNELS):
+        ordered[channel] *= _gain(norm, channel)
     return ordered
+
+
+def _gain(norm: Norm, channel: int) -> np.float32:
+    """What makes SN3D of a channel; W is the first in either order, and the others have one gain."""
+    omnidirectional, others = _GAINS[norm]
+    return np.float32(others if channel else omnidirectional)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def _write_scene(scene: MappedScene, draft: Path, told: Convention) -> list[str]
         suffix = _suffix_of_copy(source.file) if told.target_channel is None else None
         place = draft / "oracle_target" / format_source_name(scene.id, index, source.label, suffix=suffix or ".wav")
         try:
-            samples = _read_target(source.file, told.target_channel)
+            samples = _read_target(source.file, told)
         except AudioError as error:
             problems.append(str(error))
             continue
@@ -162,7 +167,10 @@ def _suffix_of_copy(path: Path) -> str | None:
     return suffix if suffix in AUDIO_SUFFIXES else None
 
 
-def _read_target(path: Path, channel: int | None) -> Audio:
+def _read_target(path: Path, told: Convention) -> Audio:
+    """The source in a target file, (1, T), as loud as it is in a mixture that was converted."""
+    channel = told.target_channel
     if channel is None:
         return read_audio(path, channels=1, sample_rate=SAMPLE_RATE, advice="; `target_channel=N` takes one of them")
-    return read_audio(path, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE, only=channel)
+    samples = read_audio(path, channels=MIXTURE_CHANNELS, sample_rate=SAMPLE_RATE, only=channel)
+    return samples * _gain(told.norm, channel)

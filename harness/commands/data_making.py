@@ -191,7 +191,7 @@ def map_layout(folder: Path, layout: str, out: Path | None) -> int:
     type=click.Choice(["sn3d", "n3d", "fuma"]),
     default="sn3d",
     show_default=True,
-    help="Normalisation of the mixtures.",
+    help="Normalisation of the mixtures, and of targets of four channels.",
 )
 @click.option(
     "--target-channel", type=int, metavar="N", help="Channel of the source, counted from 0, where targets have four."

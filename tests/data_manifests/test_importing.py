@@ -164,6 +164,25 @@ def test_a_channel_of_spatial_stems_is_taken_when_it_is_named(official: Path, tm
 
 
 @pytest.mark.parametrize(
+    ("norm", "channel", "gain"),
+    [("fuma", 0, 2**0.5), ("fuma", 2, 1), ("n3d", 0, 1), ("n3d", 2, 3**-0.5), ("sn3d", 2, 1)],
+)
+def test_a_channel_of_spatial_stems_is_as_loud_as_it_is_in_its_mixture(
+    tmp_path: Path, norm: Any, channel: int, gain: float
+) -> None:
+    """A mixture of one source alone: what is taken of the source is what the mixture has in that channel."""
+    foa = 0.1 * np.random.default_rng(0).normal(size=(320, 4))
+    soundfile.write(tmp_path / "m.wav", foa, RATE, subtype="FLOAT")
+    (tmp_path / "MAP.csv").write_text(mapping_text([("a", "mixture", "m.wav", ""), ("a", "target", "m.wav", "Speech")]))
+    told = Convention(norm=norm, target_channel=channel)
+    import_set(tmp_path / "MAP.csv", tmp_path / "out", convention=told)
+    mixture, _ = soundfile.read(tmp_path / "out" / "soundscape" / "a.wav")
+    target, _ = soundfile.read(tmp_path / "out" / "oracle_target" / "a_0_Speech.wav")
+    np.testing.assert_allclose(target, gain * foa[:, channel], rtol=1e-6)
+    np.testing.assert_allclose(target, mixture[:, channel], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("rows", "message"),
     [
         ("a,mixture,m.wav,\na,target,t.wav,Barking\n", "unknown label 'Barking'"),
