@@ -130,7 +130,9 @@ def _show_set(folder: Path, as_json: bool) -> int:
 )
 @click.option("--out", type=PathType, required=True, help="Folder of the page.")
 @click.option("--draws", type=click.IntRange(min=1), default=3, show_default=True, help="Sounds per class.")
-@click.option("--seed", default=0, show_default=True, help="Another seed shows other draws.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed shows other draws."
+)
 @json_option
 def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
     """Write a page of the procedural sounds: a spectrogram per class, and players."""

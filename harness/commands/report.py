@@ -28,7 +28,13 @@ from s5eval.harness.terminal import echo
     show_default=True,
     help="With --bundle: sounds of so many of the worst, the best and random mixtures.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="With --bundle: seed of the random mixtures.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="With --bundle: seed of the random mixtures.",
+)
 @click.option("--figures", type=PathType, metavar="DIR", help="Figures for a paper: SVG, PDF and PNG.")
 @json_option
 @click.pass_context

@@ -242,3 +242,12 @@ def test_synthesize_answers_in_json_and_names_a_bad_value(tmp_path: Path, s5eval
 def test_words_that_do_not_go_together_are_named(words: list[str], said: str, s5eval: Call) -> None:
     result = s5eval("data", "make", *words)
     assert (result.code, said in result.err) == (2, True)
+
+
+@pytest.mark.parametrize(("command", "option"), [("data preview", "--out"), ("report RUN", "--bundle")])
+def test_a_seed_below_0_is_an_option_that_is_wrong_and_no_damage(
+    command: str, option: str, tmp_path: Path, s5eval: Call
+) -> None:
+    refused = s5eval(*command.split(), option, tmp_path / "out", "--seed", -1)
+    assert (refused.code, "Invalid value for '--seed': -1 is not in the range x>=0" in refused.err) == (2, True)
+    assert not (tmp_path / "out").exists()
