@@ -70,6 +70,8 @@ def command(context: click.Context, /, **options: Any) -> int:
             raise UsageError(f"no directory or zip of estimates at {path}")
     if not estimates and resumed is None:
         raise UsageError("name the directory or zip of estimates to score")
+    if not estimates and (unread := sorted(given_options(context) & {"downmix", "published"})):
+        raise UsageError(f"--{unread[0]} is of ESTIMATES; name them again beside --resume")
     has_data = options["data"] is not None or options["dataset"] == "mini"
     if not has_data and resumed is None:
         raise UsageError("--data DIR (or S5EVAL_DATA) is missing: the folder that holds the mixtures and references")
@@ -80,9 +82,9 @@ def command(context: click.Context, /, **options: Any) -> int:
     config = _config(estimates[0], options) if estimates and has_data else None
     if resumed is not None:
         typed = given_options(context) & {*_SHARED, *WORKER_FIELDS, "shard", "name"}
-        given = {} if config is None else {name: getattr(config, name) for name in typed}
-        if config is not None:
-            given["settings"] = config.settings
+        given = {name: value for name, value in _fields(options).items() if name in typed}
+        if estimates:
+            given["settings"] = {"system": _settings(estimates[0], options["downmix"])}
         result = resume(resumed, given=given, fresh=config, progress=announcing(resumed))
     elif config is not None:
         out = options["out"] or default_run_path(config)
@@ -97,15 +99,21 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
     from s5eval.harness.comparing.ranking import submission_name
     from s5eval.harness.record.config import RunConfig
 
-    return RunConfig(
-        system="folder",
-        settings={"system": _settings(estimates, options["downmix"])},
-        name=options["name"] or submission_name(estimates),
-        data=None if options["data"] is None else options["data"].resolve(),
-        shard=options["shard"],
-        **{name: options[name] for name in _SHARED - {"data"}},
+    fields = _fields(options)
+    settings = {"system": _settings(estimates, options["downmix"])}
+    fields["name"] = fields["name"] or submission_name(estimates)
+    return RunConfig(system="folder", settings=settings, **fields)
+
+
+def _fields(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `RunConfig` that options say, whatever the estimates are."""
+    return {
+        **{name: options[name] for name in _SHARED},
+        "data": None if options["data"] is None else options["data"].resolve(),
+        "name": options["name"],
+        "shard": options["shard"],
         **read_worker_options(options),
-    )
+    }
 
 
 def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:

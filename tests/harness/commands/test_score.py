@@ -63,6 +63,30 @@ def test_a_run_without_wavs_is_refused_with_what_there_is(small_set: Path, tmp_p
     assert not (tmp_path / "again").exists()
 
 
+def test_a_run_that_goes_on_is_of_the_estimates_and_options_that_are_named(
+    saved: Path, small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """Without --data too: else the numbers of the first files stood there for others."""
+    run = tmp_path / "run"
+    assert s5eval("score", saved, "--data", small_set, "--out", run).code == 0
+    for typed, told in (
+        ([small_set / "estimate"], f'system.path="{small_set / "estimate"}", the run was started with system.path='),
+        (["--metrics", "all"], "metrics: 'all', the run was started with 'ranking'"),
+    ):
+        refused = s5eval("score", *typed, "--resume", run)
+        assert (refused.code, "the options differ" in refused.err, refused.out) == (2, True, ""), refused.err
+        assert told in refused.err
+    assert s5eval("score", saved, "--resume", run).code == 0
+
+
+@pytest.mark.parametrize("option", ["--downmix", "--published"])
+def test_what_is_said_of_estimates_is_not_passed_over_where_none_are_named(
+    saved: Path, option: str, s5eval: Call
+) -> None:
+    refused = s5eval("score", "--resume", saved, option)
+    assert (refused.code, f"{option} is of ESTIMATES; name them again beside --resume" in refused.err) == (2, True)
+
+
 def test_a_strict_run_says_how_many_findings_it_does_not_list(s5eval: Call, small_set: Path, tmp_path: Path) -> None:
     wavs = tmp_path / "wavs"
     wavs.mkdir()
