@@ -15,7 +15,7 @@ import soundfile
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.harness.hosting.codabench import score_codabench
 from s5eval.harness.hosting.evalai import evaluate
-from s5eval.harness.hosting.scoring import handed_in, score_archive
+from s5eval.harness.hosting.scoring import handed_in, leaderboard, score_archive
 
 Call = Callable[..., Any]
 ROOT = Path(__file__).parents[3]
@@ -56,6 +56,17 @@ def test_codabench_gets_scores_in_both_forms_and_a_page(app: Path, numbers: dict
     assert {name: float(value) for name, value in lines.items()} == pytest.approx(scores, abs=1e-6)
     assert "Ranking by CAPI-SDRi" in (out / "detailed_results.html").read_text()
     assert sorted(path.name for path in out.iterdir()) == ["detailed_results.html", "scores.json", "scores.txt"]
+
+
+def test_a_leaderboard_has_each_metric_with_its_interval_under_its_own_name(small_set: Path, tmp_path: Path) -> None:
+    result = score_archive(small_set / "estimate", small_set, tmp_path / "run")
+    told, wanted = result.summary.metrics, {}
+    for name in ("capi_sdri", "ca_sdri", "mixture_accuracy", "source_accuracy"):
+        value = told[name]  # type: ignore[index]
+        wanted |= {name: value.value, f"{name}_ci_low": value.ci_low, f"{name}_ci_high": value.ci_high}
+    wanted |= {"capi_sdri_zero_floor": told["capi_sdri_zero_floor"].value, "mixtures": 5, "answered": 3}
+    assert leaderboard(result) == wanted
+    assert wanted["capi_sdri_ci_low"] < wanted["capi_sdri"] < wanted["capi_sdri_ci_high"]
 
 
 def test_zips_in_either_place_give_the_same(app: Path, tmp_path: Path, numbers: dict[str, float]) -> None:
