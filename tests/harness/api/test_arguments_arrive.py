@@ -26,7 +26,7 @@ def arrived(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     def grid(*positional: Any, **named: Any) -> Any:
         told.grid = {"path": positional[0], **named}
-        return SimpleNamespace(system="of-the-grid")
+        return SimpleNamespace(system="silence")
 
     for name in ("run_config", "ablate_grid", "open_manifest", "find_expected"):
         monkeypatch.setattr(f"s5eval.evaluation.{name}", take)
@@ -78,7 +78,7 @@ def test_of_an_ablation(arrived: SimpleNamespace, tmp_path: Path) -> None:
             tmp_path / "out", grid=tmp_path / "g.yaml", data=tmp_path, only=["a"], settings={"a": 1}, **grid, **same
         )
     assert arrived.grid == {"path": tmp_path / "g.yaml", "base": {"system.a": 1}, **grid}
-    config = RunConfig(system="of-the-grid", data=tmp_path.resolve(), only=("a",), **same)
+    config = RunConfig(system="silence", data=tmp_path.resolve(), only=("a",), **same)
     assert arrived.positional[1:] == (config, tmp_path / "out")
     with pytest.raises(_ArrivedError):
         s5eval.ablate(tmp_path / "out", system="mine")
