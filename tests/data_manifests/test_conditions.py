@@ -103,6 +103,14 @@ def test_the_embedded_set_is_described_by_its_draws() -> None:
     assert mini.mini_conditions("mini_test_5", made.labels) is None, "no file of the set is called so"
 
 
+def test_labels_in_order_of_their_onsets_are_those_of_a_draw_in_any_order() -> None:
+    """Of this scene the cupboard is drawn first, and heard from 7.78 s; the cough from 7.22 s, 0.6 s long."""
+    found = mini.mini_conditions("mini_test_0013", ["Cough", "CupboardOpenClose"])
+    assert found is not None
+    assert (found.interference, round(found.duration or 0, 3)) == (2, 0.598)
+    assert mini.mini_conditions("mini_test_0013", ["CupboardOpenClose", "Cough"]) is None
+
+
 def test_a_scene_beyond_the_end_of_the_split_is_none_of_the_set() -> None:
     labels = mini.MiniScene("test", 1512).make().labels
     assert mini.mini_conditions("mini_test_1512", labels) is None
