@@ -80,6 +80,21 @@ def test_scores_that_name_no_class_are_an_error_of_an_estimate_alone(monkeypatch
         system.separate(foa, decision={"duplicate_correlation": None})
 
 
+def test_an_estimate_is_heard_as_its_own_candidate_where_others_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    system, foa = s5eval.load_system("plugins:build"), np.random.default_rng(0).normal(size=(4, 640)).astype(np.float32)
+    scores, silence = np.zeros((4, 18)), np.array([0.9, 0.1, 0.9, 0.2])
+    scores[[0, 1, 2, 3], [3, 4, 5, 6]] = 1.0
+    candidates = s5eval.Candidates(foa, scores, silence)
+    monkeypatch.setattr(type(system.system), "propose", lambda self, mixtures: [candidates])
+    estimates = system.separate(foa)
+    assert [(e.index, e.label, e.confidence) for e in estimates] == [
+        (1, s5eval.CLASSES[4], 0.9),
+        (3, s5eval.CLASSES[6], 0.8),
+    ]
+    for estimate in estimates:
+        assert np.array_equal(estimate.audio, foa[estimate.index])
+
+
 def test_an_answer_that_is_none_is_an_error_of_data(monkeypatch: pytest.MonkeyPatch) -> None:
     system = s5eval.load_system("plugins:build")
     monkeypatch.setattr(type(system.system), "propose", lambda self, mixtures: None)
