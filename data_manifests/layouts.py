@@ -57,8 +57,7 @@ def _fuss(root: Path) -> MapRows:
 
 def _spatialscaper(root: Path) -> MapRows:
     rows: MapRows = []
-    stems = {path.stem: path for folder in sorted(root.glob("stems*")) for path in sorted(folder.rglob("*.wav"))}
-    tables = {path.stem: path for folder in sorted(root.glob("metadata*")) for path in sorted(folder.rglob("*.csv"))}
+    stems, tables = _by_stem(root, "stems*", "*.wav"), _by_stem(root, "metadata*", "*.csv")
     mixtures = [path for folder in sorted(root.glob("foa*")) for path in sorted(folder.rglob("*.wav"))]
     for mixture in sorted(mixtures, key=lambda path: path.stem):
         if mixture.stem not in tables:
@@ -72,6 +71,17 @@ def _spatialscaper(root: Path) -> MapRows:
                 )
             rows.append((mixture.stem, "target", stems[name].relative_to(root).as_posix(), str(class_)))
     return rows
+
+
+def _by_stem(root: Path, folders: str, files: str) -> dict[str, Path]:
+    """Files below some folders by their names, of which there is one each: which of two is meant is not guessed."""
+    found: dict[str, Path] = {}
+    for path in (path for folder in sorted(root.glob(folders)) for path in sorted(folder.rglob(files))):
+        if found.setdefault(path.stem, path) is not path:
+            raise DataError(
+                f"{path}: {found[path.stem]} has the same name, and either may be meant; move the folder of one away"
+            )
+    return found
 
 
 def _events(table: Path) -> list[tuple[int, int]]:

@@ -259,6 +259,14 @@ def test_layouts_that_are_not_there_or_not_whole(s5eval: Call, fuss: Path, spati
     assert (elsewhere.code, "relative to itself" in elsewhere.err) == (2, True)
 
 
+@pytest.mark.parametrize("kind", ["stems", "metadata"])
+def test_which_of_two_files_of_a_name_is_meant_is_not_guessed(spatialscaper: Path, kind: str) -> None:
+    """As dry and wet stems beside each other: the last one by name was taken."""
+    shutil.copytree(spatialscaper / f"{kind}_dev", spatialscaper / f"{kind}_wet")
+    with pytest.raises(DataError, match=rf"{kind}_wet/train/.*: .*{kind}_dev/train/.* has the same name, and either"):
+        map_folder(spatialscaper, "spatialscaper")
+
+
 def test_a_label_that_no_table_of_classes_names_is_one_of_ours_or_refused(tmp_path: Path) -> None:
     (tmp_path / "MAP.csv").write_text("id,role,file,label\na,mixture,m.wav,\na,target,t.wav,Speech\na,target,b.wav,0\n")
     (scene,) = read_mapping(tmp_path / "MAP.csv", classes={"0": None, "1": "Cough"})
