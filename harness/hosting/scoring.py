@@ -35,7 +35,7 @@ def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
     result = start_run(config, out)
     summary = result.summary
     if summary.n_failed:
-        told = (f"{id_}: {error.replace(AVERAGING, _MONO)}" for id_, error in summary.failures.items())
+        told = (f"{id_}: {str(error).replace(AVERAGING, _MONO)}" for id_, error in summary.failures.items())
         listed = first_of(told, _NAMED, between="; ")
         raise DataError(f"{summary.n_failed} of {summary.n_expected} mixtures cannot be scored: {listed}")
     if summary.metrics["capi_sdri"].value is None:
