@@ -120,12 +120,25 @@ def test_the_latex_has_values_and_below_them_the_differences() -> None:
     assert any("a: a mark." in line and "PARTIAL: 30" in line for line in lines)
 
 
+def test_the_latex_has_published_values_below_the_same_heads() -> None:
+    whole = replace(FACTS, dataset="dcase2026", split="dev-test", n_expected=1512, n_split=1512)
+    text = ablation_latex(replace(ABLATION, about=whole))
+    lines = [line.removesuffix(r" \\").split(" & ") for line in text.splitlines()]
+    (heads,) = (line for line in lines if line[0] == "System")
+    assert heads[1:] == ["CAPI-SDRi, dB", r"mixture acc., \%", r"source acc., \%", "Runs"]
+    (published,) = (line for line in lines if line[0].startswith(r"M2DAT\_4c"))
+    assert published[1:] == ["$8.49$", "$60.7$", "$70.4$", ""]
+
+
 def test_the_figure_has_every_row_at_its_value_and_bounds_as_lines() -> None:
     with paper_style():
-        axes_of: Any = ablation_figure(ABLATION).axes
+        figure = ablation_figure(ABLATION)
+        axes_of: Any = figure.axes
     left, right = axes_of
-    for axes, metric, shift in ((left, "capi_sdri", 0.0), (right, "mixture_accuracy", -0.12)):
-        bars = axes.containers[0]
+    assert "(a) a mark" in figure.get_suptitle().splitlines()
+    accuracies = zip(right.containers, ("mixture_accuracy", "source_accuracy"), (-0.12, 0.12), strict=True)
+    for bars, metric, shift in ((left.containers[0], "capi_sdri", 0.0), *accuracies):
+        assert bars.get_label() == ("CAPI-SDRi" if metric == "capi_sdri" else metric.replace("_", " "))
         assert list(bars.lines[0].get_xdata()) == [ABLATION.rows[k].metrics[metric].value for k in (0, 1)]
         assert list(bars.lines[0].get_ydata()) == pytest.approx([shift, 1 + shift]), "the third has failed"
         ends = [tuple(segment[:, 0]) for segment in bars.lines[2][0].get_segments()]
