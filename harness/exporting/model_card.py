@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.systems.resources import heard_resources, training_facts
 
 _TITLES = {
@@ -74,7 +75,8 @@ def _training(card: Mapping[str, Any]) -> Iterator[str]:
         yield "Energy: not measured."
     else:
         lacking = energy.unmeasured_sittings
-        less = f"; less than the whole, since {lacking} sittings were not measured" if lacking else ""
+        unmeasured = f"{counted(lacking, 'sitting')} {'was' if lacking == 1 else 'were'} not measured"
+        less = f"; less than the whole, since {unmeasured}" if lacking else ""
         yield f"Energy: {energy.kwh:.4g} kWh, an estimate ({energy.method}){less}."
     yield from ("", "| recipe | steps | scenes | data | hours |", "|---|---:|---:|---|---:|")
     for entry in card["history"]:

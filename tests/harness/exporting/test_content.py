@@ -12,6 +12,7 @@ from s5eval import read_run
 from s5eval.harness.comparing.run_list import RANKING_METRICS, list_runs
 from s5eval.harness.exporting.content import listing_content, run_content
 from s5eval.harness.exporting.model_card import model_card
+from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.tables import PairTable
 
 Tables = Callable[..., list[PairTable]]
@@ -39,6 +40,18 @@ def test_figures_and_facts_are_those_of_the_summary(run: Path) -> None:
         "made-up",
         "made-up",
         "valid",
+    )
+
+
+def test_what_was_asked_and_under_which_circumstances_goes_along(run: Path) -> None:
+    result = read_run(run)
+    facts, told = run_content(result).facts, to_json(result.record)
+    for name in ("manifest_sha256", "metric_version", "decision", "fingerprint", "config", "provenance", "energy"):
+        assert facts[name] == told[name]
+    assert (facts["weights"], facts["status"], facts["decision"]["silence_thresholds"]["Cough"]) == (
+        "none",
+        "complete",
+        0.5,
     )
 
 
@@ -78,5 +91,21 @@ def test_the_scores_of_a_card_stand_below_their_titles() -> None:
         "mini/valid": {"capi_sdri_zero_floor": -1.5},
     }
     page = model_card({"history": [], "scores": scores}, "k/n", licence=None, files=[])
+    assert "0 hours in all, on not stated." in page
     assert "| data | CAPI-SDRi dB | mixture accuracy % | zero floor dB |" in page
     assert "| mini/test | 5.9 [5.1, 6.8] | 51.0 | – |\n| mini/valid | – | – | -1.5 |" in page
+
+
+def test_a_training_stands_below_its_heads_on_the_page() -> None:
+    entry = {"recipe": "mini/uss", "steps": 10, "scenes": 20, "data": "mine", "hours": 0.5, "device": "a GPU"}
+    energy = {"kwh": 0.125, "seconds": 9, "method": "M", "hardware": "H", "unmeasured_sittings": 0}
+    card = {
+        "history": [{**entry, "energy": energy}, {"recipe": "mini/dpc", "steps": 1, "hours": 1.5}],
+        "scores": {"mini/test": {"capi_sdri_gain_floor": -2.5}},
+    }
+    page = model_card(card, "k/n", licence=None, files=[])
+    assert "| recipe | steps | scenes | data | hours |" in page
+    assert "| mini/uss | 10 | 20 | mine | 0.5 |\n| mini/dpc | 1 | – | – | 1.5 |" in page
+    assert "2 hours in all, on a GPU." in page
+    assert "less than the whole, since 1 sitting was not measured" in page
+    assert "| data | gain floor dB |\n|---|---:|\n| mini/test | -2.5 |" in page
