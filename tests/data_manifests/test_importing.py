@@ -244,6 +244,13 @@ def test_tables_of_classes(tmp_path: Path) -> None:
         read_classes(path)
 
 
+def test_targets_of_fuss_are_in_order_of_their_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a_sources").mkdir()
+    for name in ("a.wav", *(f"a_sources/foreground{k}_s{k}.wav" for k in (10, 2, 0))):
+        (tmp_path / name).write_bytes(b"")
+    assert [label for _, role, _, label in map_folder(tmp_path, "fuss") if role == "target"] == ["s0", "s2", "s10"]
+
+
 def test_layouts_that_are_not_there_or_not_whole(s5eval: Call, fuss: Path, spatialscaper: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected one of fuss, spatialscaper"):
         map_folder(fuss, "desed")
