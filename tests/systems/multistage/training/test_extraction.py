@@ -8,7 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from s5eval.systems.multistage.training import extraction
 from s5eval.systems.multistage.training.extraction import EarlierStages, ExtractionTask
+from s5eval.systems.multistage.training.segmentation import cell_loss
+from s5eval.systems.multistage.training.separation import separation_terms
+from s5eval.systems.spatial_filter import SpatialFilterSettings
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.training_plan import read_plan
 
@@ -138,6 +142,7 @@ def test_so_many_slots_are_told_no_frames_in_both_passes_the_same(second_pass: f
     assert len(extractor.absent) == 1 + int(second_pass)
     assert extractor.absent[0].double().mean().item() == pytest.approx(0.3, abs=0.05)
     assert all(torch.equal(absent, extractor.absent[0]) for absent in extractor.absent)
+    assert not any(enrollment.requires_grad for enrollment, _ in extractor.told), "one pass alone learns"
 
 
 def test_a_classifier_learns_from_slots_alone_that_are_told_what_was_heard() -> None:
@@ -149,3 +154,67 @@ def test_a_classifier_learns_from_slots_alone_that_are_told_what_was_heard() -> 
     assert len(features) / len(extractor.told[0][1]) == pytest.approx(0.4, abs=0.05)
     assert labels is not None
     assert [{3: 0, 5: 1, 0: 2}[label] for label in labels.tolist()] == features.tolist(), "each beside its own label"
+
+
+@pytest.mark.parametrize(("share", "slots"), [(0.0, 200), (0.25, 250), (1.0, 300)])
+def test_so_many_silent_slots_are_trained_on_as_the_recipe_says(share: float, slots: int) -> None:
+    batch, extractor = scenes(100), Extractor()
+    task_of(batch, extractor, None, silent_share=share)(batch)
+    assert len(extractor.told[0][0]) == slots, "of 200 with a source and 100 without"
+
+
+FILTER = SpatialFilterSettings(share=1.0, enrollment=1.0, window=64, noise=0.5, loading=0.1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_an_extractor_learns_from_its_estimates_and_through_the_filter_by_the_share_that_is_asked_for(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def a_quarter(mixture: Tensor, scene: Tensor, audio: Tensor, settings: object) -> Tensor:
+        return 0.25 * audio
+
+    monkeypatch.setattr(extraction, "filtered_by_scene", a_quarter)
+    batch, extractor = scenes(4), Extractor()
+    extractor.scale.data.fill_(8.0)  # of a quarter, for what it is told is filtered, too
+    task = task_of(batch, extractor, None)
+    task.weights = replace(task.weights, filtered=share)
+    task._earlier = (replace(task._earlier[0], enrollments=FILTER),)
+    terms = task(batch)
+    told = extractor.told[0][0].view_as(batch.targets)
+    plain, filtered = (
+        separation_terms(gain * extractor.scale * told, batch.targets, batch.active, batch.omni, task.weights)
+        for gain in (1.0, 0.25)
+    )
+    for name, value in terms.items():
+        torch.testing.assert_close(value, (1 - share) * plain[name] + share * filtered[name])
+    (found,) = torch.autograd.grad(terms["separation"], extractor.scale, retain_graph=True)
+    slopes = [torch.autograd.grad(of["separation"], extractor.scale, retain_graph=True)[0] for of in (plain, filtered)]
+    assert slopes[0] * slopes[1] < 0, "more than the source, and less of it"
+    torch.testing.assert_close(found, (1 - share) * slopes[0] + share * slopes[1])
+
+
+def test_cells_are_told_what_share_of_the_mixture_is_the_target_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that says the same of every cell, so that nothing but the shares counts."""
+
+    class Mapped(Extractor):
+        def forward(self, mixture: Tensor, enrollment: Tensor, classes: Tensor, embeddings: object) -> SimpleNamespace:
+            out = super().forward(mixture, enrollment, classes, embeddings)
+            return SimpleNamespace(estimate=out.estimate, features=torch.randn(len(enrollment), 1, 20, 20))
+
+    def cells(network: object, audio: Tensor) -> Tensor:
+        return audio.square().view(-1, 20, 20)
+
+    monkeypatch.setattr(extraction, "cell_power", cells)
+    batch, extractor = scenes(5), Mapped()
+    loss = replace(read_plan("mini/tse2").recipe.loss, segmentation=0.7, filtered=0.0)
+    earlier = task_of(batch, extractor, None)._earlier[0]
+    clues = replace(read_plan("mini/tse2").recipe.clues, silent_share=1.0, second_pass=0.0)
+    task = ExtractionTask(extractor, None, earlier, loss, clues, train_tse=True)  # type: ignore[arg-type]
+    assert task.segmentation is not None
+    with torch.no_grad():
+        task.segmentation.weight.zero_()
+        task.segmentation.bias.fill_(-1.5)
+    mixture = cells(None, batch.omni).repeat_interleave(3, 0)
+    share = cells(None, batch.targets.flatten(0, 1)) / mixture
+    expected = 0.7 * cell_loss(torch.full((15, 20, 20, 1), -1.5), share.unsqueeze(-1), mixture)
+    torch.testing.assert_close(task(batch)["segmentation"], expected, rtol=1e-4, atol=1e-5)
