@@ -52,6 +52,28 @@ def test_a_batch_is_the_same_at_every_attempt_and_holds_its_share_of_silence(
             assert torch.equal(torch.stack(both, 1).flatten(0, 1), column)
 
 
+def test_another_seed_and_another_batch_have_draws_of_their_own(made_up_slots: MadeUpSlots, tmp_path: Path) -> None:
+    store = KeptSlots(tmp_path, {})
+    store.prepare(120, lambda first, last: made_up_slots(2 * (last - first)))
+    drawn = [batch for seed in (1, 2) for batch in draw(store, settings_of(), seed, first=0, last=3)]
+    assert len({tuple(batch.level.tolist()) for batch in drawn}) == 6
+
+
+def test_sources_alone_are_mixed_with_others_as_often_as_is_asked_for_and_slots_never(
+    made_up_slots: MadeUpSlots, tmp_path: Path
+) -> None:
+    store = KeptSlots(tmp_path, {})
+    store.prepare(50, lambda first, last: made_up_slots(2 * (last - first)))
+    (batch,) = draw(store, settings_of(batch=400, alone=0.5, mix=0.4), 1, first=0, last=1)
+    alone = batch.labels >= 10
+    mixed = batch.share < 1
+    assert not mixed[~alone].any()
+    assert mixed[alone].double().mean().item() == pytest.approx(0.4, abs=0.1)
+    assert torch.equal(mixed, batch.other >= 0)
+    other = (batch.other != batch.labels)[mixed].double().mean().item()  # the sources are of three classes
+    assert other == pytest.approx(2 / 3, abs=0.15)
+
+
 def test_slots_that_are_not_varied_stay_as_they_are(made_up_slots: MadeUpSlots) -> None:
     batch = made_up_slots(5).slots
     same = vary(batch, settings_of())
