@@ -86,6 +86,17 @@ def test_masks_keep_the_cells_of_the_source_and_leak_what_they_are_told() -> Non
         torch.testing.assert_close(heard[:, inner], wanted[:, inner], atol=0.05, rtol=0)
 
 
+def test_a_mask_is_the_source_s_share_of_the_power_to_a_power_of_its_own() -> None:
+    """Source and rest are half of the mixture each, so that the mask is one half to that power in every cell."""
+    mixture = 0.1 * torch.randn(200, 8192)
+    heard = masked_mixtures(0.5 * mixture, mixture, torch.zeros(200, 1))
+    inner = slice(1024, -1024)
+    gain = (heard * mixture)[:, inner].sum(1) / mixture[:, inner].square().sum(1)
+    torch.testing.assert_close(heard[:, inner], gain.unsqueeze(1) * mixture[:, inner], atol=1e-4, rtol=1e-3)
+    power = -torch.log2(gain)
+    assert 0.3 <= power.min() + 1e-3 < 0.35 and 1.45 < power.max() < 1.501
+
+
 def test_a_mask_over_silence_is_finite() -> None:
     heard = masked_mixtures(torch.zeros(1, 6400), torch.zeros(1, 6400), torch.zeros(1, 1))
     assert torch.equal(heard, torch.zeros(1, 6400))
@@ -102,6 +113,34 @@ def test_activity_follows_the_source(batch: Batch) -> None:
     activity = frame_activity(batch.targets[0], 10)
     assert activity[0].tolist() == [False] * 5 + [True] * 5
     assert activity[1].all()
+
+
+def test_a_source_sounds_down_to_40_decibels_below_its_loudest_frame() -> None:
+    levels = torch.tensor([0.0, -10.0, -30.0, -39.0, -41.0, -60.0])
+    dry = 0.2 * (10 ** (levels / 20)).repeat_interleave(100).unsqueeze(0)
+    activity = frame_activity(torch.cat([dry, 1e-3 * dry]), 6, step=100, first=50)
+    assert activity.tolist() == 2 * [[True, True, True, True, False, False]], "whatever its level"
+
+
+def test_a_frame_reaches_half_a_step_to_either_side_of_its_centre() -> None:
+    """Centres at samples 30, 130 and 230: the last sample of one frame is followed by the first of the next."""
+    dry = torch.zeros(5, 300)
+    for row, sample in enumerate((0, 79, 80, 179, 180)):
+        dry[row, sample] = 1.0
+    assert frame_activity(dry, 3, step=100, first=30).int().argmax(1).tolist() == [0, 0, 1, 1, 2]
+    assert frame_activity(dry, 3, step=100, first=30).sum(1).tolist() == [1] * 5
+
+
+def test_the_loss_is_told_where_frames_are_centred(batch: Batch) -> None:
+    """A source from sample 3520 on: frame 5 of 640 samples hears it where the first is centred at 320, not at 0."""
+    targets = batch.targets.clone()
+    targets[0, 0, :3520] = 0.0
+    b = batch._replace(targets=targets, labels=torch.tensor([[4, -1, -1], [-1, -1, -1]]))
+    logits = torch.zeros(3, 10, 18)
+    logits[:, 5, 4] = 1.0  # right in this frame alone
+    blends = blended_sources(b)
+    found = [tagging_terms(logits, b, blends, step=640, first=first)["_frame_accuracy"].item() for first in (320, 0)]
+    assert found == [pytest.approx(1 / 5), 0.0]
 
 
 def test_the_loss_is_the_cross_entropy_of_what_is_left_of_every_class(batch: Batch) -> None:
@@ -167,3 +206,30 @@ def test_frames_are_centred_where_their_encoders_hear(
     tagging.FrameTagging(encoder)(batch)  # type: ignore[arg-type]
     centre_of_the_first = sum(320 * frame for frame in range(patch)) // patch
     assert told == [(320 * patch, centre_of_the_first), (640, 0)]
+
+
+def test_a_clip_tagger_hears_everything_at_one_level_and_tells_classes_of_the_mean_of_a_column(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[torch.Tensor] = []
+    said: list[torch.Tensor] = []
+    tokens = torch.randn(4, 2, 3, 5)
+
+    def listen(audio: torch.Tensor) -> torch.Tensor:
+        heard.append(audio)
+        return tokens
+
+    def keep(logits: torch.Tensor, *_: object, **__: object) -> dict[str, torch.Tensor]:
+        said.append(logits)
+        return {}
+
+    monkeypatch.setattr(tagging, "tagging_terms", keep)
+    m2d = torch.nn.Module()
+    m2d.backbone = SimpleNamespace(patch=16)  # type: ignore[assignment]
+    m2d.forward = listen
+    task = tagging.ClipTagging(m2d, 5)  # type: ignore[arg-type]
+    task(batch)
+    level = 20 * torch.log10(heard[0].square().mean(1).sqrt())
+    assert level.tolist() == pytest.approx([-26.0] * 4, abs=1e-3)
+    mean = (tokens[:, 0] + tokens[:, 1]) / 2
+    torch.testing.assert_close(said[0], mean @ task.head.weight.T + task.head.bias)
