@@ -10,9 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from s5eval.systems.multistage.models.deft_mamba import USSOutput
+from s5eval.systems.multistage.models.directed_objects import Directed
 from s5eval.systems.multistage.models.dpc import normalise_level, relative_level
+from s5eval.systems.multistage.training import separation
 from s5eval.systems.multistage.training.multistage_recipe import LossSettings
-from s5eval.systems.multistage.training.separation import SeparationTask, classifier_terms, hear, separation_terms
+from s5eval.systems.multistage.training.separation import (
+    SeparationTask,
+    classifier_terms,
+    cluster_loss,
+    hear,
+    separation_terms,
+)
 from s5eval.systems.training.batches import Batch
 from s5eval.systems.training.losses import (
     classification_loss,
@@ -136,6 +144,69 @@ def test_other_objects_are_separated_where_one_of_them_counts() -> None:
         learned = {name for name in task(b) if not name.startswith("_")}
         assert ("separation" in learned) == train_uss and {"classes", "silence"} <= learned
     assert uss.asked == [False, False, True, True]
+
+
+class GivenByDirections(Given):
+    """One that was made of clusters of directions, of those that are likeliest unless it is told which."""
+
+    def forward(self, mixture: Tensor, *, foreground_only: bool, choose: Any) -> USSOutput:
+        out = super().forward(mixture, foreground_only=foreground_only, choose=choose)
+        shares, logits = torch.rand(2, 4, 5, 6), torch.linspace(-1, 2, 5).expand(2, -1)
+        chosen = torch.tensor([[4, 3, 2]] * 2) if choose is None else choose(shares, logits)
+        return replace(out, directed=Directed(shares, shares, shares, shares, shares, logits, chosen))
+
+
+TRUE_CLUSTERS = torch.tensor([[1, 4, 0], [2, 3, 0]])
+
+
+@pytest.mark.parametrize("assignment", ["direction", "permutation"])
+def test_it_is_learned_which_clusters_hold_a_source_however_slots_are_assigned(
+    assignment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By direction every slot is made of its source's cluster, and stays that source's whatever it sounds like."""
+
+    def choose(shares: Tensor, logits: Tensor, *, batch: Batch, uss: object) -> Tensor:
+        assert logits.shape == (2, 5) and torch.equal(batch.labels, b.labels)
+        return TRUE_CLUSTERS
+
+    monkeypatch.setattr(separation, "choose_clusters", choose)
+    b, w = scenes(), weights(assignment=assignment, directions=0.35, interference=0.0, noise=0.0)
+    crossed = b.targets[:, [1, 0, 2]]
+    terms = SeparationTask(GivenByDirections(crossed, b.targets, b.targets), None, None, w, train_uss=True)(b)  # type: ignore[arg-type]
+    logits = torch.linspace(-1, 2, 5).expand(2, -1)
+    torch.testing.assert_close(terms["directions"], 0.35 * cluster_loss(logits, TRUE_CLUSTERS, b.active))
+    matched = crossed if assignment == "direction" else b.targets
+    expected = separation_terms(matched, b.targets, b.active, b.omni, w)
+    torch.testing.assert_close(terms["separation"], expected["separation"])
+
+
+def test_in_the_order_of_classes_every_slot_is_that_of_its_rank() -> None:
+    """Class 4 before class 9: the first slot is the first source's although it sounds like the second one."""
+    b, w = scenes(), weights(assignment="class")
+    crossed = b.targets[:, [1, 0, 2]]
+    terms = SeparationTask(Given(crossed, b.interference, b.noise), None, None, w, train_uss=True)(b)  # type: ignore[arg-type]
+    expected = separation_terms(crossed, b.targets, b.active, b.omni, w)
+    torch.testing.assert_close(terms["separation"], expected["separation"])
+    swapped = b._replace(labels=torch.tensor([[9, 4, -1], [-1, -1, -1]]))
+    terms = SeparationTask(Given(crossed, b.interference, b.noise), None, None, w, train_uss=True)(swapped)  # type: ignore[arg-type]
+    perfect = separation_terms(b.targets, b.targets, b.active, b.omni, w)
+    torch.testing.assert_close(terms["separation"], perfect["separation"])
+
+
+def test_what_the_map_tells_of_cells_has_the_weight_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Head(nn.Module):
+        def __init__(self, uss: object) -> None:
+            super().__init__()
+
+        def forward(self, cells: Tensor, batch: Batch, uss: object) -> Tensor:
+            return torch.tensor(3.0)
+
+    monkeypatch.setattr(separation, "SegmentationHead", Head)
+    b = scenes()
+    task = SeparationTask(
+        Given(b.targets, b.interference, b.noise), None, None, weights(segmentation=0.6), train_uss=True  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert task(b)["segmentation"].item() == pytest.approx(1.8)
 
 
 def test_classes_are_learned_of_slots_with_a_source_and_silence_of_all() -> None:
