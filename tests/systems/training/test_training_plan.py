@@ -1,0 +1,26 @@
+"""What decides the scenes of a plan, by which kept ones are known again."""
+
+from typing import Any
+
+import pytest
+
+from s5eval.systems.training.training_plan import read_plan
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 99},
+        {"data": {"seconds": 3.0}},
+        {"data": {"rooms": 7}},
+        {"data": {"target_counts": [0.25, 0.25, 0.25, 0.25]}},
+        {"data": {"duration_augmentation": "off"}},
+    ],
+)
+def test_scenes_of_another_seed_or_of_other_settings_are_others(changes: dict[str, Any]) -> None:
+    assert read_plan("mini/names", changes).scenes_digest() != read_plan("mini/names").scenes_digest()
+
+
+@pytest.mark.parametrize("changes", [{"data": {"workers": 3}}, {"steps": 5}, {"batch": 9}, {"loss": {"classes": 2.0}}])
+def test_scenes_are_the_same_whoever_makes_them_and_whatever_is_learned_from_them(changes: dict[str, Any]) -> None:
+    assert read_plan("mini/names", changes).scenes_digest() == read_plan("mini/names").scenes_digest()
