@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.baseline.models.resunet import ResUNetK
-from s5eval.systems.baseline.training.trainer import SeparatorTask, class_aware_loss, track_loss
+from s5eval.systems.baseline.models.tagger import Tagger
+from s5eval.systems.baseline.training.trainer import SeparatorTask, TaggerTask, class_aware_loss, track_loss
 from s5eval.systems.multistage.configuration import load_preset
 from s5eval.systems.networks.m2d import M2D
 from s5eval.systems.training.batches import Batch, batches
@@ -80,6 +81,37 @@ def test_the_separator_is_asked_for_the_sources_in_any_order_and_for_silence_las
     (query,) = asked
     assert not query[:, 2].any() and query[:, :2].sum() == 60
     assert {tuple(classes) for classes in query[:, :2].argmax(2).tolist()} == {(4, 7), (7, 4)}
+
+
+def test_the_snr_is_told_of_the_sources_alone_and_silence_dilutes_the_loss() -> None:
+    """Estimates at 0.9 of their sources: 20 dB of each of three sources in two scenes of three tracks."""
+    targets = torch.randn(2, 3, 40)
+    labels = torch.tensor([[4, -1, 7], [5, -1, -1]])
+    targets[labels < 0] = 0.0
+    batch = Batch(torch.zeros(2, 4, 40), targets, labels, torch.zeros(2, 2, 40), torch.zeros(2, 1, 40))
+    task = SeparatorTask(cast(ResUNetK, torch.nn.Identity()))
+
+    def answer(mixture: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        wanted = [[list(labels[b]).index(int(q.argmax())) if q.any() else 1 for q in query[b]] for b in range(2)]
+        return 0.9 * torch.stack([targets[b, wanted[b]] for b in range(2)])
+
+    task.separator.forward = answer
+    terms = task(batch)
+    assert terms["_snr"].item() == pytest.approx(20.0, abs=0.01)
+    assert terms["separation"].item() == pytest.approx(-20.0 * 3 / 6, abs=0.01)
+
+
+def test_the_tagger_is_told_classes_and_silence_and_its_accuracy_is_of_the_tracks_as_they_were_assigned() -> None:
+    labels = torch.tensor([[4, 7, -1], [9, -1, -1]])
+    batch = Batch(
+        torch.zeros(2, 4, 40), torch.zeros(2, 3, 40), labels, torch.zeros(2, 2, 40), torch.zeros(2, 1, 40)
+    )  # fmt: skip
+    said = torch.tensor([[18, 4, 7], [18, 3, 18]])  # all of the first scene in another order; of the second no 9
+    task = TaggerTask(cast(Tagger, torch.nn.Identity()))
+    task.tagger.forward = lambda mixture: 30.0 * F.one_hot(said, 19)
+    terms = task(batch)
+    assert terms["_track_accuracy"].item() == pytest.approx(5 / 6)
+    assert terms["tracks"].item() == pytest.approx(30.0 / 6, abs=0.01)
 
 
 def test_a_part_that_the_baseline_lacks_is_refused() -> None:
