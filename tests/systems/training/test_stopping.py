@@ -1,6 +1,7 @@
 """Which signals a training takes note of, and what becomes of what was there before."""
 
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -33,3 +34,36 @@ def test_a_signal_that_is_ignored_stays_ignored(number: signal.Signals) -> None:
     with stopping() as stop:
         signal.raise_signal(number)
     assert not stop.asked
+
+
+def test_another_thread_than_the_first_takes_no_signal(number: signal.Signals) -> None:
+    before, found = signal.getsignal(number), []
+
+    def block() -> None:
+        with stopping() as stop:
+            found.append((stop.asked, signal.getsignal(number)))
+
+    thread = threading.Thread(target=block)
+    thread.start()
+    thread.join()
+    assert found == [(False, before)]
+
+
+def test_once_the_end_is_asked_for_a_loader_s_death_breaks_no_step(number: signal.Signals) -> None:
+    """By SIGCHLD torch raises an error wherever the program is; afterwards its handler is there again."""
+
+    def died(*_: object) -> None:
+        raise RuntimeError("a loader has died")
+
+    signal.signal(number, signal.SIG_DFL)
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        signal.signal(signal.SIGCHLD, died)
+        with stopping():
+            with pytest.raises(RuntimeError, match="a loader has died"):
+                signal.raise_signal(signal.SIGCHLD)
+            signal.raise_signal(number)
+            signal.raise_signal(signal.SIGCHLD)
+        assert signal.getsignal(signal.SIGCHLD) is died
+    finally:
+        signal.signal(signal.SIGCHLD, before)

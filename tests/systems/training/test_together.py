@@ -36,6 +36,25 @@ def test_the_others_end_with_the_text_of_the_one_that_failed(failed: S5Error, mo
     assert caught.value.exit_code == failed.exit_code
 
 
+def test_processes_that_have_found_different_things_say_so_and_what_they_must_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = ["step 3", "step 3", "step 5"]
+    monkeypatch.setattr(together, "_gather", lambda fabric, value: found)
+    with pytest.raises(UsageError, match="process 2 of 3 has found step 3, process 3 step 5: one folder"):
+        together.alike(SimpleNamespace(world_size=3, global_rank=1), "step 3", "one folder")
+    found[2] = "step 3"
+    together.alike(SimpleNamespace(world_size=3, global_rank=1), "step 3", "one folder")
+
+
+@pytest.mark.parametrize("others", [0.0, 2.0])
+@pytest.mark.parametrize("own", [False, True])
+def test_anyone_is_this_process_or_another(own: bool, others: float) -> None:
+    fabric = SimpleNamespace(world_size=3, device="cpu", all_reduce=lambda value, reduce_op: value + others)
+    assert together.anyone(fabric, own) == (own or others > 0)
+    assert together.anyone(together.ALONE, own) == own
+
+
 ENDING = """
 import atexit
 import sys
