@@ -53,7 +53,8 @@ class OptimiserSettings:
         weight_decay: of AdamW.
         amsgrad: of AdamW.
         clip: largest norm of the gradient.
-        average: decay of the running average of the weights, which is what is exported; 0: the weights themselves.
+        average: decay of the running average of the weights, which is what is exported; after n steps at most
+            (1 + n) / (10 + n), that the first weights are soon forgotten. 0: the weights themselves.
     """
 
     learning_rate: float
