@@ -25,6 +25,7 @@ from s5eval.submissions.archive import check_is_one
 from s5eval.submissions.expected import find_expected
 from s5eval.systems.decision import Decision
 from s5eval.systems.hooks import Hook, Hooks
+from s5eval.systems.settings import overlay
 
 AnyPath: TypeAlias = str | PathLike[str]
 
@@ -98,7 +99,7 @@ def run(
 
     Args:
         system: name of an installed system, or `module:factory` of your own; or a loaded one, whose name, settings and
-            device are taken (a run builds its system itself, so that it can be repeated).
+            device are taken (a run builds its system itself, so that it can be repeated); `settings` join them.
         data: see `open_data`; None: the embedded set.
         out: the run folder to make; default: a new one in `runs/`.
         split: see `open_data`.
@@ -129,7 +130,7 @@ def run(
     """
     settings = as_settings(settings, "settings")
     if isinstance(system, LoadedSystem):
-        settings = {**system.settings, **settings}
+        settings = overlay(system.settings, settings)
         device = system.device if device == "auto" else device
         system = system.name
     elif not isinstance(system, str):

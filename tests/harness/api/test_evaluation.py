@@ -55,6 +55,14 @@ def test_a_run_takes_a_loaded_system_by_its_name(small_set: Path, tmp_path: Path
         s5eval.run(system.system, small_set, tmp_path / "other")  # type: ignore[arg-type]
 
 
+def test_settings_of_a_run_join_those_of_a_loaded_system_key_by_key(small_set: Path, tmp_path: Path) -> None:
+    """As two `--set` of the command do: one key of a mapping takes none of its other keys away."""
+    system = s5eval.load_system("plugins:build", clue={"a": 1, "b": 2}, label="Cough", device="cpu")
+    run = s5eval.run(system, small_set, tmp_path / "run", limit=1, settings={"clue.b": 3})
+    assert run.record.config.settings == {"system": {"clue": {"a": 1, "b": 3}, "label": "Cough"}}
+    assert system.settings == {"clue": {"a": 1, "b": 2}, "label": "Cough"}
+
+
 def test_settings_join_those_of_a_grid_and_a_row_replaces_them(small_set: Path, tmp_path: Path) -> None:
     """Key by key, as they are written: nothing within a value is mixed, and none of its keys is taken for a path."""
     grid = tmp_path / "grid.yaml"
