@@ -24,6 +24,8 @@ from s5eval.systems.decision import NO_THRESHOLDS, PLACES, Decision, candidate_l
 
 ObjectiveName = Literal["capi_sdri", "mixture_accuracy", "source_accuracy", "mix"]
 
+_WEIGHT = 0.1  # of mixture accuracy in `mix`, where nobody has said another one
+
 MAX_STATES = 4096
 """Per mixture; twelve candidates of twelve classes. Systems of the challenge have three candidates."""
 
@@ -38,13 +40,17 @@ class Objective:
     """
 
     name: ObjectiveName = "capi_sdri"
-    weight: float = 0.1
+    weight: float = _WEIGHT
 
     def __post_init__(self) -> None:
-        """Raises `UsageError` for another name, and for a weight that is no finite number from 0 on."""
+        """Raises `UsageError` for another name, for a weight that is no finite number from 0 on, and for one that has
+        no use.
+        """
         if self.name not in (names := get_args(ObjectiveName)):
             raise UsageError(f"`objective` is {self.name!r}, expected one of {', '.join(names)}")
         check_amount("weight", self.weight)
+        if self.name != "mix" and self.weight != _WEIGHT:
+            raise UsageError(f"`weight` is of the objective mix, and {self.name} has no use for it")
 
     def __call__(self, sums: Array) -> Array:
         """The objective (…,) from sums (…, 6) of `SweepTable.values`; −inf where it is undefined."""

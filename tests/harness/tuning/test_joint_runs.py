@@ -82,6 +82,16 @@ def test_numbers_that_are_none_are_refused(value: float, staged_run: Path, s5eva
         assert s5eval("tune", staged_run, *words, value).code == 2
 
 
+def test_a_weight_without_a_mix_is_refused(staged_run: Path, s5eval: Call) -> None:
+    """It would change nothing, and whoever gave it would take the thresholds for those of a mix."""
+    told = "`weight` is of the objective mix, and capi_sdri has no use for it"
+    with pytest.raises(UsageError, match=told):
+        Objective("capi_sdri", 0.5)
+    result = s5eval("tune", staged_run, "--weight", 0.5)
+    assert (result.code, told.replace("`weight`", "--weight") in result.err) == (2, True), result.err
+    assert not (staged_run / "thresholds.yaml").exists()
+
+
 def test_the_verdict_is_that_of_the_objective(make_tables: Tables) -> None:
     """Candidates all but silenced: both metrics gain, and the objective's line has the verdict and its own unit."""
     result = tune_tables(make_tables(120, 5), base=Decision({"default": 0.02}), objective=Objective("mixture_accuracy"))
