@@ -70,21 +70,24 @@ def command(context: click.Context, /, **options: Any) -> int:
             raise UsageError(f"no directory or zip of estimates at {path}")
     if not estimates and resumed is None:
         raise UsageError("name the directory or zip of estimates to score")
-    if not estimates and (unread := sorted(given_options(context) & {"downmix", "published"})):
-        raise UsageError(f"--{unread[0]} is of ESTIMATES; name them again beside --resume")
     has_data = options["data"] is not None or options["dataset"] == "mini"
-    if not has_data and resumed is None:
+    ranked = len(estimates) > 1 or (bool(estimates) and options["published"])
+    begun = resumed is not None and not ranked and (resumed / "run.json").is_file()  # its data are on record
+    if not has_data and (resumed is None or ranked):
         raise UsageError("--data DIR (or S5EVAL_DATA) is missing: the folder that holds the mixtures and references")
     if len(estimates) > 1 and options["name"] is not None:
         raise UsageError("--name names one run; a ranking takes the names of its files")
-    if len(estimates) > 1 or (estimates and options["published"]):
-        return _rank(estimates, options, given_options(context) & _SHARED)
-    config = _config(estimates[0], options) if estimates and has_data else None
+    typed = given_options(context)
+    if not estimates and (alone := sorted(typed & {"downmix", "published"})):
+        raise UsageError(f"--{alone[0]} is of ESTIMATES; name them again beside --resume")
+    if ranked:
+        return _rank(estimates, options, typed & {*_SHARED, *WORKER_FIELDS})
+    config = _config(estimates[0], options) if estimates and (has_data or begun) else None
     if resumed is not None:
-        typed = given_options(context) & {*_SHARED, *WORKER_FIELDS, "shard", "name"}
-        given = {name: value for name, value in _fields(options).items() if name in typed}
-        if estimates:
-            given["settings"] = {"system": _settings(estimates[0], options["downmix"])}
+        values = _values(options)
+        given = {name: values[name] for name in typed & values.keys()}
+        if config is not None:
+            given["settings"] = config.settings
         result = resume(resumed, given=given, fresh=config, progress=announcing(resumed))
     elif config is not None:
         out = options["out"] or default_run_path(config)
@@ -99,19 +102,19 @@ def _config(estimates: Path, options: dict[str, Any]) -> "RunConfig":
     from s5eval.harness.comparing.ranking import submission_name
     from s5eval.harness.record.config import RunConfig
 
-    fields = _fields(options)
-    settings = {"system": _settings(estimates, options["downmix"])}
-    fields["name"] = fields["name"] or submission_name(estimates)
-    return RunConfig(system="folder", settings=settings, **fields)
+    values = _values(options)
+    return RunConfig(
+        system="folder",
+        settings={"system": _settings(estimates, options["downmix"])},
+        **{**values, "name": values["name"] or submission_name(estimates)},
+    )
 
 
-def _fields(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `RunConfig` that options say, whatever the estimates are."""
+def _values(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `RunConfig` that say nothing of the estimates."""
     return {
-        **{name: options[name] for name in _SHARED},
+        **{name: options[name] for name in (*_SHARED, "name", "shard")},
         "data": None if options["data"] is None else options["data"].resolve(),
-        "name": options["name"],
-        "shard": options["shard"],
         **read_worker_options(options),
     }
 

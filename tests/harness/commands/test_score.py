@@ -1,6 +1,7 @@
 """`s5eval score` on what users have at hand: the wavs of a run, which lie in its folder beside much that is none."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,30 +64,6 @@ def test_a_run_without_wavs_is_refused_with_what_there_is(small_set: Path, tmp_p
     assert not (tmp_path / "again").exists()
 
 
-def test_a_run_that_goes_on_is_of_the_estimates_and_options_that_are_named(
-    saved: Path, small_set: Path, tmp_path: Path, s5eval: Call
-) -> None:
-    """Without --data too: else the numbers of the first files stood there for others."""
-    run = tmp_path / "run"
-    assert s5eval("score", saved, "--data", small_set, "--out", run).code == 0
-    for typed, told in (
-        ([small_set / "estimate"], f'system.path="{small_set / "estimate"}", the run was started with system.path='),
-        (["--metrics", "all"], "metrics: 'all', the run was started with 'ranking'"),
-    ):
-        refused = s5eval("score", *typed, "--resume", run)
-        assert (refused.code, "the options differ" in refused.err, refused.out) == (2, True, ""), refused.err
-        assert told in refused.err
-    assert s5eval("score", saved, "--resume", run).code == 0
-
-
-@pytest.mark.parametrize("option", ["--downmix", "--published"])
-def test_what_is_said_of_estimates_is_not_passed_over_where_none_are_named(
-    saved: Path, option: str, s5eval: Call
-) -> None:
-    refused = s5eval("score", "--resume", saved, option)
-    assert (refused.code, f"{option} is of ESTIMATES; name them again beside --resume" in refused.err) == (2, True)
-
-
 def test_a_strict_run_says_how_many_findings_it_does_not_list(s5eval: Call, small_set: Path, tmp_path: Path) -> None:
     wavs = tmp_path / "wavs"
     wavs.mkdir()
@@ -117,3 +94,43 @@ def test_what_a_run_answered_with_nothing_is_an_answer(
     (run / "mixtures.jsonl").write_text("no line\n[1]\n{}\n")
     told = s5eval(*score, tmp_path / "damaged").out
     assert f"{2 + len(silent)} no-estimate" in told, "lines that say nothing call nothing silent"
+
+
+def test_estimates_that_are_named_again_are_those_of_the_run_or_refused(
+    saved: Path, small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """The data are on record, and need not be named; the numbers of other estimates are not those of these."""
+    run, other = tmp_path / "scored", tmp_path / "other"
+    assert s5eval("score", saved, "--data", small_set, "--out", run).code == 0
+    shutil.copytree(saved / "audio", other)
+    refused = s5eval("score", other, "--resume", run)
+    told = f'the options differ from the first call\'s: settings: system.path="{other}"'
+    assert (refused.code, told in refused.err, refused.out) == (2, True, ""), refused.err
+    assert s5eval("score", saved, "--resume", run).code == 0
+    (saved / "audio" / "m_1_0_Speech.wav").unlink()
+    refused = s5eval("score", saved, "--resume", run)
+    assert (refused.code, "is not as it was when" in refused.err) == (2, True), refused.err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--metrics", "all"), "metrics: 'all', the run was started with 'ranking'"),
+        (("--limit", 2), "limit: 2, the run was started with None"),
+        (("--downmix",), "--downmix is of ESTIMATES; name them again beside --resume"),
+        (("--published",), "--published is of ESTIMATES; name them again beside --resume"),
+    ],
+)
+def test_an_option_that_a_run_was_not_made_with_is_refused_without_its_estimates_too(
+    options: tuple[object, ...], told: str, saved: Path, small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    run = tmp_path / "scored"
+    assert s5eval("score", saved, "--data", small_set, "--out", run).code == 0
+    refused = s5eval("score", "--resume", run, *options)
+    assert (refused.code, told in refused.err) == (2, True), refused.err
+
+
+def test_a_ranking_that_goes_on_needs_its_data(saved: Path, small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    """Each run knows its own, and what they are ranked over are all of the set: without it, those of another one."""
+    refused = s5eval("score", saved, saved / "audio", "--resume", tmp_path / "ranking")
+    assert (refused.code, "--data DIR (or S5EVAL_DATA) is missing" in refused.err) == (2, True), refused.err
