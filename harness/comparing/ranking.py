@@ -107,12 +107,17 @@ def rank(
         progress: shows how far a run is.
 
     Raises:
-        UsageError: two submissions have the same name, or `out` holds one of the runs already.
+        UsageError: two submissions have the same name, `out` holds one of the runs already, or a shard is asked for.
         DataError: the data are missing or wrong. A submission that cannot be read is an entry of `unusable`.
     """
     names = _named([(submission_name(path), path) for path in paths])
     configs = {name: config_for(path) for name, path in names.items()}
     first = next(iter(configs.values()))
+    if first.shard is not None:  # its ranks would stand as those of all mixtures, beside results on all of them
+        raise UsageError(
+            f"`shard` {first.shard} is a part of one run, and a ranking is of all mixtures: score the shards of each "
+            "submission by itself, `s5eval merge` them, and `s5eval rank` the merged runs"
+        )
     manifest = open_manifest(first.data, dataset=first.dataset, split=first.split, limit=first.limit, only=first.only)
     results: dict[str, RunResult] = {}
     unusable = {}

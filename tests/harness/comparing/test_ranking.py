@@ -85,6 +85,13 @@ def test_the_table(s5eval: Call, data: Path, archives: list[Path], tmp_path: Pat
     assert len(json.loads((tmp_path / "o" / "Better_B_task4_1" / "run.json").read_text())["mixtures"]) == 9
 
 
+def test_a_shard_of_a_ranking_is_refused(s5eval: Call, data: Path, archives: list[Path], tmp_path: Path) -> None:
+    """The values would be of four mixtures, and the ranking said nine."""
+    refused = s5eval("score", *archives, "--data", data, "--shard", "2/2", "--out", tmp_path / "o")
+    assert (refused.code, "--shard 2/2 is a part of one run" in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "o").exists()
+
+
 def test_what_was_changed_of_a_submission_that_lacks_a_mixture_is_said_once(
     s5eval: Call, data: Path, tmp_path: Path
 ) -> None:
