@@ -117,6 +117,14 @@ def test_a_system_that_writes_into_what_it_hears_leaves_the_array_alone(monkeypa
     assert (foa == 1).all()
 
 
+def test_what_a_system_lacks_is_told_when_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = type(s5eval.load_system("plugins:build").system)
+    monkeypatch.setattr(kind, "fingerprint", lambda self: {"weights": "none", "missing_parts": ["an ear", "a nose"]})
+    with pytest.warns(UserWarning, match="system 'plugins:build' was loaded without an ear, a nose"):
+        system = s5eval.load_system("plugins:build")
+    assert system.missing_parts == ("an ear", "a nose")
+
+
 def test_the_decision_may_be_replaced(tmp_path: Path) -> None:
     system = s5eval.load_system("plugins:build", label="Cough", p_silence=0.4)
     foa = np.random.default_rng(0).normal(size=(4, 640)).astype(np.float32)
