@@ -28,6 +28,12 @@ def test_a_tone_stands_in_its_row(hertz: float) -> None:
     assert np.all(np.abs(steps.argmax(axis=0) - row_of(hertz, 40)) <= 1)
 
 
+def test_a_frequency_lies_in_the_row_whose_edges_are_around_it() -> None:
+    """Of 32 rows, the edge of the upper and the lower half is at the geometric mean of 60 Hz and 16 kHz: 979.8 Hz."""
+    rows = [row_of(hertz, 32) for hertz in (16_000, 15_000, 985, 975, 61, 60, 10)]
+    assert rows == [0, 0, 15, 16, 31, 31, 31]
+
+
 @pytest.mark.parametrize("level", [-90.0, -60.0, -30.0])
 def test_a_level_is_the_step_that_the_scale_says(level: float) -> None:
     wave = 10 ** (level / 20) * np.sin(2 * np.pi * 1000 * SECONDS)
