@@ -47,7 +47,7 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
 
     Raises:
         DataError: a part that the recipe builds on is missing.
-        UsageError: published M2D weights for a recipe that trains M2D.
+        UsageError: published M2D weights for a recipe that trains M2D, or Whisper's where its frames are not wanted.
     """
     recipe: MultistageRecipe = plan.recipe
     config: MultistageConfiguration = plan.configuration
@@ -203,6 +203,12 @@ def _encoder(config: MultistageConfiguration, parts: PartsFolder, m2d: M2D) -> F
     """
     name = config.frame_encoder
     given = {"af_whisper": parts.af_whisper_weights, "whisper": parts.whisper_weights}.get(name)
+    if name == "af_whisper" and given is None and parts.whisper_weights is not None:
+        # the usual encoder, which nobody may have named; others have to be
+        raise UsageError(
+            "`whisper_weights` is given, and nothing asks for Whisper: the frames would be AF-Whisper's, or none; set "
+            "system.frame_encoder=whisper too"
+        )
     found = find_encoder(
         config,
         folder=parts.folder,

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.systems.multistage.system import new_part
 from s5eval.systems.training.parts import PartsFolder
 from s5eval.systems.training.training_plan import TrainingPlan, read_plan
@@ -84,3 +85,16 @@ def test_m2d_is_at_rest_where_the_recipe_does_not_train_it(
     assert (task.m2d is not None) == adapts
     assert set(job.parts) == set(trains) == set(parts.started_from)
     assert set(parts.built_on) == {"uss", "m2d"} - set(trains)
+
+
+def test_whisper_s_weights_are_refused_where_the_frames_are_another_s(make_plan: MakePlan, tmp_path: Path) -> None:
+    """Else an extractor would be trained on no frames at all, and its card alone would tell."""
+    plan = make_plan("tse2", loss={"filtered": 0.0}, system={"frame_encoder": "af_whisper"})
+    parts = PartsFolder(tmp_path, torch.device("cpu"), whisper_weights=tmp_path / "whisper-tiny")
+    with pytest.raises(UsageError, match=r"`whisper_weights` is given, .* set system\.frame_encoder=whisper too"):
+        plan.trainer.make_job(plan, parts)
+    clue = {"dimension": 16, "width": 8}
+    named = make_plan("tse2", loss={"filtered": 0.0}, system={"frame_encoder": "m2d", "clue": clue})
+    assert named.trainer.make_job(named, parts).facts["frame_encoder"] == "m2d", "one that is named is what is wanted"
+    first = make_plan("uss", trains=["uss"], starts_from={"uss": None}, system={"frame_encoder": "af_whisper"})
+    assert set(first.trainer.make_job(first, parts).parts) == {"uss"}, "stage 1 hears no frames"
