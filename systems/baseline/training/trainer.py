@@ -109,10 +109,16 @@ def make_job(plan: TrainingPlan, parts: PartsFolder) -> TrainingJob:
 
     Raises:
         DataError: the part that the recipe starts from is missing.
+        UsageError: published M2D weights for the tagger.
     """
     recipe: TrainingRecipe = plan.recipe
     config: BaselineConfiguration = plan.configuration
     (name,) = recipe.trains
+    if name == "tagger" and parts.m2d_weights is not None:
+        raise UsageError(
+            "the tagger starts from what starts_from names in `weights`, and takes no published M2D weights: expected "
+            f"no `m2d_weights`, got {parts.m2d_weights}"
+        )
     module = new_part(_PARTS[name], config)
     start = recipe.starts_from.get(name)
     module = parts.trained(module, start, prefix="m2d.backbone." if start == "m2d" else "")

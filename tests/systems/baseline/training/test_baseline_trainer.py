@@ -139,6 +139,14 @@ def test_the_tagger_starts_from_an_m2d_of_its_own_sizes_which_is_the_other_syste
                 plan.trainer.make_job(plan, parts)
 
 
+def test_the_tagger_starts_from_no_published_m2d(tmp_path: Path) -> None:
+    """Else it would be trained from something else than what was given, without a word."""
+    plan = read_plan("baseline/tagger", {"starts_from": {"tagger": None}, "system": SYSTEM})
+    parts = PartsFolder(tmp_path, torch.device("cpu"), m2d_weights=tmp_path / "published.pth")
+    with pytest.raises(UsageError, match=r"expected no `m2d_weights`, got .*published\.pth"):
+        plan.trainer.make_job(plan, parts)
+
+
 @pytest.mark.parametrize("name", ["tagger", "separator"])
 def test_whatever_is_trained_gets_a_gradient(name: str, tiny_dev_set: SimpleNamespace, tmp_path: Path) -> None:
     data = {"folder": str(tiny_dev_set.dev), "seconds": 0.5}
