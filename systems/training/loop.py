@@ -92,7 +92,7 @@ def train(
         digest = everywhere(fabric, plan.digest)  # once: it reads what recordings hold
         state = everywhere(fabric, lambda: checkpoint.load(sitting.out, digest, say=say if rank == 0 else None))
         found = f"{plan.name} ({digest[:19]}) at step {0 if state is None else state.step}"
-        alike(fabric, found, f"all nodes must see the same --out ({sitting.out}), data and settings")
+        alike(fabric, found, f"all nodes must see the same `out` ({sitting.out}), data and settings")
         return _train(plan, digest, sitting, fabric, state, hooks or Hooks(), say)
 
 
@@ -128,7 +128,7 @@ def _train(
     alike(
         fabric,
         str({**parts.built_on, **parts.started_from}),
-        f"all nodes must see the same --weights ({sitting.weights})",
+        f"all nodes must see the same `weights` ({sitting.weights})",
     )
     if (
         state is not None

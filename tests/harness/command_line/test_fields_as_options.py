@@ -43,13 +43,19 @@ def errors_with_options(path: Path) -> list[str]:
     """Texts of raised errors that name an option outside a whole command to type (`s5eval …`)."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Raise) and node.exc is not None:
-            constants = [part.value for part in ast.walk(node.exc) if isinstance(part, ast.Constant)]
+        raised = node.exc if isinstance(node, ast.Raise) else node if _raises(node) else None
+        if raised is not None:
+            constants = [part.value for part in ast.walk(raised) if isinstance(part, ast.Constant)]
             text = "".join(value for value in constants if isinstance(value, str))
             text = re.sub(r"`ray start[^`]*`", "", text)  # a command to type, of another program
             if "s5eval " not in text:
                 found += re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)
     return found
+
+
+def _raises(node: ast.AST) -> bool:
+    """Whether it is a call that is given the text of an error."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "alike"
 
 
 ALLOWED = {
