@@ -39,7 +39,8 @@ def merge(runs: Sequence[Path], out: Path) -> RunResult:
         out: the run folder to make; one whose merging was killed is begun again.
 
     Raises:
-        UsageError: a folder is no shard, or of another run: other data, system, decision or options; `out` is in use.
+        UsageError: a folder is no shard, or a rescored one, or of another run: other data, system, decision or options;
+            `out` is in use.
         DataError: a shard is missing, unfinished or damaged.
         RunFolderError: the folder cannot be written.
     """
@@ -68,6 +69,12 @@ def _in_order(runs: Sequence[Path]) -> Parts:
         record = read_run_record(path)
         if record.shard is None:
             raise UsageError(f"{path} is no shard: it was made without `shard`, or is merged already")
+        if record.rescored_from is not None:
+            # What needs audio is known of those of them whose estimates have stayed: means would be over these alone.
+            raise UsageError(
+                f"{path} was rescored from {record.rescored_from}: merge the shards themselves, then rescore the "
+                "merged run with the same decision"
+            )
         if record.shard.number in found:
             raise UsageError(f"{found[record.shard.number][0]} and {path} are both shard {_named(record.shard)}")
         found[record.shard.number] = (path, record)

@@ -169,6 +169,19 @@ def test_shards_of_other_runs_are_refused(
     assert not (tmp_path / "merged").exists()
 
 
+def test_rescored_shards_are_refused_for_those_they_were_made_of(
+    tmp_path: Path, shards: list[Path], s5eval: Call
+) -> None:
+    """Else the merged run passes for a rescoring of the first of them that was not done, half of it written."""
+    decision, rescored = tmp_path / "d.yaml", [tmp_path / f"T.{k}" for k in range(1, 6)]
+    decision.write_text("max_sources: 1\n")
+    for run, out in zip(shards, rescored, strict=True):
+        assert s5eval("rescore", run, "--decision", decision, "--out", out).code in (0, 4)
+    refused = s5eval("merge", *rescored, "--out", tmp_path / "merged")
+    assert refused.code == 2 and f"{rescored[0]} was rescored from {shards[0]}: merge the shards" in refused.err
+    assert not (tmp_path / "merged").exists()
+
+
 def test_a_killed_merge_is_begun_again(tmp_path: Path, shards: list[Path], s5eval: Call) -> None:
     merged = tmp_path / "merged"
     assert s5eval("merge", *shards, "--out", merged).code == 4
