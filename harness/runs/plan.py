@@ -55,8 +55,9 @@ _LISTED = 20  # findings that refuse a strict run, in words
 class Plan:
     """A run before its first mixture: manifest, system, decision, and what the file checks found.
 
-    `shard` says which part of the data `manifest` is; None: all. `chosen` holds the decision and who made it;
-    `fingerprint` is the system's, as JSON gives it back. `staff` is who works; None: this process alone.
+    `shard` says which part of the data `manifest` is; None: all. `trained_here` is 0 where the manifest was given:
+    whoever gave it knows. `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it
+    back. `staff` is who works; None: this process alone.
     `working_folder` is the one before any code of the system was run.
     """
 
@@ -134,6 +135,7 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
         check_cluster(config.address)
     factory = load_factory(config.system)
     device = "cpu" if config.engine == "ray" else resolve_device(config.device)
+    sent = manifest is not None
     manifest, shard = _opened(config, making) if manifest is None else (manifest, None)
     staff = staff_of(config, device, len(manifest.scenes))
     settings = dict(config.settings.get("system", {}))
@@ -153,7 +155,8 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
         listed = first_of(findings, _LISTED, between="\n  ")
         raise DataError(f"`strict`: {counted(len(findings), 'finding')} about the files\n  {listed}")
     fingerprint = read_fingerprint(config.system, system)
-    trained_here = _trained_here(config, stated_recordings(config.system, system), expected)
+    # Whoever is given a manifest may not see the data, nor what lies beside them; its driver has looked.
+    trained_here = 0 if sent else _trained_here(config, stated_recordings(config.system, system), expected)
     staff = within_memory(staff, config)
     chosen = _chosen(config, system, fingerprint)
     return Plan(

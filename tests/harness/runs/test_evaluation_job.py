@@ -46,6 +46,16 @@ def test_a_machine_that_does_not_see_the_data_is_sent_them(small_set: Path, tmp_
     assert set(got.wavs) == {f"audio/{id_}_0_Speech.wav" for id_ in task}
 
 
+def test_weights_that_tell_what_they_were_trained_on_work_where_the_data_are_not_seen(
+    small_set: Path, tmp_path: Path
+) -> None:
+    """What lies beside the data, the driver has looked at."""
+    config = RunConfig("plugins:build", data=small_set, settings={"system": {"trained_on": ["a" * 12]}}, workers=2)
+    job = EvaluationJob(config, ("cpu",), plan_run(config).manifest)
+    small_set.rename(tmp_path / "elsewhere")
+    assert job.begin(0).facts["send"]
+
+
 def test_a_file_that_the_driver_cannot_read_any_more_costs_its_mixture_alone(
     small_set: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
