@@ -149,6 +149,8 @@ def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]
         raise DataError(f"{path}: cannot be read as a table (CSV, UTF-8): {error}") from error
     if lacking := [key for key in columns if key not in head]:
         raise DataError(f"{path}: the head lacks {', '.join(lacking)}; expected {','.join(columns)}")
+    if repeated := [key for key in columns if list(head).count(key) > 1]:
+        raise DataError(f"{path}: the head has {', '.join(repeated)} twice; expected each column once")
     return rows
 
 

@@ -274,6 +274,12 @@ def test_which_of_two_files_of_a_name_is_meant_is_not_guessed(spatialscaper: Pat
         map_folder(spatialscaper, "spatialscaper")
 
 
+def test_a_column_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "MAP.csv").write_text("id,role,file,label,label\na,mixture,m.wav,,\na,target,t.wav,Speech,Cough\n")
+    with pytest.raises(DataError, match="the head has label twice; expected each column once"):
+        read_mapping(tmp_path / "MAP.csv")
+
+
 def test_a_label_that_no_table_of_classes_names_is_one_of_ours_or_refused(tmp_path: Path) -> None:
     (tmp_path / "MAP.csv").write_text("id,role,file,label\na,mixture,m.wav,\na,target,t.wav,Speech\na,target,b.wav,0\n")
     (scene,) = read_mapping(tmp_path / "MAP.csv", classes={"0": None, "1": "Cough"})
