@@ -55,6 +55,7 @@ def read_mapping(path: Path, *, classes: Mapping[str, str | None] | None = None)
     """
     problems: list[str] = []
     mixtures: dict[str, Path] = {}
+    heard: dict[object, str] = {}
     targets: dict[str, list[MappedSource]] = {}
     named: dict[tuple[str, object], str] = {}
     for number, row in _rows(path, COLUMNS):
@@ -71,6 +72,8 @@ def read_mapping(path: Path, *, classes: Mapping[str, str | None] | None = None)
         elif role == "mixture":
             if id_ in mixtures:
                 problems.append(f"{where}: a second mixture of {id_!r}")
+            elif (other := heard.setdefault(_identity(place), id_)) != id_:  # it would count twice in every mean
+                problems.append(f"{where}: {file!r} is the mixture of {other!r} already; a scene has one id")
             mixtures.setdefault(id_, place)
         else:
             known = label if classes is None or label not in classes else classes[label]

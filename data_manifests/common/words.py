@@ -6,10 +6,12 @@ from collections.abc import Iterable
 def counted(number: int, noun: str) -> str:
     """A number and its noun, one of them or several.
 
-    >>> counted(1, "mixture"), counted(0, "mixture"), counted(2567, "mixture")
-    ('1 mixture', '0 mixtures', '2567 mixtures')
+    >>> counted(1, "mixture"), counted(0, "mixture"), counted(2567, "mixture"), counted(2, "entry")
+    ('1 mixture', '0 mixtures', '2567 mixtures', '2 entries')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    if number == 1:
+        return f"{number} {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("ry") else f"{number} {noun}s"
 
 
 def first_of(things: Iterable[object], most: int, *, between: str = ", ") -> str:

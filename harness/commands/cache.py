@@ -6,6 +6,7 @@ import sys
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.command_line.help import Group
 from s5eval.harness.command_line.number_type import NumberType
 from s5eval.harness.command_line.options import json_option
@@ -62,7 +63,8 @@ def prune(keep_gb: float, yes: bool, as_json: bool) -> int:
     store = DiskStore(cache_folder() / "stages")
     if keep_gb == 0 and not yes:
         entries = list(store.entries())
-        what = f"all {len(entries)} entries, {sum(entry.size for entry in entries) / 1e9:.2f} GB, of {store.root}"
+        size = sum(entry.size for entry in entries) / 1e9
+        what = f"{counted(len(entries), 'entry')}, {size:.2f} GB, which is all of {store.root}"
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError(f"this would remove {what}: say --yes, or how much to keep with --keep-gb")
         if not click.confirm(f"Remove {what}?", err=True):
@@ -72,5 +74,5 @@ def prune(keep_gb: float, yes: bool, as_json: bool) -> int:
     if as_json:
         echo(json.dumps({"folder": str(store.root), "removed": removed, "bytes": freed}))
         return 0
-    echo(f"removed {removed} entries, {freed / 1e9:.2f} GB")
+    echo(f"removed {counted(removed, 'entry')}, {freed / 1e9:.2f} GB")
     return 0

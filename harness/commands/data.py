@@ -41,6 +41,8 @@ def list_sets(data: Path | None, as_json: bool) -> int:
     from s5eval.data_manifests.plain_folder import find_plain_folder
     from s5eval.data_manifests.sets.known import is_available, known_datasets
 
+    if data is not None and not data.is_dir():
+        raise DataError(f"no data folder at {data}")
     plain = find_plain_folder(data)
     rows = [
         {

@@ -152,7 +152,8 @@ def preview_sounds(out: Path, draws: int, seed: int, as_json: bool) -> int:
 @click.argument("folder", type=PathType)
 @click.option("--layout", type=click.Choice(sorted(LAYOUTS)), required=True, help="How FOLDER is laid out.")
 @click.option("--out", type=PathType, metavar="MAP.csv", help="Where to write it, in FOLDER; default: standard output.")
-def map_layout(folder: Path, layout: str, out: Path | None) -> int:
+@click.option("--replace", is_flag=True, help="Replace another file that stands there.")
+def map_layout(folder: Path, layout: str, out: Path | None, replace: bool) -> int:
     """Write a mapping (id, role, file, label) of the scenes in FOLDER, to look through and give to `data import`.
 
     Nothing is guessed: labels are those of the files or numbers that the layout has.
@@ -167,6 +168,8 @@ def map_layout(folder: Path, layout: str, out: Path | None) -> int:
     if out is None:
         echo(mapping_text(rows).rstrip("\n"))
         return 0
+    if not replace and out.is_file() and out.read_bytes() != mapping_text(rows).encode():
+        raise UsageError(f"{out} is there, and is another mapping, or one that was edited; name another, or --replace")
     try:
         write_atomically(out, mapping_text(rows))
     except OSError as error:

@@ -187,6 +187,7 @@ def test_a_channel_of_spatial_stems_is_as_loud_as_it_is_in_its_mixture(
     [
         ("a,mixture,m.wav,\na,target,t.wav,Barking\n", "unknown label 'Barking'"),
         ("a,mixture,m.wav,\na,mixture,n.wav,\n", "a second mixture of 'a'"),
+        ("a,mixture,m.wav,\nb,mixture,./m.wav,\n", r"line 3: '\./m\.wav' is the mixture of 'a' already"),
         ("a,target,t.wav,Speech\n", "which has no mixture"),
         (
             "a,mixture,m.wav,\na,target,t.wav,Speech\na,target,s/../t.wav,Speech\n",

@@ -43,6 +43,8 @@ def test_list_tells_of_the_folder_that_was_named(small_set: Path, make_set: Call
     (bare / "oracle_target").rmdir()
     assert "this folder: 1 mixture, without references" in s5eval("data", "list", "--data", bare).out
     assert "this folder" not in s5eval("data", "list", "--data", tmp_path).out
+    nowhere = s5eval("data", "list", "--data", tmp_path / "nowhere")
+    assert (nowhere.code, f"no data folder at {tmp_path / 'nowhere'}" in nowhere.err) == (3, True)
 
 
 def test_verify_of_one_mixture_speaks_of_one(make_set: Call, tmp_path: Path, s5eval: Call) -> None:
@@ -101,6 +103,21 @@ def test_a_list_of_scenes_is_no_scene(tmp_path: Path, s5eval: Call) -> None:
     result = s5eval(*words)
     assert (result.code, "a list of 3 scenes, expected the metadata of one" in result.err) == (2, True)
     assert "valid/*.json" in result.err and "--split valid" in result.err
+
+
+def test_a_mapping_that_was_edited_is_replaced_only_when_that_is_asked_for(tmp_path: Path, s5eval: Call) -> None:
+    for name in ("a.wav", "a_sources/foreground0_Speech.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    words = ("data", "map", tmp_path, "--layout", "fuss", "--out", tmp_path / "MAP.csv")
+    assert (s5eval(*words).code, s5eval(*words).code) == (0, 0), "the same again is no loss"
+    (tmp_path / "MAP.csv").write_text("id,role,file,label\n")
+    refused = s5eval(*words)
+    assert (refused.code, "or one that was edited; name another, or --replace" in refused.err) == (2, True)
+    assert s5eval(*words, "--replace").code == 0
+    assert (tmp_path / "MAP.csv").read_text().splitlines()[1:] == [
+        "a,mixture,a.wav,", "a,target,a_sources/foreground0_Speech.wav,Speech",
+    ]  # fmt: skip
 
 
 def test_a_bar_of_scenes_is_drawn_only_where_some_are_made(
