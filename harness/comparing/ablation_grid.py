@@ -134,7 +134,7 @@ def _refuse_unnamed_code(row: GridRow, named: Collection[str], where: str) -> No
 
 
 def dotted_assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """`--set KEY=VALUE` texts as dotted assignments; raises `UsageError` as `parse_settings`."""
+    """`KEY=VALUE` texts as dotted assignments; raises `UsageError` as `parse_settings`."""
     parse_settings(texts)
     pairs = (text.partition("=") for text in texts)
     return {key: load_yaml(value) for key, _, value in pairs}

@@ -187,9 +187,9 @@ def parse_settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
         key, equals, _ = assignment.partition("=")
         section, _, rest = key.partition(".")
         if not equals or not rest:
-            raise UsageError(f"--set {assignment!r}: expected SECTION.KEY=VALUE, such as system.stages=2")
+            raise UsageError(f"`settings` {assignment!r}: expected SECTION.KEY=VALUE, such as system.stages=2")
         if section not in SECTIONS:
-            raise UsageError(f"--set {assignment!r}: unknown section {section!r}{suggestion(section, SECTIONS)}")
+            raise UsageError(f"`settings` {assignment!r}: unknown section {section!r}{suggestion(section, SECTIONS)}")
     return parse_assignments(assignments)
 
 
@@ -205,17 +205,17 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
-            raise UsageError(f"--set {assignment!r}: expected KEY=VALUE, such as data.seconds=4")
+            raise UsageError(f"`settings` {assignment!r}: expected KEY=VALUE, such as data.seconds=4")
         try:
             value = load_yaml(text)
         except ValueError as error:
-            raise UsageError(f"--set {assignment!r}: the value is not YAML: {error}") from error
+            raise UsageError(f"`settings` {assignment!r}: the value is not YAML: {error}") from error
         if not fits_json(value):
             advice = "" if isinstance(value, float) else "; quote it"
-            raise UsageError(f"--set {assignment!r}: read as {value!r}, which JSON cannot hold{advice}")
+            raise UsageError(f"`settings` {assignment!r}: read as {value!r}, which JSON cannot hold{advice}")
         if dropped := [earlier for earlier in given if earlier.startswith(f"{key}.")]:
-            raise UsageError(f"--set {assignment!r} would drop {dropped[-1]}, which was set before; put it first")
+            raise UsageError(f"`settings` {assignment!r} would drop {dropped[-1]}, which was set before; put it first")
         given.append(key)
-        node, leaf = place_of(key, result, f"--set {assignment!r}")
+        node, leaf = place_of(key, result, f"`settings` {assignment!r}")
         node[leaf] = value
     return result

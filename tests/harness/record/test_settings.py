@@ -34,7 +34,9 @@ def test_a_key_within_a_value_that_was_given_whole_joins_it() -> None:
 
 @pytest.mark.parametrize("before", [["slots.scenes=3"], ["slots={mix: 0.1}", "slots.scenes=3"]])
 def test_a_whole_value_does_not_drop_keys_that_were_set_before(before: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"--set 'slots=\{alone: 0.5\}' would drop slots\.scenes, .*; put it first"):
+    with pytest.raises(
+        UsageError, match=r"^`settings` 'slots=\{alone: 0.5\}' would drop slots\.scenes, .*put it first"
+    ):
         parse_assignments([*before, "slots={alone: 0.5}"])
 
 
