@@ -14,13 +14,14 @@ from s5eval.harness.command_line.expected_options import expected_options, read_
 from s5eval.harness.command_line.fields_as_options import in_options
 from s5eval.harness.command_line.help import Group
 from s5eval.harness.command_line.listed_findings import listed, verdict
-from s5eval.harness.command_line.options import PathType, json_option
+from s5eval.harness.command_line.options import PathType, given_options, json_option
 from s5eval.harness.command_line.progress_bar import show_count
 from s5eval.harness.terminal import echo, plugin_output
 
 if TYPE_CHECKING:
     from s5eval.harness.runs.to_submission import Gathered
     from s5eval.submissions.build import Built
+    from s5eval.submissions.rules import SubmissionName
 
 EXIT_INVALID = 5
 
@@ -193,7 +194,9 @@ def validate_command(paths: Sequence[Path], no_audio: bool, as_json: bool, **opt
 @click.option("--template", type=PathType, metavar="FILE", help="Your own meta template in place of the shipped one.")
 @click.option("--out", type=PathType, required=True, metavar="DIR", help="Where to write the files to fill in.")
 @json_option
+@click.pass_context
 def init(
+    context: click.Context,
     submissions: Sequence[Path],
     author: str | None,
     affiliation: str | None,
@@ -210,12 +213,16 @@ def init(
     from s5eval.submissions.package import init_package, parse_submission_name
     from s5eval.submissions.rules import make_name
 
-    built = {}
+    built: dict[SubmissionName, Path] = {}
     for path in submissions:
         name = parse_submission_name(path)
         if name is None or not path.exists():
             raise UsageError(f"{path}: no submission of the name <Surname>_<Institute>_task4_<n>, zip or folder")
+        if name in built:
+            raise UsageError(f"{built[name]} and {path} are both {name.label}; name one of them")
         built[name] = path
+    if built and (alone := sorted(given_options(context) & {"author", "affiliation", "systems"})):
+        raise UsageError(f"--{alone[0]} is for when there is no submission yet; {submissions[0]} says it itself")
     if not built and (author is None or affiliation is None):
         raise UsageError("give built submissions, or --author and --affiliation for empty templates")
     names = list(built) or [make_name(author or "", affiliation or "", k + 1) for k in range(systems)]

@@ -199,6 +199,20 @@ def test_init_without_submissions(s5eval: Call, tmp_path: Path) -> None:
     assert s5eval("submit", "init", tmp_path / "x.zip", "--out", tmp_path / "m").code == 2
 
 
+def test_init_takes_names_from_submissions_or_from_options(s5eval: Call, tmp_path: Path) -> None:
+    """What would go unread is refused: other names, a number of systems, a second archive of the same name."""
+    folder, meta = tmp_path / "out" / "Choi_KAIST_task4_1", tmp_path / "meta"
+    other = tmp_path / "other" / "Choi_KAIST_task4_1"
+    for made in (folder, other):
+        made.mkdir(parents=True)
+    for option in (("--author", "Saijo"), ("--affiliation", "MERL"), ("--systems", 2)):
+        refused = s5eval("submit", "init", folder, *option, "--out", meta)
+        assert (refused.code, f"{option[0]} is for when there is no submission yet" in refused.err) == (2, True)
+    twice = s5eval("submit", "init", folder, other, "--out", meta)
+    assert (twice.code, f"{folder} and {other} are both Choi_KAIST_task4_1" in twice.err) == (2, True), twice.err
+    assert not meta.exists()
+
+
 @pytest.mark.shared
 def test_real_recordings(s5eval: Call, shared: Path, tmp_path: Path, plugin: str) -> None:
     data = shared / "audio" / "realtest"
