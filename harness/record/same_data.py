@@ -39,8 +39,7 @@ def same_data(a: DataFacts, b: DataFacts) -> SameData:
 def same_data_of_runs(a: RunRecord, b: RunRecord) -> SameData:
     """Compare what two runs were made on: as `same_data`, and the embedded set is the same on two machines.
 
-    That goes for the set in the cache, whose files are guarded by checksums: what lies elsewhere under the ids of its
-    scenes may have been changed on purpose.
+    That goes for the set in the cache (`is_of_cache`).
     """
     found = same_data(a, b)
     if found.same or not _embedded(a, b) or a.mixtures != b.mixtures or scene_identities(a) != scene_identities(b):
@@ -60,13 +59,23 @@ def is_part(a: RunRecord, b: RunRecord) -> bool:
 def on_other_files(a: RunRecord, b: RunRecord, mixture_id: str) -> bool:
     """Whether two runs are known to have heard different files as a mixture of one name.
 
-    Scenes of the embedded set are the same on every machine, but for what each rounds.
+    Scenes of the embedded set in the cache are the same on every machine, but for what each rounds.
     """
     return not _embedded(a, b) and mixture_id in _changed(a, b)
 
 
+def is_of_cache(record: RunRecord) -> bool:
+    """Whether a run was made on the embedded set in the cache, whose files are guarded by checksums.
+
+    What lies elsewhere under the ids of its scenes is called by the same name, and may have been changed on purpose.
+    """
+    # `--dataset mini` passes the folder of S5EVAL_DATA over
+    config = record.config
+    return record.about.dataset == MINI and (config.data is None or config.dataset == MINI)
+
+
 def _embedded(a: RunRecord, b: RunRecord) -> bool:
-    return a.about.dataset == b.about.dataset == MINI
+    return is_of_cache(a) and is_of_cache(b)
 
 
 def _changed(a: DataFacts, b: DataFacts) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
 from s5eval.data_manifests.scan import scenes_digest
-from s5eval.data_manifests.sets.known import MINI
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.fitted_mixtures import fitted_here
 from s5eval.harness.record.inspection import inspect_run
@@ -16,6 +15,7 @@ from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import MOST_FINDINGS, DataFacts, RunRecord, Shard, shallow
+from s5eval.harness.record.same_data import is_of_cache
 from s5eval.harness.record.scene_identity import scene_identities
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.derived import derive_summary, status_of
@@ -120,7 +120,7 @@ def _cut_from(record: RunRecord) -> Shard | None:
     if record.shard is None:
         return None
     whole = replace(record.shard, number=1)
-    if record.about.dataset != MINI or whole.scenes_sha256 is None:
+    if not is_of_cache(record) or whole.scenes_sha256 is None:
         return whole
     return replace(whole, manifest_sha256="", manifest_sizes_sha256="")
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from sealed_files import edit_record
 
 from s5eval.data_manifests.common.digests import digest_text
 from s5eval.data_manifests.common.yaml_text import load_yaml
+from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.scan import scenes_digest
 from s5eval.harness.record.fitted_mixtures import KEY, fitted_here
 from s5eval.harness.record.run_record import DataFacts
@@ -77,8 +79,37 @@ def test_what_lies_elsewhere_under_the_ids_of_its_scenes_is_other_data(
     of_two_machines: tuple[Path, Path], s5eval: Call
 ) -> None:
     for run in of_two_machines:
-        edit_record(run / "run.json", from_a_folder)
+        edit_record(run / "run.json", lambda record: record["config"].update(dataset=None, data="/somewhere"))
     assert "made on different data" in s5eval("compare", *of_two_machines).err
+
+
+def test_scenes_that_were_changed_in_a_folder_are_other_data_than_the_embedded_ones(
+    tmp_path: Path, s5eval: Call
+) -> None:
+    """Half as loud, they are no scenes that another machine has rounded."""
+    scenes, copy = open_manifest(None, split="valid", limit=2).scenes, tmp_path / "copy"
+    for scene in scenes:
+        for file in scene.files:
+            samples, rate = soundfile.read(file)
+            (copy / file.parent.name).mkdir(parents=True, exist_ok=True)
+            soundfile.write(copy / file.parent.name / file.name, 0.5 * samples, rate, subtype="PCM_16")
+    for name, options in {"here": ("--split", "valid", "--limit", 2), "changed": ("--data", copy)}.items():
+        assert s5eval("run", "--system", "silence", *options, "--out", tmp_path / name).code == 0
+    compared = s5eval("compare", tmp_path / "here", tmp_path / "changed")
+    assert compared.code == 2
+    assert "made on different data (mini/valid, 2 mixtures and mini/valid, 2 mixtures; the files of 2 mixtures" in (
+        compared.err
+    )
+    assert "made on different data" in s5eval("rank", tmp_path / "here", tmp_path / "changed").err
+
+
+def test_the_embedded_set_stays_itself_beside_a_folder_of_other_data(
+    of_two_machines: tuple[Path, Path], s5eval: Call
+) -> None:
+    """`--dataset mini` with S5EVAL_DATA set."""
+    edit_record(of_two_machines[0] / "run.json", from_a_folder)
+    assert json.loads((of_two_machines[0] / "run.json").read_text())["config"]["dataset"] == "mini"
+    assert s5eval("compare", *of_two_machines).code == 0
 
 
 def test_runs_of_two_machines_share_their_mixtures(of_two_machines: tuple[Path, Path], s5eval: Call) -> None:
@@ -91,7 +122,7 @@ def test_runs_of_two_machines_share_their_mixtures(of_two_machines: tuple[Path, 
 def shards_of_two_machines(tmp_path: Path, s5eval: Call) -> list[Path]:
     """Three shards of five embedded scenes; the machine of the second made one of its own otherwise."""
     runs = [tmp_path / f"R.{k}" for k in (1, 2, 3)]
-    options = ("--dataset", "mini", "--split", "valid", "--limit", 5)
+    options = ("--split", "valid", "--limit", 5)
     for k, run in enumerate(runs, start=1):
         assert s5eval("run", "--system", "silence", *options, "--shard", f"{k}/3", "--out", run).code == 0
 
@@ -139,8 +170,8 @@ def of_before(record: dict[str, Any]) -> None:
 
 
 def from_a_folder(record: dict[str, Any]) -> None:
-    """Under the ids of embedded scenes, these have to be of the same bytes."""
-    record["about"]["dataset"] = "folder"
+    """Under the ids of embedded scenes, and by their name, these have to be of the same bytes."""
+    record["config"]["data"] = "/somewhere"
 
 
 @pytest.mark.parametrize(
