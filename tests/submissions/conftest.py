@@ -64,8 +64,8 @@ def submission(tmp_path: Path) -> Submission:
             found.append(Output(index, label, 0.5 + 0.1 * index, path))
         outputs.append(MixtureOutputs(id_, tuple(found)))
     right = DevScore("d_0", ("Cough",), ("Cough",), (0.9,), 5.0, 1, 0, 0)
-    missed = DevScore("d_1", ("Pour",), (), (), None, 0, 0, 1)
-    dev = DevResults(5.0, 50.0, 50.0, [right, missed])
+    missed = DevScore("d_1", ("Pour",), (), (), 0.0, 0, 0, 1)
+    dev = DevResults(2.5, 50.0, 50.0, [right, missed])
     return Submission(outputs, dev, 1000, {"system": "test"}, {"system": "test"}, FRAMES)
 
 

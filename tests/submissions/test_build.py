@@ -78,7 +78,7 @@ def test_official_structure(submission: Submission, expected: Expected, tmp_path
         "est_labels": ["silence"] * 3,
         "probabilities": [0.0] * 3,
         "metrics": [
-            {"metric": "CAPI-SDRi", "value": None},
+            {"metric": "CAPI-SDRi", "value": 0.0},
             {"metric": "label_metrics", "value": {"acc": False, "tp": 0, "fp": 0, "fn": 1}},
         ],
     }

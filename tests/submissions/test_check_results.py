@@ -64,6 +64,40 @@ def test_every_mean_is_held_against_its_mixtures_to_the_digits_that_are_publishe
         assert [rule for rule, _ in found(value)] == ["dev-inconsistent"] * said, stated
 
 
+@pytest.mark.parametrize(("section", "key"), [("CAPI-SDRi", "mean"), ("label_metrics", "accuracy_src")])
+def test_a_mean_is_null_where_no_mixture_gives_one_and_nowhere_else(section: str, key: str) -> None:
+    value = dev()
+    value[section][key] = None
+    assert [rule for rule, _ in found(value)] == ["dev-inconsistent"]
+    assert found(value)[0][1].startswith(f"{section}.{key} is null, but 'details' give ")
+    silent = dev() | {"details": [detail("d_2", [], [], None)]}
+    silent["label_metrics"]["accuracy_mix"] = 100.0
+    assert [text for _, text in found(silent)] == [
+        "CAPI-SDRi.mean is 3.0000, but 'details' give null",
+        "label_metrics.accuracy_src is 50.0000, but 'details' give null",
+    ]
+    silent["CAPI-SDRi"]["mean"] = silent["label_metrics"]["accuracy_src"] = None
+    assert found(silent) == []
+
+
+def test_a_mixture_is_undefined_where_its_labels_have_no_entry_and_nowhere_else() -> None:
+    """Else whoever writes null for the worst ones has a higher mean that agrees with its own details."""
+    value = dev()
+    value["details"][1]["metrics"][0]["value"] = None
+    value["CAPI-SDRi"]["mean"] = 5.0
+    assert found(value) == [
+        ("dev-inconsistent", "details[1].metrics[0].value: null, but the labels beside it give 3 sources to score")
+    ]
+    value = dev()
+    value["details"][2]["metrics"][0]["value"] = 3.0
+    assert found(value) == [
+        (
+            "dev-inconsistent",
+            "details[2].metrics[0].value: the number 3.0, but the labels beside it give no source to score",
+        )
+    ]
+
+
 def test_counts_are_held_against_the_labels_beside_them() -> None:
     value = dev()
     value["details"][1]["metrics"][1]["value"].update(fp=0, fn=2)

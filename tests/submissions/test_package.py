@@ -125,7 +125,7 @@ def test_init_reads_facts_and_overwrites_nothing(archives: dict[SubmissionName, 
     assert value["submission"]["label"] == ONE.label
     assert value["system"]["complexity"]["total_parameters"] == 1000
     assert value["results"]["development_dataset"] == {
-        "capi_sdri": 5.0,
+        "capi_sdri": 2.5,
         "mixture_accuracy": 50.0,
         "source_accuracy": 50.0,
     }

@@ -112,7 +112,7 @@ def submissions(draw: st.DrawFn) -> Submission:
                 tuple(reference),
                 tuple(estimate),
                 tuple(draw(st.floats(0, 1)) for _ in estimate),
-                draw(st.none() | st.floats(-50, 100)),
+                draw(st.floats(-50, 100)) if reference or estimate else None,
                 tp,
                 len(estimate) - tp,
                 len(reference) - tp,
