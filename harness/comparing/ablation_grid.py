@@ -172,7 +172,14 @@ def _combinations(content: Mapping[str, Any], chosen: Sequence[str], where: str)
     skipped = [_assignments(entry, f"{where}: skip") for entry in _list(content.get("skip", []), f"{where}: skip")]
     rows: list[tuple[str, Mapping[str, Any]]] = []
     for combination in itertools.product(*options):
-        settings = {key: value for _, option in combination for key, value in option.items()}
+        settings: dict[str, Any] = {}
+        for axis, (_, option) in zip(names, combination, strict=True):
+            if twice := [key for key, value in option.items() if settings.get(key, value) != value]:
+                raise UsageError(
+                    f"{where}: axis {axis} sets {twice[0]}, and so does an axis before it: a row would have the names "
+                    "of both values, and the last of them alone. Combine axes that set different keys"
+                )
+            settings |= option
         if not any(skip.items() <= settings.items() for skip in skipped):
             rows.append((" + ".join(name for name, _ in combination if name), settings))
     return rows

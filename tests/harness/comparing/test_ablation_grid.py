@@ -56,6 +56,19 @@ def test_a_grid_says_which_axes_are_usual(tmp_path: Path) -> None:
         load_grid(path)
 
 
+def test_axes_that_set_one_key_to_two_values_are_not_combined(tmp_path: Path) -> None:
+    """`1 stage + 2 stages` would be a run of two stages."""
+    with pytest.raises(UsageError, match=r"axis stages sets system\.stages, and so does an axis before it"):
+        load_grid(axes=["stages", "stages"])
+    path = tmp_path / "grid.yaml"
+    one, two = "a: [{name: x, set: {system.a: 1}}]", "b: [{name: y, set: {system.a: 2, system.b: 1}}]"
+    path.write_text(f"axes: {{{one}, {two}}}\n")
+    with pytest.raises(UsageError, match=r"axis b sets system\.a, and so does an axis before it"):
+        load_grid(path)
+    path.write_text(f"axes: {{{one}, {two.replace('2', '1', 1)}}}\n")
+    assert [dict(row.assignments) for row in load_grid(path).rows] == [{"system.a": 1, "system.b": 1}]
+
+
 def test_the_base_is_overridden_by_the_call_and_by_rows(tmp_path: Path) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text(
