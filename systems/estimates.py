@@ -1,6 +1,5 @@
 """What a directory or archive of estimates holds: which names may be estimates, and what all the others are."""
 
-import contextlib
 import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
@@ -69,8 +68,13 @@ def list_estimates(path: Path) -> Estimates:
         for file in answer
         if file not in present
     ]
-    silent = _silent_in_run(path) if listed is None else frozenset(id_ for id_, answer in listed.items() if not answer)
-    return Estimates(files, members, (*findings, *others, *missing), silent)
+    if listed is not None:
+        silent = frozenset(id_ for id_, answer in listed.items() if not answer)
+        return Estimates(files, members, (*findings, *others, *missing), silent)
+    run = _answers_of_run(path)
+    if run is None:
+        return Estimates(files, members, (*findings, *others), None)
+    return Estimates(files, members, (*findings, *others, *_unlisted(files, run)), run.silent)
 
 
 def nothing_matches(
@@ -165,25 +169,48 @@ def _listed(path: Path, members: Mapping[str, str]) -> dict[str, list[str]] | No
         return None  # `submit validate` says what is wrong with it
 
 
-def _silent_in_run(path: Path) -> frozenset[str] | None:
-    """Where the folder is the `audio` of a run, the mixtures that the run answered with nothing; None: it is none.
+@dataclass(frozen=True, slots=True)
+class _RunAnswers:
+    """What the lines of a run say: the mixtures answered with nothing, and the names of wavs; None: not of all."""
+
+    silent: frozenset[str]
+    wavs: frozenset[str] | None
+
+
+def _answers_of_run(path: Path) -> _RunAnswers | None:
+    """Where the folder is the `audio` of a run, what the run answered; None: it is none.
 
     What damaged lines said is not known: their mixtures are silent only where another line says so.
     """
     journal = path.parent / RUN_JOURNAL
     if path.name != RUN_AUDIO or not journal.is_file():
         return None
-    silent: dict[str, bool] = {}
+    answers: dict[str, tuple[bool, list[str] | None]] = {}
     try:
         texts = journal.read_text("utf-8", errors="replace").splitlines()
     except OSError:
         return None
+    all_read = True
     for text in texts:  # of several lines of a mixture the last one counts
-        with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        try:
             line = json.loads(text)
             failed = line.get("outcome", line)["status"] == "failed"
-            silent[str(line["mixture_id"])] = not failed and not line["estimates"]
-    return frozenset(id_ for id_, nothing in silent.items() if nothing)
+            wavs = [PurePosixPath(name).name for name in line["files"]] if "files" in line else None
+            answers[str(line["mixture_id"])] = (not failed and not line["estimates"], wavs)
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+            all_read = False
+    told = [wavs for _, wavs in answers.values()]
+    known = all_read and None not in told
+    names = frozenset(name for wavs in told for name in wavs or ()) if known else None
+    return _RunAnswers(frozenset(id_ for id_, (nothing, _) in answers.items() if nothing), names)
+
+
+def _unlisted(files: Sequence[str], run: _RunAnswers) -> list[Finding]:
+    """Wavs that a run has not answered with: of an earlier try at a mixture, or somebody else's."""
+    message = "no line of the run lists it: left by an earlier try, or put there; it counts as an estimate"
+    left = [] if run.wavs is None else [file for file in files if PurePosixPath(file).name not in run.wavs]
+    audio = [file for file in left if PurePosixPath(file).suffix in AUDIO_SUFFIXES]
+    return [Finding("unlisted", "warning", file, message) for file in audio]
 
 
 def _read_results(path: Path, member: str) -> bytes:

@@ -47,6 +47,21 @@ def test_of_a_run_folder_the_wavs_are_scored_and_nothing_else_is_a_finding(
     assert capi_sdri(s5eval, "score", saved, "--data", small_set, "--out", tmp_path / "whole") == of_audio
 
 
+def test_of_a_run_folder_a_wav_that_no_line_lists_is_a_finding(
+    saved: Path, small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """Left by an earlier try at its mixture, it would be one false alarm more than the run has made."""
+    shutil.copy(saved / "audio" / "m_1_0_Speech.wav", saved / "audio" / "m_1_2_Doorbell.wav")
+    again = s5eval("score", saved, "--data", small_set, "--out", tmp_path / "again")
+    assert (again.code, "1 unlisted" in again.out) == (0, True), again.out
+    strict = s5eval("score", saved, "--data", small_set, "--strict", "--out", tmp_path / "strict")
+    assert (strict.code, "m_1_2_Doorbell.wav: no line of the run lists it" in strict.err) == (3, True), strict.err
+    journal = saved / "mixtures.jsonl"
+    journal.write_text(journal.read_text() + "{torn")
+    unknown = s5eval("score", saved, "--data", small_set, "--out", tmp_path / "unknown")
+    assert (unknown.code, "unlisted" in unknown.out) == (0, False), "what a damaged line listed is not known"
+
+
 def test_a_ranking_takes_run_folders(saved: Path, small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     other = tmp_path / "other"
     s5eval("run", "--system", "oracle-zeros", "--data", small_set, "--out", other, "--save-audio")
