@@ -79,8 +79,11 @@ def test_a_mixture_beside_one_of_other_files_says_so(copied: Made, browse: Any) 
     edit_record(copied.scored / "run.json", mixture_digests=[digest[::-1] for digest in digests])
     said = client.get("/mixture", params=asked).text
     assert "B was run on other files of this mixture: the references that its estimates answer are not these" in said
-    for run in (copied.scored, copied.staged):  # of the embedded set, which another machine may have rounded otherwise
+    for run in (copied.scored, copied.staged):  # a folder of scenes of the embedded set, which may have been changed
         edit_record(run / "run.json", lambda content: content["about"].update(dataset="mini", split="test"))
+    assert "other files of this mixture" in client.get("/mixture", params=asked).text
+    for run in (copied.scored, copied.staged):  # the set in the cache, which another machine may have rounded otherwise
+        edit_record(run / "run.json", lambda content: content["config"].update(dataset="mini"))
     assert "other files of this mixture" not in client.get("/mixture", params=asked).text
     edit_record(copied.scored / "run.json", lambda content: content["about"].update(dataset=None), mixture_digests=None)
     assert "other files of this mixture" not in client.get("/mixture", params=asked).text, "it is not known"
