@@ -86,6 +86,9 @@ def resume(
         # Whether other data, or another part of them, will do is looked at below.
         moved = (config.data, config.shard) != (recorded.data, recorded.shard)
         finished = record.status == "complete" and not found.damage and len(done) == len(found.whole) and not moved
+        if finished and given.get("name") not in (None, recorded.name):
+            kept = recorded.name or recorded.system
+            raise UsageError(f"`name` is {given['name']!r}, and {out} is finished as {kept!r}, which stays")
         if finished and fresh is None:
             return RunResult(shown, finished_summary(folder, record, done))
         if done:

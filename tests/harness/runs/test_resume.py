@@ -40,6 +40,18 @@ def test_a_system_that_changed_cannot_be_resumed(
     assert result.code == 2 and 'weights was "none" and is "others"' in result.err
 
 
+def test_a_finished_run_keeps_its_name(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    out, again = tmp_path / "run", ("run", "--system", PLUGIN, "--resume", tmp_path / "run")
+    run(s5eval, small_set, out, "--set", "system.interrupt_on=m_3", "--name", "early")
+    assert s5eval(*again, "--name", "later").code != 2, "one that goes on takes another"
+    assert run(s5eval, small_set, tmp_path / "whole", "--name", "mine").code == 0
+    again = ("run", "--system", PLUGIN, "--resume", tmp_path / "whole")
+    refused = s5eval(*again, "--name", "other")
+    said = f"--name is 'other', and {tmp_path / 'whole'} is finished as 'mine', which stays"
+    assert (refused.code, said in refused.err) == (2, True), refused.err
+    assert (s5eval(*again, "--name", "mine").code, s5eval(*again).code) == (0, 0)
+
+
 def test_a_rescored_part_is_not_resumed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     run(s5eval, small_set, tmp_path / "run", "--set", "system.raise_on=m_3")
     (tmp_path / "d.yaml").write_text("max_sources: 1\n")
