@@ -165,13 +165,14 @@ def map_layout(folder: Path, layout: str, out: Path | None, replace: bool) -> in
     if out is not None and out.resolve().parent != folder.resolve():
         raise UsageError(f"--out {out}: a mapping names files relative to itself; write it into {folder}")
     rows = map_folder(folder, layout)
+    text = mapping_text(rows)
     if out is None:
-        echo(mapping_text(rows).rstrip("\n"))
+        echo(text.rstrip("\n"))
         return 0
-    if not replace and out.is_file() and out.read_bytes() != mapping_text(rows).encode():
+    if not replace and out.is_file() and out.read_bytes() != text.encode():
         raise UsageError(f"{out} is there, and is another mapping, or one that was edited; name another, or --replace")
     try:
-        write_atomically(out, mapping_text(rows))
+        write_atomically(out, text)
     except OSError as error:
         raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
     echo(f"mapping: {out} ({counted(sum(row[1] == 'mixture' for row in rows), 'scene')})")
