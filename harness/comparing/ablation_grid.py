@@ -38,8 +38,10 @@ class GridRow:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What is ablated: the system, if the file names one, the rows in order, and the row that others differ from."""
+    """What is ablated: where that was read, the system, if the file names one, the rows in order, and the row that others
+    differ from."""
 
+    source: str
     system: str | None
     rows: tuple[GridRow, ...]
     baseline: str
@@ -88,7 +90,7 @@ def load_grid(
             raise UsageError(f"{where}: trust is not read from a file; say `trust_checkpoint` with the call")
         _refuse_unnamed_code(row, {*trusted, str((base or {}).get(f"system.{CODE}"))}, where)
     system = content.get("system")
-    return Grid(None if system is None else str(system), tuple(named), chosen)
+    return Grid(where, None if system is None else str(system), tuple(named), chosen)
 
 
 def system_of(grid: Grid, named: str | None) -> str:
@@ -100,10 +102,10 @@ def system_of(grid: Grid, named: str | None) -> str:
     if named is not None:
         return named
     if grid.system is None:
-        raise UsageError("`system` is missing, and the grid names none; `s5eval systems` lists what is installed")
+        raise UsageError(f"`system` is missing, and {grid.source} names none; `s5eval systems` lists what is installed")
     if not is_installed(grid.system):
         raise UsageError(
-            f"the grid names the system {grid.system!r}, which is code that would be looked for and run here. "
+            f"{grid.source} names the system {grid.system!r}, which is code that would be looked for and run here. "
             f"If you trust it, name it yourself: `system={grid.system}`"
         )
     return grid.system

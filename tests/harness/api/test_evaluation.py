@@ -101,6 +101,7 @@ def test_code_that_only_a_grid_file_names_is_run_by_no_ablation(
         face.ablate(out, grid=grid, data=small_set, limit=1)
     refused = s5eval("ablate", grid, "--data", small_set, "--out", out)
     assert (refused.code, "name it yourself: --system plugins:build" in refused.err) == (2, True), refused.err
+    assert f"grid {grid} names the system" in " ".join(refused.err.split()), "which of several files it was"
     assert not out.exists()
     assert face.ablate(out, grid=grid, system="plugins:build", data=small_set, limit=1).rows[0].error is None
 
