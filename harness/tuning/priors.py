@@ -27,7 +27,7 @@ from s5eval.harness.report.table import data_name
 from s5eval.harness.scoring.mixture import select
 from s5eval.harness.scoring.probabilities import no_probabilities
 from s5eval.harness.tuning.decision_file import inherited_marks, refuse_forbidden, scored_by, write_decision
-from s5eval.harness.tuning.threshold_table import check_amount
+from s5eval.harness.tuning.threshold_table import as_amount
 from s5eval.metrics.arrays import Array
 from s5eval.systems.decision import SILENCE, Decision
 from s5eval.systems.provenance import on_top_of
@@ -96,7 +96,7 @@ def adapt_priors(
             already, or scores that are no probabilities.
         DataError: a table is missing or damaged.
     """
-    check_amount("strength", strength)
+    strength = as_amount("strength", strength)
     file = out or run / "priors.yaml"
     refuse_in_place(file, "name the decision file with `out`")
     record, tables = _read(run)

@@ -48,7 +48,7 @@ class Objective:
         """
         if self.name not in (names := get_args(ObjectiveName)):
             raise UsageError(f"`objective` is {self.name!r}, expected one of {', '.join(names)}")
-        check_amount("weight", self.weight)
+        object.__setattr__(self, "weight", as_amount("weight", self.weight))
         if self.name != "mix" and self.weight != _WEIGHT:
             raise UsageError(f"`weight` is of the objective mix, and {self.name} has no use for it")
 
@@ -70,10 +70,15 @@ class Objective:
         return values[self.name]
 
 
-def check_amount(name: str, value: Any) -> None:
-    """Raises `UsageError` unless the value called `name` is a finite number from 0 on."""
+def as_amount(name: str, value: Any) -> float:
+    """The value called `name` as a decision file can hold it: numpy's numbers, of a loop in a notebook, YAML cannot.
+
+    Raises:
+        UsageError: it is no finite number from 0 on.
+    """
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
         raise UsageError(f"`{name}` is {value!r}, expected a finite number, 0 or larger")
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)

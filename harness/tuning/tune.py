@@ -24,7 +24,7 @@ from s5eval.harness.tuning.expected_tuning import tune_expected_score
 from s5eval.harness.tuning.fold_job import FitJob, all_fits
 from s5eval.harness.tuning.folds import FOLDS, Recordings, folds_of, told_of_folds
 from s5eval.harness.tuning.joint_runs import recordings_in, refuse_repeated
-from s5eval.harness.tuning.threshold_table import Objective, SweepTable, check_amount, sweep_table
+from s5eval.harness.tuning.threshold_table import Objective, SweepTable, as_amount, sweep_table
 from s5eval.harness.tuning.tune_result import TuneResult, tuning_result
 from s5eval.systems.decision import Decision
 from s5eval.systems.decision_reading import THRESHOLDS
@@ -68,7 +68,7 @@ def tune_runs(
             different weights or decisions, or with mixtures in common.
         DataError: a table is missing or damaged.
     """
-    check_amount("shrinkage", shrinkage)
+    shrinkage = as_amount("shrinkage", shrinkage)
     if rule not in get_args(Rule):
         raise UsageError(f"`rule` is {rule!r}, expected {' or '.join(get_args(Rule))}")
     of_thresholds = {"objective": objective not in (None, Objective()), "shrinkage": shrinkage != SHRINKAGE}

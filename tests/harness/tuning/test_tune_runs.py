@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from sealed_files import edit_lines, edit_record
@@ -123,6 +124,14 @@ def test_the_shrinkage_that_a_file_names_is_the_one_that_was_used(
     monkeypatch.setattr(tune, "all_fits", lambda job, workers: dict.fromkeys(job.kept, Fit(job.base, 0.5, 12.5)))
     result = tune_tables(make_tables(12, 1), base=Decision(), objective=Objective(), shrinkage=50.0)
     assert (result.decision.provenance or {})["shrinkage"] == 12.5
+
+
+def test_amounts_of_numpy_are_written_as_numbers(made_run: Make) -> None:
+    """A loop in a notebook gives them; YAML holds none of them, which was found when all had been fitted."""
+    result = tune_runs(made_run("one", 6), folds=2, shrinkage=np.float64(25.0))
+    assert result.file is not None
+    assert yaml.safe_load(result.file.read_text())["provenance"]["shrinkage"] in (25.0, 12.5, 6.25, 0.0)
+    assert [type(Objective("mix", amount).weight) for amount in (np.float64(0.5), np.float32(0.5), 2)] == [float] * 3
 
 
 def test_thresholds_are_fitted_to_what_priors_make_of_the_candidates_once(make_tables: Tables) -> None:
