@@ -68,6 +68,18 @@ def as_needed_number(value: Any, name: str) -> int:
     return number
 
 
+def as_switch(value: Any, name: str) -> bool:
+    """True or false, numpy's as well.
+
+    Raises:
+        UsageError: anything else: a word such as "no" is not false to Python.
+    """
+    plain = _plain(value)
+    if not isinstance(plain, bool):
+        raise UsageError(f"`{name}` is {value!r}, expected true or false")
+    return plain
+
+
 def as_words(words: object, name: str) -> tuple[str, ...]:
     """Words from a list or anything else that gives them one by one.
 

@@ -7,7 +7,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from s5eval.arguments import as_data, as_needed_number, as_needed_path, as_number, as_path, as_settings, as_words
+from s5eval.arguments import (
+    as_data,
+    as_needed_number,
+    as_needed_path,
+    as_number,
+    as_path,
+    as_settings,
+    as_switch,
+    as_words,
+)
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.manifest import Manifest, open_manifest
 from s5eval.frames import Run
@@ -166,7 +175,7 @@ def run(
     )
     told = Hooks(hooks, say=lambda text: warnings.warn(text, stacklevel=3))
     folder = (as_path(out, "out") or default_run_path(config)).absolute()  # a system may change the working folder
-    if go_on:
+    if as_switch(go_on, "go_on"):
         given = {entry.name: getattr(config, entry.name) for entry in fields(config)}
         return Run(resume(folder, given=given, fresh=config, hooks=told).path)
     return Run(run_config(config, folder, hooks=told).path)

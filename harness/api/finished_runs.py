@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
-from s5eval.arguments import as_needed_number, as_needed_path, as_path
+from s5eval.arguments import as_needed_number, as_needed_path, as_path, as_switch
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.frames import Run
 from s5eval.harness.comparing import pair_of_runs
@@ -46,9 +46,10 @@ def compare(first: AnyRun, second: AnyRun, *, allow_different: bool = False) -> 
         UsageError: not a run; different data or metric versions; no mixture in common.
         DataError: a run folder is damaged.
     """
+    anyway = as_switch(allow_different, "allow_different")
     folders = _folder(first, "first"), _folder(second, "second")
     with coherent(*folders):
-        found = pair_of_runs.compare_runs(*folders, allow_different=allow_different)
+        found = pair_of_runs.compare_runs(*folders, allow_different=anyway)
     return Comparison(**{entry.name: getattr(found, entry.name) for entry in fields(found)})
 
 
@@ -111,6 +112,7 @@ def tune(
             to tune on; or an argument means nothing.
         DataError: a table is missing or damaged.
     """
+    on_test = as_switch(allow_test, "allow_test")
     first, *others = folders = _folders(run)
     file, goal = as_path(out, "out"), Objective(objective, weight)
     folds, seed = as_needed_number(folds, "folds"), as_needed_number(seed, "seed")
@@ -124,7 +126,7 @@ def tune(
             folds=folds,
             shrinkage=shrinkage,
             seed=seed,
-            allow_test=allow_test,
+            allow_test=on_test,
         )
 
 

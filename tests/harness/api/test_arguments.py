@@ -116,6 +116,9 @@ def test_the_command_line_says_it_in_options(small_set: Path, tmp_path: Path, s5
         (lambda: s5eval.tune(5), "`run` is a int, expected a path"),  # type: ignore[arg-type]
         (lambda: s5eval.tune([]), "`run` is a list, expected a path"),
         (lambda: s5eval.tune([3]), "`run` is a int, expected a path"),  # type: ignore[list-item]
+        (lambda: s5eval.tune("run", allow_test="no"), "`allow_test` is 'no', expected true or false"),  # type: ignore[arg-type]
+        (lambda: s5eval.compare("a", "b", allow_different=0), "`allow_different` is 0, expected true or false"),  # type: ignore[arg-type]
+        (lambda: s5eval.run("silence", "data", "out", go_on="no"), "`go_on` is 'no', expected true or false"),  # type: ignore[arg-type]
         (lambda: s5eval.rescore("run", decision="t.yaml"), "`decision` changes the result: name a new run folder"),
         (lambda: s5eval.run("silence", "data", decision=s5eval.Decision()), "could not be repeated from"),  # type: ignore[arg-type]
         (lambda: s5eval.open_data(only="m_1"), "`only` is 'm_1'"),
