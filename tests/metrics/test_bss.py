@@ -57,6 +57,25 @@ def test_silence_is_undefined(references: np.ndarray) -> None:
     assert bss_eval(estimate=references, reference=references, pairs=[]).sdr.shape == (0,)
 
 
+def test_references_that_nothing_tells_apart_leave_it_undefined() -> None:
+    """The mixture failed, and was in no number of the ranking, for a metric that ranks nothing."""
+    clicks = np.zeros((2, 2048))
+    clicks[:, 0] = 1.0
+    scores = bss_eval(estimate=0.5 * clicks[:1], reference=clicks, pairs=[(0, 0)])
+    assert np.isnan([scores.sdr, scores.sir, scores.sar]).all()
+
+
+def test_an_error_of_the_projection_that_is_no_singular_matrix_is_not_hidden(
+    references: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*given: object, **named: object) -> None:
+        raise AttributeError("gone")
+
+    monkeypatch.setattr("mir_eval.separation.bss_eval_sources", broken)
+    with pytest.raises(AttributeError, match="gone"):
+        bss_eval(estimate=references, reference=references, pairs=[(0, 0)])
+
+
 def test_shapes_are_checked(references: np.ndarray) -> None:
     with pytest.raises(ValueError, match="expected estimate"):
         bss_eval(estimate=references[:, :-1], reference=references, pairs=[(0, 0)])
