@@ -223,6 +223,8 @@ def _marks(summary: Summary, misfit: str) -> tuple[str, ...]:
     if misfit:
         marks.append(f"a decision {misfit}")
     marks += doubts_of(replace(summary, missing_parts=()))
+    if summary.undefined_reason is not None and summary.status != "failed":
+        marks.append(f"CAPI-SDRi is undefined: {summary.undefined_reason}")
     if summary.n_failed:
         marks.append(f"partial: {summary.n_failed} of {summary.n_expected} mixtures failed")
     return tuple(marks)

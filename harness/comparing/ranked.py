@@ -100,7 +100,7 @@ class RankedSubmission:
 
     @property
     def partial(self) -> str | None:
-        """Why it gets no rank; None for one that answers all, or that may well mean silence where it has no file."""
+        """Why it is a part; None for one that answers all, or that may well mean silence where it has no file."""
         summary = self.result.summary
         expected = summary.n_expected
         if not self.whole:
@@ -116,6 +116,13 @@ class RankedSubmission:
         if 2 * answered < sum(bool(score.reference_labels) for score in self.scores.values()):
             return f"answers {answered} of {expected} mixtures: most of those with targets have no file"
         return None
+
+    @property
+    def why_no_rank(self) -> str | None:
+        """That it is partial, or that what ranks is undefined: of data without references, say; None: it has a rank."""
+        if self.partial is not None or self.value is not None:
+            return self.partial
+        return f"undefined: {self.result.summary.undefined_reason}"
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -243,6 +243,7 @@ def _entry_dict(entry: RankedSubmission) -> dict[str, Any]:
         "n_failed": summary.n_failed,
         "answered": summary.n_expected if summary.answered is None else summary.answered,
         "partial": entry.partial,
+        "why_no_rank": entry.why_no_rank,
         "missing": list(entry.missing),
         "marks": estimate_marks(summary),
         "metrics": {name: to_json(summary.metrics[name]) for name in (*get_args(BoundMetricName), "ca_sdri")},

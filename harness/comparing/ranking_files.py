@@ -164,7 +164,7 @@ def _csv_row(row: RankedSubmission | Published, of_all: str) -> list[object]:
     accuracies = [metrics["mixture_accuracy"].value, metrics["source_accuracy"].value]
     values = [row.metric, value.value, value.ci_low, value.ci_high, value.n, value.n_defined]
     marks = "; ".join(filter(None, (of_all, said_of(row))))
-    end = [len(row.missing), row.partial or "", "", None, marks]
+    end = [len(row.missing), row.why_no_rank or "", "", None, marks]
     return ["submission", row.name, row.status, row.rank, *places, *values, *changes, *accuracies, *end]
 
 

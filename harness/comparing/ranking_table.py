@@ -53,7 +53,7 @@ def ranking_table(ranking: Ranking) -> str:
     lines = [heading(ranking), "", *aligned(cells, apart=_NAME), "", explained(ranking, first=False)]
     if dropped:
         lines.append(f"more columns in ranking.csv (--out): {', '.join(header[k] for k in dropped)}")
-    if found := partial_lines(ranking):
+    if found := unranked_lines(ranking):
         lines += ["", "without a rank (failed mixtures are in none of its numbers, one without a file is silent)"]
         lines += [f"  {line}" for line in found]
     marks = {entry.name: estimate_marks(entry.result.summary) for entry in ranking.entries}
@@ -85,16 +85,16 @@ def explained(ranking: Ranking, *, first: bool) -> str:
     return f"{text}; {NO_STAR}." if withheld else f"{text}."
 
 
-def partial_lines(ranking: Ranking) -> list[str]:
+def unranked_lines(ranking: Ranking) -> list[str]:
     """Who has no rank, why, and which mixtures are missing."""
-    return [f"{e.name}: {e.partial}{_missing(e.missing)}" for e in ranking.entries if e.partial is not None]
+    return [f"{e.name}: {why}{_missing(e.missing)}" for e in ranking.entries if (why := e.why_no_rank) is not None]
 
 
 def note_lines(ranking: Ranking) -> list[str]:
     """What a reader of the table in a file must not miss, a line each; it goes wherever the numbers go."""
     return [
         *ranking.doubts,
-        *(f"without a rank: {line}" for line in partial_lines(ranking)),
+        *(f"without a rank: {line}" for line in unranked_lines(ranking)),
         *(f"{entry.name}: {said}" for entry in ranking.entries if (said := said_of(entry))),
         *(f"not scored: {name}: {reason}" for name, reason in ranking.unusable.items()),
     ]

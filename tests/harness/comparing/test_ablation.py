@@ -126,6 +126,17 @@ def test_a_failed_row_does_not_stop_the_others(staged_set: Path, tmp_path: Path,
     assert table(out)["rows"][0]["stage_runs"]["executed"] == 0
 
 
+def test_rows_without_a_value_say_why(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    """On data without references there were dashes, and no word of them."""
+    shutil.rmtree(small_set / "oracle_target")
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("rows:\n- {name: one}\n- {name: other, set: {decision.max_sources: 1}}\n")
+    result = s5eval("ablate", grid, "--system", "silence", "--data", small_set, "--out", tmp_path / "ablation")
+    why = "CAPI-SDRi is undefined: the set has no references"
+    assert [row["marks"] for row in table(tmp_path / "ablation")["rows"]] == [[why], [why]]
+    assert (result.code, f"(a) {why}" in result.out) == (0, True)
+
+
 @pytest.mark.parametrize(("fail", "scored"), [("m_03", 11), ("always", 0)])
 def test_bounds_are_those_of_all_mixtures_where_a_row_has_scored_all(
     fail: str, scored: int, staged_set: Path, tmp_path: Path, s5eval: Call, summary: Call

@@ -67,6 +67,22 @@ def test_an_unfinished_run_has_no_rank_and_what_it_never_ran_is_missing(
     assert "failed" not in ranking_table(ranking).partition("killed: ")[2], "none has"
 
 
+def test_one_whose_value_is_undefined_says_why_it_has_no_rank(tmp_path: Path, make_tables: Tables) -> None:
+    """A dash stood there, and no word of it."""
+    tables = [replace(table, reference_labels=None) for table in make_tables(6, 1)]
+    write_run(tmp_path / "run", tables)
+    found = rank_runs([tmp_path / "run"])
+    written = {path.name: path.read_text() for path in write_ranking(found, tmp_path / "ranking")}
+    why = "undefined: the set has no references"
+    (entry,) = found.entries
+    assert (entry.rank, entry.partial, entry.why_no_rank) == (None, None, why)
+    for text in (ranking_table(found), written["ranking.md"], written["ranking.tex"]):
+        assert f"made-up: {why}" in text
+    assert f"made-up: no rank: {why}" in written["ranking.html"]
+    assert rows_of(written["ranking.csv"])[0]["why_no_rank"] == why
+    assert json.loads(written["ranking.json"])["ranking"][0]["why_no_rank"] == why
+
+
 def test_the_page_has_true_minus_signs_and_what_is_copied_has_hyphens(ranking: Ranking, tmp_path: Path) -> None:
     first = ranking.conditions[0]
     lower = {name: replace(place, value=-0.08) for name, place in first.places.items()}
