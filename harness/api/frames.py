@@ -17,6 +17,7 @@ from s5eval.harness.record.lines import Line, load_table
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable
+from s5eval.harness.scoring.mixture import adapted
 from s5eval.record_frames import estimate_frame, loss_frame, mixture_frame, pair_frame, slice_frame, source_frame
 from s5eval.run_mixture import RunMixture
 
@@ -115,7 +116,8 @@ class Run:
         """One row per candidate, before the decision, and reference of a scored mixture: the stored pair tables.
 
         Columns: `mixture_id`; `candidate`, `reference`, numbers; `candidate_label`, `reference_label`; `p_silence`, 0
-        to 1; `sdr`, `sdr_mixture`, `sdri`, dB; `kept` by the decision; `assigned` to each other by CAPI-SDRi.
+        to 1; `sdr`, `sdr_mixture`, `sdri`, dB; `kept` by the decision; `assigned` to each other by CAPI-SDRi. Where the
+        decision has prior factors, the label of a candidate and its `p_silence` are those under these priors.
         """
         return pair_frame(self._tables)
 
@@ -142,7 +144,8 @@ class Run:
     @cached_property
     def _tables(self) -> list[tuple[MixtureScore, PairTable]]:
         scored = [line for line in self._lines if line.score.status == "scored"]
-        return [(line.score, load_table(self.path, line)) for line in scored]
+        decision = self.record.decision
+        return [(line.score, adapted(load_table(self.path, line), decision)) for line in scored]
 
 
 def read_run(path: str | PathLike[str]) -> Run:

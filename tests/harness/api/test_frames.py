@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from made_up_run import write_run
 
 import s5eval as face
 from s5eval.frames import Run
@@ -56,6 +58,24 @@ def test_sources_and_estimates_are_two_views_of_the_same_pairs(run: Run) -> None
     assert sources["sdr_mixture"].notna().all()
     entries = sources.groupby("mixture_id")["sdri"].sum() / run.mixtures["n_entries"]
     assert entries.dropna().tolist() == pytest.approx(run.mixtures.loc[entries.dropna().index, "capi_sdri"].tolist())
+
+
+def test_pairs_have_the_labels_that_the_priors_of_the_decision_make(
+    tmp_path: Path, make_tables: Callable[..., Any]
+) -> None:
+    """They had those of before: estimates stood assigned to references of another class."""
+    made = make_tables(40, 2)
+    tables = [replace(t, class_scores=t.class_scores / t.class_scores.sum(axis=1, keepdims=True)) for t in made]
+    write_run(tmp_path / "run", tables, with_tables=True)
+    (tmp_path / "priors.yaml").write_text("prior_factors: {Speech: 20.0, Cough: 0.05, silence: 0.2}\n")
+    run = face.rescore(tmp_path / "run", tmp_path / "again", decision=tmp_path / "priors.yaml")
+    assigned = run.pairs[run.pairs["assigned"]]
+    assert len(assigned) and (assigned["candidate_label"] == assigned["reference_label"]).all()
+    both = run.pairs.merge(run.estimates, left_on=["mixture_id", "candidate"], right_on=["mixture_id", "estimate"])
+    assert len(both) and (both["candidate_label"] == both["label"]).all()
+    assert (both["p_silence"] <= run.record.decision.threshold("Speech")).all()
+    before = face.read_run(tmp_path / "run").pairs
+    assert (before["candidate_label"] != run.pairs["candidate_label"]).any()
 
 
 def test_pairs_are_every_candidate_against_every_reference(run: Run) -> None:
