@@ -21,7 +21,11 @@ _SPECIAL = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",  # as they are, the usual fonts of text print ¡, ¿ and a dash for these three
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "–": "--",
+    "…": r"\dots{}",
     "−": "$-$",
     "Δ": r"$\Delta$",
 }

@@ -145,7 +145,14 @@ def test_the_latex_compiles_and_fits_a_two_column_page(whole: Ablation, tmp_path
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a_b & 5 %", r"a\_b \& 5 \%"), ("{x}\\", r"\{x\}\textbackslash{}"), ("Δ − –", r"$\Delta$ $-$ --"), ("日", "?")],
+    [
+        ("a_b & 5 %", r"a\_b \& 5 \%"),
+        ("{x}\\", r"\{x\}\textbackslash{}"),
+        ("Δ − –", r"$\Delta$ $-$ --"),
+        ("日", "?"),
+        ("a<b>|c", r"a\textless{}b\textgreater{}\textbar{}c"),
+        ("m_1, … and 25 more", r"m\_1, \dots{} and 25 more"),
+    ],
 )
 def test_latex_escapes(text: str, expected: str) -> None:
     assert escape(text) == expected
