@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from s5eval.data_manifests.common.words import counted
+from s5eval.data_manifests.labels import CLASS_INDEX, label_problem
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Candidates, Json, Stage, StageStore, sharing
@@ -136,6 +137,38 @@ def _candidates(stage: str, found: object) -> list[Candidates]:
         if not isinstance(entry, Candidates):
             raise ValueError(f"stage {stage} returned a list with a {type(entry).__name__}, expected Candidates")
     return entries
+
+
+def class_clues(stage: str, inputs: Candidates, wanted: Iterable[int]) -> list[int]:
+    """What a stage is told of the classes of candidates: the labels, where there are any, else the arg-max of scores.
+
+    Args:
+        stage: which is told it, for errors.
+        inputs: the candidates of the stage before.
+        wanted: which of them.
+
+    Returns:
+        Their classes by index in `CLASSES`, as `wanted` lists them.
+
+    Raises:
+        ValueError: a label is no class; or there are none, and the scores of a candidate are all the same, so that the
+            first class would be its clue.
+    """
+    clues = []
+    for k in wanted:
+        row = inputs.class_scores[k]
+        if inputs.labels is not None:
+            if problem := label_problem(inputs.labels[k]):
+                raise ValueError(f"stage {stage}: candidate {k} of the stage before: {problem}")
+            clues.append(CLASS_INDEX[inputs.labels[k]])
+        elif (row == row[0]).all():
+            raise ValueError(
+                f"stage {stage} is told classes, and the class scores of candidate {k} of the stage before are "
+                f"{row[0]:g} throughout; give scores that tell classes apart, or `labels`"
+            )
+        else:
+            clues.append(int(row.argmax()))
+    return clues
 
 
 def tally_of(system: object) -> Tally:

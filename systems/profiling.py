@@ -148,7 +148,7 @@ def time_stages(stages: Sequence[Stage], device: torch.device, seconds: float) -
             fastest, waited = min(spent, key=lambda times: times[0])
             yield StageProfile(stage.name, fastest, peak / 1e6, fastest / seconds, waited)
             # no slot may count as silent: the next stage would skip it
-            inputs = [Candidates(c.audio, c.class_scores, np.zeros_like(c.p_silence)) for c in results]
+            inputs = [Candidates(c.audio, c.class_scores, np.zeros_like(c.p_silence), c.labels) for c in results]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ prediction is therefore the official one; other thresholds ask for silence to wi
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,6 +20,7 @@ from s5eval.systems.baseline.models.resunet import ResUNetK
 from s5eval.systems.baseline.models.tagger import Tagger
 from s5eval.systems.batching import device_of, mixture_batches
 from s5eval.systems.interface import Candidates, Json
+from s5eval.systems.pipeline import class_clues
 
 _ABOVE = 1e-8  # more than the last digits that a decision counts
 
@@ -99,7 +101,9 @@ class QueriedSeparationStage:
 
     @torch.inference_mode()
     def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
-        """The tagger's candidates with waveforms; raises `ValueError` when the tagger's results are not given."""
+        """The tagger's candidates with waveforms; raises `ValueError` when the tagger's results are not given, or name no
+        class.
+        """
         if inputs is None or len(inputs) != len(mixtures):
             raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
         results: list[Candidates] = []
@@ -112,7 +116,7 @@ class QueriedSeparationStage:
         return results
 
     def _separate(self, audio: Tensor, named: Sequence[Candidates]) -> Tensor:
-        labels = torch.from_numpy(np.stack([c.class_scores.argmax(1) for c in named])).to(audio.device)
+        labels = torch.from_numpy(np.stack([_queried(self.name, c) for c in named])).to(audio.device)
         silent = torch.from_numpy(np.stack([c.p_silence > SILENT for c in named])).to(audio.device)
         queries = F.one_hot(labels, len(CLASSES)).to(audio.dtype)
         waveforms = audio.new_zeros(*silent.shape, audio.shape[-1])
@@ -124,3 +128,11 @@ class QueriedSeparationStage:
             revived = self.separator(audio[unheard], queries[unheard])
             waveforms[unheard] = torch.where(silent[unheard].unsqueeze(2), revived, waveforms[unheard])
         return waveforms
+
+
+def _queried(stage: str, named: Candidates) -> npt.NDArray[np.int64]:
+    """The class that the separator is queried for, of every track (N,). That of a silent one need not be known."""
+    classes = named.class_scores.argmax(1)
+    known = np.flatnonzero(named.p_silence <= SILENT) if named.labels is None else np.arange(len(classes))
+    classes[known] = class_clues(stage, named, known)
+    return classes

@@ -2,12 +2,13 @@
 
 What a stage hands on is its candidates: waveforms (the next enrollment), class scores (their arg-max is the next
 class clue, however silent the slot looks, so that a later stage can revive it) and silence probabilities. Object
-features stay inside. Kwon et al., arXiv 2606.24512.
+features stay inside. Kwon et al., arXiv 2606.24512. A stage of one's own in the place of the first may give labels
+instead of scores.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaU
 from s5eval.systems.multistage.models.dpc import DualPathClassifier, normalise_level, relative_level
 from s5eval.systems.multistage.models.frame_encoders import FrameEncoder
 from s5eval.systems.networks.m2d import M2D
+from s5eval.systems.pipeline import class_clues
 from s5eval.systems.spatial_filter import filtered_by_scene
 
 
@@ -109,7 +111,9 @@ class ExtractionStage:
 
     @torch.inference_mode()
     def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
-        """Refined candidates; raises `ValueError` when inputs are missing or not as long as their mixtures."""
+        """Refined candidates; raises `ValueError` when inputs are missing, name no class, or are not as long as their
+        mixtures.
+        """
         if inputs is None or len(inputs) != len(mixtures):
             raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
         device = device_of(self.extractor)
@@ -125,17 +129,14 @@ class ExtractionStage:
                     f"stage {self.name}: candidates of {candidates.audio.shape[1]} samples for a mixture of "
                     f"{audio.shape[2]}"
                 )
-        slots = [
-            (m, k)
-            for m, candidates in enumerate(inputs)
-            for k in range(len(candidates.p_silence))
-            if candidates.p_silence[k] <= self.config.tau_skip
-        ]
+        alive = [np.flatnonzero(candidates.p_silence <= self.config.tau_skip) for candidates in inputs]
+        slots = [(m, int(k)) for m, rows in enumerate(alive) for k in rows]
         if not slots:
             return list(inputs)
         device = audio.device
         enrollment = torch.from_numpy(np.stack([inputs[m].audio[k] for m, k in slots])).to(device)
-        labels = torch.tensor([int(inputs[m].class_scores[k].argmax()) for m, k in slots], device=device)
+        clues = [class_clues(self.name, candidates, rows) for candidates, rows in zip(inputs, alive, strict=True)]
+        labels = torch.tensor([clue for of_mixture in clues for clue in of_mixture], device=device)
         source = torch.tensor([m for m, _ in slots], device=device)
         mixture = audio[source]
         if (spatial := self.config.spatial_filter.of_enrollments()) is not None:
@@ -146,14 +147,16 @@ class ExtractionStage:
             heard = (extracted.features, extracted.estimate, mixture)
             said = None if self.classifier is None else self.classifier.classify(*heard)
         estimates = extracted.estimate.float().cpu().numpy()
-        results = [Candidates(c.audio.copy(), c.class_scores.copy(), c.p_silence.copy()) for c in inputs]
+        results = [Candidates(c.audio.copy(), c.class_scores.copy(), c.p_silence.copy(), c.labels) for c in inputs]
         for row, (m, k) in enumerate(slots):
             results[m].audio[k] = estimates[row]
             if said is not None:
                 scores, silence = said
                 results[m].class_scores[k] = scores[row].cpu().numpy()
                 results[m].p_silence[k] = float(silence[row])
-        return results
+        if self.classifier is None:
+            return results
+        return [_named(candidates, rows) for candidates, rows in zip(results, alive, strict=True)]
 
     def _embed(self, audio: Tensor, enrollment: Tensor, source: Tensor) -> Tensor | None:
         if self.encoder is None:
@@ -161,6 +164,16 @@ class ExtractionStage:
         if self.config.af_source == "mixture":
             return self.encoder.embed(audio[:, 0])[source]
         return self.encoder.embed(enrollment)
+
+
+def _named(candidates: Candidates, rows: Iterable[int]) -> Candidates:
+    """Candidates of which `rows` have been classified anew: a label that was given before counts no more."""
+    if candidates.labels is None:
+        return candidates
+    labels = list(candidates.labels)
+    for k in rows:
+        labels[k] = CLASSES[int(candidates.class_scores[k].argmax())]
+    return replace(candidates, labels=tuple(labels))
 
 
 def _precision(device: torch.device, config: MultistageConfiguration) -> AbstractContextManager[None]:

@@ -186,3 +186,19 @@ def test_inputs_that_do_not_belong_are_refused(noise: Noise) -> None:
         tagging.run([noise(100)], [])
     with pytest.raises(ValueError, match="needs the candidates"):
         separation.run([noise(100)], None)
+
+
+def test_labels_of_a_tagger_of_ones_own_are_what_is_asked_for(noise: Noise) -> None:
+    """The contract: where labels are given, scores may be zeros."""
+    separator = _Separator()
+    separation = QueriedSeparationStage("separator", {}, separator, revive=True)  # type: ignore[arg-type]
+    nothing, zeros = np.zeros((3, 0), np.float32), np.zeros((3, 18))
+    labels = (CLASSES[3], CLASSES[9], CLASSES[7])
+    (result,) = separation.run([noise(100)], [Candidates(nothing, zeros, np.array([0.1, 0.2, 0.9]), labels)])
+    assert np.allclose(result.audio[:, 0], [3.2, 9.2, 7.3])
+    assert result.labels == labels
+    with pytest.raises(ValueError, match="stage separator is told classes, .* candidate 0 .* are 0 throughout"):
+        separation.run([noise(100)], [Candidates(nothing, zeros, np.array([0.1, 0.2, 0.9]))])
+    scores = np.array([np.eye(18)[3], np.eye(18)[9], zeros[0]])  # of a silent one no class need be known
+    (result,) = separation.run([noise(100)], [Candidates(nothing, scores, np.array([0.1, 0.2, 0.9]))])
+    assert np.allclose(result.audio[:2, 0], [3.2, 9.2])

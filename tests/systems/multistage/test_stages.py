@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.interface import Candidates
 from s5eval.systems.multistage.configuration import MultistageConfiguration
@@ -146,3 +147,41 @@ def test_every_slot_is_extracted_by_its_own_clues(
         assert np.array_equal(found[m].audio[k], inputs[m].audio[k])
         assert np.array_equal(found[m].class_scores[k], inputs[m].class_scores[k])
         assert found[m].p_silence[k] == inputs[m].p_silence[k]
+
+
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize("classifies", [True, False])
+def test_labels_of_a_stage_of_ones_own_are_the_clue_and_stand_where_nothing_is_said_anew(
+    noise: Noise, tiny_configuration: MultistageConfiguration, classifies: bool
+) -> None:
+    """The contract: where labels are given, scores may be zeros."""
+    config = replace(tiny_configuration, tau_skip=0.97)
+    said = classifier([]) if classifies else None
+    stage = ExtractionStage("s", {}, config, Extractor(), said, None)  # type: ignore[arg-type]
+    mixtures = [noise(SAMPLES, 1), noise(SAMPLES, 2)]
+    labels = ("Speech", "Typing", "Cough")
+    scored = earlier(3, [0.2, 0.1, 0.99], [4, 5, 17])
+    given = replace(earlier(4, [0.1, 0.98, 0.3], [0, 9, 2]), class_scores=np.zeros((3, 18)), labels=labels)
+    found = stage.run(mixtures, [scored, given])
+    first, told = mixtures[1].audio()[0], given.audio
+    for k in (0, 2):
+        expected = first + 10 * told[k] + 100 * CLASSES.index(labels[k])
+        np.testing.assert_allclose(found[1].audio[k], expected, rtol=1e-4, atol=1e-3)
+    assert found[0].labels is None
+    # rows 2 and 3 of the four that are classified are found to be of classes 2 and 3
+    assert found[1].labels == ((CLASSES[2], "Typing", CLASSES[3]) if classifies else labels)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": ("Speech", "Typing", "Typin")}, "stage s: candidate 2 .* unknown label 'Typin'; did you mean"),
+        ({"class_scores": np.zeros((3, 18))}, "stage s is told classes, .* candidate 0 .* are 0 throughout"),
+    ],
+)
+def test_a_stage_that_is_told_no_class_says_so(
+    noise: Noise, tiny_configuration: MultistageConfiguration, change: dict[str, Any], message: str
+) -> None:
+    stage = ExtractionStage("s", {}, tiny_configuration, Extractor(), None, None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=message):
+        stage.run([noise(SAMPLES)], [replace(earlier(4, [0.1, 0.2, 0.3], [0, 9, 2]), **change)])
