@@ -55,7 +55,7 @@ def build(config: Mapping[str, Any], device: str) -> s5eval.Pipeline:
     if not isinstance(shipped, s5eval.Pipeline):
         raise TypeError("the system has no stages")
     facts = {key: value for key, value in shipped.fingerprint().items() if key != "stages"}
-    return s5eval.Pipeline([*shipped.stages, gate], shipped.decision, facts=facts)
+    return s5eval.Pipeline([*shipped.stages, gate], shipped.decision, facts=facts, trained_on=shipped.trained_on)
 
 
 # --8<-- [end:stage]

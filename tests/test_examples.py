@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from s5eval import read_run
+from s5eval import Pipeline, load_system, read_run
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOK = EXAMPLES / "tour.ipynb"
@@ -54,6 +54,10 @@ def test_a_stage_of_ones_own_stands_behind_those_that_ship(example: Any, tmp_pat
     run = read_run(tmp_path / "own")
     assert run.record.reused == 8, "the shipped stage was not run again"
     assert run.summary.weights == read_run(tmp_path / "shipped").summary.weights
+    shipped = load_system("multistage", stages=1).system
+    assert isinstance(shipped, Pipeline)
+    assert shipped.trained_on
+    assert example("own_stage").build({"stages": 1}, "cpu").trained_on == shipped.trained_on, "runs on these are marked"
 
 
 def test_tuned_thresholds_win_on_a_split_that_they_have_not_seen(example: Any, tmp_path: Path) -> None:
