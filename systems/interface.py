@@ -55,21 +55,10 @@ class Candidates:
 
     def __post_init__(self) -> None:
         _check_kind("candidate audio", self.audio, "a float32 array (N, T)", lambda kind: kind == np.float32)
-        for name, values in (("class scores", self.class_scores), ("silence probabilities", self.p_silence)):
-            _check_kind(name, values, "an array of floating-point numbers", lambda kind: kind.kind == "f")
-        if self.labels is not None and not (
-            isinstance(self.labels, tuple | list) and all(isinstance(label, str) for label in self.labels)
-        ):
-            raise ValueError(f"labels are {self.labels!r:.60}, expected a tuple of class names in order, or None")
+        _check_told(self)
         if self.audio.ndim != 2:
             raise ValueError(f"candidate audio has shape {self.audio.shape}, expected (N, T)")
-        n = len(self.audio)
-        if self.class_scores.shape != (n, len(CLASSES)):
-            raise ValueError(f"class scores have shape {self.class_scores.shape}, expected ({n}, {len(CLASSES)})")
-        if self.p_silence.shape != (n,):
-            raise ValueError(f"silence probabilities have shape {self.p_silence.shape}, expected ({n},)")
-        if self.labels is not None and len(self.labels) != n:
-            raise ValueError(f"{len(self.labels)} labels for {n} candidates")
+        _check_count(self, len(self.audio))
 
     def sha256(self) -> str:
         """Digest of the content: what the key of the next stage's result is made of."""
@@ -100,6 +89,10 @@ class StreamedCandidates:
     class_scores: npt.NDArray[np.float64]
     p_silence: npt.NDArray[np.float64]
     labels: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _check_told(self)
+        _check_count(self, self.p_silence.size)
 
     def blocks(self) -> Iterator[Rows]:
         """As `Candidates.blocks`."""
@@ -134,6 +127,25 @@ def sure_scores(labels: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDA
     scores = np.zeros((len(labels), len(CLASSES)))
     scores[np.arange(len(labels)), [CLASS_INDEX[label] for label in labels]] = 1.0
     return scores, np.zeros(len(labels))
+
+
+def _check_told(told: Proposal) -> None:
+    """Refuse scores, silences and labels of other types."""
+    for name, values in (("class scores", told.class_scores), ("silence probabilities", told.p_silence)):
+        _check_kind(name, values, "an array of floating-point numbers", lambda kind: kind.kind == "f")
+    labels = told.labels
+    if labels is not None and not (isinstance(labels, tuple | list) and all(isinstance(word, str) for word in labels)):
+        raise ValueError(f"labels are {labels!r:.60}, expected a tuple of class names in order, or None")
+
+
+def _check_count(told: Proposal, n: int) -> None:
+    """Refuse what is not said of n candidates."""
+    if told.class_scores.shape != (n, len(CLASSES)):
+        raise ValueError(f"class scores have shape {told.class_scores.shape}, expected ({n}, {len(CLASSES)})")
+    if told.p_silence.shape != (n,):
+        raise ValueError(f"silence probabilities have shape {told.p_silence.shape}, expected ({n},)")
+    if told.labels is not None and len(told.labels) != n:
+        raise ValueError(f"{len(told.labels)} labels for {n} candidates")
 
 
 def _check_kind(name: str, values: object, expected: str, fits: Callable[[np.dtype[Any]], bool]) -> None:

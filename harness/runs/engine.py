@@ -128,7 +128,7 @@ class Engine:
                 score, files = write_estimates(self.audio_folder, score, audio)
         except RunFolderError:
             raise
-        except Exception as error:  # noqa: BLE001 - as above
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above: candidates may be read only here
             return failed(scene, error)
         draws = scene.mixture.id in self.draws and audio.length <= LONGEST_AT_ONCE
         return MixtureResult(score, table, files, draw_picture(scene, audio.omni) if draws else None)

@@ -6,6 +6,7 @@ import numpy as np
 
 from s5eval.data_manifests.audio import BLOCK_FRAMES, StoredSamples, as_float32
 from s5eval.data_manifests.common.errors import AudioError
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.in_step import in_step
 from s5eval.data_manifests.records import Audio, Scene
 from s5eval.systems.interface import Proposal, Rows
@@ -59,5 +60,19 @@ class SceneAudio:
         files = [(str(scene.mixture.path), scene.mixture.stored_channel_0())]
         files += [(str(reference.path), reference.stored_blocks()) for reference in scene.references or ()]
         rows = in_step(files, self.length)
+        n = len(self._candidates.p_silence)
         for estimates, (mixture, *references) in zip(self._candidates.blocks(), rows, strict=True):
+            _check_rows(estimates, n, mixture.size)
             yield estimates, references, mixture
+
+
+def _check_rows(estimates: Rows, n: int, samples: int) -> None:
+    """Refuse a block that is none of n candidates: whole numbers would be taken for those of a file of 16 bits.
+
+    Raises:
+        ValueError: says what it is, and what was expected.
+    """
+    given = [(row.dtype, row.shape) for row in estimates]
+    if given != [(np.dtype(np.float32), (samples,))] * n:
+        told = ", ".join(f"{kind} {shape}" for kind, shape in given[:4]) or "no row"
+        raise ValueError(f"a block of candidates holds {told}; expected {counted(n, 'row')}: float32 ({samples},)")

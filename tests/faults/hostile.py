@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from s5eval.data_manifests.audio import BLOCK_FRAMES
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import Decision
-from s5eval.systems.interface import Candidates
+from s5eval.systems.interface import Candidates, StreamedCandidates
 
 SPEECH = 15
 
@@ -113,6 +114,28 @@ class Kinds(Plain):
         return Candidates(audio, scores, silence, labels)
 
 
+class Streamed(Plain):
+    """Returns candidates that are read when they are looked at, and are of other kinds than the contract's."""
+
+    def one(self, mixture: Mixture) -> Any:
+        audio, scores, silence, kind = mixture.audio()[:1], self.scores(), np.array([0.1]), self.config["kind"]
+        if kind == "scores of silence too":
+            scores = np.append(np.zeros((1, 1)), scores, axis=1)
+        elif kind == "two silences":
+            silence = np.array([0.1, 0.2])
+        elif kind == "two rows":
+            audio = np.repeat(audio, 2, axis=0)
+        elif kind == "int16 rows":
+            audio = (audio * 32768).astype(np.int16)
+
+        def read() -> Any:
+            if kind == "exit":
+                sys.exit(0)
+            return (audio[:, start : start + BLOCK_FRAMES] for start in range(0, audio.shape[1], BLOCK_FRAMES))
+
+        return StreamedCandidates(read, audio.shape[1], scores, silence)
+
+
 class Answers(Plain):
     """Returns something else than a list of candidates."""
 
@@ -161,6 +184,7 @@ def factory(kind: type[Plain]) -> Callable[[Any, str], Plain]:
 
 plain, one_buffer, killer, wanderer, kinds = map(factory, (Plain, OneBuffer, Killer, Wanderer, Kinds))
 answers, fingerprint, inspects, decides = map(factory, (Answers, Fingerprint, Inspect, Decides))
+streamed = factory(Streamed)
 
 
 def talker(config: Any, device: str) -> Plain:

@@ -66,6 +66,24 @@ def test_candidates_of_another_kind_are_refused_with_the_mixture_named(
     assert message in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("scores of silence too", "class scores have shape (1, 19), expected (1, 18)"),
+        ("two silences", "class scores have shape (1, 18), expected (2, 18)"),
+        ("two rows", "a block of candidates holds float32 (16000,), float32 (16000,); expected 1 row: float32"),
+        ("int16 rows", "a block of candidates holds int16 (16000,); expected 1 row: float32 (16000,)"),
+        ("exit", "SystemExit: 0"),
+    ],
+)
+def test_candidates_that_are_read_later_keep_the_same_contract(
+    small_set: Path, tmp_path: Path, s5eval: Call, lines: Call, kind: str, message: str
+) -> None:
+    result = run(s5eval, "streamed", small_set, tmp_path / "run", "--set", f"system.kind={kind}", "--only", "m_2")
+    assert result.code == 4
+    assert message in lines(tmp_path / "run")["m_2"]["outcome"]["error"]
+
+
 def test_scores_that_name_no_class_are_no_answer_to_another_decision_either(
     small_set: Path, tmp_path: Path, s5eval: Call
 ) -> None:
