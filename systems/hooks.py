@@ -102,7 +102,7 @@ def load_hook(name: str) -> Hook:
     try:
         made = getattr(importlib.import_module(module), attribute)
         hook = made() if callable(made) else made
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
         raise UsageError(f"`hook` {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(hook, Hook):
         raise UsageError(f"`hook` {name!r} gives a {type(hook).__name__}, expected an s5eval.Hook")

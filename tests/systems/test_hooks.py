@@ -67,6 +67,12 @@ def test_names_that_are_no_hook(name: str, message: str) -> None:
         load_hook(name)
 
 
+def test_a_module_that_ends_the_process_is_named(plant: Plant) -> None:
+    plant("ending_hooks", "import sys\nsys.exit(0)\n")
+    with pytest.raises(UsageError, match="'ending_hooks:Mine' cannot be loaded: SystemExit: 0"):
+        load_hook("ending_hooks:Mine")
+
+
 def test_a_class_that_is_named_is_made(plant: Plant) -> None:
     plant("my_hooks", "import s5eval\nclass Mine(s5eval.Hook):\n    pass\n")
     assert isinstance(load_hook("my_hooks:Mine"), Hook)
