@@ -1,5 +1,6 @@
 """Sizes and switches of the system: read from the preset files, which alone hold their values."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.systems.multistage.sizes import (
     ClassifierSizes,
@@ -112,7 +114,7 @@ def read_settings(config: Mapping[str, Any]) -> MultistageSettings:
         value = rest.pop(key, None)
         if value is not None and not isinstance(value, str | Path):
             raise UsageError(f"system.{key} is {value!r}, expected a path")
-        paths[key] = None if value is None else Path(value)
+        paths[key] = None if value is None else expanded(value)
     settings = MultistageSettings(preset, load_preset(preset, rest), **paths)
     named = {"frame_encoder", "af_whisper"} & config.keys()  # rows of a table may name others and share the paths
     if settings.whisper_weights is not None and not named:
@@ -242,6 +244,13 @@ def _check(c: MultistageConfiguration) -> None:
         raise UsageError(
             f"system.separator.bands hold {covered} bins, the transform has {c.stft.window // 2 + 1}; leave some out"
         )
+    for where, dropout in (("separator", c.separator.dropout), ("dpc", c.dpc.dropout)):
+        if not 0 <= dropout <= 1:
+            raise UsageError(f"system.{where}.dropout is {dropout}, expected a number from 0 to 1")
+    if not c.dpc.scale > 0:  # below, the class that is likeliest would be called the least likely
+        raise UsageError(f"system.dpc.scale is {c.dpc.scale}, expected a number above 0")
+    if not 0 <= c.dpc.margin <= math.pi:
+        raise UsageError(f"system.dpc.margin is {c.dpc.margin}, expected an angle in radians, from 0 to pi")
     c.spatial_filter.check("system.spatial_filter")
     c.m2d.check("system.m2d")
     if len(c.dpc.widths) != len(c.dpc.strides):

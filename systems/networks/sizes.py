@@ -60,6 +60,9 @@ class M2DSizes:
         """
         if self.width % self.heads:
             raise UsageError(f"{where}.heads is {self.heads}, expected a divisor of its width {self.width}")
+        for name in ("mels", "frames"):
+            if (size := getattr(self, name)) < self.patch:
+                raise UsageError(f"{where}.{name} is {size}, expected at least its patch {self.patch}")
         if self.depth < (0 if self.stem else 1):
             raise UsageError(
                 f"{where}.depth is {self.depth}, expected a positive number, or 0 where {where}.stem has convolutions"

@@ -177,11 +177,25 @@ def test_inputs_that_do_not_belong_are_refused(tiny: dict[str, Any], noise: Nois
         ({"mamba2": {"headdim": 7}}, "system.mamba2.headdim is 7, expected a divisor"),
         ({"dpc": {"strides": [[1, 2, 3]]}}, r"system.dpc.strides is \[1, 2, 3\], expected a list"),
         ({"weights": 3}, "system.weights is 3, expected a path"),
+        ({"separator": {"dropout": 2}}, "system.separator.dropout is 2.0, expected a number from 0 to 1"),
+        ({"dpc": {"dropout": -0.5}}, "system.dpc.dropout is -0.5, expected a number from 0 to 1"),
+        ({"dpc": {"scale": -16}}, "system.dpc.scale is -16.0, expected a number above 0"),
+        ({"dpc": {"margin": 30}}, "system.dpc.margin is 30.0, expected an angle in radians, from 0 to pi"),
+        ({"m2d": {"frames": 8}}, "system.m2d.frames is 8, expected at least its patch 16"),
+        ({"m2d": {"mels": 8, "stem": [], "depth": 1}}, "system.m2d.mels is 8, expected at least its patch 16"),
     ],
 )
 def test_impossible_keys(config: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         build(config, "cpu")
+
+
+def test_weights_may_lie_below_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No shell opens `~` behind an equals sign."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    keys = ("weights", "m2d_weights", "af_whisper_weights", "whisper_weights")
+    settings = read_settings({"frame_encoder": "whisper", **{key: f"~/{key}" for key in keys}})
+    assert [getattr(settings, key) for key in keys] == [tmp_path / key for key in keys]
 
 
 def test_both_presets_are_complete() -> None:
