@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -30,6 +31,7 @@ LOGGER = "s5eval.store"
 
 log = logging.getLogger(LOGGER)
 
+_LONGEST_NAME = 60  # characters: those of UTF-8 take up to four bytes, of which a name may have 255
 _RESERVE = 1 << 30  # bytes that stay free: a cache must never be what fills the disk
 
 
@@ -139,7 +141,13 @@ class DiskStore:
 
     def _path(self, key: Mapping[str, Json]) -> Path:
         digest = hashlib.sha256(canonical(key).encode()).hexdigest()
-        return self.root / str(key["stage"]) / digest[:2] / f"{digest}.npz"
+        return self.root / _folder_name(str(key["stage"])) / digest[:2] / f"{digest}.npz"
+
+
+def _folder_name(stage: str) -> str:
+    """The folder of a stage: its name, where that is one of a folder. Entries elsewhere would not be pruned."""
+    name = re.sub(r"[^\w .:+-]", "_", stage)[:_LONGEST_NAME]
+    return name if name.strip(". ") else f"{name}_"
 
 
 def canonical(value: Mapping[str, Json]) -> str:

@@ -119,3 +119,22 @@ def test_what_is_being_written_is_no_entry_and_is_not_pruned(tmp_path: Path) -> 
         assert [found.path for found in store.entries()] == [entry.path]
         assert store.prune(keep_bytes=0) == (1, entry.size)
         assert temporary.exists()
+
+
+@pytest.mark.parametrize("name", ["sep/tse", "../one", "ROOT/one", "", ".", "..", "x" * 300, "Stufe 1: Trennung"])
+def test_results_of_a_stage_of_any_name_lie_where_they_are_pruned(tmp_path: Path, name: str) -> None:
+    root, name = tmp_path / "a" / "stages", name.replace("ROOT", str(tmp_path))
+    store, key = DiskStore(root), {**KEY, "stage": name}
+    store.put(key, candidates())
+    assert store.get(key) is not None
+    assert store.get({**KEY, "stage": f"{name}_"}) is None
+    assert [entry.path for entry in store.entries()] == list(tmp_path.rglob("*.npz"))
+    assert store.prune(keep_bytes=0)[0] == 1
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_a_stage_with_the_name_of_a_folder_has_that_folder(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    for name in ("stage1", "tagger", "own-stage_2.0"):
+        store.put({**KEY, "stage": name}, candidates())
+    assert sorted(entry.stage for entry in store.entries()) == ["own-stage_2.0", "stage1", "tagger"]
