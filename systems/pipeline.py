@@ -208,11 +208,14 @@ def stage_key(
         mixture_sha256: see `Mixture.sha256`.
         inputs: the candidates of the stage before; None for the first stage.
     """
+    # What was kept behind labels before stages that ship heard them is not taken for a result of today.
+    heard: dict[str, Json] = {} if inputs is None or inputs.labels is None else {"labels": "heard"}
     return {
         "stage": stage,
         "fingerprint": fingerprint,
         "input": None if inputs is None else inputs.sha256(),
         "mixture": mixture_sha256,
+        **heard,
     }
 
 

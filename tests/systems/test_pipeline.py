@@ -12,7 +12,7 @@ from s5eval.data_manifests.manifest import open_manifest
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Candidates
-from s5eval.systems.pipeline import Pipeline, StageTally, add_to_tally, cost_since, tally_of
+from s5eval.systems.pipeline import Pipeline, StageTally, add_to_tally, cost_since, stage_key, tally_of
 from s5eval.systems.stage_store import DiskStore
 
 
@@ -239,3 +239,15 @@ def test_stage_names_must_differ_and_one_is_needed() -> None:
         Pipeline([Gain("a", 1.0), Gain("a", 2.0)], Decision())
     with pytest.raises(ValueError, match="at least one"):
         Pipeline([], Decision())
+
+
+@pytest.mark.parametrize("labels", [None, ("Speech", "Cough")])
+def test_what_was_kept_behind_labels_when_no_stage_that_ships_heard_them_is_made_again(
+    tmp_path: Path, mixtures: list[Mixture], labels: tuple[str, ...] | None
+) -> None:
+    store, (mixture,) = DiskStore(tmp_path / "store"), mixtures[:1]
+    inputs = Candidates(np.ones((2, 10), np.float32), np.zeros((2, 18)), np.zeros(2), labels)
+    before = {"stage": "b", "fingerprint": {"gain": 3.0}, "input": inputs.sha256(), "mixture": mixture.sha256()}
+    store.put(before, inputs)
+    found = store.get(stage_key("b", {"gain": 3.0}, mixture.sha256(), inputs))
+    assert (found is None) == (labels is not None)
