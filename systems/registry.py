@@ -84,11 +84,19 @@ def load_named(name: str, what: str, installed: str | None = None) -> object:
     try:
         return cast(object, EntryPoint(name, installed or name, GROUP).load())
     except (ImportError, AttributeError, ValueError) as error:
-        missing = getattr(error, "name", None)
-        hint = f" (module {missing!r} is not installed)" if isinstance(error, ModuleNotFoundError) else ""
-        raise UsageError(f"{what} cannot be imported: {error}{hint}") from error
+        raise UsageError(f"{what} cannot be imported: {error}{_what_to_do(name, error)}") from error
     except (Exception, SystemExit) as error:  # whatever a module does when it is imported
         raise UsageError(f"{what} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _what_to_do(name: str, error: Exception) -> str:
+    """What helps where a module is missing: it is the named one, which is looked for here, or one that this imports."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return ""
+    module = name.partition(":")[0]
+    if f"{module}.".startswith(f"{error.name}."):
+        return f"; it is neither installed nor in {Path.cwd()}: go to the folder that holds it"
+    return f"; {module} needs it: install it"
 
 
 def code_named(system: object) -> tuple[str, ...]:
@@ -111,7 +119,7 @@ def load_profile(name: str) -> Callable[..., Any]:
     if name not in profiles:
         known = ", ".join(sorted(profiles))
         raise UsageError(
-            f"system {name!r} cannot be profiled{suggestion(name, list(profiles))}; systems that can: {known}"
+            f"system {name!r} cannot be profiled{suggestion(name, list(profiles)) or '.'} Systems that can: {known}"
         )
     return cast(Callable[..., Any], profiles[name].load())
 

@@ -95,7 +95,7 @@ def fetch(
     record = RECORDS.get(what, what)
     if not record.isdecimal():
         raise UsageError(
-            f"no record {what!r}{suggestion(what, list(RECORDS))}; known: {', '.join(RECORDS)}, or a number"
+            f"no record {what!r}{suggestion(what, list(RECORDS)) or '.'} Known: {', '.join(RECORDS)}, or a number"
         )
     base_url = base_url.rstrip("/")
     if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).netloc:
@@ -107,7 +107,7 @@ def fetch(
         for name in only:
             if name not in names:
                 raise UsageError(
-                    f"record {record} has no file {name!r}{suggestion(name, names)}; it has {', '.join(names)}"
+                    f"record {record} has no file {name!r}{suggestion(name, names) or '.'} It has {', '.join(names)}"
                 )
         files = [file for file in files if file.name in only]
     paths = [folder / file.name for file in files]

@@ -231,5 +231,7 @@ def _index(split: str, mixture_id: str) -> int:
 
 def _split(name: str) -> MiniSplit:
     if name not in SPLITS:
-        raise UsageError(f"mini has no split {name!r}{suggestion(name, list(SPLITS))}; it has {', '.join(SPLITS)}")
+        raise UsageError(
+            f"mini has no split {name!r}{suggestion(name, list(SPLITS)) or '.'} It has {', '.join(SPLITS)}"
+        )
     return SPLITS[name]

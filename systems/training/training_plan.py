@@ -144,7 +144,8 @@ def read_plan(name: str, changes: Mapping[str, Any] | None = None, *, share: flo
     content = _read(file)
     recipes = content["recipes"]
     if key not in recipes:
-        raise UsageError(f"{file} has no recipe {key!r}{suggestion(key, list(recipes))}; it has {', '.join(recipes)}")
+        meant = suggestion(key, list(recipes)) or "."
+        raise UsageError(f"{file} has no recipe {key!r}{meant} It has {', '.join(recipes)}")
     trainer = _trainer(str(content["package"]), file)
     if lacking := missing_fields(trainer.recipe, content["defaults"]):
         raise UsageError(f"{file}: defaults lacks {first_of(lacking, 4)}; expected every key of a recipe, {_form()}")

@@ -53,7 +53,8 @@ def test_where_no_name_is_close_a_sentence_ends_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no_such_module_x:build", "'no_such_module_x' is not installed"),
+        ("no_such_module_x:build", r"No module named 'no_such_module_x'; it is neither installed nor in /\S+: go to"),
+        ("no_such_package_x.part:build", "neither installed nor in"),
         ("json:build", "cannot be imported"),
         ("json:__name__", "names a str, expected a factory"),
     ],
@@ -61,6 +62,13 @@ def test_where_no_name_is_close_a_sentence_ends_all_the_same() -> None:
 def test_what_cannot_be_imported_is_said(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load_factory(name)
+
+
+def test_a_module_that_is_there_says_which_one_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lacking_x.py").write_text("import no_such_module_y\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"No module named 'no_such_module_y'; lacking_x needs it: install it$"):
+        load_factory("lacking_x:build")
 
 
 def test_unknown_settings_are_named() -> None:

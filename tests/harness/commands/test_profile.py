@@ -57,4 +57,4 @@ def test_costs_stand_under_their_heads_in_their_units(monkeypatch: pytest.Monkey
 def test_a_system_without_a_profile_is_told_which_have_one(s5eval: Call) -> None:
     found = s5eval("profile", "--system", "silence")
     assert found.code == 2
-    assert "cannot be profiled; systems that can: baseline-1c, " in found.err
+    assert "cannot be profiled. Systems that can: baseline-1c, " in found.err
