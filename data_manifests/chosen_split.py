@@ -45,7 +45,10 @@ def locate(root: Path | None, dataset: str | None, split: str | None) -> tuple[s
     if root is None or dataset == MINI:
         return MINI, _split_of(known_datasets()[MINI], split or "test"), Path()
     if not root.is_dir():
-        raise DataError(f"no data folder at {root}; give `data` (commands take S5EVAL_DATA)")
+        raise DataError(
+            f"no data folder at {root}; expected in `data` (or S5EVAL_DATA) a folder with soundscape/, or the official "
+            "root with dev_set/"
+        )
     if dataset is None and (root / "soundscape").is_dir():
         name, chosen = _plain_split(root)
         if split not in (None, FOLDER, chosen.name):

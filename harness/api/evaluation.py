@@ -67,10 +67,10 @@ def open_data(
         DataError: the folder or the split is missing or empty.
         UsageError: no such data set, split or mixture; or a folder beside `dataset="mini"`, which is made in the cache.
 
-    >>> open_data("nowhere")
+    >>> open_data("nowhere")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; give `data` (commands take S5EVAL_DATA)
+    s5eval.data_manifests.common.errors.DataError: no data folder at nowhere; expected in `data` ...
     """
     return open_manifest(
         as_data(path, "path", dataset),

@@ -162,6 +162,6 @@ def read_run(path: str | PathLike[str]) -> Run:
     >>> read_run("nowhere")
     Traceback (most recent call last):
         ...
-    s5eval.data_manifests.common.errors.UsageError: nowhere is not a run folder (it has no run.json)
+    s5eval.data_manifests.common.errors.UsageError: no run folder at nowhere
     """
     return Run(run_folder_of(as_needed_path(path, "path")))

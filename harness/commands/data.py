@@ -39,7 +39,7 @@ def command() -> None:
 def list_sets(data: Path | None, as_json: bool) -> int:
     """The known sets and their splits: mixtures, whether thresholds may be tuned on them, whether they are there."""
     from s5eval.data_manifests.plain_folder import find_plain_folder
-    from s5eval.data_manifests.sets.known import is_available, known_datasets
+    from s5eval.data_manifests.sets.known import MINI, is_available, known_datasets
 
     if data is not None and not data.is_dir():
         raise DataError(f"no data folder at {data}")
@@ -64,10 +64,12 @@ def list_sets(data: Path | None, as_json: bool) -> int:
     for row in rows:
         here = ("made on first use" if row["made_from"] else "yes") if row["available"] else "no"
         references = "yes" if row["references"] else "no"
-        count = row["mixtures"] or "?"
+        count = row["mixtures"] or ("endless" if row["made_from"] == MINI else "?")
         echo(f"{row['dataset']:10} {row['split']:9} {count!s:>8}  {references:10}  {row['tune']:9}  {here}")
     if plain is not None:
         echo(f"this folder: {counted(plain.mixtures, 'mixture')}, with{'' if plain.references else 'out'} references")
+    elif data is not None and not any(row["available"] and row["made_from"] != MINI for row in rows):
+        echo("this folder: no split of these, and no soundscape/ of its own")
     return 0
 
 

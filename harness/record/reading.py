@@ -47,6 +47,8 @@ def read_run_record(path: Path) -> RunRecord:
     try:
         found = _unsealed(file)
     except FileNotFoundError as error:
+        if not path.is_dir():
+            raise UsageError(f"no run folder at {path}") from error
         raise UsageError(f"{path} is not a run folder (it has no run.json)") from error
     except NotADirectoryError as error:
         raise UsageError(

@@ -42,7 +42,10 @@ def test_list_tells_of_the_folder_that_was_named(small_set: Path, make_set: Call
     bare = make_set(tmp_path / "bare", {"m_1": []})
     (bare / "oracle_target").rmdir()
     assert "this folder: 1 mixture, without references" in s5eval("data", "list", "--data", bare).out
-    assert "this folder" not in s5eval("data", "list", "--data", tmp_path).out
+    empty = s5eval("data", "list", "--data", tmp_path).out
+    assert empty.endswith("\nthis folder: no split of these, and no soundscape/ of its own\n")
+    assert "this folder" not in s5eval("data", "list").out
+    assert ["mini", "train", "endless"] in [line.split()[:3] for line in empty.splitlines()]
     nowhere = s5eval("data", "list", "--data", tmp_path / "nowhere")
     assert (nowhere.code, f"no data folder at {tmp_path / 'nowhere'}" in nowhere.err) == (3, True)
 
