@@ -110,6 +110,8 @@ def command(context: click.Context, /, **options: Any) -> int:
             result = start_run(config, out, progress=announcing(out), making=making, hooks=hooks)
     if options["dry_run"]:
         echo(described)
+        if not options["as_json"]:
+            echo("\nwith --json: the whole decision and fingerprint, and every name")
         return 0
     code = show_result(result, options["as_json"], here=here)
     if (energy := energy_of_run(read_run_record(here / result.path))) is not None:

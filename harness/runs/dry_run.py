@@ -24,7 +24,7 @@ _DIGEST = len("sha256:") + 12  # characters of a digest that are told
 
 def describe_plan(plan: Plan, *, as_json: bool = False) -> str:
     """The plan as a page of text; or as a JSON object, which alone has all of the decision, of the fingerprint and of
-    the names. Sizes there in bytes; none of it is executed.
+    the names. Sizes are in bytes there. None of it is executed.
     """
     facts = _facts(plan)
     if as_json:
@@ -42,8 +42,7 @@ def describe_plan(plan: Plan, *, as_json: bool = False) -> str:
         "run_folder": _megabytes(disk["run_bytes"]),
         "stage_store": f"{_megabytes(disk['cache_bytes'])}, {_megabytes(disk['cache_free_bytes'])} free there",
     }
-    lines = [line for name, text in told.items() if text for line in _row(name, text)]
-    return "\n".join([*lines, "", "the whole decision and fingerprint, and every name, are in the JSON of this"])
+    return "\n".join(line for name, text in told.items() if text for line in _row(name, text))
 
 
 def _row(name: str, text: str) -> list[str]:

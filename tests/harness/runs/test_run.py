@@ -217,6 +217,7 @@ def test_a_dry_run_is_a_page_and_only_its_json_has_everything(
     assert machine.json["decision"]["provenance"]["mixture_digests"] == digests
     page = [line for line in plain.out.splitlines() if str(small_set) not in line and str(tmp_path) not in line]
     assert max(map(len, page)) <= 80 and len(page) < 30
+    assert page[-1].startswith("with --json: the whole decision")
     assert any(line.split() == ["settings", 'system.label="Cough"'] for line in page)
     assert "thresholds tuned on mini/valid" in " ".join(plain.out.split())
     assert "null" not in plain.out and "{" not in plain.out
