@@ -73,7 +73,7 @@ def choose_decision(
         raise UsageError(
             f"{WHERE}: decision.thresholds is {switch!r}, expected tuned or default; {_ONE_FOR_ALL}"
             f"{switch if is_number(switch) else 0.3}, thresholds by class are "
-            f"decision.silence_thresholds.CLASS{_meant(switch)}"
+            f"decision.silence_thresholds.{_class_typed(switch)}{_meant(switch)}"
         )
     if switch is not None and file is not None:
         raise UsageError(f"`decision_file` {file} and decision.thresholds={switch} contradict each other")
@@ -116,6 +116,12 @@ def _as_typed(settings: Mapping[str, Any]) -> list[str]:
         words = typed({key: dict(sorted(value.items())) if isinstance(value, Mapping) else value})
         said += words if len(words) <= _TOLD else [f"{len(words)} values of {key}"]
     return said
+
+
+def _class_typed(switch: object) -> str:
+    """`Speech=0.2` where that was set under another name, else `CLASS`."""
+    pairs = switch.items() if isinstance(switch, Mapping) else ()
+    return next((f"{name}={value}" for name, value in pairs if name in CLASSES and is_number(value)), "CLASS")
 
 
 def _meant(switch: object) -> str:

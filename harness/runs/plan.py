@@ -134,6 +134,8 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
 
         check_cluster(config.address)
     factory = load_factory(config.system)
+    # A wrong decision shows without the system's own, on top of which it is chosen below.
+    choose_decision(Decision(), config.settings.get("decision", {}), config.decision_file)
     device = "cpu" if config.engine == "ray" else resolve_device(config.device)
     sent = manifest is not None
     manifest, shard = _opened(config, making) if manifest is None else (manifest, None)

@@ -169,12 +169,14 @@ def test_other_values_are_refused(run: Call, value: str) -> None:
         assert "expected tuned or default" in result.err
 
 
-@pytest.mark.parametrize(("name", "meant"), [("Speach", "; did you mean 'Speech'?"), ("Speech", ""), ("zzz", "")])
+@pytest.mark.parametrize(
+    ("name", "meant"), [("Speach", "CLASS; did you mean 'Speech'?"), ("Speech", "Speech=0.4"), ("zzz", "CLASS")]
+)
 def test_a_class_where_the_switch_is_leads_to_the_thresholds_by_class(name: str, meant: str) -> None:
     with pytest.raises(UsageError) as caught:
         choose_decision(Decision(), {"thresholds": {name: 0.4}})
     assert "expected tuned or default; one threshold for every class" in str(caught.value)
-    assert str(caught.value).endswith(f"thresholds by class are decision.silence_thresholds.CLASS{meant}")
+    assert str(caught.value).endswith(f"thresholds by class are decision.silence_thresholds.{meant}")
 
 
 @pytest.mark.parametrize("key", ["threshold", "thresholds", "silence_thresholds"])

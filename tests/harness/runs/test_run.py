@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,6 +149,22 @@ def test_what_fails_before_the_run_begins_leaves_no_folder(small_set: Path, tmp_
     for options, code in ((["--split", "nope"], 2), (["--only", "m_99"], 2), (["--decision", tmp_path / "x"], 2)):
         assert run(s5eval, small_set, tmp_path / "run", *options).code == code
         assert not (tmp_path / "run").exists()
+
+
+def test_a_wrong_decision_is_refused_before_scenes_are_made(tmp_path: Path) -> None:
+    made: list[int] = []
+    config = RunConfig(system=PLUGIN, dataset="mini", limit=3)
+    wrong: tuple[tuple[RunConfig, str], ...] = (
+        (replace(config, decision_file=tmp_path / "mispelled.yaml"), r"decision file \S+mispelled\.yaml: No such file"),
+        (
+            replace(config, settings={"decision": {"max_sources": 0}}),
+            r"max_sources is 0, expected a whole number above",
+        ),
+    )
+    for asked, message in wrong:
+        with pytest.raises(UsageError, match=message):
+            plan_run(asked, making=lambda done, total: made.append(total))
+    assert not made
 
 
 def test_a_folder_with_anything_of_somebody_else_is_never_touched(
