@@ -30,6 +30,7 @@ from s5eval.systems.interface import (
 )
 
 _CONTRACT = "(the contract is s5eval/systems/interface.py)"
+_PARTS = {"decision": "decision", "fingerprint": "fingerprint()", "propose": "propose(mixtures)"}
 
 
 def build_system(name: str, factory: Factory, config: Mapping[str, Any], device: str) -> System | OracleSystem:
@@ -52,9 +53,11 @@ def build_system(name: str, factory: Factory, config: Mapping[str, Any], device:
     with contained(name, "the system"):
         fits = isinstance(built, System | OracleSystem)
     if not fits:
+        lacking = [told for part, told in _PARTS.items() if not hasattr(built, part)]
+        lacks = f", which lacks {' and '.join(lacking)}" if lacking and len(lacking) < len(_PARTS) else ""
         raise UsageError(
-            f"the factory of {name!r} returned a {type(built).__name__}, expected an object with decision, "
-            f"fingerprint() and propose() {_CONTRACT}"
+            f"the factory of {name!r} returned a {type(built).__name__}{lacks}; expected an object with "
+            f"{', '.join(_PARTS.values())} {_CONTRACT}"
         )
     system: System | OracleSystem = built  # type: ignore[assignment]
     with contained(name, "the attribute decision"):

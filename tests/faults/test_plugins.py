@@ -110,7 +110,8 @@ def test_an_answer_that_is_no_list_of_candidates_names_the_contract(
     [
         ("one_argument", None, "cannot be called as build(config, device)"),
         ("exits", None, "ended the process (exit code 0)"),
-        ("returns_none", None, "returned a NoneType"),
+        ("returns_none", None, "returned a NoneType; expected an object with decision, fingerprint(), propose"),
+        ("half_a_system", None, "SimpleNamespace, which lacks fingerprint() and propose(mixtures); expected"),
         ("raises", "what=eof", "raised EOFError: the factory is out of order"),
         ("raises", "what=value", "raised ValueError"),
         ("raises", "what=deep", "raised RecursionError"),
