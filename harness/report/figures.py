@@ -11,7 +11,7 @@ from s5eval.harness.record.run_summary import AnyMetricName, RunDecomposition
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import Slice, confusion_cells, pairs_of, snr_bins
 from s5eval.harness.report.charts.confusion import FALSE_ALARM, MISSED
-from s5eval.harness.report.decibels import ladder_to_bound
+from s5eval.harness.report.decibels import ladder, ladder_to_bound
 from s5eval.harness.report.figure_title import figure_title, put_title
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import (
@@ -28,8 +28,6 @@ from s5eval.metrics.tolerance import LAST_BITS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_FAR = 20.0  # dB; beyond the bound by more than this, separation would flatten the rest, and is told in words
 
 
 def write_figures(run: Path, folder: Path) -> list[Path]:
@@ -71,7 +69,7 @@ def run_figures(run: Path) -> dict[str, Callable[[], "Figure"]]:
 
 
 def decomposition_figure(decomposition: RunDecomposition, title: str = "") -> "Figure":
-    """The ladder from CAPI-SDRi to the bound as a waterfall; what separation would bring is told below it."""
+    """The ladder from CAPI-SDRi to the bound as a waterfall; what lies above the bound is told below it."""
     steps = ladder_to_bound(decomposition)
     figure = new_figure(COLUMN, 0.75 + 0.22 * len(steps))
     axes = figure.subplots()
@@ -88,8 +86,9 @@ def decomposition_figure(decomposition: RunDecomposition, title: str = "") -> "F
     as_rows(axes, [step.title for step in steps])
     axes.axvline(0, color=LIGHT["soft"], linewidth=0.7)
     axes.margins(x=0.16)
-    gap = typeset_number(decomposition.terms["separation"], 1)
-    axes.set_xlabel(f"CAPI-SDRi, dB\n(+ separation: {gap} dB more, to the references)")
+    above = (step for step in ladder(decomposition)[len(steps) :] if step.term is not None)
+    gaps = "\n".join(f"{step.title}: {typeset_number(step.value, 1)} dB" for step in above)
+    axes.set_xlabel(f"CAPI-SDRi, dB\n({gaps} more, to the references)")
     put_title(figure, title)
     return figure
 
@@ -197,7 +196,10 @@ def confusions_figure(scored: Sequence[MixtureScore], title: str = "") -> "Figur
     for k in range(len(rows)):
         axes.axhline(k + 0.5, color=LIGHT["line"], linewidth=0.4, zorder=0)
         axes.axvline(k + 0.5, color=LIGHT["line"], linewidth=0.4, zorder=0)
-    axes.set_xlabel(f"estimates ({FALSE_ALARM}: those without a reference)\nsmall: dB of the corpus value lost")
+    axes.set_xlabel(
+        f"estimates ({FALSE_ALARM}: those without a reference)\n"
+        "small: dB of the corpus value lost; colour: share of the row"
+    )
     axes.set_ylabel(f"references ({MISSED}: those without an estimate)")
     put_title(figure, title)
     return figure

@@ -1,6 +1,7 @@
 """What a figure draws is what the summary says: each mark at its number, each interval where it ends."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from s5eval.harness.report.figures import classes_figure, confusions_figure, dec
 from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import paper_style
 from s5eval.harness.report.text import typeset_number
+from s5eval.metrics.decompose import Unanswered
 
 Tables = Callable[..., list[PairTable]]
 
@@ -83,7 +85,14 @@ def test_where_the_decibels_went(summary: Summary) -> None:
         lost = LIGHT["s2"] if step.value >= 0 else LIGHT["s3"]
         assert bar.get_facecolor() == colour(LIGHT["s1"] if step.term is None else lost)
     assert level == pytest.approx(parts.bound)
-    assert f"separation: {typeset_number(parts.terms['separation'], 1)} dB more" in axes.get_xlabel()
+    told = replace(parts, unanswered=None)
+    with paper_style():
+        (axes,) = axes_of(decomposition_figure(told))
+    assert f"(+ separation: {typeset_number(parts.terms['separation'], 1)} dB more, to the" in axes.get_xlabel()
+    with paper_style():
+        (axes,) = axes_of(decomposition_figure(replace(parts, unanswered=Unanswered(2, 1.5))))
+    rest = typeset_number(parts.terms["separation"] - 1.5, 1)
+    assert f"(+ no candidate: 1.5 dB\n+ separation: {rest} dB more, to the" in axes.get_xlabel()
 
 
 def colour(name: str) -> tuple[float, float, float, float]:
