@@ -84,7 +84,7 @@ def _circumstances(about: Facts, ablation: Ablation, *more: str) -> str:
 
 def ablation_table(ablation: Ablation) -> str:
     """For the terminal: values with intervals, then differences to the baseline row."""
-    rows: list[tuple[str, ...]] = [("", *HEADLINES.values(), "zero floor", "stage runs", "seconds")]
+    rows: list[tuple[str, ...]] = [("", *HEADLINES.values(), "zero floor, dB", "stage runs", "seconds")]
     for row in ablation.rows:
         floor = row.metrics[_FLOOR].value
         costs = (f"{row.executed} (+{row.reused})", number(row.seconds, 1))

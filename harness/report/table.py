@@ -41,7 +41,7 @@ SECONDARY_TITLES: dict[SecondaryName, str] = {
 }
 """What the metrics of `--metrics all` are called."""
 
-_HEADER = ("", "CAPI-SDRi dB", "zero floor", "mixture acc. %", "source acc. %", "n (defined)")
+_HEADER = ("", "CAPI-SDRi dB", "zero floor dB", "mixture acc. %", "source acc. %", "n (defined)")
 
 
 def summary_table(summary: Summary, *, findings: Sequence[str] = (), folder: Path | None = None) -> str:

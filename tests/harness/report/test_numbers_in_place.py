@@ -65,8 +65,8 @@ def metrics(values: Mapping[Any, MetricValue]) -> dict[str, MetricValue]:
 
 def test_in_the_terminal(summary: Summary) -> None:
     lines = [re.split(r"\s{2,}", line.strip()) for line in summary_table(summary).splitlines()]
-    (head,) = (k for k, line in enumerate(lines) if "zero floor" in line)
-    assert lines[head] == ["CAPI-SDRi dB", "zero floor", "mixture acc. %", "source acc. %", "n (defined)"]
+    (head,) = (k for k, line in enumerate(lines) if "zero floor dB" in line)
+    assert lines[head] == ["CAPI-SDRi dB", "zero floor dB", "mixture acc. %", "source acc. %", "n (defined)"]
     own = metrics(summary.metrics)
     value, mixture, source = (interval_text(own[name], 3) for name in NAMES)
     capi, floor = own["capi_sdri"], own["capi_sdri_zero_floor"].value

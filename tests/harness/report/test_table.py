@@ -26,7 +26,7 @@ def test_the_floors_and_the_mixtures_that_define_the_value_stand_beside_it(
     assert value != zero != gain
     header, row, *bounds = (re.split(r"\s{2,}", line) for line in shown.splitlines() if re.search(r"\(\S+\)$", line))
     cells = dict(zip(header[1:], row[1:], strict=True))
-    assert (cells["zero floor"], cells["n (defined)"]) == (f"{zero:.3f}", "5 (4)")
+    assert (cells["zero floor dB"], cells["n (defined)"]) == (f"{zero:.3f}", "5 (4)")
     assert cells["CAPI-SDRi dB"].startswith(f"{value:.3f} [")
     assert "oracle-zeros" in {bound[1].partition(" ")[0] for bound in bounds}
     page = (tmp_path / "run" / "report.html").read_text()

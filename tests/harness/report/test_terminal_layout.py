@@ -43,7 +43,7 @@ def test_bounds_keep_their_names_whole_beside_wide_intervals(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     cells = ("-16.959 [-21.66, -12.61]", "-12.345", "60.000 [20.00, 100.00]", "60.000 [20.00, 100.00]", "1512 (1260)")
-    header = ("", "CAPI-SDRi dB", "zero floor", "mixture acc. %", "source acc. %", "n (defined)")
+    header = ("", "CAPI-SDRi dB", "zero floor dB", "mixture acc. %", "source acc. %", "n (defined)")
     rows = [header, (name, *cells), (), ("  oracle-mixture", *cells)]
     lines = aligned(rows, firm=len("  oracle-mixture"))
     assert max(map(len, lines)) <= width
