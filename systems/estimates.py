@@ -1,4 +1,4 @@
-"""What a directory or archive of estimates holds: which names may be estimates, and what all the others are."""
+"""What a folder or archive of estimates holds: which names may be estimates, and what all the others are."""
 
 import json
 import zipfile
@@ -26,11 +26,11 @@ _MAX_RESULTS_BYTES = 1 << 25
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """The names of a directory or archive.
+    """The names of a folder or archive.
 
     Attributes:
         files: what may be estimates, `/` between folders, in order.
-        members: file → its name in the archive, which may be written otherwise; the same for a directory.
+        members: file → its name in the archive, which may be written otherwise; the same for a folder.
         findings: a warning for every other name.
         listed_silent: mixtures that `eval_results.json`, or the lines of the run whose `audio` this is, lists without
             an estimate: there, no file is an answer. None where there is no such list, so that silence and a lost file
@@ -44,7 +44,7 @@ class Estimates:
 
 
 def list_estimates(path: Path) -> Estimates:
-    """List a directory (with the folders below it, linked ones too) or a zip archive.
+    """List a folder (with the folders below it, linked ones too) or a zip archive.
 
     Folders of an archive may be separated by backslashes, as Windows PowerShell writes them.
 
@@ -58,7 +58,7 @@ def list_estimates(path: Path) -> Estimates:
         listing = walk_folder(path)
         names, members, findings = list(listing.names), {name: name for name in listing.names}, list(listing.findings)
     else:
-        raise UsageError(f"no directory or zip of estimates at {path}")
+        raise UsageError(f"no folder or zip of estimates at {path}")
     files, others = _estimates(path, names)
     listed = _listed(path, members)
     present = {PurePosixPath(file).name for file in files}
@@ -80,7 +80,7 @@ def list_estimates(path: Path) -> Estimates:
 def nothing_matches(
     path: Path, files: Sequence[str], mixture_ids: Collection[str], findings: Collection[Finding]
 ) -> str:
-    """Why not one name of a directory or archive is an estimate of a mixture, and what was expected."""
+    """Why not one name of a folder or archive is an estimate of a mixture, and what was expected."""
     example = format_source_name(next(iter(mixture_ids), "mixture"), 0, "Speech")
     expected = f"names must be {SOURCE_NAMES}, such as {example}"
     if not files:

@@ -1,4 +1,4 @@
-"""System `folder`: the output of any other system, as a directory or zip of `<mixture>_<i>_<Label>.wav` files."""
+"""System `folder`: the output of any other system, as a folder or zip of `<mixture>_<i>_<Label>.wav` files."""
 
 import hashlib
 import io
@@ -58,7 +58,7 @@ class FolderSystem:
     decision = KEEP_ALL
 
     def __init__(self, path: Path, *, downmix: bool = False) -> None:
-        """List the files below `path` (a directory or zip archive).
+        """List the files below `path` (a folder or zip archive).
 
         Args:
             path: what there is.
@@ -66,7 +66,7 @@ class FolderSystem:
                 such an estimate fails its mixture.
 
         Raises:
-            UsageError: there is no such directory or archive.
+            UsageError: there is no such folder or archive.
             DataError: the archive cannot be read, or there are the outputs of several submissions.
         """
         self._path = path
@@ -180,10 +180,10 @@ class FolderSystem:
 
 
 def build(config: Mapping[str, Any], device: str) -> FolderSystem:
-    """Entry point. The keys are `path`, the directory or zip of estimates, and `downmix`."""
+    """Entry point. The keys are `path`, the folder or zip of estimates, and `downmix`."""
     check_keys(config, ("path", "downmix"), system="folder")
     if not config.get("path"):
-        raise UsageError("system 'folder' needs `system.path=DIR`, a directory or zip of estimates")
+        raise UsageError("system 'folder' needs `system.path=DIR`, a folder or zip of estimates")
     downmix = config.get("downmix", False)
     if not isinstance(downmix, bool):
         raise UsageError(f"system.downmix is {downmix!r}: expected true or false")

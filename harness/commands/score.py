@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @output_options
 @click.pass_context
 def command(context: click.Context, /, **options: Any) -> int:
-    """Score a directory or zip of <mixture>_<i>_<Label>.wav files, or a challenge submission, against references.
+    """Score a folder or zip of <mixture>_<i>_<Label>.wav files, or a challenge submission, against references.
 
     A mixture without files counts as "no target heard", and how many mixtures are answered stands beside the numbers.
     Of a run folder its audio/ is scored.
@@ -67,9 +67,9 @@ def command(context: click.Context, /, **options: Any) -> int:
     resumed = resumed_folder(options["out"], options["resume"])
     for path in estimates:
         if not path.exists():
-            raise UsageError(f"no directory or zip of estimates at {path}")
+            raise UsageError(f"no folder or zip of estimates at {path}")
     if not estimates and resumed is None:
-        raise UsageError("name the directory or zip of estimates to score")
+        raise UsageError("name the folder or zip of estimates to score")
     has_data = options["data"] is not None or options["dataset"] == "mini"
     ranked = len(estimates) > 1 or (bool(estimates) and options["published"])
     begun = resumed is not None and not ranked and (resumed / "run.json").is_file()  # its data are on record

@@ -186,7 +186,7 @@ def test_a_silent_reference_is_scored_and_flagged(small_set: Path, tmp_path: Pat
 
 def test_a_missing_estimate_folder_is_a_usage_error(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     result = s5eval("score", tmp_path / "nowhere", "--data", small_set, "--out", tmp_path / "run")
-    assert (result.code, result.err) == (2, f"error: no directory or zip of estimates at {tmp_path / 'nowhere'}\n")
+    assert (result.code, result.err) == (2, f"error: no folder or zip of estimates at {tmp_path / 'nowhere'}\n")
     assert not (tmp_path / "run").exists()
 
 
