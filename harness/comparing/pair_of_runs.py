@@ -14,7 +14,7 @@ from s5eval.harness.record.run_record import Facts, RunRecord
 from s5eval.harness.record.same_data import is_part, same_data_of_runs
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import all_marks_of, data_name
-from s5eval.harness.report.text import number, number_and_interval
+from s5eval.harness.report.text import number_and_interval
 from s5eval.harness.scoring.columns import Column, all_columns
 from s5eval.harness.scoring.decomposition import ORACLES, TERMS, decompose_run
 from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference, paired_differences
@@ -190,8 +190,8 @@ def check_not_worse(comparison: PairOfRuns) -> None:
         raise GateError(f"gate not decided: {changed}; at least {LEAST_MIXTURES} needed")
     if difference.significant and worse:
         raise GateError(
-            f"gate not met: CAPI-SDRi changes by {number(difference.delta, 3, signed=True)} dB "
-            f"[{number(difference.ci_low, 3, signed=True)}, {number(difference.ci_high, 3, signed=True)}]"
+            "gate not met: CAPI-SDRi changes by "
+            f"{number_and_interval(difference.delta, difference.ci_low, difference.ci_high, 3, signed=True)} dB"
         )
 
 

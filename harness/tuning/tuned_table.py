@@ -30,7 +30,8 @@ def tuning_table(result: TuneResult) -> str:
         )
     expected = result.decision.expected_score if result.by_expected_score else None
     of_thresholds = ("before", "after") if expected is None else ()
-    classes: list[tuple[str, ...]] = [("class", "candidates", *of_thresholds, "revived (right)", "silenced (right)")]
+    changes = ("revived (in scene)", "silenced (in scene)")
+    classes: list[tuple[str, ...]] = [("class", "candidates", *of_thresholds, *changes)]
     classes += [(label, *_changes(row, thresholds=expected is None)) for label, row in result.classes.items()]
     provenance = result.decision.provenance or {}
     left_out = f"; {result.n_left_out} without a score left out" if result.n_left_out else ""

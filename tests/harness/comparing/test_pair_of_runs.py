@@ -1,5 +1,6 @@
 """Comparing runs: values, intervals, sign test, what flipped, refusals and the gate."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_the_gate(runs: tuple[Path, Path], s5eval: Call) -> None:
     assert s5eval("compare", one, one, "--fail-if-worse").code == 0
     worse = s5eval("compare", three, one, "--fail-if-worse")
     assert worse.code == 6
-    assert "gate not met: CAPI-SDRi changes by -" in worse.err
+    assert re.search(r"gate not met: CAPI-SDRi changes by -\d+\.\d{3} \[-\d+\.\d\d, -\d+\.\d\d\] dB\n$", worse.err)
     assert "CAPI-SDRi dB" in worse.out
 
 
