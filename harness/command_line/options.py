@@ -77,8 +77,8 @@ timeout_option = click.option(
     "--mixture-timeout",
     type=NumberType(min=0, min_open=True),
     metavar="SECONDS",
-    help="Fail a mixture for which the system takes longer. Native code that does not return is ended with the "
-    "process; --resume then goes on without the mixture.",
+    help="Fail a mixture for which the system takes longer; default: no limit. Native code that does not return is "
+    "ended with the process; --resume then goes on without the mixture.",
 )
 
 
@@ -104,7 +104,7 @@ def worker_options(command: Decorated) -> Decorated:
             "--gpus-per-worker",
             type=NumberType(min=0),
             metavar="N",
-            help="With --engine ray: GPUs of each worker.",
+            help="With --engine ray: GPUs of each worker; default: none.",
         ),
         click.option(
             "--address", metavar="HOST:PORT", help="With --engine ray: the cluster; default: auto, one on this machine."
@@ -178,9 +178,12 @@ def data_options(command: Decorated) -> Decorated:
         click.option(
             "--strict", is_flag=True, help="Treat orphan files, missing estimates and odd suffixes as errors."
         ),
-        click.option("--only", multiple=True, metavar="ID", help="Evaluate this mixture; may be repeated."),
-        click.option("--limit", type=int, metavar="N", help="Evaluate the first N mixtures."),
-        click.option("--split", help="Split of the set, such as dev-test, valid, eval, test."),
+        click.option("--only", multiple=True, metavar="ID", help="Take this mixture; may be repeated."),
+        click.option("--limit", type=int, metavar="N", help="Take the first N mixtures; default: all."),
+        click.option(
+            "--split",
+            help="Split of the set, such as dev-test, valid, eval, test; default: the only one there, of mini test.",
+        ),
         click.option("--dataset", help="dcase2026, dcase2025 or mini; default: recognised from the folders."),
         click.option(
             "--data",
@@ -200,7 +203,9 @@ def output_options(command: Decorated) -> Decorated:
         summary_json_option,
         click.option("--resume", type=PathType, metavar="RUN", help="Continue an interrupted run in its folder."),
         click.option("--out", type=PathType, metavar="RUN", help="Run folder to make; default: a new one in runs/."),
-        click.option("--name", metavar="WORD", help="Name of the run in tables, page and run folder."),
+        click.option(
+            "--name", metavar="WORD", help="Name of the run in tables, page and run folder; default: its system's."
+        ),
     ):
         command = option(command)
     return command

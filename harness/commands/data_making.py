@@ -34,7 +34,12 @@ processes_option = click.option("--workers", type=click.IntRange(min=1), help="P
 )
 @click.option("--split", help="Of mini: valid, test (default), or train with --count. Of recordings: default valid.")
 @click.option("--out", type=PathType, help="Folder to write in; default: mini's place in the cache.")
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Only the first N scenes.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only the first N scenes; default: all that a split of mini has.",
+)
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of a set made from recordings."
 )

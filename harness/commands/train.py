@@ -47,13 +47,23 @@ if TYPE_CHECKING:
     help="Share of the recipe's length: 0.1 tries it with a tenth of its steps and kept scenes.",
 )
 @click.option(
-    "--max-minutes", type=NumberType(min=0), help="End this sitting after so many minutes; call again to go on."
+    "--max-minutes",
+    type=NumberType(min=0),
+    help="End this sitting after so many minutes; call again to go on. Default: none.",
 )
-@click.option("--checkpoint-minutes", type=NumberType(min=0), default=2.0, show_default=True)
+@click.option(
+    "--checkpoint-minutes",
+    type=NumberType(min=0),
+    default=2.0,
+    show_default=True,
+    help="Time from one checkpoint to the next: what a kill costs at the most.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, …")
 @click.option("--devices", default="auto", show_default=True, help="Devices (or CPU processes) of a node.")
 @click.option("--nodes", default="auto", show_default=True, help="How many machines; torchrun or srun starts the rest.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of each process on a CPU.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads of each process on a CPU; default: as torch chooses."
+)
 @click.option("--m2d-weights", type=PathType, metavar="FILE", help="Published M2D weights.")
 @click.option(
     "--af-whisper-weights", type=PathType, metavar="DIR", help="A local copy of published AF-Whisper weights."

@@ -43,6 +43,11 @@ def _listed(param: click.Parameter) -> bool:
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_every_option_says_what_it_does(name: str) -> None:
+    assert [param.name for param in ALL[name].params if _listed(param) and not param.help] == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_the_example_of_a_command_is_a_call_of_it(name: str) -> None:
     command = ALL[name]
     assert isinstance(command, Command) and command.example
