@@ -11,6 +11,7 @@ from typing import Any
 
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import WorkProgress
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.labels import label_problem
 from s5eval.data_manifests.naming import MixtureIds, SourceName, format_source_name, parse_source_stem
 from s5eval.submissions.archive import Container, Unreadable, open_container
@@ -56,6 +57,11 @@ class Report:
     nparams: int | None
     clipped_samples: int | None
     findings: tuple[Finding, ...]
+
+    def __repr__(self) -> str:
+        errors = sum(found.severity == "error" for found in self.findings)
+        verdict = f"{'valid' if self.ok else 'invalid'}, {counted(errors, 'error')}"
+        return f"<Report on {self.path}: {verdict}, {counted(len(self.findings) - errors, 'warning')}; see .findings>"
 
     @property
     def ok(self) -> bool:

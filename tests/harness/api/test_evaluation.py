@@ -125,6 +125,9 @@ def test_validate_reports_and_never_raises_for_what_is_inside(tmp_path: Path) ->
     report = s5eval.validate(archive)
     assert not report.ok
     assert "missing-file" in {found.rule for found in report.findings}
+    assert re.fullmatch(
+        r"<Report on \S+task4_1\.zip: invalid, [1-9]\d* errors, \d+ warnings?; see \.findings>", repr(report)
+    )
     with pytest.raises(s5eval.UsageError, match="no zip or folder at"):
         s5eval.validate(tmp_path / "nothing.zip")
     with pytest.raises(s5eval.UsageError, match=r"holds Choi_KAIST_task4_1\.zip"):
