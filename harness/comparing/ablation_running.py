@@ -56,7 +56,7 @@ def run_grid(
         grid: the rows.
         config: what all rows have in common; its settings are replaced by each row's.
         out: the folder of the ablation.
-        progress: see `run`.
+        progress: see `start_run`.
         announce: told which row begins.
 
     Raises:

@@ -115,7 +115,7 @@ def repair_run(run: Path, *, given: Mapping[str, Any] | None = None, progress: M
     Args:
         run: the run folder.
         given: options of the run that are given again, as for `resume`.
-        progress: see `run`.
+        progress: see `start_run`.
 
     Returns:
         A check of what stands now; `repaired` says what was redone.

@@ -48,9 +48,9 @@ def resume(
         fresh: the whole configuration, if enough options were given: for a folder whose run had not begun, and to
             ask whether a finished one is what they would make now.
         retry: try mixtures again that were given up because the process ended during them (see `Guard`).
-        progress: see `run`.
+        progress: see `start_run`.
         making: see `plan_run`.
-        hooks: see `run`.
+        hooks: see `start_run`.
 
     Raises:
         UsageError: an option contradicts the recorded one, or system or decision are not those that began.

@@ -77,7 +77,7 @@ class MixtureView:
     Attributes:
         score: its line.
         tracks: in order of the page.
-        pairs: of references, see `reference_rows`.
+        pairs: of references, see `_reference_rows`.
         candidates: all of them; empty where the pair table cannot be read.
         slots: through the stages; empty where the stage store has none.
         words: what is missing, and why.
