@@ -35,6 +35,13 @@ def test_help_is_quick_and_imports_no_torch() -> None:
     assert best < 0.5
 
 
+def test_the_package_is_the_command_line_too() -> None:
+    found = subprocess.run([sys.executable, "-m", "s5eval", "--version"], capture_output=True, text=True)
+    assert (found.returncode, found.stdout.split(",")[0]) == (0, "s5eval")
+    wrong = subprocess.run([sys.executable, "-m", "s5eval", "rn"], capture_output=True, text=True)
+    assert (wrong.returncode, "Did you mean" in wrong.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("verb", ["score", "rescore"])
 def test_scoring_imports_no_torch(verb: str, small_set: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
