@@ -138,6 +138,11 @@ def test_every_decision_is_in_the_list_of_decisions(name: str) -> None:
     assert name == "README.md" or f"]({name})" in (DOCS / "decisions" / "README.md").read_text()
 
 
+def test_the_overview_leads_to_every_page() -> None:
+    pages = {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+    assert pages <= set(re.findall(r"\]\(([a-z]+\.md)", (DOCS / "index.md").read_text()))
+
+
 def test_what_builds_the_pages_is_pinned() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
