@@ -38,8 +38,10 @@ class GridRow:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What is ablated: where that was read, the system, if the file names one, the rows in order, and the row that others
-    differ from."""
+    """What is ablated, and where that was read: the system, if it names one, and the rows in order.
+
+    Others are compared with the row `baseline`.
+    """
 
     source: str
     system: str | None
