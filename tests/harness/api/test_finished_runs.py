@@ -48,7 +48,7 @@ def test_tune_writes_a_decision_that_a_run_takes(staged_set: Path, tmp_path: Pat
     rescored = s5eval.rescore(run, tmp_path / "rescored", decision=found.file)
     assert rescored.summary.metrics == tuned.summary.metrics
     assert s5eval.rescore(tmp_path / "rescored").summary == rescored.summary
-    with pytest.raises(s5eval.UsageError, match="not a run folder"):
+    with pytest.raises(s5eval.UsageError, match="no run folder at"):
         s5eval.tune(tmp_path / "nowhere")
     for given, message in _NO_TUNING:
         with pytest.raises(s5eval.UsageError) as refused:
