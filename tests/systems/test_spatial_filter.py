@@ -169,6 +169,27 @@ def test_the_stage_changes_waveforms_alone(noise: Noise) -> None:
         stage.run([noise(4000)], [candidates(5000)])
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_the_stage_filters_every_mixtures_estimates_by_its_own_channels(
+    noise: Noise, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """Alone as on a processor, and several at a time as on a GPU."""
+
+    def batches(mixtures: list[Mixture], device: torch.device) -> Any:
+        yield torch.from_numpy(np.stack([mixture.audio() for mixture in mixtures])), slice(0, len(mixtures))
+
+    if together:
+        monkeypatch.setattr(spatial_filter, "mixture_batches", batches)
+    settings = replace(SETTINGS, share=0.7)
+    mixtures = [noise(4000, 1), noise(4000, 2, level=0.3)]
+    before = [candidates(4000), replace(candidates(4000), p_silence=np.array([0.99, 0.1, 0.2]))]
+    after = SpatialFilterStage("filter", settings, "cpu", tau_skip=0.97).run(mixtures, before)
+    for mixture, old, new, alive in zip(mixtures, before, after, ([0, 2], [1, 2]), strict=True):
+        expected = old.audio.copy()
+        expected[alive] = filtered(mixture.audio(), old.audio[alive], settings)
+        np.testing.assert_allclose(new.audio, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_it_stands_behind_whatever_stage_is_the_last(noise: Noise) -> None:
     small = {
         "weights": "untrained",
