@@ -63,6 +63,22 @@ def trainings_of(folder: Path | None, digest: str) -> list[dict[str, Any]]:
     return [] if folder is None else _that_exported(digest, read_card(folder)["history"])
 
 
+def built_on(folder: Path, digest: str, part: str) -> set[str]:
+    """Digests of another part that trainings of a file were built on, or exported beside it; none: it is not told.
+
+    Args:
+        folder: of weights.
+        digest: of the file.
+        part: name of the other one, such as `m2d`.
+
+    Raises:
+        DataError: the card cannot be read.
+    """
+    entries = trainings_of(folder, digest)
+    told = [dict(entry.get(key) or {}).get(part) for entry in entries for key in ("built_on", "files")]
+    return {str(other) for other in told if other is not None}
+
+
 def lineage_of(folder: Path, digest: str, prefix: str) -> list[dict[str, Any]]:
     """The entries of a folder's history that exported a file, or one of those that it was begun from, and so on.
 

@@ -136,6 +136,18 @@ def was_trained_with(folder: Path | None, extractor: str, name: str, encoder: Fr
     return any(entry.get("frame_embeddings") == encoder.digest for entry in entries)
 
 
+def has_heard(folder: Path | None, extractor: str, encoder: FrameEncoder) -> bool:
+    """Whether the card of an extractor's folder does not say that it heard frames of other weights than these.
+
+    A recipe that trains the encoder anew leaves the extractors as they were. Cards of before do not say.
+
+    Raises:
+        DataError: the card cannot be read.
+    """
+    told = {entry["frame_embeddings"] for entry in trainings_of(folder, extractor) if "frame_embeddings" in entry}
+    return not told or encoder.digest in told
+
+
 def enrollments_of(folder: Path | None, extractor: str) -> dict[str, Json] | None:
     """By what the enrollments were filtered that an extractor was trained on, by the card of its folder; None: nothing.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.labels import CLASSES
+from s5eval.systems.card import built_on
 from s5eval.systems.decision import Decision
 from s5eval.systems.interface import Json, Stage
 from s5eval.systems.multistage.configuration import (
@@ -22,6 +23,7 @@ from s5eval.systems.multistage.encoder_by_name import (
     FoundEncoder,
     enrollments_of,
     find_encoder,
+    has_heard,
     own_clue,
     was_trained_with,
 )
@@ -138,7 +140,7 @@ class _MultistageBuilder:
 
     def separation(self, m2d: M2D) -> SeparationStage:
         separator = self.part("uss", DeFTMambaUSS)
-        classifier = Classifier(self.part("dpc1", DualPathClassifier), m2d)
+        classifier = self.classifier("dpc1", m2d)
         return SeparationStage("stage1", self.fingerprint(1, {}), self.config, separator, classifier)
 
     def extraction(self, n: int, m2d: M2D, found: FoundEncoder) -> ExtractionStage:
@@ -147,7 +149,7 @@ class _MultistageBuilder:
         extractor = self.part(f"tse{n}", DeFTMambaTSE, own=None if trained else own_clue)
         classifier = None
         if self.config.classifies(n):
-            classifier = Classifier(self.part(f"dpc{n}", DualPathClassifier), m2d)
+            classifier = self.classifier(f"dpc{n}", m2d)
         filtered = self.config.spatial_filter.of_enrollments()
         enrollment: dict[str, Json] = {} if filtered is None else {"enrollment": filtered.fingerprint()}
         extra: dict[str, Json] = {
@@ -163,19 +165,33 @@ class _MultistageBuilder:
     def is_trained(self, name: str, found: FoundEncoder) -> bool:
         """Whether an extractor's projection of frame embeddings was trained on those of the encoder that there is.
 
-        AF-Whisper's is taken as it is where the card names neither another nor none: extractors are made for it. That
-        of another encoder has to be on the card; where it is not, a random one takes its place, and that is a mark.
+        AF-Whisper's is taken as it is where the card names neither another nor none: extractors are made for it, and
+        one of other weights is a mark alone. That of another encoder has to be on the card; where it is not, a random
+        one takes its place, and that is a mark.
         """
         named = self.config.frame_encoder
         path = None if self.folder is None else part_file(self.folder, name)
         if found.encoder is None or (path is None and named == "af_whisper"):
             return True
         if path is not None and was_trained_with(self.folder, self.loader.digest(path), named, found.encoder):
+            if not has_heard(self.folder, self.loader.digest(path), found.encoder):
+                self.note("an extractor trained on the frames of this AF-Whisper")
             return True
-        missing = f"a trained projection of frames of {named}"
+        self.note(f"a trained projection of frames of {named}")
+        return False
+
+    def classifier(self, name: str, m2d: M2D) -> Classifier:
+        """A classifier, with a note where it was trained on another M2D: it hears through one that it does not know."""
+        if self.folder is not None:
+            known = built_on(self.folder, self.loader.digest(part_file(self.folder, name)), "m2d")
+            if known and self.loader.digests["m2d"] not in known:
+                self.note("a classifier trained on this M2D")
+        return Classifier(self.part(name, DualPathClassifier), m2d)
+
+    def note(self, missing: str) -> None:
+        """Note what is missing, once."""
         if missing not in self.missing:
             self.missing.append(missing)
-        return False
 
     def check_enrollment(self, name: str) -> None:
         """Note an extractor that is told enrollments of another kind than it was trained on: that costs 0.7 dB."""
@@ -184,9 +200,8 @@ class _MultistageBuilder:
         trained = enrollments_of(self.folder, self.loader.digest(part_file(self.folder, name)))
         filtered = self.config.spatial_filter.of_enrollments()
         kind = "enrollments as they are" if filtered is None else "enrollments filtered like these"
-        missing = f"an extractor trained on {kind}"
-        if trained != (filtered and filtered.recorded()) and missing not in self.missing:
-            self.missing.append(missing)
+        if trained != (filtered and filtered.recorded()):
+            self.note(f"an extractor trained on {kind}")
 
     def part(
         self, name: str, kind: type[_M], *, own: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
