@@ -101,8 +101,8 @@ class QueriedSeparationStage:
 
     @torch.inference_mode()
     def run(self, mixtures: Sequence[Mixture], inputs: Sequence[Candidates] | None) -> Sequence[Candidates]:
-        """The tagger's candidates with waveforms; raises `ValueError` when the tagger's results are not given, or name no
-        class.
+        """The tagger's candidates with waveforms; raises `ValueError` when the tagger's results are not given, or name
+        no class.
         """
         if inputs is None or len(inputs) != len(mixtures):
             raise ValueError(f"stage {self.name} needs the candidates of the stage before for every mixture")
@@ -132,7 +132,7 @@ class QueriedSeparationStage:
 
 def _queried(stage: str, named: Candidates) -> npt.NDArray[np.int64]:
     """The class that the separator is queried for, of every track (N,). That of a silent one need not be known."""
-    classes = named.class_scores.argmax(1)
+    classes: npt.NDArray[np.int64] = named.class_scores.argmax(1)
     known = np.flatnonzero(named.p_silence <= SILENT) if named.labels is None else np.arange(len(classes))
     classes[known] = class_clues(stage, named, known)
     return classes

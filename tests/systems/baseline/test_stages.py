@@ -197,7 +197,7 @@ def test_labels_of_a_tagger_of_ones_own_are_what_is_asked_for(noise: Noise) -> N
     (result,) = separation.run([noise(100)], [Candidates(nothing, zeros, np.array([0.1, 0.2, 0.9]), labels)])
     assert np.allclose(result.audio[:, 0], [3.2, 9.2, 7.3])
     assert result.labels == labels
-    with pytest.raises(ValueError, match="stage separator is told classes, .* candidate 0 .* are 0 throughout"):
+    with pytest.raises(ValueError, match=r"stage separator is told classes, .* candidate 0 .* are 0 throughout"):
         separation.run([noise(100)], [Candidates(nothing, zeros, np.array([0.1, 0.2, 0.9]))])
     scores = np.array([np.eye(18)[3], np.eye(18)[9], zeros[0]])  # of a silent one no class need be known
     (result,) = separation.run([noise(100)], [Candidates(nothing, scores, np.array([0.1, 0.2, 0.9]))])
