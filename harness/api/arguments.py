@@ -101,6 +101,15 @@ def as_settings(settings: object, name: str) -> dict[str, Any]:
     Raises:
         UsageError: no mapping, a value that JSON cannot hold, or a key that is set twice.
     """
+    return _nested(as_assignments(settings, name), name)
+
+
+def as_assignments(settings: object, name: str) -> dict[str, Any]:
+    """The same with the keys as they are written, dotted ones as well.
+
+    Raises:
+        UsageError: no mapping, or a value that JSON cannot hold.
+    """
     if settings is None:
         return {}
     if not isinstance(settings, Mapping):
@@ -109,7 +118,7 @@ def as_settings(settings: object, name: str) -> dict[str, Any]:
     for key, value in plain.items():
         if not fits_json(value):
             raise UsageError(f"`{name}`: {key} is {value!r}, which JSON cannot hold")
-    return _nested(plain, name)
+    return plain
 
 
 def _nested(plain: Mapping[str, Any], name: str) -> dict[str, Any]:

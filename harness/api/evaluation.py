@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from s5eval.arguments import (
+    as_assignments,
     as_data,
     as_needed_number,
     as_needed_path,
@@ -24,7 +25,7 @@ from s5eval.harness.comparing.ablation import Ablation
 from s5eval.harness.comparing.ablation_files import write_ablation
 from s5eval.harness.comparing.ablation_grid import load_grid, system_of
 from s5eval.harness.comparing.ablation_running import run_grid as ablate_grid
-from s5eval.harness.record.config import RunConfig, take_trust
+from s5eval.harness.record.config import TRUST, RunConfig, take_trust
 from s5eval.harness.runs.plan import default_run_path
 from s5eval.harness.runs.resume import resume
 from s5eval.harness.runs.run import start_run as run_config
@@ -223,8 +224,9 @@ def ablate(
         S5Error: no row can be begun, all for the same reason.
     """
     folder = as_needed_path(out, "out").absolute()  # a system may change the working folder
-    given, trusted = take_trust({"system": as_settings(settings, "settings")}, flag=False)
-    shared = {f"system.{key}": value for key, value in given.get("system", {}).items()}
+    _, trusted = take_trust({"system": as_settings(settings, "settings")}, flag=False)
+    # as they are written: `clue.b` made into a mapping would take the place of all that the grid sets of `clue`
+    shared = {f"system.{key}": value for key, value in as_assignments(settings, "settings").items() if key != TRUST}
     chosen = load_grid(as_path(grid, "grid"), axes=list(as_words(axes, "axes")), base=shared, baseline=baseline)
     config = RunConfig(
         system=system_of(chosen, system),

@@ -76,6 +76,20 @@ def test_settings_join_those_of_a_grid_and_a_row_replaces_them(small_set: Path, 
     assert one["label"] == two["label"] == "Cough"
 
 
+def test_dotted_settings_of_an_ablation_join_those_of_its_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`clue.b` took `clue.a` of the grid away without a word, where the command's `--set` has joined it."""
+    asked: list[Any] = []
+    monkeypatch.setattr("s5eval.evaluation.ablate_grid", lambda grid, *rest: asked.extend(grid.rows))
+    monkeypatch.setattr("s5eval.evaluation.write_ablation", lambda *given: None)
+    for base in ("system.clue: {a: 1, c: 4}", "system.clue.a: 1, system.clue.c: 4"):
+        grid = tmp_path / "grid.yaml"
+        grid.write_text(f"base: {{{base}}}\nrows:\n- {{name: one}}\n- {{name: other, set: {{system.clue.c: 5}}}}\n")
+        asked.clear()
+        s5eval.ablate(tmp_path / "out", grid=grid, system="silence", settings={"clue.b": 2, "clue.a": 3})
+        found = [row.settings()["system"]["clue"] for row in asked]
+        assert found == [{"a": 3, "b": 2, "c": 4}, {"a": 3, "b": 2, "c": 5}]
+
+
 def test_ablate_runs_the_rows_of_a_grid(small_set: Path, tmp_path: Path) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text("rows:\n- {name: one, set: {system.label: Cough}}\n- {name: two, set: {system.label: Blender}}\n")
