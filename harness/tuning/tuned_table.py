@@ -71,7 +71,8 @@ def _recordings(provenance: Mapping[str, Any], mixtures: int) -> list[str]:
     """How the folds have kept recordings apart that sound in several mixtures, and whether they could."""
     lines = []
     if (seen := provenance["fits_saw"]) < 1:
-        lines.append(f"of the mixtures outside its part a fit saw {seen:.0%}: the others share recordings with it")
+        share = number(100 * seen, 1)  # of whole percents "100%: the others share recordings" could stand there
+        lines.append(f"of the mixtures outside its part a fit saw {share} %: the others share recordings with it")
     if silent := provenance["recordings_not_told"]:
         some = "" if silent == mixtures else f" of {silent:,} of {mixtures:,} mixtures"
         lines.append(f"recordings{some} are not told: where mixtures share any, the cross-validated gain is too high")

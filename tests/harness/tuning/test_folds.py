@@ -1,6 +1,7 @@
 """Folds: every mixture is left out once, and no recording is on both sides."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from s5eval.harness.tuning.expected_tuning import tune_expected_score
 from s5eval.harness.tuning.folds import folds_of, told_of_folds
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_tables
+from s5eval.harness.tuning.tuned_table import tuning_table
 from s5eval.systems.decision import Decision
 
 Call = Callable[..., Any]
@@ -109,6 +111,14 @@ def test_a_gain_that_is_recognition_of_recordings_does_not_show(make_tables: Tab
         fitted = (result.scores["fitted"]["capi_sdri"] or 0.0) - (result.scores["untuned"]["capi_sdri"] or 0.0)
     assert found["random"] > 0.9 * fitted > 0.1, "as good as fitted to itself"
     assert found["apart"] < 0.5 * found["random"]
+
+
+def test_a_share_that_is_not_all_is_not_shown_as_all(make_tables: Tables) -> None:
+    result = tune_tables(make_tables(6, 1), base=Decision(), objective=Objective(), folds=2)
+    for share, shown in ((0.999, "99.9 %"), (0.5, "50.0 %")):
+        provenance = {**(result.decision.provenance or {}), "fits_saw": share}
+        text = tuning_table(replace(result, decision=replace(result.decision, provenance=provenance)))
+        assert f"a fit saw {shown}: the others" in text
 
 
 def test_both_rules_keep_recordings_apart_and_say_so(
