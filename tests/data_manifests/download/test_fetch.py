@@ -257,7 +257,7 @@ def test_only_some_files_and_unknown_ones(server: Server, tmp_path: Path) -> Non
     assert not (tmp_path / "one.bin").exists()
     with pytest.raises(UsageError, match=r"did you mean 'two\.bin'"):
         load(server, tmp_path, only=["two.bim"])
-    with pytest.raises(UsageError, match="known: dev, eval"):
+    with pytest.raises(UsageError, match="Known: dev, eval"):
         fetch("devel", tmp_path, base_url=server.url)
 
 
