@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from s5eval.arguments import (
@@ -158,11 +157,11 @@ def run(
     config = RunConfig(
         system=system,
         trust_checkpoint=trusted,
-        data=_absolute(as_data(data, "data", dataset)),
+        data=as_data(data, "data", dataset),
         dataset=dataset,
         split=split,
         settings=sections,
-        decision_file=None if isinstance(decision, Mapping) else _absolute(as_path(decision, "decision")),
+        decision_file=None if isinstance(decision, Mapping) else as_path(decision, "decision"),
         limit=as_number(limit, "limit"),
         only=as_words(only, "only"),
         batch_size=as_needed_number(batch_size, "batch_size"),
@@ -231,7 +230,7 @@ def ablate(
     config = RunConfig(
         system=system_of(chosen, system),
         trust_checkpoint=trusted,
-        data=_absolute(as_data(data, "data", dataset)),
+        data=as_data(data, "data", dataset),
         dataset=dataset,
         split=split,
         limit=as_number(limit, "limit"),
@@ -272,7 +271,3 @@ def validate(
     check_is_one(found)
     expected = find_expected(data=as_data(data, "data", dataset), dataset=dataset, split=split, mixtures=None)
     return checks.check_submission(found, expected=expected, audio=audio)
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.resolve()

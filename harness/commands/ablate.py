@@ -71,8 +71,8 @@ def command(grid: Path | None, **options: Any) -> int:
         system=system_of(chosen, options["system"]),
         trust_checkpoint=trusted,
         mixture_timeout=options["mixture_timeout"],
-        data=None if options["data"] is None else options["data"].resolve(),
-        **{name: options[name] for name in ("dataset", "split", "limit", "only", "strict", "batch_size", "device")},
+        **{name: options[name] for name in ("data", "dataset", "split", "limit", "only", "strict")},
+        **{name: options[name] for name in ("batch_size", "device")},
         **read_worker_options(options),
     )
     run_path = default_run_path(config)

@@ -120,8 +120,8 @@ def command(context: click.Context, /, **options: Any) -> int:
 
 
 def _values(options: dict[str, Any], settings: dict[str, Any], trusted: bool) -> dict[str, Any]:
-    """The fields of `RunConfig`, their paths absolute: a resumed run may stand in another working folder."""
-    values: dict[str, Any] = {
+    """The fields of `RunConfig`."""
+    return {
         "system": options["system"],
         "data": options["data"],
         "dataset": options["dataset"],
@@ -143,15 +143,3 @@ def _values(options: dict[str, Any], settings: dict[str, Any], trusted: bool) ->
         "shard": options["shard"],
         **read_worker_options(options),
     }
-    values = {name: _absolute(value) for name, value in values.items()}
-    own = values["settings"].get("system", {})
-    if values["system"] == "folder" and isinstance(own.get("path"), str):
-        own["path"] = str(_absolute(Path(own["path"])))
-    for key in ("checkpoint_dir", "weights", "m2d_weights", "af_whisper_weights", "whisper_weights"):
-        if values["system"] != "folder" and isinstance(own.get(key), str) and Path(own[key]).exists():
-            own[key] = str(_absolute(Path(own[key])))
-    return values
-
-
-def _absolute(value: Any) -> Any:
-    return value.resolve() if isinstance(value, Path) else value

@@ -114,13 +114,12 @@ def _values(options: dict[str, Any]) -> dict[str, Any]:
     """The fields of `RunConfig` that say nothing of the estimates."""
     return {
         **{name: options[name] for name in (*_SHARED, "name", "shard")},
-        "data": None if options["data"] is None else options["data"].resolve(),
         **read_worker_options(options),
     }
 
 
 def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
-    path = str(_wavs(estimates.resolve()))
+    path = str(_wavs(estimates))
     return {"path": path, "downmix": True} if downmix else {"path": path}
 
 

@@ -70,7 +70,7 @@ def run_grid(
         raise UsageError(f"{out} is not a folder; choose another `out`")
     folders = row_folders([row.name for row in grid.rows])
     plans = [
-        (row, replace(config, settings=row.settings()), out / "rows" / folder)
+        (row, replace(config, settings=row.settings()).absolute(), out / "rows" / folder)
         for row, folder in zip(grid.rows, folders, strict=True)
     ]
     refuse_changed_rows([(row.name, row_config, path) for row, row_config, path in plans])

@@ -31,7 +31,7 @@ def score_archive(estimates: Path, data: Path, out: Path) -> RunResult:
         DataError: it cannot be read; or one of its files cannot be scored. A leaderboard has no room for the word
             *partial*, so there is no number without all mixtures.
     """
-    config = RunConfig(system="folder", settings={"system": {"path": str(estimates.resolve())}}, data=data.resolve())
+    config = RunConfig(system="folder", settings={"system": {"path": str(estimates)}}, data=data)
     result = start_run(config, out)
     summary = result.summary
     if summary.n_failed:

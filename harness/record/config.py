@@ -1,6 +1,7 @@
 """What a run is asked to do, resolved and written down, so that it can be resumed and repeated."""
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import expanded
 from s5eval.data_manifests.common.suggestion import suggestion
 from s5eval.data_manifests.common.yaml_text import load_yaml
 from s5eval.harness.record.codec import NOT_RECORDED, MismatchError, from_json, to_json
@@ -19,6 +21,9 @@ SECTIONS = ("system", "decision")
 
 TRUST = "trust_checkpoint"
 """The key of section `system` that is trust: it counts where it is typed, and nowhere else."""
+
+_PATHS = ("checkpoint_dir", "weights", "m2d_weights", "af_whisper_weights", "whisper_weights")
+"""Keys of section `system` that may name a file or folder; what is none stays the word that it is."""
 
 RESUMABLE = frozenset(
     {"batch_size", "device", "cache", "data", "name", "mixture_timeout", "energy"}
@@ -126,6 +131,23 @@ class RunConfig:
             if not device.isdecimal():
                 raise UsageError(f"`devices`: {device!r}, expected numbers of GPUs, such as 0,1")
         _ = self.part
+
+    def absolute(self) -> "RunConfig":
+        """The same with its paths absolute: a system may change the working folder, and whoever goes on with the run
+        may stand in another.
+        """
+        own = dict(self.settings.get("system", {}))
+        named = ("path",) if self.system == "folder" else _PATHS
+        paths = {key: expanded(value) for key in named if isinstance(value := own.get(key), str)}
+        # `Path.exists` raises for what is too long for a name
+        there = {key for key, path in paths.items() if key == "path" or os.path.exists(path)}  # noqa: PTH110
+        own |= {key: str(paths[key].resolve()) for key in there}
+        return replace(
+            self,
+            data=None if self.data is None else expanded(self.data).resolve(),
+            decision_file=None if self.decision_file is None else expanded(self.decision_file).resolve(),
+            settings={**self.settings, "system": own} if paths else self.settings,
+        )
 
     def without_trust(self) -> "RunConfig":
         """The configuration as it is recorded: trust is for one call, and stands in no file."""

@@ -14,7 +14,6 @@ from typing import Any
 from s5eval.data_manifests.chosen_split import FOLDER
 from s5eval.data_manifests.common.cache import cache_folder
 from s5eval.data_manifests.common.errors import DataError
-from s5eval.data_manifests.common.files import expanded
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.progress import CountProgress
 from s5eval.data_manifests.common.words import counted, first_of
@@ -125,8 +124,7 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
         DataError: data or weights are missing or wrong; with `strict`, any finding about the files.
     """
     config.check()
-    # A system may change the working folder: whatever is relative is resolved before any of its code is run.
-    config = replace(config, data=_absolute(config.data), decision_file=_absolute(config.decision_file))
+    config = config.absolute()
     working_folder, store = Path.cwd(), DiskStore(cache_folder() / "stages")
     # What can be refused at once is refused before any scene is made.
     if config.engine == "ray":
@@ -215,10 +213,6 @@ def _opened(config: RunConfig, making: CountProgress | None) -> tuple[Manifest, 
         progress=making,
     )
     return part_of(with_conditions(manifest, config.data), *config.part)
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else expanded(path).absolute()
 
 
 def default_run_path(config: RunConfig) -> Path:

@@ -69,8 +69,9 @@ def resume(
             return RunResult(shown, carry_out(plan, folder, {}, progress, hooks=hooks))
         record = read_run_record(out)
         recorded = record.config
-        config = replace(recorded, **given)
-        wanted = replace(recorded, save_audio=True) if config.save_audio else recorded  # what is missing is made
+        config = replace(recorded, **given).absolute()
+        # audio that is missing is made
+        wanted = replace(recorded.absolute(), save_audio=config.save_audio or recorded.save_audio)
         if differences := wanted.differences(config):
             raise UsageError(f"{out}: the options differ from the first call's: {'; '.join(differences)}")
         found = inspect_run(out, record)

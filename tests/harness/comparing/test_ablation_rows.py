@@ -1,6 +1,7 @@
 """An ablation that goes on in its folder holds what stands there against what would be made now."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,18 @@ def test_a_row_whose_system_cannot_be_built_any_more_is_named(
     monkeypatch.setattr("staged.build", gone)
     refused = ablate("a", "b")
     assert (refused.code, "row 'a': " in refused.err and "the weights are gone" in refused.err) == (2, True)
+
+
+def test_a_row_goes_on_from_another_folder(
+    staged_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(staged_set / "oracle_target", tmp_path / "est")
+    monkeypatch.chdir(tmp_path)
+    call = ("ablate", tmp_path / "grid.yaml", "--system", "folder", "--data", staged_set, "--out", tmp_path / "out")
+    for path in ("est", str(tmp_path / "est")):
+        (tmp_path / "grid.yaml").write_text(f"rows: [{{name: a, set: {{system.path: {path}}}}}]")
+        assert s5eval(*call).code == 0, path
+        monkeypatch.chdir("/")
 
 
 def test_what_is_finished_costs_one_building_of_every_system(

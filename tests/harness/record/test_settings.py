@@ -71,3 +71,28 @@ def test_keys_that_cannot_be_typed_stay_in_their_value() -> None:
     settings = {"system": {"gains": {"layer.0": 2, "a=b": 1}, "names": {"": 3}}}
     assert typed(settings) == ('system.gains={"layer.0": 2, "a=b": 1}', 'system.names={"": 3}')
     assert parse_assignments(typed(settings)) == settings
+
+
+def test_paths_do_not_hang_on_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ablation, and a run from Python, could not be gone on with from another folder: `weights=w` was written so."""
+    (tmp_path / "w").mkdir()
+    monkeypatch.chdir(tmp_path)
+    settings = {"system": {"weights": "w", "m2d_weights": "none/there", "stages": 2}, "decision": {"max_sources": 2}}
+    found = RunConfig("multistage", data=Path("d"), decision_file=Path("t.yaml"), settings=settings).absolute()
+    assert (found.data, found.decision_file) == (tmp_path / "d", tmp_path / "t.yaml")
+    own = {"weights": str(tmp_path / "w"), "m2d_weights": "none/there", "stages": 2}
+    assert found.settings == {"system": own, "decision": {"max_sources": 2}}
+    assert found.absolute() == found
+    assert settings["system"]["weights"] == "w", "what was given stays as it was"
+
+
+@pytest.mark.parametrize("word", ["mini", "untrained", "w" * 5000, "w\0"])
+def test_a_setting_that_names_no_file_stays_the_word_that_it_is(word: str) -> None:
+    config = RunConfig("multistage", settings={"system": {"weights": word}})
+    assert config.absolute() == config
+
+
+def test_the_path_of_estimates_is_one_even_where_nothing_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = RunConfig("folder", settings={"system": {"path": "est"}}).absolute()
+    assert found.settings == {"system": {"path": str(tmp_path / "est")}}
