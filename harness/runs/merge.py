@@ -15,8 +15,8 @@ from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
 from s5eval.harness.record.run_record import MOST_FINDINGS, DataFacts, RunRecord, Shard, shallow
-from s5eval.harness.record.same_data import is_of_cache
 from s5eval.harness.record.scene_identity import scene_identities
+from s5eval.harness.record.shards_together import cut_from, joint_about
 from s5eval.harness.report.page import write_page
 from s5eval.harness.runs.derived import derive_summary, status_of
 from s5eval.harness.runs.run import RunResult, total_costs
@@ -93,10 +93,10 @@ def _in_order(runs: Sequence[Path]) -> Parts:
 def _check_same(parts: Parts) -> None:
     first, *others = parts
     mine = parts[first]
-    whole = _cut_from(mine)
+    whole = cut_from(mine)
     for path in others:
         theirs = parts[path]
-        if _cut_from(theirs) != whole:
+        if cut_from(theirs) != whole:
             raise UsageError(f"{path} was made on other data than {first}")
         if theirs.fingerprint != mine.fingerprint:
             raise UsageError(f"{path} was made by another system than {first}: their fingerprints differ")
@@ -110,19 +110,6 @@ def _check_same(parts: Parts) -> None:
                 f"{path} was scored by metric version {record.metric_version}, this is {METRIC_VERSION}: "
                 f"`s5eval rescore {path}` brings it up to date, then merge again"
             )
-
-
-def _cut_from(record: RunRecord) -> Shard | None:
-    """What a shard says of the whole; of the embedded set without its files, which machines round, by its scenes alone.
-
-    What lies elsewhere under the ids of these scenes may have been changed on purpose, and has to be of the same bytes.
-    """
-    if record.shard is None:
-        return None
-    whole = replace(record.shard, number=1)
-    if not is_of_cache(record) or whole.scenes_sha256 is None:
-        return whole
-    return replace(whole, manifest_sha256="", manifest_sizes_sha256="")
 
 
 def _as_made(records: Iterable[RunRecord]) -> dict[str, str]:
@@ -179,9 +166,6 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
     whole = _whole_data(records, made)
     sittings = tuple(sitting for record in records for sitting in record.sittings)
     seconds, stages, energy = total_costs(sittings)
-    about = first.about
-    if about.answered is not None:
-        about = replace(about, answered=sum(record.about.answered or 0 for record in records))
     return replace(
         first,
         **shallow(whole),
@@ -189,9 +173,8 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
         status="running",
         config=replace(first.config, shard=None),
         about=replace(
-            about,
+            joint_about([record.about for record in records]),
             fitted_here=fitted_here(first.decision.provenance, whole),
-            trained_here=sum(record.about.trained_here for record in records),
             made_on=len(made),
             findings=_counts_of_findings(records),
         ),

@@ -17,6 +17,7 @@ from s5eval.harness.record.reading import facts_of, unverified
 from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.same_system import digest_of
 from s5eval.harness.record.scene_identity import scene_identities
+from s5eval.harness.record.shards_together import shards_together
 from s5eval.harness.report.table import data_name, part_mark, whole
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
@@ -28,7 +29,7 @@ def inherited_marks(records: Sequence[RunRecord], used: Sequence[int]) -> dict[s
     """What a reader of a decision must know of the runs it was made on.
 
     Args:
-        records: their `run.json`.
+        records: their `run.json`; shards of one run are one run.
         used: how many mixtures of each were used.
 
     Returns:
@@ -39,9 +40,10 @@ def inherited_marks(records: Sequence[RunRecord], used: Sequence[int]) -> dict[s
     """
     lacking = {part for record in records for part in record.about.missing_parts}
     missing = sorted(lacking - {TUNED})  # of the decision, which is another one now
-    parts = [part_mark(count, whole(facts_of(record))) for count, record in zip(used, records, strict=True)]
+    runs = [[(facts_of(records[k]), used[k]) for k in numbers] for numbers in shards_together(records)]
+    parts = [part_mark(sum(count for _, count in run), max(whole(facts) for facts, _ in run)) for run in runs]
     doubts = [unverified(record) or "" for record in records]
-    counts = [record.about.trained_here for record in records]
+    counts = [sum(facts.trained_here for facts, _ in run) for run in runs]
     heard = [f"trained on recordings of {counted(count, 'mixture')} of it" for count in counts if count]
     said = {
         "partial": [part for part in parts if part],

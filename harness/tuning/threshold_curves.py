@@ -11,6 +11,7 @@ from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import facts_of, read_lines, read_run_record
+from s5eval.harness.record.shards_together import joint_facts, shards_together
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.figure_title import figure_title, put_title
 from s5eval.harness.report.palette import LIGHT
@@ -139,7 +140,11 @@ def tuning_figure(curves: TuningCurves, result: TuneResult, titles: Sequence[str
 
 
 def _titles(runs: Sequence[Path]) -> list[str]:
-    titles = [figure_title(facts_of(read_run_record(run)), folder=run.resolve().name) for run in runs]
+    records = [read_run_record(run) for run in runs]
+    titles = []
+    for numbers in shards_together(records):
+        facts = joint_facts([facts_of(records[k]) for k in numbers])
+        titles.append(figure_title(facts, folder=", ".join(runs[k].resolve().name for k in numbers)))
     more = len(titles) - _NAMED
     return titles if more <= 0 else [*titles[:_NAMED], f"and {counted(more, 'more run')}"]
 

@@ -11,10 +11,15 @@ import yaml
 from sealed_files import as_version_1, edit_record
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record
+from s5eval.harness.record.run_record import Shard
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.runs.run import start_run
+from s5eval.harness.tuning.decision_file import inherited_marks
 from s5eval.harness.tuning.joint_runs import refuse_repeated
 from s5eval.harness.tuning.priors import adapt_priors
+from s5eval.harness.tuning.threshold_curves import _titles
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_runs, tune_tables
 from s5eval.harness.tuning.tuned_table import tuning_table
@@ -134,3 +139,44 @@ def test_priors_do_not_come_from_a_forbidden_source_unasked(probable_run: Path, 
     refused = s5eval("tune", probable_run, "--unlabelled", "--source", source)
     assert (refused.code, "forbids tuning" in refused.err) == (2, True)
     assert s5eval("tune", probable_run, "--unlabelled", "--source", source, "--allow-test").code == 0
+
+
+def test_shards_of_one_run_are_the_whole_together_and_a_part_where_one_is_missing(
+    systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    shards = [tmp_path / f"R.{k}" for k in (1, 2, 3)]
+    for k, out in enumerate(shards, start=1):
+        options = ("--system", "staged:build", "--data", staged_set, "--shard", f"{k}/3", "--out", out)
+        assert s5eval("run", *options).code == 0
+    out, figure = tmp_path / "t.yaml", tmp_path / "f.svg"
+    whole = s5eval("tune", *shards, "--folds", 2, "--out", out, "--figure", figure)
+    assert (whole.code, "12 mixtures" in whole.out, "PARTIAL" in whole.out) == (0, True, False), whole.out
+    assert "partial" not in yaml.safe_load(out.read_text())["provenance"]
+    titles = _titles(shards)
+    assert [("R.1, R.2, R.3" in title, title.endswith("| 12 mixtures")) for title in titles] == [(True, True)]
+    two = s5eval("tune", *shards[1:], "--folds", 2, "--out", out)
+    assert "tuned on a part: PARTIAL: 8 of the split's 12 mixtures\n" in two.out, two.out
+    (title,) = _titles(shards[1:])
+    assert "PARTIAL: 8 of the split's 12 mixtures" in title
+    alone = s5eval("tune", shards[0], "--folds", 2, "--out", out)
+    assert "tuned on a part: PARTIAL: 4 of the split's 12 mixtures\n" in alone.out, alone.out
+
+
+def test_shards_of_two_runs_are_no_whole(systems_on_path: None, make_set: Callable[..., Path], tmp_path: Path) -> None:
+    """Halves of two sets: they count as many mixtures as one set has."""
+    runs = []
+    for k, labels in ((1, ["Speech"]), (2, ["Cough"])):
+        data = make_set(tmp_path / f"set{k}", {f"{k}_{n}": labels for n in range(4)}, seconds=0.25)
+        runs.append(tmp_path / f"half{k}")
+        start_run(RunConfig(system="staged:build", data=data, shard=f"{k}/2"), runs[-1])
+    records = [read_run_record(run) for run in runs]
+    assert inherited_marks(records, [2, 2])["partial"] == "PARTIAL: 2 of the split's 4 mixtures"
+
+
+def test_what_the_weights_were_trained_on_is_added_up_over_shards(made_run: Callable[..., Path]) -> None:
+    record = read_run_record(made_run("one", 3))
+    shards = [
+        replace(record, about=replace(record.about, trained_here=k), shard=Shard(k, 2, "whole", "sizes", 6))
+        for k in (1, 2)
+    ]
+    assert inherited_marks(shards, [3, 3])["trained_on"] == "trained on recordings of 3 mixtures of it"
