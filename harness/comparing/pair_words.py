@@ -6,7 +6,7 @@ from s5eval.data_manifests.common.words import counted
 from s5eval.harness.comparing.pair_of_runs import LeftOut, PairOfRuns, Side
 from s5eval.harness.report.table import SECONDARY_TITLES, marks_of, part_mark, settings_of, shown_name, shown_path
 from s5eval.harness.report.text import ABSENT, number_and_interval
-from s5eval.harness.scoring.paired import LEAST_MIXTURES, Difference
+from s5eval.harness.scoring.paired import BY_CHANCE, LEAST_MIXTURES, Difference
 
 TITLES: dict[str, str] = {
     "capi_sdri": "CAPI-SDRi dB",
@@ -30,7 +30,7 @@ LEFT_OUT: dict[LeftOut, str] = {
 }
 """Why mixtures are not compared, in words."""
 
-NO_STAR = f"no star where fewer than {LEAST_MIXTURES} mixtures changed: so few can all fall to one side by chance"
+NO_STAR = f"no star where fewer than {LEAST_MIXTURES} mixtures changed: {BY_CHANCE}"
 """Why an interval that excludes 0 may have no star; `Difference.withheld` says of which that holds."""
 
 

@@ -12,6 +12,7 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.run_record import TUNED
 from s5eval.harness.record.same_system import made_for_another
 from s5eval.harness.report.text import number
+from s5eval.harness.scoring.paired import too_few
 from s5eval.systems.decision import EXPECTED_SCORE, KEEP_ALL, NO_THRESHOLDS, Decision
 from s5eval.systems.decision_reading import is_number, load_decision, parse_decision
 from s5eval.systems.provenance import BEFORE, is_fitted, of_priors
@@ -241,11 +242,14 @@ def _what(provenance: Mapping[str, Any], decision: Decision) -> str:
 
 
 def _earned(gain: object) -> str:
-    """` (+0.31 dB there, cross-validated)`: what tuning brought where it was done, if that was written down."""
+    """` (+0.31 dB there, cross-validated)`: what tuning brought where it was done, if that was written down; and that
+    too few mixtures changed there to tell.
+    """
     value = gain.get("value") if isinstance(gain, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
-    return f" ({number(value, 2, signed=True)} dB there, cross-validated)"
+    few = f", {words}" if isinstance(gain, Mapping) and (words := too_few(gain)) else ""
+    return f" ({number(value, 2, signed=True)} dB there{few}, cross-validated)"
 
 
 def is_tuned_on_forbidden(decision: Decision) -> bool:

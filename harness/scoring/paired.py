@@ -1,12 +1,13 @@
 """Differences between two runs over the same mixtures: paired bootstrap, and an exact sign test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from s5eval.data_manifests.common.words import counted
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.columns import Column, fractions
 from s5eval.harness.scoring.summary import finite
@@ -20,6 +21,9 @@ LEAST_MIXTURES = 6
 Those that are the same in both tell nothing of the side, however many they are: where four of a hundred changed, the
 bootstrap alone would call one chance in ten a verdict.
 """
+
+BY_CHANCE = "so few can all fall to one side by chance"
+"""Why no verdict is given on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def paired_differences(
             finite(intervals.high[k] * scale[k]),
             *_signs(a[:, k], b[:, k]),
             n=int(((a[:, k, 1] > 0) | (b[:, k, 1] > 0)).sum()),
-            changed=int(_changed(a[:, k], b[:, k]).sum()),
+            changed=int(changed(a[:, k], b[:, k]).sum()),
         )
         for k in range(len(columns))
     ]
@@ -128,7 +132,26 @@ def hardly_differ(numerator: Array, denominator: Array) -> npt.NDArray[np.bool_]
     """
     parts = np.stack([numerator, denominator], axis=-1)
     runs = range(parts.shape[1])  # one after the other: all pairs at once take gigabytes of a hundred submissions
-    return np.array([_changed(parts, parts[:, [k]]).sum(axis=0) < LEAST_MIXTURES for k in runs])
+    return np.array([changed(parts, parts[:, [k]]).sum(axis=0) < LEAST_MIXTURES for k in runs])
+
+
+def too_few(gain: Mapping[str, Any]) -> str:
+    """Why the interval of a gain tells nothing, whatever it excludes; empty where it does.
+
+    Args:
+        gain: how many mixtures `changed`, how many `recordings` sound in these, and how many of them are `empty`: what
+            has one recording falls to one side together. What is absent, or no number, is not known.
+
+    >>> too_few({"changed": 3}), too_few({"changed": 40, "recordings": 2, "empty": 0}), too_few({"changed": 40})
+    ('only 3 mixtures changed', 'only 2 recordings in all that changed', '')
+    """
+    count, recordings, empty = (gain.get(key) for key in ("changed", "recordings", "empty"))
+    if isinstance(count, int) and not isinstance(count, bool) and 0 < count < LEAST_MIXTURES:
+        return f"only {counted(count, 'mixture')} changed"
+    if isinstance(recordings, int) and isinstance(empty, int) and 0 < recordings + empty < LEAST_MIXTURES:
+        scenes = f" and {counted(empty, 'scene')} without a target" if empty else ""
+        return f"only {counted(recordings, 'recording')}{scenes} in all that changed"
+    return ""
 
 
 def sign_test(better: int, worse: int) -> float | None:
@@ -153,6 +176,6 @@ def _signs(a: Array, b: Array) -> tuple[int, int, int, float | None]:
     return better, worse, int(both.sum()) - better - worse, sign_test(better, worse)
 
 
-def _changed(a: Array, b: Array) -> npt.NDArray[np.bool_]:
+def changed(a: Array, b: Array) -> npt.NDArray[np.bool_]:
     """Of numerators and denominators (…, 2): where the one or the other is not the same."""
     return np.asarray((np.abs(b - a) > LAST_BITS).any(axis=-1))

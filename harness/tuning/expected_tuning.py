@@ -98,6 +98,7 @@ def tune_expected_score(
         fitted=_rows(tables, decision),
         cross_validated=held_out,
         objective=Objective(),
+        recordings=recordings,
         n_left_out=n_left_out,
     )
 

@@ -18,6 +18,7 @@ from s5eval.harness.report.palette import LIGHT
 from s5eval.harness.report.paper import PAGE_WIDTH, figure_target, new_figure, paper_style, save_figure
 from s5eval.harness.report.text import typeset_interval, typeset_number
 from s5eval.harness.scoring.mixture import adapted
+from s5eval.harness.scoring.paired import too_few
 from s5eval.harness.tuning.threshold_table import sweep_table
 from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.metrics.arrays import Array
@@ -135,7 +136,8 @@ def tuning_figure(curves: TuningCurves, result: TuneResult, titles: Sequence[str
     fitted = f"fitted to these {counted(result.n_mixtures, 'mixture')}"
     gain = result.gain
     gained = typeset_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
-    put_title(figure, *titles, f"thresholds {fitted}; gain in CAPI-SDRi when cross-validated: {gained} dB")
+    few = f", {words}" if (words := too_few(gain)) else ""
+    put_title(figure, *titles, f"thresholds {fitted}; gain in CAPI-SDRi when cross-validated: {gained} dB{few}")
     return figure
 
 

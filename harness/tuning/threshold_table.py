@@ -58,6 +58,17 @@ class Objective:
             value = self.of_ratios(sums[..., 0::2] / sums[..., 1::2])
         return np.where(np.isnan(value), -np.inf, value)
 
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Which of CAPI-SDRi, mixture and source accuracy it is made of."""
+        every: dict[ObjectiveName, tuple[int, ...]] = {
+            "capi_sdri": (0,),
+            "mixture_accuracy": (1,),
+            "source_accuracy": (2,),
+            "mix": (0, 1),
+        }
+        return every[self.name]
+
     def of_ratios(self, ratios: Array) -> Array:
         """The objective (…,) from CAPI-SDRi, mixture and source accuracy (…, 3), these as shares; NaN stays."""
         capi, mixture, source = (ratios[..., k] for k in range(3))

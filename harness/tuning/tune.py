@@ -184,6 +184,7 @@ def tune_tables(
         fitted=table.scores(found.thresholds),
         cross_validated=held_out,
         objective=objective,
+        recordings=recordings,
         n_left_out=n_left_out,
     )
 

@@ -13,8 +13,10 @@ from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.text import number_and_interval
 from s5eval.harness.scoring.mixture import select
+from s5eval.harness.scoring.paired import changed, too_few
+from s5eval.harness.tuning.folds import Recordings
 from s5eval.harness.tuning.threshold_table import Objective, ObjectiveName
-from s5eval.metrics.arrays import Array
+from s5eval.metrics.arrays import Array, Indices
 from s5eval.metrics.bootstrap import percentiles, ratios, resampled_ratios
 from s5eval.systems.decision import EXPECTED_SCORE, Decision, candidate_labels
 
@@ -28,7 +30,8 @@ class TuneResult:
     Attributes:
         decision: the tuned decision, with provenance.
         scores: `untuned`, `fitted` and `cross_validated` values of the objective and of the three metrics.
-        gain: cross-validated gain in CAPI-SDRi, dB: `value`, `ci_low`, `ci_high` (paired bootstrap).
+        gain: cross-validated gain in CAPI-SDRi, dB: `value`, `ci_low`, `ci_high` (paired bootstrap); how many mixtures
+            `changed`, how many `recordings` sound in these (None: not told), and how many of them are `empty`.
         objective_gain: the same of the objective, in its own unit: what says whether tuning was worth it.
         classes: per class the number of candidates, thresholds before and after, and the candidates `revived` and
             `silenced`, with how many of them have a class that is in the scene.
@@ -52,7 +55,15 @@ class TuneResult:
         found = "expected score" if self.by_expected_score else "thresholds"
         gain = number_and_interval(self.gain["value"], self.gain["ci_low"], self.gain["ci_high"], 3, signed=True)
         mixtures = counted(self.n_mixtures, "mixture")
-        return f"<TuneResult, {found} of {mixtures}: CAPI-SDRi {gain} dB in cross-validation; see .decision, .file>"
+        few = f" ({self.too_few})" if self.too_few else ""
+        return (
+            f"<TuneResult, {found} of {mixtures}: CAPI-SDRi {gain} dB in cross-validation{few}; see .decision, .file>"
+        )
+
+    @property
+    def too_few(self) -> str:
+        """Why the interval of the objective's gain tells nothing, such as `only 3 mixtures changed`; empty: it does."""
+        return too_few(self.objective_gain)
 
     @property
     def by_expected_score(self) -> bool:
@@ -61,7 +72,7 @@ class TuneResult:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        content = {**asdict(self), "decision": self.decision.as_dict()}
+        content = {**asdict(self), "decision": self.decision.as_dict(), "too_few": self.too_few or None}
         del content["file"]  # stands beside the decision where that is shown
         return content
 
@@ -76,6 +87,7 @@ def tuning_result(
     fitted: Array,
     cross_validated: Array,
     objective: Objective,
+    recordings: Recordings | None,
     n_left_out: int,
 ) -> TuneResult:
     """What a decision that was found earns, told in its provenance too.
@@ -89,17 +101,18 @@ def tuning_result(
         fitted: the same under the decision.
         cross_validated: the same under those that were found on the other mixtures.
         objective: what was maximised.
+        recordings: what sounds in the mixtures; None: not told.
         n_left_out: mixtures that could not be used.
     """
     rows = {"untuned": untuned, "fitted": fitted, "cross_validated": cross_validated}
     scores = {name: _metric_values(values, objective) for name, values in rows.items()}
-    gain = _paired_gain(untuned, cross_validated, Objective())
+    gain = _paired_gain(untuned, cross_validated, Objective(), recordings)
     provenance = {**(decision.provenance or {}), "scores": scores, "cross_validated_gain_db": gain}
     return TuneResult(
         replace(decision, prior_factors=prior_factors, provenance=provenance),
         scores,
         gain,
-        _paired_gain(untuned, cross_validated, objective),
+        _paired_gain(untuned, cross_validated, objective, recordings),
         _changes_by_class(tables, base, decision),
         len(tables),
         n_left_out,
@@ -115,8 +128,10 @@ def _metric_values(scores: Array, objective: Objective) -> dict[str, float | Non
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 
-def _paired_gain(before: Array, after: Array, objective: Objective) -> dict[str, float | None]:
-    """Gain in the objective, with its interval, of rows (N, 6) over others of the same mixtures."""
+def _paired_gain(
+    before: Array, after: Array, objective: Objective, recordings: Recordings | None
+) -> dict[str, float | None]:
+    """Gain in the objective, with its interval and what it rests on, of rows (N, 6) over others of as many mixtures."""
     rows = np.hstack([before, after])
     drawn = resampled_ratios(rows[:, 0::2], rows[:, 1::2], resamples=_GAIN_RESAMPLES)
     differences = objective.of_ratios(drawn[:, 3:]) - objective.of_ratios(drawn[:, :3])
@@ -124,7 +139,18 @@ def _paired_gain(before: Array, after: Array, objective: Objective) -> dict[str,
     whole = ratios(rows[:, 0::2], rows[:, 1::2])
     value = objective.of_ratios(whole[3:]) - objective.of_ratios(whole[:3])
     found = {"value": value, "ci_low": low[0], "ci_high": high[0]}
-    return {name: float(number) if np.isfinite(number) else None for name, number in found.items()}
+    told = {name: float(number) if np.isfinite(number) else None for name, number in found.items()}
+    pairs = [side.reshape(-1, 3, 2)[:, objective.columns] for side in (before, after)]
+    return {**told, **_rests_on(np.flatnonzero(changed(*pairs).any(axis=1)), recordings)}
+
+
+def _rests_on(moved: Indices, recordings: Recordings | None) -> dict[str, int | None]:
+    """How many mixtures changed, and, where that is told of all of them, what sounds in these."""
+    heard = [None if recordings is None else recordings[k] for k in moved]
+    names = [own for own in heard if own is not None]
+    if len(names) < len(heard):
+        return {"changed": len(moved), "recordings": None, "empty": None}
+    return {"changed": len(moved), "recordings": len(set().union(*names)), "empty": names.count(frozenset())}
 
 
 def _changes_by_class(tables: Sequence[PairTable], base: Decision, tuned: Decision) -> dict[str, dict[str, float]]:

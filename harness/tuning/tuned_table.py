@@ -6,6 +6,7 @@ from typing import Any
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.report.terminal_layout import aligned
 from s5eval.harness.report.text import ABSENT, number, number_and_interval
+from s5eval.harness.scoring.paired import BY_CHANCE
 from s5eval.harness.tuning.decision_file import inherited_lines
 from s5eval.harness.tuning.tune_result import TuneResult
 from s5eval.metrics.tolerance import LAST_BITS
@@ -53,7 +54,9 @@ def tuning_table(result: TuneResult) -> str:
 
 
 def _gains(result: TuneResult, objective: str) -> list[str]:
-    """The cross-validated gain in the objective, with a verdict, and in CAPI-SDRi where that is another metric."""
+    """The cross-validated gain in the objective, with a verdict, and in CAPI-SDRi where that is another metric; and
+    that too few mixtures changed for an interval.
+    """
 
     def told(name: str, gain: Mapping[str, float | None], unit: str) -> str:
         gained = number_and_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
@@ -61,10 +64,11 @@ def _gains(result: TuneResult, objective: str) -> list[str]:
 
     verdict = "" if (result.objective_gain["value"] or 0.0) > LAST_BITS else ": none, so keep the decision of before"
     in_db = told("CAPI-SDRi", result.gain, " dB")
+    few = [f"{result.too_few}: {BY_CHANCE}, whatever the interval says"] if result.too_few else []
     if objective in ("capi_sdri", EXPECTED_SCORE):
-        return [in_db + verdict]
+        return [in_db + verdict, *few]
     unit = "" if objective.startswith("capi_sdri +") else " %"
-    return [told(objective.replace("_", " "), result.objective_gain, unit) + verdict, in_db]
+    return [told(objective.replace("_", " "), result.objective_gain, unit) + verdict, in_db, *few]
 
 
 def _recordings(provenance: Mapping[str, Any], mixtures: int) -> list[str]:

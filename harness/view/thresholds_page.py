@@ -6,6 +6,7 @@ from typing import Any
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.harness.report.text import typeset_interval
+from s5eval.harness.scoring.paired import BY_CHANCE, too_few
 from s5eval.harness.view.thresholds import Board
 from s5eval.metrics.tolerance import LAST_BITS
 
@@ -48,4 +49,5 @@ def _words(board: Board, key: str) -> str:
     gain = board.optimum()[1]
     text = typeset_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
     hint = "" if (gain["value"] or 0.0) > LAST_BITS else "; keep what you have"
-    return f"Fitted to these very mixtures. On mixtures left out of the fit (cross-validation): {text} dB{hint}."
+    few = f"; {words}: {BY_CHANCE}" if (words := too_few(gain)) else ""
+    return f"Fitted to these very mixtures. On mixtures left out of the fit (cross-validation): {text} dB{hint}{few}."
