@@ -43,6 +43,22 @@ class Estimates:
     listed_silent: frozenset[str] | None
 
 
+def place_of_estimates(path: Path) -> Path:
+    """Where the estimates lie: in a run folder beside much that is none, in its `audio`; anything else is the place.
+
+    Raises:
+        UsageError: a run folder without `audio`.
+    """
+    if not (path / "run.json").is_file():
+        return path
+    if not (path / RUN_AUDIO).is_dir():
+        raise UsageError(
+            f"{path} is a run folder without {RUN_AUDIO}/ (made without `save_audio`, or rescored); "
+            f"its numbers are in {path / 'report.html'} and summary.json"
+        )
+    return path / RUN_AUDIO
+
+
 def list_estimates(path: Path) -> Estimates:
     """List a folder (with the folders below it, linked ones too) or a zip archive.
 

@@ -21,7 +21,7 @@ from s5eval.data_manifests.in_step import in_step
 from s5eval.data_manifests.naming import AUDIO_SUFFIXES, SourceFile, match_sources, sources_problem
 from s5eval.data_manifests.records import Mixture
 from s5eval.systems.decision import KEEP_ALL
-from s5eval.systems.estimates import list_estimates, nothing_matches
+from s5eval.systems.estimates import list_estimates, nothing_matches, place_of_estimates
 from s5eval.systems.interface import Candidates, Json, Proposal, Rows, StreamedCandidates, sure_scores
 from s5eval.systems.registry import check_keys
 
@@ -180,14 +180,14 @@ class FolderSystem:
 
 
 def build(config: Mapping[str, Any], device: str) -> FolderSystem:
-    """Entry point. The keys are `path`, the folder or zip of estimates, and `downmix`."""
+    """Entry point. The keys are `path`, the folder or zip of estimates or a run folder, and `downmix`."""
     check_keys(config, ("path", "downmix"), system="folder")
     if not config.get("path"):
         raise UsageError("system 'folder' needs `system.path=DIR`, a folder or zip of estimates")
     downmix = config.get("downmix", False)
     if not isinstance(downmix, bool):
         raise UsageError(f"system.downmix is {downmix!r}: expected true or false")
-    return FolderSystem(expanded(config["path"]), downmix=downmix)
+    return FolderSystem(place_of_estimates(expanded(config["path"])), downmix=downmix)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s5eval.data_manifests.common.errors import UsageError
-from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.harness.command_line.help import Command
 from s5eval.harness.command_line.options import (
     WORKER_FIELDS,
@@ -119,20 +118,10 @@ def _values(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(estimates: Path, downmix: bool) -> dict[str, Any]:
-    path = str(_wavs(estimates))
+    from s5eval.systems.estimates import place_of_estimates
+
+    path = str(place_of_estimates(estimates))
     return {"path": path, "downmix": True} if downmix else {"path": path}
-
-
-def _wavs(estimates: Path) -> Path:
-    """Where the estimates lie: in a run folder beside much that is none."""
-    if not (estimates / "run.json").is_file():
-        return estimates
-    if not (estimates / RUN_AUDIO).is_dir():
-        raise UsageError(
-            f"{estimates} is a run folder without audio/ (made without --save-audio, or rescored); "
-            f"its numbers are in {estimates / 'report.html'} and summary.json"
-        )
-    return estimates / RUN_AUDIO
 
 
 def _rank(estimates: Sequence[Path], options: dict[str, Any], typed: set[str]) -> int:

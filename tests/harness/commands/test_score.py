@@ -79,6 +79,33 @@ def test_a_run_without_wavs_is_refused_with_what_there_is(small_set: Path, tmp_p
     assert not (tmp_path / "again").exists()
 
 
+def test_system_folder_takes_a_run_folder_as_score_does(
+    saved: Path, small_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """By whatever interface it is named: its wavs lie in `audio`, beside much that is none."""
+    import s5eval as face
+
+    scored = s5eval("score", saved, "--data", small_set, "--out", tmp_path / "scored")
+    assert scored.code == 0, scored.err
+    run = face.run("folder", small_set, tmp_path / "face", settings={"path": str(saved)})
+    by_option = ("--system", "folder", "--set", f"system.path={saved}")
+    assert s5eval("run", *by_option, "--data", small_set, "--out", tmp_path / "option").code == 0
+    for made in (run, face.read_run(tmp_path / "option")):
+        assert made.summary.metrics == face.read_run(tmp_path / "scored").summary.metrics
+        assert (made.record.findings, made.record.about.answered) == ((), 5)
+
+
+def test_a_run_without_wavs_is_refused_by_system_folder(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    import s5eval as face
+
+    s5eval("run", "--system", "oracle-gain", "--data", small_set, "--out", tmp_path / "bare")
+    with pytest.raises(face.UsageError, match=r"is a run folder without audio/ \(made without `save_audio`"):
+        face.run("folder", small_set, tmp_path / "again", settings={"path": str(tmp_path / "bare")})
+    by_option = ("--system", "folder", "--set", f"system.path={tmp_path / 'bare'}")
+    refused = s5eval("run", *by_option, "--data", small_set, "--out", tmp_path / "again")
+    assert (refused.code, "made without --save-audio" in refused.err) == (2, True), refused.err
+
+
 def test_a_strict_run_says_how_many_findings_it_does_not_list(s5eval: Call, small_set: Path, tmp_path: Path) -> None:
     wavs = tmp_path / "wavs"
     wavs.mkdir()
