@@ -36,7 +36,8 @@ class Ranking:
     """Submissions in order of rank, those without a rank last.
 
     Attributes:
-        out: folder that holds a run folder per submission, or all of the ranked runs.
+        out: folder that holds a run folder per submission, or all of the ranked runs; None: these have none in common
+            but the root of the file system.
         data: data set and split, or `folder NAME`.
         n: mixtures of each run.
         n_split: mixtures of the whole split; where there are more than `n`, the ranking is of a part.
@@ -50,7 +51,7 @@ class Ranking:
         doubts: those of them that are about the data of two runs.
     """
 
-    out: Path
+    out: Path | None
     data: str
     n: int
     n_split: int
@@ -84,7 +85,7 @@ class Ranking:
             "published": [asdict(row) for row in self.published],
             "note": self.note,
             "warnings": list(self.warnings),
-            "runs": str(self.out),
+            "runs": None if self.out is None else str(self.out),
         }
 
 
@@ -140,7 +141,7 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     """Rank finished runs by what they have on disk: nothing is scored again.
 
     Args:
-        runs: run folders on the same data. The ranking's `out` is the folder that they have in common.
+        runs: run folders on the same data. The ranking's `out` is the folder that they have in common, if any.
 
     Raises:
         UsageError: not a run folder, runs of the same name, or runs on different data.
@@ -173,9 +174,15 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     return _ranking(_common_folder(runs), names, results, facts, records[0].mixtures, {}, doubts, unsure)
 
 
-def _common_folder(runs: Sequence[Path]) -> Path:
+def _common_folder(runs: Sequence[Path]) -> Path | None:
     parents = [run.parent for run in runs]
-    return parents[0] if len(set(parents)) == 1 else Path(os.path.commonpath([path.resolve() for path in parents]))
+    if len(set(parents)) == 1:
+        return parents[0]
+    resolved = [path.resolve() for path in parents]
+    if len({path.anchor for path in resolved}) > 1:  # drives
+        return None
+    common = Path(os.path.commonpath(resolved))
+    return None if common == Path(common.anchor) else common  # the root holds everything, and says nothing of them
 
 
 def submission_name(path: Path) -> str:
@@ -193,7 +200,7 @@ def _named(pairs: Sequence[tuple[str, Path]]) -> dict[str, Path]:
 
 
 def _ranking(
-    out: Path,
+    out: Path | None,
     names: Mapping[str, Path],
     results: Mapping[str, RunResult],
     facts: tuple[str, str, str | None, int],

@@ -15,7 +15,7 @@ from made_up_run import write_run
 from sealed_files import as_version_1, edit_record
 
 from s5eval.harness.comparing.ranked import RankedSubmission, placed
-from s5eval.harness.comparing.ranking import Ranking, rank_runs
+from s5eval.harness.comparing.ranking import Ranking, _common_folder, rank_runs
 from s5eval.harness.comparing.ranking_files import write_ranking
 from s5eval.harness.comparing.ranking_table import ranking_table
 from s5eval.harness.record.tables import PairTable
@@ -182,6 +182,12 @@ def test_the_folder_of_a_ranking_is_the_one_that_its_runs_have_in_common(ranking
         shutil.copytree(entries(ranking)[copy.name].path, copy)
     assert rank_runs(copies).out == tmp_path.resolve()
     assert rank_runs(copies[:1]).as_dict()["runs"] == str(tmp_path / "a")
+
+
+def test_runs_that_have_only_the_root_in_common_have_no_folder(ranking: Ranking) -> None:
+    assert _common_folder([Path("/data/one/run"), Path("/home/two/run")]) is None
+    assert _common_folder([Path("/run1"), Path("/run2")]) == Path("/"), "there they are"
+    assert replace(ranking, out=None).as_dict()["runs"] is None
 
 
 def test_what_is_not_certain_of_the_data_is_told(ranking: Ranking, tmp_path: Path) -> None:
