@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.findings import Finding
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.common.zips import ZIP_ERRORS
 from s5eval.data_manifests.listing import hidden, is_hidden, not_a_file, walk_folder
 from s5eval.data_manifests.naming import (
@@ -22,6 +23,9 @@ from s5eval.data_manifests.naming import (
 )
 
 _MAX_RESULTS_BYTES = 1 << 25
+
+OR_SILENCE = " (or run system `silence`)"
+"""How else silence everywhere is scored, for whoever can run a system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,10 @@ def nothing_matches(
     example = format_source_name(next(iter(mixture_ids), "mixture"), 0, "Speech")
     expected = f"names must be {SOURCE_NAMES}, such as {example}"
     if not files:
-        seen = f"; it holds only {len(findings)} hidden or empty names" if findings else ""
+        seen = f"it holds only {counted(len(findings), 'hidden or empty name')}" if findings else "it is empty"
         return (
-            f"{path}: there is no estimate of any mixture: it is empty{seen}; {expected}. Silence everywhere is an "
-            "answer only where an eval_results.json lists every mixture without an estimate (or run system `silence`)"
+            f"{path}: there is no estimate of any mixture: {seen}; {expected}. Silence everywhere is an answer only "
+            f"where an eval_results.json lists every mixture without an estimate{OR_SILENCE}"
         )
     inner = [file for file in files if PurePosixPath(file).suffix.lower() in (".zip", ".tar", ".gz", ".7z")]
     hint = f"; it holds the archive {inner[0]}: unpack that, or name it" if inner else _renaming(files, mixture_ids)

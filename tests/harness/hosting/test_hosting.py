@@ -28,6 +28,11 @@ def zipped(folder: Path, path: Path, below: str = "") -> Path:
     return path
 
 
+def said(found: Any) -> str:
+    """The error, without the warnings before it."""
+    return str(found.err[found.err.index("error: ") :].strip())
+
+
 @pytest.fixture
 def numbers(s5eval: Call, small_set: Path, tmp_path: Path) -> dict[str, float]:
     found = s5eval("score", small_set / "estimate", "--data", small_set, "--out", tmp_path / "run", "--json")
@@ -119,8 +124,58 @@ def test_who_hands_in_is_told_what_to_hand_in_and_of_no_option(app: Path, s5eval
     samples, rate = soundfile.read(file)
     soundfile.write(file, np.stack([samples, samples], 1), rate)
     found = s5eval("host", "codabench", app, app.parent / "output")
-    reason = "m_2: m_2_0_Cough.wav: 2 channels, expected 1; hand in one channel, such as their average"
-    assert (found.code, found.err.strip()) == (3, f"error: 1 of 5 mixtures cannot be scored: {reason}")
+    reason = "m_2: m_2_0_Cough.wav: 2 channels, expected 1. Hand in one channel, such as the average of several"
+    assert (found.code, said(found)) == (3, f"error: 1 of 5 mixtures cannot be scored: {reason}")
+    file = app / "res" / "m_1_0_Speech.wav"
+    samples, rate = soundfile.read(file)
+    soundfile.write(file, np.stack([samples, samples], 1), rate)
+    both = said(s5eval("host", "codabench", app, app.parent / "output"))
+    assert both.count("2 channels, expected 1") == 2
+    assert both.count("Hand in one channel") == 1 and both.endswith("such as the average of several")
+
+
+def test_who_hands_in_nothing_is_told_of_no_system(app: Path, s5eval: Call) -> None:
+    """A team runs none there; and what is hidden is not nothing."""
+    shutil.rmtree(app / "res")
+    (app / "res").mkdir()
+    with zipfile.ZipFile(app / "res" / "sent.zip", "w"):
+        pass
+    found = s5eval("host", "codabench", app, app.parent / "output")
+    assert (found.code, "there is no estimate of any mixture: it is empty; names must be" in found.err) == (3, True)
+    assert found.err.endswith("an eval_results.json lists every mixture without an estimate\n")
+    with zipfile.ZipFile(app / "res" / "sent.zip", "w") as archive:
+        archive.writestr("__MACOSX/._m_1_0_Speech.wav", b"")
+    hidden = s5eval("host", "codabench", app, app.parent / "output").err
+    assert "of any mixture: it holds only 1 hidden or empty name; names must be" in hidden
+
+
+def test_what_is_found_of_the_files_is_told(app: Path, s5eval: Call) -> None:
+    """Of the data by number alone: a participant may read it, and names of references are the answers."""
+    shutil.copy(app / "ref" / "oracle_target" / "m_1_0_Speech.wav", app / "ref" / "oracle_target" / "m_9_0_Pour.wav")
+    (app / "ref" / "oracle_target" / "notes.txt").write_text("of ours")
+    shutil.copy(app / "res" / "m_1_0_Speech.wav", app / "res" / "m_8_0_Speech.wav")
+    found = s5eval("host", "codabench", app, app.parent / "output")
+    assert found.code == 0
+    assert found.err.splitlines() == [
+        "warning: 2 findings about the data (orphan 1, suffix 1). To whoever holds them: `s5eval data verify` lists it "
+        "all",
+        "warning: m_8_0_Speech.wav: not read: no mixture 'm_8' [orphan]",
+        "warning: m_10: no file: read as 'no target heard' [no-estimate]",
+        "warning: m_3: no file: read as 'no target heard' [no-estimate]",
+    ]
+
+
+@pytest.mark.parametrize("broken", ["oracle_target/m_2_0_Cough.wav", "soundscape/m_2.wav", "unknown label"])
+def test_who_hands_in_is_not_blamed_for_the_data(app: Path, s5eval: Call, broken: str) -> None:
+    if broken == "unknown label":
+        (app / "ref" / "oracle_target" / "m_2_0_Cough.wav").rename(app / "ref" / "oracle_target" / "m_2_0_Cuogh.wav")
+    else:
+        (app / "ref" / broken).write_bytes(b"RIFF")
+    (app / "res" / "m_1_0_Speech.wav").write_bytes(b"RIFF")
+    found = s5eval("host", "codabench", app, app.parent / "output")
+    told = "error: the data of 1 mixture cannot be used: m_2; no submission can be scored on them."
+    assert (found.code, said(found).startswith(told)) == (3, True), found.err
+    assert "Cough" not in found.err and "Cuogh" not in found.err and "`s5eval data verify` lists it all" in found.err
 
 
 def test_nothing_or_several_archives_handed_in_are_refused(app: Path, tmp_path: Path) -> None:
