@@ -158,16 +158,21 @@ class RunConfig:
         content: dict[str, Any] = to_json(self.without_trust())
         return content
 
-    def differences(self, other: "RunConfig") -> list[str]:
+    def differences(self, other: "RunConfig", *, finished: bool = False) -> list[str]:
         """What keeps `other` from continuing a run of this configuration, one phrase an option.
 
-        Audio may be asked for later: what was evaluated without is then evaluated again.
+        Audio may be asked for later: what was evaluated without is then evaluated again. A `finished` run, which
+        nothing is written to, keeps its name as well; one without a name is called as its system.
         """
-        mine, theirs = ({**config.as_dict(), "only": sorted(config.only)} for config in (self, other))
+        mine, theirs = (
+            {**config.as_dict(), "only": sorted(config.only), "name": config.name or config.system}
+            for config in (self, other)
+        )
+        may_differ = RESUMABLE - {"name"} if finished else RESUMABLE
         return [
             f"{key}: {_said(theirs[key])}, the run was started with {_said(mine[key])}"
             for key in mine
-            if key not in RESUMABLE and mine[key] != theirs[key] and not (key == "save_audio" and theirs[key])
+            if key not in may_differ and mine[key] != theirs[key] and not (key == "save_audio" and theirs[key])
         ]
 
 

@@ -69,7 +69,9 @@ def resume(
             return RunResult(shown, carry_out(plan, folder, {}, progress, hooks=hooks))
         record = read_run_record(out)
         recorded = record.config
-        config = replace(recorded, **given).absolute()
+        # Who gives no name asks for none.
+        changed = {key: value for key, value in given.items() if (key, value) != ("name", None)}
+        config = replace(recorded, **changed).absolute()
         # audio that is missing is made
         wanted = replace(recorded.absolute(), save_audio=config.save_audio or recorded.save_audio)
         if differences := wanted.differences(config):
@@ -87,9 +89,8 @@ def resume(
         # Whether other data, or another part of them, will do is looked at below.
         moved = (config.data, config.shard) != (recorded.data, recorded.shard)
         finished = record.status == "complete" and not found.damage and len(done) == len(found.whole) and not moved
-        if finished and given.get("name") not in (None, recorded.name):
-            kept = recorded.name or recorded.system
-            raise UsageError(f"`name` is {given['name']!r}, and {out} is finished as {kept!r}, which stays")
+        if finished and (differences := wanted.differences(config, finished=True)):
+            raise UsageError(f"{out} is finished and stays as it is: {'; '.join(differences)}")
         if finished and fresh is None:
             return RunResult(shown, finished_summary(folder, record, done))
         if done:

@@ -10,6 +10,8 @@ import plugins
 import pytest
 from sealed_files import edit_record
 
+import s5eval as face
+
 Call = Callable[..., Any]
 PLUGIN = "plugins:build"
 
@@ -47,9 +49,22 @@ def test_a_finished_run_keeps_its_name(small_set: Path, tmp_path: Path, s5eval: 
     assert run(s5eval, small_set, tmp_path / "whole", "--name", "mine").code == 0
     again = ("run", "--system", PLUGIN, "--resume", tmp_path / "whole")
     refused = s5eval(*again, "--name", "other")
-    said = f"--name is 'other', and {tmp_path / 'whole'} is finished as 'mine', which stays"
+    said = f"{tmp_path / 'whole'} is finished and stays as it is: name: 'other', the run was started with 'mine'"
     assert (refused.code, said in refused.err) == (2, True), refused.err
     assert (s5eval(*again, "--name", "mine").code, s5eval(*again).code) == (0, 0)
+    assert run(s5eval, small_set, tmp_path / "bare").code == 0
+    again = ("run", "--system", PLUGIN, "--resume", tmp_path / "bare")
+    assert s5eval(*again, "--name", PLUGIN).code == 0, "what has no name is called as its system"
+    refused = s5eval(*again, "--name", "other")
+    assert (refused.code, f"the run was started with '{PLUGIN}'" in refused.err) == (2, True)
+
+
+def test_who_gives_no_name_takes_none_away(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    """The Python interface names no run, and goes on with one that the command line has named."""
+    out = tmp_path / "run"
+    run(s5eval, small_set, out, "--set", "system.raise_on=m_3", "--name", "mine")
+    face.run(PLUGIN, small_set, out, settings={"raise_on": "m_3"}, go_on=True)
+    assert face.read_run(out).record.about.name == face.read_run(out).record.config.name == "mine"
 
 
 def test_a_rescored_part_is_not_resumed(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
