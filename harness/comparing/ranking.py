@@ -47,8 +47,8 @@ class Ranking:
         note: what a reader should know of the published results; None: nothing.
         metric: what ranks: CAPI-SDRi, or CA-SDRi on the data of 2025.
         conditions: ranks over parts of the mixtures.
-        warnings: what makes the runs less comparable than they look.
-        doubts: those of them that are about the data of two runs.
+        marks: what must be known of a finished run's system, by its name in the ranking.
+        doubts: what is not certain of the data of two runs.
     """
 
     out: Path | None
@@ -61,8 +61,13 @@ class Ranking:
     note: str | None
     metric: RankingMetric = "capi_sdri"
     conditions: tuple[Condition, ...] = ()
-    warnings: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All that makes the runs less comparable than they look: doubts and marks."""
+        return (*self.doubts, *self.marks)
 
     @property
     def exit_code(self) -> int:
@@ -148,7 +153,7 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
         DataError: a run folder is damaged.
     """
     records = [read_run_record(path) for path in runs]
-    unsure: list[str] = []
+    doubts: list[str] = []
     for path, record in zip(runs[1:], records[1:], strict=True):
         if not same_data_of_runs(records[0], record).same or records[0].mixtures != record.mixtures:
             unlike = unlike_data(records[0], record)
@@ -159,7 +164,7 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
                 f"{record.metric_version}; `s5eval rescore` brings a run up to date"
             )
         pair = f"{shown_path(runs[0])} and {shown_path(path)}"
-        unsure += [f"{pair}: {doubt}" for doubt in doubts_of_data(records[0], record)]
+        doubts += [f"{pair}: {doubt}" for doubt in doubts_of_data(records[0], record)]
     taken = [shown_name(record.about) for record in records]
     if len(set(taken)) < len(taken):
         taken = [path.resolve().name for path in runs]
@@ -169,9 +174,9 @@ def rank_runs(runs: Sequence[Path]) -> Ranking:
     results = {name: RunResult(path, read_summary(path)) for name, path in names.items()}
     about = records[0].about
     said = {name: [*settings_of(result.summary), *doubts_of_system(result.summary)] for name, result in results.items()}
-    doubts = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
+    marked = [f"{name}: {'; '.join(marks)}" for name, marks in said.items() if marks]
     facts = about.dataset, about.split, about.folder, about.n_split
-    return _ranking(_common_folder(runs), names, results, facts, records[0].mixtures, {}, doubts, unsure)
+    return _ranking(_common_folder(runs), names, results, facts, records[0].mixtures, {}, marked, doubts)
 
 
 def _common_folder(runs: Sequence[Path]) -> Path | None:
@@ -206,7 +211,7 @@ def _ranking(
     facts: tuple[str, str, str | None, int],
     ids: Sequence[str],
     unusable: Mapping[str, str],
-    warnings: Sequence[str] = (),
+    marks: Sequence[str] = (),
     doubts: Sequence[str] = (),
 ) -> Ranking:
     dataset, split, folder, n_split = facts
@@ -228,7 +233,7 @@ def _ranking(
         note,
         metric,
         parts,
-        warnings=(*doubts, *warnings),
+        marks=tuple(marks),
         doubts=tuple(doubts),
     )
 

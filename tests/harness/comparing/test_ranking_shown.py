@@ -200,6 +200,9 @@ def test_what_is_not_certain_of_the_data_is_told(ranking: Ranking, tmp_path: Pat
         == f"{new} and {old}: that both were made on the same data is known by names and sizes of the files alone"
     )
     assert not any("names and sizes" in told for told in ranking.warnings)
+    both = replace(ranking, doubts=(unsure,), marks=("usual: oracle",))
+    assert both.warnings == (unsure, "usual: oracle") == tuple(both.as_dict()["warnings"])
+    assert [ranking_table(both).count(f"warning: {told}") for told in both.warnings] == [1, 1]
     write_ranking(rank_runs([new, old]), tmp_path / "files")
     for kind in ("html", "md", "tex", "csv", "json"):
         assert "names and sizes" in (tmp_path / "files" / f"ranking.{kind}").read_text(), kind
