@@ -79,7 +79,7 @@ class Hooks:
         for hook in list(self._hooks):
             try:
                 getattr(hook, what)(*copy.deepcopy(values))
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # whatever code of others does
                 problem = f"{type(error).__name__}: {error}"
                 text = f"hook {type(hook).__name__} failed in {what} ({problem}); it is told no more"
                 log.warning("%s", text, exc_info=error)

@@ -1,5 +1,6 @@
 """The hooks protocol: who is told what, and what a hook that fails costs."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,22 @@ def test_a_hook_that_fails_is_named_and_told_no_more_and_the_others_are() -> Non
     assert listener.heard == [("training", Path("out")), (1, 2), (2, 2), ("finished",)]
     assert said == ["hook Faulty failed in step (ValueError: no space left); it is told no more"]
     assert figures == {"loss": 1.0}, "a hook gets copies"
+
+
+def test_a_hook_that_wants_to_end_the_process_ends_nothing() -> None:
+    """`sys.exit()` in somebody's script is no wish of whoever runs the system."""
+
+    class Leaving(Hook):
+        def mixture(self, mixture_id: str, values: Any) -> None:
+            sys.exit("no project")
+
+    said: list[str] = []
+    listener = Listener()
+    hooks = Hooks([Leaving(), listener], say=said.append)
+    hooks.tell("mixture", "m_1", {})
+    hooks.tell("end", "complete", {})
+    assert said == ["hook Leaving failed in mixture (SystemExit: no project); it is told no more"]
+    assert listener.heard == [("complete",)]
 
 
 def test_what_ends_the_process_is_not_held_up() -> None:
