@@ -1,4 +1,4 @@
-"""What commands share: how `--help` is laid out, by what one wants to do, and what is said of a word too many."""
+"""What commands share: how `--help` is laid out, by what one wants to do, and what is said of words too many or few."""
 
 import os
 import shlex
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
+
+from s5eval.data_manifests.common.errors import UsageError
 
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Data": (
@@ -62,13 +64,28 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the words of a call; those left over are refused here, since click knows no option that they go with."""
         ctx.allow_extra_args = True
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.MissingParameter as error:
+            raise UsageError(self._missing(ctx, error.param)) from error
         if rest and not ctx.resilient_parsing:
             lacks_data = any(param.name == "data" for param in self.params) and not ctx.params.get("data")
             told = f"; a data set is given as --data {shlex.quote(rest[0])}"
             option = told if lacks_data and os.path.isdir(rest[0]) else ""  # noqa: PTH112 - no error for a long name
             raise click.UsageError(f"more arguments than this command takes: {' '.join(rest)}{option}", ctx)
         return rest
+
+    def _missing(self, ctx: click.Context, param: click.Parameter | None) -> str:
+        """That a word is missing which the command needs, what is expected there, and how a whole call looks."""
+        name = "a word" if param is None else param.human_readable_name
+        expected = ""
+        if isinstance(param, click.Option):
+            name = max(param.opts, key=len)
+            expected = f" ({(param.help or '').rstrip('.')})" if param.help else ""
+        if param is not None and isinstance(param.type, click.Choice):
+            expected += f", expected {' or '.join(map(str, param.type.choices))}"
+        example = f"for example: {self.example.splitlines()[0]}; " if self.example else ""
+        return f"{name} is missing{expected}; {example}`{ctx.command_path} --help` lists all"
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, then the example."""

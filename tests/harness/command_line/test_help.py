@@ -47,6 +47,33 @@ def test_every_option_says_what_it_does(name: str) -> None:
     assert [param.name for param in ALL[name].params if _listed(param) and not param.help] == []  # type: ignore[attr-defined]
 
 
+NEEDED = [(name, param) for name, command in ALL.items() for param in command.params if param.required]
+
+
+@pytest.mark.parametrize(("name", "param"), NEEDED, ids=[f"{name} {param.name}" for name, param in NEEDED])
+def test_what_a_command_needs_and_lacks_is_named_with_what_is_expected_and_an_example(
+    name: str, param: click.Parameter, s5eval: Call
+) -> None:
+    words: list[str] = []
+    for other in ALL[name].params:
+        if other.required and other is not param:
+            values = other.type.choices[:1] if isinstance(other.type, click.Choice) else ["x"]
+            words += [*other.opts[:1], *values] if isinstance(other, click.Option) else []
+    words += ["x"] * sum(isinstance(other, click.Argument) and other is not param for other in ALL[name].params)
+    refused = s5eval(*name.split(), *words)
+    assert (refused.code, "Usage:" in refused.err, refused.err.count("\n")) == (2, False, 1), refused.err
+    if isinstance(param, click.Option):
+        assert refused.err.startswith(f"error: {param.opts[0]} is missing (")
+        assert (param.help or "").rstrip(".") in refused.err
+    else:
+        assert " is missing" in refused.err
+    assert f"; for example: s5eval {name} " in refused.err and f"{name} --help` lists all\n" in refused.err
+
+
+def test_a_choice_that_is_missing_is_listed(s5eval: Call) -> None:
+    assert "--to is missing (What to write), expected parquet or csv or " in s5eval("export", "run").err
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_the_example_of_a_command_is_a_call_of_it(name: str) -> None:
     command = ALL[name]
