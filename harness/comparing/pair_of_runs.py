@@ -1,6 +1,6 @@
 """Compares two runs on the same mixtures: every metric and slice, what flipped, where the decibels went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -143,7 +143,7 @@ def compare_runs(first: Path, second: Path, *, allow_different: bool = False) ->
             f"{first} and {second} cannot be compared: {'; '.join(obstacles)}. "
             "`allow_different=True` compares what both have all the same"
         )
-    common, left_out = _paired(sides)
+    common, left_out = _paired(sides, {id_ for record in records for id_ in record.mixtures})
     if not common:
         raise UsageError(f"{first} and {second} have no scored mixture in common")
     a, b = ([side[id_] for id_ in common] for side in sides)
@@ -255,14 +255,17 @@ def doubts_of_data(a: RunRecord, b: RunRecord) -> list[str]:
 
 
 def _paired(
-    sides: tuple[Mapping[str, MixtureScore], Mapping[str, MixtureScore]],
+    sides: tuple[Mapping[str, MixtureScore], Mapping[str, MixtureScore]], asked: Collection[str]
 ) -> tuple[list[str], dict[LeftOut, list[str]]]:
+    """The mixtures that are compared; and why others are not of those that were `asked` of either run, whether it has
+    come to them or not.
+    """
     scored = [{id_ for id_, score in side.items() if score.status == "scored"} for side in sides]
     same = {id_ for id_ in scored[0] & scored[1] if sides[0][id_].reference_labels == sides[1][id_].reference_labels}
     reasons: dict[LeftOut, list[str]] = {
         "first": sorted(scored[1] - scored[0]),
         "second": sorted(scored[0] - scored[1]),
-        "either": sorted((sides[0].keys() | sides[1].keys()) - scored[0] - scored[1]),
+        "either": sorted(set(asked) - scored[0] - scored[1]),
         "references": sorted((scored[0] & scored[1]) - same),
     }
     return [id_ for id_ in sides[0] if id_ in same], {why: ids for why, ids in reasons.items() if ids}

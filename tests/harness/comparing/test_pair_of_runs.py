@@ -171,6 +171,20 @@ def test_the_gate_is_not_decided_by_five_changes_and_met_by_none(runs: tuple[Pat
         gate(ties=94, changed=6)
 
 
+def test_what_neither_run_has_come_to_is_left_out_too(runs: tuple[Path, Path], s5eval: Call) -> None:
+    """Both were killed early: the table told of seven mixtures, and nowhere that there are twelve."""
+    for run, reached in zip(runs, (9, 7), strict=True):
+        journal = run / "mixtures.jsonl"
+        journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:reached]))
+        edit_record(run / "run.json", status="running", lines=None)
+    comparison = compare_runs(*runs)
+    assert (comparison.n, {why: len(ids) for why, ids in comparison.left_out.items()}) == (
+        7,
+        {"second": 2, "either": 3},
+    )
+    assert "left out, not scored in either: 3 mixtures\n" in s5eval("compare", *runs).out
+
+
 def test_mixtures_of_other_references_and_those_that_failed_on_both_sides_are_left_out_and_said(
     runs: tuple[Path, Path], s5eval: Call
 ) -> None:
