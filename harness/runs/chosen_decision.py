@@ -215,7 +215,7 @@ def _doubts(marks: Mapping[str, Any]) -> str:
     """What must be known of the runs that a decision was made on, in words; empty: nothing."""
     missing = marks.get("missing_parts")
     doubts = [f"without {', '.join(map(str, missing))}"] if isinstance(missing, list) and missing else []
-    doubts += [str(marks[key]) for key in ("partial", "unverified", "trained_on") if marks.get(key)]
+    doubts += [str(marks[key]) for key in ("partial", "unverified", "trained_on", "doubts") if marks.get(key)]
     return "; ".join(doubts)
 
 

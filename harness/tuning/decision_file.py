@@ -1,6 +1,7 @@
 """What tuning and the adaptation of priors have in common: what a decision inherits from its runs, and its file."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from s5eval.harness.record.run_record import TUNED, RunRecord
 from s5eval.harness.record.same_system import digest_of
 from s5eval.harness.record.scene_identity import scene_identities
 from s5eval.harness.record.shards_together import shards_together
-from s5eval.harness.report.table import data_name, part_mark, whole
+from s5eval.harness.report.table import data_name, doubts_of, part_mark, whole
 from s5eval.metrics.version import METRIC_VERSION
 from s5eval.systems.card import record_file
 from s5eval.systems.decision import Decision
@@ -36,7 +37,7 @@ def inherited_marks(records: Sequence[RunRecord], used: Sequence[int]) -> dict[s
         `tuned_on_forbidden`: one of them is on a split that forbids tuning, or its own decision, which the new one
         begins with, carries that mark. Only where there are any: `missing_parts` of the system; `partial`, of how many
         mixtures; `unverified`, tables without digests; `trained_on`, that the weights were trained on what sounds in
-        how many of them.
+        how many of them; `doubts`, all else that stands beside the numbers of a run, such as random weights.
     """
     lacking = {part for record in records for part in record.about.missing_parts}
     missing = sorted(lacking - {TUNED})  # of the decision, which is another one now
@@ -49,12 +50,20 @@ def inherited_marks(records: Sequence[RunRecord], used: Sequence[int]) -> dict[s
         "partial": [part for part in parts if part],
         "unverified": [doubt for doubt in doubts if doubt],
         "trained_on": heard,
+        "doubts": [mark for record in records for mark in _other_marks(record)],
     }
     return {
         "tuned_on_forbidden": any(_is_forbidden(record) for record in records),
         **({"missing_parts": missing} if missing else {}),
         **{key: "; ".join(dict.fromkeys(texts)) for key, texts in said.items() if texts},
     }
+
+
+def _other_marks(record: RunRecord) -> list[str]:
+    """The marks of a run but for those that a provenance has keys for, and that of the decision it replaces."""
+    facts = facts_of(record)
+    others = replace(facts, tuned_on_forbidden=False, trained_here=0, fitted_here=0, missing_parts=(), unverified=None)
+    return doubts_of(others)
 
 
 def refuse_forbidden(run: Path, record: RunRecord, *, allow_test: bool, why: str) -> None:
@@ -88,6 +97,7 @@ def inherited_lines(provenance: Mapping[str, Any], done: str) -> list[str]:
     lines += [f"{done} a part: {provenance['partial']}"] if "partial" in provenance else []
     lines += [f"{done} a run that was {provenance['unverified']}"] if "unverified" in provenance else []
     lines += [f"{done} a run {provenance['trained_on']}"] if "trained_on" in provenance else []
+    lines += [f"{done} a run that is marked: {provenance['doubts']}"] if "doubts" in provenance else []
     if provenance.get("tuned_on_forbidden"):
         lines.append(f"{done} a forbidden split: every run that uses this file carries the mark")
     return ["", *lines] if lines else []

@@ -15,10 +15,12 @@ from s5eval.harness.record.config import RunConfig
 from s5eval.harness.record.reading import read_run_record
 from s5eval.harness.record.run_record import Shard
 from s5eval.harness.record.tables import PairTable
+from s5eval.harness.runs.chosen_decision import describe_decision
 from s5eval.harness.runs.run import start_run
 from s5eval.harness.tuning.decision_file import inherited_marks
 from s5eval.harness.tuning.joint_runs import refuse_repeated
 from s5eval.harness.tuning.priors import adapt_priors
+from s5eval.harness.tuning.priors_table import priors_table
 from s5eval.harness.tuning.threshold_curves import _titles
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_runs, tune_tables
@@ -180,3 +182,29 @@ def test_what_the_weights_were_trained_on_is_added_up_over_shards(made_run: Call
         for k in (1, 2)
     ]
     assert inherited_marks(shards, [3, 3])["trained_on"] == "trained on recordings of 3 mixtures of it"
+
+
+def test_all_that_stands_beside_the_numbers_of_a_run_is_told_of_what_is_tuned_on_it(
+    made_run: Callable[..., Path], probable_run: Path
+) -> None:
+    """Random weights are tuned as any others are, and nothing said that the gain is one of noise."""
+    run = made_run("one", 6)
+    edit_record(run / "run.json", lambda record: record["about"].update(weights="untrained", made_on=2))
+    words = "RANDOM WEIGHTS: the numbers say nothing about the system; scenes made on 2 kinds of machines"
+    result = tune_runs(run, folds=2)
+    assert f"tuned on a run that is marked: {words}" in tuning_table(result).splitlines()
+    assert describe_decision(result.decision, None).endswith(f", on a run {words}, which came with the system")
+    edit_record(probable_run / "run.json", lambda record: record["about"].update(oracle=True))
+    told = priors_table(adapt_priors(probable_run)).splitlines()[-1]
+    assert told.startswith("adapted to a run that is marked: RANDOM WEIGHTS: ")
+    assert told.endswith("; oracle: sees the references")
+
+
+def test_what_a_provenance_has_keys_for_is_not_told_twice(made_run: Callable[..., Path]) -> None:
+    record = read_run_record(made_run("one", 6))
+    about = replace(
+        record.about, tuned_on_forbidden=True, fitted_here=2, trained_here=1, missing_parts=("a part",), n_split=9
+    )
+    assert inherited_marks([replace(record, about=about, adopted_unverified=2)], [6]).keys() == {
+        "tuned_on_forbidden", "missing_parts", "partial", "unverified", "trained_on"
+    }  # fmt: skip
