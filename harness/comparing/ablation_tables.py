@@ -153,7 +153,8 @@ def ablation_csv(ablation: Ablation) -> str:
     parts = ("value", "ci_low", "ci_high")
     header = ["kind", "name", "set", "weights", "error", "marks", "executed", "reused", "seconds"]
     header += [f"{metric}{'' if part == 'value' else '_' + part}" for metric in metrics for part in parts]
-    header += [f"delta_{metric}{'' if part == 'value' else '_' + part}" for metric in metrics for part in parts]
+    of_delta = (*parts, "significant", "withheld")
+    header += [f"delta_{metric}{'' if part == 'value' else '_' + part}" for metric in metrics for part in of_delta]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
@@ -162,16 +163,14 @@ def ablation_csv(ablation: Ablation) -> str:
             costs = [row.executed, row.reused, round(row.seconds, 3)] if kind == "row" else ["", "", ""]
             settings = json.dumps(dict(row.assignments))
             facts = [kind, row.name, settings, row.weights or "", row.error or "", _marks(part, row), *costs]
-            values = [
-                _raw(side, metric, part) for side in (row.metrics, row.delta) for metric in metrics for part in parts
-            ]
+            values = [_raw(row.metrics, metric, part) for metric in metrics for part in parts]
+            values += [_raw(row.delta, metric, part) for metric in metrics for part in of_delta]
             writer.writerow([*facts, *values])
     for entry in published_rows(ablation.about):
         values = ["" if entry.get(metric) is None else entry[metric] for metric in metrics]
         cells = [cell for value in values for cell in (value, "", "")]
-        writer.writerow(
-            ["published", entry["name"], "", "", "", entry["source"], "", "", "", *cells, *[""] * len(cells)]
-        )
+        no_delta = [""] * (len(metrics) * len(of_delta))
+        writer.writerow(["published", entry["name"], "", "", "", entry["source"], "", "", "", *cells, *no_delta])
     return buffer.getvalue()
 
 
@@ -234,8 +233,10 @@ def _published(entry: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(number(entry[metric], DIGITS[metric]) for metric in HEADLINES)
 
 
-def _raw(values: Mapping[str, MetricValue] | Mapping[str, Delta], metric: str, part: str) -> float | str:
-    value = getattr(values[metric], part) if metric in values else None
+def _raw(values: Mapping[str, MetricValue] | Mapping[str, Delta], metric: str, part: str) -> float | bool | str:
+    value: float | bool | None = getattr(values[metric], part) if metric in values else None
+    if isinstance(value, bool):
+        return value
     return "" if value is None else float(value)
 
 

@@ -77,6 +77,10 @@ def test_every_file_is_written(staged_set: Path, tmp_path: Path, s5eval: Call) -
     assert [line["name"] for line in lines if line["kind"] == "row"] == ["1 stage", "2 stages", "3 stages"]
     assert float(lines[2]["capi_sdri"]) == content["rows"][2]["metrics"]["capi_sdri"]["value"]
     assert float(lines[2]["delta_capi_sdri_ci_low"]) == content["rows"][2]["delta"]["capi_sdri"]["ci_low"]
+    for verdict in ("significant", "withheld"):
+        told = [line[f"delta_capi_sdri_{verdict}"] for line in lines[:3]]
+        assert told == [str(row["delta"]["capi_sdri"][verdict]) for row in content["rows"]]
+    assert {len(line) for line in csv.reader((out / "table.csv").read_text().splitlines())} == {len(lines[0])}
     markdown = (out / "table.md").read_text()
     cells = {line.count(" | ") for line in markdown.splitlines() if line.startswith("|")}
     assert len(cells) == 1
