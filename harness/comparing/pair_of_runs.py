@@ -12,6 +12,7 @@ from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of, read_run_record, read_scores, unverified
 from s5eval.harness.record.run_record import Facts, RunRecord
 from s5eval.harness.record.same_data import is_part, same_data_of_runs
+from s5eval.harness.record.shards_together import cut_from
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import all_marks_of, data_name
 from s5eval.harness.report.text import number_and_interval
@@ -213,6 +214,9 @@ def _obstacles(records: tuple[RunRecord, RunRecord]) -> list[str]:
 
 def unlike_data(a: RunRecord, b: RunRecord) -> str:
     """What two runs were made on, which is not the same, in words."""
+    if a.shard is not None and b.shard is not None and cut_from(a) == cut_from(b):
+        parts = f"shards {a.shard.named} and {b.shard.named} of one data set"
+        return f"{parts}; `s5eval merge` makes one run of all shards of a system"
     sets = " and ".join(f"{data_name(run.about)}, {counted(run.n_expected, 'mixture')}" for run in (a, b))
     changed = same_data_of_runs(a, b).changed
     return f"{sets}; the files of {counted(len(changed), 'mixture')} have other content" if changed else sets

@@ -144,6 +144,11 @@ class Shard:
     n_mixtures: int
     scenes_sha256: str | None = None
 
+    @property
+    def named(self) -> str:
+        """`3/16`, as it is asked for."""
+        return f"{self.number}/{self.of}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitting:

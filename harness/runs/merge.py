@@ -14,7 +14,7 @@ from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.lines import Line, adopted
 from s5eval.harness.record.reading import SCHEMA_VERSION, adopted_count, read_run_record
 from s5eval.harness.record.run_folder import RunFolder
-from s5eval.harness.record.run_record import MOST_FINDINGS, DataFacts, RunRecord, Shard, shallow
+from s5eval.harness.record.run_record import MOST_FINDINGS, DataFacts, RunRecord, shallow
 from s5eval.harness.record.scene_identity import scene_identities
 from s5eval.harness.record.shards_together import cut_from, joint_about
 from s5eval.harness.report.page import write_page
@@ -76,7 +76,7 @@ def _in_order(runs: Sequence[Path]) -> Parts:
                 "merged run with the same decision"
             )
         if record.shard.number in found:
-            raise UsageError(f"{found[record.shard.number][0]} and {path} are both shard {_named(record.shard)}")
+            raise UsageError(f"{found[record.shard.number][0]} and {path} are both shard {record.shard.named}")
         found[record.shard.number] = (path, record)
     if not found:
         raise UsageError("name the run folders of the shards to merge")
@@ -128,7 +128,7 @@ def _whole_lines(parts: Parts) -> dict[Path, Mapping[str, Line]]:
             raise DataError(f"{path}: {found.damage[0]} ({len(found.damage)} in all); {again} makes it whole")
         missing = [id_ for id_ in record.mixtures if id_ not in found.whole]
         if missing:
-            shard = "" if record.shard is None else f"shard {_named(record.shard)}, "
+            shard = "" if record.shard is None else f"shard {record.shard.named}, "
             raise DataError(
                 f"{path}: {shard}is not finished, {len(missing)} of {len(record.mixtures)} mixtures are missing; "
                 f"this goes on: {again}"
@@ -221,7 +221,3 @@ def _copied(run: Path, out: Path, line: Line) -> Line:
     for name in line.files:
         write_atomically(out / name, (run / name).read_bytes(), sync=False)
     return line
-
-
-def _named(shard: Shard) -> str:
-    return f"{shard.number}/{shard.of}"

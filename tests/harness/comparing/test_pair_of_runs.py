@@ -238,6 +238,20 @@ def test_a_part_with_other_content_is_different_data(
     assert said in s5eval("compare", runs[0], part).err
 
 
+def test_shards_of_one_run_are_told_to_be_merged(
+    systems_on_path: None, staged_set: Path, tmp_path: Path, s5eval: Call
+) -> None:
+    """They are not on other data than each other, but each on a part that the other lacks."""
+    shards = [tmp_path / f"R.{k}" for k in (1, 2)]
+    for k, out in enumerate(shards, start=1):
+        options = ("--system", "staged:build", "--data", staged_set, "--shard", f"{k}/2", "--out", out)
+        assert s5eval("run", *options).code == 0
+    said = "(shards 1/2 and 2/2 of one data set; `s5eval merge` makes one run of all shards of a system)"
+    for command in ("compare", "rank"):
+        refused = s5eval(command, *shards)
+        assert (refused.code, said in refused.err) == (2, True), refused.err
+
+
 def test_nothing_in_common(runs: tuple[Path, Path], small_set: Path, tmp_path: Path, s5eval: Call) -> None:
     other = tmp_path / "other"
     s5eval("run", "--system", "silence", "--data", small_set, "--out", other)
