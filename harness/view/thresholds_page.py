@@ -31,7 +31,8 @@ def answer(board: Board, question: str, sent: Mapping[str, Any]) -> dict[str, An
     if question == "save":
         file = board.save(asked, str(sent.get("name", "")))
         return {"file": str(file), "marked": board.run.forbidden}
-    return board.evaluate(asked, against)
+    found = board.evaluate(asked, against)
+    return {**found, "few": _few({"changed": found["n_flipped"]})}
 
 
 def _named(board: Board, key: str) -> dict[str, Any]:
@@ -49,5 +50,10 @@ def _words(board: Board, key: str) -> str:
     gain = board.optimum()[1]
     text = typeset_interval(gain["value"], gain["ci_low"], gain["ci_high"], 3, signed=True, places=3)
     hint = "" if (gain["value"] or 0.0) > LAST_BITS else "; keep what you have"
-    few = f"; {words}: {BY_CHANCE}" if (words := too_few(gain)) else ""
+    few = f"; {words}" if (words := _few(gain)) else ""
     return f"Fitted to these very mixtures. On mixtures left out of the fit (cross-validation): {text} dB{hint}{few}."
+
+
+def _few(gain: Mapping[str, Any]) -> str:
+    """Why the interval of a difference tells nothing; empty where it does."""
+    return f"{words}: {BY_CHANCE}" if (words := too_few(gain)) else ""

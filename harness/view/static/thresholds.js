@@ -122,7 +122,8 @@ function start(run) {
     document.getElementById("counts").textContent =
       `${c.estimates} estimates: ${c.right} right, ${c.false} false, ${c.missed} missed · labels exactly right in ` +
       `${c.exact} of ${c.mixtures} · CAPI-SDRi defined in ${c.defined}` +
-      (found.resamples < 10000 ? ` · intervals from ${found.resamples} resamples` : "");
+      (found.resamples < 10000 ? ` · intervals from ${found.resamples} resamples` : "") +
+      (found.few ? ` · ${found.few}` : "");
     const more = found.n_flipped > found.flipped.length ? `, ${found.flipped.length} shown` : "";
     document.getElementById("n-flipped").textContent = `than by ${found.against}: ${found.n_flipped}${more}`;
     document.getElementById("flipped").replaceChildren(...found.flipped.map(row));

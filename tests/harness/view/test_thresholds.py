@@ -69,6 +69,18 @@ def test_differences_and_flips_are_those_that_compare_gives(copied: Made, browse
     assert {id_ for id_, _ in found["changes"]} <= flips.keys()
 
 
+def test_few_flips_are_told_to_be_few(copied: Made, browse: Call) -> None:
+    client, run = browse(copied.runs), copied.staged
+    counts = {}
+    for default in np.linspace(0.02, 0.98, 25):
+        told = ask(client, run, "evaluate", thresholds={"default": float(default)}, against="run")
+        counts[told["n_flipped"]] = told["few"]
+    assert any(0 < n < 6 for n in counts), counts
+    for n, few in counts.items():
+        changed = f"only {n} mixture{'' if n == 1 else 's'} changed: so few can all fall to one side by chance"
+        assert few == (changed if 0 < n < 6 else "")
+
+
 def test_sliders_at_the_runs_own_thresholds_flip_nothing(made: Made, browse: Call) -> None:
     client = browse(made.runs)
     asked = ask(client, made.staged, "named", against="run", thresholds={})["thresholds"]
