@@ -77,10 +77,6 @@ def test_every_file_is_written(staged_set: Path, tmp_path: Path, s5eval: Call) -
     assert [line["name"] for line in lines if line["kind"] == "row"] == ["1 stage", "2 stages", "3 stages"]
     assert float(lines[2]["capi_sdri"]) == content["rows"][2]["metrics"]["capi_sdri"]["value"]
     assert float(lines[2]["delta_capi_sdri_ci_low"]) == content["rows"][2]["delta"]["capi_sdri"]["ci_low"]
-    for verdict in ("significant", "withheld"):
-        told = [line[f"delta_capi_sdri_{verdict}"] for line in lines[:3]]
-        assert told == [str(row["delta"]["capi_sdri"][verdict]) for row in content["rows"]]
-    assert {len(line) for line in csv.reader((out / "table.csv").read_text().splitlines())} == {len(lines[0])}
     markdown = (out / "table.md").read_text()
     cells = {line.count(" | ") for line in markdown.splitlines() if line.startswith("|")}
     assert len(cells) == 1
@@ -261,15 +257,6 @@ def test_interrupted_and_called_again_nothing_is_paid_twice(staged_set: Path, tm
     assert result.executed == 3 * N - N - 5
     assert [row.error for row in result.rows] == [None] * 3
     assert result.rows[1].metrics["capi_sdri"].n == N
-
-
-def test_a_folder_with_rows_of_another_grid_is_refused(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
-    out = tmp_path / "ablation"
-    call = ("ablate", *SYSTEM, "--data", staged_set, "--axes", "stages", "--out", out)
-    assert s5eval(*call).code == 0
-    other = s5eval(*call, "--limit", "3")
-    assert other.code == 2
-    assert "choose another --out" in other.err
 
 
 def test_thresholds_are_those_of_the_weights_or_the_default(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:

@@ -158,3 +158,13 @@ def test_a_row_says_that_its_decision_was_made_for_another_system(
     monkeypatch.setenv("COLUMNS", "80")
     table, _, _ = s5eval(*call).out.partition("tables and figure:")
     assert max(map(len, table.splitlines())) <= 80 and f"({letter}) {mark}" in table.splitlines()
+
+
+@pytest.mark.usefixtures("systems_on_path")
+def test_a_folder_with_rows_of_another_grid_is_refused(staged_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    out = tmp_path / "ablation"
+    call = ("ablate", "--system", "staged:build", "--data", staged_set, "--axes", "stages", "--out", out)
+    assert s5eval(*call).code == 0
+    other = s5eval(*call, "--limit", "3")
+    assert other.code == 2
+    assert "choose another --out" in other.err

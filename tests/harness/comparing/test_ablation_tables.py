@@ -166,3 +166,18 @@ def test_a_narrow_terminal_cuts_neither_names_of_rows_nor_intervals(monkeypatch:
     text = ablation_table(Ablation(None, rows[0].name, tuple(rows), ()))
     assert "\n0 stages + AF-Whisper\n" in text
     assert text.count("[20.00, 100.00]") == 6
+
+
+def test_the_csv_has_the_verdict_on_every_difference(whole: Ablation) -> None:
+    """As that of a ranking has: no interval stands alone where too few mixtures changed."""
+    first, second, *rest = whole.rows
+    few = replace(second.delta["capi_sdri"], significant=False, withheld=True)
+    ablation = replace(whole, rows=(first, replace(second, delta={**second.delta, "capi_sdri": few}), *rest))
+    header, *lines = csv.reader(ablation_csv(ablation).splitlines())
+    assert {len(line) for line in lines} == {len(header)}
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
+    for row, told in zip(ablation.rows, rows, strict=False):
+        for metric, delta in row.delta.items():
+            found = told[f"delta_{metric}_significant"], told[f"delta_{metric}_withheld"]
+            assert found == (str(delta.significant), str(delta.withheld)), (row.name, metric)
+    assert rows[1]["delta_capi_sdri_withheld"] == "True"
