@@ -5,7 +5,7 @@ provenance of a fitted decision carries a digest of every mixture, and whoever s
 of its files, or of what a scene of the embedded set is made from, since another processor rounds its samples otherwise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from s5eval.data_manifests.common.digests import digest_start
@@ -15,6 +15,21 @@ from s5eval.systems.provenance import levels
 
 KEY = "mixture_digests"
 """Key of a provenance: beginnings of the digests of the mixtures, as `digest_text` joins them."""
+
+
+def part_of_data(facts: DataFacts, ids: Collection[str]) -> DataFacts:
+    """What is recorded of some of the mixtures: to count those that a number is over, and no others.
+
+    The digests of all together stay: by these, a provenance that lists none is recognised.
+    """
+    kept = [k for k, id_ in enumerate(facts.mixtures) if id_ in ids]
+    digests = facts.mixture_digests
+    return DataFacts(
+        manifest_sha256=facts.manifest_sha256,
+        manifest_sizes_sha256=facts.manifest_sizes_sha256,
+        mixtures=tuple(facts.mixtures[k] for k in kept),
+        mixture_digests=None if digests is None else tuple(digests[k] for k in kept),
+    )
 
 
 def fitted_here(provenance: Mapping[str, Any] | None, facts: DataFacts) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.labels import CLASSES
-from s5eval.harness.record.fitted_mixtures import fitted_here
+from s5eval.harness.record.fitted_mixtures import fitted_here, part_of_data
 from s5eval.harness.record.lines import load_table
 from s5eval.harness.record.reading import read_lines, read_run_record
 from s5eval.harness.record.run_record import RunRecord
@@ -107,7 +107,8 @@ def tune_runs(
             workers=workers,
         )
     write_decision(file, result.decision)
-    return replace(result, file=file, n_known=sum(fitted_here(other.decision.provenance, other) for other in records))
+    known = sum(fitted_here(other.decision.provenance, part_of_data(other, of_run)) for other, of_run in read)
+    return replace(result, file=file, n_known=known)
 
 
 def _read_tables(run: Path, *, allow_test: bool) -> tuple[RunRecord, dict[str, PairTable]]:

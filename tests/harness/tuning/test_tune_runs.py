@@ -19,6 +19,7 @@ from s5eval.harness.tuning import joint_runs, tune
 from s5eval.harness.tuning.coordinate_search import Fit
 from s5eval.harness.tuning.threshold_table import Objective
 from s5eval.harness.tuning.tune import tune_runs, tune_tables
+from s5eval.harness.tuning.tuned_table import tuning_table
 from s5eval.systems.decision import Decision
 
 Make = Callable[..., Path]
@@ -115,6 +116,22 @@ def test_what_the_decision_of_before_was_fitted_to_is_counted_in_every_run(made_
     assert written["objective"] == "capi_sdri"
     again = tune_runs(runs[0], others=runs[1:], folds=2, objective=Objective("mix", 0.3))
     assert (again.decision.provenance or {})["objective"] == "capi_sdri + 0.3 mixture_accuracy"
+
+
+def test_what_failed_is_not_among_the_known_ones(made_run: Make) -> None:
+    """The row of before is over the mixtures that are tuned on, and so is what is said of it."""
+    run = made_run("one", 8)
+    fitted = " ".join(map(digest_start, (read_run_record(run).mixture_digests or ())[:4]))
+    edit_record(run / "run.json", lambda record: record["decision"].update(provenance={"mixture_digests": fitted}))
+
+    def fail(line: dict[str, Any]) -> None:
+        if line["mixture_id"] in ("m_0000", "m_0001", "m_0007"):
+            line["outcome"] |= {"status": "failed", "error": "it fell"}
+
+    edit_lines(run, fail)
+    result = tune_runs(run, folds=2)
+    assert (result.n_known, result.n_mixtures, result.n_left_out) == (2, 5, 3)
+    assert "the decision of before was fitted to 2 of these mixtures" in tuning_table(result)
 
 
 def test_the_shrinkage_that_a_file_names_is_the_one_that_was_used(
