@@ -146,7 +146,9 @@ def compare_runs(first: Path, second: Path, *, allow_different: bool = False) ->
         )
     common, left_out = _paired(sides, {id_ for record in records for id_ in record.mixtures})
     if not common:
-        raise UsageError(f"{first} and {second} have no scored mixture in common")
+        other = counted(len(left_out.get("references", ())), "mixture")
+        why = f": the references of {other} of the same names differ" if "references" in left_out else ""
+        raise UsageError(f"{first} and {second} have no scored mixture in common{why}")
     a, b = ([side[id_] for id_ in common] for side in sides)
     columns = [column for column in all_columns([*a, *b]) if column.path[0] != "bounds"]
     changes = [

@@ -8,8 +8,10 @@ from typing import Any, get_args
 
 import pytest
 import soundfile
+from made_up_run import write_run
 from sealed_files import edit_lines, edit_record
 
+from s5eval.data_manifests.common.errors import UsageError
 from s5eval.harness.comparing.pair_of_runs import check_not_worse, compare_runs
 from s5eval.harness.comparing.pair_words import TITLES
 from s5eval.harness.errors import GateError
@@ -250,6 +252,14 @@ def test_shards_of_one_run_are_told_to_be_merged(
     for command in ("compare", "rank"):
         refused = s5eval(command, *shards)
         assert (refused.code, said in refused.err) == (2, True), refused.err
+
+
+def test_where_all_references_differ_that_is_said(tmp_path: Path, make_tables: Call) -> None:
+    runs = tmp_path / "one", tmp_path / "two"
+    for run, seed in zip(runs, (1, 2), strict=True):
+        write_run(run, [table for table in make_tables(20, seed) if len(table.reference_labels or ()) > 1][:4])
+    with pytest.raises(UsageError, match="in common: the references of 4 mixtures of the same names differ"):
+        compare_runs(*runs)
 
 
 def test_nothing_in_common(runs: tuple[Path, Path], small_set: Path, tmp_path: Path, s5eval: Call) -> None:
