@@ -91,7 +91,8 @@ def tune(
     """Fit class-specific silence thresholds to a run, or an expected score, from its stored tables alone.
 
     Args:
-        run: the run, on a validation split; or several of one system on other mixtures each, which count alike.
+        run: the run, on a validation split; or several of one system on other mixtures each, which count alike;
+            all shards of one run are that run.
         out: the decision file to write, for `run(…, decision=FILE)`; default: `thresholds.yaml` in the (first) run
             folder, which a packed run has not.
         rule: `thresholds`, or `expected_score`: how many of the likeliest candidates are worth keeping; objective,

@@ -88,7 +88,7 @@ _UNLABELLED = ("source", "strength")
 @click.pass_context
 def command(context: click.Context, /, runs: tuple[Path, ...], **options: Any) -> int:
     """Fit class-specific silence thresholds to RUN, from its stored tables alone; to several together, mixture by
-    mixture, where the thresholds have to serve them all.
+    mixture, where the thresholds have to serve them all. Shards of one run, all of them, are that run.
 
     With --rule expected_score, no threshold is fitted but a temperature of the class scores: of the candidates of a
     mixture as many are kept, the likeliest to be right first, as make the score to be expected the highest.
