@@ -23,6 +23,7 @@ ROOMS = {
     "| described plain_folder verify | verify_recordings",
     "systems": "batching card device energy estimates expected_score hooks settings | decision resources weight_files "
     "| decision_reading interface networks | parameter_count pipeline profiling registry spatial_filter stage_store "
+    "trained_settings "
     "| training weights | baseline bounds folder multistage",
     "submissions": "check_json errors rules submission zip_directory zipping | archive check_audio expected facts "
     "meta_file pdf results | check_layout check_results standing | validate | build package",

@@ -76,6 +76,14 @@ class BaselineConfiguration:
         """The configuration as digests of trainings count it; see `M2DSizes.recorded`."""
         return {**asdict(self), "m2d": self.m2d.recorded()}
 
+    def part_settings(self, name: str) -> dict[str, Any]:
+        """The settings that the network of `tagger` or `separator` computes by, nested."""
+        if name == "separator":
+            sizes = asdict(self.separator)
+            del sizes["momentum"]  # of training alone
+            return {"tracks": self.tracks, "separator": sizes}
+        return {"tracks": self.tracks, "m2d": self.m2d.used(), "head": asdict(self.head)}
+
 
 @dataclass(frozen=True, slots=True)
 class BaselineSettings:

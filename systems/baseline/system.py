@@ -21,6 +21,7 @@ from s5eval.systems.interface import Json
 from s5eval.systems.networks.m2d import SOURCE as M2D_SOURCE
 from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.resources import trained_on
+from s5eval.systems.trained_settings import missing_of
 from s5eval.systems.weight_files import file_digest, joint_digest
 from s5eval.systems.weights import UNTRAINED, PartLoader, check_folder, choose_folder, decision_beside, seeded
 
@@ -114,6 +115,7 @@ class _BaselineBuilder:
         official = Decision(max_sources=self.config.tracks, duplicate_correlation=None)
         decision, thresholds = decision_beside(self.folder, official)
         digests = self.loader.digests
+        missing = missing_of(self.folder, digests, self.config.part_settings)
         facts: dict[str, Json] = {
             "system": self.name,
             "revision": REVISION,
@@ -121,6 +123,7 @@ class _BaselineBuilder:
             "weights": UNTRAINED if UNTRAINED in digests.values() else joint_digest(digests),
             **self.loader.parameters.facts(),
             "thresholds": thresholds,
+            **({"missing_parts": cast(list[Json], missing)} if missing else {}),
         }
         if self.checkpoints is not None:
             facts["external_resources"] = [

@@ -1,7 +1,7 @@
 """Builds the three-stage system (Kwon et al., arXiv 2606.24512): the factory behind the name `multistage`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,11 +29,13 @@ from s5eval.systems.multistage.encoder_by_name import (
 )
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
+from s5eval.systems.multistage.part_settings import part_settings
 from s5eval.systems.multistage.stages import Classifier, ExtractionStage, SeparationStage
 from s5eval.systems.networks.m2d import M2D, SOURCE, backbone_weights
 from s5eval.systems.pipeline import Pipeline
 from s5eval.systems.resources import trained_on
 from s5eval.systems.spatial_filter import SpatialFilterStage
+from s5eval.systems.trained_settings import missing_of
 from s5eval.systems.weight_files import joint_digest, load_strictly, read_tensors
 from s5eval.systems.weights import EXPORTED, UNTRAINED, PartLoader, choose_folder, decision_beside, seeded, typed
 
@@ -124,6 +126,8 @@ class _MultistageBuilder:
             stages.append(SpatialFilterStage("filter", spatial, self.device, tau_skip=self.config.tau_skip))
         decision, thresholds = decision_beside(self.folder, Decision())
         digests = self.loader.digests
+        heard = self.config if found.encoder is not None else replace(self.config, frame_encoder="none")
+        self.missing += missing_of(self.folder, digests, lambda name: part_settings(name, heard))
         trained = {name: digest for name, digest in digests.items() if name != "m2d"}
         facts: dict[str, Json] = {
             "system": "multistage",

@@ -1,6 +1,6 @@
 """Sizes of the networks that several systems share, as their preset files hold them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from s5eval.data_manifests.common.errors import UsageError
@@ -43,6 +43,10 @@ class M2DSizes:
     def recorded(self) -> dict[str, Any]:
         """Sizes as digests count them: without a stem they are those of the days before there were any."""
         return recorded_without(self, {"stem": ()})
+
+    def used(self) -> dict[str, Any]:
+        """Sizes that the encoder computes by: without blocks there are no heads."""
+        return {key: value for key, value in asdict(self).items() if self.depth or key != "heads"}
 
     @property
     def rows(self) -> int:

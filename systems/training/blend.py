@@ -16,6 +16,7 @@ from torch import Tensor
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.card import card_held, lineage_of, read_card, recordings_heard, trainings_of
+from s5eval.systems.trained_settings import KEY, told_settings
 from s5eval.systems.training import checkpoint
 from s5eval.systems.training.exports import update_card, write_weights
 from s5eval.systems.training.parts import EARLIER_RECIPE
@@ -47,6 +48,7 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
     checkpoint.probe(out)
     read_card(out)  # before anything is written
     groups = _alike({part: _told(old, new, part) for part in parts})
+    settings = {part: _settings(old, new, part) for part in parts}
     inherited = [entry for folder in (old, new) for entry in _inherited(folder, parts)]
     started: dict[str, dict[str, str]] = {}
     digests: dict[str, str] = {}
@@ -66,7 +68,9 @@ def blend(old: Path, new: Path, out: Path, parts: Sequence[str], share: float) -
             begun = {name: digest for part in members for name, digest in started[part].items()}
             own = {part: digests[part] for part in members}
             written = {f"{part}.safetensors": digest for part, digest in own.items()}
-            update_card(out, {**_entry(members, share, begun, own), **told}, written=written)
+            known = {part: settings[part] for part in members if settings[part]}
+            entry = {**_entry(members, share, begun, own), **told, **({KEY: known} if known else {})}
+            update_card(out, entry, written=written)
     return digests
 
 
@@ -81,6 +85,19 @@ def _told(old: Path, new: Path, part: str) -> dict[str, Any]:
             f"{after or 'the usual clues'} in {new}; a blend would know neither. Train both on the same"
         )
     return after
+
+
+def _settings(old: Path, new: Path, part: str) -> dict[str, Any]:
+    """What the cards say of the settings that a part was trained with; its blend is a network of the same."""
+    paths = [folder / f"{part}.safetensors" for folder in (old, new)]
+    before, after = (told_settings(path.parent, file_digest(path)) if path.is_file() else {} for path in paths)
+    for key in sorted(before.keys() & after.keys()):
+        if before[key] != after[key]:
+            raise UsageError(
+                f"{part}: by its card it was trained with system.{key}={before[key]} in {old}, and with "
+                f"{after[key]} in {new}; a blend would know neither. Train both with the same"
+            )
+    return {**before, **after}
 
 
 def _alike(told: Mapping[str, dict[str, Any]]) -> list[tuple[list[str], dict[str, Any]]]:

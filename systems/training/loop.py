@@ -124,7 +124,7 @@ def _train(
     given = (sitting.m2d_weights, sitting.af_whisper_weights, sitting.whisper_weights)
     parts = PartsFolder(sitting.weights, fabric.device, *given, made_by=plan.made_by, resumed=state is not None)
     torch.manual_seed(recipe.seed)  # for heads that belong to the training alone
-    job = everywhere(fabric, lambda: plan.trainer.make_job(plan, parts))
+    job = everywhere(fabric, lambda: plan.make_job(parts))
     alike(
         fabric,
         str({**parts.built_on, **parts.started_from}),

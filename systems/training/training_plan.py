@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from s5eval.data_manifests.synthesis.recordings import open_recordings
 from s5eval.data_manifests.training_scenes import PROCEDURAL
 from s5eval.systems.registry import CODE, code_named
 from s5eval.systems.settings import build_record, missing_fields, overlay, with_changes
+from s5eval.systems.trained_settings import KEY, check_built_on, recorded_settings
 from s5eval.systems.training.training_recipe import TrainingRecipe, check_values
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Trainer:
         check: raises `UsageError` for a recipe that cannot be; is given the recipe, the sizes, and its name.
         make_job: networks and loss of a plan.
         recorded: the sizes as digests of a recipe count them, in plain types; is given sizes and recipe.
+        part_settings: what a part's network computes by, as cards tell it (`trained_settings`); is given its name and
+            the sizes.
     """
 
     recipe: type[TrainingRecipe]
@@ -53,6 +56,7 @@ class Trainer:
     check: Callable[[Any, Any, str], None]
     make_job: Callable[["TrainingPlan", "PartsFolder"], "TrainingJob"]
     recorded: Callable[[Any, Any], dict[str, Any]]
+    part_settings: Callable[[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,20 @@ class TrainingPlan:
     def recorded_system(self) -> dict[str, Any]:
         """The system's sizes as digests count them: what is another word for the same is the same."""
         return self.trainer.recorded(self.configuration, self.recipe)
+
+    def make_job(self, parts: "PartsFolder") -> "TrainingJob":
+        """Networks and loss, with the settings of the networks among what the card tells.
+
+        Raises:
+            DataError: a part that the recipe builds on is missing, or was trained with other settings.
+            UsageError: as the trainer's.
+        """
+        job = self.trainer.make_job(self, parts)
+        check_built_on(parts.folder, parts.built_on, self._part_settings)
+        return replace(job, facts={**job.facts, KEY: recorded_settings(job.parts, self._part_settings)})
+
+    def _part_settings(self, name: str) -> Mapping[str, Any]:
+        return self.trainer.part_settings(name, self.configuration)
 
     def scenes_digest(self) -> str:
         """`sha256:` of what decides the scenes alone: their settings, the recordings' content, the seed.

@@ -145,5 +145,12 @@ def check_recipe(recipe: TrainingRecipe, config: BaselineConfiguration, where: s
         )
 
 
-TRAINER = Trainer(TrainingRecipe, load_preset, check_recipe, make_job, lambda sizes, _: sizes.recorded())
+TRAINER = Trainer(
+    TrainingRecipe,
+    load_preset,
+    check_recipe,
+    make_job,
+    recorded=lambda sizes, _: sizes.recorded(),
+    part_settings=lambda name, sizes: sizes.part_settings(name),
+)
 """What `s5eval train` asks for."""

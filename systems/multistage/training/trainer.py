@@ -21,6 +21,7 @@ from s5eval.systems.multistage.models.af_whisper import AFWhisper, new_af_whispe
 from s5eval.systems.multistage.models.deft_mamba import DeFTMambaTSE, DeFTMambaUSS, set_checkpointing
 from s5eval.systems.multistage.models.dpc import DualPathClassifier
 from s5eval.systems.multistage.models.frame_encoders import FrameEncoder
+from s5eval.systems.multistage.part_settings import part_settings
 from s5eval.systems.multistage.system import PARTS, new_part, part_file
 from s5eval.systems.multistage.training.classification import (
     ClassificationTask,
@@ -278,5 +279,5 @@ def _recorded(configuration: MultistageConfiguration, recipe: MultistageRecipe) 
     return recorded(configuration, extracts=recipe.task == "stage" and recipe.stage > 1)
 
 
-TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job, _recorded)
+TRAINER = Trainer(MultistageRecipe, load_preset, check_recipe, make_job, _recorded, part_settings)
 """How `s5eval train` reaches all this."""

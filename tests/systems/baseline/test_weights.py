@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +37,16 @@ def test_a_flipped_bit_is_an_error_that_names_the_file(file: str, tmp_path: Path
 
 def test_they_are_small() -> None:
     assert sum(path.stat().st_size for path in SHIPPED.rglob("*")) < 10e6
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        ({"separator": {"momentum": 0.5}, "silent_slots": "zeros", "seed": 3, "m2d": {"heads": 2}}, []),
+        ({"separator": {"hop": 160}}, ["weights trained with separator.hop=160 (separator: 320)"]),
+        ({"m2d": {"frames": 1000}}, ["weights trained with m2d.frames=1000 (tagger: 1001)"]),
+    ],
+)
+def test_settings_that_they_were_not_trained_with_are_marks(changes: dict[str, Any], said: list[str]) -> None:
+    assert build_4c({"preset": "mini", **changes}, "cpu").fingerprint().get("missing_parts", []) == said

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.systems.multistage.encoder_by_name import enrollments_of
+from s5eval.systems.trained_settings import told_settings
 from s5eval.systems.training.blend import blend, main
 from s5eval.systems.weight_files import file_digest
 
@@ -190,3 +191,20 @@ def test_nothing_is_blended_of_no_parts_or_beside_a_card_that_cannot_be_read(
     with pytest.raises(DataError, match=r"card\.json: cannot be read as a card"):
         blend(*folders, tmp_path / "out", ["uss"], 0.5)
     assert not list((tmp_path / "out").glob("*.safetensors")), "weights that no card tells of"
+
+
+def test_a_blend_was_trained_with_the_settings_of_both(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    old, new = folders
+
+    def tell(folder: Path, told: dict[str, int]) -> None:
+        files = {"uss": file_digest(folder / "uss.safetensors")}
+        entry = {"recipe": "uss", "plan": folder.name, "files": files, "settings": {"uss": told, "dpc1": {"scale": 1}}}
+        (folder / "card.json").write_text(json.dumps({"history": [entry]}))
+
+    tell(new, {"heads": 2})
+    digests = blend(old, new, tmp_path / "out", ["uss"], 0.5)
+    assert told_settings(tmp_path / "out", digests["uss"]) == {"heads": 2}, "cards of before do not say"
+    tell(old, {"heads": 4})
+    with pytest.raises(UsageError, match=r"uss: .*system\.heads=4 in .*, and with 2 in .*; a blend would know neither"):
+        blend(old, new, tmp_path / "again", ["uss"], 0.5)
+    assert not (tmp_path / "again" / "uss.safetensors").exists()

@@ -190,3 +190,7 @@ def test_both_recipes_make_a_system_that_runs(
     outcome = s5eval("run", "--system", "baseline-4c", "--data", scenes, "--out", tmp_path / "run", *words)
     assert outcome.code == 0, outcome.err
     assert json.loads((tmp_path / "run" / "run.json").read_text())["fingerprint"]["weights"].startswith("sha256:")
+    assert "WITHOUT" not in outcome.out
+    slope = ("--set", "system.separator.slope=0.2")
+    other = s5eval("run", "--system", "baseline-4c", "--data", scenes, "--out", tmp_path / "other", *words, *slope)
+    assert "WITHOUT weights trained with separator.slope=0.2 (separator: 0.01)" in other.out.replace("\n  ", " ")

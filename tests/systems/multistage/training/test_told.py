@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from s5eval.data_manifests.common.errors import DataError
 from s5eval.systems.card import read_card
 from s5eval.systems.energy import Energy
 from s5eval.systems.hooks import Hook, Hooks
+from s5eval.systems.multistage.system import build
 from s5eval.systems.resources import training_facts
-from s5eval.systems.training.loop import train
+from s5eval.systems.training.loop import TrainingResult, train
 from s5eval.systems.training.sitting import TrainingSitting
 from s5eval.systems.training.training_plan import TrainingPlan
 
@@ -70,3 +72,33 @@ def test_a_training_says_which_classes_it_never_hears(toy_plan: Callable[..., Tr
     (line,) = [line for line in said if line.startswith("no recording of ")]
     assert line.startswith("no recording of AlarmClock, ") and "Speech" not in line
     assert len(read_card(tmp_path / "w")["history"][-1]["never_heard"]) == 17
+
+
+def test_the_card_tells_the_settings_of_every_part_and_none_is_built_on_with_others(
+    toy_train: Callable[..., TrainingResult], toy_plan: Callable[..., TrainingPlan], tmp_path: Path
+) -> None:
+    for part in ("m2d", "uss"):
+        toy_train(part, steps=1)
+    heads = {"separator": {"width": 8, "blocks": 1, "heads": 4, "head_dim": 2}}
+    with pytest.raises(
+        DataError, match=r"uss\.safetensors: .*trained with system\.separator\.heads=2, .*with 4; train it"
+    ):
+        toy_train("names", steps=1, slots={"scenes": 2, "batch": 4}, starts_from={"dpc1": None}, system=heads)
+    toy_train("dpc", steps=1, system=heads)  # what goes on learning may change
+    told = {
+        part: settings
+        for entry in read_card(tmp_path / "weights")["history"]
+        for part, settings in entry["settings"].items()
+    }
+    assert told.keys() == {"m2d", "uss", "dpc1"}
+    assert (told["uss"]["separator.heads"], told["uss"]["stft.hop"], told["m2d"]["m2d.depth"]) == (4, 512, 1)
+    system = toy_plan("uss").as_dict()["system"]
+    stage1 = {**system, "stages": 1, "frame_encoder": "none", "weights": str(tmp_path / "weights")}
+    assert build(stage1, "cpu").fingerprint()["missing_parts"] == [
+        "weights trained with separator.heads=2 (uss: 4)",
+        "weights trained with separator.head_dim=4 (uss: 2)",
+    ]
+    assert (
+        "missing_parts"
+        not in build({**stage1, "separator": {**stage1["separator"], **heads["separator"]}}, "cpu").fingerprint()
+    )
