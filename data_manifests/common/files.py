@@ -77,6 +77,22 @@ def make_lasting_folder(folder: Path) -> None:
 
 
 @contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """A block that makes a folder: where it fails and has left nothing there, the folder is gone again.
+
+    So are those above it that were made for it; what was there before stays.
+    """
+    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        yield
+    except BaseException:
+        for place in new:
+            with contextlib.suppress(OSError):  # one that holds something stays
+                place.rmdir()
+        raise
+
+
+@contextmanager
 def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
     """A temporary path beside `target` that takes its place when the block ends without an error.
 

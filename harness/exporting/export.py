@@ -3,13 +3,13 @@
 import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
-from s5eval.data_manifests.common.files import atomic_folder, expanded
+from s5eval.data_manifests.common.files import atomic_folder, expanded, no_empty_folder
 from s5eval.harness.exporting.content import Content
 from s5eval.harness.exporting.targets import TARGETS, Target
 
@@ -94,19 +94,13 @@ def _writer(to: Target) -> Write:
 
 @contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """A folder, which is gone again, with those above it that were made for it, where the block wrote nothing there."""
-    new = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
-    try:
+    """A folder, which is gone again where the block fails and has written nothing there."""
+    with no_empty_folder(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"`out` {folder}: cannot be made: {error.strerror or error}") from error
         yield
-    except BaseException:
-        for place in new:
-            with suppress(OSError):  # one that holds something stays
-                place.rmdir()
-        raise
 
 
 def _renamed(contents: Sequence[Content]) -> list[Content]:

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from s5eval.data_manifests.common.errors import S5Error, UsageError
-from s5eval.data_manifests.common.lock import FolderLock, InUseError, take_lock
+from s5eval.data_manifests.common.files import no_empty_folder
+from s5eval.data_manifests.common.lock import InUseError, locked
 from s5eval.systems.card import card_held
 from s5eval.systems.energy import check_available, energy_text, measured
 from s5eval.systems.hooks import Hooks
@@ -86,7 +87,7 @@ def train(
         torch.set_num_threads(sitting.threads)  # Fabric has thoughts of its own
     rank = fabric.global_rank
     with ExitStack() as held:
-        first(fabric, lambda: held.callback(_lock(sitting.out).release))
+        first(fabric, lambda: held.enter_context(_locked(sitting.out)))
         for logger in fabric.loggers:
             held.callback(logger.finalize, "finished")  # else its thread writes on in a folder that may be gone by then
         digest = everywhere(fabric, plan.digest)  # once: it reads what recordings hold
@@ -96,12 +97,19 @@ def train(
         return _train(plan, digest, sitting, fabric, state, hooks or Hooks(), say)
 
 
-def _lock(out: Path) -> FolderLock:
-    checkpoint.probe(out)
-    try:
-        return take_lock(out)
-    except InUseError as error:
-        raise UsageError(f"another process trains in {out}; wait for it, or give another `out` ({error})") from error
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Hold the folder of the training; a training that is refused leaves none that it has made."""
+    with no_empty_folder(out):
+        checkpoint.probe(out)
+        try:
+            lock = locked(out)
+        except InUseError as error:
+            raise UsageError(
+                f"another process trains in {out}; wait for it, or give another `out` ({error})"
+            ) from error
+        with lock:
+            yield
 
 
 def _train(

@@ -73,6 +73,17 @@ def test_a_missing_part_is_a_data_error(s5eval: Call, tmp_path: Path) -> None:
     assert "dpc1.safetensors" in result.err
 
 
+def test_a_training_that_is_refused_leaves_no_folder(s5eval: Call, tmp_path: Path) -> None:
+    pytest.importorskip("lightning.fabric")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "notes.txt").write_text("mine")
+    for out in (tmp_path / "training" / "mini" / "dpc", tmp_path / "there"):
+        assert s5eval("train", "mini/dpc", "--weights", tmp_path / "w", "--out", out).code == 3
+    missing = ("--set", f"data.folder={tmp_path / 'nowhere'}")
+    assert s5eval("train", "mini/uss", *missing, "--weights", tmp_path / "w", "--out", tmp_path / "o").code == 3
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["notes.txt", "there"]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_two_sittings(s5eval: Call, tmp_path: Path, tiny_dev_set: SimpleNamespace) -> None:
     pytest.importorskip("lightning.fabric")
