@@ -77,12 +77,29 @@ class Learner:
             {name: value.detach().clone() for name, value in job.task.state_dict().items()} if settings.average else {}
         )
 
-    def restore(self, state: checkpoint.State) -> None:
+    def restore(self, state: checkpoint.State, *, ended: bool = False) -> None:
         """Go on from a checkpoint.
+
+        Args:
+            state: the checkpoint.
+            ended: nothing is trained any more, and the card tells of it: whatever the frozen parts are by now.
 
         Raises:
             UsageError: the frozen parts are others by now, or there is one that was not there before.
         """
+        if not ended:
+            self._check_frozen(state)
+        self.built_on = state.built_on
+        self.job.task.load_state_dict(dict(state.weights))
+        checkpoint.restore_moments(self.raw, self.names, state.moments)
+        device = self.fabric.device
+        self.average = {name: value.to(device) for name, value in state.average.items()}
+        self.step, self.seconds = state.step, state.seconds
+        self.earlier_energy = state.energy
+        self.started_from = state.started_from  # a file of that name may be another one by now
+        self.meter = RunningMeans(state.figures)
+
+    def _check_frozen(self, state: checkpoint.State) -> None:
         changed = sorted(name for name, digest in state.built_on.items() if self.built_on.get(name) != digest)
         if changed:
             raise UsageError(
@@ -94,14 +111,6 @@ class Learner:
                 f"{self.plan.name}: its checkpoint was trained without {', '.join(added)}, which is there now; give "
                 "another `out` to begin anew"
             )
-        self.job.task.load_state_dict(dict(state.weights))
-        checkpoint.restore_moments(self.raw, self.names, state.moments)
-        device = self.fabric.device
-        self.average = {name: value.to(device) for name, value in state.average.items()}
-        self.step, self.seconds = state.step, state.seconds
-        self.earlier_energy = state.energy
-        self.started_from = state.started_from  # a file of that name may be another one by now
-        self.meter = RunningMeans(state.figures)
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint."""
@@ -177,19 +186,20 @@ class Learner:
             else:
                 kept.copy_(value)
 
-    def export(self, folder: Path, known: Mapping[str, str]) -> dict[str, str]:
+    def export(self, folder: Path, known: Mapping[str, Any] | None) -> dict[str, str]:
         """Write the trained parts, averaged where there is an average, and what they are to the card.
 
-        Of parts that were exported before (`known`, their digests) only those that are gone: what is there may be a
-        later recipe's.
+        Where the card tells of this training already (`known`, its entry), only parts are written that are gone: what
+        is there may be a later recipe's. The entry stays as it is: what was heard then may be another file by now.
         """
+        before = {} if known is None else dict(known.get("files", {}))
         values = self.average or self.job.task.state_dict()
         self.job.task.load_state_dict(values)
         digests, written = {}, {}
         for name, part in self.job.parts.items():
             path = folder / part.file
-            if name in known and path.is_file():
-                digests[name] = known[name]
+            if name in before and path.is_file():
+                digests[name] = before[name]
                 continue
             digests[name] = written[part.file] = write_weights(
                 path, part.tensors(part.network), _TYPES[self.plan.recipe.export]
@@ -197,10 +207,16 @@ class Learner:
             if part.beside is not None:
                 beside = part.beside(path.parent)
                 written[str(beside.relative_to(folder))] = f"sha256:{file_sha256(beside)}"
+        entry = self._entry(digests) if known is None else {**known, "files": {**before, **digests}}
+        update_card(folder, entry, [*self.material, *self.job.also_heard], written=written)
+        return digests
+
+    def _entry(self, digests: Mapping[str, str]) -> dict[str, Any]:
+        """What the card tells of the training that these files came from."""
         recipe, energy = self.plan.recipe, total_energy(self.energy())
         if energy is not None and self.fabric.world_size > 1:
             energy = replace(energy, method=f"{energy.method}; of the first of {self.fabric.world_size} processes")
-        entry = {
+        return {
             "recipe": self.plan.name,
             "plan": self.digest,
             "steps": self.step,
@@ -216,7 +232,5 @@ class Learner:
             "started_from": dict(self.started_from),
             **self.job.facts,
             "figures": {name: round(value, 4) for name, value in self.meter.means().items()},
-            "files": digests,
+            "files": dict(digests),
         }
-        update_card(folder, entry, [*self.material, *self.job.also_heard], written=written)
-        return digests

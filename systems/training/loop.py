@@ -157,7 +157,7 @@ def _train(
         say(f"no recording of {', '.join(lacking)}: what is trained here never hears these classes")
     learner = Learner(plan, digest, job, fabric, parts, material)
     if state is not None:
-        learner.restore(state)
+        learner.restore(state, ended=known is not None)
     fabric.barrier()  # everybody has read before anybody writes
     first(fabric, lambda: checkpoint.probe(sitting.weights))
     first(fabric, lambda: learner.save(sitting.out))
@@ -168,7 +168,7 @@ def _train(
 
     def export() -> None:
         with card_held(sitting.weights):
-            written.update(learner.export(sitting.weights, digests))
+            written.update(learner.export(sitting.weights, known))
 
     if finished:
         first(fabric, export)

@@ -157,6 +157,22 @@ def test_an_exported_file_that_is_gone_is_exported_again(toy_train: ToyTrain, tm
     assert file_digest(weights / "uss.safetensors") == before
 
 
+def test_it_is_exported_again_whatever_the_frozen_parts_have_become(
+    toy_plan: ToyPlan, toy_train: ToyTrain, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    for name in ("m2d", "uss", "dpc"):
+        toy_train(name, steps=1)
+    digests = toy_train("tse2", steps=1).digests
+    for name in ("m2d", "encoder"):  # one is another by now, and one was not there before
+        train(toy_plan(name, steps=1, seed=5), TrainingSitting(weights, tmp_path / "again" / name, device="cpu"))
+    told = read_card(weights)["history"]
+    (weights / "dpc2.safetensors").unlink()
+    assert toy_train("tse2", steps=1).digests == digests
+    assert file_digest(weights / "dpc2.safetensors") == digests["dpc2"]
+    assert read_card(weights)["history"] == told, "it was not trained on the new ones"
+
+
 def test_a_training_needs_no_tensorboard(toy_plan: ToyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import lightning.fabric.loggers.tensorboard as module
 
