@@ -54,12 +54,13 @@ class EarlierStages:
         slots = Slots.of(batch, audio, self.classes)
         self._classify(self.dpc1, features, slots)
         for extractor, classifier in self.refinements:
-            kept, dead = slots.audio, slots.dead.clone()
+            kept, named, dead = slots.audio, slots.predicted, slots.dead.clone()
             told = self.enroll(kept, slots)
             classes = F.one_hot(slots.predicted, slots.classes).to(audio.dtype)
             extracted = extractor(slots.mixture, told, classes, self.embed(told, slots.mixture))
             slots.audio = torch.where(dead.unsqueeze(1), kept, extracted.estimate)
             self._classify(classifier, extracted.features, slots)
+            slots.predicted = torch.where(dead, named, slots.predicted)  # as at inference: it is handed on as it is
             slots.dead |= dead
         return slots
 

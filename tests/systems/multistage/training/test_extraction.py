@@ -118,6 +118,18 @@ def test_what_a_stage_gives_up_stays_given_up_and_as_it_was() -> None:
     assert slots.dead.tolist() == 2 * [False, True, True], "the last by the first stage, the second by the next"
 
 
+def test_the_class_of_a_slot_that_was_given_up_stays_the_one_it_was_given_up_with() -> None:
+    batch = scenes(2)
+    found = batch.targets + 0.1 * torch.randn(2, 3, SAMPLES)
+
+    class Renaming(Classifier):
+        def forward(self, features: Tensor, *told: Any) -> SimpleNamespace:
+            return super().forward(features + 7, *told)
+
+    slots = stages(found, Classifier(0.1, 0.1, 0.98), (Extractor(), Renaming(*[0.1] * 10)))(batch)
+    assert slots.predicted.tolist() == 2 * [7, 8, 2], "no later stage classifies what is given up"
+
+
 @pytest.mark.parametrize("source", ["mixture", "estimate"])
 def test_frames_are_those_of_the_estimate_or_of_the_mixture_s_first_channel(source: Any) -> None:
     audio, mixture = torch.randn(5, SAMPLES), torch.randn(5, 4, SAMPLES)
