@@ -27,7 +27,7 @@ class LossSettings:
         source: share of the mean SNR of single sources in the separation term, beside SA-SDR.
         filtered: share of an extractor's separation term that is of its estimates as the spatial filter of enrollments
             makes them: what the stage after is told.
-        silent_mixture: weight of SA-SDR's counterpart for mixtures without a target.
+        silent_mixture: weight of SA-SDR's counterpart for mixtures without a target, or without an interference.
         silent_slot: weight of the loudness of slots that should be silent.
         interference: weight of the interference objects' SA-SDR.
         noise: weight of the noise object's SNR.

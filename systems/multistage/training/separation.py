@@ -63,8 +63,9 @@ class SeparationTask(nn.Module):
             if out.interference is not None and out.interference.shape[1]:
                 others = batch.interference
                 matched = best_permutation(out.interference, others).estimates(out.interference)
-                loss = sa_sdr_loss(matched, others, batch.omni).mean()
-                terms["interference"] = self.weights.interference * loss
+                loss = sa_sdr_loss(matched, others, batch.omni)
+                loss = loss.where(others.flatten(1).any(1), self.weights.silent_mixture * loss)
+                terms["interference"] = self.weights.interference * loss.mean()
             if out.noise is not None and out.noise.shape[1]:
                 loss = sa_sdr_loss(out.noise, batch.noise, batch.omni).mean()
                 terms["noise"] = self.weights.noise * loss
