@@ -123,7 +123,9 @@ class TrainingPlan:
     def _material(self) -> dict[str, Any]:
         data, shares = asdict(self.recipe.data), self.recipe.data.shares()
         del data["workers"]
-        if set(shares) != {PROCEDURAL}:
+        if set(shares) == {PROCEDURAL}:
+            data["material"] = {}  # nothing else has a share, however this one is put
+        else:
             del data["folder"]
             data["material"] = [
                 [name if name == PROCEDURAL else open_recordings(Path(name), "train").digest(), share]
