@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from s5eval.systems.training.training_plan import read_plan
+from s5eval.systems.training.training_plan import read_plan, recipe_names
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,11 @@ def test_procedural_sounds_alone_are_one_material_however_they_are_asked_for() -
     for material in ({"foley": 1}, {"foley": 0.5, "recordings": 0}):
         plan = read_plan("mini/uss", {"data": {"material": material}})
         assert (plan.digest(), plan.scenes_digest()) == (usual.digest(), usual.scenes_digest())
+
+
+@pytest.mark.parametrize("file", ["mini", "paper"])
+def test_no_two_recipes_of_a_preset_hear_the_same_scenes(file: str) -> None:
+    seeds = {
+        name: read_plan(f"{file}/{name}", {"system": {"classifiers": 3}}).recipe.seed for name in recipe_names(file)
+    }
+    assert len(set(seeds.values())) == len(seeds), seeds
