@@ -7,7 +7,7 @@ The transformer's parameters carry the names of the published weights
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,13 @@ class _PatchEmbedding(nn.Module):
         return out
 
 
+def _plain_strides(gradient: Tensor) -> Tensor:
+    """A gradient with the strides of its parameter: that of a single channel may be any number, and several processes
+    that train together warn of one that differs.
+    """
+    return gradient.flatten().view_as(gradient)
+
+
 class _ConvolutionalStem(nn.Module):
     """Strided convolutions in place of the projection of patches: what is learned from few recordings is learned
     better by what looks at neighbouring bands and frames alike (Xiao et al., Early Convolutions Help Transformers See
@@ -102,6 +109,8 @@ class _ConvolutionalStem(nn.Module):
             ]
             channels, left = wide, left // step
         self.layers = nn.Sequential(*layers)
+        first: Any = layers[0]
+        first.weight.register_hook(_plain_strides)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.layers(x.contiguous(memory_format=torch.channels_last))

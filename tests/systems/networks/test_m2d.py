@@ -196,3 +196,13 @@ def test_an_encoder_has_blocks_or_a_stem(depth: int, stem: tuple[int, ...], fits
         return sizes.check("system.m2d")
     with pytest.raises(UsageError, match=rf"system\.m2d\.depth is {depth}, expected a positive number, or 0 where"):
         sizes.check("system.m2d")
+
+
+@pytest.mark.parametrize("frames", [200, 1001])
+def test_gradients_lie_in_memory_as_their_parameters_do(frames: int) -> None:
+    """Several processes that train together warn of every gradient that does not."""
+    vit = M2DViT(load_preset("mini").m2d)
+    vit(torch.randn(8, 80, frames)).square().sum().backward()
+    for name, parameter in vit.named_parameters():
+        if parameter.grad is not None:
+            assert parameter.grad.stride() == parameter.stride(), name
