@@ -42,17 +42,30 @@ def write(content: Content, folder: Path, kind: Literal["parquet", "csv"]) -> st
             if kind == "parquet":
                 frame.to_parquet(path, engine="pyarrow", index=False)
             else:
-                frame.to_csv(path, index=False, na_rep=NA)
+                frame.to_csv(path, index=False, na_rep=NA, lineterminator=_line_end(frame))
         facts = {**content.facts, "figures": dict(content.figures)}
         write_atomically(draft / "facts.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
     return str(out)
+
+
+def _line_end(frame: "pd.DataFrame") -> str:
+    r"""What rows end with: Python before 3.13 quotes a text for the line ends of its own file alone, and readers end
+    a row at a bare `\r`, which the error of a system may hold.
+    """
+    returns = any(frame[column].str.contains("\r", regex=False).any() for column in _texts(frame))
+    return "\r\n" if returns else "\n"
+
+
+def _texts(frame: "pd.DataFrame") -> Sequence[str]:
+    """The columns that hold texts."""
+    return list(frame.columns[(frame.dtypes == "string").to_numpy()])
 
 
 def refuse_missing_word(contents: Sequence[Content]) -> None:
     """Refuse texts that would be read back from CSV as missing. Raises `UsageError`."""
     for content in contents:
         for name, frame in content.tables.items():
-            for column in frame.columns[(frame.dtypes == "string").to_numpy()]:
+            for column in _texts(frame):
                 if _holds(frame, column):
                     where = f"{content.name}: {name}.{column}"
                     raise UsageError(f"{where} holds the text {NA!r}, which means missing in CSV; use parquet")

@@ -70,6 +70,16 @@ def test_csv_files_and_the_facts_beside_them(s5eval: Call, run: Path, tmp_path: 
     assert any("answer" in mark for mark in facts["marks"]), "what a reader must not miss goes along"
 
 
+def test_an_error_of_several_lines_is_one_row_of_csv(tmp_path: Path) -> None:
+    """Python before 3.13 leaves a bare carriage return unquoted, and readers begin a new row there."""
+    texts = pd.Series(["step 1\rstep 2", "one\ntwo", None, ""], dtype="string")
+    wanted = pd.DataFrame({"mixture_id": pd.Series(list("abcd"), dtype="string"), "error": texts})
+    export([Content("x", {}, {}, {"t": wanted})], "csv", Place(str(tmp_path)))
+    kinds = dict(wanted.dtypes)
+    back = pd.read_csv(tmp_path / "x" / "t.csv", dtype=kinds, keep_default_na=False, na_values=["NA"])
+    assert_frame_equal(back, wanted)
+
+
 def test_a_text_that_means_missing_is_refused_in_csv(tmp_path: Path) -> None:
     content = Content("x", {}, {}, {"t": pd.DataFrame({"label": pd.Series(["NA", None], dtype="string")})})
     fine = Content("w", {}, {}, {"t": pd.DataFrame({"v": [1.0]})})
