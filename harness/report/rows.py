@@ -122,7 +122,7 @@ def _sounds(run: Path, score: MixtureScore, scene: Scene | None) -> dict[str, st
     for estimate in score.estimates:
         name = source_file(score.mixture_id, estimate)
         if (run / RUN_AUDIO / name).is_file():
-            found[f"estimate-{estimate.index}"] = f"audio/{quote(name)}"
+            found[f"estimate-{estimate.index}"] = f"{RUN_AUDIO}/{_address(name)}"
     if scene is not None:
         files = {"mixture": scene.mixture.path}
         if scene.labels == score.reference_labels:
@@ -134,7 +134,12 @@ def _sounds(run: Path, score: MixtureScore, scene: Scene | None) -> dict[str, st
 def relative_address(path: Path, folder: Path) -> str | None:
     """A file's address from a page in a folder; None where no relative one leads there (another drive)."""
     way = _way(path.parent, folder)
-    return None if way is None else quote(f"{way}/{path.name}".removeprefix("./"))
+    return None if way is None else _address(f"{way}/{path.name}".removeprefix("./"))
+
+
+def _address(path: str) -> str:
+    """A path within an address, byte by byte: names on a disk need not be UTF-8."""
+    return quote(os.fsencode(path))
 
 
 @lru_cache(maxsize=64)

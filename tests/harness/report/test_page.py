@@ -1,5 +1,6 @@
 """The static page: every number and mixture in it, small enough, in parts where there are many, and text throughout."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -247,6 +248,12 @@ def test_an_address_leads_there_from_a_folder_behind_a_link(tmp_path: Path) -> N
     (tmp_path / "data").mkdir()
     address = relative_address(tmp_path / "data" / "m.wav", tmp_path / "near" / "run")
     assert address == "../../../data/m.wav"
+
+
+def test_an_address_leads_to_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    """A run on such a folder ended in an error of the codec, after its last mixture and before its page."""
+    data = tmp_path / os.fsdecode(b"caf\xe9")
+    assert relative_address(data / "m.wav", tmp_path / "run") == "../caf%E9/m.wav"
 
 
 def test_what_is_gone_and_what_has_become_other_data_are_both_told(
