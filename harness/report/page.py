@@ -86,7 +86,8 @@ def write_page(
     pages = render_pages(run, ordered, rows, sounds, record=record, per_page=per_page)
     names = page_names(len(pages))
     for name, html in reversed([*zip(names, pages, strict=True)]):  # the first page stands once all others do
-        write_atomically(run / name, f"{html}{_seal(html.encode())}")
+        content = html.encode("utf-8", "backslashreplace")  # the name of a mixture need not be UTF-8
+        write_atomically(run / name, content + _seal(content).encode())
     for old in run.glob("report_*.html"):
         if _OURS.fullmatch(old.name) and old.name not in names:
             old.unlink()
@@ -245,7 +246,7 @@ def _link(**where: str) -> str:
     """The address that the page's script filters by; the one of a single mixture leads to it without a script too."""
     from urllib.parse import quote
 
-    return "#" + "&".join(f"{key}={quote(value, safe='')}" for key, value in where.items())
+    return "#" + "&".join(f"{key}={quote(value, safe='', errors='backslashreplace')}" for key, value in where.items())
 
 
 def made(record: RunRecord) -> str:

@@ -256,6 +256,20 @@ def test_an_address_leads_to_names_that_are_not_utf_8(tmp_path: Path) -> None:
     assert relative_address(data / "m.wav", tmp_path / "run") == "../caf%E9/m.wav"
 
 
+def test_a_mixture_whose_name_is_not_utf_8_is_on_the_page(tmp_path: Path, s5eval: Call, make_set: Call) -> None:
+    data = make_set(tmp_path / "data", {"m": ["Speech"], "n": []}, seconds=0.1)
+    try:
+        (data / "soundscape" / "n.wav").rename(data / "soundscape" / os.fsdecode(b"n_\xe9.wav"))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    done = s5eval("run", "--system", "oracle-gain", "--data", data, "--out", tmp_path / "run")
+    assert done.code == 0, ascii(done.err)
+    text = (tmp_path / "run" / "report.html").read_text()
+    assert page_is_whole(tmp_path / "run")
+    assert 'href="../data/soundscape/n_%E9.wav"' in text
+    assert "mixture=n_\\udce9" in text
+
+
 def test_what_is_gone_and_what_has_become_other_data_are_both_told(
     tmp_path: Path, make_tables: Tables, make_set: Call
 ) -> None:
