@@ -1,7 +1,7 @@
 """A run in one file: enough to look at it, compare it and score it again anywhere, without its audio.
 
     packed_run.json    names every other file, with its place in the run folder, size and digest; closes with its own
-    files/00000 …      run.json, mixtures.jsonl, summary.json, report.html, log.txt and the pair tables
+    files/00000 …      run.json, mixtures.jsonl, summary.json, log.txt, the pages and the pair tables
     environment.txt    the packages that were installed where it was packed, and where the run was made
 
 Names in the archive are numbers, so that ids of mixtures may be of any script. The same run gives the same bytes where
@@ -28,6 +28,7 @@ from s5eval.data_manifests.naming import RUN_JOURNAL
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.inspection import inspect_run
 from s5eval.harness.record.reading import is_sealed, read_run_record, read_summary
+from s5eval.harness.record.run_folder import PAGE
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.unpacked import unpacked_runs
 from s5eval.submissions.archive import Container, Unreadable, open_container
@@ -87,6 +88,7 @@ def pack(run: Path, out: Path | None = None, *, replace: bool = False) -> Packed
     name = run.resolve().name
     target = run.resolve().parent / f"{name}{SUFFIX}" if out is None else out
     paths = [run / file for file in _TOP if (run / file).is_file()]
+    paths += sorted(path for path in run.glob("report_*.html") if PAGE.fullmatch(path.name) and path.is_file())
     paths += sorted((run / "pairs").glob("*.npz"))
     if len(paths) + 2 > MAX_ENTRIES:
         raise UsageError(f"{run} has {len(paths)} files; a packed run holds at most {MAX_ENTRIES - 2}")
@@ -182,7 +184,8 @@ def _contents(packed: Path, container: Container) -> Iterator[tuple[str, bytes]]
     for entry in index["files"]:
         path = entry["path"]
         stem = path.removeprefix("pairs/").removesuffix(".npz")
-        if path not in (*_TOP, ENVIRONMENT) and (path != f"pairs/{stem}.npz" or "\\" in stem or name_problem(stem)):
+        table = path == f"pairs/{stem}.npz" and "\\" not in stem and name_problem(stem) is None
+        if not table and path not in (*_TOP, ENVIRONMENT) and PAGE.fullmatch(path) is None:
             raise DataError(f"{packed}: {INDEX} lists {path[:120]!r}, which is no file of a run")
         content = _read(packed, container, entry["name"], _MOST)
         if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:

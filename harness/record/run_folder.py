@@ -50,7 +50,8 @@ SYNC_SECONDS = 5.0
 _WRITTEN = ("pairs", RUN_AUDIO, RUN_JOURNAL, "log.txt", ".lock", ".started")
 """What a run that goes on writes into, rather than anew."""
 
-_DERIVED = re.compile(r"summary\.json|report(_[0-9]+)?\.html")
+PAGE = re.compile(r"report(_[0-9]+)?\.html")
+"""The pages of a run: the first, and those that a long table of mixtures goes on in."""
 
 _OURS = re.compile(r"pairs|log\.txt|\.lock(\.held)?|\.{1,2}(probe|run|summary|mixtures)(\.[0-9a-f]+)?(\.jsonl?)?")
 
@@ -144,7 +145,7 @@ class RunFolder:
         if record.status == "running":
             try:
                 for entry in self.path.iterdir():
-                    if _DERIVED.fullmatch(entry.name):
+                    if entry.name == "summary.json" or PAGE.fullmatch(entry.name):
                         entry.unlink(missing_ok=True)
             except OSError as error:
                 raise _unwritable(self.path, error) from error

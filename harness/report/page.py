@@ -15,6 +15,7 @@ from s5eval.data_manifests.common.files import read_regular, write_atomically
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.manifest import Manifest
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary, unverified
+from s5eval.harness.record.run_folder import PAGE
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
@@ -47,7 +48,6 @@ PER_PAGE = 1600
 """Mixtures of one page: with picture and links each takes some 2 kB."""
 
 _PAGES = re.compile(rb"<!-- pages (\d+) -->\n")
-_OURS = re.compile(r"report_\d+\.html")
 
 
 def write_page(
@@ -89,7 +89,7 @@ def write_page(
         content = html.encode("utf-8", "backslashreplace")  # the name of a mixture need not be UTF-8
         write_atomically(run / name, content + _seal(content).encode())
     for old in run.glob("report_*.html"):
-        if _OURS.fullmatch(old.name) and old.name not in names:
+        if PAGE.fullmatch(old.name) and old.name not in names:
             old.unlink()
     return run / names[0]
 

@@ -17,6 +17,8 @@ from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.sealed import seal
 from s5eval.harness.exporting import packed_run
 from s5eval.harness.exporting.packed_run import INDEX, pack, run_folder_of, unpack
+from s5eval.harness.report.page import write_page
+from s5eval.harness.runs.check import check_run
 
 Call = Callable[..., Any]
 
@@ -52,6 +54,16 @@ def test_what_is_unpacked_is_what_was_packed_and_packs_the_same(run: Path, packe
     assert all((run / name).read_bytes() == (back / name).read_bytes() for name in names)
     assert pack(run, tmp_path / "again.zip").path.read_bytes() == packed.read_bytes()
     assert "torch==" in (back / "environment.txt").read_text()
+
+
+def test_all_pages_of_a_long_run_are_packed(run: Path, tmp_path: Path) -> None:
+    """Of the evaluation set's 2,567 mixtures the second page had a thousand, and what was unpacked was 'damaged'."""
+    write_page(run, per_page=2, draw=False)
+    pages = {path.name for path in run.glob("report*.html")}
+    assert len(pages) > 2
+    back = unpack(pack(run, tmp_path / "long.zip").path, tmp_path / "back")
+    assert {path.name for path in back.glob("report*.html")} == pages
+    assert check_run(back).damage == ()
 
 
 @pytest.mark.parametrize("there", ["file", "folder", "link"])
