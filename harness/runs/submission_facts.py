@@ -8,7 +8,7 @@ from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.words import counted
 from s5eval.harness.record.provenance import Provenance, collect_provenance
 from s5eval.harness.record.reading import read_lines, read_run_record
-from s5eval.harness.record.run_record import RunRecord
+from s5eval.harness.record.run_record import RunRecord, Staff
 from s5eval.systems.decision import Decision
 from s5eval.systems.device import resolve_device
 from s5eval.systems.energy import Energy, how_estimated
@@ -105,7 +105,7 @@ def _inference(run: Path, record: RunRecord, costs: Profile | None) -> dict[str,
     """Seconds of the system for a mixture, where they were measured best."""
     lines = read_lines(run, record)
     spent = [line.score.outcome.seconds for line in lines.values() if line.score.status != "failed"]
-    hardware, stages = hardware_text(record.provenance), record.stages
+    hardware, stages = _all_hardware(record), record.stages
     of_files, least = record.about.system == "folder", min((stage.executed for stage in stages.values()), default=0)
     nearly_all = bool(spent) and least >= _NEARLY_ALL * len(spent)
     if spent and not of_files and not record.reused and (not stages or least >= len(spent)):
@@ -123,6 +123,19 @@ def _inference(run: Path, record: RunRecord, costs: Profile | None) -> dict[str,
         reason = "the outputs came as files" if of_files else known
         return {"inference_seconds": None, "inference_hardware": None, "inference_method": f"not measured: {reason}"}
     return {"inference_seconds": round(seconds, 4), "inference_hardware": hardware, "inference_method": method}
+
+
+def _all_hardware(record: RunRecord) -> str:
+    """What a run's mixtures took their seconds on: a run that was gone on with, or merged, may have had several."""
+    told = [_with_workers(sitting.provenance or record.provenance, sitting.staff) for sitting in record.sittings]
+    return " | ".join(dict.fromkeys(told)) or hardware_text(record.provenance)
+
+
+def _with_workers(provenance: Provenance, staff: Staff | None) -> str:
+    """A machine, and how many mixtures it was at in the same seconds, where these were several."""
+    if staff is None or staff.size == 1:
+        return hardware_text(provenance)
+    return f"{hardware_text(provenance)}, {staff.size} workers at once"
 
 
 def hardware_text(provenance: Provenance) -> str:

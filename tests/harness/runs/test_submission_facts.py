@@ -172,6 +172,25 @@ def test_seconds_are_those_of_mixtures_that_the_system_has_done(s5eval: Call, da
     assert inference(system="folder") == (None, "not measured: the outputs came as files")
 
 
+def test_seconds_of_several_machines_name_all_of_them(s5eval: Call, data: Path, tmp_path: Path) -> None:
+    """Of a run that was gone on with elsewhere, or merged, the machine of one sitting stood for all; and what workers
+    beside each other took, for what one would take alone.
+    """
+    run = tmp_path / "run"
+    s5eval("run", "--system", "silence", "--data", data, "--out", run)
+
+    def sittings(record: dict[str, Any]) -> None:
+        (first,) = record["sittings"]
+        made = {**first["provenance"], "device": "cuda", "hardware": "H200"}
+        first["provenance"] |= {"hardware": "EPYC", "cpus": 8}
+        staff = {"size": 4, "engine": "processes", "devices": ["cpu"], "threads": 2}
+        record["sittings"] = [first, {**first, "staff": staff}, {**first, "provenance": made}, first]
+
+    edit_record(run / "run.json", sittings)
+    facts, _ = gather_facts(run, profile=False)
+    assert facts["inference_hardware"] == "EPYC, 8 cores | EPYC, 8 cores, 4 workers at once | H200"
+
+
 def test_a_profile_of_other_weights_than_those_of_the_run_is_none_of_its_system(
     s5eval: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
