@@ -71,7 +71,7 @@ def rescore(run: Path, *, decision_file: Path | None = None, out: Path | None = 
             metric_version=None,
             status="running",
             adopted_unverified=adopted_count(record, lines.values()),
-            rescored_from=record.rescored_from if out is None else str(run),
+            rescored_from=record.rescored_from if out is None else str(run.absolute()),
         )
         folder.write_run(begun)
         if out is not None:

@@ -58,6 +58,19 @@ def test_a_part_stays_one_and_its_mixtures_took_as_long(
     assert record(other)["rescored_from"] == str(part), "in place it is made of the same run as before"
 
 
+def test_a_rescored_run_knows_its_source_from_any_folder(
+    part: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path as it was typed named another run, or none, in what a killed rescoring is told to repeat."""
+    monkeypatch.chdir(tmp_path)
+    with killed_before("rewrite"):
+        s5eval("rescore", "part", "--out", "other")
+    monkeypatch.chdir(tmp_path / "part")
+    told = s5eval("check", tmp_path / "other")
+    assert (told.code, f"repeat it: s5eval rescore {part} --out" in told.err) == (2, True), told.err
+    assert s5eval("rescore", part, "--out", tmp_path / "other").code == 0
+
+
 def test_a_decision_of_forbidden_data_marks_what_is_scored_with_it_alone(
     part: Path, tmp_path: Path, s5eval: Call, summary: Call
 ) -> None:
