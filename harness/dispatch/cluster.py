@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.files import expanded
 
 _SECONDS = 5.0  # for a connection to be taken
 
@@ -75,7 +76,7 @@ def _resolved(address: str | None) -> str:
 def _has_token() -> bool:
     if os.environ.get("RAY_AUTH_TOKEN"):
         return True
-    place = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    place = expanded(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token")
     return place.is_file() and bool(place.read_text().strip())
 
 

@@ -1,6 +1,7 @@
 """What is found out about a Ray cluster before Ray is started: no token, no cluster, no Ray are one clear line each."""
 
 import os
+import pwd
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -39,6 +40,17 @@ def test_a_cluster_on_this_machine_needs_no_token(port: int, monkeypatch: pytest
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{port}")
     assert find_cluster(None) == f"127.0.0.1:{port}"
+
+
+def test_who_has_no_home_folder_has_no_token_there(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's bare user number is in no list of users."""
+
+    def nobody(*_: object) -> Any:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert find_cluster(f"127.0.0.1:{port}") == f"127.0.0.1:{port}"
 
 
 def test_a_cluster_over_a_network_needs_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
