@@ -23,7 +23,7 @@ from s5eval.harness.record.unpacked import refuse_in_place
 from s5eval.harness.report import charted
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.decibels import LOSS_TITLES, ladder, what_if_lines
-from s5eval.harness.report.footnotes import flag_lines
+from s5eval.harness.report.footnotes import finding_lines, flag_lines
 from s5eval.harness.report.page_templates import SCALE_NOTE, environment, packaged_text, policy
 from s5eval.harness.report.pictures import small_pictures
 from s5eval.harness.report.rows import MixtureRow, mixture_row
@@ -180,7 +180,7 @@ def render_pages(
         "predicted": predicted(summary),
         "as_written": typeset(as_written_line(summary, written)) if (written := summary.as_written) else "",
         "of_2025": typeset(ranking_of_2025(summary)),
-        "flags": [plain(line, 600) for line in flag_lines(summary)],
+        "notes": [plain(line, 600) for line in (*finding_lines(summary, record.findings), *flag_lines(summary))],
         "unverified": unverified(record),
         "ladder": ladder(summary.decomposition) if summary.decomposition is not None else [],
         "what_if": typeset(" ".join(what_if_lines(summary.decomposition))) if summary.decomposition is not None else "",

@@ -43,6 +43,16 @@ def test_what_the_numbers_are_worth_stands_above_them(run: Path) -> None:
     assert re.search(r'<p class="about">over-scale 2: .* \(m_0001\)</p>', above(run))
 
 
+def test_findings_about_the_files_stand_on_the_page_as_in_the_terminal(run: Path) -> None:
+    """The page is what others are sent: a name that belongs to no mixture was not on it."""
+    found = "warning: other_0_Typing.wav: not read: no mixture 'other' [orphan]"
+    edit_record(run / "summary.json", findings={"no-estimate": 2, "orphan": 1})
+    edit_record(run / "run.json", findings=[found])
+    notes = re.findall(r'<p class="about">(.*?)</p>', above(run))
+    assert "findings about the files: 2 no-estimate, 1 orphan (run.json lists them; strict runs refuse them)" in notes
+    assert any("other_0_Typing.wav: not read: no mixture &#39;other&#39; [orphan]" in note for note in notes)
+
+
 def test_that_a_run_is_not_verified_is_a_warning_of_its_own(run: Path) -> None:
     as_version_1(run)
     assert re.search(r'<p class="warn">[^<]*unverified[^<]*\.</p>', above(run))
