@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.files import read_regular, write_atomically
+from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.manifest import Manifest
+from s5eval.harness.record.provenance import Provenance
 from s5eval.harness.record.reading import read_run_record, read_scores, read_summary, unverified
 from s5eval.harness.record.run_folder import PAGE
 from s5eval.harness.record.run_record import RunRecord
@@ -46,6 +48,9 @@ from s5eval.metrics.tolerance import settled
 
 PER_PAGE = 1600
 """Mixtures of one page: with picture and links each takes some 2 kB."""
+
+_WAYS = 4
+"""Of what differs between sittings, so much is told."""
 
 _PAGES = re.compile(rb"<!-- pages (\d+) -->\n")
 
@@ -250,12 +255,23 @@ def _link(**where: str) -> str:
 
 
 def made(record: RunRecord) -> str:
-    """How a run was made, as a sentence."""
-    found, git = record.provenance, record.provenance.git
-    commit = f", commit {git.commit[:12]}{' (changed)' if git.dirty else ''}" if git else ""
+    """How a run was made, as a sentence; of several sittings, under all the circumstances that these had."""
+    found = [sitting.provenance for sitting in record.sittings if sitting.provenance is not None] or [record.provenance]
+    times = sorted(made.time for made in found)
+    when = times[0] if len(found) == 1 else f"{counted(len(found), 'sitting')} from {times[0]} to {times[-1]}"
+    ways = first_of(dict.fromkeys(map(_circumstances, found)), _WAYS, between=" | ")
+    source = f"Rescored from {record.rescored_from}. " if record.rescored_from is not None else ""
+    source += f"Merged from {counted(len(record.merged_from), 'shard')}. " if record.merged_from else ""
     energy = f"{spent[0].upper()}{spent[1:]}. " if (spent := energy_of_run(record)) is not None else ""
     return (
-        f"{found.time}, device {found.device}, {found.platform}, Python {found.python}, s5eval "
-        f"{found.packages.get('s5eval')}{commit}. Manifest {record.manifest_sha256[:16]}, metric version "
-        f"{record.metric_version}. {energy}{' '.join(found.argv)}"
+        f"{when}, {ways}. {source}Manifest {record.manifest_sha256[:16]}, metric version {record.metric_version}. "
+        f"{energy}{' '.join(record.provenance.argv)}"
+    )
+
+
+def _circumstances(found: Provenance) -> str:
+    git = found.git
+    commit = f", commit {git.commit[:12]}{' (changed)' if git.dirty else ''}" if git else ""
+    return (
+        f"device {found.device}, {found.platform}, Python {found.python}, s5eval {found.packages.get('s5eval')}{commit}"
     )

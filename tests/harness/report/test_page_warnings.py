@@ -75,6 +75,22 @@ def test_how_a_run_was_made_tells_of_code_that_was_changed(run: Path) -> None:
     assert "commit 0123456789ab." in committed(dirty=False)
 
 
+def test_how_a_run_was_made_tells_of_all_its_sittings(run: Path) -> None:
+    """Code, machine and time of one sitting stood there for all: of a merged run, those of its first shard."""
+
+    def sittings(record: dict[str, Any]) -> None:
+        here = {**record["provenance"], "time": "2026-01-02T00:00:00+00:00"}
+        record["sittings"] = [{"provenance": here}, {"provenance": {**here, "device": "cuda"}}, {"provenance": here}]
+
+    edit_record(run / "run.json", sittings, merged_from=["a", "b"])
+    told = made(read_run_record(run))
+    way = "a machine, Python 3.11, s5eval 0"
+    assert told.startswith("3 sittings from 2026-01-02T00:00:00+00:00 to 2026-01-02T00:00:00+00:00, ")
+    assert f", device cpu, {way} | device cuda, {way}. Merged from 2 shards. " in told
+    edit_record(run / "run.json", sittings=[], merged_from=[], rescored_from="elsewhere")
+    assert f"device cpu, {way}. Rescored from elsewhere. " in made(read_run_record(run))
+
+
 def test_a_mixture_that_failed_is_none_whose_value_is_undefined(tmp_path: Path, make_tables: Tables) -> None:
     scores = write_run(tmp_path / "run", make_tables(20, 1))
     undefined = sum(score.capi_sdri is None for score in scores)
