@@ -25,6 +25,7 @@ from s5eval.harness.record.provenance import collect_provenance
 from s5eval.harness.record.reading import SCHEMA_VERSION
 from s5eval.harness.record.run_record import MOST_FINDINGS, About, RunRecord, Shard, Staff, manifest_facts, shallow
 from s5eval.harness.record.same_system import system_digest
+from s5eval.harness.runs.begun_files import BegunFiles
 from s5eval.harness.runs.chosen_decision import ChosenDecision, choose_decision, is_tuned_on_forbidden
 from s5eval.harness.runs.contract import (
     build_system,
@@ -57,7 +58,8 @@ class Plan:
     `shard` says which part of the data `manifest` is; None: all. `trained_here` is 0 where the manifest was given:
     whoever gave it knows. `chosen` holds the decision and who made it; `fingerprint` is the system's, as JSON gives it
     back. `staff` is who works; None: this process alone.
-    `working_folder` is the one before any code of the system was run.
+    `working_folder` is the one before any code of the system was run; `files` are those of the manifest as it was
+    opened.
     """
 
     config: RunConfig
@@ -71,6 +73,7 @@ class Plan:
     trained_here: int
     staff: Staff | None
     working_folder: Path
+    files: BegunFiles
 
     @property
     def decision(self) -> Decision:
@@ -137,6 +140,7 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
     device = "cpu" if config.engine == "ray" else resolve_device(config.device)
     sent = manifest is not None
     manifest, shard = _opened(config, making) if manifest is None else (manifest, None)
+    files = BegunFiles(manifest)
     staff = staff_of(config, device, len(manifest.scenes))
     settings = dict(config.settings.get("system", {}))
     system = build_system(
@@ -171,6 +175,7 @@ def plan_run(config: RunConfig, manifest: Manifest | None = None, *, making: Cou
         trained_here=trained_here,
         staff=staff,
         working_folder=working_folder,
+        files=files,
     )
 
 

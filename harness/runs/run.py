@@ -32,6 +32,11 @@ from s5eval.systems.pipeline import StageTally, tally_of
 
 log = logging.getLogger("s5eval.run")
 
+_CHANGED = (
+    "its files have changed since the run began, which is recorded to be made on what they were; once nothing writes "
+    "to the data, the resumed run does it again"
+)
+
 MixtureProgress = Callable[[Iterable[MixtureResult], int, int], Iterable[MixtureResult]]
 """Wraps the outcomes to show progress; gets how many mixtures there are, and how many are done already."""
 
@@ -113,7 +118,8 @@ def carry_out(
     try:
         with closing(_outcomes(plan, folder, remaining, guard)) as outcomes, measured(plan.config.energy) as meter:
             total = len(done) + len(remaining)
-            for outcome in outcomes if progress is None else progress(outcomes, total, len(done)):
+            for found in outcomes if progress is None else progress(outcomes, total, len(done)):
+                outcome = _on_begun_files(plan, found)
                 folder.append(outcome.score, outcome.table, outcome.audio)
                 if outcome.score.status != "failed":
                     guard.survived(outcome.score.mixture_id)
@@ -160,6 +166,14 @@ def _outcomes(
         yield from plan.engine(folder.audio, guard, without_picture(plan.manifest)).evaluate(tried)
     else:
         yield from results_of_workers(plan, plan.staff, tried, folder.audio, guard)
+
+
+def _on_begun_files(plan: Plan, outcome: MixtureResult) -> MixtureResult:
+    """What was found for a mixture; a failure, where its files are not those that the run is recorded to be made on."""
+    id_ = outcome.score.mixture_id
+    if outcome.score.status == "failed" or not plan.files.changed(id_):
+        return outcome
+    return failed(plan.files.scenes[id_], DataError(_CHANGED))
 
 
 def _cost(tally: StageTally) -> StageCost:
