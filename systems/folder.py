@@ -74,13 +74,14 @@ class FolderSystem:
         found = list_estimates(path)
         self._files, self._members, self._findings = found.files, found.members, found.findings
         self._listed_silent = found.listed_silent
+        listed = [path / file for file in self._files] if path.is_dir() else []
+        self._stamps = {file: _stamp(file) for file in listed or [path]}
         self._matched: Mapping[str, Sequence[SourceFile]] = {}
         self._answered = 0
 
     def fingerprint(self) -> Mapping[str, Json]:
         """Where the files are and how many; their content is not a network's result and is never cached."""
-        state = [self._path / file for file in self._files] if self._path.is_dir() else []
-        stamps = [(path.name, *_stamp(path)) for path in state or [self._path]]
+        stamps = [(path.name, *stamp) for path, stamp in self._stamps.items()]
         digest = hashlib.sha256(repr(stamps).encode()).hexdigest()
         facts: dict[str, Json] = {
             "weights": "none",
@@ -164,8 +165,11 @@ class FolderSystem:
         }
 
     def _open(self, file: str, length: int) -> Path | BinaryIO:
-        if self._path.is_dir():
-            return self._path / file
+        place = self._path / file if self._path.is_dir() else self._path
+        if self._has_changed(place):
+            raise AudioError(f"{file}: has changed since the files were listed; score them once nothing writes there")
+        if place is not self._path:
+            return place
         limit = length * 8 + _HEADER_BYTES  # 64-bit samples are the largest there are
         try:
             archive, member = _archive(self._path), self._members[file]
@@ -177,6 +181,13 @@ class FolderSystem:
             return io.BytesIO(archive.read(member))
         except (*ZIP_ERRORS, KeyError) as error:
             raise AudioError(f"{file}: cannot be read from {self._path.name}: {error}") from error
+
+    def _has_changed(self, place: Path) -> bool:
+        """Whether a file is not the one that was listed; of one that is gone its reader tells."""
+        try:
+            return _stamp(place) != self._stamps.get(place)
+        except OSError:
+            return False
 
 
 def build(config: Mapping[str, Any], device: str) -> FolderSystem:

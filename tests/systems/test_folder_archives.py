@@ -124,6 +124,24 @@ def test_a_replaced_archive_is_read_anew(mixtures: list[Mixture], files: dict[st
     assert answers(FolderSystem(pack(path, files)), mixtures) != first
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_what_is_written_anew_after_it_was_listed_is_not_scored(
+    small_set: Path, mixtures: list[Mixture], files: dict[str, bytes], tmp_path: Path, zipped: bool
+) -> None:
+    """A system that still writes its answers while they are scored: what came would pass for what was recorded."""
+    path = pack(tmp_path / f"{LABEL}.zip", files) if zipped else small_set / "estimate"
+    system = FolderSystem(path)
+    before = system.fingerprint()
+    answers(system, mixtures)
+    if zipped:
+        pack(path, {**files, f"{LABEL}/eval_out/m_1_0_Speech.wav": b"RIFF"})
+    else:
+        (path / "m_1_0_Speech.wav").write_bytes(b"RIFF")
+    with pytest.raises(AudioError, match=r"m_1_0_Speech\.wav: has changed since the files were listed"):
+        system.propose([mixture for mixture in mixtures if mixture.id == "m_1"])
+    assert system.fingerprint() == before != FolderSystem(path).fingerprint()
+
+
 def test_bombs_and_floods_fail_their_mixture_only(
     mixtures: list[Mixture], files: dict[str, bytes], tmp_path: Path
 ) -> None:
