@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 TABLES = ("mixtures", "sources", "estimates", "pairs", "slices", "losses")
 """The DataFrames of a run that are exported, in this order."""
 
+_ABOUT = ("system", "weights", "dataset", "split", "folder", "decided_by", "findings")
 _RECORDED = (
-    "manifest_sha256", "metric_version", "decision", "fingerprint", "config", "provenance", "energy"
+    "manifest_sha256", "metric_version", "decision", "fingerprint", "config", "provenance", "energy", "rescored_from",
+    "merged_from",
 )  # fmt: skip
 
 
@@ -63,7 +65,7 @@ def run_content(run: Frames) -> Content:
         run.path.resolve().name,
         {
             "name": shown_name(facts),
-            **{key: told["about"][key] for key in ("system", "weights", "dataset", "split")},
+            **{key: told["about"][key] for key in _ABOUT},
             "status": record.status,
             "marks": [*all_marks_of(facts), *settings_of(facts)],
             "n_expected": summary.n_expected,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from made_up_run import write_run
+from sealed_files import edit_record
 
 from s5eval import read_run
 from s5eval.harness.comparing.run_list import RANKING_METRICS, list_runs
@@ -53,6 +54,15 @@ def test_what_was_asked_and_under_which_circumstances_goes_along(run: Path) -> N
         "complete",
         0.5,
     )
+
+
+def test_what_stands_beside_the_table_in_the_terminal_goes_along(run: Path) -> None:
+    """Findings, who decided, whose data: of a run that was rescored, it was told how its source was made alone."""
+    about = {"findings": {"orphan": 2}, "folder": "calls", "decided_by": "somebody"}
+    edit_record(run / "run.json", lambda record: record["about"].update(about), rescored_from="R", merged_from=["A"])
+    facts = run_content(read_run(run)).facts
+    assert {key: facts[key] for key in about} == about
+    assert (facts["rescored_from"], facts["merged_from"]) == ("R", ["A"])
 
 
 def test_a_value_that_is_undefined_is_left_out_and_is_no_zero(run: Path) -> None:
