@@ -138,11 +138,13 @@ def carry_out(
         stages = {name: _cost(tally) for name, tally in tally_of(plan.system).items()}
         sitting = replace(sitting, seconds=round(time.perf_counter() - start, 3), stages=stages, energy=meter.record)
         ended = replace(_with_costs(record, (*earlier, sitting)), status=status, lines=len(scores))
-        if finished:
-            write_page(folder.path, record=ended, scores=scores.values(), manifest=plan.manifest, pictures=pictures)
-        else:
-            small_pictures(record, {}, draw=False, drawn=pictures)  # kept for the sitting that comes
-        folder.write_run(ended)
+        try:
+            if finished:
+                write_page(folder.path, record=ended, scores=scores.values(), manifest=plan.manifest, pictures=pictures)
+            else:
+                small_pictures(record, {}, draw=False, drawn=pictures)  # kept for the sitting that comes
+        finally:
+            folder.write_run(ended)  # its numbers stand, whatever became of the page that shows them
         if hooks:
             hooks.tell("end", status, to_json(summary))
     return summary

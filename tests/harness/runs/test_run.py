@@ -289,3 +289,21 @@ def test_an_interrupted_run_is_not_damaged(
     assert s5eval("check", out, "--json").json["not_reached"] == 3
     (out / "summary.json").write_text("{}")
     assert s5eval("check", out).code == 3
+
+
+def test_a_page_that_cannot_be_made_costs_the_run_nothing_else(
+    small_set: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed 'running' after its last mixture: nothing would export or pack it, and resuming fell over the same."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("no such glyph")
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("s5eval.harness.runs.run.write_page", broken)
+        shown = run(s5eval, small_set, out)
+    assert shown.code != 0 and "no such glyph" in shown.err
+    assert json.loads((out / "run.json").read_text())["status"] == "complete"
+    assert s5eval("compare", out, out).code == 0
+    assert s5eval("run", "--resume", out).code == 0 and (out / "report.html").is_file()
