@@ -123,6 +123,15 @@ def atomic_path(target: Path, *, sync: bool = True) -> Iterator[Path]:
         raise
 
 
+def utf_8(text: str) -> bytes:
+    r"""A text as files have it; what no UTF-8 has, such as a byte of a name on a disk, is an escape.
+
+    >>> utf_8("caf\udce9")
+    b'caf\\udce9'
+    """
+    return text.encode("utf-8", "backslashreplace")
+
+
 def write_atomically(target: Path, content: bytes | str, *, sync: bool = True) -> str:
     """Write a whole file at once; text is UTF-8.
 
@@ -132,7 +141,7 @@ def write_atomically(target: Path, content: bytes | str, *, sync: bool = True) -
     Raises:
         WriteError: see `atomic_path`; a folder that is missing or closed is one as well.
     """
-    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    data = utf_8(content) if isinstance(content, str) else content
     with atomic_path(target, sync=sync) as temporary:
         try:
             temporary.write_bytes(data)

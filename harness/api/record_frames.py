@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from s5eval.data_manifests.common.files import utf_8
 from s5eval.harness.record.run_record import shallow
 from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import MixtureScore, PairTable, SecondaryName
@@ -117,8 +118,13 @@ def _frame(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> "pd
     import pandas as pd
 
     return pd.DataFrame(
-        {name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in columns.items()}
+        {name: pd.Series([_readable(row.get(name)) for row in rows], dtype=kind) for name, kind in columns.items()}
     )
+
+
+def _readable(value: Any) -> Any:
+    """A value as a column takes it: one of texts takes no others than UTF-8 has."""
+    return utf_8(value).decode() if isinstance(value, str) else value
 
 
 def _mixture(score: MixtureScore) -> dict[str, Any]:

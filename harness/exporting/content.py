@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from s5eval.data_manifests.common.errors import UsageError
+from s5eval.data_manifests.common.files import utf_8
 from s5eval.harness.comparing.run_list import RANKING_METRICS, ListedRun
 from s5eval.harness.record.codec import to_json
 from s5eval.harness.record.reading import facts_of
@@ -115,7 +116,8 @@ def _row(run: ListedRun) -> dict[str, Any]:
         for key in ("value", "ci_low", "ci_high"):
             told = run.metrics.get(metric)
             row[metric if key == "value" else f"{metric}_{key}"] = None if told is None else getattr(told, key)
-    return {**row, "marks": "; ".join(run.marks)}
+    row["marks"] = "; ".join(run.marks)
+    return {key: utf_8(value).decode() if isinstance(value, str) else value for key, value in row.items()}
 
 
 def plain_rows(frame: "pd.DataFrame") -> list[list[Any]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s5eval.data_manifests.common.files import read_regular, write_atomically
+from s5eval.data_manifests.common.files import read_regular, utf_8, write_atomically
 from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.data_manifests.labels import CLASSES
 from s5eval.data_manifests.manifest import Manifest
@@ -91,7 +91,7 @@ def write_page(
     pages = render_pages(run, ordered, rows, sounds, record=record, per_page=per_page)
     names = page_names(len(pages))
     for name, html in reversed([*zip(names, pages, strict=True)]):  # the first page stands once all others do
-        content = html.encode("utf-8", "backslashreplace")  # the name of a mixture need not be UTF-8
+        content = utf_8(html)
         write_atomically(run / name, content + _seal(content).encode())
     for old in run.glob("report_*.html"):
         if PAGE.fullmatch(old.name) and old.name not in names:

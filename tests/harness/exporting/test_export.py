@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from exported_tables import frames
 from pandas.testing import assert_frame_equal
+from sealed_files import edit_lines, edit_record
 
 from s5eval import read_run
 from s5eval.data_manifests.common.errors import DataError, UsageError
@@ -139,6 +141,17 @@ def test_the_table_of_many_runs(s5eval: Call, run: Path, tmp_path: Path) -> None
         values = [entry["metrics"].get("capi_sdri", {}).get("value", np.nan) for entry in listed]
         np.testing.assert_array_equal(table["capi_sdri"].to_numpy(float), np.array(values, float))
         assert "run.json" in str(table["marks"][0]), "a damaged folder is a row that says so"
+
+
+def test_names_that_are_not_utf_8_are_exported_as_escapes(s5eval: Call, run: Path, tmp_path: Path) -> None:
+    """One such name among many runs kept all of them from being exported."""
+    name = os.fsdecode(b"caf\xe9")
+    edit_record(run / "run.json", lambda record: record["about"].update(name=name))
+    edit_lines(run, lambda line: line["outcome"].update(error=name))
+    assert s5eval("runs", tmp_path / "runs", "--to", "csv", "--out", tmp_path / "a").code == 0
+    assert list(pd.read_csv(tmp_path / "a" / "runs" / "runs.csv")["name"]) == ["caf\\udce9"]
+    assert s5eval("export", run, "--to", "csv", "--out", tmp_path / "b").code == 0
+    assert set(pd.read_csv(tmp_path / "b" / "first" / "mixtures.csv")["error"]) == {"caf\\udce9"}
 
 
 def test_two_folders_of_one_name_are_told_apart(s5eval: Call, run: Path, tmp_path: Path) -> None:
