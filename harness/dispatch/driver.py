@@ -3,7 +3,7 @@
 import logging
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ def dispatch(
     admit: Callable[[str, Mapping[str, Any]], None] = lambda name, facts: None,
     pack: Callable[[Task], Any] = lambda task: None,
     limit: float | None = None,
-) -> Iterator[Answer]:
+) -> Generator[Answer, None, None]:
     """Answers of all tasks, as they come; the crew is closed at the end, whatever that is.
 
     Args:
@@ -74,7 +74,7 @@ class _Drive:
         self._since: dict[int, float] = {}  # place → when its worker came to the task at its front
         self._last_words = "no worker has said anything"
 
-    def answers(self) -> Iterator[Answer]:
+    def answers(self) -> Generator[Answer, None, None]:
         patience = 0.0
         try:
             for place in range(self._crew.size):

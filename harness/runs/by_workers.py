@@ -2,7 +2,9 @@
 
 import json
 import logging
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,6 @@ def results_of_workers(
     tasks: list[Task] = list(batched([id_ for id_ in by_id if not guard.alone(id_)], plan.config.batch_size))
     if not by_id:
         return
-    crew = _crew(plan, staff, min(staff.size, len(tasks) + len(suspects)))
     mine = plan.identity
 
     def admit(name: str, theirs: Mapping[str, Any]) -> None:
@@ -57,14 +58,17 @@ def results_of_workers(
     def pack(task: Task) -> dict[str, bytes]:
         return packed(by_id[id_] for id_ in task)
 
-    queue = Queue(tasks, places=crew.size, suspects=suspects)
-    for answer in dispatch(queue, crew, admit=admit, pack=pack, limit=plan.config.mixture_timeout):
-        if isinstance(answer.value, Share):
-            _write(audio, answer.value.wavs)
-            add_to_tally(plan.system, answer.value.tally)
-            yield from answer.value.outcomes
-        else:
-            yield from _given_up(answer, by_id)
+    with tempfile.TemporaryDirectory(prefix="s5eval-", ignore_cleanup_errors=True) as scratch:
+        crew = _crew(plan, staff, min(staff.size, len(tasks) + len(suspects)), Path(scratch))
+        queue = Queue(tasks, places=crew.size, suspects=suspects)
+        with closing(dispatch(queue, crew, admit=admit, pack=pack, limit=plan.config.mixture_timeout)) as answers:
+            for answer in answers:
+                if isinstance(answer.value, Share):
+                    _write(audio, answer.value.wavs)
+                    add_to_tally(plan.system, answer.value.tally)
+                    yield from answer.value.outcomes
+                else:
+                    yield from _given_up(answer, by_id)
 
 
 def packed(scenes: Iterable[Scene]) -> dict[str, bytes]:
@@ -83,14 +87,16 @@ def _given_up(answer: Answer, scenes: Mapping[str, Scene]) -> Iterator[MixtureRe
         yield failed(scenes[id_], DataError(str(answer.given_up)))
 
 
-def _crew(plan: Plan, staff: Staff, size: int) -> Crew:
+def _crew(plan: Plan, staff: Staff, size: int, scratch: Path) -> Crew:
     job = EvaluationJob(plan.config, staff.devices)
     if staff.engine == "ray":
         from s5eval.harness.dispatch.ray_crew import RayCrew
 
         gpus = plan.config.gpus_per_worker or 0
         return RayCrew(replace(job, manifest=plan.manifest), size, address=plan.config.address, gpus=gpus)
-    return Processes(job, size, folder=plan.working_folder, threads=staff.threads, heard=_heard)
+    return Processes(
+        replace(job, scratch=scratch), size, folder=plan.working_folder, threads=staff.threads, heard=_heard
+    )
 
 
 def _heard(name: str, line: str) -> None:

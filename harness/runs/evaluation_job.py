@@ -41,11 +41,14 @@ class EvaluationJob:
         config: what is run.
         devices: the worker at a place computes on the device there, and round again.
         manifest: the driver's, for workers on machines that may not see the data; None: they do.
+        scratch: folder of the driver's for what is on its way, which it removes: a worker that is killed cannot; None:
+            the worker is on another machine.
     """
 
     config: RunConfig
     devices: tuple[str, ...]
     manifest: Manifest | None = None
+    scratch: Path | None = None
 
     def begin(self, place: int) -> "Evaluation":
         """Open the data and build the system, as the driver has done."""
@@ -60,17 +63,17 @@ class EvaluationJob:
             strict=False,  # the driver has looked, and may have begun before somebody put a file there
         )
         if self.manifest is None or _is_visible(self.manifest):
-            return Evaluation(plan_run(alone))
-        return Evaluation(plan_run(alone, self.manifest), sent=True)
+            return Evaluation(plan_run(alone), scratch=self.scratch)
+        return Evaluation(plan_run(alone, self.manifest), sent=True, scratch=self.scratch)
 
 
 class Evaluation:
     """A system at work on one mixture after the other; implements `Work`."""
 
-    def __init__(self, plan: Plan, *, sent: bool = False) -> None:
+    def __init__(self, plan: Plan, *, sent: bool = False, scratch: Path | None = None) -> None:
         """Take a plan for this process alone; `sent`: the files of a mixture come with its task."""
         self.facts = {**plan.identity, "send": sent}
-        self._plan = plan
+        self._plan, self._scratch = plan, scratch
         self._scenes = {scene.mixture.id: scene for scene in plan.manifest.scenes}
         self._draws = without_picture(plan.manifest)
 
@@ -78,7 +81,7 @@ class Evaluation:
         """Outcomes of the mixtures of a task, whatever becomes of them."""
         plan = self._plan
         before = tally_of(plan.system)
-        with tempfile.TemporaryDirectory(prefix="s5eval-") as root:
+        with tempfile.TemporaryDirectory(prefix="s5eval-", dir=self._scratch) as root:
             audio = Path(root) / RUN_AUDIO
             audio.mkdir()
             scenes = [_unpacked(self._scenes[id_], sent, Path(root)) for id_ in task]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_a_mixture_that_kills_its_workers_fails_by_name_and_costs_itself_only(
     assert "signal 9 (SIGKILL)" in failed["m_04"]
     assert "about to fall over" in failed["m_04"], "its last words"
     assert Counter(log.read_text().split()) == Counter({**dict.fromkeys(journal(out), 1), "m_04": 3})
+
+
+def test_a_worker_that_is_killed_leaves_nothing_among_the_temporary_files(
+    data: Path, tmp_path: Path, s5eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had unpacked and written stayed there, of every worker of every run that was interrupted."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setenv("TMPDIR", str(place))
+    options = ("--data", data, "--workers", 2, "--save-audio", "--set", "system.die_on=m_05")
+    assert s5eval("run", "--system", "plugins:build", *options, "--out", tmp_path / "run").code == 4
+    assert list(place.iterdir()) == []
 
 
 def test_a_mixture_that_cannot_be_interrupted_costs_its_worker_only(data: Path, tmp_path: Path, s5eval: Call) -> None:
