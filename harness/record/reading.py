@@ -177,7 +177,7 @@ def unfinished_rescoring(path: Path, record: RunRecord) -> str | None:
 def journal_problem(journal: Journal, record: RunRecord) -> str | None:
     """What keeps a journal from being used, as a phrase; None: nothing."""
     if journal.damaged:
-        return f"line {journal.damaged[0]} is not what was written ({len(journal.damaged)} lines in all)"
+        return f"line {journal.damaged[0]} is not what was written ({counted(len(journal.damaged), 'line')} in all)"
     if problem := journal.order_problem or lost_lines(journal, record):
         return problem
     missing = [id_ for id_ in record.mixtures if id_ not in journal.lines]

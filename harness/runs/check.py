@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.harness.errors import EXIT_DONE
 from s5eval.harness.record.codec import to_json
@@ -185,4 +186,4 @@ def _strangers(run: Path, listed: set[str]) -> list[str]:
     """Files that no line lists: of mixtures that were run again, or somebody else's."""
     here = {f"{folder}/{path.name}" for folder in ("pairs", RUN_AUDIO) for path in (run / folder).glob("*")}
     strange = sorted(here - listed) if listed else []
-    return [f"{len(strange)} files belong to no line that is whole, such as {strange[0]}"] if strange else []
+    return [f"{counted(len(strange), 'file')} of no line that is whole, such as {strange[0]}"] if strange else []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
 from s5eval.data_manifests.common.files import sync_files, write_atomically
+from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.data_manifests.scan import scenes_digest
 from s5eval.harness.process import resume_command
 from s5eval.harness.record.fitted_mixtures import fitted_here
@@ -85,8 +86,7 @@ def _in_order(runs: Sequence[Path]) -> Parts:
         raise UsageError(f"shards of {' and of '.join(map(str, sorted(of)))}: they are not of one run")
     missing = [number for number in range(1, max(of) + 1) if number not in found]
     if missing:
-        listed = ", ".join(map(str, missing[:20])) + (", …" if len(missing) > 20 else "")
-        raise DataError(f"{len(missing)} of {max(of)} shards are missing: {listed}")
+        raise DataError(f"{len(missing)} of {counted(max(of), 'shard')} are missing: {first_of(missing, 20)}")
     return dict(found[number] for number in sorted(found))
 
 

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from s5eval.data_manifests.common.errors import DataError
 from s5eval.data_manifests.common.sealed import DamagedError
+from s5eval.data_manifests.common.words import counted, first_of
 from s5eval.data_manifests.naming import RUN_JOURNAL
 from s5eval.harness.record.lines import JournalReader, Line
 from s5eval.harness.record.reading import lost_lines
@@ -55,8 +56,8 @@ class GrowingJournal:
         words = []
         journal = self._reader.journal
         if journal.damaged:
-            named = ", ".join(map(str, journal.damaged[:5])) + (", …" if len(journal.damaged) > 5 else "")
-            words.append(f"{RUN_JOURNAL}: {len(journal.damaged)} damaged lines are left out ({named})")
+            left_out = counted(len(journal.damaged), "damaged line")
+            words.append(f"{RUN_JOURNAL}: left out, {left_out} ({first_of(journal.damaged, 5)})")
         if problem := journal.order_problem or (record and lost_lines(journal, record)):
             words.append(f"{RUN_JOURNAL}: {problem}")
         if journal.torn and (record is None or record.status != "running"):
