@@ -192,12 +192,16 @@ def _joint_record(parts: Parts, lines: Mapping[Path, Mapping[str, Line]]) -> Run
 
 
 def _counts_of_findings(records: Sequence[RunRecord]) -> dict[str, int]:
-    """How many findings of a rule there are in all; what every shard has found, of files of the whole, counts once."""
+    """How many findings of a rule there are in all; what every shard has found, of files of the whole, counts once.
+
+    Those of which `run.json` lists none are added up: last come those of a shard's own mixtures.
+    """
     counts = {}
     for rule in sorted({rule for record in records for rule in record.about.findings}):
         told = {tuple(text for text in record.findings if text.endswith(f" [{rule}]")) for record in records}
         each = [record.about.findings.get(rule, 0) for record in records]
-        counts[rule] = each[0] if len(told) == len(set(each)) == 1 else sum(each)
+        of_whole = len(told) == len(set(each)) == 1 and told != {()}
+        counts[rule] = each[0] if of_whole else sum(each)
     return counts
 
 

@@ -101,6 +101,16 @@ def test_what_is_told_of_files_and_of_the_past_is_told_of_all_shards(
     assert "1 mixture of it made by an earlier version, without digests: unverified" in again
 
 
+def test_findings_beyond_those_that_are_listed_are_added_up(small_set: Path, tmp_path: Path, s5eval: Call) -> None:
+    """Both shards count two, and name none of them: they were taken for the same two."""
+    shards, findings = [tmp_path / "R.1", tmp_path / "R.2"], {"no-estimate": 2, "orphan": 1}
+    for k, out in enumerate(shards, start=1):
+        assert s5eval("run", "--system", "silence", "--data", small_set, "--shard", f"{k}/2", "--out", out).code == 0
+        edit_record(out / "run.json", lambda record: record["about"].update(findings=findings), findings=["x [orphan]"])
+    assert s5eval("merge", *shards, "--out", tmp_path / "merged").code == 0
+    assert content(tmp_path / "merged")[1]["findings"] == {"no-estimate": 4, "orphan": 1}
+
+
 def test_every_sitting_of_a_shard_counts_in_what_the_whole_took(
     tmp_path: Path, shards: list[Path], s5eval: Call
 ) -> None:
