@@ -71,9 +71,9 @@ class Run:
         """
         if not isinstance(mixture_id, str):
             raise UsageError(f"`mixture_id` is {mixture_id!r}, expected the id of a mixture")
-        for score in self.scores:
-            if score.mixture_id == mixture_id:
-                return RunMixture(self.path, score, self.record)
+        for line in self._lines:
+            if line.score.mixture_id == mixture_id:
+                return RunMixture(self.path, line, self.record)
         known = [score.mixture_id for score in self.scores]
         raise UsageError(f"{self.path} has no mixture {mixture_id!r}{suggestion(mixture_id, known)}")
 

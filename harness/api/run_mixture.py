@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s5eval.harness.record.lines import Line
 from s5eval.harness.record.run_record import RunRecord
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.table import result_of
@@ -20,9 +21,10 @@ class RunMixture:
         scene: where mixture and references are, on this machine; None where they are not, or are other data by now.
     """
 
-    def __init__(self, run: Path, score: MixtureScore, record: RunRecord) -> None:
+    def __init__(self, run: Path, line: Line, record: RunRecord) -> None:
         """Take what `Run.mixture` has found; no audio is read before it is asked for."""
-        self._run, self.score, self._record = run, score, record
+        self._run, self._line, self._record = run, line, record
+        self.score: MixtureScore = line.score
 
     def __repr__(self) -> str:
         return f"<RunMixture {self.score.mixture_id} of {self._run}: {result_of(self.score)}>"
@@ -39,4 +41,4 @@ class RunMixture:
         """What a notebook shows: a player and a spectrogram of the mixture, each reference and each estimate."""
         from s5eval.harness.report.notebook import mixture_html
 
-        return mixture_html(self._run, self.score, self.scene)
+        return mixture_html(self._run, self._line, self.scene)

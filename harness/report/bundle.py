@@ -16,7 +16,8 @@ import soundfile
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.files import WriteError, atomic_path, make_folder, write_atomically
 from s5eval.data_manifests.records import SAMPLE_RATE, Scene
-from s5eval.harness.record.reading import read_run_record, read_scores
+from s5eval.harness.record.lines import Line
+from s5eval.harness.record.reading import read_lines, read_run_record, read_scores
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.listening import Sound, common_gain, sounds_of
 from s5eval.harness.report.mixture_page import SoundFiles, mixture_page
@@ -104,7 +105,8 @@ def choose(scores: Sequence[MixtureScore], count: int, seed: int) -> dict[str, s
 
 def _filled(run: Path, folder: Path, count: int, seed: int) -> Bundle:
     record = read_run_record(run)
-    scores = sorted(read_scores(run).values(), key=worst_first)
+    lines = read_lines(run, record)
+    scores = sorted((line.score for line in lines.values()), key=worst_first)
     chosen = choose(scores, count, seed)
     everything = find_sounds(record)  # for the small pictures, whose audio is known by its digest
     heard = find_sounds(record, only=[*chosen], check=True)
@@ -112,10 +114,9 @@ def _filled(run: Path, folder: Path, count: int, seed: int) -> Bundle:
     problems = [heard.problem] if heard.problem else []
     for name in ("audio", "pictures", "mixtures"):
         (folder / name).mkdir(exist_ok=True)
-    by_id = {score.mixture_id: score for score in scores}
     signals = {}
     for k, id_ in enumerate(chosen, start=1):
-        signals[id_], found = _signals(run, folder, f"{k:04d}", by_id[id_], heard.scenes.get(id_))
+        signals[id_], found = _signals(run, folder, f"{k:04d}", lines[id_], heard.scenes.get(id_))
         problems += found
     places = {id_: f"mixtures/{k:04d}.html" for k, id_ in enumerate(chosen, start=1)}
     rows = [
@@ -144,10 +145,10 @@ def _filled(run: Path, folder: Path, count: int, seed: int) -> Bundle:
 
 
 def _signals(
-    run: Path, folder: Path, number_: str, score: MixtureScore, scene: Scene | None
+    run: Path, folder: Path, number_: str, line: Line, scene: Scene | None
 ) -> tuple[list[SoundFiles], list[str]]:
     """The sounds of a mixture, written, in the order they are shown; and what could not be had."""
-    sounds = sounds_of(run, score, scene)
+    sounds = sounds_of(run, line, scene)
     problems = {f"{s.key.partition('-')[0]}s: {s.problem}" for s in sounds if s.problem}
     gain = common_gain(sounds)
     return [_written(folder, number_, sound, gain) for sound in sounds], sorted(problems)

@@ -10,7 +10,8 @@ from s5eval.data_manifests.audio import read_audio
 from s5eval.data_manifests.common.errors import S5Error
 from s5eval.data_manifests.naming import RUN_AUDIO
 from s5eval.data_manifests.records import SAMPLE_RATE, Audio, Scene
-from s5eval.harness.record.lines import source_file
+from s5eval.harness.record.inspection import file_problem
+from s5eval.harness.record.lines import Line, source_file
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import pairs_of
 from s5eval.harness.report.sounds import decode_stereo
@@ -45,15 +46,15 @@ class Sound(NamedSound):
     audio: Audio | None = None
 
 
-def sounds_of(run: Path, score: MixtureScore, scene: Scene | None) -> list[Sound]:
+def sounds_of(run: Path, line: Line, scene: Scene | None) -> list[Sound]:
     """All sounds of a mixture, in the order they are shown.
 
     Args:
         run: the run folder, for estimates that were saved.
-        score: the mixture's score.
+        line: the mixture's, with the digests of what was saved: a wav that is another one by now is not heard.
         scene: where mixture and references are; None: they cannot be reached.
     """
-    return [*_of_mixture(scene), *_references(score, scene), *_estimates(run, score)]
+    return [*_of_mixture(scene), *_references(line.score, scene), *_estimates(run, line)]
 
 
 def common_gain(sounds: list[Sound]) -> np.float32:
@@ -87,12 +88,13 @@ def _references(score: MixtureScore, scene: Scene | None) -> list[Sound]:
     return found
 
 
-def _estimates(run: Path, score: MixtureScore) -> list[Sound]:
+def _estimates(run: Path, line: Line) -> list[Sound]:
+    score = line.score
     pairs = {pair.estimate: pair for pair in pairs_of(score)}
     found = []
     for estimate in score.estimates:
         k, path = estimate.index, run / RUN_AUDIO / source_file(score.mixture_id, estimate)
-        audio, problem = _read_wav(path) if path.is_file() else (None, NOT_SAVED)
+        audio, problem = _read_wav(path, line.files.get(f"{RUN_AUDIO}/{path.name}"))
         note = f"confidence {typeset_number(estimate.confidence, 2)}"
         note += ", assigned to no reference" if score.reference_labels is not None else ""
         if k in pairs:
@@ -109,7 +111,11 @@ NOT_SAVED = "not saved: run with --save-audio"
 _NOT_THERE = "not where the run was made on it, or other data by now"
 
 
-def _read_wav(path: Path) -> tuple[Audio | None, str]:
+def _read_wav(path: Path, digest: str | None) -> tuple[Audio | None, str]:
+    if not path.is_file():
+        return None, NOT_SAVED
+    if digest is not None and (problem := file_problem(path, digest)) is not None:
+        return None, f"{path.name} {problem}"
     return _read(lambda: read_audio(path, channels=1, sample_rate=SAMPLE_RATE)[0])
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import soundfile
 
 from s5eval.data_manifests.records import SAMPLE_RATE, Scene
+from s5eval.harness.record.lines import Line
 from s5eval.harness.record.run_summary import BoundMetricName, MetricName, MetricValue, Summary
-from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.report.charted import waterfall_of
 from s5eval.harness.report.charts.svg import plain
 from s5eval.harness.report.footnotes import failure_lines, finding_lines, flag_lines, undefined_lines
@@ -57,12 +57,13 @@ def run_html(summary: Summary, findings: Sequence[str] = ()) -> str:
     return framed("".join(parts))
 
 
-def mixture_html(run: Path, score: MixtureScore, scene: Scene | None) -> str:
+def mixture_html(run: Path, line: Line, scene: Scene | None) -> str:
     """A mixture of a run: its score, and a player and a spectrogram of each of its sounds."""
+    score = line.score
     said = typeset(result_of(score))
     notes = score.outcome.error or ", ".join(map(str, score.flags))
     head = f"<b>{escape(plain(score.mixture_id))}</b> {escape(said)} {escape(plain(notes, 400))}"
-    sounds = sounds_of(run, score, scene)
+    sounds = sounds_of(run, line, scene)
     gain = common_gain(sounds)
     rows = [(sound.key, _sound_cells(sound, gain)) for sound in sounds]
     body = "".join(f"<tr>{cells}</tr>" for _, cells in rows)

@@ -11,6 +11,8 @@ import pytest
 import soundfile
 from made_up_run import write_run
 
+from s5eval import read_run
+from s5eval.harness.record.lines import source_file
 from s5eval.harness.record.reading import read_scores
 from s5eval.harness.record.tables import PairTable
 from s5eval.harness.report.bundle import choose
@@ -69,6 +71,18 @@ def test_sounds_of_a_bundle_are_those_of_the_run(run: Path, small_set: Path, tmp
         gain = float(audio @ source[:, 0] / (source[:, 0] @ source[:, 0]))
         assert np.abs(audio - gain * source[:, 0]).max() < 1e-4
         assert gain == pytest.approx(1.0, abs=1e-3) or (gain < 1 and "times the original" in page.read_text())
+
+
+def test_an_estimate_that_is_another_file_by_now_is_not_heard(run: Path, tmp_path: Path, s5eval: Call) -> None:
+    """Beside the number of what was scored, something else was to be heard; the viewer refused it already."""
+    scores = read_scores(run)
+    id_, name = next((id_, source_file(id_, s.estimates[0])) for id_, s in scores.items() if s.estimates)
+    samples, rate = soundfile.read(run / "audio" / name)
+    soundfile.write(run / "audio" / name, samples[::-1], rate, subtype="PCM_16")
+    result = s5eval("report", run, "--bundle", tmp_path / "bundle", "--json")
+    problem = f"{name} is not what was written: its digest is another one"
+    assert result.json["problems"] == [f"estimates: {problem}"]
+    assert problem in read_run(run).mixture(id_)._repr_html_()
 
 
 def test_a_zip_holds_what_the_folder_would(run: Path, tmp_path: Path, s5eval: Call) -> None:

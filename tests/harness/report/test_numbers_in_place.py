@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from made_up_run import write_run
 
+from s5eval.harness.record.lines import Line
 from s5eval.harness.record.reading import read_scores, read_summary
 from s5eval.harness.record.run_summary import MetricValue, Summary
 from s5eval.harness.record.tables import Flag, MixtureScore, Outcome, PairTable
@@ -165,7 +166,7 @@ def test_a_mixture_s_line_has_what_its_pairs_say(run: Path) -> None:
         labels = score.reference_labels or ()
         assert line.found_by.get("r", "no") == ("yes" if len(set(labels)) < len(labels) else "no")
         assert ("false_alarm" in line.found_by.get("k", "")) == ("false alarm" in line.wrong or only_costs(score))
-        told = {sound.key: sound.note for sound in sounds_of(run, score, None)}
+        told = {sound.key: sound.note for sound in sounds_of(run, Line(score), None)}
         for index, pair in by_index.items():
             levels_of_pair = f"SDR {typeset_number(pair.sdr, 2)} dB, SDRi {typeset_number(pair.sdri, 2)} dB"
             assert told[f"estimate-{index}"] == f"{levels_of_pair} to reference {pair.reference + 1}"

@@ -13,6 +13,7 @@ import pytest
 from made_up_run import write_run
 
 from s5eval.data_manifests.records import Mixture, Reference, Scene
+from s5eval.harness.record.lines import Line
 from s5eval.harness.record.reading import read_run_record, read_scores
 from s5eval.harness.record.tables import Outcome, PairTable
 from s5eval.harness.report import page as pages
@@ -235,7 +236,7 @@ def test_references_that_are_others_by_now_are_neither_linked_nor_heard(tmp_path
     row = mixture_row(run, score, scene=scene, picture=None)
     assert row.mixture is not None and row.references is not None
     assert [heard.href for heard in row.references] == [None, None]
-    told = {sound.key: sound for sound in sounds_of(run, score, scene)}
+    told = {sound.key: sound for sound in sounds_of(run, Line(score), scene)}
     assert {told[f"reference-{r}"].problem for r in (0, 1)} == {
         "not where the run was made on it, or other data by now"
     }
