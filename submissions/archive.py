@@ -18,6 +18,7 @@ from typing import Protocol
 from s5eval.data_manifests.common.errors import UsageError
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.zips import ZIP_ERRORS
+from s5eval.data_manifests.listing import is_hidden
 from s5eval.submissions.rules import (
     AUDIO_FOLDER,
     DEV_RESULTS,
@@ -33,7 +34,7 @@ from s5eval.submissions.zip_directory import stated_size
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LOCAL_HEADER_BYTES = 30
 _DRIVE = re.compile(r"[A-Za-z]:")
-_JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
+_LIKE_OUTPUT = "the official checks take it for an output, of no mixture and in no list: leave it out"
 
 
 class Unreadable(Exception):  # noqa: N818 - a state of one file, turned into a finding by whoever reads it
@@ -75,8 +76,9 @@ class _Listing:
 
     def add(self, name: str, size: int) -> bool:
         """Take a file in, unless its name is taken or it is nobody's business; whether it was."""
-        if _is_junk(name):
-            self.note("junk-file", name, "left by an operating system or editor; leave it out")
+        if is_hidden(name):
+            rule, what = ("hidden-output", _LIKE_OUTPUT) if _is_like_output(name) else ("junk-file", "leave it out")
+            self.note(rule, name, f"left by an operating system or editor; {what}")
             return False
         if name in self.sizes:
             self.note("duplicate-entry", name, "the name occurs twice, and tools disagree on which one counts")
@@ -203,7 +205,7 @@ def _look_at_folder(path: Path, label: str | None) -> Container:
     path = path.resolve()
     listing = _Listing()
     inner = [
-        entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink() and not _is_junk(entry.name)
+        entry for entry in path.iterdir() if entry.is_dir() and not entry.is_symlink() and not is_hidden(entry.name)
     ]
     unpacked = not _holds_submission(path) and len(inner) == 1 and _holds_submission(inner[0])
     root = path if unpacked else path.parent
@@ -272,5 +274,7 @@ def _holds_submission(folder: Path) -> bool:
     return any((folder / name).exists() for name in (AUDIO_FOLDER, EVAL_RESULTS, DEV_RESULTS))
 
 
-def _is_junk(name: str) -> bool:
-    return any(part.startswith(".") or part in _JUNK for part in name.split("/"))
+def _is_like_output(name: str) -> bool:
+    """Whether a hidden name is that of a wav among the outputs, which the official checks list, the hidden ones too."""
+    folder, _, file = name.rpartition("/")
+    return file.endswith(".wav") and folder.rpartition("/")[2] == AUDIO_FOLDER and not is_hidden(folder)

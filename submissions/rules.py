@@ -71,6 +71,7 @@ RULES: Mapping[str, Severity] = {
     "foreign-file": "warning",
     # names of outputs
     "file-name": "error",
+    "hidden-output": "error",
     "index-format": "warning",
     "suffix": "error",
     "unknown-label": "error",

@@ -83,3 +83,12 @@ def test_a_zip_of_windows_is_checked_to_its_end_in_spite_of_its_backslashes(
     )
     assert {finding.rule for finding in report.findings} == {"backslash"}
     assert (len(report.findings), report.files) == (len(content), len(content) - 2)
+
+
+def test_a_hidden_wav_is_junk_but_among_the_outputs_where_the_official_checks_would_list_it(
+    content: Files, pack: Pack, expected: Expected
+) -> None:
+    beside = pack({**content, f"__MACOSX/{LABEL}/eval_out/._m_3_0_Doorbell.wav": b"", f"{OUT}/.DS_Store": b""})
+    assert check_submission(beside, expected=expected).ok
+    among = check_submission(pack({**content, f"{OUT}/._m_3_0_Doorbell.wav": b""}), expected=expected)
+    assert (found(among), among.ok) == ({("hidden-output", f"{OUT}/._m_3_0_Doorbell.wav")}, False)

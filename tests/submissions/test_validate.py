@@ -81,6 +81,8 @@ def test_many_defects_in_one_pass(content: Files, pack: Pack, edit_json: Edit, w
     plant("top-folder", "readme.md", b"hello")
     plant("junk-file", f"{LABEL}/.DS_Store", b"")
     plant("junk-file", f"__MACOSX/{LABEL}/._x", b"")
+    plant("junk-file", f"__MACOSX/{LABEL}/eval_out/._m_3_0_Doorbell.wav", b"")
+    plant("hidden-output", f"{OUT}/._m_3_0_Doorbell.wav", b"")
     plant("case-collision", f"{OUT}/M_3_0_doorbell.wav", wav(another(18)))
     plant("non-ascii-name", f"{OUT}/m_3_1_Spéech.wav", wav(another(19)))
     plant("backslash", f"{LABEL}\\eval_out\\m_3_1_Pour.wav", wav(another(20)))
