@@ -30,7 +30,7 @@ class Expected:
 
     source: str
     ids: frozenset[str] | None
-    frames: int | None = EVAL_FRAMES
+    frames: int | None = None
     frames_of: dict[str, int] = field(default_factory=dict)
     official: bool = False
     told: bool = True
@@ -42,7 +42,11 @@ class Expected:
 
 NOT_KNOWN = Expected("not known: nothing names a mixture that could be read", None, told=False)
 OFFICIAL = Expected(
-    f"the official evaluation set ({len(EVAL_IDS)} mixtures)", frozenset(EVAL_IDS), official=True, told=False
+    f"the official evaluation set ({len(EVAL_IDS)} mixtures)",
+    frozenset(EVAL_IDS),
+    EVAL_FRAMES,
+    official=True,
+    told=False,
 )
 
 
@@ -119,11 +123,16 @@ def expected_from_list(path: Path) -> Expected:
     ids = frozenset(entry.removesuffix(".wav").removesuffix(".flac") for entry in entries if entry)
     if not ids:
         raise UsageError(f"`mixtures` {path}: lists no mixture; expected one id a line")
-    return Expected(f"{path} ({counted(len(ids), 'mixture')})", ids, official=ids == OFFICIAL.ids)
+    frames = EVAL_FRAMES if ids.issubset(EVAL_IDS) else None  # a list says nothing of lengths, the challenge does
+    return Expected(f"{path} ({counted(len(ids), 'mixture')})", ids, frames, official=ids == OFFICIAL.ids)
 
 
 def guess_expected(mixture_ids: Collection[str]) -> Expected:
     """The official evaluation set if any id is one of its ids; otherwise nothing is known of the mixtures."""
     if not mixture_ids or any(id_ in (OFFICIAL.ids or ()) for id_ in mixture_ids):
         return OFFICIAL
-    return Expected("not known: give `data` or `mixtures` to check that every mixture is answered", None, told=False)
+    return Expected(
+        "not known: give `data` or `mixtures` to check that every mixture is answered (its length: `data` alone)",
+        None,
+        told=False,
+    )

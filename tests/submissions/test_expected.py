@@ -29,3 +29,12 @@ def test_a_list_of_all_official_mixtures_is_the_official_set(tmp_path: Path) -> 
     assert expected_from_list(path).official
     path.write_text("\n".join(EVAL_IDS[1:]))
     assert not expected_from_list(path).official
+
+
+def test_the_length_of_the_challenge_is_expected_of_its_own_mixtures_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ids.txt"
+    path.write_text("eval_0000\neval_0001")
+    assert expected_from_list(path).length("eval_0000") == OFFICIAL.length("eval_0000") == 320_000
+    path.write_text("eval_0000\nmine")
+    for expected in (expected_from_list(path), guess_expected(["mine"])):
+        assert expected.length("mine") is None, "nothing tells how long it is"
