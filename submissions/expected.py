@@ -110,17 +110,18 @@ def expected_from_manifest(manifest: Manifest) -> Expected:
 
 
 def expected_from_list(path: Path) -> Expected:
-    """Mixture ids from a text file, one a line; file names are taken by their stems, `#` starts a comment.
+    """Mixture ids from a text file, one a line; files are taken by their stems, `#` starts a comment.
 
     Raises:
         UsageError: the file cannot be read, or lists nothing.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"`mixtures` {path}: cannot be read: {error}") from error
     entries = [line.partition("#")[0].strip() for line in lines]
-    ids = frozenset(entry.removesuffix(".wav").removesuffix(".flac") for entry in entries if entry)
+    names = [entry.replace("\\", "/").rpartition("/")[2] for entry in entries]
+    ids = frozenset(name.removesuffix(".wav").removesuffix(".flac") for name in names if name)
     if not ids:
         raise UsageError(f"`mixtures` {path}: lists no mixture; expected one id a line")
     frames = EVAL_FRAMES if ids.issubset(EVAL_IDS) else None  # a list says nothing of lengths, the challenge does

@@ -216,12 +216,12 @@ def _facts(path: Path | None, name: SubmissionName) -> dict[str, Any]:
 
 def _check_urls(path: Path, labels: Sequence[str]) -> list[Finding]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         return [finding("audio-url", path.name, f"cannot be read: {error}; `s5eval submit init` writes it to fill in")]
     found, seen = [], set()
     for number, line in enumerate(lines, start=1):
-        label, _, url = line.strip().partition(" ")
+        label, url = [*line.split(maxsplit=1), "", ""][:2]
         if not label or label.startswith("#"):
             continue
         if label in seen or label not in labels:

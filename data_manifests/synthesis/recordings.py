@@ -185,7 +185,7 @@ def _stated(root: Path) -> list[tuple[Path, _Origin]]:
     if not table.is_file():
         return []
     try:
-        with table.open(encoding="utf-8", newline="") as file:
+        with table.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             told = [(Path(row["file"]), _origin(row["licence"], row["source"])) for row in rows]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:

@@ -38,3 +38,9 @@ def test_the_length_of_the_challenge_is_expected_of_its_own_mixtures_alone(tmp_p
     path.write_text("eval_0000\nmine")
     for expected in (expected_from_list(path), guess_expected(["mine"])):
         assert expected.length("mine") is None, "nothing tells how long it is"
+
+
+def test_a_list_may_hold_paths_and_be_saved_by_an_editor_that_marks_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "ids.txt"
+    path.write_text("\ufeffa.wav\nset/soundscape/b.flac\nset\\soundscape\\c.wav\nd  # heard\n# all\n", "utf-8")
+    assert expected_from_list(path).ids == {"a", "b", "c", "d"}

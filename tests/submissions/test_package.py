@@ -227,6 +227,12 @@ def test_wrong_urls(pack: Pack, meta: Path, urls: str, message: str) -> None:
     assert not packaged.ok
 
 
+def test_urls_may_stand_behind_tabs_in_a_file_with_a_mark(pack: Pack, meta: Path) -> None:
+    lines = "".join(f"{name.label}\thttps://x.org/{name.label}\n" for name in (ONE, TWO))
+    (meta / f"{TEAM}.audio_url.txt").write_text(f"# where\n{lines}", encoding="utf-8-sig")
+    assert [found.message for found in pack().findings if found.rule == "audio-url"] == []
+
+
 def test_wrong_systems(pack: Pack, archives: dict[SubmissionName, Path], tmp_path: Path) -> None:
     one = archives[ONE]
     twice = pack(submissions=[one, one])

@@ -25,3 +25,11 @@ def test_rooms_lie_in_their_folder_itself_and_sounds_anywhere_below_theirs(tmp_p
     assert found.interference is not None
     assert [clip.path for clip in found.interference.all_clips()] == [files["other"]]
     assert (list(found.rooms), found.backgrounds) == ([], (files["noise"],))
+
+
+def test_a_table_of_a_spreadsheet_begins_with_a_mark_that_is_no_part_of_its_head(tmp_path: Path) -> None:
+    clip = tmp_path / "valid" / "Cough" / "a.wav"
+    clip.parent.mkdir(parents=True)
+    soundfile.write(clip, np.full(3200, 0.1), 32_000)
+    (tmp_path / "manifest.csv").write_text("file,licence,source\na.wav,CC0,us\n", encoding="utf-8-sig")
+    assert open_recordings(tmp_path, "valid").described()["origins"] == [{"licence": "CC0", "source": "us", "files": 1}]
