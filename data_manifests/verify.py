@@ -1,7 +1,7 @@
 """Is a set of scenes complete and sound? Every finding in one pass."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -29,10 +29,11 @@ MIXTURE_SAMPLES = 10 * SAMPLE_RATE
 def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
     """Check every file of a split: presence, checksum, rate, channels, length, finite samples, orphans.
 
-    Checksums are compared where the set was made by s5eval, which records them beside the audio, and the number of
-    mixtures with that of `material.json`, where a set of recordings says what was ordered. Where a
-    `metadata.json` beside the folders lists the events of every mixture, mixtures and target labels are compared
-    with it. What a run passes over with a warning (orphans, odd suffixes, a wrong count) is an error here.
+    Checksums are compared where the set was made by s5eval, which records them beside the audio (what none of them is
+    of is no part of the set), and the number of mixtures with that of `material.json`, where a set of recordings says
+    what was ordered. Where a `metadata.json` beside the folders lists the events of every mixture, mixtures and target
+    labels are compared with it. What a run passes over with a warning (orphans, odd suffixes, a wrong count) is an
+    error here.
 
     Args:
         manifest: the split, opened `as_it_stands`; its own findings come first.
@@ -44,7 +45,7 @@ def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = 
     """
     findings = [replace(finding, severity="error") for finding in manifest.findings]
     mixtures = manifest.root / manifest.split.soundscape
-    findings += _check_records(mixtures.parent)
+    findings += _check_records(mixtures.parent, [file for scene in manifest.scenes for file in scene.files])
     findings += _check_count(mixtures.parent, len(manifest.all_ids))
     findings += _check_against_metadata(manifest, mixtures.parent / "metadata.json")
     findings += _missing_mixtures(manifest, {PurePosixPath(f.file).stem for f in findings if f.rule == "missing"})
@@ -56,23 +57,35 @@ def verify(manifest: Manifest, *, progress: Callable[[int, int], None] | None = 
     return findings
 
 
-def _check_records(folder: Path) -> list[Finding]:
-    """Files against the checksums that were recorded when the set was made."""
+def _check_records(folder: Path, files: Sequence[Path]) -> list[Finding]:
+    """Files against the checksums that were recorded when the set was made; none may be beside the recorded ones.
+
+    Args:
+        folder: of the set.
+        files: what a run would read of it.
+    """
     findings = []
+    recorded: set[Path] = set()
+    known = True
     for path in list_records(folder):
         try:
             record = read_record(path)
         except DataError as error:
+            known = False  # what this one lists is not told
             message = str(error).removeprefix(f"{path}: ")
             findings.append(Finding("checksum", "error", str(path), f"{message}; make the scene again"))
             continue
         for name, checksum in record.files.items():
             file = folder / name
+            recorded.add(file)
             if not file.is_file():
                 findings.append(Finding("missing", "error", str(file), "recorded when the set was made, not there"))
             elif file_sha256(file) != checksum:
                 message = "not the bytes that were written; make it again"
                 findings.append(Finding("checksum", "error", str(file), message))
+    if recorded and known:
+        message = "none of the files that were written when the set was made; remove it, or make its scene again"
+        findings += [Finding("checksum", "error", str(file), message) for file in files if file not in recorded]
     return findings
 
 

@@ -66,7 +66,8 @@ def write_scenes(
     workers: int = 1,
     progress: CountProgress | None = None,
 ) -> None:
-    """Make what is missing or damaged of a set, or was made from something else.
+    """Make what is missing or damaged of a set, or was made from something else; audio of a scene that was not written
+    with it goes.
 
     Args:
         jobs: the scenes.
@@ -83,7 +84,8 @@ def write_scenes(
         for name in (SOUNDSCAPE, ORACLE_TARGET, CHECKSUMS):
             (folder / name).mkdir(parents=True, exist_ok=True)
             sweep(folder / name)
-        pending = [job for job in jobs if not is_intact(folder, job, suffix, subtype)]
+        there = _files_by_scene(folder)
+        pending = [job for job in jobs if not is_intact(folder, job, suffix, subtype, there.get(job.id, set()))]
         done = len(jobs) - len(pending)
         if progress is not None:
             progress(done, len(jobs))
@@ -160,6 +162,19 @@ def _remove_scene(folder: Path, mixture_id: str) -> None:
         name = parse_source_stem(path.stem)
         if path.suffix in AUDIO_SUFFIXES and name is not None and name.mixture_id == mixture_id:
             path.unlink(missing_ok=True)
+
+
+def _files_by_scene(folder: Path) -> Mapping[str, set[str]]:
+    """By mixture id, the names of what `_remove_scene` would remove of it, relative to the folder of the set."""
+    found: dict[str, set[str]] = {}
+    for path in (folder / SOUNDSCAPE).iterdir():
+        if path.suffix in AUDIO_SUFFIXES:
+            found.setdefault(path.stem, set()).add(f"{SOUNDSCAPE}/{path.name}")
+    for path in (folder / ORACLE_TARGET).iterdir():
+        name = parse_source_stem(path.stem)
+        if path.suffix in AUDIO_SUFFIXES and name is not None:
+            found.setdefault(name.mixture_id, set()).add(f"{ORACLE_TARGET}/{path.name}")
+    return found
 
 
 def _digest(job: SceneJob, subtype: Subtype) -> str:
@@ -243,11 +258,21 @@ def _heard(recordings: object) -> tuple[str, ...] | None:
     return tuple(recordings)
 
 
-def is_intact(folder: Path, job: SceneJob, suffix: str, subtype: Subtype) -> bool:
-    """Whether every file of this very scene is there, in this format, byte for byte as it was written."""
+def is_intact(folder: Path, job: SceneJob, suffix: str, subtype: Subtype, there: Collection[str]) -> bool:
+    """Whether every file of this very scene is there, in this format, byte for byte as it was written, and no other.
+
+    Args:
+        folder: of the set.
+        job: the scene.
+        suffix: see `write_scenes`.
+        subtype: likewise.
+        there: names of all audio of the scene, relative to the set's folder.
+    """
     try:
         record = read_record(folder / CHECKSUMS / f"{job.id}.json")
         if record.job != _digest(job, subtype) or f"{SOUNDSCAPE}/{job.id}{suffix}" not in record.files:
+            return False
+        if not set(there) <= record.files.keys():
             return False
         return all(file_sha256(folder / name) == checksum for name, checksum in record.files.items())
     except (OSError, DataError):

@@ -83,3 +83,11 @@ def test_an_unknown_label_is_found(made: Path) -> None:
     target = next((made / "oracle_target").iterdir())
     target.rename(target.with_name("mini_test_0000_0_Speeech.wav"))
     assert any(finding.rule == "label" and "Speech" in finding.message for finding in verify(open_manifest(made)))
+
+
+def test_audio_that_was_not_written_with_its_scene_is_found_though_numbers_have_no_gap(made: Path) -> None:
+    """As where a set is copied over another of the same names: a scene of fewer targets keeps those of the other."""
+    stray, mixture = made / "oracle_target" / "mini_test_0000_1_Cough.wav", made / "soundscape" / "mini_test_0010.wav"
+    shutil.copyfile(next((made / "oracle_target").iterdir()), stray)
+    shutil.copyfile(made / "soundscape" / "mini_test_0000.wav", mixture)
+    assert rules(made) == {stray.name: {"checksum"}, mixture.name: {"checksum"}}

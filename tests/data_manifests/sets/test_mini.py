@@ -55,6 +55,16 @@ def test_the_official_layout(small: Path) -> None:
     assert {path.stem for path in list_records(folder)} == {path.stem for path in mixtures}
 
 
+def test_audio_that_was_not_written_with_its_scene_is_gone_when_the_set_is_made_again(small: Path) -> None:
+    folder = make_mini("test", workers=1)
+    before = contents(folder)
+    target = next((folder / "oracle_target").iterdir()).read_bytes()
+    for stray in ("oracle_target/mini_test_0001_7_Cough.flac", "soundscape/mini_test_0002.wav"):
+        (folder / stray).write_bytes(target)
+    make_mini("test", workers=1)
+    assert contents(folder) == before
+
+
 def test_damage_is_repaired_and_the_rest_left_alone(small: Path) -> None:
     folder = make_mini("test", workers=1)
     before = contents(folder)
