@@ -92,7 +92,8 @@ def import_set(
 
     Args:
         table: see `s5eval.data_manifests.mapping`.
-        out: folder to make, with `soundscape/` and `oracle_target/`.
+        out: folder to make, with `soundscape/` and `oracle_target/`; without the latter where no scene has a target,
+            since nothing tells mixtures without references from silent ones then, and a run would refuse the set.
         classes: a table of class names (`read_classes`); None: the mapping has ours.
         convention: what the files are; None: as the challenge's.
         progress: is told (scenes done, scenes in all).
@@ -111,7 +112,7 @@ def import_set(
     problems: list[str] = []
     try:
         with atomic_folder(out) as draft:
-            for folder in _FOLDERS:
+            for folder in _FOLDERS if any(scene.targets for scene in scenes) else _FOLDERS[:1]:
                 (draft / folder).mkdir(parents=True)
             for number, scene in enumerate(scenes, start=1):
                 problems += _write_scene(scene, draft, told)

@@ -222,7 +222,8 @@ def import_command(table: Path, out: Path, as_json: bool, **options: Any) -> int
         echo(json.dumps({"folder": str(done.folder), "scenes": done.scenes, "targets": done.targets}, indent=1))
         return 0
     converted = "as they are" if convention.as_it_is else f"from {convention.order} order, {convention.norm}"
-    echo(f"set: {done.folder} ({counted(done.scenes, 'scene')}, targets: {done.targets}; mixtures {converted})")
+    targets = f"targets: {done.targets}" if done.targets else "no target in the table: a set without references"
+    echo(f"set: {done.folder} ({counted(done.scenes, 'scene')}, {targets}; mixtures {converted})")
     return 0
 
 

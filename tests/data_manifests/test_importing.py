@@ -218,9 +218,15 @@ def test_two_names_of_one_file_are_no_two_targets_of_a_scene(tmp_path: Path, lin
         read_mapping(tmp_path / "MAP.csv")
 
 
+def test_a_table_without_a_target_makes_a_set_without_references(official: Path, tmp_path: Path, s5eval: Call) -> None:
+    (tmp_path / "MAP.csv").write_text(mapping_text([("a", "mixture", f"{official}/soundscape/a_1.wav", "")]))
+    done = s5eval("data", "import", tmp_path / "MAP.csv", "--out", tmp_path / "set")
+    assert "1 scene, no target in the table: a set without references" in done.out
+    assert not open_manifest(tmp_path / "set").has_references
+
+
 def test_wrong_files_are_all_named_and_nothing_is_made(official: Path, tmp_path: Path) -> None:
-    short = tmp_path / "short.wav"
-    soundfile.write(short, np.zeros(10), RATE)
+    soundfile.write(tmp_path / "short.wav", np.zeros(10), RATE)
     mixture = str(official / "soundscape" / "a_1.wav")
     rows = [("a", "mixture", mixture, ""), ("a", "target", "short.wav", "Speech"), ("b", "mixture", "gone.wav", "")]
     (tmp_path / "MAP.csv").write_text(mapping_text(rows))
