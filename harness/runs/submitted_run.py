@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from s5eval.data_manifests.chosen_split import FOLDER
 from s5eval.data_manifests.common.findings import Finding
 from s5eval.data_manifests.common.words import counted
 from s5eval.data_manifests.sets.known import known_datasets
@@ -13,6 +14,7 @@ from s5eval.harness.record.run_record import About, RunRecord
 from s5eval.harness.record.run_summary import Summary
 from s5eval.harness.record.tables import MixtureScore
 from s5eval.harness.scoring.summary import summarize
+from s5eval.submissions.expected import guess_expected
 from s5eval.submissions.rules import EVAL_IDS, OFFICIAL_DATASET
 
 
@@ -80,7 +82,11 @@ def incompleteness(run: SubmittedRun) -> str | None:
 
 
 def is_official_eval(run: SubmittedRun) -> bool:
-    """Whether it answers the evaluation set of the challenge."""
+    """Whether it answers the evaluation set of the challenge: by the name of its data; or as a plain folder by its ids,
+    by which `submit validate` will take it for that, and by the references that this set does not have.
+    """
+    if run.about.dataset == FOLDER and all(score.status != "scored" for score in run.scores.values()):
+        return guess_expected(run.mixtures).official
     return run.about.dataset == OFFICIAL_DATASET and run.about.split == "eval"
 
 

@@ -111,7 +111,7 @@ def gather_submission(
         nparams=_nparams(evaluated, nparams, warnings),
         config=_config(evaluated),
         dev_config=_config(dev),
-        frames=EVAL_FRAMES if evaluated.about.dataset == OFFICIAL_DATASET else None,
+        frames=EVAL_FRAMES if is_official_eval(evaluated) or evaluated.about.dataset == OFFICIAL_DATASET else None,
     )
     return Gathered(submission, tuple(warnings), {"run": _scores(evaluated), "dev_run": _scores(dev)})
 

@@ -255,3 +255,15 @@ def test_an_official_run_answers_every_official_mixture(s5eval: Call, build: Cal
     messages = {found["rule"]: found["message"] for found in built["findings"]}
     assert "left out: 3 mixtures that the official set does not have, such as 'm_0'" in messages["foreign-mixtures"]
     assert "empty-eval-out" in {found["rule"] for found in built["findings"]}
+
+
+def test_a_plain_folder_of_official_mixtures_is_the_official_set_as_it_is_to_validate(
+    s5eval: Call, build: Call, make_set: Call, plugin: str, tmp_path: Path
+) -> None:
+    """A part of it made a zip that passed `build`, and was invalid to `validate` for want of the others."""
+    data = make_set(tmp_path / "eval", {"eval_0000": ["Speech"], "eval_2566": []})
+    shutil.rmtree(data / "oracle_target")
+    assert s5eval("run", "--system", plugin, "--data", data, "--out", tmp_path / "part", "--save-audio").code == 0
+    assert "2565 of the 2567 official mixtures are not in it; --allow-partial" in build(run_=tmp_path / "part").err
+    short = build("--allow-partial", run_=tmp_path / "part")
+    assert (short.code, "audio-length" in short.err) == (5, True)  # half a second is not 10 s
