@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from s5eval.data_manifests.common.errors import DataError, UsageError
+from s5eval.data_manifests.naming import AUDIO_SUFFIXES
 
 MapRows = list[tuple[str, str, str, str]]
 
@@ -46,11 +47,13 @@ def _fuss(root: Path) -> MapRows:
             raise DataError(f"{mixture}: is not there, but {sources} is")
         rows.append((id_, "mixture", mixture.relative_to(root).as_posix(), ""))
         found = []
-        for file in sorted(sources.glob("*.wav")):
+        for file in sorted(sources.glob("foreground*")):
             kind, _, name = file.stem.partition("_")
             number = kind.removeprefix("foreground")
-            if kind.startswith("foreground") and number.isdecimal():
+            if file.suffix == ".wav" and number.isdecimal():
                 found.append((int(number), file, name))
+            elif file.suffix.lower() in AUDIO_SUFFIXES:  # left out, its scene would have a target less than are heard
+                raise DataError(f"{file}: expected a wav of a name such as foreground0_Speech.wav")
         rows += [(id_, "target", file.relative_to(root).as_posix(), name) for _, file, name in sorted(found)]
     return rows
 
