@@ -71,7 +71,10 @@ def conditions_of_metadata(metadata: Mapping[str, Any]) -> Conditions:
     numbers = [x for event in targets for x in (event.start, event.duration, event.snr, *event.position)]
     if not all(map(math.isfinite, numbers)) or any(math.hypot(*event.position) == 0 for event in targets):
         raise ValueError("a time, level or position of a target is not a finite number, or no direction")
-    return conditions_of_events(targets, len(metadata.get("int_events") or []), float(metadata["config"]["duration"]))
+    seconds = float(metadata["config"]["duration"])
+    if not all(0 <= event.start < seconds and event.duration > 0 for event in targets):
+        raise ValueError(f"a target does not sound within the {seconds:g} s of the scene")
+    return conditions_of_events(targets, len(metadata.get("int_events") or []), seconds)
 
 
 def _overlap(spans: Sequence[tuple[float, float]]) -> float | None:

@@ -82,6 +82,13 @@ def test_metadata_beside_the_mixtures_are_read_and_a_bad_file_is_a_finding(tmp_p
     assert {finding.rule for finding in found.findings} == {"metadata"}
 
 
+@pytest.mark.parametrize(("start", "seconds"), [(12, 1), (-1, 4), (2, 0)])
+def test_a_target_that_does_not_sound_within_its_scene_has_no_conditions(start: float, seconds: float) -> None:
+    """One that begins after the end was of a length below 0, and so among the shortest."""
+    with pytest.raises(ValueError, match="does not sound within the 10 s"):
+        conditions_of_metadata(metadata(event(start, seconds, 6, 1, 0, 0)))
+
+
 def test_without_metadata_nothing_is_said_and_nothing_looked_for(tmp_path: Path) -> None:
     scenes = [Scene(Mixture("a", tmp_path / "a.wav"), ())]
     assert with_conditions(manifest_of(tmp_path, scenes), data=None) == manifest_of(tmp_path, scenes)
