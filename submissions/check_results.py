@@ -120,7 +120,8 @@ def check_dev_results(content: bytes, note: Note, *, official: bool) -> int | No
     if official and len(details) != DEV_MIXTURES:
         note(
             "dev-count",
-            f"{counted(len(details), 'mixture')} in 'details', the development test set has {DEV_MIXTURES:,}",
+            f"{counted(len(details), 'mixture')} in 'details', the development test set has {DEV_MIXTURES:,}: the "
+            "official checks refuse others, and any that lack one",
         )
     seen: set[str] = set()
     rows = []

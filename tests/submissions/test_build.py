@@ -123,7 +123,11 @@ def test_what_is_not_of_the_challenge_is_built_with_a_warning(submission: Submis
     built = build_submission(submission, NAME, tmp_path / "out")
     assert built.report.ok
     assert [(found.rule, found.message) for found in built.report.findings] == [
-        ("dev-count", "2 mixtures in 'details', the development test set has 1,512"),
+        (
+            "dev-count",
+            "2 mixtures in 'details', the development test set has 1,512: the official checks refuse others, and any "
+            "that lack one",
+        ),
         ("eval-count", "5 mixtures, none of the official evaluation set's 2,567"),
     ]
 
