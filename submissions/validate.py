@@ -104,6 +104,8 @@ def check_submission(
     """
     with open_container(path, label=label) as container:
         checks = _Checks(container)
+        if not path.is_dir() and path.suffix != ".zip":
+            checks.note("archive-name", path.name, f"expected a zip archive called {container.label}.zip")
         checks.check_layout(path.name)
         listed = checks.check_eval()
         if not checks.outputs and not checks.without_content:

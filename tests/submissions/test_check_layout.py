@@ -92,3 +92,11 @@ def test_a_hidden_wav_is_junk_but_among_the_outputs_where_the_official_checks_wo
     assert check_submission(beside, expected=expected).ok
     among = check_submission(pack({**content, f"{OUT}/._m_3_0_Doorbell.wav": b""}), expected=expected)
     assert (found(among), among.ok) == ({("hidden-output", f"{OUT}/._m_3_0_Doorbell.wav")}, False)
+
+
+@pytest.mark.parametrize("suffix", [".ZIP", ".tar", ""])
+def test_an_archive_is_called_zip_in_lower_case(content: Files, pack: Pack, expected: Expected, suffix: str) -> None:
+    report = check_submission(pack(content, name=f"{LABEL}{suffix}"), expected=expected)
+    assert [(entry.rule, entry.message) for entry in report.findings] == [
+        ("archive-name", f"expected a zip archive called {LABEL}.zip")
+    ]
