@@ -133,7 +133,7 @@ def guess_expected(mixture_ids: Collection[str]) -> Expected:
     if not mixture_ids or any(id_ in (OFFICIAL.ids or ()) for id_ in mixture_ids):
         return OFFICIAL
     return Expected(
-        "not known: give `data` or `mixtures` to check that every mixture is answered (its length: `data` alone)",
+        "not known: give `data` or `mixtures` to check that every mixture is answered; with `data`, lengths as well",
         None,
         told=False,
     )
