@@ -68,12 +68,11 @@ def resume(
             plan = plan_run(fresh, making=making)
             return RunResult(shown, carry_out(plan, folder, {}, progress, hooks=hooks))
         record = read_run_record(out)
-        recorded = record.config
+        recorded = record.config.absolute()
         # Who gives no name asks for none.
         changed = {key: value for key, value in given.items() if (key, value) != ("name", None)}
         config = replace(recorded, **changed).absolute()
-        # audio that is missing is made
-        wanted = replace(recorded.absolute(), save_audio=config.save_audio or recorded.save_audio)
+        wanted = replace(recorded, save_audio=True) if config.save_audio else recorded  # what is missing is made
         if differences := wanted.differences(config):
             raise UsageError(f"{out}: the options differ from the first call's: {'; '.join(differences)}")
         found = inspect_run(out, record)
